@@ -1,0 +1,170 @@
+// Progress: how far a table is. Every commit carries it together with its rows, so that the tables alone tell
+// where to go on; there is no other record of it. docs/reference/progress.md describes the layout for other
+// writers.
+import { assert } from '../errors/errors.ts'
+import { type StreamName, type WatermarkName, watermarkNames } from '../plan/index.ts'
+import { type Offsets, partitionKey } from './offsets.ts'
+
+export type Watermarks = Readonly<Record<WatermarkName, bigint | null>>
+
+/** The state of the lakehouse after a batch. Instants are microseconds since the epoch. */
+export type Progress = {
+  /** The batch that the rows came with; the first is 1. */
+  readonly batch: bigint
+  /** The batch's time: processing_time of its rows. */
+  readonly timeMicros: bigint
+  /** The next offset to read of every partition. */
+  readonly offsets: Offsets
+  /** Greatest event_time of silver, this batch included; null without rows. */
+  readonly eventTimeMaxMicros: bigint | null
+  /** Where `--finalize` moved all watermarks to; null where it never did. */
+  readonly finalizedToMicros: bigint | null
+  /**
+   * At the end of the batch: silver's judges the rows of the next one, the others say which windows are
+   * closed.
+   */
+  readonly watermarks: Watermarks
+}
+
+// All of its keys.
+export const noWatermarks = Object.fromEntries(watermarkNames.map((name) => [name, null])) as Watermarks
+
+/** Before the first batch. */
+export const noProgress: Progress = {
+  batch: 0n,
+  timeMicros: 0n,
+  offsets: new Map(),
+  eventTimeMaxMicros: null,
+  finalizedToMicros: null,
+  watermarks: noWatermarks,
+}
+
+/** The application id of the txn action whose version is the batch; a batch is committed to a table once. */
+export const batchAppId = 'assay'
+
+/** What a commit carries: the batch for the idempotent append, further txn actions, and the same as text. */
+export type ProgressFields = {
+  readonly appId: string
+  readonly version: bigint
+  readonly txns: Readonly<Record<string, bigint>>
+  readonly userMetadata: string
+}
+
+export function encodeProgress(progress: Progress): ProgressFields {
+  const txns: Record<string, bigint> = { 'assay/batch': progress.batch, 'assay/time': progress.timeMicros }
+  const optional = (name: string, value: bigint | null): void => {
+    if (value !== null) txns[name] = value
+  }
+  optional('assay/event_time_max', progress.eventTimeMaxMicros)
+  optional('assay/finalized_to', progress.finalizedToMicros)
+  for (const name of watermarkNames) optional(`assay/watermark/${name}`, progress.watermarks[name])
+  for (const { topic, partition, offset } of progress.offsets.values()) {
+    txns[`assay/offset/${partition}/${topic}`] = offset
+  }
+  return { appId: batchAppId, version: progress.batch, txns, userMetadata: progressJson(progress) }
+}
+
+/**
+ * Txn actions that say which streams the writer of a batch carries in the same process: their tables have
+ * everything up to the batch before. Without them a stream is as far as the last commit to its table that is
+ * furthest behind.
+ */
+export function streamTxns(streams: readonly StreamName[], batch: bigint): Readonly<Record<string, bigint>> {
+  return Object.fromEntries(streams.map((stream) => [`assay/stream/${stream}`, batch]))
+}
+
+/** The batch up to which, by the txn actions of bronze or silver, all tables of the stream are complete. */
+export function streamDone(
+  txns: ReadonlyMap<string, { readonly version: bigint }>,
+  stream: StreamName,
+): bigint {
+  const carried = txns.get(`assay/stream/${stream}`)?.version
+  return carried === undefined ? 0n : carried - 1n
+}
+
+/**
+ * The progress of a table from the txn actions of its snapshot; null where it was never written by Assay. A
+ * writer that can record only one txn (Spark) puts the same into userMetadata: `needsUserMetadata` says when
+ * to look there.
+ */
+export function decodeTxns(txns: ReadonlyMap<string, { readonly version: bigint }>): Progress | null {
+  const batch = txns.get(batchAppId)?.version
+  if (batch === undefined) return null
+  const offsets = new Map<string, { topic: string; partition: number; offset: bigint }>()
+  for (const [appId, { version }] of txns) {
+    const match = /^assay\/offset\/(\d+)\/(.+)$/s.exec(appId)
+    if (!match) continue
+    const at = { topic: match[2]!, partition: Number(match[1]), offset: version }
+    offsets.set(partitionKey(at), at)
+  }
+  const watermark = (name: WatermarkName): bigint | null =>
+    txns.get(`assay/watermark/${name}`)?.version ?? null
+  return {
+    batch,
+    timeMicros: txns.get('assay/time')?.version ?? 0n,
+    offsets,
+    eventTimeMaxMicros: txns.get('assay/event_time_max')?.version ?? null,
+    finalizedToMicros: txns.get('assay/finalized_to')?.version ?? null,
+    // All keys.
+    watermarks: Object.fromEntries(watermarkNames.map((name) => [name, watermark(name)])) as Watermarks,
+  }
+}
+
+/** True where the newest batch was committed with userMetadata alone. */
+export function needsUserMetadata(txns: ReadonlyMap<string, { readonly version: bigint }>): boolean {
+  return txns.get(batchAppId)?.version !== txns.get('assay/batch')?.version
+}
+
+/** Bigints are text: JSON numbers are doubles to most readers. */
+export function progressJson(progress: Progress): string {
+  return JSON.stringify({
+    assay: 1,
+    batch: String(progress.batch),
+    time: String(progress.timeMicros),
+    event_time_max: textOf(progress.eventTimeMaxMicros),
+    finalized_to: textOf(progress.finalizedToMicros),
+    watermarks: Object.fromEntries(watermarkNames.map((name) => [name, textOf(progress.watermarks[name])])),
+    offsets: [...progress.offsets.values()].map(({ topic, partition, offset }) => [
+      topic,
+      partition,
+      String(offset),
+    ]),
+  })
+}
+
+/** The progress in a commit's userMetadata; null where that is not ours. */
+export function parseProgress(userMetadata: string | undefined): Progress | null {
+  const parsed = parseObject(userMetadata)
+  if (parsed?.assay !== 1) return null
+  const watermarks = (parsed.watermarks ?? {}) as Record<string, unknown> // Judged field by field below.
+  const offsets = new Map<string, { topic: string; partition: number; offset: bigint }>()
+  for (const entry of parsed.offsets as unknown[]) {
+    assert(Array.isArray(entry) && typeof entry[0] === 'string' && typeof entry[1] === 'number')
+    const at = { topic: entry[0], partition: entry[1], offset: BigInt(String(entry[2])) }
+    offsets.set(partitionKey(at), at)
+  }
+  return {
+    batch: BigInt(String(parsed.batch)),
+    timeMicros: BigInt(String(parsed.time)),
+    offsets,
+    eventTimeMaxMicros: microsOf(parsed.event_time_max),
+    finalizedToMicros: microsOf(parsed.finalized_to),
+    watermarks: Object.fromEntries(
+      watermarkNames.map((name) => [name, microsOf(watermarks[name])]),
+    ) as Watermarks, // All keys.
+  }
+}
+
+function parseObject(text: string | undefined): Record<string, unknown> | null {
+  if (text === undefined) return null
+  try {
+    const value: unknown = JSON.parse(text)
+    // An object, as just seen.
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null
+  } catch {
+    return null // Another writer's text, in a format of its own.
+  }
+}
+
+const textOf = (value: bigint | null): string | null => (value === null ? null : String(value))
+const microsOf = (value: unknown): bigint | null => (typeof value === 'string' ? BigInt(value) : null)

@@ -1,0 +1,55 @@
+// The contract of an input: Kafka and files implement it, the planner and the engines use it.
+import type { OffsetRange, Offsets } from './offsets.ts'
+
+/** Records of one partition in offset order, column by column: index i of every column is one record. */
+export type RecordChunk = {
+  readonly topic: string
+  readonly partition: number
+  readonly count: number
+  readonly offsets: BigInt64Array
+  /** Milliseconds since the epoch; null where the input has no record timestamps (files). */
+  readonly timestampsMs: BigInt64Array | null
+  readonly keys: readonly (Uint8Array | null)[]
+  /** null is a tombstone. */
+  readonly values: readonly (Uint8Array | null)[]
+  /** null where the record has no headers. */
+  readonly headers: readonly (readonly RecordHeader[] | null)[]
+}
+
+export type RecordHeader = { readonly key: string; readonly value: Uint8Array | null }
+
+/** What the next batch may take: one range for every partition that has something to read. */
+export type Cut = {
+  readonly ranges: readonly OffsetRange[]
+  /** True where more is waiting behind the cut. */
+  readonly more: boolean
+}
+
+export type RecordSource = {
+  /**
+   * Decides the ranges of the next batch: everything that is there from `next` on, at most `recordsMax`
+   * records, cut at one record timestamp over all partitions when more is waiting. A partition absent from
+   * `next` starts where the source's own starting position says. Fails with KAFKA_OFFSETS_LOST where `next`
+   * is no longer readable. Without records there are no ranges; with some, a partition that is absent from
+   * `next` and has nothing to read yet gets an empty one, so that its start is recorded.
+   */
+  cut(next: Offsets, recordsMax: number, signal: AbortSignal): Promise<Cut>
+  /**
+   * Reads exactly the records of `ranges`, partition by partition in any interleaving, each in offset order;
+   * waits for `onChunk` before it fetches much more (bounded memory).
+   */
+  read(
+    ranges: readonly OffsetRange[],
+    onChunk: (chunk: RecordChunk) => void | Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>
+  /** Resolves as soon as something may be readable behind `next`, or after `waitMaxMs`. */
+  waitForData(next: Offsets, waitMaxMs: number, signal: AbortSignal): Promise<void>
+  /** How many records (bytes, for files) are waiting behind `next`: for lag, progress bars and metrics. */
+  lag(next: Offsets, signal: AbortSignal): Promise<bigint>
+  /**
+   * Tells the outside how far the tables are (the Kafka consumer group, for lag tools only); never read back.
+   */
+  reportProgress(next: Offsets): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,176 @@
+// assay check: what has to be right before a run, each as one line that says ok or what to do.
+import { link, mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { Command } from 'commander'
+import { type Config, loadConfig } from '../config/config.ts'
+import { DeltaTable } from '../delta/index.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { checkKafka } from '../kafka/check.ts'
+import { tableDirectory } from '../lakehouse/delta.ts'
+import { tables } from '../lakehouse/pipeline.ts'
+import { exitCodes } from './failure.ts'
+import { kafkaConnectionOf } from './kafka-connection.ts'
+import { printable } from './printable.ts'
+import { sqlName } from './table-name.ts'
+import { formatCount } from './terminal-text.ts'
+
+export function checkCommand(): Command {
+  return new Command('check')
+    .description('Checks the configuration, the tables and Kafka; each line says ok or what to do.')
+    .action(async () => {
+      process.exitCode = await check((line) => void process.stdout.write(line))
+    })
+}
+
+export type Finding = {
+  readonly verdict: 'ok' | 'warn' | 'FAIL'
+  readonly subject: string
+  /** What was found; where the verdict is not ok, also what to do. */
+  readonly text: string
+}
+
+/** Writes one line a finding, as soon as it is there. Returns the exit code. */
+export async function check(write: (line: string) => void, load: () => Config = loadConfig): Promise<number> {
+  const failed: Finding[] = []
+  const report = (finding: Finding) => {
+    write(`${finding.verdict.padEnd(4)}  ${finding.subject.padEnd(8)}  ${printable(finding.text)}\n`)
+    if (finding.verdict === 'FAIL') failed.push(finding)
+  }
+  let config: Config
+  try {
+    config = load()
+  } catch (error) {
+    for (const text of mistakesOf(error)) report({ verdict: 'FAIL', subject: 'config', text })
+    return exitCodes.usage
+  }
+  report({ verdict: 'ok', subject: 'config', text: 'every variable is valid' })
+  for (const text of config.hints) report({ verdict: 'warn', subject: 'config', text })
+  for (const [subject, examine] of Object.entries(examinations)) {
+    try {
+      for await (const finding of examine(config)) report({ subject, ...finding })
+    } catch (error) {
+      report({ verdict: 'FAIL', subject, text: error instanceof Error ? error.message : String(error) })
+    }
+  }
+  return failed.length === 0 ? exitCodes.ok : exitCodes.failed
+}
+
+function mistakesOf(error: unknown): readonly string[] {
+  if (!(error instanceof LakehouseError)) throw error
+  const { mistakes } = error.details
+  return Array.isArray(mistakes) ? mistakes.map(String) : [error.message]
+}
+
+type Found = Omit<Finding, 'subject'>
+
+const examinations: Readonly<Record<string, (config: Config) => AsyncGenerator<Found>>> = {
+  engine: examineEngine,
+  path: examinePath,
+  disk: examineDisk,
+  tables: examineTables,
+  kafka: examineKafka,
+}
+
+async function* examineEngine(config: Config): AsyncGenerator<Found> {
+  if (config.engine === 'spark') {
+    yield { verdict: 'FAIL', text: 'ENGINE=spark is not available in this version: set ENGINE=embedded' }
+    return
+  }
+  const instance = await DuckDBInstance.create(':memory:')
+  const connection = await instance.connect()
+  const rows = (await connection.runAndReadAll('SELECT version()')).getRows()
+  connection.closeSync()
+  instance.closeSync()
+  yield { verdict: 'ok', text: `embedded, DuckDB ${rows[0]?.[0]}` }
+}
+
+/**
+ * A commit needs three things of the file system: fsync of a file, link(2) that never overwrites, fsync of a
+ * directory.
+ */
+async function* examinePath({ deltaBasePath }: Config): AsyncGenerator<Found> {
+  const existing = await nearestDirectory(deltaBasePath)
+  if (existing !== deltaBasePath && (await stat(deltaBasePath).catch(() => null)) !== null) {
+    yield { verdict: 'FAIL', text: `${deltaBasePath} is a file: set DELTA_BASE_PATH to a directory` }
+    return
+  }
+  const created = existing === deltaBasePath ? '' : ' (it will be created)'
+  const probe = await mkdtemp(join(existing, '.assay-check-')).catch((error: Error) => error)
+  if (probe instanceof Error) {
+    const what = `${deltaBasePath}: cannot write to ${existing} (${probe.message})`
+    yield { verdict: 'FAIL', text: `${what}; give this user the right, or set DELTA_BASE_PATH` }
+    return
+  }
+  try {
+    const failure = await tryCommit(probe)
+    if (failure === null) yield { verdict: 'ok', text: `${deltaBasePath} takes commits${created}` }
+    else
+      yield {
+        verdict: 'FAIL',
+        text: `${deltaBasePath}: ${failure}; set DELTA_BASE_PATH to a local file system`,
+      }
+  } finally {
+    await rm(probe, { recursive: true, force: true })
+  }
+}
+
+/** What the file system cannot do; null where a commit would work. */
+async function tryCommit(directory: string): Promise<string | null> {
+  const [pending, committed] = [join(directory, 'pending'), join(directory, 'committed')]
+  try {
+    await writeFile(pending, 'x', { flush: true })
+    await link(pending, committed)
+    const second = await link(pending, committed).catch((error: NodeJS.ErrnoException) => error.code)
+    if (second !== 'EEXIST') return 'link(2) overwrites what is there, so two writers could lose a commit'
+    const handle = await open(directory)
+    await handle.sync().finally(() => handle.close())
+    return null
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+async function nearestDirectory(path: string): Promise<string> {
+  const found = await stat(path).catch(() => null)
+  if (found?.isDirectory() || dirname(path) === path) return path
+  return nearestDirectory(dirname(path))
+}
+
+const gib = 2 ** 30
+const freeBytesWarn = 5 * gib
+const freeBytesFail = gib / 2
+
+async function* examineDisk({ deltaBasePath }: Config): AsyncGenerator<Found> {
+  const { bavail, bsize } = await statfs(await nearestDirectory(deltaBasePath))
+  const freeBytes = bavail * bsize
+  const text = `${(freeBytes / gib).toFixed(1)} GiB free for ${deltaBasePath}`
+  if (freeBytes >= freeBytesWarn) yield { verdict: 'ok', text }
+  else
+    yield {
+      verdict: freeBytes < freeBytesFail ? 'FAIL' : 'warn',
+      text: `${text}: make room or set DELTA_BASE_PATH`,
+    }
+}
+
+async function* examineTables({ deltaBasePath }: Config): AsyncGenerator<Found> {
+  const written: string[] = []
+  for (const table of tables) {
+    const directory = tableDirectory(deltaBasePath, table)
+    try {
+      if (!(await DeltaTable.exists(directory))) continue
+      const { numRecords } = await (await DeltaTable.open(directory)).snapshot()
+      written.push(`${sqlName(table)} ${numRecords === null ? '' : formatCount(numRecords)}`.trim())
+    } catch (error) {
+      yield { verdict: 'FAIL', text: error instanceof Error ? error.message : String(error) }
+    }
+  }
+  const text = written.length === 0 ? 'none written yet' : `readable, with rows: ${written.join(', ')}`
+  yield { verdict: 'ok', text }
+}
+
+async function* examineKafka({ kafka }: Config): AsyncGenerator<Found> {
+  for (const { name, ok, message } of await checkKafka({ ...kafkaConnectionOf(kafka), topic: kafka.topic })) {
+    yield { verdict: ok ? 'ok' : 'FAIL', text: `${name.replace(/^Kafka /, '')}: ${message}` }
+  }
+}

@@ -1,0 +1,125 @@
+// Shows the live view: repainted in place on a terminal, one plain line a second anywhere else.
+
+import type { Environment } from '../config/config.ts'
+import { renderLiveLine, renderLiveView } from './live-view.ts'
+import {
+  emptyLiveView,
+  type LiveViewReport,
+  type LiveViewState,
+  withReport,
+  withTime,
+} from './live-view-state.ts'
+import { coloured } from './terminal-text.ts'
+
+/** The part of a terminal stream that is used here. */
+export type TerminalOutput = {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly rows?: number
+  /** True while what was written before still waits: a frame is left out rather than queued. */
+  readonly writableNeedDrain?: boolean
+  write(text: string): unknown
+}
+
+/**
+ * Whether lines may be repainted: not into a file or a pipe, not in CI, and not where colours are unwanted.
+ */
+export function isInteractive(out: TerminalOutput, env: Environment): boolean {
+  return out.isTTY === true && !env.NO_COLOR && !env.CI && env.TERM !== 'dumb'
+}
+
+export type LivePainter = {
+  paint(state: LiveViewState): void
+  /** Gives the terminal back, with the last state on it. */
+  close(state: LiveViewState): void
+}
+
+const ESCAPE = '\u001b['
+const ENTER = `${ESCAPE}?1049h${ESCAPE}?25l` // The alternate screen, no cursor.
+const LEAVE = `${ESCAPE}?25h${ESCAPE}?1049l`
+const FRAME_START = `${ESCAPE}?2026h${ESCAPE}H` // Shown at once where the terminal can; from the top left.
+const FRAME_END = `${ESCAPE}J${ESCAPE}?2026l`
+const LINE_END = `${ESCAPE}K\r\n`
+// Also where a terminal says that it has no columns, as some without a window do.
+const COLUMNS_DEFAULT = 80
+const ROWS_DEFAULT = 24
+const FRAME_EVERY_MS = 100
+const LINE_EVERY_MS = 1_000
+
+export function createLivePainter(out: TerminalOutput, env: Environment): LivePainter {
+  return isInteractive(out, env) ? createScreenPainter(out) : createLinePainter(out)
+}
+
+function createScreenPainter(out: TerminalOutput): LivePainter {
+  let paintedMs = Number.NEGATIVE_INFINITY
+  let entered = false
+  const frame = (state: LiveViewState): string =>
+    renderLiveView(state, out.columns || COLUMNS_DEFAULT, out.rows || ROWS_DEFAULT, coloured)
+  return {
+    paint(state) {
+      if (state.nowMs - paintedMs < FRAME_EVERY_MS || out.writableNeedDrain === true) return
+      paintedMs = state.nowMs
+      out.write(
+        (entered ? '' : ENTER) +
+          FRAME_START +
+          frame(state).replaceAll('\n', LINE_END) +
+          `${ESCAPE}K` +
+          FRAME_END,
+      )
+      entered = true
+    },
+    close(state) {
+      if (entered) out.write(LEAVE)
+      entered = false
+      out.write(`${frame(state)}\n`)
+    },
+  }
+}
+
+function createLinePainter(out: TerminalOutput): LivePainter {
+  let writtenMs = Number.NEGATIVE_INFINITY
+  return {
+    paint(state) {
+      if (state.nowMs - writtenMs < LINE_EVERY_MS) return
+      writtenMs = state.nowMs
+      out.write(`${renderLiveLine(state)}\n`)
+    },
+    close(state) {
+      out.write(`${renderLiveLine(state)}\n`)
+    },
+  }
+}
+
+export type LiveView = {
+  report(report: LiveViewReport): void
+  close(): void
+}
+
+const TICK_EVERY_MS = 250
+
+/** A live view that is fed with reports and repaints by itself until it is closed. */
+export function startLiveView(title: string, out: TerminalOutput, env: Environment): LiveView {
+  const painter = createLivePainter(out, env)
+  let state = emptyLiveView(title, Date.now())
+  let closed = false
+  const ticks = setInterval(() => {
+    state = withTime(state, Date.now())
+    painter.paint(state)
+  }, TICK_EVERY_MS)
+  ticks.unref()
+  const close = (): void => {
+    if (closed) return
+    closed = true
+    clearInterval(ticks)
+    process.off('exit', close)
+    painter.close(withTime(state, Date.now()))
+  }
+  process.on('exit', close) // However the process ends, the terminal has its cursor and screen back.
+  return {
+    report(report) {
+      state = withReport(state, report, Date.now())
+      painter.paint(state)
+    },
+    close,
+  }
+}

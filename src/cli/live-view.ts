@@ -1,0 +1,199 @@
+// The live view of a running pipeline, as text: state and size in, lines out. It draws nothing itself.
+
+import { type LiveAlert, type LiveViewState, quantile, recentRates } from './live-view-state.ts'
+import {
+  bar,
+  cellText,
+  cutToWidth,
+  displayWidth,
+  fitLeft,
+  fitRight,
+  formatCount,
+  formatElapsed,
+  type Paint,
+  plain,
+  type Style,
+  sparkline,
+} from './terminal-text.ts'
+
+const WIDTH_MIN = 40
+const WIDTH_MAX = 160
+/** From here on, tables and risk levels stand side by side. */
+const TWO_COLUMNS_WIDTH = 80
+const RATE_SECONDS = 5
+const LABEL_WIDTH = 12
+const REASONS_SHOWN_MAX = 4
+const GAP = 3
+
+const riskLevels: readonly (readonly [string, Style])[] = [
+  ['CRITICAL', 'magenta'],
+  ['HIGH', 'red'],
+  ['MEDIUM', 'yellow'],
+  ['LOW', 'cyan'],
+  ['MINIMAL', 'green'],
+]
+
+/**
+ * At most `height` lines of at most `width` columns, joined by LF. Without `paint` it holds no escape
+ * sequence.
+ */
+export function renderLiveView(state: LiveViewState, width: number, height: number, paint = plain): string {
+  const columns = Math.min(Math.max(width, WIDTH_MIN), WIDTH_MAX)
+  const top = [...renderHead(state, columns, paint), '']
+  const middle = renderMiddle(state, columns, paint)
+  const roomForAlerts = height - top.length - middle.length - 1
+  const alerts = roomForAlerts < 2 ? [] : ['', ...renderAlerts(state.alerts, columns, roomForAlerts, paint)]
+  return [...top, ...middle, ...alerts].slice(0, Math.max(height, 1)).join('\n')
+}
+
+/** The same in one plain line, for a log. */
+export function renderLiveLine(state: LiveViewState): string {
+  const critical = state.riskLevels.CRITICAL ?? 0
+  const high = state.riskLevels.HIGH ?? 0
+  return [
+    `${formatCount(state.records)} records`,
+    `${formatCount(rateNow(state))} rows/s`,
+    `latency p99 ${duration(quantile(state.latenciesMs, 0.99))}`,
+    `watermark ${watermarkText(state)}`,
+    `lag ${state.lagRecords === null ? 'unknown' : formatCount(state.lagRecords)}`,
+    `quarantine ${formatCount(state.rowsByTable['silver/quarantine'] ?? 0)}`,
+    `critical ${formatCount(critical)}, high ${formatCount(high)}`,
+  ].join(' | ')
+}
+
+function renderHead(state: LiveViewState, width: number, paint: Paint): string[] {
+  const batch = state.batch === null ? 'waiting for the first batch' : `batch ${formatCount(state.batch)}`
+  const facts = `${batch} · up ${formatElapsed(state.nowMs - state.startedMs)}`
+  const title = cutToWidth(cellText(state.title), width - displayWidth(facts) - 2)
+  const space = ' '.repeat(Math.max(1, width - displayWidth(title) - displayWidth(facts)))
+  const rate = `${formatCount(rateNow(state))} rows/s`
+  const sparkWidth = Math.max(0, Math.min(60, width - LABEL_WIDTH - 20))
+  const spark = sparkline(recentRates(state, sparkWidth))
+  const latencies = [
+    `p50 ${duration(quantile(state.latenciesMs, 0.5))}`,
+    `p99 ${duration(quantile(state.latenciesMs, 0.99))}`,
+    `batch ${duration(state.batchMs)}`,
+  ].join('   ')
+  const lag = state.lagRecords === null ? 'unknown' : `${formatCount(state.lagRecords)} records`
+  return [
+    paint('bold', title) + space + paint('dim', cutToWidth(facts, width)),
+    paint('dim', '─'.repeat(width)),
+    labelled('Throughput', fitLeft(rate, 18) + paint('green', spark), paint),
+    labelled('Latency', cutToWidth(latencies, width - LABEL_WIDTH), paint),
+    labelled('Watermark', cutToWidth(watermarkText(state), width - LABEL_WIDTH), paint),
+    labelled('Lag', lag, paint),
+  ]
+}
+
+function labelled(label: string, text: string, paint: Paint): string {
+  return paint('dim', fitLeft(label, LABEL_WIDTH)) + text
+}
+
+function rateNow(state: LiveViewState): number {
+  const rates = recentRates(state, RATE_SECONDS)
+  return rates.length === 0 ? 0 : rates.reduce((sum, rate) => sum + rate, 0) / rates.length
+}
+
+function duration(ms: number | null): string {
+  return ms === null ? '-' : formatElapsed(ms)
+}
+
+function watermarkText(state: LiveViewState): string {
+  if (state.watermarkMicros === null) return 'none yet'
+  const ms = Number(state.watermarkMicros / 1000n)
+  const text = new Date(ms).toISOString().slice(0, 19).replace('T', ' ')
+  const behindMs = state.nowMs - ms
+  return behindMs > 0 ? `${text}Z, ${formatElapsed(behindMs)} behind` : `${text}Z`
+}
+
+function renderMiddle(state: LiveViewState, width: number, paint: Paint): string[] {
+  if (width < TWO_COLUMNS_WIDTH) {
+    return [...renderTables(state, width, paint), '', ...renderRisk(state, width, paint)]
+  }
+  const leftWidth = Math.floor((width - GAP) / 2)
+  const left = renderTables(state, leftWidth, paint)
+  const right = renderRisk(state, width - GAP - leftWidth, paint)
+  return Array.from({ length: Math.max(left.length, right.length) }, (_, index) => {
+    const leftLine = left[index] ?? ' '.repeat(leftWidth)
+    return index < right.length ? leftLine + ' '.repeat(GAP) + right[index]! : leftLine
+  })
+}
+
+/** Every line is exactly `width` columns. */
+function renderTables(state: LiveViewState, width: number, paint: Paint): string[] {
+  const numberWidth = 14
+  const row = (name: string, count: number): string =>
+    fitLeft(cellText(name), width - numberWidth) + fitRight(formatCount(count), numberWidth)
+  const lines = [paint('bold', fitLeft('Table', width - numberWidth) + fitRight('Rows', numberWidth))]
+  for (const [name, count] of Object.entries(state.rowsByTable)) {
+    lines.push(row(name, count))
+    if (name !== 'silver/quarantine') continue
+    const reasons = Object.entries(state.quarantineReasons).sort(([, a], [, b]) => b - a)
+    const others = reasons.slice(REASONS_SHOWN_MAX).reduce((sum, [, rows]) => sum + rows, 0)
+    for (const [reason, rows] of reasons.slice(0, REASONS_SHOWN_MAX))
+      lines.push(paint('dim', row(`  ${reason}`, rows)))
+    if (others > 0) lines.push(paint('dim', row('  other reasons', others)))
+  }
+  return lines
+}
+
+function renderRisk(state: LiveViewState, width: number, paint: Paint): string[] {
+  const total = Object.values(state.riskLevels).reduce((sum, count) => sum + count, 0)
+  const barWidth = Math.max(4, width - 9 - 13 - 8)
+  const lines = riskLevels.map(([level, style]) => {
+    const count = state.riskLevels[level] ?? 0
+    const share = total === 0 ? 0 : count / total
+    const percent = fitRight(`${(100 * share).toFixed(1)} %`, 8)
+    return fitLeft(level, 9) + paint(style, bar(share, barWidth)) + fitRight(formatCount(count), 13) + percent
+  })
+  return [paint('bold', 'Risk'), ...lines]
+}
+
+type Column = {
+  readonly title: string
+  readonly width: number
+  readonly right: boolean
+  /** Widths of the view that show the column: the most telling ones are there from the smallest on. */
+  readonly shownFrom: number
+  readonly shownBelow: number
+  readonly text: (alert: LiveAlert) => string
+}
+
+const alertColumns: readonly Column[] = [
+  column('Time', 8, 'left', 0, ({ event_time }) => event_time.slice(11, 19)),
+  column('Score', 5, 'right', 0, ({ fraud_score }) => String(fraud_score)),
+  column('User', 8, 'right', 0, ({ user_id }) => String(user_id)),
+  column('Amount', 12, 'right', 0, ({ amount }) => amount),
+  column('Country', 14, 'left', 72, ({ country }) => country ?? '-'),
+  column('Payment', 13, 'left', 86, ({ payment_method }) => payment_method ?? '-'),
+  column('Transaction', 11, 'left', 60, ({ transaction_id }) => transaction_id, 132),
+  column('Transaction', 36, 'left', 132, ({ transaction_id }) => transaction_id),
+]
+
+function column(
+  title: string,
+  width: number,
+  side: 'left' | 'right',
+  shownFrom: number,
+  text: Column['text'],
+  shownBelow = Number.POSITIVE_INFINITY,
+): Column {
+  return { title, width, right: side === 'right', shownFrom, shownBelow, text }
+}
+
+function renderAlerts(alerts: readonly LiveAlert[], width: number, linesMax: number, paint: Paint): string[] {
+  const columns = alertColumns.filter(({ shownFrom, shownBelow }) => width >= shownFrom && width < shownBelow)
+  const used = columns.reduce((sum, column) => sum + column.width + 1, 0)
+  const cell = (column: Column, text: string): string =>
+    (column.right ? fitRight : fitLeft)(text, column.width)
+  const titles = [...columns.map((column) => cell(column, column.title)), 'Reasons'].join(' ')
+  const lines = alerts.slice(0, linesMax - 1).map((alert) => {
+    const cells = columns.map((column) => cell(column, cellText(column.text(alert)))).join(' ')
+    const style = riskLevels.find(([level]) => level === alert.risk_level)?.[1] ?? 'dim'
+    return paint(style, `${cells} ${cutToWidth(cellText(alert.reasons.join(' ')), width - used)}`)
+  })
+  return [
+    paint('bold', cutToWidth(titles, width)),
+    ...(lines.length > 0 ? lines : [paint('dim', 'No risky transaction yet.')]),
+  ]
+}

@@ -1,0 +1,30 @@
+// From the configuration to what an engine takes.
+import type { Config } from '../config/config.ts'
+import type { PipelineOptions } from '../engines/engine.ts'
+
+/** How many of a batch's riskiest transactions are shown. */
+const alertsMax = 10
+
+type FromConfig = Omit<
+  PipelineOptions,
+  'streams' | 'source' | 'once' | 'finalize' | 'signal' | 'onBatch' | 'onNotice'
+>
+
+export function pipelineOptions(config: Config): FromConfig {
+  return {
+    deltaBasePath: config.deltaBasePath,
+    recordsPerBatchMax: config.recordsPerBatchMax,
+    triggerIntervalMs: config.triggerIntervalMs,
+    delays: config.watermarkMicros,
+    dedupMicros: config.dedupWindowMicros,
+    highRiskCountries: config.highRiskCountries,
+    tableProperties: {
+      'delta.checkpointInterval': '100',
+      'delta.logRetentionDuration': `interval ${Math.ceil(config.logRetentionMs / 1000)} seconds`,
+    },
+    smallFileBytes: config.compaction.enabled ? config.compaction.smallFileBytes : null,
+    duckdb: config.duckdb,
+    clock: () => BigInt(Date.now()) * 1000n,
+    alertsMax,
+  }
+}

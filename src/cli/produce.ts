@@ -1,0 +1,232 @@
+// `assay produce`: synthetic transactions, with what an engineer wants to vary as options.
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Config } from '../config/config.ts'
+import { parseDuration } from '../config/duration.ts'
+import type { KafkaCompression } from '../kafka/producer.ts'
+import { generatorDefaults, MERCHANTS_MAX, USERS_MAX } from '../produce/generator.ts'
+import { compressions } from '../produce/kafka-writer.ts'
+import { type ProduceSummary, type ProduceTarget, produce } from '../produce/produce.ts'
+import type { Period } from '../produce/schedule.ts'
+import { kafkaConnectionOf } from './kafka-connection.ts'
+import { createProgressBar } from './progress-bar.ts'
+import { openSession } from './session.ts'
+import { formatCount, formatElapsed } from './terminal-text.ts'
+
+type ProduceFlags = {
+  readonly to: string
+  readonly rate?: number | 'max'
+  readonly count?: number
+  readonly seed: number
+  readonly period?: Period
+  readonly users: number
+  readonly merchants: number
+  readonly fraud: number
+  readonly duplicates: number
+  readonly disorder: number
+  readonly disorderMax: number
+  readonly late: number
+  readonly lateBy: number
+  readonly malformed: number
+  readonly partitions: number
+  readonly compression: KafkaCompression
+  readonly rotateRows: number
+  readonly rotateSeconds: number
+}
+
+const COUNT_MAX = 1_000_000_000_000
+const RATE_MAX = 10_000_000
+const RATE_DEFAULT = 1_000
+
+export function produceCommand(): Command {
+  const defaults = generatorDefaults
+  return new Command('produce')
+    .option(
+      '--to <kafka|directory>',
+      'send to KAFKA_TOPIC, or write NDJSON files into this directory',
+      'kafka',
+    )
+    .option(
+      '--rate <records/s>',
+      `records a second, or max (default: ${RATE_DEFAULT}; with --period max)`,
+      rate,
+    )
+    .option(
+      '--count <records>',
+      'stop after so many (default: go on until Ctrl-C or SIGTERM)',
+      whole(0, COUNT_MAX),
+    )
+    .option('--seed <number>', 'the same seed makes the same data', seedOf, defaults.seed)
+    .option(
+      '--period <from/to>',
+      'spread the event times over a past period, such as 2026-10-01/2026-10-02',
+      period,
+    )
+    .option('--users <number>', 'how many users there are', whole(1, USERS_MAX), defaults.users)
+    .option(
+      '--merchants <number>',
+      'how many merchants there are',
+      whole(1, MERCHANTS_MAX),
+      defaults.merchants,
+    )
+    .addOption(shareOption('--fraud', 'of the transactions that are fraud', defaults.fraudShare))
+    .addOption(
+      shareOption('--duplicates', 'of the records that repeat an earlier one', defaults.duplicateShare),
+    )
+    .addOption(shareOption('--disorder', 'of the records that arrive out of order', defaults.disorderShare))
+    .addOption(durationOption('--disorder-max', 'how far at most', defaults.disorderMaxMs))
+    .addOption(shareOption('--late', 'of the records that arrive too late', defaults.lateShare))
+    .addOption(durationOption('--late-by', 'how late at least', defaults.lateByMs))
+    .addOption(
+      shareOption('--malformed', 'of the records that belong in quarantine', defaults.malformedShare),
+    )
+    .option(
+      '--partitions <number>',
+      'partitions of the topic, where it has to be created',
+      whole(1, 10_000),
+      6,
+    )
+    .addOption(
+      new Option('--compression <codec>', 'of what goes to Kafka').choices(compressions).default('lz4'),
+    )
+    .option('--rotate-rows <rows>', 'rows of a full file', whole(1, 100_000_000), 100_000)
+    .option('--rotate-seconds <seconds>', 'age of a full file', whole(1, 86_400), 60)
+    .addHelpText('after', '\nA share is a percentage or a fraction: 2% and 0.02 are the same.')
+    .action(runProduce)
+}
+
+async function runProduce(flags: ProduceFlags): Promise<void> {
+  const { config } = openSession()
+  const to = targetOf(flags, config.kafka)
+  const stop = new AbortController()
+  const abort = (): void => stop.abort()
+  // Once: a second Ctrl-C ends the process at once.
+  process.once('SIGINT', abort).once('SIGTERM', abort)
+  const bar = createProgressBar('records', process.stderr, process.env)
+  try {
+    const summary = await produce({
+      generator: {
+        seed: flags.seed,
+        users: flags.users,
+        merchants: flags.merchants,
+        fraudShare: flags.fraud,
+        duplicateShare: flags.duplicates,
+        disorderShare: flags.disorder,
+        disorderMaxMs: flags.disorderMax,
+        lateShare: flags.late,
+        lateByMs: flags.lateBy,
+        malformedShare: flags.malformed,
+      },
+      count: flags.count ?? Number.POSITIVE_INFINITY,
+      ratePerSecond: ratePerSecondOf(flags),
+      to,
+      period: flags.period ?? null,
+      signal: stop.signal,
+      onProgress: ({ records }) => bar.update(records, flags.count ?? null),
+    })
+    bar.update(summary.records, flags.count ?? null)
+    bar.close()
+    process.stdout.write(`${renderSummary(summary, to)}\n`)
+  } finally {
+    process.off('SIGINT', abort).off('SIGTERM', abort)
+  }
+}
+
+/** What was sent, at which rate, and what of it is special, in one line. */
+export function renderSummary(summary: ProduceSummary, to: ProduceTarget): string {
+  const { records, bytes, seconds, recordsPerSecond, recordsByKind } = summary
+  const place = to.kind === 'kafka' ? `topic ${to.topic}` : to.path
+  const special = Object.entries(recordsByKind)
+    .filter(([kind, count]) => kind !== 'ordinary' && count > 0)
+    .map(([kind, count]) => `${formatCount(count)} ${kind}`)
+  const among = special.length === 0 ? '' : `, among them ${special.join(', ')}`
+  return (
+    `Sent ${formatCount(records)} records (${(bytes / 1e6).toFixed(1)} MB) to ${place} ` +
+    `in ${formatElapsed(seconds * 1000)}: ${formatCount(recordsPerSecond)} records/s${among}.`
+  )
+}
+
+/** A stream has a pace; a past period is there to be filled, at once. null is as fast as possible. */
+function ratePerSecondOf({ rate, period }: ProduceFlags): number | null {
+  const chosen = rate ?? (period === undefined ? RATE_DEFAULT : 'max')
+  return chosen === 'max' ? null : chosen
+}
+
+function targetOf(flags: ProduceFlags, kafka: Config['kafka']): ProduceTarget {
+  const { partitions, compression, rotateRows, rotateSeconds } = flags
+  if (flags.to === 'kafka') {
+    return {
+      kind: 'kafka',
+      connection: kafkaConnectionOf(kafka),
+      topic: kafka.topic,
+      partitions,
+      compression,
+    }
+  }
+  return { kind: 'directory', path: flags.to, rotateRows, rotateSeconds }
+}
+
+function shareOption(flag: string, meaning: string, standard: number): Option {
+  return new Option(`${flag} <share>`, `share ${meaning}`)
+    .argParser(share)
+    .default(standard, `${standard * 100}%`)
+}
+
+function durationOption(flag: string, meaning: string, standardMs: number): Option {
+  return new Option(`${flag} <duration>`, meaning)
+    .argParser(durationMs)
+    .default(standardMs, formatElapsed(standardMs).replace(' 0 s', ''))
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
+  }
+}
+
+function seedOf(text: string): number {
+  const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+  if (Number.isSafeInteger(value)) return value
+  throw new InvalidArgumentError('It must be a whole number of at most 15 digits.')
+}
+
+function rate(text: string): number | 'max' {
+  if (text === 'max') return 'max'
+  const value = /^\d{1,8}(\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN
+  if (value > 0 && value <= RATE_MAX) return value
+  throw new InvalidArgumentError(`It must be a number above 0 and at most ${RATE_MAX}, or max.`)
+}
+
+function share(text: string): number {
+  const match = /^(\d{1,3}(?:\.\d{1,9})?)(%?)$/.exec(text)
+  const value = match === null ? Number.NaN : Number(match[1]) / (match[2] === '%' ? 100 : 1)
+  if (value >= 0 && value <= 1) return value
+  throw new InvalidArgumentError('It must be a share, such as 2% or 0.02.')
+}
+
+function durationMs(text: string): number {
+  const micros = parseDuration(text)
+  if (micros !== null) return Number(micros) / 1000
+  throw new InvalidArgumentError('It must be a duration with its unit, such as 30s, "10 minutes" or 1h.')
+}
+
+/** An ISO-8601 interval; a date alone is its midnight in UTC, and so is a time without zone. */
+function period(text: string): Period {
+  const [from, to, ...more] = text.split('/').map(instantMs)
+  const isPeriod = from !== undefined && to !== undefined && more.length === 0 && from < to
+  if (isPeriod) return { fromMs: from, toMs: to }
+  throw new InvalidArgumentError(
+    'It must be two times in order, such as 2026-10-01/2026-10-02 or 2026-10-01T08:00:00Z/2026-10-01T12:00:00Z.',
+  )
+}
+
+function instantMs(text: string): number {
+  const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d(?:\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?)?$/.exec(text)
+  if (match === null) return Number.NaN
+  const [, date, minutes = '00:00', seconds = ':00', zone = 'Z'] = match
+  const midnight = new Date(`${date}T00:00:00Z`)
+  // Date moves 30 February to March: such a day is no day.
+  if (Number.isNaN(midnight.getTime()) || midnight.toISOString().slice(0, 10) !== date) return Number.NaN
+  return Date.parse(`${date}T${minutes}${seconds}${zone}`)
+}

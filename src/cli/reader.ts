@@ -1,0 +1,137 @@
+// DuckDB over the tables of the lakehouse, for reading only.
+//
+// Three locks: only one SELECT is run (no COPY, ATTACH, INSTALL or SET), as DuckDB's own parser judges it;
+// DuckDB may open files below the directories of the tables and nowhere else; and its configuration is
+// locked.
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type DuckDBConnection, DuckDBInstance, type DuckDBResult, type DuckDBValue } from '@duckdb/node-api'
+import type { Config } from '../config/config.ts'
+import { DeltaTable, scanSql } from '../delta/index.ts'
+import { quoteIdentifier, quoteText } from '../delta/sql.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { tableDirectory } from '../lakehouse/delta.ts'
+import { tables } from '../lakehouse/pipeline.ts'
+import type { TableDefinition } from '../plan/index.ts'
+import { liveName, liveTables, openWindowsSql } from './open-windows.ts'
+import { type NamedTables, parseSelect } from './select-statement.ts'
+import { sqlName } from './table-name.ts'
+
+export async function openReader(config: Config): Promise<LakehouseReader> {
+  const instance = await DuckDBInstance.create(':memory:', instanceOptions(config))
+  const connection = await instance.connect()
+  const directories = tables.map((table) => quoteText(tableDirectory(config.deltaBasePath, table)))
+  await connection.run("SET TimeZone = 'UTC'")
+  await connection.run(`SET allowed_directories = [${directories.join(', ')}]`)
+  await connection.run('SET enable_external_access = false')
+  await connection.run('SET lock_configuration = true')
+  return new LakehouseReader(config.deltaBasePath, instance, connection)
+}
+
+function instanceOptions({ duckdb }: Config): Record<string, string> {
+  return {
+    temp_directory: join(tmpdir(), `assay-query-${process.pid}`),
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    ...(duckdb.threads === null ? {} : { threads: String(duckdb.threads) }),
+    ...(duckdb.memoryLimitBytes === null ? {} : { memory_limit: `${duckdb.memoryLimitBytes}B` }),
+  }
+}
+
+/** Each table is read at the version that it has when a query first names it. */
+export class LakehouseReader {
+  readonly #basePath: string
+  readonly #instance: DuckDBInstance
+  readonly #connection: DuckDBConnection
+  /** By path: true for a table that has a view, false for one that nobody has written. */
+  readonly #views = new Map<string, boolean>()
+
+  constructor(basePath: string, instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#basePath = basePath
+    this.#instance = instance
+    this.#connection = connection
+  }
+
+  /** Runs one SELECT. Fails with QUERY_FAILED, whose message is DuckDB's, or with QUERY_NOT_READ_ONLY. */
+  async select(sql: string, parameters: Readonly<Record<string, DuckDBValue>> = {}): Promise<DuckDBResult> {
+    try {
+      const absent = await this.#makeViews(await parseSelect(this.#connection, sql))
+      try {
+        return await this.#connection.stream(sql, { ...parameters })
+      } catch (error) {
+        throw absent.length === 0 ? error : this.#withAbsentTables(error, absent)
+      }
+    } catch (error) {
+      throw queryFailure(error)
+    }
+  }
+
+  /** Whether the table has been written. */
+  async has(table: TableDefinition): Promise<boolean> {
+    const known = this.#views.get(table.path) ?? (await this.#makeView(table))
+    this.#views.set(table.path, known)
+    return known
+  }
+
+  /** Ends the query that runs, with QUERY_FAILED. */
+  interrupt(): void {
+    this.#connection.interrupt()
+  }
+
+  close(): void {
+    this.#connection.closeSync()
+    this.#instance.closeSync()
+  }
+
+  /**
+   * A view costs the reading of a log, so only those are made that the query names. Returns the absent ones.
+   */
+  async #makeViews(named: NamedTables): Promise<TableDefinition[]> {
+    const absent: TableDefinition[] = []
+    for (const table of tables) {
+      const isNamed = named === null || named.has(sqlName(table))
+      if (isNamed && !(await this.has(table)) && named !== null) absent.push(table)
+    }
+    for (const table of liveTables) {
+      if (named === null || named.has(liveName(table))) await this.#makeLiveView(table)
+    }
+    return absent
+  }
+
+  async #makeView(definition: TableDefinition): Promise<boolean> {
+    const directory = tableDirectory(this.#basePath, definition)
+    if (!(await DeltaTable.exists(directory))) return false
+    const table = await DeltaTable.open(directory)
+    const view = sqlName(definition).split('.').map(quoteIdentifier)
+    if (view.length > 1) await this.#connection.run(`CREATE SCHEMA IF NOT EXISTS ${view[0]}`)
+    await this.#connection.run(
+      `CREATE VIEW ${view.join('.')} AS ${scanSql(await table.snapshot(), directory)}`,
+    )
+    return true
+  }
+
+  async #makeLiveView(definition: TableDefinition): Promise<void> {
+    const select = await openWindowsSql(this.#basePath, definition)
+    if (select === null) return
+    await this.#connection.run('CREATE SCHEMA IF NOT EXISTS live')
+    await this.#connection.run(
+      `CREATE OR REPLACE VIEW live.${quoteIdentifier(String(definition.watermark))} AS ${select}`,
+    )
+  }
+
+  /** DuckDB says that a table does not exist; why it does not is for us to say. */
+  #withAbsentTables(error: unknown, absent: readonly TableDefinition[]): LakehouseError {
+    const names = absent.map(sqlName).join(', ')
+    const advice = 'is DELTA_BASE_PATH right, and did "assay run" run?'
+    const message = `${names}: not written yet in ${this.#basePath}; ${advice}`
+    return new LakehouseError('QUERY_FAILED', message, { cause: error })
+  }
+}
+
+/** DuckDB's own failures, while it prepares a query and while its rows are read. */
+export function queryFailure(error: unknown): unknown {
+  if (error instanceof LakehouseError || !(error instanceof Error)) return error
+  // The binding's own prefix says nothing to who wrote the SQL.
+  const message = error.message.replace(/^Failed to extract statements: /, '')
+  return new LakehouseError('QUERY_FAILED', message, { cause: error })
+}

@@ -1,0 +1,173 @@
+// `assay run`: the pipeline from Kafka or from files, continuous or once.
+import { existsSync } from 'node:fs'
+import { Argument, Command } from 'commander'
+import type { RecordSource } from '../batches/source.ts'
+import type { Config } from '../config/config.ts'
+import { variablesHelp } from '../config/reference.ts'
+import type { BatchReport } from '../engines/engine.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { type StreamName, streamNames } from '../plan/index.ts'
+import { kafkaConnectionOf } from './kafka-connection.ts'
+import type { Logger } from './logger.ts'
+import { pipelineOptions } from './pipeline-options.ts'
+import { createProgressBar } from './progress-bar.ts'
+import { openSession } from './session.ts'
+import { formatCount, formatElapsed } from './terminal-text.ts'
+
+/** How long `--once` waits for a broker that is away or a topic that is not there. */
+const onceWaitMaxMs = 30_000
+
+type RunFlags = {
+  readonly once?: true
+  readonly finalize?: true
+  readonly from?: string
+  readonly engine?: 'embedded' | 'spark'
+}
+
+export function runCommand(): Command {
+  return new Command('run')
+    .addArgument(
+      new Argument('[streams...]', 'the streams of this process (default: all)').choices(streamNames),
+    )
+    .option('--once', 'carry what is there now through all tables, then stop')
+    .option('--finalize', 'with --once: then close all windows; rows behind them are late from then on')
+    .option('--from <file|directory>', 'read NDJSON files in place of Kafka')
+    .option('--engine <engine>', 'embedded or spark (default: ENGINE)')
+    .addHelpText('after', `\n${variablesHelp()}`)
+    .action(runPipeline)
+}
+
+async function runPipeline(named: readonly StreamName[], flags: RunFlags): Promise<void> {
+  const { config, log } = openSession()
+  const streams = named.length === 0 ? streamNames : streamNames.filter((name) => named.includes(name))
+  checkFlags(flags, config)
+  const stop = new AbortController()
+  const abort = (): void => stop.abort()
+  // Once: a second Ctrl-C ends the process at once, which loses nothing either.
+  process.once('SIGINT', abort).once('SIGTERM', abort)
+  const source = streams.includes('kafka-to-delta') ? await openSource(flags, config, log) : null
+  const view = flags.once ? onceView() : logView(log)
+  try {
+    const { embeddedEngine } = await import('../engines/embedded/run.ts')
+    await embeddedEngine.run({
+      ...pipelineOptions(config),
+      streams,
+      source,
+      once: flags.once ?? false,
+      finalize: flags.finalize ?? false,
+      signal: stop.signal,
+      onBatch: view.onBatch,
+      onNotice: (notice) => log.warn(notice.details, notice.message),
+    })
+  } finally {
+    view.close()
+    await source?.close()
+    process.off('SIGINT', abort).off('SIGTERM', abort)
+  }
+}
+
+function checkFlags(flags: RunFlags, config: Config): void {
+  if (flags.finalize && !flags.once) {
+    throw new LakehouseError(
+      'CONFIG_INVALID',
+      '--finalize closes a data set that has an end: give --once too.',
+    )
+  }
+  const engine = flags.engine ?? config.engine
+  if (engine === 'embedded') return
+  if (engine !== 'spark')
+    throw new LakehouseError('CONFIG_INVALID', `--engine is embedded or spark, not ${engine}.`)
+  throw new LakehouseError(
+    'CONFIG_INVALID',
+    'the engine spark is not part of this version: use ENGINE=embedded.',
+  )
+}
+
+async function openSource(flags: RunFlags, config: Config, log: Logger): Promise<RecordSource> {
+  const onNotice = (notice: { message: string; details: object }): void =>
+    log.warn(notice.details, notice.message)
+  if (flags.from !== undefined) {
+    if (!existsSync(flags.from)) {
+      throw new LakehouseError('FILE_NOT_FOUND', `--from ${flags.from}: there is no such file or directory.`)
+    }
+    const { openFileSource } = await import('../files/source.ts')
+    return openFileSource(flags.from, { takeUnterminatedTail: flags.finalize ?? false, onNotice })
+  }
+  const { openKafkaSource } = await import('../kafka/source.ts')
+  const { topic, groupId, startingOffsets, onDataLoss } = config.kafka
+  // A run with an end does not wait for ever for a broker or a topic.
+  const giveUp = flags.once ? { giveUpAfterMs: onceWaitMaxMs } : {}
+  return openKafkaSource({
+    ...giveUp,
+    ...kafkaConnectionOf(config.kafka),
+    topic,
+    groupId,
+    startingOffsets,
+    onDataLoss,
+    onNotice,
+  })
+}
+
+type View = { onBatch(report: BatchReport): void; close(): void }
+
+function logView(log: Logger): View {
+  return {
+    onBatch({ alerts, riskLevels, rowsByTable, quarantineReasons, ...report }) {
+      const facts = {
+        batch: String(report.batch),
+        records: report.records,
+        lag: report.input === null ? null : String(report.input.lag),
+        silver: report.silverRows,
+        quarantined: report.quarantinedRows,
+        ...(report.quarantinedRows > 0 ? { reasons: quarantineReasons } : {}),
+        watermark:
+          report.watermarkMicros === null
+            ? null
+            : new Date(Number(report.watermarkMicros / 1000n)).toISOString(),
+        batch_ms: Math.round(report.batchMs),
+        latency_ms: report.latencyMs === null ? null : Math.round(report.latencyMs),
+        review: alerts.length,
+      }
+      log.info(facts, `batch ${report.batch}: ${report.records} records`)
+    },
+    close() {},
+  }
+}
+
+/** A progress bar, then what became of the records. */
+function onceView(): View {
+  const bar = createProgressBar('records', process.stderr, process.env)
+  const startedMs = performance.now()
+  const rows = new Map<string, number>()
+  const reasons = new Map<string, number>()
+  let [records, batches, consumed] = [0, 0, 0n]
+  return {
+    onBatch(report) {
+      batches += 1
+      records += report.records
+      add(rows, report.rowsByTable)
+      add(reasons, report.quarantineReasons)
+      consumed += report.input?.consumed ?? 0n
+      bar.update(records, report.input === null ? null : estimatedTotal(records, consumed, report.input.lag))
+    },
+    close() {
+      bar.close()
+      const elapsed = formatElapsed(performance.now() - startedMs)
+      process.stderr.write(`${formatCount(records)} records in ${formatCount(batches)} batches, ${elapsed}\n`)
+      for (const [table, count] of rows)
+        if (count > 0) process.stderr.write(`  ${table.padEnd(30)} ${formatCount(count)}\n`)
+      for (const [reason, count] of reasons)
+        process.stderr.write(`    ${reason.padEnd(28)} ${formatCount(count)}\n`)
+    },
+  }
+}
+
+/** All records of the input, from the share of its offsets that has been read. */
+function estimatedTotal(records: number, consumed: bigint, lag: bigint): number | null {
+  if (lag === 0n) return records
+  return consumed === 0n ? null : Math.round(records * (1 + Number(lag) / Number(consumed)))
+}
+
+function add(sums: Map<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count)
+}

@@ -1,0 +1,232 @@
+// assay why: the story of one transaction, from the tables alone.
+import type { DuckDBValue } from '@duckdb/node-api'
+import { Command } from 'commander'
+import type { Config } from '../config/config.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { rules, velocityRangeMinutes } from '../fraud/rules.ts'
+import { cellText } from './cell.ts'
+import { printable, printableLine } from './printable.ts'
+import { type LakehouseReader, openReader } from './reader.ts'
+import { tableText } from './rows.ts'
+import { openSession } from './session.ts'
+import { tableNamed } from './table-name.ts'
+
+export function whyCommand(): Command {
+  return new Command('why')
+    .description(
+      'Where a transaction came from, which rules fired, what its user did before; or why it was refused.',
+    )
+    .argument('<transaction_id>', 'as it is in the record, without white space around it')
+    .action(async (id: string) => {
+      const { config } = openSession()
+      process.stdout.write(printable(await why(config, id, process.stdout.columns ?? Infinity)))
+    })
+}
+
+/** Rows of each kind that are shown; what is beyond is counted by nobody. */
+const matchesMax = 20
+const windowRowsMax = 100
+
+type Row = Readonly<Record<string, DuckDBValue>>
+
+/** Fails with TRANSACTION_NOT_FOUND where no table knows the id. */
+export async function why(config: Config, id: string, widthMax = Infinity): Promise<string> {
+  const reader = await openReader(config)
+  try {
+    const accepted = await acceptedRows(reader, id)
+    const refused = (await refusedRows(reader, id)).filter(({ value }) => isValueOf(value, id))
+    if (accepted.length + refused.length === 0) throw notFound(config, id)
+    const sections: string[] = []
+    for (const silver of accepted) sections.push(await acceptedText(reader, silver, widthMax))
+    for (const row of refused) sections.push(await refusedText(reader, row))
+    return sections.join('\n')
+  } finally {
+    reader.close()
+  }
+}
+
+function notFound(config: Config, id: string): LakehouseError {
+  const message =
+    `no transaction ${JSON.stringify(id)} in ${config.deltaBasePath}: it is neither in silver.transactions ` +
+    'nor in silver.quarantine. It was not read yet, its id is another, or DELTA_BASE_PATH is.'
+  return new LakehouseError('TRANSACTION_NOT_FOUND', message)
+}
+
+const arrival = 'processing_time, topic, "partition", "offset"'
+
+function acceptedRows(reader: LakehouseReader, id: string): Promise<Row[]> {
+  const sql = `SELECT * FROM silver.transactions WHERE transaction_id = $id
+    ORDER BY ${arrival} LIMIT ${matchesMax}`
+  return select(reader, 'silver.transactions', sql, { id })
+}
+
+/**
+ * Quarantined rows whose bytes hold the id, as it is or as JSON escapes it. The bytes need not be text at
+ * all, and their hexadecimal form can match between two bytes: `isValueOf` decides.
+ */
+function refusedRows(reader: LakehouseReader, id: string): Promise<Row[]> {
+  const sql = `SELECT * FROM silver.quarantine WHERE contains(hex(value), hex(encode($id::VARCHAR)))
+    OR contains(hex(value), hex(encode($escaped::VARCHAR))) ORDER BY ${arrival} LIMIT ${matchesMax}`
+  return select(reader, 'silver.quarantine', sql, { id, escaped: JSON.stringify(id).slice(1, -1) })
+}
+
+/**
+ * A value that is JSON has to have the id as its transaction_id; for one that is not, holding it is enough.
+ */
+function isValueOf(value: DuckDBValue | undefined, id: string): boolean {
+  const text = value == null ? '' : cellText(value)
+  try {
+    const parsed: unknown = JSON.parse(text)
+    const its =
+      parsed !== null && typeof parsed === 'object' && 'transaction_id' in parsed
+        ? parsed.transaction_id
+        : null
+    return typeof its === 'string' && its.trim() === id
+  } catch {
+    return text.includes(id)
+  }
+}
+
+async function acceptedText(reader: LakehouseReader, silver: Row, widthMax: number): Promise<string> {
+  const [fraud] = await atPosition(reader, 'fraud_detection', silver)
+  const nearby = silver.user_id == null ? [] : await userWindow(reader, silver)
+  const title = `${text(silver.transaction_id)}: accepted`
+  return [
+    `${title}\n${'═'.repeat(title.length)}`,
+    await originText(reader, silver),
+    factsText(
+      'silver.transactions',
+      silver,
+      new Set(['topic', 'partition', 'offset', 'processing_time', 'processing_date']),
+    ),
+    fraud === undefined ? 'score\n  not scored yet: fraud_detection has no row for it\n' : scoreText(fraud),
+    windowText(silver, nearby, widthMax),
+  ].join('\n')
+}
+
+async function originText(reader: LakehouseReader, row: Row): Promise<string> {
+  const [bronze] = await atPosition(reader, 'bronze.transactions', row)
+  const facts = {
+    topic: row.topic ?? null,
+    partition: row.partition ?? null,
+    offset: row.offset ?? null,
+    'Kafka time': bronze?.kafka_timestamp ?? null,
+    'processing time': row.processing_time ?? null,
+    value: bronze?.value ?? row.value ?? null,
+  }
+  return factsText('came from', facts)
+}
+
+/** The rows of the table that come from the same record. */
+function atPosition(reader: LakehouseReader, table: string, row: Row): Promise<Row[]> {
+  const sql = `SELECT * FROM ${table}
+    WHERE topic = $topic AND "partition" = $partition AND "offset" = $offset LIMIT 1`
+  return select(reader, table, sql, { topic: row.topic!, partition: row.partition!, offset: row.offset! })
+}
+
+function scoreText(fraud: Row): string {
+  const fired = fraud.reasons == null ? [] : (JSON.parse(cellText(fraud.reasons)) as string[])
+  const lines = fired.map((name) => {
+    const rule = rules.find((known) => known.name === name)
+    const points = (rule === undefined ? '?' : `+${rule.points}`).padStart(3)
+    return `  ${points}  ${name.padEnd(18)} ${rule?.meaning ?? ''}`.trimEnd()
+  })
+  const review = fraud.requires_review === true ? ', requires review' : ''
+  const sum = rules
+    .filter(({ name }) => fired.includes(name))
+    .reduce((total, { points }) => total + points, 0)
+  const heading = `score ${text(fraud.fraud_score)}, ${text(fraud.risk_level)}${review}`
+  if (fired.length === 0) lines.push('  no rule fired')
+  if (sum !== fraud.fraud_score)
+    lines.push(`  the points are today's (${sum} together): the rules have changed since`)
+  return `${[heading, ...lines].join('\n')}\n`
+}
+
+/** The user's rows that the velocity looks at: within the minutes before, and arrived no later. */
+function userWindow(reader: LakehouseReader, silver: Row): Promise<Row[]> {
+  const sql = `SELECT * FROM silver.transactions WHERE user_id = $user_id
+    AND event_time BETWEEN $event_time - INTERVAL ${velocityRangeMinutes} MINUTE AND $event_time
+    AND (${arrival}) <= ($processing_time, $topic, $partition, $offset)
+    ORDER BY event_time DESC, ${arrival} LIMIT ${windowRowsMax}`
+  const { user_id, event_time, processing_time, topic, partition, offset } = silver
+  return select(reader, 'silver.transactions', sql, {
+    user_id: user_id!,
+    event_time: event_time!,
+    processing_time: processing_time!,
+    topic: topic!,
+    partition: partition!,
+    offset: offset!,
+  })
+}
+
+function windowText(silver: Row, rows: readonly Row[], widthMax: number): string {
+  const names = [
+    'event_time',
+    'transaction_id',
+    'amount',
+    'merchant',
+    'payment_method',
+    'country',
+    'device_id',
+  ]
+  const cells = rows.map((row) => names.map((name) => text(row[name])))
+  const count = rows.length === 1 ? '1 transaction' : `${rows.length} transactions`
+  const heading = `user ${text(silver.user_id)}, the ${velocityRangeMinutes} minutes until then (${count})`
+  return `${heading}\n${tableText(names, cells, { widthMax, isRight: [false, false, true] })}`
+}
+
+async function refusedText(reader: LakehouseReader, row: Row): Promise<string> {
+  const reasons = row.reasons == null ? [] : (JSON.parse(cellText(row.reasons)) as string[])
+  const title = `refused: ${reasons.join(', ')}`
+  const meanings = reasons.map((reason) => `  ${reason.padEnd(22)} ${meaningOf(reason)}`)
+  return [
+    `${title}\n${'═'.repeat(title.length)}`,
+    `${meanings.join('\n')}\n`,
+    await originText(reader, row),
+  ].join('\n')
+}
+
+function meaningOf(reason: string): string {
+  const known = reasonMeanings[reason]
+  if (known !== undefined) return known
+  return reason.endsWith('_invalid')
+    ? `${reason.slice(0, -'_invalid'.length)} is not of the type that it must have`
+    : ''
+}
+
+const reasonMeanings: Readonly<Record<string, string>> = {
+  malformed: 'the value is not one JSON object',
+  transaction_id_missing: 'transaction_id is absent, empty or no string',
+  user_id_invalid: 'user_id is absent or not a whole 32-bit number',
+  amount_invalid: 'amount is absent or no number',
+  amount_out_of_range: 'amount is 10^12 or more',
+  amount_not_positive: 'amount is not greater than zero',
+  timestamp_invalid: 'timestamp is absent or not a real date and time',
+  timestamp_in_future: 'timestamp is more than 1 h ahead of when the record came',
+  late: 'its event time was behind the watermark of the batch (WATERMARK_SILVER)',
+  duplicate: 'a transaction with this id was accepted before (DEDUP_WINDOW)',
+}
+
+function factsText(heading: string, facts: Row, hidden: ReadonlySet<string> = new Set()): string {
+  const shown = Object.entries(facts).filter(([name]) => !hidden.has(name))
+  const width = Math.max(...shown.map(([name]) => name.length))
+  const lines = shown.map(([name, value]) => `  ${name.padEnd(width)}  ${text(value)}`.trimEnd())
+  return `${[heading, ...lines].join('\n')}\n`
+}
+
+function text(value: DuckDBValue | undefined): string {
+  return value == null ? '-' : printableLine(cellText(value))
+}
+
+/** No rows where the table has not been written. */
+async function select(
+  reader: LakehouseReader,
+  table: string,
+  sql: string,
+  parameters: Readonly<Record<string, DuckDBValue>>,
+): Promise<Row[]> {
+  if (!(await reader.has(tableNamed(table)))) return []
+  const rows: Row[] = []
+  for await (const chunk of (await reader.select(sql, parameters)).yieldRowObjects()) rows.push(...chunk)
+  return rows
+}

@@ -1,0 +1,212 @@
+// The configuration: what .env and the environment say, validated at the start, all mistakes at once.
+import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
+import { LakehouseError } from '../errors/errors.ts'
+import { formatDuration } from './duration.ts'
+import { spellingHints } from './spelling.ts'
+import type { Secret, StartingOffsets } from './values.ts'
+import { type Values, type VariableName, variable, variableNames } from './variables.ts'
+
+export type { Secret, StartingOffsets } from './values.ts'
+
+/** The tables with a watermark of their own, by the name in their variable. */
+export type WatermarkTable = 'silver' | 'gold' | 'merchant' | 'user' | 'country' | 'hourly_summary'
+
+export type KafkaSecurity = {
+  readonly protocol: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
+  /** null exactly where the protocol is without SASL. */
+  readonly sasl: {
+    readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+    readonly username: string
+    readonly password: Secret
+  } | null
+  /** null for the authorities that Node trusts. */
+  readonly caFile: string | null
+}
+
+export type Config = {
+  readonly kafka: {
+    /** Each host:port. */
+    readonly bootstrapServers: readonly string[]
+    /** Several with commas between them. */
+    readonly topic: string
+    readonly groupId: string
+    readonly security: KafkaSecurity
+    readonly startingOffsets: StartingOffsets
+    readonly onDataLoss: 'fail' | 'continue'
+  }
+  /** Absolute. */
+  readonly deltaBasePath: string
+  readonly engine: 'embedded' | 'spark'
+  readonly triggerIntervalMs: number
+  readonly recordsPerBatchMax: number
+  readonly watermarkMicros: Readonly<Record<WatermarkTable, bigint>>
+  readonly dedupWindowMicros: bigint
+  readonly highRiskCountries: readonly string[]
+  /** null leaves the choice to DuckDB. */
+  readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
+  readonly compaction: { readonly enabled: boolean; readonly smallFileBytes: number }
+  readonly logRetentionMs: number
+  readonly log: {
+    readonly level: 'debug' | 'info' | 'warn' | 'error'
+    readonly format: 'auto' | 'pretty' | 'json'
+  }
+  /** One sentence for each variable that is not ours but looks like a misspelt one of ours. */
+  readonly hints: readonly string[]
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads `envFile` (it may be absent) and the environment, which wins; an empty value means the default.
+ * Fails with CONFIG_INVALID, whose message has one line for each mistake.
+ */
+export function loadConfig(environment: Environment = process.env, envFile = '.env'): Config {
+  const fromFile = readEnvFile(envFile)
+  const texts = { ...fromFile, ...withoutEmpty(environment) }
+  const mistakes: string[] = []
+  const values = withRaisedWatermarks(parseValues(texts, mistakes), texts)
+  mistakes.push(...contradictions(values))
+  const hints = spellingHints(Object.keys(texts))
+  if (mistakes.length > 0) throw invalid([...mistakes, ...hints])
+  return configOf(values as Values, hints)
+}
+
+/** The mistakes of a CONFIG_INVALID failure, one sentence each. */
+function invalid(lines: readonly string[]): LakehouseError {
+  const heading = 'the configuration is not valid (docs/reference/configuration.md lists every variable):'
+  return new LakehouseError('CONFIG_INVALID', [heading, ...lines].join('\n  '), {
+    details: { mistakes: lines },
+  })
+}
+
+function readEnvFile(path: string): Environment {
+  try {
+    return withoutEmpty(parseEnv(readFileSync(path, 'utf8')))
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    // A directory .env is the Python environment of somebody.
+    if (code === 'ENOENT' || code === 'EISDIR') return {}
+    throw new LakehouseError(
+      'CONFIG_INVALID',
+      `cannot read ${path}: make it readable or remove it (${code})`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+function withoutEmpty(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([, text]) => text?.trim()))
+}
+
+function parseValues(texts: Environment, mistakes: string[]): Partial<Values> {
+  const values: Partial<Record<VariableName, unknown>> = {}
+  for (const name of variableNames) {
+    const { schema, default: standard, secret } = variable(name)
+    const text = texts[name] ?? standard
+    if (text === null) {
+      values[name] = null
+      continue
+    }
+    const result = schema.safeParse(secret ? text : text.trim())
+    if (result.success) values[name] = result.data
+    else
+      mistakes.push(
+        `${name} is ${secret ? '(not shown)' : quoted(text)}: it ${result.error.issues[0]!.message}`,
+      )
+  }
+  return values as Partial<Values>
+}
+
+const quotedLengthMax = 80
+
+/** A value in a message: control characters are escaped and a long one is cut. */
+function quoted(text: string): string {
+  const cut = text.length > quotedLengthMax ? `${text.slice(0, quotedLengthMax)}..` : text
+  return JSON.stringify(cut).replace(/[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, '?')
+}
+
+const laterWatermarks = [
+  'WATERMARK_GOLD',
+  'WATERMARK_MERCHANT',
+  'WATERMARK_USER',
+  'WATERMARK_COUNTRY',
+  'WATERMARK_HOURLY_SUMMARY',
+] as const
+
+/** Who sets only WATERMARK_SILVER means that the others follow where their default would be too small. */
+function withRaisedWatermarks(values: Partial<Values>, texts: Environment): Partial<Values> {
+  const silver = values.WATERMARK_SILVER
+  if (silver === undefined) return values
+  const raised = laterWatermarks.filter((name) => texts[name] === undefined && values[name]! < silver)
+  return { ...values, ...Object.fromEntries(raised.map((name) => [name, silver])) }
+}
+
+/** What is wrong between variables, of those that could be parsed. */
+function contradictions(values: Partial<Values>): string[] {
+  const mistakes: string[] = []
+  const silver = values.WATERMARK_SILVER
+  for (const name of laterWatermarks) {
+    const own = values[name]
+    if (silver === undefined || own === undefined || own >= silver) continue
+    const [ownText, silverText] = [formatDuration(own), formatDuration(silver)]
+    mistakes.push(
+      `${name} is ${ownText}: it must not be less than WATERMARK_SILVER (${silverText}), ` +
+        'or silver rows would be late for their windows',
+    )
+  }
+  const protocol = values.KAFKA_SECURITY_PROTOCOL
+  if (protocol === 'SASL_PLAINTEXT' || protocol === 'SASL_SSL') {
+    for (const name of ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'] as const) {
+      if (values[name] === null)
+        mistakes.push(`${name} is not set: KAFKA_SECURITY_PROTOCOL=${protocol} needs it`)
+    }
+  }
+  return mistakes
+}
+
+function configOf(values: Values, hints: readonly string[]): Config {
+  return {
+    kafka: {
+      bootstrapServers: values.KAFKA_BOOTSTRAP_SERVERS,
+      topic: values.KAFKA_TOPIC,
+      groupId: values.KAFKA_GROUP_ID,
+      security: securityOf(values),
+      startingOffsets: values.STARTING_OFFSETS,
+      onDataLoss: values.ON_DATA_LOSS,
+    },
+    deltaBasePath: values.DELTA_BASE_PATH,
+    engine: values.ENGINE,
+    triggerIntervalMs: values.TRIGGER_INTERVAL_MS,
+    recordsPerBatchMax: values.MAX_RECORDS_PER_BATCH,
+    watermarkMicros: {
+      silver: values.WATERMARK_SILVER,
+      gold: values.WATERMARK_GOLD,
+      merchant: values.WATERMARK_MERCHANT,
+      user: values.WATERMARK_USER,
+      country: values.WATERMARK_COUNTRY,
+      hourly_summary: values.WATERMARK_HOURLY_SUMMARY,
+    },
+    dedupWindowMicros: values.DEDUP_WINDOW,
+    highRiskCountries: values.HIGH_RISK_COUNTRIES,
+    duckdb: { memoryLimitBytes: values.DUCKDB_MEMORY_LIMIT, threads: values.DUCKDB_THREADS },
+    compaction: { enabled: values.COMPACTION === 'on', smallFileBytes: values.COMPACTION_SMALL_FILE_SIZE },
+    logRetentionMs: Number(values.DELTA_LOG_RETENTION / 1000n),
+    log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
+    hints,
+  }
+}
+
+function securityOf(values: Values): KafkaSecurity {
+  const protocol = values.KAFKA_SECURITY_PROTOCOL
+  const username = values.KAFKA_SASL_USERNAME
+  const password = values.KAFKA_SASL_PASSWORD
+  const usesSasl = protocol === 'SASL_PLAINTEXT' || protocol === 'SASL_SSL'
+  const sasl =
+    usesSasl && username !== null && password !== null
+      ? { mechanism: values.KAFKA_SASL_MECHANISM, username, password }
+      : null
+  return { protocol, sasl, caFile: values.KAFKA_SSL_CA_FILE }
+}

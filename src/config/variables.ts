@@ -1,0 +1,261 @@
+// Every variable of the configuration, once: the validation, .env.example, the reference page and
+// `assay run --help` are made from this table.
+import {
+  byteSize,
+  duration,
+  hostsAndPorts,
+  localPath,
+  names,
+  oneOf,
+  secret,
+  startingOffsets,
+  text,
+  topicNames,
+  type ValueKind,
+  wholeNumber,
+} from './values.ts'
+
+export const groups = ['Kafka', 'Tables', 'Batches', 'Time', 'Fraud rules', 'Engine', 'Log'] as const
+
+export type Variable<T> = ValueKind<T> & {
+  readonly group: (typeof groups)[number]
+  /** One sentence, without its full stop where it is short. */
+  readonly meaning: string
+  /**
+   * As it would stand in .env; null where the variable is optional and `absent` says what happens without it.
+   */
+  readonly default: string | null
+  readonly absent?: string
+  readonly example: string
+  /** Its value is in no message. */
+  readonly secret?: true
+}
+
+const kafka = { group: 'Kafka' } as const
+const tables = { group: 'Tables' } as const
+const batches = { group: 'Batches' } as const
+const time = { group: 'Time' } as const
+const engine = { group: 'Engine' } as const
+const log = { group: 'Log' } as const
+
+export const variables = {
+  KAFKA_BOOTSTRAP_SERVERS: {
+    ...kafka,
+    ...hostsAndPorts(),
+    meaning: 'Brokers to ask first; they name the others',
+    default: 'localhost:9092',
+    example: 'kafka-1:9092,kafka-2:9092',
+  },
+  KAFKA_TOPIC: {
+    ...kafka,
+    ...topicNames(),
+    meaning: 'Topic that holds the transactions, or several',
+    default: 'ecommerce.transactions',
+    example: 'payments.transactions',
+  },
+  KAFKA_GROUP_ID: {
+    ...kafka,
+    ...text('1 to 249 printable characters', /^[\x20-\x7e]{1,249}$/),
+    meaning: 'Consumer group to which progress is reported, for lag tools only; the tables hold the progress',
+    default: 'spark-streaming-consumer',
+    example: 'assay-production',
+  },
+  KAFKA_SECURITY_PROTOCOL: {
+    ...kafka,
+    ...oneOf('PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'),
+    meaning: 'How to talk to the brokers',
+    default: 'PLAINTEXT',
+    example: 'SASL_SSL',
+  },
+  KAFKA_SASL_MECHANISM: {
+    ...kafka,
+    ...oneOf('PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'),
+    meaning: 'How to log in, with SASL_PLAINTEXT and SASL_SSL',
+    default: 'PLAIN',
+    example: 'SCRAM-SHA-512',
+  },
+  KAFKA_SASL_USERNAME: {
+    ...kafka,
+    ...text('a name of 1 to 255 characters', /^.{1,255}$/u),
+    meaning: 'User to log in as',
+    default: null,
+    absent: 'needed with SASL',
+    example: 'assay',
+  },
+  KAFKA_SASL_PASSWORD: {
+    ...kafka,
+    ...secret('a password'),
+    meaning: 'Password of the user; never printed',
+    default: null,
+    absent: 'needed with SASL',
+    example: 'secret',
+    secret: true,
+  },
+  KAFKA_SSL_CA_FILE: {
+    ...kafka,
+    ...localPath(),
+    meaning: 'PEM file with the authorities that signed the certificates of the brokers',
+    default: null,
+    absent: 'those that Node trusts',
+    example: '/etc/ssl/kafka-ca.pem',
+  },
+  STARTING_OFFSETS: {
+    ...kafka,
+    ...startingOffsets(),
+    meaning:
+      'Where to start reading a partition of which the tables hold nothing yet; a time without zone is UTC',
+    default: 'earliest',
+    example: '2024-03-10T00:00:00Z',
+  },
+  ON_DATA_LOSS: {
+    ...kafka,
+    ...oneOf('fail', 'continue'),
+    meaning: 'What to do when Kafka no longer has records that were not read: stop, or go on behind the hole',
+    default: 'fail',
+    example: 'continue',
+  },
+  DELTA_BASE_PATH: {
+    ...tables,
+    ...localPath(),
+    meaning: 'Directory of all tables and of their checkpoints',
+    default: '/tmp/delta-lake',
+    example: '/var/lib/assay',
+  },
+  COMPACTION: {
+    ...tables,
+    ...oneOf('on', 'off'),
+    meaning: 'Whether small files are merged in the background',
+    default: 'on',
+    example: 'off',
+  },
+  COMPACTION_SMALL_FILE_SIZE: {
+    ...tables,
+    ...byteSize(2 ** 20),
+    meaning: 'A file below this size is small',
+    default: '16 MiB',
+    example: '64 MiB',
+  },
+  DELTA_LOG_RETENTION: {
+    ...tables,
+    ...duration(),
+    meaning: 'How long the log keeps old versions, for time travel and for readers that lag behind',
+    default: '30 days',
+    example: '7 days',
+  },
+  TRIGGER_INTERVAL_MS: {
+    ...batches,
+    ...wholeNumber(0, 86_400_000),
+    meaning:
+      'Least milliseconds between the starts of two batches; lower is fresher, higher makes fewer files',
+    default: '200',
+    example: '5000',
+  },
+  MAX_RECORDS_PER_BATCH: {
+    ...batches,
+    ...wholeNumber(1, 10_000_000),
+    meaning: 'Most records that a batch takes when more is waiting; memory grows with it',
+    default: '200000',
+    example: '50000',
+  },
+  WATERMARK_SILVER: {
+    ...time,
+    ...duration(),
+    meaning: 'How far a transaction may be behind the latest one before it is late and goes to quarantine',
+    default: '10 minutes',
+    example: '30 minutes',
+  },
+  WATERMARK_GOLD: watermark('gold', '10 minutes'),
+  WATERMARK_MERCHANT: watermark('aggregations/merchant', '15 minutes'),
+  WATERMARK_USER: watermark('aggregations/user', '1 hour'),
+  WATERMARK_COUNTRY: watermark('aggregations/country', '30 minutes'),
+  WATERMARK_HOURLY_SUMMARY: watermark('aggregations/hourly_summary', '1 hour'),
+  DEDUP_WINDOW: {
+    ...time,
+    ...duration(),
+    meaning: 'How far apart in event time two rows with one transaction_id still are the same transaction',
+    default: '10 minutes',
+    example: '1 hour',
+  },
+  HIGH_RISK_COUNTRIES: {
+    group: 'Fraud rules',
+    ...names(),
+    meaning: 'Countries that the rule high_risk_country looks for',
+    default: 'Nigeria,Russia,China',
+    example: 'Nigeria,Russia',
+  },
+  ENGINE: {
+    ...engine,
+    ...oneOf('embedded', 'spark'),
+    meaning:
+      'What computes the tables: DuckDB in this process, or a Spark cluster (not available in this version)',
+    default: 'embedded',
+    example: 'embedded',
+  },
+  DUCKDB_MEMORY_LIMIT: {
+    ...engine,
+    ...byteSize(64 * 2 ** 20),
+    meaning: 'Most memory of the DuckDB engine; beyond it work spills to disk',
+    default: null,
+    absent: '80 % of the machine',
+    example: '2 GB',
+  },
+  DUCKDB_THREADS: {
+    ...engine,
+    ...wholeNumber(1, 1024),
+    meaning: 'Threads of the DuckDB engine',
+    default: null,
+    absent: 'one for each core',
+    example: '2',
+  },
+  LOG_LEVEL: {
+    ...log,
+    ...oneOf('debug', 'info', 'warn', 'error'),
+    meaning: 'Least severity that is logged; debug adds stack traces',
+    default: 'info',
+    example: 'debug',
+  },
+  LOG_FORMAT: {
+    ...log,
+    ...oneOf('auto', 'pretty', 'json'),
+    meaning: 'Log for people, or one JSON object a line; auto is pretty on a terminal and json elsewhere',
+    default: 'auto',
+    example: 'json',
+  },
+} as const satisfies Record<string, Variable<unknown>>
+
+/**
+ * Variables that a later version will read: setting one today is not a spelling mistake, and has no effect.
+ */
+export const laterVariables: ReadonlyMap<string, string> = new Map([
+  ['SPARK_MASTER', 'this version has no Spark engine'],
+  ['SCHEMA_REGISTRY_URL', 'this version reads plain JSON values only'],
+  ['METRICS_PORT', 'this version serves no metrics'],
+])
+
+function watermark(table: string, standard: string) {
+  return {
+    ...time,
+    ...duration(),
+    meaning: `How long a window of ${table} stays open after its end; at least WATERMARK_SILVER, also unset`,
+    default: standard,
+    example: '2 hours',
+  } as const
+}
+
+export type VariableName = keyof typeof variables
+
+/** What the text of each variable was parsed to; null where an optional one is absent. */
+export type Values = {
+  readonly [Name in VariableName]: (typeof variables)[Name] extends Variable<infer T> & {
+    readonly default: infer D
+  }
+    ? T | (D extends null ? null : never)
+    : never
+}
+
+export const variableNames = Object.keys(variables) as readonly VariableName[]
+
+/** The table as data, for those who list all variables. */
+export function variable(name: VariableName): Variable<unknown> {
+  return variables[name]
+}

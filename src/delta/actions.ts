@@ -1,0 +1,274 @@
+// The actions of a Delta log: parsed once from JSON, typed from there on, and written back.
+import { LakehouseError } from '../errors/errors.ts'
+import { parseExact } from './json.ts'
+import { decodePath, encodePath } from './paths.ts'
+import { type DeltaField, schemaFromJson, schemaToJson } from './schema.ts'
+import { type FileStats, parseStats } from './stats.ts'
+
+export type Protocol = {
+  readonly minReaderVersion: number
+  readonly minWriterVersion: number
+  readonly readerFeatures: readonly string[] | null
+  readonly writerFeatures: readonly string[] | null
+}
+
+export type Metadata = {
+  readonly id: string
+  readonly name: string | null
+  readonly description: string | null
+  readonly fields: readonly DeltaField[]
+  readonly partitionColumns: readonly string[]
+  readonly configuration: Readonly<Record<string, string>>
+  readonly createdTime: number | null
+}
+
+export type PartitionValues = Readonly<Record<string, string | null>>
+
+export type AddFile = {
+  /** Relative to the table's directory, or absolute; decoded, as the file system knows it. */
+  readonly path: string
+  readonly partitionValues: PartitionValues
+  readonly size: bigint
+  readonly modificationTime: number
+  readonly dataChange: boolean
+  /** The statistics as they are in the log; `stats` is parsed from them when it is first asked for. */
+  readonly statsJson: string | null
+  readonly stats: FileStats | null
+  readonly tags: Readonly<Record<string, string>> | null
+}
+
+export type RemoveFile = {
+  readonly path: string
+  readonly deletionTimestamp: number
+  readonly dataChange: boolean
+  readonly partitionValues: PartitionValues | null
+  readonly size: bigint | null
+}
+
+export type Txn = { readonly appId: string; readonly version: bigint; readonly lastUpdated: number | null }
+
+export type CommitInfo = Readonly<Record<string, unknown>> & {
+  readonly timestamp?: number
+  readonly operation?: string
+  readonly userMetadata?: string
+}
+
+/** Everything that one version of the table says. */
+export type DeltaCommit = {
+  readonly version: bigint
+  /** Milliseconds since the epoch: when the writer says it committed, else when the log file was written. */
+  readonly timestamp: number
+  readonly adds: readonly AddFile[]
+  readonly removes: readonly RemoveFile[]
+  /**
+   * False where the commit only rearranged rows (OPTIMIZE) or touched no rows: a reader of changes skips it.
+   */
+  readonly dataChange: boolean
+  readonly txns: readonly Txn[]
+  readonly metadata: Metadata | null
+  readonly protocol: Protocol | null
+  readonly commitInfo: CommitInfo | null
+}
+
+export function parseCommit(version: bigint, text: string, fileTimeMs: number, where: string): DeltaCommit {
+  const adds: AddFile[] = []
+  const removes: RemoveFile[] = []
+  const txns: Txn[] = []
+  let metadata: Metadata | null = null
+  let protocol: Protocol | null = null
+  let commitInfo: CommitInfo | null = null
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue
+    const action = objectOf(parseLine(line, where), where)
+    if (action.add) adds.push(parseAdd(objectOf(action.add, where), where))
+    else if (action.remove) removes.push(parseRemove(objectOf(action.remove, where), where))
+    else if (action.txn) txns.push(parseTxn(objectOf(action.txn, where), where))
+    else if (action.metaData) metadata = parseMetadata(objectOf(action.metaData, where), where)
+    else if (action.protocol) protocol = parseProtocol(objectOf(action.protocol, where), where)
+    else if (action.commitInfo) commitInfo = objectOf(action.commitInfo, where)
+    // cdc, domainMetadata and actions of later protocols do not change which rows the table has.
+  }
+  const timestamp = numberOr(commitInfo?.inCommitTimestamp ?? commitInfo?.timestamp, fileTimeMs)
+  const dataChange = adds.some((file) => file.dataChange) || removes.some((file) => file.dataChange)
+  return { version, timestamp, adds, removes, dataChange, txns, metadata, protocol, commitInfo }
+}
+
+function parseLine(line: string, where: string): unknown {
+  try {
+    return parseExact(line)
+  } catch (cause) {
+    const advice = 'The file is damaged: restore it from a backup.'
+    throw new LakehouseError('DELTA_LOG_CORRUPT', `${where}: a line is not JSON. ${advice}`, { cause })
+  }
+}
+
+export function parseAdd(add: Record<string, unknown>, where: string): AddFile {
+  refuseDeletionVector(add, where)
+  return addFile({
+    path: decodePath(textOf(add.path, 'add.path', where)),
+    partitionValues: textMap(add.partitionValues),
+    size: bigintOf(add.size, 'add.size', where),
+    modificationTime: numberOr(add.modificationTime, 0),
+    dataChange: add.dataChange !== false,
+    statsJson: typeof add.stats === 'string' ? add.stats : null,
+    tags: add.tags ? stringMap(add.tags) : null,
+  })
+}
+
+/** Makes an AddFile whose statistics are parsed on first use: most files of a snapshot are never asked. */
+export function addFile(file: Omit<AddFile, 'stats'>): AddFile {
+  let parsed: FileStats | null | undefined
+  return {
+    ...file,
+    get stats() {
+      if (parsed === undefined) parsed = file.statsJson === null ? null : parseStats(file.statsJson)
+      return parsed
+    },
+  }
+}
+
+export function parseRemove(remove: Record<string, unknown>, where: string): RemoveFile {
+  return {
+    path: decodePath(textOf(remove.path, 'remove.path', where)),
+    deletionTimestamp: numberOr(remove.deletionTimestamp, 0),
+    dataChange: remove.dataChange !== false,
+    partitionValues: remove.partitionValues ? textMap(remove.partitionValues) : null,
+    size:
+      remove.size === undefined || remove.size === null ? null : bigintOf(remove.size, 'remove.size', where),
+  }
+}
+
+export function parseTxn(txn: Record<string, unknown>, where: string): Txn {
+  return {
+    appId: textOf(txn.appId, 'txn.appId', where),
+    version: bigintOf(txn.version, 'txn.version', where),
+    lastUpdated: typeof txn.lastUpdated === 'number' ? txn.lastUpdated : null,
+  }
+}
+
+export function parseMetadata(metadata: Record<string, unknown>, where: string): Metadata {
+  return {
+    id: textOf(metadata.id, 'metaData.id', where),
+    name: typeof metadata.name === 'string' ? metadata.name : null,
+    description: typeof metadata.description === 'string' ? metadata.description : null,
+    fields: schemaFromJson(textOf(metadata.schemaString, 'metaData.schemaString', where), where),
+    partitionColumns: stringList(metadata.partitionColumns) ?? [],
+    configuration: stringMap(metadata.configuration),
+    createdTime: typeof metadata.createdTime === 'number' ? metadata.createdTime : null,
+  }
+}
+
+export function parseProtocol(protocol: Record<string, unknown>, where: string): Protocol {
+  return {
+    minReaderVersion: Number(bigintOf(protocol.minReaderVersion, 'protocol.minReaderVersion', where)),
+    minWriterVersion: Number(bigintOf(protocol.minWriterVersion, 'protocol.minWriterVersion', where)),
+    readerFeatures: stringList(protocol.readerFeatures),
+    writerFeatures: stringList(protocol.writerFeatures),
+  }
+}
+
+function refuseDeletionVector(action: Record<string, unknown>, where: string): void {
+  if (action.deletionVector === undefined || action.deletionVector === null) return
+  const message =
+    `${where}: the table has deletion vectors, which are not supported. REORG TABLE .. APPLY (PURGE) and
+drop the feature with the program that wrote them.`.replace('\n', ' ')
+  throw new LakehouseError('DELTA_FEATURE_UNSUPPORTED', message, { details: { feature: 'deletionVectors' } })
+}
+
+export function addToJson(file: AddFile): Record<string, unknown> {
+  return {
+    path: encodePath(file.path),
+    partitionValues: file.partitionValues,
+    size: rawNumber(file.size),
+    modificationTime: file.modificationTime,
+    dataChange: file.dataChange,
+    ...(file.statsJson === null ? {} : { stats: file.statsJson }),
+    ...(file.tags === null ? {} : { tags: file.tags }),
+  }
+}
+
+export function removeToJson(file: RemoveFile): Record<string, unknown> {
+  const extended = file.partitionValues !== null && file.size !== null
+  return {
+    path: encodePath(file.path),
+    deletionTimestamp: file.deletionTimestamp,
+    dataChange: file.dataChange,
+    extendedFileMetadata: extended,
+    ...(extended ? { partitionValues: file.partitionValues, size: rawNumber(file.size) } : {}),
+  }
+}
+
+export function txnToJson(txn: Txn): Record<string, unknown> {
+  const time = txn.lastUpdated === null ? {} : { lastUpdated: txn.lastUpdated }
+  return { appId: txn.appId, version: rawNumber(txn.version), ...time }
+}
+
+export function metadataToJson(metadata: Metadata): Record<string, unknown> {
+  return {
+    id: metadata.id,
+    ...(metadata.name === null ? {} : { name: metadata.name }),
+    ...(metadata.description === null ? {} : { description: metadata.description }),
+    format: { provider: 'parquet', options: {} },
+    schemaString: schemaToJson(metadata.fields),
+    partitionColumns: metadata.partitionColumns,
+    configuration: metadata.configuration,
+    ...(metadata.createdTime === null ? {} : { createdTime: metadata.createdTime }),
+  }
+}
+
+export function protocolToJson(protocol: Protocol): Record<string, unknown> {
+  return {
+    minReaderVersion: protocol.minReaderVersion,
+    minWriterVersion: protocol.minWriterVersion,
+    ...(protocol.readerFeatures === null ? {} : { readerFeatures: protocol.readerFeatures }),
+    ...(protocol.writerFeatures === null ? {} : { writerFeatures: protocol.writerFeatures }),
+  }
+}
+
+/** A bigint as a JSON number with all its digits. */
+export function rawNumber(value: bigint | null): unknown {
+  return value === null ? null : JSON.rawJSON(value.toString())
+}
+
+export function objectOf(value: unknown, where: string): Record<string, unknown> {
+  if (isRecord(value)) return value
+  throw new LakehouseError('DELTA_LOG_CORRUPT', `${where}: an action is not an object.`)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function textOf(value: unknown, what: string, where: string): string {
+  if (typeof value === 'string') return value
+  throw new LakehouseError('DELTA_LOG_CORRUPT', `${where}: ${what} is not text.`)
+}
+
+function bigintOf(value: unknown, what: string, where: string): bigint {
+  if (typeof value === 'bigint') return value
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value)
+  throw new LakehouseError('DELTA_LOG_CORRUPT', `${where}: ${what} is not a whole number.`)
+}
+
+function numberOr(value: unknown, otherwise: number): number {
+  return typeof value === 'number' ? value : otherwise
+}
+
+function stringList(value: unknown): readonly string[] | null {
+  return Array.isArray(value) ? value.map(String) : null
+}
+
+function textMap(value: unknown): Record<string, string | null> {
+  if (!isRecord(value)) return {}
+  // The protocol reads an empty text as null, whatever the type.
+  return Object.fromEntries(
+    Object.entries(value).map(([k, v]) => [k, v === null || v === '' ? null : String(v)]),
+  )
+}
+
+function stringMap(value: unknown): Record<string, string> {
+  if (!isRecord(value)) return {}
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([k, v]) => (typeof v === 'string' ? [[k, v]] : [])),
+  )
+}

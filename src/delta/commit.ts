@@ -1,0 +1,230 @@
+// Committing: what a commit may do onto the state it meets, decided purely, and writing it put-if-absent.
+import { randomUUID } from 'node:crypto'
+import { LakehouseError, unreachable } from '../errors/errors.ts'
+import {
+  type AddFile,
+  addToJson,
+  type CommitInfo,
+  type DeltaCommit,
+  type Metadata,
+  metadataToJson,
+  type Protocol,
+  protocolToJson,
+  type RemoveFile,
+  removeToJson,
+  type Txn,
+  txnToJson,
+} from './actions.ts'
+import { commitPath, logDirectory, PendingFile } from './log-files.ts'
+import { checkWritable } from './protocol.ts'
+import { missingFields, typeText } from './schema.ts'
+import type { LogState } from './state.ts'
+
+export const commitAttemptsMax = 100
+
+export type CommitOptions = {
+  /**
+   * With `version`: a commit whose version is not greater than the recorded one of the application is
+   * skipped.
+   */
+  readonly appId?: string
+  readonly version?: bigint
+  /** Further txn actions in the same commit; they are recorded, not judged. */
+  readonly txns?: Readonly<Record<string, bigint>>
+  readonly userMetadata?: string
+  readonly operation?: string
+  readonly operationParameters?: Readonly<Record<string, unknown>>
+  readonly engineInfo?: string
+  readonly timestampMs?: number
+}
+
+export type CommitOutcome =
+  | { readonly kind: 'committed'; readonly version: bigint }
+  /**
+   * The application's version was in the table already. `version` is the table's, `recorded` the
+   * application's.
+   */
+  | { readonly kind: 'skipped'; readonly version: bigint; readonly recorded: bigint }
+
+/** Everything a commit is to say, before it is known which version it becomes. */
+export type CommitDraft = {
+  readonly adds: readonly AddFile[]
+  readonly removes: readonly RemoveFile[]
+  readonly txns: readonly Txn[]
+  /** The txn that makes the commit idempotent. */
+  readonly guard: { readonly appId: string; readonly version: bigint } | null
+  readonly metadata: Metadata | null
+  readonly protocol: Protocol | null
+  /** The schema that the added files were written with. */
+  readonly writtenFor: Metadata | null
+  readonly info: CommitInfo
+}
+
+export type CommitDecision =
+  | { readonly kind: 'write'; readonly version: bigint }
+  | { readonly kind: 'skip'; readonly recorded: bigint }
+  | { readonly kind: 'conflict'; readonly reason: string }
+
+/** The facts of the log that a decision rests on. */
+export type LogFacts = Pick<LogState, 'version' | 'files' | 'txns' | 'metadata'>
+
+/**
+ * Whether the draft can follow the newest version. Appends never disturb each other; removed files must be
+ * there.
+ */
+export function decideCommit(draft: CommitDraft, log: LogFacts): CommitDecision {
+  const recorded = draft.guard === null ? undefined : log.txns.get(draft.guard.appId)?.version
+  if (draft.guard && recorded !== undefined && recorded >= draft.guard.version)
+    return { kind: 'skip', recorded }
+  const gone = draft.removes.find((file) => !log.files.has(file.path))
+  if (gone) return { kind: 'conflict', reason: `another commit removed ${gone.path}` }
+  // A new metaData replaces the whole of the old one, so it must have been made from the one that is there
+  // now.
+  if (draft.metadata && draft.writtenFor !== log.metadata)
+    return { kind: 'conflict', reason: 'the metadata changed' }
+  const change = draft.writtenFor && log.metadata ? schemaConflict(draft.writtenFor, log.metadata) : null
+  if (change !== null) return { kind: 'conflict', reason: change }
+  return { kind: 'write', version: log.version + 1n }
+}
+
+/** Why files of one schema do not fit the table's present one; null where they do. */
+function schemaConflict(written: Metadata, table: Metadata): string | null {
+  if (written === table) return null
+  if (written.id !== table.id) return 'the table was deleted and made again'
+  if (written.partitionColumns.join('\n') !== table.partitionColumns.join('\n'))
+    return 'the partitioning changed'
+  const now = new Map(table.fields.map((field) => [field.name, field]))
+  for (const field of written.fields) {
+    const found = now.get(field.name)
+    now.delete(field.name)
+    if (found === undefined) return `the column ${field.name} was dropped`
+    const [was, is] = [typeText(field.type), typeText(found.type)]
+    if (was !== is) return `the column ${field.name} was changed from ${was} to ${is}`
+    if (field.nullable && !found.nullable) return `the column ${field.name} may no longer be null`
+  }
+  const added = [...now.values()].find((field) => !field.nullable)
+  return added === undefined ? null : `a column ${added.name} was added that may not be null`
+}
+
+export function draftOf(
+  options: CommitOptions,
+  parts: Partial<CommitDraft> & { operation: string },
+): CommitDraft {
+  const timestamp = options.timestampMs ?? Date.now()
+  const { operation, ...rest } = parts
+  const { appId, version } = options
+  if ((appId === undefined) !== (version === undefined)) {
+    throw new LakehouseError('CONFIG_INVALID', 'A commit needs both appId and version, or neither.')
+  }
+  const guard = appId === undefined || version === undefined ? null : { appId, version }
+  const versions = new Map(Object.entries(options.txns ?? {}))
+  if (guard) versions.set(guard.appId, guard.version)
+  return {
+    adds: [],
+    removes: [],
+    metadata: null,
+    protocol: null,
+    writtenFor: null,
+    ...rest,
+    guard,
+    txns: [...versions].map(([id, of]) => ({ appId: id, version: of, lastUpdated: timestamp })),
+    info: {
+      timestamp,
+      operation: options.operation ?? operation,
+      operationParameters: options.operationParameters ?? {},
+      ...(options.userMetadata === undefined ? {} : { userMetadata: options.userMetadata }),
+      engineInfo: options.engineInfo ?? 'Assay',
+      ...rest.info,
+    },
+  }
+}
+
+export type WriteOutcome = CommitOutcome | { readonly kind: 'conflict'; readonly reason: string }
+
+/**
+ * Commits the draft onto the newest version, and onto the next one when another writer was faster. `refresh`
+ * brings the state up to date; the state has the commit when this returns.
+ */
+export async function writeCommit(
+  directory: string,
+  draft: CommitDraft,
+  refresh: () => Promise<LogState>,
+): Promise<WriteOutcome> {
+  let pending: PendingFile | null = null
+  try {
+    for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
+      const state = await refresh()
+      const decision = decideCommit(draft, state)
+      switch (decision.kind) {
+        case 'skip':
+          return { kind: 'skipped', version: state.version, recorded: decision.recorded }
+        case 'conflict':
+          return decision
+        case 'write': {
+          checkWritable(...protocolAfter(draft, state), directory)
+          const info = { ...draft.info, readVersion: Number(state.version) }
+          pending ??= await PendingFile.write(logDirectory(directory), commitText({ ...draft, info }))
+          const identity = await pending.putIfAbsent(commitPath(directory, decision.version))
+          if (identity === null) break
+          state.apply(asCommit({ ...draft, info }, decision.version), identity)
+          return { kind: 'committed', version: decision.version }
+        }
+        default:
+          return unreachable(decision)
+      }
+    }
+    const message = `${directory}: ${commitAttemptsMax} attempts to commit met a faster writer each time.`
+    throw new LakehouseError('DELTA_COMMIT_CONFLICT', `${message} Are there too many writers on the table?`)
+  } finally {
+    await pending?.discard()
+  }
+}
+
+/** Writes version 0; false where another writer made the table first. */
+export async function writeFirstCommit(directory: string, draft: CommitDraft): Promise<boolean> {
+  const pending = await PendingFile.write(logDirectory(directory), commitText(draft))
+  try {
+    return (await pending.putIfAbsent(commitPath(directory, 0n))) !== null
+  } finally {
+    await pending.discard()
+  }
+}
+
+function protocolAfter(draft: CommitDraft, state: LogState): [Protocol, Metadata] {
+  const { protocol, metadata } = state.essentials()
+  return [draft.protocol ?? protocol, draft.metadata ?? metadata]
+}
+
+function commitText(draft: CommitDraft): string {
+  const actions = [
+    { commitInfo: { ...draft.info, txnId: randomUUID() } },
+    ...(draft.protocol ? [{ protocol: protocolToJson(draft.protocol) }] : []),
+    ...(draft.metadata ? [{ metaData: metadataToJson(draft.metadata) }] : []),
+    ...draft.txns.map((txn) => ({ txn: txnToJson(txn) })),
+    ...draft.removes.map((file) => ({ remove: removeToJson(file) })),
+    ...draft.adds.map((file) => ({ add: addToJson(file) })),
+  ]
+  return `${actions.map((action) => JSON.stringify(action)).join('\n')}\n`
+}
+
+function asCommit(draft: CommitDraft, version: bigint): DeltaCommit {
+  const { adds, removes, txns, metadata, protocol, info } = draft
+  const dataChange = adds.some((file) => file.dataChange) || removes.some((file) => file.dataChange)
+  const timestamp = info.timestamp ?? 0
+  return { version, timestamp, adds, removes, dataChange, txns, metadata, protocol, commitInfo: info }
+}
+
+export function rowMetrics(adds: readonly AddFile[], rowCount: bigint): Record<string, string> {
+  const bytes = adds.reduce((sum, file) => sum + file.size, 0n)
+  return { numFiles: String(adds.length), numOutputRows: String(rowCount), numOutputBytes: String(bytes) }
+}
+
+/** The metadata with the columns that the definition adds; null where the table has them all. */
+export function evolved(
+  metadata: Metadata,
+  definition: Parameters<typeof missingFields>[1],
+  where: string,
+): Metadata | null {
+  const added = missingFields(metadata, definition, where)
+  return added.length === 0 ? null : { ...metadata, fields: [...metadata.fields, ...added] }
+}

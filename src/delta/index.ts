@@ -1,0 +1,24 @@
+// Delta tables from TypeScript, with DuckDB as the Parquet reader and writer. See docs/reference/delta.md.
+export type {
+  AddFile,
+  CommitInfo,
+  DeltaCommit,
+  Metadata,
+  PartitionValues,
+  Protocol,
+  RemoveFile,
+  Txn,
+} from './actions.ts'
+export type { CommitOptions, CommitOutcome } from './commit.ts'
+export type { HistoryEntry, TableDescription } from './history.ts'
+export type { OptimizeOptions, OptimizeResult } from './optimize.ts'
+export type { QueryParameters } from './parquet-files.ts'
+export type { PruneRange, PruneValue } from './prune.ts'
+export type { Row } from './rows.ts'
+export { prunedFiles, type ScanOptions, scanSql } from './scan.ts'
+export type { DeltaField, DeltaTableDefinition, DeltaType } from './schema.ts'
+export type { StagedAppend } from './stage.ts'
+export type { DeltaSnapshot } from './state.ts'
+export type { FileStats, StatsTree, StatsValue } from './stats.ts'
+export { type AppendOptions, DeltaTable } from './table.ts'
+export type { VacuumOptions } from './vacuum.ts'

@@ -1,0 +1,159 @@
+// Compaction: many small files of a partition become few large ones. No row changes (dataChange=false), so
+// readers of changes skip it, and it gives way to every writer.
+import { dirname, isAbsolute, join } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { AssertionError, unreachable } from '../errors/errors.ts'
+import type { AddFile, Metadata, PartitionValues, RemoveFile } from './actions.ts'
+import { type CommitDraft, draftOf, type WriteOutcome } from './commit.ts'
+import { syncFiles, toAddFile, type WrittenFile, writeOneFile } from './parquet-files.ts'
+import { partitionKey, selectFromFiles } from './scan.ts'
+import type { DeltaSnapshot } from './state.ts'
+
+export const targetSizeDefaultBytes = 128 * 1024 * 1024
+export const smallFileDefaultBytes = 64 * 1024 * 1024
+
+export type OptimizeOptions = {
+  readonly targetSizeBytes?: number
+  /** Files of at least this size are left alone. */
+  readonly smallFileBytes?: number
+  readonly partitionFilter?: (values: PartitionValues) => boolean
+  readonly signal?: AbortSignal
+  readonly timestampMs?: number
+}
+
+export type OptimizeResult =
+  | {
+      readonly kind: 'compacted'
+      readonly version: bigint
+      readonly filesRemoved: number
+      readonly filesAdded: number
+      readonly bytesRemoved: bigint
+      readonly bytesAdded: bigint
+    }
+  | { readonly kind: 'nothing' }
+  /**
+   * A writer was faster with what cannot be followed. The table is as the writer left it; try again later.
+   */
+  | { readonly kind: 'conflict'; readonly reason: string }
+
+/** Files that are to become one, in the order of their rows. */
+export type CompactionGroup = {
+  readonly files: readonly AddFile[]
+  readonly partitionValues: PartitionValues
+}
+
+export function planCompaction(snapshot: DeltaSnapshot, options: OptimizeOptions): CompactionGroup[] {
+  const target = BigInt(Math.trunc(options.targetSizeBytes ?? targetSizeDefaultBytes))
+  const small = BigInt(Math.trunc(options.smallFileBytes ?? smallFileDefaultBytes))
+  const groups: CompactionGroup[] = []
+  const open = new Map<string, { files: AddFile[]; size: bigint }>()
+  const close = (files: readonly AddFile[]) => {
+    const [first] = files
+    if (first && files.length > 1) groups.push({ files, partitionValues: first.partitionValues })
+  }
+  for (const file of byAge(snapshot.files.values())) {
+    if (file.size >= small || options.partitionFilter?.(file.partitionValues) === false) continue
+    const key = partitionKey(file.partitionValues, snapshot.metadata.partitionColumns)
+    const group = open.get(key)
+    if (group && group.size + file.size <= target) {
+      group.files.push(file)
+      group.size += file.size
+    } else {
+      if (group) close(group.files)
+      open.set(key, { files: [file], size: file.size })
+    }
+  }
+  for (const { files } of open.values()) close(files)
+  return groups
+}
+
+/** Oldest first. The sort is stable: files of one time stay in the order in which the log has them. */
+function byAge(files: Iterable<AddFile>): AddFile[] {
+  return [...files].sort((a, b) => a.modificationTime - b.modificationTime)
+}
+
+/**
+ * Writes the compacted files; the draft that puts them in place of the small ones is for the caller to
+ * commit.
+ */
+export async function compact(
+  directory: string,
+  snapshot: DeltaSnapshot,
+  groups: readonly CompactionGroup[],
+  connection: DuckDBConnection,
+  options: OptimizeOptions,
+): Promise<CommitDraft> {
+  const { metadata } = snapshot
+  const adds: AddFile[] = []
+  for (const group of groups) {
+    options.signal?.throwIfAborted()
+    const written = await rewrite(directory, metadata, group, connection, options.signal)
+    await syncFiles(directory, written)
+    for (const file of written) adds.push(await toAddFile(directory, metadata, file, false))
+  }
+  options.signal?.throwIfAborted()
+  const deletionTimestamp = options.timestampMs ?? Date.now()
+  const removes = groups.flatMap((group) => group.files.map((file) => removeOf(file, deletionTimestamp)))
+  const info = {
+    isBlindAppend: false,
+    operationMetrics: { numRemovedFiles: String(removes.length), numAddedFiles: String(adds.length) },
+  }
+  const times = options.timestampMs === undefined ? {} : { timestampMs: options.timestampMs }
+  const parameters = { predicate: '[]', zOrderBy: '[]' }
+  return draftOf(
+    { ...times, operationParameters: parameters },
+    { operation: 'OPTIMIZE', adds, removes, writtenFor: metadata, info },
+  )
+}
+
+export function optimizeResult(draft: CommitDraft, outcome: WriteOutcome): OptimizeResult {
+  switch (outcome.kind) {
+    case 'conflict':
+      return outcome
+    case 'skipped':
+      throw new AssertionError('a compaction has no application version to be skipped by')
+    case 'committed':
+      return {
+        kind: 'compacted',
+        version: outcome.version,
+        filesRemoved: draft.removes.length,
+        filesAdded: draft.adds.length,
+        bytesRemoved: draft.removes.reduce((sum, file) => sum + (file.size ?? 0n), 0n),
+        bytesAdded: draft.adds.reduce((sum, file) => sum + file.size, 0n),
+      }
+    default:
+      return unreachable(outcome)
+  }
+}
+
+async function rewrite(
+  directory: string,
+  metadata: Metadata,
+  group: CompactionGroup,
+  connection: DuckDBConnection,
+  signal?: AbortSignal,
+): Promise<WrittenFile[]> {
+  const stored = metadata.fields.filter((field) => !metadata.partitionColumns.includes(field.name))
+  const select = selectFromFiles(group.files, stored, metadata.partitionColumns, directory)
+  const interrupt = () => connection.interrupt()
+  signal?.addEventListener('abort', interrupt, { once: true })
+  try {
+    return await writeOneFile(connection, select, targetOf(directory, group), group.partitionValues)
+  } catch (error) {
+    signal?.throwIfAborted() // What DuckDB says of the interruption is not what the caller asked for.
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
+  }
+}
+
+/** Beside the first of the small files, which is in a directory that is safe and there. */
+function targetOf(directory: string, group: CompactionGroup): string {
+  const first = group.files[0]?.path ?? ''
+  return isAbsolute(first) ? directory : join(directory, dirname(first))
+}
+
+function removeOf(file: AddFile, deletionTimestamp: number): RemoveFile {
+  const { path, partitionValues, size } = file
+  return { path, deletionTimestamp, dataChange: false, partitionValues, size }
+}

@@ -1,0 +1,39 @@
+// How the log spells the path of a data file.
+import { randomUUID } from 'node:crypto'
+import { isAbsolute, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The log holds a URI: every byte but these is percent-encoded, so any file name survives every reader. */
+export function encodePath(path: string): string {
+  return path
+    .split('/')
+    .map((segment) => encodeURIComponent(segment).replaceAll('%3D', '='))
+    .join('/')
+}
+
+/** Writers differ in what they encode; decoding gives the one name that the file system knows. */
+export function decodePath(uri: string): string {
+  if (uri.startsWith('file:')) return fileURLToPath(uri.replace(/^file:\/*/, 'file:///'))
+  try {
+    return decodeURIComponent(uri)
+  } catch {
+    return uri // Not a valid URI (a lone %): the writer did not encode.
+  }
+}
+
+const ownFilePattern = /(^|\/)part-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.parquet$/
+
+/** A data file has a name of its own for ever. */
+export function newFileName(): string {
+  return `part-${randomUUID()}.parquet`
+}
+
+/** True for the files that this folder wrote. Other writers number their files, so their names are longer. */
+export function isOwnFile(path: string): boolean {
+  return ownFilePattern.test(path)
+}
+
+/** Where the file is on this machine. */
+export function filePath(directory: string, path: string): string {
+  return isAbsolute(path) ? path : join(directory, path)
+}

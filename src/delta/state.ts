@@ -1,0 +1,176 @@
+// The state of a table at one version, built by replaying its log.
+import { LakehouseError } from '../errors/errors.ts'
+import type { AddFile, CommitInfo, DeltaCommit, Metadata, Protocol, RemoveFile, Txn } from './actions.ts'
+import { readCheckpoint } from './checkpoint-read.ts'
+import { type CommitFile, type FileIdentity, type LogListing, listLog, readCommit } from './log-files.ts'
+import { checkReadable, unsupported } from './protocol.ts'
+
+const commitsReadAtOnce = 16
+
+/** The table at one version. It never changes: a later version is another snapshot. */
+export type DeltaSnapshot = {
+  readonly version: bigint
+  readonly protocol: Protocol
+  readonly metadata: Metadata
+  /** The live files by their decoded path, in the order in which they came into the table. */
+  readonly files: ReadonlyMap<string, AddFile>
+  readonly txns: ReadonlyMap<string, Txn>
+  /** commitInfo of the newest commit; null when it has none, or when only a checkpoint is left of it. */
+  readonly lastCommitInfo: CommitInfo | null
+  /** null where a file has no statistics. */
+  readonly numRecords: bigint | null
+}
+
+/** Grows with the log, commit by commit: what a commit costs does not depend on how many there were. */
+export class LogState {
+  version = -1n
+  protocol: Protocol | null = null
+  metadata: Metadata | null = null
+  readonly files = new Map<string, AddFile>()
+  readonly tombstones = new Map<string, RemoveFile>()
+  readonly txns = new Map<string, Txn>()
+  lastCommitInfo: CommitInfo | null = null
+  /** null where the newest version came from a checkpoint and has no commit file any more. */
+  identity: FileIdentity | null = null
+  readonly #directory: string
+  #snapshot: DeltaSnapshot | null = null
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  apply(commit: DeltaCommit, identity: FileIdentity | null): void {
+    if (commit.protocol) checkReadable(commit.protocol, this.#directory)
+    this.protocol = commit.protocol ?? this.protocol
+    this.metadata = commit.metadata ?? this.metadata
+    for (const file of commit.removes) {
+      this.files.delete(file.path)
+      this.tombstones.set(file.path, file)
+    }
+    for (const file of commit.adds) {
+      this.files.set(file.path, file)
+      this.tombstones.delete(file.path)
+    }
+    for (const txn of commit.txns) this.txns.set(txn.appId, txn)
+    this.lastCommitInfo = commit.commitInfo
+    this.version = commit.version
+    this.identity = identity
+    this.#snapshot = null
+  }
+
+  snapshot(): DeltaSnapshot {
+    this.#snapshot ??= {
+      version: this.version,
+      ...this.essentials(),
+      files: new Map(this.files),
+      txns: new Map(this.txns),
+      lastCommitInfo: this.lastCommitInfo,
+      numRecords: sumRecords(this.files.values()),
+    }
+    return this.#snapshot
+  }
+
+  essentials(): { readonly protocol: Protocol; readonly metadata: Metadata } {
+    if (this.protocol !== null && this.metadata !== null)
+      return { protocol: this.protocol, metadata: this.metadata }
+    const what = `the log up to version ${this.version} has no protocol or no metaData action`
+    const message = `${this.#directory}: ${what}.`
+    throw new LakehouseError('DELTA_LOG_CORRUPT', message)
+  }
+}
+
+function sumRecords(files: Iterable<AddFile>): bigint | null {
+  let sum = 0n
+  for (const file of files) {
+    if (file.stats === null) return null
+    sum += file.stats.numRecords
+  }
+  return sum
+}
+
+/**
+ * Builds the state at `upTo`, or the newest: from the newest checkpoint that can be read, then the commits
+ * after it.
+ */
+export async function loadState(directory: string, upTo?: bigint): Promise<LogState> {
+  const listing = await listLog(directory)
+  const isEmpty = listing.commits.length === 0 && listing.checkpoints.length === 0
+  if (isEmpty && !listing.hasUuidCheckpoints) throw notFound(directory)
+  const failures: unknown[] = []
+  for (const checkpoint of listing.checkpoints) {
+    if (upTo !== undefined && checkpoint.version > upTo) continue
+    try {
+      const state = new LogState(directory)
+      state.apply(await readCheckpoint(checkpoint), null)
+      return await replay(directory, state, listing, upTo)
+    } catch (error) {
+      // A damaged checkpoint is only a slower start, as long as an older one or the commits are there.
+      if (error instanceof LakehouseError && error.code !== 'DELTA_LOG_CORRUPT') throw error
+      failures.push(error)
+    }
+  }
+  if (listing.commits[0] !== 0n) throw unreachableVersion(directory, listing, upTo, failures)
+  return replay(directory, new LogState(directory), listing, upTo)
+}
+
+async function replay(
+  directory: string,
+  state: LogState,
+  listing: LogListing,
+  upTo?: bigint,
+): Promise<LogState> {
+  if (state.version >= 0n && listing.commits.includes(state.version)) {
+    const head = await readCommit(directory, state.version)
+    state.identity = head?.identity ?? null
+    state.lastCommitInfo = head?.commit.commitInfo ?? null
+  }
+  const versions = listing.commits.filter((v) => v > state.version && (upTo === undefined || v <= upTo))
+  for (let start = 0; start < versions.length; start += commitsReadAtOnce) {
+    const slice = versions.slice(start, start + commitsReadAtOnce)
+    const commits = await Promise.all(slice.map((version) => readCommit(directory, version)))
+    for (const found of commits) if (found) applyNext(directory, state, found)
+  }
+  if (upTo !== undefined && state.version !== upTo) {
+    const message = `${directory}: there is no version ${upTo}; the newest is ${state.version}.`
+    throw new LakehouseError('DELTA_VERSION_NOT_FOUND', message)
+  }
+  state.essentials()
+  return state
+}
+
+function applyNext(directory: string, state: LogState, found: CommitFile): void {
+  if (found.commit.version !== state.version + 1n) {
+    const what = `the log has no version ${state.version + 1n}, but later ones`
+    const message = `${directory}: ${what}. Restore the file.`
+    throw new LakehouseError('DELTA_LOG_CORRUPT', message)
+  }
+  state.apply(found.commit, found.identity)
+}
+
+function notFound(directory: string): LakehouseError {
+  const message = `${directory}: there is no Delta table. Check the path; a table has a _delta_log directory.`
+  return new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
+}
+
+function unreachableVersion(
+  directory: string,
+  listing: LogListing,
+  upTo: bigint | undefined,
+  failures: readonly unknown[],
+): LakehouseError {
+  const details = {
+    oldestCommit: listing.commits[0] ?? null,
+    checkpoints: listing.checkpoints.map((c) => c.version),
+  }
+  if (failures.length === 0 && listing.hasUuidCheckpoints)
+    throw unsupported(directory, 'read', 'v2Checkpoint')
+  if (failures.length === 0 && upTo !== undefined) {
+    const message = `${directory}: version ${upTo} can no longer be built; its log was cleaned up.`
+    return new LakehouseError('DELTA_VERSION_NOT_FOUND', message, { details })
+  }
+  const message = `${directory}: no checkpoint can be read and the commits do not go back to version 0.`
+  return new LakehouseError('DELTA_LOG_CORRUPT', `${message} Restore the log from a backup.`, {
+    details,
+    cause: new AggregateError(failures),
+  })
+}

@@ -1,0 +1,305 @@
+// A Delta table in a directory: the one class of this folder, because it holds the state of the log as it was
+// last read. Several objects and processes may use the same table at once.
+import { randomUUID } from 'node:crypto'
+import { resolve } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { LakehouseError } from '../errors/errors.ts'
+import type { DeltaCommit } from './actions.ts'
+import { checkpointContent, writeCheckpoint } from './checkpoint-write.ts'
+import {
+  type CommitDraft,
+  type CommitOptions,
+  type CommitOutcome,
+  commitAttemptsMax,
+  draftOf,
+  evolved,
+  rowMetrics,
+  type WriteOutcome,
+  writeCommit,
+  writeFirstCommit,
+} from './commit.ts'
+import {
+  describeState,
+  type HistoryEntry,
+  readHistory,
+  type TableDescription,
+  versionAtTime,
+} from './history.ts'
+import { cleanLog } from './log-cleanup.ts'
+import { commitPath, identityOf, listLog, logDirectory, makeDirectory, readCommit } from './log-files.ts'
+import {
+  compact,
+  type OptimizeOptions,
+  type OptimizeResult,
+  optimizeResult,
+  planCompaction,
+} from './optimize.ts'
+import type { QueryParameters } from './parquet-files.ts'
+import { checkpointInterval, logRetentionMs } from './properties.ts'
+import { checkWritable, newTableProtocol } from './protocol.ts'
+import { type Row, withRows } from './rows.ts'
+import { checkDefinition, type DeltaTableDefinition } from './schema.ts'
+import { type StagedAppend, stageQuery } from './stage.ts'
+import { type DeltaSnapshot, type LogState, loadState } from './state.ts'
+import { readCommits, waitForVersion } from './tail.ts'
+import { type VacuumOptions, vacuumFacts, vacuumFiles } from './vacuum.ts'
+
+export type AppendOptions = CommitOptions & {
+  readonly appId: string
+  readonly version: bigint
+  readonly parameters?: QueryParameters
+}
+
+export class DeltaTable {
+  readonly directory: string
+  #state: LogState
+  /** The end of the queue of what reads or changes the state: one at a time, in the order of the calls. */
+  #queue: Promise<unknown> = Promise.resolve()
+  #checkpointFailure: unknown = null
+
+  private constructor(directory: string, state: LogState) {
+    this.directory = directory
+    this.#state = state
+  }
+
+  static async open(directory: string): Promise<DeltaTable> {
+    const path = resolve(directory)
+    return new DeltaTable(path, await loadState(path))
+  }
+
+  static async exists(directory: string): Promise<boolean> {
+    const { commits, checkpoints } = await listLog(resolve(directory))
+    return commits.length > 0 || checkpoints.length > 0
+  }
+
+  /**
+   * Makes the table, or opens it and adds the nullable columns it lacks. Any other difference fails with
+   * DELTA_SCHEMA_MISMATCH. Others may do the same at the same time.
+   */
+  static async createOrEvolve(directory: string, definition: DeltaTableDefinition): Promise<DeltaTable> {
+    const path = resolve(directory)
+    checkDefinition(definition, path)
+    if (!(await DeltaTable.exists(path))) await create(path, definition)
+    const table = await DeltaTable.open(path)
+    await table.#evolve(definition)
+    return table
+  }
+
+  async #evolve(definition: DeltaTableDefinition): Promise<void> {
+    await this.#exclusive(async () => {
+      for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
+        const state = await this.#refresh()
+        const before = state.essentials().metadata
+        const metadata = evolved(before, definition, this.directory)
+        if (metadata === null) return
+        const draft = draftOf({}, { operation: 'ADD COLUMNS', metadata, writtenFor: before })
+        // A concurrent change of the schema shows as a conflict, and the next round judges it anew.
+        const outcome = await writeCommit(this.directory, draft, () => this.#refresh())
+        if (outcome.kind === 'committed') return
+      }
+      const what = `others kept changing the schema; ${commitAttemptsMax} attempts failed`
+      const message = `${this.directory}: ${what}.`
+      throw new LakehouseError('DELTA_COMMIT_CONFLICT', message)
+    })
+  }
+
+  /** The newest version, or the one asked for. Reads only the log files that are new since the last call. */
+  async snapshot(options: { readonly version?: bigint } = {}): Promise<DeltaSnapshot> {
+    const state = await this.#exclusive(() => this.#refresh())
+    const { version } = options
+    if (version === undefined || version === state.version) return state.snapshot()
+    return (await loadState(this.directory, version)).snapshot()
+  }
+
+  /**
+   * Writes the rows of `query` as files of this table, in the caller's transaction; `commit` then makes them
+   * part of it. Columns are matched by name; a TIMESTAMP without a zone means UTC.
+   */
+  async stage(
+    connection: DuckDBConnection,
+    query: string,
+    parameters?: QueryParameters,
+  ): Promise<StagedAppend> {
+    const { metadata } = this.#state.essentials()
+    return stageQuery(this.directory, metadata, connection, query, parameters)
+  }
+
+  /** Commits staged rows, or only txn actions when there are none. */
+  async commit(staged: StagedAppend | null, options: CommitOptions = {}): Promise<CommitOutcome> {
+    const adds = staged?.adds ?? []
+    const draft = draftOf(
+      { operationParameters: { mode: 'Append', partitionBy: '[]' }, ...options },
+      {
+        operation: 'WRITE',
+        adds,
+        writtenFor: staged?.metadata ?? null,
+        info: { isBlindAppend: true, operationMetrics: rowMetrics(adds, staged?.rowCount ?? 0n) },
+      },
+    )
+    return this.#outcomeOf(await this.#write(draft))
+  }
+
+  /**
+   * Appends the rows of `query` exactly once for each version of the application, however often it is called.
+   */
+  async append(connection: DuckDBConnection, query: string, options: AppendOptions): Promise<CommitOutcome> {
+    const { parameters, ...commitOptions } = options
+    const { version, txns } = await this.snapshot()
+    const recorded = txns.get(options.appId)?.version
+    if (recorded !== undefined && recorded >= options.version) return { kind: 'skipped', version, recorded }
+    return this.commit(await this.stage(connection, query, parameters), commitOptions)
+  }
+
+  /** As `append`, with rows as JavaScript objects: for small tables and tests. */
+  async appendRows(rows: readonly Row[], options: Omit<AppendOptions, 'parameters'>): Promise<CommitOutcome> {
+    const { fields } = this.#state.essentials().metadata
+    return withRows(this.directory, fields, rows, (connection, query) =>
+      this.append(connection, query, options),
+    )
+  }
+
+  #outcomeOf(outcome: WriteOutcome): CommitOutcome {
+    if (outcome.kind !== 'conflict') return outcome
+    const what = `the rows no longer fit the table: ${outcome.reason}`
+    const message = `${this.directory}: ${what}. Stage them again.`
+    throw new LakehouseError('DELTA_COMMIT_CONFLICT', message)
+  }
+
+  /**
+   * The commits after a version up to the newest, whole and in order. Those with `dataChange` false changed
+   * no row. Fails with DELTA_LOG_TRUNCATED where the log no longer has them.
+   */
+  async *commits(afterVersion: bigint): AsyncGenerator<DeltaCommit> {
+    const { version } = await this.#exclusive(() => this.#refresh())
+    yield* readCommits(this.directory, afterVersion, version)
+  }
+
+  /** Resolves with the newest version once it is beyond `after`, or with what it is after `waitMaxMs`. */
+  waitForVersion(after: bigint, waitMaxMs: number, signal: AbortSignal): Promise<bigint> {
+    const newest = async () => (await this.#exclusive(() => this.#refresh())).version
+    return waitForVersion(this.directory, after, waitMaxMs, signal, newest)
+  }
+
+  /** The version that was the newest at a time, for `snapshot`. */
+  versionAtTime(timestampMs: number): Promise<bigint> {
+    return versionAtTime(this.directory, timestampMs)
+  }
+
+  /** Newest first; ends where the log was cleaned up. */
+  async history(limit = Number.POSITIVE_INFINITY): Promise<HistoryEntry[]> {
+    const { version } = await this.#exclusive(() => this.#refresh())
+    return readHistory(this.directory, version, limit)
+  }
+
+  async describe(): Promise<TableDescription> {
+    return describeState(this.directory, await this.#exclusive(() => this.#refresh()))
+  }
+
+  /**
+   * Writes a checkpoint of the newest version and cleans up the log before it as far as the table's retention
+   * allows. Commits do this by themselves (delta.checkpointInterval).
+   */
+  async checkpoint(options: { readonly nowMs?: number } = {}): Promise<void> {
+    await this.#exclusive(async () => this.#checkpoint(await this.#refresh(), options.nowMs ?? Date.now()))
+  }
+
+  /**
+   * Makes few large files of many small ones. Never fails a writer: it gives up where it would disturb one.
+   */
+  async optimize(connection: DuckDBConnection, options: OptimizeOptions = {}): Promise<OptimizeResult> {
+    const snapshot = await this.snapshot()
+    checkWritable(snapshot.protocol, snapshot.metadata, this.directory)
+    const groups = planCompaction(snapshot, options)
+    if (groups.length === 0) return { kind: 'nothing' }
+    const draft = await compact(this.directory, snapshot, groups, connection, options)
+    return optimizeResult(draft, await this.#write(draft))
+  }
+
+  /** Deletes files that no version within the retention needs; returns their paths. */
+  async vacuum(options: VacuumOptions = {}): Promise<string[]> {
+    const state = await this.#exclusive(() => this.#refresh())
+    const { protocol, metadata } = state.essentials()
+    checkWritable(protocol, metadata, this.directory)
+    const facts = vacuumFacts(this.directory, state, options)
+    return vacuumFiles(this.directory, metadata.partitionColumns, facts, options)
+  }
+
+  /** Why the last automatic checkpoint failed; null when it did not. The commit stands without it. */
+  get checkpointFailure(): unknown {
+    return this.#checkpointFailure
+  }
+
+  #write(draft: CommitDraft): Promise<WriteOutcome> {
+    return this.#exclusive(async () => {
+      const outcome = await writeCommit(this.directory, draft, () => this.#refresh())
+      if (outcome.kind === 'committed') await this.#checkpointWhenDue()
+      return outcome
+    })
+  }
+
+  async #checkpointWhenDue(): Promise<void> {
+    const { version } = this.#state
+    const isDue = version % checkpointInterval(this.#state.essentials().metadata) === 0n
+    if (!isDue && this.#checkpointFailure === null) return
+    try {
+      await this.#checkpoint(this.#state, Date.now())
+      this.#checkpointFailure = null
+    } catch (error) {
+      // The commit is durable, and readers do without the checkpoint. The next commit tries again.
+      this.#checkpointFailure = error
+    }
+  }
+
+  async #checkpoint(state: LogState, nowMs: number): Promise<void> {
+    await writeCheckpoint(this.directory, checkpointContent(state, nowMs))
+    const retentionMs = logRetentionMs(state.essentials().metadata)
+    if (retentionMs !== null) await cleanLog(this.directory, retentionMs, nowMs)
+  }
+
+  /** Brings the state up to the newest version. To be called inside `#exclusive`. */
+  async #refresh(): Promise<LogState> {
+    if (await this.#isStale()) this.#state = await loadState(this.directory)
+    for (;;) {
+      const next = await readCommit(this.directory, this.#state.version + 1n)
+      if (next === null) return this.#state
+      this.#state.apply(next.commit, next.identity)
+    }
+  }
+
+  /** True where the commit that the state ends with is gone (log clean-up, or the table was made again). */
+  async #isStale(): Promise<boolean> {
+    const known = this.#state.identity
+    const found = await identityOf(commitPath(this.directory, this.#state.version))
+    if (known === null) return found !== null
+    return found?.inode !== known.inode || found.size !== known.size
+  }
+
+  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work)
+    this.#queue = result.catch(() => undefined) // The caller has the failure; the queue goes on.
+    return result
+  }
+}
+
+async function create(directory: string, definition: DeltaTableDefinition): Promise<void> {
+  await makeDirectory(logDirectory(directory))
+  const createdTime = Date.now()
+  const draft = draftOf(
+    { timestampMs: createdTime },
+    {
+      operation: 'CREATE TABLE',
+      protocol: newTableProtocol,
+      metadata: {
+        id: randomUUID(),
+        name: null,
+        description: definition.description ?? null,
+        fields: definition.fields,
+        partitionColumns: definition.partitionColumns,
+        configuration: definition.properties ?? {},
+        createdTime,
+      },
+    },
+  )
+  // Where another was faster, its table is judged like any that was there before.
+  await writeFirstCommit(directory, draft)
+}

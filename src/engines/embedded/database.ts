@@ -1,0 +1,79 @@
+// The DuckDB inside of the process. It lives in memory and holds nothing that cannot be computed from the
+// tables again; what does not fit into memory is spilled below the checkpoint directory.
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { duckdb } from '../../sql/index.ts'
+
+export type DatabaseOptions = {
+  readonly spillDirectory: string
+  readonly memoryLimitBytes: number | null
+  readonly threads: number | null
+}
+
+/**
+ * Bytes that DuckDB may hold before it spills, where nothing is configured: the process stays below 2 GiB.
+ */
+const memoryLimitDefaultBytes = 1024 * 1024 * 1024
+
+export class Database {
+  /** Runs the batches, one transaction each. */
+  readonly batch: DuckDBConnection
+  /** Loads the next batch's records meanwhile. */
+  readonly load: DuckDBConnection
+  /** Compacts tables meanwhile. */
+  readonly upkeep: DuckDBConnection
+  readonly #instance: DuckDBInstance
+
+  private constructor(
+    instance: DuckDBInstance,
+    batch: DuckDBConnection,
+    load: DuckDBConnection,
+    upkeep: DuckDBConnection,
+  ) {
+    this.#instance = instance
+    this.batch = batch
+    this.load = load
+    this.upkeep = upkeep
+  }
+
+  static async open(options: DatabaseOptions): Promise<Database> {
+    const instance = await DuckDBInstance.create(':memory:', {
+      preserve_insertion_order: 'false', // No relation has an order, and keeping one costs memory.
+      temp_directory: options.spillDirectory,
+      memory_limit: `${options.memoryLimitBytes ?? memoryLimitDefaultBytes}B`,
+      ...(options.threads === null ? {} : { threads: String(options.threads) }),
+      autoinstall_known_extensions: 'false', // Nothing is fetched from anywhere at run time.
+      autoload_known_extensions: 'false',
+    })
+    const [batch, load, upkeep] = [
+      await instance.connect(),
+      await instance.connect(),
+      await instance.connect(),
+    ]
+    await batch.run(`SET GLOBAL TimeZone = 'UTC'`) // Instants are UTC, whatever the machine's zone is.
+    return new Database(instance, batch, load, upkeep)
+  }
+
+  close(): void {
+    for (const connection of [this.batch, this.load, this.upkeep]) connection.closeSync()
+    this.#instance.closeSync()
+  }
+}
+
+/** Replaces a view of this connection. */
+export async function setView(connection: DuckDBConnection, name: string, select: string): Promise<void> {
+  await connection.run(`CREATE OR REPLACE TEMP VIEW ${duckdb.name(name)} AS ${select}`)
+}
+
+/** Puts the rows of a SELECT into a table of this connection. */
+export async function setTable(connection: DuckDBConnection, name: string, select: string): Promise<void> {
+  await connection.run(`CREATE OR REPLACE TEMP TABLE ${duckdb.name(name)} AS ${select}`)
+}
+
+/** The rows of a SELECT as plain objects: bigints are bigint, decimals are text. */
+export async function rowsOf(
+  connection: DuckDBConnection,
+  select: string,
+): Promise<Record<string, unknown>[]> {
+  const reader = await connection.runAndReadAll(select)
+  return reader.getRowObjectsJS() as Record<string, unknown>[]
+}

@@ -1,0 +1,211 @@
+// One batch through its tables: rows are computed and written as files in one DuckDB transaction, then each
+// table gets its commit, then the transaction ends. A failure before the first commit leaves nothing; a crash
+// between two commits is replayed from bronze, and the tables that have the batch skip it.
+import type { DuckDBConnection } from '@duckdb/node-api'
+import {
+  type Batch,
+  closesWindow,
+  type Delays,
+  progressAfter,
+  retainedFrom,
+  windowOf,
+} from '../../batches/planner.ts'
+import type { Progress } from '../../batches/progress.ts'
+import type { StagedAppend } from '../../delta/index.ts'
+import { velocityRangeMinutes } from '../../fraud/rules.ts'
+import { minutes } from '../../lakehouse/batch.ts'
+import { tables as allTables } from '../../lakehouse/pipeline.ts'
+import type { StreamName } from '../../plan/index.ts'
+import { boundDuckdb, compileTable, type ParameterValues } from '../../sql/index.ts'
+import { rowsOf, setTable, setView } from './database.ts'
+import type { RecentSilver } from './recent.ts'
+import type { OpenTable } from './tables.ts'
+
+export type BatchContext = {
+  readonly connection: DuckDBConnection
+  readonly recent: RecentSilver
+  readonly delays: Delays
+  readonly dedupMicros: bigint
+  readonly highRiskCountries: readonly string[]
+  readonly clock: () => bigint
+  /** The streams of this process: it has carried each batch through all of them before it starts the next. */
+  readonly streams: readonly StreamName[]
+}
+
+/** Where a batch starts: from the input's records, or from rows that a table has already. */
+export type BatchInput =
+  | { readonly kind: 'records'; readonly select: string }
+  /** A replay: `recorded` is the progress that bronze was committed with. */
+  | { readonly kind: 'bronze'; readonly select: string; readonly recorded: Progress }
+  /** A stream of its own behind silver: `recorded` is the progress of silver's commit. */
+  | { readonly kind: 'silver'; readonly select: string; readonly recorded: Progress }
+
+export type Executed = {
+  readonly progress: Progress
+  readonly rowsByTable: Readonly<Record<string, number>>
+}
+
+/** A SELECT's rows as a temporary table, for tables that others read or that are reported. */
+const materialized: Readonly<Record<string, string>> = {
+  'silver/transactions': 'silver_batch',
+  'silver/quarantine': 'quarantine_batch',
+  fraud_detection: 'fraud_batch',
+}
+
+/**
+ * The tables that every batch commits to, with rows or without: the progress of the streams that start there.
+ */
+const alwaysCommitted = new Set(['bronze/transactions', 'silver/transactions'])
+/**
+ * The others say how far they are after so many batches without a row, so that a restart need not go through
+ * them.
+ */
+const silentBatchesMax = 500n
+
+export async function executeBatch(
+  context: BatchContext,
+  batch: Batch,
+  before: Progress,
+  input: BatchInput,
+  tables: readonly OpenTable[],
+): Promise<Executed> {
+  const { connection, recent } = context
+  await connection.run('BEGIN')
+  try {
+    const run = new BatchRun(context, batch, before, tables)
+    await run.bindInput(input)
+    const staged = await run.stage(input)
+    for (const { table, rows } of staged) await table.commit(rows, run.after, context)
+    await recent.trim(retainedFrom(run.after, allTables, lookBackMicros(context)))
+    await connection.run('COMMIT')
+    return { progress: run.after, rowsByTable: run.rowsByTable }
+  } catch (error) {
+    await connection.run('ROLLBACK').catch(() => undefined) // The first failure is the one to tell.
+    throw error
+  }
+}
+
+/** How far behind silver's watermark a row can matter to a new one: as its repeat, or for its velocity. */
+export function lookBackMicros(settings: { readonly dedupMicros: bigint }): bigint {
+  const velocity = minutes(velocityRangeMinutes)
+  return settings.dedupMicros > velocity ? settings.dedupMicros : velocity
+}
+
+type Staged = { readonly table: OpenTable; readonly rows: StagedAppend | null }
+
+class BatchRun {
+  readonly rowsByTable: Record<string, number> = {}
+  /** The progress after the batch; known when silver's rows are. */
+  after: Progress
+  readonly #context: BatchContext
+  readonly #batch: Batch
+  readonly #before: Progress
+  readonly #tables: readonly OpenTable[]
+
+  constructor(context: BatchContext, batch: Batch, before: Progress, tables: readonly OpenTable[]) {
+    this.#context = context
+    this.#batch = batch
+    this.#before = before
+    this.#tables = tables
+    this.after = before
+  }
+
+  async bindInput(input: BatchInput): Promise<void> {
+    const { connection, recent } = this.#context
+    const from = this.#batch.watermarkMicros
+    await recent.showHistory(from === null ? null : from - lookBackMicros(this.#context))
+    switch (input.kind) {
+      case 'records':
+        await setView(connection, 'kafka_batch', input.select)
+        await setView(connection, 'bronze_batch', this.#compiled('bronze/transactions').sql)
+        return
+      case 'bronze':
+        await setView(connection, 'bronze_batch', input.select)
+        return
+      case 'silver':
+        await setTable(connection, 'silver_batch', input.select)
+    }
+  }
+
+  /** Computes and writes the rows of every table that lacks the batch, in the tables' order. */
+  async stage(input: BatchInput): Promise<Staged[]> {
+    if (input.kind !== 'silver') await this.#computeSilver()
+    this.after = await this.#progressAfter(input)
+    const staged: Staged[] = []
+    const isWindowed = (table: OpenTable): boolean => windowOf(table.definition.rows.node) !== null
+    for (const table of this.#tables.filter((one) => !isWindowed(one))) await this.#stageRows(table, staged)
+    await this.#context.recent.add()
+    for (const table of this.#tables.filter(isWindowed)) await this.#stageRows(table, staged)
+    return staged
+  }
+
+  async #computeSilver(): Promise<void> {
+    const { connection } = this.#context
+    const { shared, sql } = this.#compiled('silver/transactions')
+    for (const statement of shared) await setTable(connection, statement.name, statement.sql)
+    await setTable(connection, 'silver_batch', sql)
+  }
+
+  async #progressAfter(input: BatchInput): Promise<Progress> {
+    // What the first attempt decided, whatever is configured now.
+    if (input.kind === 'bronze') return input.recorded
+    const seen = input.kind === 'silver' ? input.recorded.eventTimeMaxMicros : await this.#eventTimeMax()
+    const after = progressAfter(this.#before, this.#batch, seen, this.#context.delays, allTables)
+    return input.kind === 'silver' ? { ...input.recorded, watermarks: after.watermarks } : after
+  }
+
+  async #eventTimeMax(): Promise<bigint | null> {
+    const [row] = await rowsOf(
+      this.#context.connection,
+      'SELECT max(epoch_us(event_time)) AS seen FROM silver_batch',
+    )
+    const seen = row?.seen
+    return typeof seen === 'bigint' ? seen : null
+  }
+
+  async #stageRows(table: OpenTable, staged: Staged[]): Promise<void> {
+    const { connection } = this.#context
+    const { path } = table.definition
+    if (table.has(this.#batch.batch)) return
+    let rows: StagedAppend | null = null
+    if (this.#mayHaveRows(table)) {
+      const name = materialized[path]
+      if (name && name !== 'silver_batch') await setTable(connection, name, this.#compiled(path).sql)
+      rows = await table.delta.stage(connection, name ? `SELECT * FROM ${name}` : this.#select(path))
+    }
+    const count = Number(rows?.rowCount ?? 0n)
+    this.rowsByTable[path] = count
+    const isSilent = this.#batch.batch - table.progress.batch >= silentBatchesMax
+    if (count > 0) staged.push({ table, rows })
+    else if (alwaysCommitted.has(path) || isSilent) staged.push({ table, rows: null })
+  }
+
+  /** False where no window can close: most batches close none. */
+  #mayHaveRows(table: OpenTable): boolean {
+    const node = windowOf(table.definition.rows.node)
+    const name = table.definition.watermark
+    if (node === null || name === null) return true
+    return closesWindow(node, this.#before.watermarks[name], this.after.watermarks[name])
+  }
+
+  #select(path: string): string {
+    return path === 'bronze/transactions' ? 'SELECT * FROM bronze_batch' : this.#compiled(path).sql
+  }
+
+  #compiled(path: string) {
+    const table = allTables.find((one) => one.path === path)!
+    return compileTable(boundDuckdb(this.#parameters(path)), table.rows.node)
+  }
+
+  #parameters(path: string): ParameterValues {
+    const watermark = allTables.find((one) => one.path === path)?.watermark ?? null
+    return {
+      processing_time: this.#batch.timeMicros,
+      watermark: this.#batch.watermarkMicros,
+      dedup_micros: this.#context.dedupMicros,
+      high_risk_countries: this.#context.highRiskCountries,
+      closed_after: watermark === null ? null : this.#before.watermarks[watermark],
+      closed_up_to: watermark === null ? null : this.after.watermarks[watermark],
+    }
+  }
+}

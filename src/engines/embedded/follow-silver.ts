@@ -1,0 +1,132 @@
+// A stream of its own behind silver: it takes silver's batches as they are, one by one and whole, so its
+// tables are the same as if it ran in the process that writes silver.
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { retainedFrom } from '../../batches/planner.ts'
+import { type Progress, streamDone } from '../../batches/progress.ts'
+import { DeltaTable, scanSql } from '../../delta/index.ts'
+import { LakehouseError } from '../../errors/errors.ts'
+import { silverTransactions } from '../../lakehouse/2-silver/transactions.ts'
+import { tableDirectory } from '../../lakehouse/delta.ts'
+import { tables as allTables } from '../../lakehouse/pipeline.ts'
+import type { PipelineOptions } from '../engine.ts'
+import type { Database } from './database.ts'
+import { type BatchContext, executeBatch, lookBackMicros } from './execute.ts'
+import { RecentSilver } from './recent.ts'
+import { batchReport } from './report.ts'
+import { progressAt, type SilverBatch, silverBatchesAfter } from './silver-log.ts'
+import type { OpenTable } from './tables.ts'
+import { Upkeep } from './upkeep.ts'
+
+/** How long one wait for a new commit of silver takes at most. */
+const waitMaxMs = 1_000
+
+/**
+ * Brings the tables up to silver and keeps them there; with `upTo` only to that batch. A silver that is not
+ * there yet is waited for, unless the run is `once`.
+ */
+export async function followSilver(
+  options: PipelineOptions,
+  database: Database,
+  tables: readonly OpenTable[],
+  upTo: bigint | null,
+): Promise<void> {
+  const silver = await openSilver(options)
+  if (silver === null) return
+  let before = await progressAt(silver, await doneBatch(silver, tables))
+  const context: BatchContext = {
+    ...options,
+    streams: [],
+    connection: database.batch,
+    recent: await loadRecent(options, database, silver, before),
+  }
+  const upkeep = new Upkeep(database.upkeep, tables, options)
+  let version = (await silver.snapshot()).version
+  for (;;) {
+    for await (const next of silverBatchesAfter(silver, before.batch)) {
+      if (options.signal.aborted && upTo === null) break
+      if (upTo !== null && next.progress.batch > upTo) return
+      before = await follow(options, context, silver, before, next, tables)
+      upkeep.afterBatch()
+    }
+    if (options.once || upTo !== null || options.signal.aborted) break
+    version = await silver.waitForVersion(version, waitMaxMs, options.signal)
+  }
+  await upkeep.finish()
+}
+
+async function follow(
+  options: PipelineOptions,
+  context: BatchContext,
+  silver: DeltaTable,
+  before: Progress,
+  next: SilverBatch,
+  tables: readonly OpenTable[],
+): Promise<Progress> {
+  const startedMs = Number(options.clock() / 1000n)
+  const { progress } = next
+  const files = new Map(next.commit.adds.map((file) => [file.path, file]))
+  const select = scanSql({ ...(await silver.snapshot()), files }, silver.directory, { naiveTimestamps: true })
+  const batch = {
+    batch: progress.batch,
+    timeMicros: progress.timeMicros,
+    ranges: [],
+    watermarkMicros: before.watermarks.silver,
+    isFinal: progress.finalizedToMicros !== before.finalizedToMicros,
+  }
+  const executed = await executeBatch(
+    context,
+    batch,
+    before,
+    { kind: 'silver', select, recorded: progress },
+    tables,
+  )
+  const silverRows = next.commit.adds.reduce((sum, file) => sum + Number(file.stats?.numRecords ?? 0n), 0)
+  const report = await batchReport(context.connection, executed, {
+    records: silverRows,
+    input: null,
+    startedMs,
+    finishedMs: Number(options.clock() / 1000n),
+    alertsMax: options.alertsMax,
+    hasRecords: false,
+    hasFraud: executed.rowsByTable.fraud_detection !== undefined,
+  })
+  options.onBatch({ ...report, silverRows })
+  return executed.progress
+}
+
+/** The last batch that all these tables are known to be complete with. */
+export async function doneBatch(silver: DeltaTable, tables: readonly OpenTable[]): Promise<bigint> {
+  const { txns } = await silver.snapshot()
+  const done = tables.map(({ definition, progress }) => {
+    const carried = streamDone(txns, definition.stream)
+    return progress.batch > carried ? progress.batch : carried
+  })
+  return done.reduce((a, b) => (a < b ? a : b))
+}
+
+export async function loadRecent(
+  options: PipelineOptions,
+  database: Database,
+  silver: DeltaTable,
+  before: Progress,
+): Promise<RecentSilver> {
+  const from = retainedFrom(before, allTables, lookBackMicros(options))
+  const snapshot = await silver.snapshot()
+  return RecentSilver.load(database.batch, { snapshot, directory: silver.directory }, from, before.timeMicros)
+}
+
+async function openSilver(options: PipelineOptions): Promise<DeltaTable | null> {
+  const directory = tableDirectory(options.deltaBasePath, silverTransactions)
+  let told = false
+  while (!(await DeltaTable.exists(directory))) {
+    if (options.signal.aborted) return null
+    const message = `${join(options.deltaBasePath, silverTransactions.path)} is not there yet: start the stream kafka-to-delta.`
+    if (options.once) throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
+    if (!told) options.onNotice({ code: 'SILVER_MISSING', message, details: { directory } })
+    told = true
+    // Stopped: the loop sees it.
+    await sleep(waitMaxMs, undefined, { signal: options.signal }).catch(() => undefined)
+  }
+  return DeltaTable.open(directory)
+}

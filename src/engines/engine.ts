@@ -1,0 +1,82 @@
+// The contract of an engine: it executes the planner's batches, and tells what each did.
+import type { OnNotice } from '../batches/notice.ts'
+import type { Delays } from '../batches/planner.ts'
+import type { RecordSource } from '../batches/source.ts'
+import type { StreamName } from '../plan/index.ts'
+
+export type PipelineOptions = {
+  readonly deltaBasePath: string
+  readonly streams: readonly StreamName[]
+  /** Where records come from; needed by kafka-to-delta alone. */
+  readonly source: RecordSource | null
+  /** What is there now, then stop; else until the signal aborts. */
+  readonly once: boolean
+  /** After `once`: close all windows. */
+  readonly finalize: boolean
+  readonly recordsPerBatchMax: number
+  readonly triggerIntervalMs: number
+  readonly delays: Delays
+  readonly dedupMicros: bigint
+  readonly highRiskCountries: readonly string[]
+  /** Delta properties of tables that are made. */
+  readonly tableProperties: Readonly<Record<string, string>>
+  /** Files below this size are put together in the background; null: never. */
+  readonly smallFileBytes: number | null
+  readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
+  /** Microseconds since the epoch. */
+  readonly clock: () => bigint
+  /** A stop that finishes the batch at hand. */
+  readonly signal: AbortSignal
+  readonly onBatch: (report: BatchReport) => void
+  readonly onNotice: OnNotice
+  /** How many of the riskiest transactions of a batch are reported. */
+  readonly alertsMax: number
+}
+
+/** What one batch did; told after its commits. */
+export type BatchReport = {
+  readonly batch: bigint
+  readonly timeMicros: bigint
+  readonly records: number
+  readonly silverRows: number
+  readonly quarantinedRows: number
+  readonly quarantineReasons: Readonly<Record<string, number>>
+  readonly rowsByTable: Readonly<Record<string, number>>
+  /** Silver's, at the end of the batch; null before the first row. */
+  readonly watermarkMicros: bigint | null
+  /**
+   * How far the input was read by this batch, and how far it goes on behind it; null where that is not known.
+   */
+  readonly input: InputPosition | null
+  readonly batchMs: number
+  /**
+   * From the median record's arrival in the input (its event time, for files) to the commit; null without
+   * records.
+   */
+  readonly latencyMs: number | null
+  readonly riskLevels: Readonly<Record<string, number>>
+  readonly alerts: readonly Alert[]
+}
+
+/** In offsets: records of Kafka, bytes of files. */
+export type InputPosition = { readonly consumed: bigint; readonly lag: bigint }
+
+/** A transaction that requires review. */
+export type Alert = {
+  readonly transaction_id: string
+  readonly user_id: number
+  /** Decimal as text. */
+  readonly amount: string
+  readonly country: string | null
+  readonly payment_method: string | null
+  readonly fraud_score: number
+  readonly risk_level: string
+  readonly reasons: readonly string[]
+  /** ISO 8601 in UTC. */
+  readonly event_time: string
+}
+
+export type Engine = {
+  /** Runs until done (`once`) or stopped; fails with a LakehouseError that says what to do. */
+  run(options: PipelineOptions): Promise<void>
+}

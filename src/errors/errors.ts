@@ -1,0 +1,225 @@
+// Every failure that Assay can name. The code fixes who has to act and whether a retry helps; the message
+// says what is wrong, where, and what to do. Nothing branches on message text.
+
+/** Who has to act, and whether doing the same again can help. */
+export type ErrorPolicy = {
+  /** user: the configuration or the data set; external: a service or the machine; bug: Assay itself. */
+  readonly blame: 'user' | 'external' | 'bug'
+  readonly retry: 'never' | 'backoff'
+  /** One sentence for docs/reference/errors.md. */
+  readonly meaning: string
+}
+
+export const errorCodes = {
+  CONFIG_INVALID: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A setting is missing, malformed or contradicts another.',
+  },
+  // Reading the lakehouse (assay query, why, table, check)
+  QUERY_FAILED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'DuckDB refused the SQL of a query; the message is its own, with the position.',
+  },
+  QUERY_NOT_READ_ONLY: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A query is not one SELECT statement.',
+  },
+  TRANSACTION_NOT_FOUND: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'No table of the lakehouse knows the transaction.',
+  },
+  TABLE_UNKNOWN: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The lakehouse has no table of that name.',
+  },
+  STREAM_LOCKED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'Another process runs the same stream of the same lakehouse.',
+  },
+  WRITER_FENCED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'Another process wrote the batch that this one was about to write; this one stopped.',
+  },
+  PROGRESS_UNKNOWN: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The log of a table no longer says how far it is.',
+  },
+  DELTA_TABLE_NOT_FOUND: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'There is no Delta table in the directory.',
+  },
+  DELTA_VERSION_NOT_FOUND: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The table does not have the version or time asked for.',
+  },
+  DELTA_SCHEMA_MISMATCH: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The data or the definition does not fit the schema of the Delta table.',
+  },
+  DELTA_FEATURE_UNSUPPORTED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The Delta table uses a feature that Assay does not know.',
+  },
+  DELTA_VALUE_REFUSED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A row holds a value that the Delta table may not hold.',
+  },
+  DELTA_LOG_TRUNCATED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The log of the Delta table no longer has the versions to read.',
+  },
+  DELTA_LOG_CORRUPT: {
+    blame: 'external',
+    retry: 'never',
+    meaning: 'The log of the Delta table cannot be read.',
+  },
+  DELTA_COMMIT_CONFLICT: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'Other writers changed the Delta table in a way the commit cannot follow.',
+  },
+  DELTA_RETENTION_TOO_SHORT: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A vacuum would delete files that readers may still need.',
+  },
+  // Kafka
+  KAFKA_UNREACHABLE: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'No Kafka broker answers.',
+  },
+  KAFKA_TOPIC_MISSING: {
+    blame: 'user',
+    retry: 'backoff',
+    meaning: 'The topic does not exist.',
+  },
+  KAFKA_OFFSETS_LOST: {
+    blame: 'external',
+    retry: 'never',
+    meaning: 'Records that were not read yet are no longer in the topic.',
+  },
+  KAFKA_AUTHENTICATION_FAILED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'Kafka refuses the TLS connection or the credentials.',
+  },
+  KAFKA_NOT_AUTHORIZED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'Kafka does not allow the user what is asked for.',
+  },
+  KAFKA_UNSUPPORTED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The broker does not offer what Assay needs.',
+  },
+  KAFKA_RECORDS_CORRUPT: {
+    blame: 'external',
+    retry: 'never',
+    meaning: 'Records in Kafka cannot be decoded.',
+  },
+  KAFKA_RECORD_TOO_LARGE: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A record is larger than the topic takes.',
+  },
+  KAFKA_REQUEST_REFUSED: {
+    blame: 'external',
+    retry: 'never',
+    meaning: 'Kafka refuses a request for a reason that a retry does not change.',
+  },
+  // Files as input
+  FILE_NOT_FOUND: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'There is no file or directory to read.',
+  },
+  FILE_UNREADABLE: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'The operating system refuses to read a file or directory.',
+  },
+  FILE_SHRANK: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A file is shorter than what was already read of it.',
+  },
+  FILE_VANISHED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A file is gone although it held unread lines.',
+  },
+  FILE_NAME_INVALID: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The name of a file holds a newline or is not UTF-8.',
+  },
+  FILE_LINE_TOO_LONG: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A line of a file is longer than a record may be.',
+  },
+  // Synthetic data (assay produce, assay demo)
+  GENERATOR_OPTIONS_INVALID: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'An option of the generator is out of range or contradicts another.',
+  },
+  PRODUCE_DIRECTORY_UNWRITABLE: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The directory for synthetic transactions cannot be created or written.',
+  },
+} as const satisfies Record<string, ErrorPolicy>
+
+export type ErrorCode = keyof typeof errorCodes
+
+/** A failure that has a name. `message` is for a person; `details` are the facts for a machine. */
+export class LakehouseError extends Error {
+  readonly code: ErrorCode
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; details?: Record<string, unknown> } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'LakehouseError'
+    this.code = code
+    this.details = options.details ?? {}
+  }
+
+  get policy(): ErrorPolicy {
+    return errorCodes[this.code]
+  }
+}
+
+/** A broken assumption of the code itself: it stops the engine rather than write a wrong row. */
+export function assert(condition: unknown, message = 'assertion failed'): asserts condition {
+  if (!condition) throw new AssertionError(message)
+}
+
+export class AssertionError extends Error {
+  override readonly name = 'AssertionError'
+}
+
+/** The end of every `switch` over a kind: a new kind does not compile until it is handled. */
+export function unreachable(value: never): never {
+  throw new AssertionError(`unexpected ${JSON.stringify(value)}`)
+}

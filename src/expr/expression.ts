@@ -1,0 +1,70 @@
+// Expressions as data. An expression has a type that TypeScript checks and the SQL compilers read; it is
+// built by `column`, `literal`, `parameter`, `when` and the functions in functions/.
+import type { ColumnType, Schema } from './types.ts'
+
+export type Expr<T extends ColumnType = ColumnType> =
+  | { readonly kind: 'column'; readonly name: string; readonly type: T }
+  | { readonly kind: 'literal'; readonly value: LiteralValue; readonly type: T }
+  | { readonly kind: 'parameter'; readonly name: string; readonly type: T }
+  | { readonly kind: 'call'; readonly function: string; readonly args: readonly Expr[]; readonly type: T }
+  | {
+      readonly kind: 'case'
+      readonly branches: readonly Branch[]
+      readonly otherwise: Expr
+      readonly type: T
+    }
+
+/** Aggregates stand only where a window aggregate asks for them: they are a type of their own. */
+export type Aggregate<T extends ColumnType = ColumnType> = {
+  readonly kind: 'aggregate'
+  readonly function: string
+  readonly args: readonly Expr[]
+  readonly type: T
+}
+
+type Branch = { readonly when: Expr<'boolean'>; readonly then: Expr }
+
+/** Instants and dates are text (`2024-03-10 23:59:59.000001`, UTC), decimals are text, longs are bigint. */
+export type LiteralValue = string | number | bigint | boolean | Uint8Array | readonly string[] | null
+
+/** The columns of a relation, as expressions: what a table definition refers to. */
+export type Columns<S extends Schema> = { readonly [K in keyof S]: Expr<S[K]> }
+
+export function column<T extends ColumnType>(name: string, type: T): Expr<T> {
+  return { kind: 'column', name, type }
+}
+
+export function columnsOf<S extends Schema>(schema: S): Columns<S> {
+  const entries = Object.entries(schema).map(([name, type]) => [name, column(name, type)])
+  return Object.fromEntries(entries) as Columns<S> // fromEntries forgets the keys; they are exactly S's.
+}
+
+export function literal<T extends ColumnType>(type: T, value: LiteralValue): Expr<T> {
+  return { kind: 'literal', value, type }
+}
+
+export const text = (value: string): Expr<'string'> => literal('string', value)
+export const int = (value: number): Expr<'int'> => literal('int', value)
+export const long = (value: bigint): Expr<'long'> => literal('long', value)
+export const bool = (value: boolean): Expr<'boolean'> => literal('boolean', value)
+/** Money: `money('5000')`. */
+export const money = (value: string): Expr<'decimal(18,2)'> => literal('decimal(18,2)', value)
+export const nullOf = <T extends ColumnType>(type: T): Expr<T> => literal(type, null)
+
+/** A value that each batch brings (its time, its watermark); bound by the engine, never spliced into SQL. */
+export function parameter<T extends ColumnType>(name: string, type: T): Expr<T> {
+  return { kind: 'parameter', name, type }
+}
+
+/** The `then` of the first branch whose condition is true (a null condition is not), else `otherwise`. */
+export function when<T extends ColumnType>(
+  branches: readonly (readonly [condition: Expr<'boolean'>, then: Expr<T>])[],
+  otherwise: Expr<T>,
+): Expr<T> {
+  return {
+    kind: 'case',
+    branches: branches.map(([condition, then]) => ({ when: condition, then })),
+    otherwise,
+    type: otherwise.type,
+  }
+}

@@ -1,0 +1,105 @@
+// A function is one record: the compilers, the reference page and the tests on every engine read it.
+import { assert } from '../errors/errors.ts'
+import type { Aggregate, Expr, LiteralValue } from './expression.ts'
+import type { ColumnType } from './types.ts'
+
+export type Engine = 'duckdb' | 'spark'
+
+/** What a function gives for given arguments; executed on every engine by the tests. */
+export type Example = { readonly in: readonly LiteralValue[]; readonly out: LiteralValue }
+
+export type FunctionRecord = {
+  readonly name: string
+  /** `T` stands for one type that the call chooses, `T*` for any number of arguments of it. */
+  readonly args: readonly (ColumnType | 'T' | `${ColumnType}*` | 'T*')[]
+  readonly returns: ColumnType | 'T'
+  /** What nulls do. */
+  readonly nulls: string
+  /** One sentence for the reference page. */
+  readonly meaning: string
+  readonly duckdb: (...args: string[]) => string
+  readonly spark: (...args: string[]) => string
+  readonly examples: readonly Example[]
+  /** The type that stands for T in the examples. */
+  readonly exampleType?: ColumnType
+  /** Engines that cannot do it as written, with the reason; a test fails when the gap has closed. */
+  readonly gaps?: Partial<Record<Engine, string>>
+}
+
+/**
+ * An aggregate can also be computed from panes: `partial` over the rows of a pane, `combine` over the panes
+ * of a window.
+ */
+export type AggregateRecord = FunctionRecord & {
+  readonly panes: Readonly<
+    Record<
+      Engine,
+      { readonly partial: (...args: string[]) => string; readonly combine: (pane: string) => string }
+    >
+  >
+}
+
+const functions = new Map<string, FunctionRecord>()
+const aggregates = new Map<string, AggregateRecord>()
+
+type Args<A extends readonly ColumnType[]> = { readonly [K in keyof A]: Expr<A[K]> }
+
+/** Declares a function whose types are fixed, and returns what builds a call of it. */
+export function defineFunction<const A extends readonly ColumnType[], const R extends ColumnType>(
+  record: FunctionRecord & { readonly args: A; readonly returns: R },
+): (...args: Args<A>) => Expr<R> {
+  register(functions, record)
+  return (...args) => ({ kind: 'call', function: record.name, args, type: record.returns })
+}
+
+/**
+ * Declares a function whose result type follows from its arguments; `F` is the signature that callers see.
+ */
+export function defineGeneric<F>(record: FunctionRecord): F {
+  register(functions, record)
+  const build = (...args: Expr[]): Expr => ({
+    kind: 'call',
+    function: record.name,
+    args,
+    type: record.returns === 'T' ? args[0]!.type : record.returns,
+  })
+  return build as F // The signature says more than the record can: which argument types go together.
+}
+
+/** Declares an aggregate: it ranges over the rows of one group. */
+export function defineAggregate<F>(record: AggregateRecord): F {
+  register(aggregates, record)
+  const build = (...args: Expr[]): Aggregate => ({
+    kind: 'aggregate',
+    function: record.name,
+    args,
+    type: record.returns === 'T' ? args[0]!.type : record.returns,
+  })
+  return build as F // As in defineGeneric.
+}
+
+export function functionNamed(name: string): FunctionRecord {
+  const record = functions.get(name)
+  assert(record, `no function ${name}`)
+  return record
+}
+
+export function aggregateNamed(name: string): AggregateRecord {
+  const record = aggregates.get(name)
+  assert(record, `no aggregate ${name}`)
+  return record
+}
+
+/** All records in the order of their declaration: for the reference page and the tests. */
+export function allFunctions(): readonly FunctionRecord[] {
+  return [...functions.values()]
+}
+
+export function allAggregates(): readonly AggregateRecord[] {
+  return [...aggregates.values()]
+}
+
+function register<R extends FunctionRecord>(into: Map<string, R>, record: R): void {
+  assert(!into.has(record.name), `function ${record.name} is declared twice`)
+  into.set(record.name, record)
+}

@@ -1,0 +1,188 @@
+// JSON, judged strictly (RFC 8259) and never coerced. Parsers differ on what they let pass, and two readers
+// must never see two amounts: what is not strict is no document at all.
+import { defineFunction } from '../function.ts'
+
+/**
+ * What DuckDB's parser accepts beyond RFC 8259: a comma before a closing bracket, NaN and Infinity as values.
+ */
+const lenient = `',[ \\t\\r\\n]*[}\\]]|[:\\[,][ \\t\\r\\n]*-?(?i:nan|inf)'`
+/** Any string of a document: with them gone, only what stands outside of strings is left to be judged. */
+const anyString = `'"(?:[^"\\\\]|\\\\.)*"'`
+
+export const utf8Text = defineFunction({
+  name: 'utf8Text',
+  args: ['binary'],
+  returns: 'string',
+  nulls: 'null in, null out',
+  meaning: 'The bytes as UTF-8 text; null where they are not UTF-8.',
+  duckdb: (bytes) => `TRY(decode(${bytes}))`,
+  spark: (bytes) => `CASE WHEN is_valid_utf8(${bytes}) THEN decode(${bytes}, 'UTF-8') END`,
+  examples: [
+    { in: [new Uint8Array([0x43, 0xc3, 0xa9])], out: 'Cé' },
+    { in: [new Uint8Array([0x43, 0xe9])], out: null },
+    { in: [new Uint8Array([0xed, 0xa0, 0x80])], out: null },
+    { in: [new Uint8Array([])], out: '' },
+    { in: [null], out: null },
+  ],
+})
+
+export const jsonObject = defineFunction({
+  name: 'jsonObject',
+  args: ['string'],
+  returns: 'json',
+  nulls: 'null in, null out',
+  meaning:
+    'The document, or null where the text is not one JSON object by RFC 8259. Whether its names are unique is for jsonNamesAreUnique.',
+  // Nested CASEs: DuckDB may evaluate both sides of an AND, and its JSON functions raise on text that is no
+  // JSON. The result stays text: a cast to JSON would parse it once more.
+  duckdb: (document) =>
+    `CASE WHEN json_valid(${document}) THEN CASE WHEN json_type(${document}) = 'OBJECT' ` +
+    `AND CASE WHEN regexp_matches(${document}, ${lenient}) ` +
+    `THEN NOT regexp_matches(regexp_replace(${document}, ${anyString}, '""', 'gs'), ${lenient}) ELSE true END ` +
+    `THEN ${document} END END`,
+  // Spark's parser ignores what stands behind the value: as the first element of an array whose second one is
+  // the hash of the text, nothing can stand there and go unseen. Names that stand twice it refuses at any
+  // level.
+  spark: (text) => {
+    const parsed = `try_parse_json(concat('[', ${text}, ',', xxhash64(${text}), ']'))`
+    return (
+      `CASE WHEN try_variant_get(${parsed}, '$[1]', 'bigint') = xxhash64(${text}) ` +
+      `AND schema_of_variant(variant_get(${parsed}, '$[0]', 'variant')) LIKE 'OBJECT%' ` +
+      `THEN variant_get(${parsed}, '$[0]', 'variant') END`
+    )
+  },
+  examples: [
+    { in: ['{"a": 1}'], out: '{"a": 1}' },
+    { in: [' {} \n'], out: ' {} \n' },
+    { in: [null], out: null },
+    { in: [''], out: null },
+    { in: ['[]'], out: null },
+    { in: ['null'], out: null },
+    { in: ['{"a": 1,}'], out: null },
+    { in: ['{"a": [1,]}'], out: null },
+    { in: ['{"a": NaN}'], out: null },
+    { in: ['{"a": -Infinity}'], out: null },
+    { in: ['{"a": [1, inf]}'], out: null },
+    { in: ['{"a": "x, inf", "b": ",}"}'], out: '{"a": "x, inf", "b": ",}"}' },
+    { in: ['{"a": 1} x'], out: null },
+    { in: ['\ufeff{"a": 1}'], out: null },
+    { in: ['{"a": "\\ud83d"}'], out: null },
+    { in: ['{"a": 012}'], out: null },
+    { in: ["{'a': 1}"], out: null },
+  ],
+})
+
+export const jsonNameCount = defineFunction({
+  name: 'jsonNameCount',
+  args: ['json'],
+  returns: 'int',
+  nulls: 'null in, null out',
+  meaning: 'How many names stand at the top level of the object.',
+  duckdb: (document) => `CAST(len(json_keys(${document})) AS INTEGER)`,
+  spark: (document) => `size(json_object_keys(to_json(${document})))`,
+  examples: [
+    { in: ['{}'], out: 0 },
+    { in: ['{"a": {"b": 1}, "c": 2}'], out: 2 },
+    { in: [null], out: null },
+  ],
+})
+
+export const jsonNamesAreUnique = defineFunction({
+  name: 'jsonNamesAreUnique',
+  args: ['json'],
+  returns: 'boolean',
+  nulls: 'null in, null out',
+  meaning:
+    'False where a name stands twice at the top level of the object, by whatever escapes it is written.',
+  duckdb: (document) => `(len(json_keys(${document})) = list_unique(json_keys(${document})))`,
+  // Its parser has refused the others.
+  spark: (document) => `CASE WHEN ${document} IS NOT NULL THEN true END`,
+  examples: [
+    { in: ['{"a": 1, "b": 2}'], out: true },
+    { in: ['{"a": {"b": 1, "b": 2}}'], out: true },
+    { in: [null], out: null },
+  ],
+})
+
+export const jsonIsAbsent = defineFunction({
+  name: 'jsonIsAbsent',
+  args: ['json'],
+  returns: 'boolean',
+  nulls: 'never null',
+  meaning: 'True where the name is absent or its value is null.',
+  duckdb: (json) => `(${json} IS NULL OR CAST(${json} AS VARCHAR) = 'null')`,
+  spark: (json) => `(${json} IS NULL OR is_variant_null(${json}))`,
+  examples: [
+    { in: [null], out: true },
+    { in: ['null'], out: true },
+    { in: ['""'], out: false },
+    { in: ['"null"'], out: false },
+  ],
+})
+
+export const jsonText = defineFunction({
+  name: 'jsonText',
+  args: ['json'],
+  returns: 'string',
+  nulls: 'null in, null out',
+  meaning: 'The text of a JSON string, null for any other value.',
+  duckdb: (json) => `CASE WHEN starts_with(CAST(${json} AS VARCHAR), '"') THEN ${json} ->> '$' END`,
+  spark: (json) =>
+    `CASE WHEN schema_of_variant(${json}) = 'STRING' THEN variant_get(${json}, '$', 'string') END`,
+  examples: [
+    { in: ['"a"'], out: 'a' },
+    { in: ['"\\ud83d\\ude00"'], out: '😀' },
+    { in: ['""'], out: '' },
+    { in: ['5'], out: null },
+    { in: ['true'], out: null },
+    { in: ['{"a": "b"}'], out: null },
+    { in: ['null'], out: null },
+    { in: [null], out: null },
+  ],
+})
+
+export const jsonNumber = defineFunction({
+  name: 'jsonNumber',
+  args: ['json'],
+  returns: 'double',
+  nulls: 'null in, null out',
+  meaning: 'The nearest double of a JSON number (infinite beyond the range), null for any other value.',
+  // TRY_CAST has no infinity for 1e400, the JSON reader has.
+  duckdb: (json) =>
+    `CASE WHEN regexp_matches(CAST(${json} AS VARCHAR), '^[-0-9]') THEN CAST(from_json(${json}, '"DOUBLE"') AS DOUBLE) END`,
+  spark: (json) =>
+    `CASE WHEN schema_of_variant(${json}) RLIKE '^(BIGINT|DOUBLE|FLOAT|DECIMAL)' THEN variant_get(${json}, '$', 'double') END`,
+  examples: [
+    { in: ['12.5'], out: 12.5 },
+    { in: ['-0.0'], out: -0 },
+    { in: ['4.2e1'], out: 42 },
+    { in: ['2.674999999999999999999'], out: 2.675 },
+    { in: ['1e400'], out: Number.POSITIVE_INFINITY },
+    { in: ['123456789012345678901234567890'], out: 1.2345678901234568e29 },
+    { in: ['1e-400'], out: 0 },
+    { in: ['"5"'], out: null },
+    { in: ['true'], out: null },
+    { in: ['[5]'], out: null },
+    { in: [null], out: null },
+    { in: ['null'], out: null },
+  ],
+})
+
+export const jsonBoolean = defineFunction({
+  name: 'jsonBoolean',
+  args: ['json'],
+  returns: 'boolean',
+  nulls: 'null in, null out',
+  meaning: 'A JSON boolean, null for any other value.',
+  duckdb: (json) => `CASE CAST(${json} AS VARCHAR) WHEN 'true' THEN true WHEN 'false' THEN false END`,
+  spark: (json) =>
+    `CASE WHEN schema_of_variant(${json}) = 'BOOLEAN' THEN variant_get(${json}, '$', 'boolean') END`,
+  examples: [
+    { in: ['true'], out: true },
+    { in: ['false'], out: false },
+    { in: [null], out: null },
+    { in: ['1'], out: null },
+    { in: ['"true"'], out: null },
+    { in: ['null'], out: null },
+  ],
+})

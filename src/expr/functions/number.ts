@@ -1,0 +1,46 @@
+// Numbers and money. Money is decimal; a double becomes money by its shortest decimal text.
+import { defineFunction } from '../function.ts'
+
+export const wholeInt = defineFunction({
+  name: 'wholeInt',
+  args: ['double'],
+  returns: 'int',
+  nulls: 'null in, null out',
+  meaning: 'The number as an int; null where it has a fraction or lies outside of 32 bits.',
+  duckdb: (a) =>
+    `CASE WHEN ${a} BETWEEN -2147483648 AND 2147483647 AND ${a} = trunc(${a}) THEN CAST(${a} AS INTEGER) END`,
+  spark: (a) =>
+    `CASE WHEN ${a} BETWEEN -2147483648 AND 2147483647 AND ${a} = floor(${a}) THEN CAST(${a} AS INT) END`,
+  examples: [
+    { in: [42], out: 42 },
+    { in: [42.5], out: null },
+    { in: [2147483647], out: 2147483647 },
+    { in: [2147483648], out: null },
+    { in: [-2147483648], out: -2147483648 },
+    { in: [Number.POSITIVE_INFINITY], out: null },
+    { in: [null], out: null },
+  ],
+})
+
+export const cents = defineFunction({
+  name: 'cents',
+  args: ['double'],
+  returns: 'decimal(18,2)',
+  nulls: 'null in, null out',
+  meaning:
+    'The shortest decimal text of the double, rounded half up to cents; null where 16 digits before the point do not hold it.',
+  duckdb: (a) => `TRY_CAST(CAST(${a} AS VARCHAR) AS DECIMAL(18,2))`,
+  spark: (a) => `TRY_CAST(CAST(${a} AS STRING) AS DECIMAL(18,2))`,
+  examples: [
+    { in: [1.005], out: '1.01' },
+    { in: [2.675], out: '2.68' },
+    { in: [10.075], out: '10.08' },
+    { in: [0.005], out: '0.01' },
+    { in: [0.004999], out: '0.00' },
+    { in: [999999999999.995], out: '1000000000000.00' },
+    { in: [1e-7], out: '0.00' },
+    { in: [Number.POSITIVE_INFINITY], out: null },
+    { in: [1e300], out: null },
+    { in: [null], out: null },
+  ],
+})

@@ -1,0 +1,111 @@
+// Text: trimming, splitting, lists of names.
+import type { Expr } from '../expression.ts'
+import { defineFunction, defineGeneric } from '../function.ts'
+
+export const trimToNull = defineFunction({
+  name: 'trimToNull',
+  args: ['string'],
+  returns: 'string',
+  nulls: 'null in, null out',
+  meaning: 'Without space, tab, LF and CR at both ends, and nothing else; empty becomes null.',
+  // Each engine's default set of white space is another: DuckDB strips no-break spaces, Spark only U+0020.
+  duckdb: (a) => trimmedOrNull(a),
+  spark: (a) => `nullif(trim(BOTH ' \\t\\n\\r' FROM ${a}), '')`,
+  examples: [
+    { in: ['\t Shop \n'], out: 'Shop' },
+    { in: [' \r\n'], out: null },
+    { in: ['\u00a0Shop'], out: '\u00a0Shop' },
+    { in: ['a b'], out: 'a b' },
+    { in: [''], out: null },
+    { in: [null], out: null },
+  ],
+})
+
+/** DuckDB's trim with a set of characters is slow, and hardly any text needs it. */
+function trimmedOrNull(text: string): string {
+  return (
+    `CASE WHEN regexp_matches(${text}, '^[ \\t\\n\\r]|[ \\t\\n\\r]$') ` +
+    `THEN nullif(trim(${text}, E' \\t\\n\\r'), '') WHEN ${text} <> '' THEN ${text} END`
+  )
+}
+
+const separator = "', '"
+
+export const beforeLastComma = defineFunction({
+  name: 'beforeLastComma',
+  args: ['string'],
+  returns: 'string',
+  nulls: 'null in, null out',
+  meaning: 'What stands before the last ", ", trimmed, empty is null; the whole text where there is none.',
+  duckdb: (a) =>
+    `CASE WHEN contains(${a}, ${separator}) THEN ` +
+    `${trimmedOrNull(`left(${a}, length(${a}) - 2 - length(split_part(${a}, ${separator}, -1)))`)} ELSE ${a} END`,
+  spark: (a) =>
+    `CASE WHEN contains(${a}, ${separator}) THEN nullif(trim(BOTH ' \\t\\n\\r' FROM left(${a}, length(${a}) - 2 - ` +
+    `length(substring_index(${a}, ${separator}, -1)))), '') ELSE ${a} END`,
+  examples: [
+    { in: ['Paris, France'], out: 'Paris' },
+    { in: ['Washington, D.C., United States'], out: 'Washington, D.C.' },
+    { in: ['Paris'], out: 'Paris' },
+    { in: ['Paris,France'], out: 'Paris,France' },
+    { in: [','], out: ',' },
+    { in: [', France'], out: null },
+    { in: ['Köln , Österreich'], out: 'Köln' },
+    { in: ['a\nb, c'], out: 'a\nb' },
+    { in: ['😀, X'], out: '😀' },
+    { in: [null], out: null },
+  ],
+})
+
+export const afterLastComma = defineFunction({
+  name: 'afterLastComma',
+  args: ['string'],
+  returns: 'string',
+  nulls: 'null in, null out',
+  meaning: 'What stands after the last ", ", trimmed, empty is null; null where there is none.',
+  duckdb: (a) =>
+    `CASE WHEN contains(${a}, ${separator}) THEN ${trimmedOrNull(`split_part(${a}, ${separator}, -1)`)} END`,
+  spark: (a) =>
+    `CASE WHEN contains(${a}, ${separator}) ` +
+    `THEN nullif(trim(BOTH ' \\t\\n\\r' FROM substring_index(${a}, ${separator}, -1)), '') END`,
+  examples: [
+    { in: ['Paris, France'], out: 'France' },
+    { in: ['Washington, D.C., United States'], out: 'United States' },
+    { in: ['Paris'], out: null },
+    { in: ['Oslo,   Norway'], out: 'Norway' },
+    { in: ['a, \tb'], out: 'b' },
+    { in: [null], out: null },
+  ],
+})
+
+export const presentNames = defineGeneric<(...names: Expr<'string'>[]) => Expr<'array<string>'>>({
+  name: 'presentNames',
+  args: ['string*'],
+  returns: 'array<string>',
+  nulls: 'left out; never null',
+  meaning: 'The arguments that are not null, in their order.',
+  // Hardly any row has a reason: the lambda runs only for those that have.
+  duckdb: (...names) =>
+    `CASE WHEN coalesce(${names.join(', ')}) IS NULL THEN CAST([] AS VARCHAR[]) ` +
+    `ELSE list_filter([${names.join(', ')}], lambda name: name IS NOT NULL) END`,
+  spark: (...names) => `filter(array(${names.join(', ')}), name -> name IS NOT NULL)`,
+  examples: [
+    { in: ['a', null, 'b'], out: ['a', 'b'] },
+    { in: [null, null], out: [] },
+  ],
+})
+
+export const isEmpty = defineFunction({
+  name: 'isEmpty',
+  args: ['array<string>'],
+  returns: 'boolean',
+  nulls: 'null in, null out',
+  meaning: 'True when the list has no element.',
+  duckdb: (a) => `(len(${a}) = 0)`,
+  spark: (a) => `(size(${a}) = 0)`,
+  examples: [
+    { in: [[]], out: true },
+    { in: [null], out: null },
+    { in: [['a']], out: false },
+  ],
+})

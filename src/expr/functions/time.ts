@@ -1,0 +1,147 @@
+// Instants, days and windows. Everything is UTC with microseconds; windows are aligned to the epoch.
+import { defineFunction } from '../function.ts'
+
+const instant = `'[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])?'`
+/** The usual form, in UTC and with a year from 1 on: DuckDB's cast reads it as it is. */
+const plainInstant = `'([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?Z?'`
+const yearFirst = `TIMESTAMP '0001-01-01 00:00:00'`
+const yearLast = `TIMESTAMP '9999-12-31 23:59:59.999999'`
+
+export const parseInstant = defineFunction({
+  name: 'parseInstant',
+  args: ['string'],
+  returns: 'timestamp',
+  nulls: 'null in, null out',
+  meaning:
+    'The instant of `YYYY-MM-DD`, `T` or one space, `HH:MM:SS`, perhaps a fraction of 1 to 9 digits (cut to microseconds), ' +
+    'perhaps `Z` or an offset to 14:59; UTC without a zone; null for anything else, for days that do not exist, and outside of the years 1 to 9999.',
+  // Casts alone accept dates without time, 24:00, zone names and more: the pattern is judged first.
+  duckdb: (a) => {
+    const local = `TRY_CAST(left(${a}, 19) || regexp_extract(substr(${a}, 20, 7), '^\\.[0-9]+') AS TIMESTAMP)`
+    const minutes = `(CAST(right(${a}, 5)[1:2] AS INTEGER) * 60 + CAST(right(${a}, 2) AS INTEGER))`
+    const offset = `CASE right(${a}, 6)[1] WHEN '+' THEN ${minutes} WHEN '-' THEN -${minutes} ELSE 0 END`
+    // A time without an offset may have a minus six places from its end, but then it is a date of no time at
+    // all.
+    const shifted = `CASE WHEN right(${a}, 3)[1] = ':' AND length(${a}) > 19 THEN ${local} - to_minutes(${offset}) ELSE ${local} END`
+    return (
+      `CASE WHEN regexp_full_match(${a}, ${plainInstant}) THEN TRY_CAST(${a} AS TIMESTAMP) ` +
+      `WHEN regexp_full_match(${a}, ${instant}) AND ${a}[1:4] <> '0000' ` +
+      `AND ${shifted} BETWEEN ${yearFirst} AND ${yearLast} THEN ${shifted} END`
+    )
+  },
+  spark: (a) => {
+    const parsed =
+      `try_cast(concat(regexp_replace(regexp_extract(${a}, '^(.{19}([.][0-9]{1,6})?)', 1), 'T', ' '), ` +
+      `CASE WHEN ${a} RLIKE '(Z|[+-][0-9]{2}:[0-9]{2})\\\\z' AND length(${a}) > 19 ` +
+      `THEN regexp_extract(${a}, '(Z|[+-][0-9]{2}:[0-9]{2})\\\\z', 1) ELSE 'Z' END) AS TIMESTAMP)`
+    return (
+      `CASE WHEN ${a} RLIKE '\\\\A${instant.slice(1, -1).replaceAll('\\.', '[.]')}\\\\z' AND left(${a}, 4) <> '0000' ` +
+      `AND ${parsed} BETWEEN ${yearFirst} AND ${yearLast} THEN ${parsed} END`
+    )
+  },
+  examples: [
+    { in: ['2026-10-31T10:00:00Z'], out: '2026-10-31 10:00:00' },
+    { in: ['2026-10-31 10:00:00'], out: '2026-10-31 10:00:00' },
+    { in: ['2026-10-31T10:00:00.123456789Z'], out: '2026-10-31 10:00:00.123456' },
+    { in: ['2026-10-31T10:00:00.1+02:00'], out: '2026-10-31 08:00:00.1' },
+    { in: ['2026-11-01T00:45:00+14:45'], out: '2026-10-31 10:00:00' },
+    { in: ['2026-10-31T10:00:00-00:30'], out: '2026-10-31 10:30:00' },
+    { in: ['1969-12-31T23:59:59.999999Z'], out: '1969-12-31 23:59:59.999999' },
+    { in: ['0001-01-01T00:00:00Z'], out: '0001-01-01 00:00:00' },
+    { in: ['0001-01-01T00:00:00+00:01'], out: null },
+    { in: ['9999-12-31T23:59:59-00:01'], out: null },
+    { in: ['0000-10-31T10:00:00Z'], out: null },
+    { in: ['2024-02-29T10:00:00'], out: '2024-02-29 10:00:00' },
+    { in: ['2026-02-29T10:00:00Z'], out: null },
+    { in: ['2026-10-31'], out: null },
+    { in: ['2026-10-31T24:00:00Z'], out: null },
+    { in: ['2026-10-31T10:00:00+15:00'], out: null },
+    { in: ['2026-10-31T10:00:00.1234567890Z'], out: null },
+    { in: ['2026-10-31T10:00:00Z\n'], out: null },
+    { in: [' 2026-10-31T10:00:00Z'], out: null },
+    { in: ['infinity'], out: null },
+    { in: [null], out: null },
+  ],
+})
+
+export const plusMicros = defineFunction({
+  name: 'plusMicros',
+  args: ['timestamp', 'long'],
+  returns: 'timestamp',
+  nulls: 'null if either is null',
+  meaning: 'The instant so many microseconds later; earlier where they are negative.',
+  duckdb: (a, micros) => `(${a} + to_microseconds(${micros}))`,
+  spark: (a, micros) => `timestampadd(MICROSECOND, ${micros}, ${a})`,
+  examples: [
+    { in: ['2024-03-10 00:00:00', 1n], out: '2024-03-10 00:00:00.000001' },
+    { in: ['2024-03-10 00:00:00', -600000000n], out: '2024-03-09 23:50:00' },
+    { in: [null, 1n], out: null },
+  ],
+})
+
+export const windowStart = defineFunction({
+  name: 'windowStart',
+  args: ['timestamp', 'long'],
+  returns: 'timestamp',
+  nulls: 'null in, null out',
+  meaning:
+    'The start of the tumbling window of so many microseconds that holds the instant; windows are aligned to the epoch.',
+  // Both remainders truncate towards zero: the second step puts instants before 1970 into the window below.
+  duckdb: (a, micros) =>
+    `make_timestamp(epoch_us(${a}) - ((epoch_us(${a}) % ${micros}) + ${micros}) % ${micros})`,
+  spark: (a, micros) => `timestamp_micros(unix_micros(${a}) - pmod(unix_micros(${a}), ${micros}))`,
+  examples: [
+    { in: ['2024-03-10 00:09:59.999999', 600000000n], out: '2024-03-10 00:00:00' },
+    { in: ['2024-03-10 00:10:00', 600000000n], out: '2024-03-10 00:10:00' },
+    { in: ['1969-12-31 23:59:59.999999', 3600000000n], out: '1969-12-31 23:00:00' },
+    { in: ['1969-12-31 23:00:00', 3600000000n], out: '1969-12-31 23:00:00' },
+    { in: ['0001-01-01 00:00:00', 3600000000n], out: '0001-01-01 00:00:00' },
+    { in: [null, 600000000n], out: null },
+  ],
+})
+
+export const dateOf = defineFunction({
+  name: 'dateOf',
+  args: ['timestamp'],
+  returns: 'date',
+  nulls: 'null in, null out',
+  meaning: 'The day of the instant, in UTC.',
+  duckdb: (a) => `CAST(${a} AS DATE)`,
+  spark: (a) => `CAST(${a} AS DATE)`,
+  examples: [
+    { in: ['2024-03-10 23:59:59.999999'], out: '2024-03-10' },
+    { in: ['1969-12-31 23:59:59'], out: '1969-12-31' },
+    { in: [null], out: null },
+  ],
+})
+
+export const hourOfDay = defineFunction({
+  name: 'hourOfDay',
+  args: ['timestamp'],
+  returns: 'int',
+  nulls: 'null in, null out',
+  meaning: 'The hour of the day, 0 to 23, in UTC.',
+  duckdb: (a) => `CAST(hour(${a}) AS INTEGER)`, // DuckDB's hour() is BIGINT, Spark's is INT.
+  spark: (a) => `hour(${a})`,
+  examples: [
+    { in: ['2024-03-10 23:59:59'], out: 23 },
+    { in: ['2024-03-10 00:00:00'], out: 0 },
+    { in: [null], out: null },
+  ],
+})
+
+export const dayOfWeek = defineFunction({
+  name: 'dayOfWeek',
+  args: ['timestamp'],
+  returns: 'int',
+  nulls: 'null in, null out',
+  meaning: '1 = Sunday to 7 = Saturday, in UTC.',
+  duckdb: (a) => `CAST(dayofweek(${a}) + 1 AS INTEGER)`, // DuckDB counts Sunday as 0.
+  spark: (a) => `dayofweek(${a})`,
+  examples: [
+    { in: ['2024-03-10 12:00:00'], out: 1 },
+    { in: ['2024-03-09 12:00:00'], out: 7 },
+    { in: ['1969-12-31 12:00:00'], out: 4 },
+    { in: [null], out: null },
+  ],
+})

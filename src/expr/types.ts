@@ -1,0 +1,28 @@
+// The types of columns and expressions, the same on every engine.
+
+/**
+ * - `int` 32 bits, `long` 64 bits, `double` IEEE 754; all signed.
+ * - `timestamp` an instant in UTC with microseconds, `date` a day in UTC.
+ * - `json` one parsed JSON value; it exists between operators only and is never stored.
+ * - `headers` the headers of a Kafka record: array of {key string, value binary}.
+ */
+export type ColumnType =
+  | 'string'
+  | 'int'
+  | 'long'
+  | 'double'
+  | 'boolean'
+  | 'timestamp'
+  | 'date'
+  | 'binary'
+  | 'json'
+  | 'decimal(18,2)'
+  | 'decimal(28,2)'
+  | 'array<string>'
+  | 'headers'
+
+/** The columns of a relation in their order. Every column may be null. */
+export type Schema = Readonly<Record<string, ColumnType>>
+
+/** Number types that may be compared or divided with each other. */
+export type Numeric = 'int' | 'long' | 'double' | 'decimal(18,2)' | 'decimal(28,2)'

@@ -1,0 +1,263 @@
+// NDJSON files as an input: a file is a topic of its own with partition 0, an offset the byte position of a
+// line.
+import { type FileHandle, open } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { OnNotice } from '../batches/notice.ts'
+import { type OffsetRange, type Offsets, partitionKey } from '../batches/offsets.ts'
+import type { Cut, RecordChunk, RecordSource } from '../batches/source.ts'
+import { assert, LakehouseError } from '../errors/errors.ts'
+import { countLines, type LineFile, lineStart, readLines, shrank } from './lines.ts'
+import { isNotFound, type ListedFile, listFiles, unreadable } from './listing.ts'
+
+export type FileSourceOptions = {
+  /** Whether a last line without LF is a record: only where the files grow no more. */
+  readonly takeUnterminatedTail: boolean
+  readonly onNotice?: OnNotice
+}
+
+/** Pause between two looks at the files; where listing them is slow, a multiple of the time that it takes. */
+const FILE_POLL_MS = 50
+const FILE_POLL_MS_MAX = 5_000
+const FILE_POLL_PAUSE_PER_LISTING = 10
+
+/** Opens a file, or a directory that may grow, as an input. Fails when there is neither at `path`. */
+export async function openFileSource(path: string, options: FileSourceOptions): Promise<RecordSource> {
+  await listFiles(path, new AbortController().signal)
+  return new FileSource(path, options)
+}
+
+/** What a run knows of a file besides the tables' progress. */
+type FileMemory = {
+  size: number
+  /** There is no LF in [lineFreeFrom, lineFreeTo), so that a growing last line is scanned once. */
+  lineFreeFrom: number
+  lineFreeTo: number
+}
+
+type FileCut = { readonly lines: number; readonly end: number }
+
+class FileSource implements RecordSource {
+  readonly #root: string
+  readonly #options: FileSourceOptions
+  readonly #memory = new Map<string, FileMemory>()
+  readonly #paths = new Map<string, string>()
+  readonly #noticed = new Set<string>()
+
+  constructor(root: string, options: FileSourceOptions) {
+    this.#root = root
+    this.#options = options
+  }
+
+  async cut(next: Offsets, recordsMax: number, signal: AbortSignal): Promise<Cut> {
+    assert(recordsMax > 0, 'recordsMax must be positive')
+    const files = await this.#list(signal)
+    this.#judgeMissing(files, next)
+    const ranges: OffsetRange[] = []
+    let left = recordsMax
+    for (const file of files) {
+      const offset = offsetOf(next, file.topic)
+      this.#judgeSize(file, offset)
+      // When the batch is full, one line more is enough to know that something waits.
+      const taken = await this.#cutFile(file, offset, Math.max(left, 1), signal)
+      if (taken.lines === 0) continue
+      if (left === 0) return { ranges, more: true }
+      ranges.push({ topic: file.topic, partition: 0, start: BigInt(offset), end: BigInt(taken.end) })
+      left -= taken.lines
+      if (left === 0 && (await this.#cutFile(file, taken.end, 1, signal)).lines > 0)
+        return { ranges, more: true }
+    }
+    return { ranges, more: false }
+  }
+
+  async read(
+    ranges: readonly OffsetRange[],
+    onChunk: (chunk: RecordChunk) => void | Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const range of ranges) {
+      signal.throwIfAborted()
+      const path = await this.#pathOf(range.topic, signal)
+      await withFile({ topic: range.topic, path }, async (file) => {
+        const end = Number(range.end)
+        const { size } = await file.handle.stat()
+        if (size < end) throw shrank(file, end, size)
+        const { start } = await lineStart(file, Number(range.start))
+        await readLines(file, { start, end }, onChunk, signal)
+      })
+    }
+  }
+
+  async waitForData(next: Offsets, waitMaxMs: number, signal: AbortSignal): Promise<void> {
+    const deadline = performance.now() + waitMaxMs
+    for (;;) {
+      const begun = performance.now()
+      const files = await this.#list(signal)
+      if (files.some((file) => this.#mayHoldMore(file, offsetOf(next, file.topic)))) return
+      if (this.#missingUnread(files, next).length > 0) return // The next cut says what is wrong.
+      const now = performance.now()
+      const pause = Math.max(FILE_POLL_MS, (now - begun) * FILE_POLL_PAUSE_PER_LISTING)
+      const remaining = deadline - now
+      if (remaining <= 0) return
+      const pauseMs = Math.min(pause, FILE_POLL_MS_MAX, remaining)
+      await sleep(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted())
+    }
+  }
+
+  /** Bytes, not records: counting lines would mean reading everything that is waiting. */
+  async lag(next: Offsets, signal: AbortSignal): Promise<bigint> {
+    const files = await this.#list(signal)
+    return files.reduce((sum, file) => sum + BigInt(Math.max(0, file.size - offsetOf(next, file.topic))), 0n)
+  }
+
+  async reportProgress(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  async #list(signal: AbortSignal): Promise<ListedFile[]> {
+    const files = await listFiles(this.#root, signal)
+    for (const file of files) this.#paths.set(file.topic, file.path)
+    return files
+  }
+
+  /** The path of a listed file: a topic is never joined to a path, for it may come from a table. */
+  async #pathOf(topic: string, signal: AbortSignal): Promise<string> {
+    if (!this.#paths.has(topic)) await this.#list(signal)
+    const path = this.#paths.get(topic)
+    if (path === undefined) throw vanished(`${topic} below ${this.#root}`)
+    return path
+  }
+
+  /** At most `linesMax` lines of one file from `offset` on. */
+  async #cutFile(file: ListedFile, offset: number, linesMax: number, signal: AbortSignal): Promise<FileCut> {
+    const nothing = { lines: 0, end: offset }
+    const memory = this.#remember(file)
+    const known = memory.lineFreeFrom === offset ? memory.lineFreeTo : offset
+    if (known >= file.size) return nothing
+    return await withFile(file, async (opened) => {
+      const { start, insideLine } = await lineStart(opened, offset)
+      if (insideLine) this.#noticeInsideLine(file, offset)
+      const scanFrom = Math.max(start, known)
+      const found = await countLines(opened, { start, scanFrom, size: file.size }, linesMax, signal)
+      if (found.lines === linesMax) return found
+      const hasTail = found.end < file.size
+      if (hasTail && this.#options.takeUnterminatedTail) return { lines: found.lines + 1, end: file.size }
+      // Where only the LF of a taken tail was skipped, the position of progress is still the offset before
+      // it.
+      memory.lineFreeFrom = found.lines === 0 ? offset : found.end
+      memory.lineFreeTo = found.scannedTo
+      if (hasTail) this.#noticeTail(file, found.end)
+      return found
+    })
+  }
+
+  #mayHoldMore(file: ListedFile, offset: number): boolean {
+    const memory = this.#memory.get(file.topic)
+    if (memory !== undefined && file.size < memory.size) return true
+    return file.size !== offset && file.size > (memory?.lineFreeFrom === offset ? memory.lineFreeTo : offset)
+  }
+
+  #remember(file: ListedFile): FileMemory {
+    const memory = this.#memory.get(file.topic) ?? { size: 0, lineFreeFrom: -1, lineFreeTo: -1 }
+    memory.size = file.size
+    this.#memory.set(file.topic, memory)
+    return memory
+  }
+
+  #judgeSize(file: ListedFile, offset: number): void {
+    const expected = Math.max(offset, this.#memory.get(file.topic)?.size ?? 0)
+    if (file.size < expected) throw shrank(file, expected, file.size)
+  }
+
+  /** A file that was read to its end may go; one with unread lines may not. */
+  #judgeMissing(files: readonly ListedFile[], next: Offsets): void {
+    const unread = this.#missingUnread(files, next)
+    if (unread.length > 0) throw vanished(this.#paths.get(unread[0]!) ?? unread[0]!)
+    const present = new Set(files.map((file) => file.topic))
+    const unknown = [...next.values()].filter(({ topic }) => !present.has(topic) && !this.#memory.has(topic))
+    if (unknown.length > 0) {
+      this.#notice('FILES_GONE', this.#root, {
+        message:
+          `${unknown.length} inputs that the tables have read, such as ${unknown[0]!.topic}, are not in ` +
+          `${this.#root} any more. Lines written to them since then cannot be read.`,
+        details: { root: this.#root, count: unknown.length, first: unknown[0]!.topic },
+      })
+    }
+  }
+
+  #missingUnread(files: readonly ListedFile[], next: Offsets): string[] {
+    const present = new Set(files.map((file) => file.topic))
+    const missing: string[] = []
+    for (const [topic, memory] of this.#memory) {
+      if (!present.has(topic) && memory.size > offsetOf(next, topic)) missing.push(topic)
+    }
+    return missing
+  }
+
+  #noticeTail(file: ListedFile, position: number): void {
+    this.#notice('FILE_TAIL_UNTERMINATED', file.topic, {
+      message:
+        `The last line of ${file.path}, from byte ${position} on, has no LF yet. It becomes a record ` +
+        'when the LF is ' +
+        'written; --finalize takes it as it is.',
+      details: { path: file.path, position, bytes: file.size - position },
+    })
+  }
+
+  #noticeInsideLine(file: ListedFile, position: number): void {
+    this.#notice('FILE_LINE_CONTINUED', file.topic, {
+      message:
+        `The line of ${file.path} that ended at byte ${position} when it was taken without its LF ` +
+        'has grown since ' +
+        'then. What was added is a record of its own.',
+      details: { path: file.path, position },
+    })
+  }
+
+  #notice(
+    code: string,
+    subject: string,
+    notice: { message: string; details: Record<string, unknown> },
+  ): void {
+    const key = `${code}\n${subject}`
+    if (this.#noticed.has(key)) return
+    this.#noticed.add(key)
+    this.#options.onNotice?.({ code, ...notice })
+  }
+}
+
+function offsetOf(next: Offsets, topic: string): number {
+  return Number(next.get(partitionKey({ topic, partition: 0 }))?.offset ?? 0n)
+}
+
+async function withFile<Result>(
+  file: { readonly topic: string; readonly path: string },
+  use: (file: LineFile) => Promise<Result>,
+): Promise<Result> {
+  let handle: FileHandle
+  try {
+    handle = await open(file.path, 'r')
+  } catch (cause) {
+    throw isNotFound(cause) ? vanished(file.path, cause) : unreadable(file.path, cause)
+  }
+  try {
+    return await use({ topic: file.topic, path: file.path, handle })
+  } catch (cause) {
+    throw isSystemError(cause) ? unreadable(file.path, cause) : cause
+  } finally {
+    await handle.close()
+  }
+}
+
+function isSystemError(cause: unknown): boolean {
+  return cause instanceof Error && 'syscall' in cause && cause.syscall === 'read'
+}
+
+function vanished(path: string, cause?: unknown): LakehouseError {
+  return new LakehouseError(
+    'FILE_VANISHED',
+    `${path} is gone, but it held lines that were not read yet. Put it back under its old name; a ` +
+      'file may be ' +
+      'removed when all of it has been read.',
+    { cause, details: { path } },
+  )
+}

@@ -1,0 +1,94 @@
+// What "risky" means: the rules, in the order in which a transaction's reasons are listed. An analyst reads
+// and tunes this file; the score of a transaction is the sum of the points of the rules that fire.
+import {
+  atLeast,
+  type Columns,
+  type Expr,
+  equals,
+  greaterThan,
+  int,
+  isOneOf,
+  lessThan,
+  money,
+  or,
+  text,
+} from '../expr/index.ts'
+
+/** The columns that rules may look at. */
+export type RuleInput = {
+  readonly amount: 'decimal(18,2)'
+  readonly payment_method: 'string'
+  readonly country: 'string'
+  readonly is_fraud: 'boolean'
+  readonly transaction_hour: 'int'
+  readonly is_weekend: 'boolean'
+  readonly is_high_velocity: 'boolean'
+}
+
+export type Rule = {
+  readonly name: string
+  readonly points: number
+  /** What an analyst reads. */
+  readonly meaning: string
+  /** Fires when true; null does not fire. */
+  readonly fires: (row: Columns<RuleInput>, settings: RuleSettings) => Expr<'boolean'>
+}
+
+export type RuleSettings = { readonly highRiskCountries: Expr<'array<string>'> }
+
+/** More transactions of one user than this in 30 minutes are a high velocity. */
+export const velocityMax = 5
+export const velocityRangeMinutes = 30
+
+/** From this score on a transaction requires review. */
+export const reviewScore = 50
+
+export const rules: readonly Rule[] = [
+  {
+    name: 'known_fraud',
+    points: 50,
+    meaning: 'The record itself says that it is fraud.',
+    fires: (row) => row.is_fraud,
+  },
+  {
+    name: 'high_amount',
+    points: 30,
+    meaning: 'An amount above 5000.',
+    fires: (row) => greaterThan(row.amount, money('5000')),
+  },
+  {
+    name: 'crypto_payment',
+    points: 20,
+    meaning: 'Paid in a crypto currency.',
+    fires: (row) => equals(row.payment_method, text('crypto')),
+  },
+  {
+    name: 'high_risk_country',
+    points: 15,
+    meaning: 'The country is one of HIGH_RISK_COUNTRIES.',
+    fires: (row, settings) => isOneOf(row.country, settings.highRiskCountries),
+  },
+  {
+    name: 'late_night',
+    points: 10,
+    meaning: 'Between 23:00 and 05:00 UTC.',
+    fires: (row) => or(atLeast(row.transaction_hour, int(23)), lessThan(row.transaction_hour, int(5))),
+  },
+  { name: 'weekend', points: 5, meaning: 'On a Saturday or Sunday, UTC.', fires: (row) => row.is_weekend },
+  {
+    name: 'high_velocity',
+    points: 25,
+    meaning: `More than ${velocityMax} transactions of the user in ${velocityRangeMinutes} minutes.`,
+    fires: (row) => row.is_high_velocity,
+  },
+]
+
+/** The lowest score of each level, highest first; anything below is MINIMAL. */
+export const riskLevels = [
+  { name: 'CRITICAL', scoreMin: 75 },
+  { name: 'HIGH', scoreMin: 50 },
+  { name: 'MEDIUM', scoreMin: 25 },
+  { name: 'LOW', scoreMin: 10 },
+] as const
+
+export const riskLevelLowest = 'MINIMAL'

@@ -1,0 +1,222 @@
+// Connections to the brokers, the versions of their protocol, and what they lead. The library does the wire;
+// retries are the caller's, so that every wait can be seen and ended.
+import {
+  apiVersionsV3,
+  type Connection,
+  ConnectionPool,
+  metadataV9,
+  metadataV12,
+  type Reader,
+  type Writer,
+} from '@platformatic/kafka'
+import { LakehouseError } from '../errors/errors.ts'
+import { BrokerError, LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION } from './failures.ts'
+import { type BrokerAddress, bootstrapAddresses, type KafkaConnectionOptions } from './options.ts'
+import { abortable } from './retry.ts'
+
+export const CONNECT_MAX_MS = 5_000
+export const REQUEST_MAX_MS = 30_000
+
+/**
+ * A broker answers the requests of one connection in order, so a long poll would hold up what stands behind
+ * it: each kind of traffic has connections of its own.
+ */
+export type Traffic = 'control' | 'fetch' | 'poll'
+
+export type PartitionLeader = {
+  readonly partition: number
+  readonly leader: number
+  readonly leaderEpoch: number
+}
+export type TopicView = {
+  readonly name: string
+  /** Null where the broker is too old to tell. */
+  readonly id: string | null
+  readonly partitions: readonly PartitionLeader[]
+}
+export type ClusterView = {
+  readonly brokers: ReadonlyMap<number, BrokerAddress>
+  readonly topics: readonly TopicView[]
+}
+
+const NO_TOPIC_ID = '00000000-0000-0000-0000-000000000000'
+const software = ['assay', '1'] as const
+
+export class Cluster {
+  readonly #bootstrap: readonly BrokerAddress[]
+  readonly #pools: Readonly<Record<Traffic, ConnectionPool>>
+  readonly #versions = new WeakMap<Connection, Promise<ReadonlyMap<number, VersionRange>>>()
+  #brokers: ReadonlyMap<number, BrokerAddress> = new Map()
+
+  constructor(options: KafkaConnectionOptions) {
+    this.#bootstrap = bootstrapAddresses(options)
+    const createPool = () =>
+      new ConnectionPool(options.clientId ?? 'assay', {
+        connectTimeout: CONNECT_MAX_MS,
+        requestTimeout: REQUEST_MAX_MS,
+        ...(options.tls === undefined ? {} : { tls: options.tls, tlsServerName: true }),
+        ...(options.sasl === undefined ? {} : { sasl: options.sasl }),
+      })
+    this.#pools = { control: createPool(), fetch: createPool(), poll: createPool() }
+  }
+
+  /**
+   * The partitions of `topics` with their leaders. Fails with KAFKA_TOPIC_MISSING when one does not exist.
+   */
+  async describe(topics: readonly string[], signal: AbortSignal): Promise<ClusterView> {
+    const connection = await this.anyConnection(signal)
+    const version = await this.version(connection, 'Metadata', 3, [9, 12], signal)
+    const createPayload = () =>
+      version === 12
+        ? metadataV12.createRequest([...topics], false)
+        : metadataV9.createRequest([...topics], false)
+    const parser = version === 12 ? metadataV12.parseResponse : metadataV9.parseResponse
+    const response = await abortable(
+      send(connection, 3, version, createPayload, (id, key, ver, reader) =>
+        parseLeniently(parser, id, key, ver, reader),
+      ),
+      signal,
+    )
+    this.#brokers = new Map(response.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]))
+    return { brokers: this.#brokers, topics: response.topics.map(topicView) }
+  }
+
+  /** A connection to any broker that answers: those of the configuration first. */
+  async anyConnection(signal: AbortSignal): Promise<Connection> {
+    const errors: unknown[] = []
+    for (const address of [...this.#bootstrap, ...this.#brokers.values()]) {
+      try {
+        return await this.connectionTo(address, 'control', signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        errors.push(error)
+      }
+    }
+    throw new AggregateError(errors, 'No broker can be reached.')
+  }
+
+  async connection(nodeId: number, traffic: Traffic, signal: AbortSignal): Promise<Connection> {
+    const address = this.#brokers.get(nodeId)
+    // A partition without a leader has -1 here: an election is under way.
+    if (address === undefined) throw new BrokerError(LEADER_NOT_AVAILABLE, `broker ${nodeId}`)
+    return await this.connectionTo(address, traffic, signal)
+  }
+
+  async connectionTo(
+    { host, port }: BrokerAddress,
+    traffic: Traffic,
+    signal: AbortSignal,
+  ): Promise<Connection> {
+    const connection = await abortable(this.#pools[traffic].get({ host, port }), signal)
+    // Without a listener a later error of the socket would end the process; the requests in flight report it.
+    if (connection.listenerCount('error') === 0) connection.on('error', () => {})
+    return connection
+  }
+
+  /** The greatest of `supported` that the broker speaks too. */
+  async version<Version extends number>(
+    connection: Connection,
+    api: string,
+    apiKey: number,
+    supported: readonly Version[],
+    signal: AbortSignal,
+  ): Promise<Version> {
+    const range = (await abortable(this.#versionsOf(connection), signal)).get(apiKey)
+    const common = supported.filter((each) => range !== undefined && each >= range.min && each <= range.max)
+    if (common.length > 0) return Math.max(...common) as Version
+    const offered = range === undefined ? 'not at all' : `in versions ${range.min} to ${range.max}`
+    throw new LakehouseError(
+      'KAFKA_UNSUPPORTED',
+      `The broker ${connection.host}:${connection.port} offers ${api} ${offered}; Assay speaks ` +
+        `${supported.join(', ')}. Use Apache Kafka 2.8 or later, or a broker that is compatible with it.`,
+      { details: { api, offered: range ?? null, supported } },
+    )
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(Object.values(this.#pools).map((pool) => pool.close()))
+  }
+
+  #versionsOf(connection: Connection): Promise<ReadonlyMap<number, VersionRange>> {
+    const known = this.#versions.get(connection)
+    if (known !== undefined) return known
+    const asked = apiVersionsV3.api
+      .async(connection, ...software)
+      .then(
+        ({ apiKeys }) =>
+          new Map(apiKeys.map((each) => [each.apiKey, { min: each.minVersion, max: each.maxVersion }])),
+      )
+    this.#versions.set(connection, asked)
+    asked.catch(() => this.#versions.delete(connection))
+    return asked
+  }
+}
+
+type VersionRange = { readonly min: number; readonly max: number }
+type Parser<Response> = (id: number, apiKey: number, apiVersion: number, reader: Reader) => Response
+
+/** Sends a request with flexible headers, which all versions used here have. */
+export function send<Response>(
+  connection: Connection,
+  apiKey: number,
+  apiVersion: number,
+  createPayload: () => Writer,
+  parse: Parser<Response>,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    connection.send(apiKey, apiVersion, createPayload, parse, true, true, (error, response) => {
+      if (error !== null) reject(error)
+      else resolve(response!)
+    })
+  })
+}
+
+/** The library throws when one of the topics has an error; which one is judged here, from its response. */
+function parseLeniently<Response>(
+  parse: Parser<Response>,
+  id: number,
+  apiKey: number,
+  apiVersion: number,
+  reader: Reader,
+): Response {
+  try {
+    return parse(id, apiKey, apiVersion, reader)
+  } catch (error) {
+    if (error instanceof Error && 'response' in error) return error.response as Response
+    throw error
+  }
+}
+
+type ResponseTopic = {
+  readonly errorCode: number
+  readonly name?: string | null | undefined
+  readonly topicId?: string | undefined
+  readonly partitions: readonly {
+    readonly partitionIndex: number
+    readonly leaderId: number
+    readonly leaderEpoch: number
+  }[]
+}
+
+function topicView(topic: ResponseTopic): TopicView {
+  const name = topic.name ?? ''
+  if (topic.errorCode === UNKNOWN_TOPIC_OR_PARTITION) throw topicMissing(name)
+  if (topic.errorCode !== 0) throw new BrokerError(topic.errorCode, `topic ${name}`)
+  const id = topic.topicId === undefined || topic.topicId === NO_TOPIC_ID ? null : topic.topicId
+  const partitions = topic.partitions.map(({ partitionIndex, leaderId, leaderEpoch }) => ({
+    partition: partitionIndex,
+    leader: leaderId,
+    leaderEpoch,
+  }))
+  return { name, id, partitions: partitions.sort((a, b) => a.partition - b.partition) }
+}
+
+function topicMissing(topic: string): LakehouseError {
+  return new LakehouseError(
+    'KAFKA_TOPIC_MISSING',
+    `There is no topic ${topic}. Create it: kafka-topics.sh --bootstrap-server <broker> --create ` +
+      `--topic ${topic} ` +
+      '--partitions <n>. Assay starts to read when it is there.',
+    { details: { topic } },
+  )
+}

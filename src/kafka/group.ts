@@ -1,0 +1,49 @@
+// Commits offsets to a consumer group without joining it: lag tools read them, Assay never does.
+import {
+  FindCoordinatorKeyTypes,
+  findCoordinatorV4,
+  offsetCommitV8,
+  offsetCommitV9,
+} from '@platformatic/kafka'
+import type { Offsets } from '../batches/offsets.ts'
+import { type Cluster, send } from './cluster.ts'
+import { BrokerError } from './failures.ts'
+import { abortable } from './retry.ts'
+
+const FIND_COORDINATOR_API_KEY = 10
+const OFFSET_COMMIT_API_KEY = 8
+/** What a commit of somebody who is no member carries. */
+const NO_GENERATION = -1
+const NO_MEMBER = ''
+const NO_LEADER_EPOCH = -1
+
+export async function commitOffsets(
+  cluster: Cluster,
+  groupId: string,
+  offsets: Offsets,
+  signal: AbortSignal,
+): Promise<void> {
+  const any = await cluster.anyConnection(signal)
+  const findVersion = await cluster.version(any, 'FindCoordinator', FIND_COORDINATOR_API_KEY, [4], signal)
+  const find = () => findCoordinatorV4.createRequest(FindCoordinatorKeyTypes.GROUP, [groupId])
+  const found = await abortable(
+    send(any, FIND_COORDINATOR_API_KEY, findVersion, find, findCoordinatorV4.parseResponse),
+    signal,
+  )
+  const coordinator = found.coordinators[0]!
+  if (coordinator.errorCode !== 0) throw new BrokerError(coordinator.errorCode, `group ${groupId}`)
+  const connection = await cluster.connectionTo(coordinator, 'control', signal)
+  const version = await cluster.version(connection, 'OffsetCommit', OFFSET_COMMIT_API_KEY, [8, 9], signal)
+  const topics = [...Map.groupBy(offsets.values(), ({ topic }) => topic)].map(([name, members]) => ({
+    name,
+    partitions: members.map(({ partition, offset }) => ({
+      partitionIndex: partition,
+      committedOffset: offset,
+      committedLeaderEpoch: NO_LEADER_EPOCH,
+      committedMetadata: null,
+    })),
+  }))
+  const { createRequest, parseResponse } = version === 9 ? offsetCommitV9 : offsetCommitV8
+  const commit = () => createRequest(groupId, NO_GENERATION, NO_MEMBER, null, topics)
+  await abortable(send(connection, OFFSET_COMMIT_API_KEY, version, commit, parseResponse), signal)
+}

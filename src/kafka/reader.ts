@@ -1,0 +1,308 @@
+// Reads exact ranges of offsets: large fetches over all partitions of a broker, one response decoded while
+// the next is on its way.
+import type { OnNotice } from '../batches/notice.ts'
+import type { OffsetRange } from '../batches/offsets.ts'
+import { partitionKey } from '../batches/offsets.ts'
+import type { RecordChunk } from '../batches/source.ts'
+import { assert, LakehouseError } from '../errors/errors.ts'
+import type { Cluster, ClusterView } from './cluster.ts'
+import { BrokerError, LEADER_NOT_AVAILABLE, OFFSET_OUT_OF_RANGE } from './failures.ts'
+import {
+  FETCH_API_KEY,
+  type FetchedPartition,
+  type FetchLimits,
+  type FetchResponse,
+  type FetchVersion,
+  fetchRecords,
+  fetchVersions,
+} from './fetch.ts'
+import type { Losses } from './losses.ts'
+import { byLeader, type LedPartition, ledPartitions, listOffsets } from './positions.ts'
+import { type BatchHeader, committedBatches, decodeBatches, readBatchHeaders } from './record-batches.ts'
+import { abortable, type Retrier } from './retry.ts'
+
+/**
+ * Bytes of one response, of which a broker has one being decoded and one on its way. A larger record still
+ * comes.
+ */
+const FETCH_RESPONSE_BYTES = 16 * 1024 * 1024
+const FETCH_PARTITION_BYTES = 4 * 1024 * 1024
+const FETCH_WAIT_MS = 100
+/** Records handed over at once, give or take one batch. */
+const CHUNK_RECORDS = 50_000
+/**
+ * How long a broker must answer with nothing before the rest of a range is taken for a hole. A single empty
+ * answer is no proof, and the log of a compacted topic ends with a record, so this is hardly ever waited for.
+ */
+const HOLE_PROOF_MS = 10_000
+/** How long the end of a range may be out of reach, as after a change of leaders. */
+const STALL_MAX_MS = 60_000
+
+export type ReadContext = {
+  readonly cluster: Cluster
+  readonly retrier: Retrier
+  readonly losses: Losses
+  readonly onNotice: OnNotice
+  /** The cluster as it is now; called again after every failure. */
+  describe(signal: AbortSignal): Promise<ClusterView>
+}
+
+export type OnChunk = (chunk: RecordChunk) => void | Promise<void>
+
+/**
+ * A range being read. Behind `fetched` nothing was asked for yet, before `delivered` everything was handed
+ * over.
+ */
+type Progress = OffsetRange & {
+  readonly key: string
+  topicId: string | null
+  fetched: bigint
+  delivered: bigint
+}
+
+type Fetch = {
+  readonly progress: Progress
+  readonly partition: FetchedPartition
+  readonly headers: BatchHeader[]
+}
+
+/** Reads the committed records of `ranges`; after a failure it goes on behind the last record handed over. */
+export async function readRanges(
+  context: ReadContext,
+  ranges: readonly OffsetRange[],
+  onChunk: OnChunk,
+  signal: AbortSignal,
+): Promise<void> {
+  const open: Progress[] = ranges.map((range) => ({
+    ...range,
+    key: partitionKey(range),
+    topicId: null,
+    fetched: range.start,
+    delivered: range.start,
+  }))
+  const handOver = oneAtATime(onChunk)
+  await context.retrier.run(async () => {
+    const view = await context.describe(signal)
+    const leaders = new Map(ledPartitions(view).map((led) => [led.key, led]))
+    const members = open
+      .filter(isUnfinished)
+      .flatMap((progress) => memberOf(context, view, leaders, progress))
+    // When one broker fails, the others must not go on handing over behind the back of the retry.
+    const failed = new AbortController()
+    const anyEnd = AbortSignal.any([signal, failed.signal])
+    const readings = [...byLeader(members)].map(([leader, led]) =>
+      readFromBroker(context, leader, led, handOver, anyEnd).catch((error: unknown) => {
+        failed.abort(error)
+        throw error
+      }),
+    )
+    const results = await Promise.allSettled(readings)
+    if (failed.signal.aborted) throw failed.signal.reason
+    assert(results.every(({ status }) => status === 'fulfilled'))
+  }, signal)
+}
+
+type Member = { readonly progress: Progress; readonly led: LedPartition; readonly leader: number }
+
+/** A range with its leader; nothing where its records are lost because the topic was created anew. */
+function memberOf(
+  context: ReadContext,
+  view: ClusterView,
+  leaders: ReadonlyMap<string, LedPartition>,
+  progress: Progress,
+): Member[] {
+  progress.fetched = progress.delivered
+  const led = leaders.get(progress.key)
+  if (led === undefined && !view.topics.some(({ name }) => name === progress.topic)) {
+    throw new BrokerError(LEADER_NOT_AVAILABLE, `topic ${progress.topic}`)
+  }
+  if (led === undefined || isRecreated(progress, led)) {
+    meetRecreation(context, progress)
+    return []
+  }
+  progress.topicId = led.topicId
+  return [{ progress, led, leader: led.leader }]
+}
+
+async function readFromBroker(
+  context: ReadContext,
+  leader: number,
+  members: readonly Member[],
+  handOver: OnChunk,
+  signal: AbortSignal,
+): Promise<void> {
+  const connection = await context.cluster.connection(leader, 'fetch', signal)
+  const version = (await context.cluster.version(
+    connection,
+    'Fetch',
+    FETCH_API_KEY,
+    usableVersions(members),
+    signal,
+  )) as FetchVersion
+  const request = (wanted: readonly Member[]): Promise<FetchResponse> => {
+    const partitions = wanted.map(({ led, progress }) => ({
+      ...led,
+      topicId: led.topicId ?? '',
+      offset: progress.fetched,
+    }))
+    const response = fetchRecords(connection, version, partitions, limits)
+    // Whoever waits for it learns of a failure; nobody waits when another one ended the read.
+    response.catch(() => {})
+    return response
+  }
+  let waiting = [...members]
+  let pending = request(waiting)
+  let emptySinceMs: number | null = null
+  while (waiting.length > 0) {
+    const response = await abortable(pending, signal)
+    if (response.errorCode !== 0) throw new BrokerError(response.errorCode, 'Fetch')
+    const fetches = await interpret(context, waiting, response, signal)
+    context.retrier.succeeded()
+    const isEmpty = response.partitions.every(({ records }) => records.length === 0)
+    emptySinceMs = isEmpty ? (emptySinceMs ?? performance.now()) : null
+    if (emptySinceMs !== null) judgeEmptiness(context, waiting, response, performance.now() - emptySinceMs)
+    const served = new Set(fetches.map(({ progress }) => progress))
+    // Who got nothing comes first now: a broker never leaves out the first for size.
+    waiting = waiting
+      .filter(({ progress }) => progress.fetched < progress.end)
+      .sort((a, b) => Number(served.has(a.progress)) - Number(served.has(b.progress)))
+    if (waiting.length > 0) pending = request(waiting)
+    for (const fetch of fetches) await deliver(fetch, handOver, signal)
+  }
+}
+
+const limits: FetchLimits = {
+  waitMaxMs: FETCH_WAIT_MS,
+  responseBytesMax: FETCH_RESPONSE_BYTES,
+  partitionBytesMax: FETCH_PARTITION_BYTES,
+}
+
+/** Without ids of topics only the versions before 13 can be used: they go by names. */
+export function usableVersions(members: readonly { readonly led: LedPartition }[]): number[] {
+  const hasIds = members.every(({ led }) => led.topicId !== null)
+  return fetchVersions.filter((version) => hasIds || version < 13)
+}
+
+/** Which ranges a response brings forward, and moves their positions. */
+async function interpret(
+  context: ReadContext,
+  waiting: readonly Member[],
+  response: FetchResponse,
+  signal: AbortSignal,
+): Promise<Fetch[]> {
+  const byKey = new Map(waiting.map((member) => [member.led.key, member]))
+  const fetches: Fetch[] = []
+  for (const partition of response.partitions) {
+    const member = byKey.get(partitionKey(partition))
+    assert(member !== undefined, 'a broker answered for a partition that was not asked for')
+    const { progress, led } = member
+    if (partition.errorCode === OFFSET_OUT_OF_RANGE) {
+      await meetDeletion(context, progress, led, signal)
+      continue
+    }
+    if (partition.errorCode !== 0) throw new BrokerError(partition.errorCode, `${led.topic}-${led.partition}`)
+    const headers = readBatchHeaders(partition.records, partition)
+    const last = headers.at(-1)
+    if (last === undefined) continue // It did not fit, or there is none.
+    progress.fetched = last.lastOffset + 1n
+    fetches.push({ progress, partition, headers })
+  }
+  return fetches
+}
+
+/** What it means that a broker has sent nothing for so long although there is something to read. */
+function judgeEmptiness(
+  context: ReadContext,
+  waiting: readonly Member[],
+  response: FetchResponse,
+  emptyMs: number,
+): void {
+  if (emptyMs < HOLE_PROOF_MS) return
+  const ends = new Map(response.partitions.map((each) => [partitionKey(each), each.lastStableOffset]))
+  for (const { progress } of waiting) {
+    const { topic, partition, fetched, end, key } = progress
+    const readableEnd = ends.get(key)
+    if (fetched >= end || readableEnd === undefined) continue
+    const details = { topic, partition, start: fetched, end, readableEnd }
+    const where = `${topic}, partition ${partition}: from offset ${fetched} to ${end}`
+    if (readableEnd >= end) {
+      const message = `${where} there are no records any more, as compaction leaves it.`
+      context.onNotice({ code: 'KAFKA_RANGE_EMPTY', message, details })
+      progress.fetched = end
+      progress.delivered = end
+    } else if (emptyMs >= STALL_MAX_MS) {
+      const message =
+        `${where} nothing can be read; the broker says that the partition ends at ${readableEnd}. ` +
+        'It may have lost the end of its log.'
+      throw new LakehouseError('KAFKA_OFFSETS_LOST', message, { details })
+    }
+  }
+}
+
+async function deliver(fetch: Fetch, handOver: OnChunk, signal: AbortSignal): Promise<void> {
+  const { progress, partition, headers } = fetch
+  const committed = committedBatches(partition.records, headers, partition.aborted).filter(
+    ({ baseOffset, lastOffset }) => lastOffset >= progress.delivered && baseOffset < progress.end,
+  )
+  let group: BatchHeader[] = []
+  let records = 0
+  for (const [index, batch] of committed.entries()) {
+    group.push(batch)
+    records += batch.recordCount
+    if (records < CHUNK_RECORDS && index < committed.length - 1) continue
+    signal.throwIfAborted()
+    const range = { start: progress.delivered, end: progress.end }
+    const chunk = decodeBatches(partition.records, group, range, partition)
+    if (chunk.count > 0) await handOver(chunk)
+    progress.delivered = batch.lastOffset + 1n
+    group = []
+    records = 0
+  }
+  progress.delivered = headers.at(-1)!.lastOffset + 1n
+}
+
+/** The offset is not in the log: deleted before it was read, or the log is another one. */
+async function meetDeletion(
+  context: ReadContext,
+  progress: Progress,
+  led: LedPartition,
+  signal: AbortSignal,
+): Promise<void> {
+  const [starts, ends] = await Promise.all([
+    listOffsets(context.cluster, [led], 'earliest', signal),
+    listOffsets(context.cluster, [led], 'readable end', signal),
+  ])
+  const earliest = starts.get(led.key) ?? 0n
+  const end = ends.get(led.key) ?? earliest
+  const kind = progress.fetched < earliest ? 'deleted' : 'rewound'
+  context.losses.meet({ ...led, kind, wanted: progress.fetched, earliest, end })
+  progress.fetched = kind === 'deleted' && earliest < progress.end ? earliest : progress.end
+  progress.delivered = progress.fetched
+}
+
+function isRecreated(progress: Progress, led: LedPartition): boolean {
+  return progress.topicId !== null && led.topicId !== null && progress.topicId !== led.topicId
+}
+
+function meetRecreation(context: ReadContext, progress: Progress): void {
+  const { topic, partition, delivered: wanted } = progress
+  context.losses.meet({ topic, partition, kind: 'recreated', wanted, earliest: 0n, end: 0n })
+  progress.fetched = progress.end
+  progress.delivered = progress.end
+}
+
+function isUnfinished(progress: Progress): boolean {
+  return progress.delivered < progress.end
+}
+
+/**
+ * Several brokers are read at once, but the consumer sees one chunk after another, and none after its own
+ * failure.
+ */
+function oneAtATime(onChunk: OnChunk): OnChunk {
+  let last: Promise<void> = Promise.resolve()
+  return (chunk) => {
+    last = last.then(() => onChunk(chunk))
+    return last
+  }
+}

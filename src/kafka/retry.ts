@@ -1,0 +1,123 @@
+// Waits with back-off while Kafka is away and says so: once when it begins, once when it is over.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { OnNotice } from '../batches/notice.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { failureOf } from './failures.ts'
+
+export const BACKOFF_MS_MIN = 100
+export const BACKOFF_MS_MAX = 5_000
+
+type Outage = {
+  readonly code: 'KAFKA_UNREACHABLE' | 'KAFKA_TOPIC_MISSING'
+  readonly sinceMs: number
+  failures: number
+}
+
+export class Retrier {
+  readonly #where: string
+  readonly #giveUpAfterMs: number
+  readonly #onNotice: OnNotice
+  #outage: Outage | null = null
+  #noticed = false
+
+  constructor(where: string, options: { readonly giveUpAfterMs?: number; readonly onNotice?: OnNotice }) {
+    this.#where = where
+    this.#giveUpAfterMs = options.giveUpAfterMs ?? Number.POSITIVE_INFINITY
+    this.#onNotice = options.onNotice ?? (() => {})
+  }
+
+  /** Runs `attempt` until it succeeds, fails for good, or Kafka has been away for too long. */
+  async run<Result>(attempt: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    for (;;) {
+      signal.throwIfAborted()
+      try {
+        const result = await attempt()
+        this.succeeded()
+        return result
+      } catch (error) {
+        signal.throwIfAborted()
+        await this.failed(error, signal)
+      }
+    }
+  }
+
+  /** A request succeeded: an outage, if there was one, is over. */
+  succeeded(): void {
+    if (this.#outage === null) return
+    const outageMs = Math.round(performance.now() - this.#outage.sinceMs)
+    if (this.#noticed) {
+      this.#onNotice({
+        code: 'KAFKA_BACK',
+        message: `Kafka at ${this.#where} answers again after ${outageMs} ms.`,
+        details: { outageMs },
+      })
+    }
+    this.#outage = null
+    this.#noticed = false
+  }
+
+  /** Waits before the next attempt, at most `waitMaxMs`; throws what no waiting can heal. */
+  async failed(error: unknown, signal: AbortSignal, waitMaxMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const failure = retryable(error)
+    const now = performance.now()
+    if (this.#outage?.code !== failure.code) {
+      this.#outage = { code: failure.code, sinceMs: this.#outage?.sinceMs ?? now, failures: 0 }
+      this.#noticed = false
+    }
+    const outage = this.#outage!
+    outage.failures += 1
+    const message = failure.missing?.message ?? this.#unreachableMessage(failure.reason)
+    if (now - outage.sinceMs >= this.#giveUpAfterMs) {
+      this.#outage = null // Whoever asks again gets the whole time again.
+      throw failure.missing ?? new LakehouseError('KAFKA_UNREACHABLE', message, { cause: error })
+    }
+    // A connection that the broker had closed, or a moved leader, is healed by the first retry: not worth a
+    // notice.
+    if (!this.#noticed && (outage.failures > 1 || failure.missing !== null)) {
+      this.#noticed = true
+      this.#onNotice({ code: failure.code, message, details: { reason: failure.reason } })
+    }
+    const backoffMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (outage.failures - 1))
+    await pause(Math.max(0, Math.min(backoffMs, waitMaxMs)), signal)
+  }
+
+  #unreachableMessage(reason: string): string {
+    return (
+      `Kafka at ${this.#where} does not answer: ${reason} Assay tries again. Check that the brokers ` +
+      'run, that ' +
+      'KAFKA_BOOTSTRAP_SERVERS is right, and that the listener speaks the protocol of ' +
+      'KAFKA_SECURITY_PROTOCOL.'
+    )
+  }
+}
+
+function retryable(error: unknown): {
+  readonly code: Outage['code']
+  readonly reason: string
+  readonly missing: LakehouseError | null
+} {
+  if (error instanceof LakehouseError && error.code === 'KAFKA_TOPIC_MISSING') {
+    return { code: 'KAFKA_TOPIC_MISSING', reason: error.message, missing: error }
+  }
+  const failure = failureOf(error)
+  if (failure.kind === 'final') throw failure.error
+  return { code: 'KAFKA_UNREACHABLE', reason: failure.reason, missing: null }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  // What ended the wait is the signal's own reason, not the timer's error about it.
+  await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted())
+}
+
+/** The promise, unless the signal ends the wait first; the request itself goes on until its own time-out. */
+export async function abortable<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = () => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    if (signal.aborted) onAbort()
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,338 @@
+// A Kafka topic as an input. It belongs to no consumer group: the tables hold the progress, and what a batch
+// takes is decided from the offsets of the log alone.
+import { type AlignedCut, alignedCut } from '../batches/aligned-cut.ts'
+import type { OnNotice } from '../batches/notice.ts'
+import type { OffsetRange, Offsets } from '../batches/offsets.ts'
+import type { Cut, RecordChunk, RecordSource } from '../batches/source.ts'
+import { assert, LakehouseError } from '../errors/errors.ts'
+import { Cluster, type ClusterView } from './cluster.ts'
+import { failureOf } from './failures.ts'
+import { commitOffsets } from './group.ts'
+import { Losses } from './losses.ts'
+import { type KafkaSourceOptions, topicNames } from './options.ts'
+import { Polls } from './polls.ts'
+import { type LedPartition, ledPartitions, listOffsets } from './positions.ts'
+import { type ReadContext, readRanges } from './reader.ts'
+import { Retrier } from './retry.ts'
+
+/**
+ * How old the view of partitions and leaders may be before a cut: so long may a new partition stay unseen.
+ */
+const VIEW_AGE_MS_MAX = 5_000
+const REPORT_MAX_MS = 10_000
+
+/**
+ * Opens a topic (or several). It needs no broker yet: the first cut waits for one, and says so.
+ * Fails with CONFIG_INVALID where an address or a name cannot be one.
+ */
+export async function openKafkaSource(options: KafkaSourceOptions): Promise<RecordSource> {
+  return new KafkaSource(options)
+}
+
+/** What is readable of a partition: [start, end), the start being where the tables are. */
+type Readable = { readonly led: LedPartition; readonly start: bigint; readonly end: bigint }
+
+class KafkaSource implements RecordSource {
+  readonly #options: KafkaSourceOptions
+  readonly #topics: readonly string[]
+  readonly #cluster: Cluster
+  readonly #retrier: Retrier
+  readonly #losses: Losses
+  readonly #polls: Polls
+  readonly #onNotice: OnNotice
+  readonly #closed = new AbortController()
+  #view: { readonly view: ClusterView; readonly atMs: number } | null = null
+  readonly #topicIds = new Map<string, string>()
+  readonly #recreatedTopics = new Set<string>()
+  /** Where reading goes on behind a loss, while the tables still say `from`. */
+  readonly #moves = new Map<string, { readonly from: bigint; readonly to: bigint }>()
+  /** Where partitions without progress start; a place like "latest" must not move on while nothing comes. */
+  readonly #starts = new Map<string, bigint>()
+  #cutAtMs: number | null = null
+  #reportFails = false
+
+  constructor(options: KafkaSourceOptions) {
+    this.#options = options
+    this.#topics = topicNames(options.topic)
+    this.#cluster = new Cluster(options)
+    this.#retrier = new Retrier(options.bootstrapServers.join(', '), options)
+    this.#losses = new Losses(options)
+    this.#polls = new Polls(this.#cluster)
+    this.#onNotice = options.onNotice ?? (() => {})
+  }
+
+  async cut(next: Offsets, recordsMax: number, signal: AbortSignal): Promise<Cut> {
+    assert(recordsMax > 0, 'recordsMax must be positive')
+    const anyEnd = this.#orClosed(signal)
+    return await this.#retrier.run(async () => {
+      const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
+      const readable = await this.#forgettingOnFailure(this.#readable(view, next, anyEnd))
+      const bounds = readable.filter(({ start, end }) => start < end)
+      const cut = await this.#forgettingOnFailure(this.#align(bounds, recordsMax, anyEnd))
+      const ranges = bounds.map(({ led, start }, index) =>
+        rangeOf(led, start, this.#unambiguousEnd(led.key, cut.ends[index]!)),
+      )
+      const more = bounds.some(({ end }, index) => cut.ends[index]! < end)
+      const withRecords = ranges.filter(({ start, end }) => start < end)
+      if (withRecords.length === 0) return { ranges: [], more }
+      // Where a partition started is recorded with the first batch, or "latest" would mean another place
+      // later.
+      const started = readable.filter(({ led }) => !next.has(led.key) && !withRecords.some(isOf(led)))
+      return {
+        ranges: [...withRecords, ...started.map(({ led, start }) => rangeOf(led, start, start))],
+        more,
+      }
+    }, anyEnd)
+  }
+
+  async read(
+    ranges: readonly OffsetRange[],
+    onChunk: (chunk: RecordChunk) => void | Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const { topic } of ranges) this.#refuseOtherTopic(topic)
+    const withRecords = ranges.filter(({ start, end }) => start < end)
+    if (withRecords.length === 0) return
+    let isFirst = true
+    const context: ReadContext = {
+      cluster: this.#cluster,
+      retrier: this.#retrier,
+      losses: this.#losses,
+      onNotice: this.#onNotice,
+      describe: async (anyEnd) => {
+        const view = await this.#describe(anyEnd, isFirst ? VIEW_AGE_MS_MAX : 0)
+        isFirst = false
+        return view
+      },
+    }
+    await readRanges(context, withRecords, onChunk, this.#orClosed(signal))
+  }
+
+  async waitForData(next: Offsets, waitMaxMs: number, signal: AbortSignal): Promise<void> {
+    const anyEnd = this.#orClosed(signal)
+    const deadline = performance.now() + waitMaxMs
+    let remainingMs = waitMaxMs
+    while (remainingMs > 0) {
+      try {
+        const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
+        const waiting = ledPartitions(view).map((led) => ({ led, offset: this.#knownStart(led, next) }))
+        const known = waiting.flatMap(({ led, offset }) => (offset === null ? [] : [{ led, offset }]))
+        // Where a partition starts is the next cut's decision: a new one may hold records already.
+        if (known.length < waiting.length) return
+        if (await this.#forgettingOnFailure(this.#polls.anyData(known, remainingMs, anyEnd))) return
+        this.#retrier.succeeded()
+      } catch (error) {
+        anyEnd.throwIfAborted()
+        await this.#retrier.failed(error, anyEnd, deadline - performance.now())
+      }
+      remainingMs = deadline - performance.now()
+    }
+    anyEnd.throwIfAborted()
+  }
+
+  async lag(next: Offsets, signal: AbortSignal): Promise<bigint> {
+    const anyEnd = this.#orClosed(signal)
+    return await this.#retrier.run(async () => {
+      const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
+      const readable = await this.#forgettingOnFailure(this.#readable(view, next, anyEnd))
+      return readable.reduce((sum, { start, end }) => sum + (end - start), 0n)
+    }, anyEnd)
+  }
+
+  async reportProgress(next: Offsets): Promise<void> {
+    if (next.size === 0) return
+    const signal = this.#orClosed(AbortSignal.timeout(REPORT_MAX_MS))
+    try {
+      const ours = [...next].filter(([, { topic }]) => this.#topics.includes(topic))
+      // The coordinator of a group may have to be found or made first. Its absence is no outage of reading.
+      const retrier = new Retrier(this.#options.groupId, { giveUpAfterMs: REPORT_MAX_MS })
+      await retrier.run(
+        () => commitOffsets(this.#cluster, this.#options.groupId, new Map(ours), signal),
+        signal,
+      )
+      this.#reportFails = false
+    } catch (error) {
+      if (this.#reportFails || this.#closed.signal.aborted) return
+      this.#reportFails = true
+      this.#onNotice({
+        code: 'KAFKA_PROGRESS_NOT_REPORTED',
+        message:
+          `The offsets of consumer group ${this.#options.groupId} were not committed: ` +
+          `${reasonOf(error)} Only tools ` +
+          'that show the lag of the group notice; the tables hold the progress.',
+        details: { groupId: this.#options.groupId },
+      })
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort(new LakehouseError('KAFKA_UNREACHABLE', 'The Kafka source was closed.'))
+    await this.#cluster.close()
+  }
+
+  /** The start and end of every partition, after judging whether records were lost. */
+  async #readable(view: ClusterView, next: Offsets, signal: AbortSignal): Promise<Readable[]> {
+    const partitions = ledPartitions(view)
+    const [earliests, ends] = await Promise.all([
+      listOffsets(this.#cluster, partitions, 'earliest', signal),
+      listOffsets(this.#cluster, partitions, 'readable end', signal),
+    ])
+    this.#meetRecreations(partitions, next, earliests)
+    await this.#decideStarts(partitions, next, earliests, ends, signal)
+    return partitions.map((led) => {
+      const earliest = earliests.get(led.key) ?? 0n
+      const end = ends.get(led.key) ?? earliest
+      const wanted = this.#knownStart(led, next)
+      assert(wanted !== null, 'every start is decided')
+      const stored = next.get(led.key)?.offset
+      if (stored === undefined) return { led, start: max(wanted, earliest), end }
+      if (wanted >= earliest && wanted <= end) return { led, start: wanted, end }
+      this.#losses.meet({ ...led, kind: wanted < earliest ? 'deleted' : 'rewound', wanted, earliest, end })
+      this.#moves.set(led.key, { from: stored, to: earliest })
+      return { led, start: earliest, end }
+    })
+  }
+
+  /** Once for each partition that the tables have nothing of. */
+  async #decideStarts(
+    partitions: readonly LedPartition[],
+    next: Offsets,
+    earliests: ReadonlyMap<string, bigint | null>,
+    ends: ReadonlyMap<string, bigint | null>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const undecided = partitions.filter(({ key }) => !next.has(key) && !this.#starts.has(key))
+    if (undecided.length === 0) return
+    const starting = this.#options.startingOffsets
+    const isRunning = (topic: string) =>
+      partitions.some((each) => each.topic === topic && (next.has(each.key) || this.#starts.has(each.key)))
+    const times =
+      starting.kind === 'time'
+        ? await listOffsets(this.#cluster, undecided, starting, signal)
+        : new Map<string, bigint>()
+    const starts = undecided.map((led): [string, bigint] => {
+      const earliest = earliests.get(led.key) ?? 0n
+      const end = ends.get(led.key) ?? earliest
+      if (starting.kind === 'time') return [led.key, times.get(led.key) ?? end]
+      // A partition that came after the others holds nothing that was there before the start.
+      const isLatest = starting.kind === 'latest' && !isRunning(led.topic)
+      return [led.key, isLatest ? end : earliest]
+    })
+    for (const [key, start] of starts) this.#starts.set(key, start)
+  }
+
+  async #align(bounds: readonly Readable[], recordsMax: number, signal: AbortSignal): Promise<AlignedCut> {
+    const partitions = bounds.map(({ led }) => led)
+    const nowMs = Date.now()
+    const cut = await alignedCut({
+      bounds,
+      recordsMax,
+      fromMs: this.#cutAtMs ?? nowMs - GUESSED_BACKLOG_MS,
+      toMs: nowMs,
+      offsetsAfter: async (timestampMs) => {
+        const place = { timestampMs: timestampMs + 1 }
+        const offsets = await listOffsets(this.#cluster, partitions, place, signal)
+        return partitions.map(({ key }) => offsets.get(key) ?? null)
+      },
+    })
+    if (cut.timestampMs !== null) this.#cutAtMs = cut.timestampMs
+    return cut
+  }
+
+  /** Where the next record of a partition is, without asking; null where the next cut has to decide it. */
+  #knownStart({ key }: LedPartition, next: Offsets): bigint | null {
+    const stored = next.get(key)?.offset
+    if (stored === undefined) return this.#starts.get(key) ?? null
+    const move = this.#moves.get(key)
+    if (move?.from === stored) return move.to
+    this.#moves.delete(key)
+    return stored
+  }
+
+  async #describe(signal: AbortSignal, ageMsMax: number): Promise<ClusterView> {
+    const known = this.#view
+    if (known !== null && performance.now() - known.atMs < ageMsMax) return known.view
+    this.#view = null
+    const view = await this.#cluster.describe(this.#topics, signal)
+    for (const { name, id } of view.topics) {
+      const before = this.#topicIds.get(name)
+      if (id === null) continue
+      if (before !== undefined && before !== id) this.#recreatedTopics.add(name)
+      this.#topicIds.set(name, id)
+    }
+    this.#view = { view, atMs: performance.now() }
+    return view
+  }
+
+  /** What `next` says of a topic that was created anew counts the records of the old one. */
+  #meetRecreations(
+    partitions: readonly LedPartition[],
+    next: Offsets,
+    earliests: ReadonlyMap<string, bigint | null>,
+  ): void {
+    for (const { key, topic, partition } of partitions) {
+      if (!this.#recreatedTopics.has(topic)) continue
+      this.#starts.delete(key)
+      const wanted = next.get(key)?.offset
+      if (wanted === undefined) continue
+      const earliest = earliests.get(key) ?? 0n
+      this.#losses.meet({ topic, partition, kind: 'recreated', wanted, earliest, end: earliest })
+      this.#moves.set(key, { from: wanted, to: earliest })
+    }
+    this.#recreatedTopics.clear()
+  }
+
+  /**
+   * A range behind a loss must not end where the tables still say that they are: nobody could tell the two
+   * apart. Its last record waits for the next one.
+   */
+  #unambiguousEnd(key: string, end: bigint): bigint {
+    return this.#moves.get(key)?.from === end ? end - 1n : end
+  }
+
+  #refuseOtherTopic(topic: string): void {
+    if (this.#topics.includes(topic)) return
+    throw new LakehouseError(
+      'CONFIG_INVALID',
+      `The batch to read was planned from topic ${topic}, but KAFKA_TOPIC is ` +
+        `${this.#topics.join(',')}. Set ` +
+        'KAFKA_TOPIC back (or add the topic) until the batch is committed.',
+      { details: { topic, topics: this.#topics } },
+    )
+  }
+
+  /** A failed request may mean that leaders have moved: the next attempt asks anew. */
+  async #forgettingOnFailure<Result>(request: Promise<Result>): Promise<Result> {
+    try {
+      return await request
+    } catch (error) {
+      this.#view = null
+      throw error
+    }
+  }
+
+  #orClosed(signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, this.#closed.signal])
+  }
+}
+
+/** First guess of how far back the records lie that are waiting; a wrong one costs a few requests. */
+const GUESSED_BACKLOG_MS = 24 * 3600 * 1000
+
+function isOf(led: LedPartition): (range: OffsetRange) => boolean {
+  return ({ topic, partition }) => topic === led.topic && partition === led.partition
+}
+
+function rangeOf({ topic, partition }: LedPartition, start: bigint, end: bigint): OffsetRange {
+  return { topic, partition, start, end }
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
+}
+
+function reasonOf(error: unknown): string {
+  const failure = failureOf(error)
+  if (failure.kind === 'retry') return failure.reason
+  return failure.error instanceof Error ? failure.error.message : String(failure.error)
+}

@@ -1,0 +1,57 @@
+// The fraud score of every transaction with its reasons, at once: it waits for no window to close.
+import { atLeast, greaterThan, int } from '../expr/index.ts'
+import { reviewScore, velocityMax, velocityRangeMinutes } from '../fraud/rules.ts'
+import { firedRules, fraudScore, riskLevel } from '../fraud/score.ts'
+import { defineTable, extend, project, velocity } from '../plan/index.ts'
+import { silverBatch, silverHistory } from './2-silver/transactions.ts'
+import { highRiskCountries, minutes } from './batch.ts'
+
+const counted = velocity(silverBatch, {
+  history: silverHistory,
+  key: 'user_id',
+  eventTime: 'event_time',
+  arrival: ['topic', 'partition', 'offset'],
+  rangeMicros: minutes(velocityRangeMinutes),
+  as: 'tx_count_30min',
+})
+
+const scored = extend(
+  extend(counted, (row) => ({ is_high_velocity: greaterThan(row.tx_count_30min, int(velocityMax)) })),
+  (row) => ({
+    fraud_score: fraudScore(row, { highRiskCountries }),
+    reasons: firedRules(row, { highRiskCountries }),
+  }),
+)
+
+export const fraudDetection = defineTable({
+  path: 'fraud_detection',
+  meaning: 'The fraud score, risk level and fired rules of every transaction of silver.',
+  stream: 'fraud-detection',
+  partitionBy: 'transaction_date',
+  watermark: null,
+  rows: project(scored, (row) => ({
+    transaction_id: row.transaction_id,
+    user_id: row.user_id,
+    amount: row.amount,
+    merchant: row.merchant,
+    payment_method: row.payment_method,
+    location: row.location,
+    country: row.country,
+    device_id: row.device_id,
+    event_time: row.event_time,
+    transaction_date: row.transaction_date,
+    transaction_hour: row.transaction_hour,
+    is_weekend: row.is_weekend,
+    is_fraud: row.is_fraud,
+    fraud_score: row.fraud_score,
+    risk_level: riskLevel(row.fraud_score),
+    requires_review: atLeast(row.fraud_score, int(reviewScore)),
+    is_high_velocity: row.is_high_velocity,
+    tx_count_30min: row.tx_count_30min,
+    reasons: row.reasons,
+    topic: row.topic,
+    partition: row.partition,
+    offset: row.offset,
+    processing_time: row.processing_time,
+  })),
+})

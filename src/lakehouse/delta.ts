@@ -1,0 +1,103 @@
+// The tables as Delta tables: their columns, their place, their progress.
+import { join } from 'node:path'
+import {
+  batchAppId,
+  decodeTxns,
+  needsUserMetadata,
+  type Progress,
+  parseProgress,
+} from '../batches/progress.ts'
+import {
+  type DeltaField,
+  type DeltaSnapshot,
+  DeltaTable,
+  type DeltaTableDefinition,
+  type DeltaType,
+} from '../delta/index.ts'
+import { LakehouseError, unreachable } from '../errors/errors.ts'
+import type { ColumnType } from '../expr/index.ts'
+import type { TableDefinition } from '../plan/index.ts'
+
+/** The directory of a table; no table's directory lies inside of another's. */
+export function tableDirectory(deltaBasePath: string, table: TableDefinition): string {
+  return join(deltaBasePath, ...table.path.split('/'))
+}
+
+export function deltaDefinition(
+  table: TableDefinition,
+  properties: Readonly<Record<string, string>>,
+): DeltaTableDefinition {
+  return {
+    fields: Object.entries(table.rows.schema).map(([name, type]) => deltaField(name, deltaType(type))),
+    partitionColumns: table.partitionBy === null ? [] : [table.partitionBy],
+    properties,
+    description: table.meaning,
+  }
+}
+
+/** Makes the table, or opens it and adds columns that it lacks. */
+export function openTable(
+  deltaBasePath: string,
+  table: TableDefinition,
+  properties: Readonly<Record<string, string>> = {},
+): Promise<DeltaTable> {
+  return DeltaTable.createOrEvolve(tableDirectory(deltaBasePath, table), deltaDefinition(table, properties))
+}
+
+/** How many commits are looked through for the progress of a writer that records it in userMetadata alone. */
+const commitsSearchedMax = 1_000n
+
+/** How far the table is; null before the first batch. */
+export async function progressOf(table: DeltaTable, snapshot: DeltaSnapshot): Promise<Progress | null> {
+  const fromTxns = decodeTxns(snapshot.txns)
+  if (fromTxns === null || !needsUserMetadata(snapshot.txns)) return fromTxns
+  const from = snapshot.version - commitsSearchedMax
+  let found: Progress | null = null
+  for await (const commit of table.commits(from < 0n ? -1n : from)) {
+    const progress = parseProgress(commit.commitInfo?.userMetadata)
+    if (progress?.batch === fromTxns.batch) found = progress
+  }
+  if (found !== null) return found
+  throw new LakehouseError(
+    'PROGRESS_UNKNOWN',
+    `${table.directory} is at batch ${fromTxns.batch} (txn ${batchAppId}), but no commit in its log says with which offsets. ` +
+      'Its log was cleaned up since. Restore the log from a backup.',
+  )
+}
+
+function deltaField(name: string, type: DeltaType): DeltaField {
+  return { name, type, nullable: true, metadata: {} }
+}
+
+function deltaType(type: ColumnType): DeltaType {
+  switch (type) {
+    case 'string':
+    case 'long':
+    case 'double':
+    case 'boolean':
+    case 'timestamp':
+    case 'date':
+    case 'binary':
+    case 'decimal(18,2)':
+    case 'decimal(28,2)':
+      return type
+    case 'int':
+      return 'integer'
+    case 'array<string>':
+      return { type: 'array', elementType: 'string', containsNull: true }
+    case 'headers': {
+      const header: DeltaType = {
+        type: 'struct',
+        fields: [deltaField('key', 'string'), deltaField('value', 'binary')],
+      }
+      return { type: 'array', elementType: header, containsNull: true }
+    }
+    case 'json':
+      throw new LakehouseError(
+        'DELTA_SCHEMA_MISMATCH',
+        'a parsed JSON value cannot be stored: take its fields out',
+      )
+    default:
+      return unreachable(type)
+  }
+}

@@ -1,0 +1,3 @@
+// The plan: relations, tables and what they mean.
+export * from './relation.ts'
+export * from './table.ts'

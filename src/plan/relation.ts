@@ -1,0 +1,256 @@
+// The plan: relations as data. A table definition builds one with the functions below; the SQL compilers read
+// it. Each operator's meaning stands at its type: that text, not an engine, decides what is right.
+import type { Aggregate, Columns, ColumnType, Expr, Schema } from '../expr/index.ts'
+import { bool, column, columnsOf } from '../expr/index.ts'
+
+export type Relation<S extends Schema = Schema> = { readonly node: PlanNode; readonly schema: S }
+
+/** Rows are a bag: no operator promises an order, and none but the last depends on one. */
+export type PlanNode =
+  /** The rows that the engine gives under this name; see `inputs`. */
+  | { readonly kind: 'input'; readonly name: string; readonly schema: Schema }
+  /** One row out for each row in: exactly the named columns, in this order. */
+  | { readonly kind: 'project'; readonly input: PlanNode; readonly columns: Readonly<Record<string, Expr>> }
+  /** The rows for which the condition is true; false and null drop the row. */
+  | { readonly kind: 'filter'; readonly input: PlanNode; readonly where: Expr<'boolean'> }
+  /**
+   * All columns, and one of type json for each field: the value of that name in the column `document`; null
+   * where the document is null or the name absent. Names are case-sensitive and matched as they are after
+   * JSON's unescaping.
+   */
+  | {
+      readonly kind: 'jsonFields'
+      readonly input: PlanNode
+      readonly document: string
+      readonly fields: Readonly<Record<string, string>>
+    }
+  /** Computed once for a batch and read by several tables; no meaning of its own. */
+  | { readonly kind: 'shared'; readonly name: string; readonly input: PlanNode }
+  /**
+   * All columns, and the boolean `as`: true where a row that stays has the same key, an event time not more
+   * than `rangeMicros` away (either side), and arrived earlier: in `history` (of which all rows stay), or
+   * among the candidates of `input`, judged one after another in the order of `arrival`, which no two rows
+   * share; the first stays. Rows that are no candidates get false and hide nothing.
+   */
+  | {
+      readonly kind: 'deduplicate'
+      readonly input: PlanNode
+      readonly history: PlanNode
+      readonly candidate: Expr<'boolean'>
+      readonly key: string
+      readonly eventTime: string
+      readonly arrival: readonly string[]
+      readonly rangeMicros: Expr<'long'>
+      readonly as: string
+    }
+  /**
+   * All columns of `input`, and the int `as`: how many rows of `input` and `history` together have the row's
+   * key, an event time in [event time - rangeMicros, event time], and arrived no later than the row (all of
+   * `history` arrived before all of `input`; within `input` the order is `arrival`, which no two rows share).
+   * The row itself counts. The key is not null.
+   */
+  | {
+      readonly kind: 'velocity'
+      readonly input: PlanNode
+      readonly history: PlanNode
+      readonly key: string
+      readonly eventTime: string
+      readonly arrival: readonly string[]
+      readonly rangeMicros: bigint
+      readonly as: string
+    }
+  /**
+   * One row for each group (window, keys) of the windows that close: closedAfter < window_end <= closedUpTo,
+   * two parameters; a null closedAfter means that none has closed before, a null closedUpTo that none closes.
+   * A row belongs to every window with window_start <= event time < window_end; windows are aligned to the
+   * epoch and start every `slideMicros` (= `sizeMicros`: tumbling). Null keys form groups of their own.
+   */
+  | WindowNode
+
+export type WindowNode = {
+  readonly kind: 'window'
+  readonly input: PlanNode
+  readonly eventTime: string
+  readonly sizeMicros: bigint
+  readonly slideMicros: bigint
+  readonly keys: readonly string[]
+  readonly aggregates: Readonly<Record<string, Aggregate>>
+  readonly closedAfter: string
+  readonly closedUpTo: string
+}
+
+type SchemaOf<E extends Readonly<Record<string, Expr>>> = { readonly [K in keyof E]: E[K]['type'] }
+type AggregateSchema<A extends Readonly<Record<string, Aggregate>>> = {
+  readonly [K in keyof A]: A[K]['type']
+}
+type NameOf<S extends Schema, T extends ColumnType> = {
+  [K in keyof S]: S[K] extends T ? K : never
+}[keyof S] &
+  string
+
+export function input<const S extends Schema>(name: string, schema: S): Relation<S> {
+  return { node: { kind: 'input', name, schema }, schema }
+}
+
+export function project<S extends Schema, const E extends Readonly<Record<string, Expr>>>(
+  of: Relation<S>,
+  columns: (row: Columns<S>) => E,
+): Relation<SchemaOf<E>> {
+  const exprs = columns(columnsOf(of.schema))
+  return { node: { kind: 'project', input: of.node, columns: exprs }, schema: schemaOf(exprs) }
+}
+
+/** All columns of the input, with the given ones added behind or put in place of those of the same name. */
+export function extend<S extends Schema, const E extends Readonly<Record<string, Expr>>>(
+  of: Relation<S>,
+  columns: (row: Columns<S>) => E,
+): Relation<Omit<S, keyof E> & SchemaOf<E>> {
+  const extended = project(of, (row) => ({ ...row, ...columns(row) }))
+  // A spread's type keeps both of two columns with one name; the later one stays.
+  return extended as Relation<never>
+}
+
+export function filter<S extends Schema>(
+  of: Relation<S>,
+  where: (row: Columns<S>) => Expr<'boolean'>,
+): Relation<S> {
+  return { node: { kind: 'filter', input: of.node, where: where(columnsOf(of.schema)) }, schema: of.schema }
+}
+
+export function jsonFields<S extends Schema, const F extends Readonly<Record<string, string>>>(
+  of: Relation<S>,
+  document: NameOf<S, 'json'>,
+  fields: F,
+): Relation<S & { readonly [K in keyof F]: 'json' }> {
+  const added = Object.fromEntries(Object.keys(fields).map((name) => [name, 'json']))
+  return {
+    node: { kind: 'jsonFields', input: of.node, document, fields },
+    schema: { ...of.schema, ...added } as S & { readonly [K in keyof F]: 'json' }, // fromEntries forgets the keys.
+  }
+}
+
+export function shared<S extends Schema>(name: string, of: Relation<S>): Relation<S> {
+  return { node: { kind: 'shared', name, input: of.node }, schema: of.schema }
+}
+
+export function deduplicate<S extends Schema, H extends Schema, const A extends string>(
+  of: Relation<S>,
+  options: {
+    readonly history: Relation<H>
+    readonly candidate: (row: Columns<S>) => Expr<'boolean'>
+    readonly key: NameOf<S, 'string'> & NameOf<H, 'string'>
+    readonly eventTime: NameOf<S, 'timestamp'> & NameOf<H, 'timestamp'>
+    readonly arrival: readonly (keyof S & string)[]
+    readonly rangeMicros: Expr<'long'>
+    readonly as: A
+  },
+): Relation<S & { readonly [K in A]: 'boolean' }> {
+  return {
+    node: {
+      ...options,
+      kind: 'deduplicate',
+      input: of.node,
+      history: options.history.node,
+      candidate: options.candidate(columnsOf(of.schema)),
+    },
+    schema: withColumn(of.schema, options.as, 'boolean'),
+  }
+}
+
+export function velocity<S extends Schema, H extends Schema, const A extends string>(
+  of: Relation<S>,
+  options: {
+    readonly history: Relation<H>
+    readonly key: keyof S & keyof H & string
+    readonly eventTime: NameOf<S, 'timestamp'> & NameOf<H, 'timestamp'>
+    readonly arrival: readonly (keyof S & string)[]
+    readonly rangeMicros: bigint
+    readonly as: A
+  },
+): Relation<S & { readonly [K in A]: 'int' }> {
+  return {
+    node: { ...options, kind: 'velocity', input: of.node, history: options.history.node },
+    schema: withColumn(of.schema, options.as, 'int'),
+  }
+}
+
+export function window<
+  S extends Schema,
+  const K extends readonly (keyof S & string)[],
+  const A extends Readonly<Record<string, Aggregate>>,
+>(
+  of: Relation<S>,
+  options: {
+    readonly eventTime: NameOf<S, 'timestamp'>
+    readonly sizeMicros: bigint
+    readonly slideMicros?: bigint
+    readonly keys: K
+    readonly aggregates: (row: Columns<S>) => A
+  },
+): Relation<
+  { readonly window_start: 'timestamp'; readonly window_end: 'timestamp' } & Pick<S, K[number]> &
+    AggregateSchema<A>
+> {
+  const aggregates = options.aggregates(columnsOf(of.schema))
+  const keys = Object.fromEntries(options.keys.map((key) => [key, of.schema[key]]))
+  const types = Object.fromEntries(
+    Object.entries(aggregates).map(([name, aggregate]) => [name, aggregate.type]),
+  )
+  return {
+    node: {
+      kind: 'window',
+      input: of.node,
+      eventTime: options.eventTime,
+      sizeMicros: options.sizeMicros,
+      slideMicros: options.slideMicros ?? options.sizeMicros,
+      keys: options.keys,
+      aggregates,
+      closedAfter: 'closed_after',
+      closedUpTo: 'closed_up_to',
+    },
+    // fromEntries forgets the keys; they are those of the type.
+    schema: { window_start: 'timestamp', window_end: 'timestamp', ...keys, ...types } as never,
+  }
+}
+
+/**
+ * Splits rows by their reasons: those without any are accepted, the others refused. Every row is in exactly
+ * one of the two. The split is computed once; both sides read it.
+ */
+export function quarantineSplit<S extends Schema & { readonly reasons: 'array<string>' }>(
+  name: string,
+  judged: Relation<S>,
+  isAccepted: (row: Columns<S>) => Expr<'boolean'>,
+): { readonly accepted: Relation<S>; readonly refused: Relation<S> } {
+  const once = shared(
+    name,
+    extend(judged, (row) => ({ is_accepted: isAccepted(row) })),
+  )
+  const isAcceptedColumn = column('is_accepted', 'boolean')
+  const side = (where: Expr<'boolean'>): Relation<S> => ({
+    node: { kind: 'filter', input: once.node, where },
+    schema: judged.schema,
+  })
+  return {
+    accepted: side(isAcceptedColumn),
+    refused: side({
+      kind: 'call',
+      function: 'equals',
+      args: [isAcceptedColumn, bool(false)],
+      type: 'boolean',
+    }),
+  }
+}
+
+function schemaOf<E extends Readonly<Record<string, Expr>>>(exprs: E): SchemaOf<E> {
+  // As above.
+  return Object.fromEntries(Object.entries(exprs).map(([name, expr]) => [name, expr.type])) as SchemaOf<E>
+}
+
+function withColumn<S extends Schema, const A extends string, const T extends ColumnType>(
+  schema: S,
+  name: A,
+  type: T,
+) {
+  return { ...schema, [name]: type } as S & { readonly [K in A]: T } // A computed key loses its literal type.
+}

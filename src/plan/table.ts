@@ -1,0 +1,33 @@
+// A table of the lakehouse: what it is called, how it is laid out, and the relation that says which rows it
+// has.
+import type { Schema } from '../expr/index.ts'
+import type { Relation } from './relation.ts'
+
+/** The three streams; each may run as a process of its own. */
+export const streamNames = ['kafka-to-delta', 'fraud-detection', 'aggregations'] as const
+export type StreamName = (typeof streamNames)[number]
+
+/** Each has a delay of its own, `WATERMARK_<NAME>`; none is smaller than silver's. */
+export const watermarkNames = ['silver', 'gold', 'merchant', 'user', 'country', 'hourly_summary'] as const
+export type WatermarkName = (typeof watermarkNames)[number]
+
+export type TableDefinition<S extends Schema = Schema> = {
+  /** The directory below DELTA_BASE_PATH; with `/` as `.`, the name in SQL. */
+  readonly path: string
+  /** One sentence for the reference page. */
+  readonly meaning: string
+  readonly stream: StreamName
+  readonly partitionBy: string | null
+  /** The watermark that closes its windows; null for tables whose rows are emitted at once. */
+  readonly watermark: WatermarkName | null
+  readonly rows: Relation<S>
+}
+
+/**
+ * Checks at compile time what the type of all tables cannot say: the partition column is one of the table's.
+ */
+export function defineTable<const S extends Schema>(
+  table: TableDefinition<S> & { readonly partitionBy: (keyof S & string) | null },
+): TableDefinition<S> {
+  return table
+}

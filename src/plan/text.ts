@@ -1,0 +1,96 @@
+// A plan as text for people: one operator a line, its input below it.
+import { unreachable } from '../errors/errors.ts'
+import type { Aggregate, Expr } from '../expr/index.ts'
+import type { PlanNode } from './relation.ts'
+import type { TableDefinition } from './table.ts'
+
+export function planText(table: TableDefinition): string {
+  const partition = table.partitionBy === null ? '' : `, partitioned by ${table.partitionBy}`
+  const closing = table.watermark === null ? '' : `, closed by WATERMARK_${table.watermark.toUpperCase()}`
+  return [`sink ${table.path} (delta, append${partition}${closing})`, ...lines(table.rows.node, new Set())]
+    .map((line, index) => (index === 0 ? line : `  ${line}`))
+    .join('\n')
+}
+
+function lines(node: PlanNode, told: Set<string>): string[] {
+  switch (node.kind) {
+    case 'input':
+      return [`input ${node.name} (${Object.keys(node.schema).join(', ')})`]
+    case 'project':
+      return [`project ${computed(node.columns)}`, ...nested(node.input, told)]
+    case 'filter':
+      return [`filter ${exprText(node.where)}`, ...nested(node.input, told)]
+    case 'jsonFields':
+      return [
+        `json fields of ${node.document}: ${Object.values(node.fields).join(', ')}`,
+        ...nested(node.input, told),
+      ]
+    case 'shared': {
+      if (told.has(node.name)) return [`shared ${node.name} (as above)`]
+      told.add(node.name)
+      return [`shared ${node.name} (computed once for the batch)`, ...nested(node.input, told)]
+    }
+    case 'deduplicate':
+      return [
+        `deduplicate by ${node.key}, ${node.eventTime} within ${exprText(node.rangeMicros)} microseconds, in order of ${node.arrival.join(', ')} -> ${node.as}`,
+        ...nested(node.input, told),
+        ...nested(node.history, told),
+      ]
+    case 'velocity':
+      return [
+        `velocity of ${node.key} over the preceding ${duration(node.rangeMicros)} of ${node.eventTime}, in order of ${node.arrival.join(', ')} -> ${node.as}`,
+        ...nested(node.input, told),
+        ...nested(node.history, told),
+      ]
+    case 'window': {
+      const slide =
+        node.slideMicros === node.sizeMicros ? 'tumbling' : `sliding by ${duration(node.slideMicros)}`
+      const keys = node.keys.length === 0 ? '' : ` by ${node.keys.join(', ')}`
+      const aggregates = Object.entries(node.aggregates).map(([name, one]) => `${name} = ${callText(one)}`)
+      return [
+        `window ${duration(node.sizeMicros)} ${slide} of ${node.eventTime}${keys}: ${aggregates.join(', ')}`,
+        ...nested(node.input, told),
+      ]
+    }
+    default:
+      return unreachable(node)
+  }
+}
+
+const nested = (node: PlanNode, told: Set<string>): string[] => lines(node, told).map((line) => `  ${line}`)
+
+/** The columns that a projection computes; those that it only keeps are counted. */
+function computed(columns: Readonly<Record<string, Expr>>): string {
+  const entries = Object.entries(columns)
+  const kept = entries.filter(([name, expr]) => expr.kind === 'column' && expr.name === name).length
+  const made = entries.filter(([name, expr]) => !(expr.kind === 'column' && expr.name === name))
+  const list = made.map(([name, expr]) => `${name} = ${exprText(expr)}`)
+  return kept === 0 ? list.join(', ') : [...list, `${kept} columns as they are`].join(', ')
+}
+
+export function exprText(expr: Expr): string {
+  switch (expr.kind) {
+    case 'column':
+      return expr.name
+    case 'literal':
+      return typeof expr.value === 'string' ? `'${expr.value}'` : String(expr.value)
+    case 'parameter':
+      return `$${expr.name}`
+    case 'call':
+      return callText(expr)
+    case 'case': {
+      const branches = expr.branches.map((branch) => `${exprText(branch.when)} -> ${exprText(branch.then)}`)
+      return `when(${branches.join(', ')}, else ${exprText(expr.otherwise)})`
+    }
+    default:
+      return unreachable(expr)
+  }
+}
+
+function callText(call: Pick<Aggregate, 'function' | 'args'>): string {
+  return `${call.function}(${call.args.map(exprText).join(', ')})`
+}
+
+function duration(micros: bigint): string {
+  return micros % 60_000_000n === 0n ? `${micros / 60_000_000n} min` : `${micros} microseconds`
+}

@@ -1,0 +1,272 @@
+// Synthetic transactions: a pure function of the seed, the options and the times it is asked for. Nothing
+// here reads a clock or the machine's randomness, so the same call sequence gives the same bytes everywhere.
+import { LakehouseError } from '../errors/errors.ts'
+import { createFraudSchedule, type FraudPattern, planEpisode, REPORTED_SHARE } from './fraud-patterns.ts'
+import { type Defect, defects } from './malformed.ts'
+import { Random, ShareSampler, shuffledIndexes, WeightedIndex, zipfWeights } from './random.ts'
+import { inventUuid, renderTransaction, type Transaction } from './transaction.ts'
+import { createUserLookup, paymentOf, type User, whereabouts } from './users.ts'
+import { activityAt, inventMerchants, isWeekendAt, type Merchants } from './world.ts'
+
+export type GeneratorOptions = {
+  readonly seed: number
+  readonly users: number
+  readonly merchants: number
+  /** Share of the rows that are fraud, most of them in episodes of a known pattern. */
+  readonly fraudShare: number
+  /** Share of the records that are an earlier one again, within minutes; some with other content. */
+  readonly duplicateShare: number
+  /** Share of the records whose event time lies up to `disorderMaxMs` before they arrive. */
+  readonly disorderShare: number
+  readonly disorderMaxMs: number
+  /** Share of the records whose event time lies `lateByMs` to 1.5 times that before they arrive. */
+  readonly lateShare: number
+  readonly lateByMs: number
+  /** Share of the records that must end in quarantine. */
+  readonly malformedShare: number
+}
+
+export const generatorDefaults: GeneratorOptions = {
+  seed: 1,
+  users: 10_000,
+  merchants: 1_000,
+  fraudShare: 0.02,
+  duplicateShare: 0,
+  disorderShare: 0,
+  disorderMaxMs: 60_000,
+  lateShare: 0,
+  lateByMs: 30 * 60_000,
+  malformedShare: 0,
+}
+
+export const USERS_MAX = 10_000_000
+export const MERCHANTS_MAX = 100_000
+
+/** What a record was made as; a reader finds out for itself. */
+export type RecordKind = 'ordinary' | 'disordered' | 'late' | 'duplicate' | 'malformed'
+
+export type GeneratedRecord = {
+  readonly kind: RecordKind
+  /** user_id as text. */
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  /** The record timestamp: when it arrived, in whole milliseconds. */
+  readonly timestampMs: number
+  readonly pattern: FraudPattern | null
+  readonly defect: Defect | null
+}
+
+export type TransactionGenerator = {
+  /** The next record, arriving at `arrivalMs` (milliseconds since the epoch, perhaps with a fraction). */
+  next(arrivalMs: number): GeneratedRecord
+}
+
+const USER_TRIES_MAX = 12
+const USER_EXPONENT = 0.8
+const AMOUNT_CENTS_MAX = 99_999_999
+
+/** Fails with GENERATOR_OPTIONS_INVALID where the options contradict each other. */
+export function createGenerator(given: Partial<GeneratorOptions> = {}): TransactionGenerator {
+  const options = { ...generatorDefaults, ...given }
+  checkOptions(options)
+  const ordinary = createOrdinary(options)
+  const fraud = createFraud(options, ordinary)
+  const dirt = createDirt(options)
+  let index = -1
+
+  return {
+    next(arrivalMs) {
+      index++
+      const timestampMs = Math.floor(arrivalMs)
+      const malformed = dirt.malformed.take(index)
+      const repeated = malformed || !dirt.duplicates.take(index) ? null : dirt.repeats.take()
+      if (repeated !== null) {
+        return record('duplicate', timestampMs, repeated, encoder.encode(renderTransaction(repeated)))
+      }
+      const step = fraud.next(arrivalMs)
+      const made = step ?? { pattern: null, transaction: ordinary.next(arrivalMs) }
+      if (malformed) {
+        const defect = dirt.random.pick(defects)
+        const spoilt = defect.spoil(made.transaction, dirt.random)
+        const value = typeof spoilt === 'string' ? encoder.encode(spoilt) : spoilt
+        return { ...record('malformed', timestampMs, made.transaction, value), defect }
+      }
+      const { kind, delayMs } = dirt.delay(index)
+      const eventTimeMicros = Math.floor((arrivalMs - delayMs) * 1000)
+      const transaction = delayMs === 0 ? made.transaction : { ...made.transaction, eventTimeMicros }
+      if (kind === 'ordinary') dirt.repeats.remember(transaction, arrivalMs)
+      const value = encoder.encode(renderTransaction(transaction))
+      return { kind, key: transaction.key, value, timestampMs, pattern: made.pattern, defect: null }
+    },
+  }
+}
+
+/**
+ * Buffer.from takes its bytes from a pool, which is several times faster than an array of its own for each.
+ */
+const encoder = { encode: (text: string): Uint8Array => Buffer.from(text, 'utf8') }
+
+function record(kind: RecordKind, timestampMs: number, of: Transaction, value: Uint8Array): GeneratedRecord {
+  return { kind, key: of.key, value, timestampMs, pattern: null, defect: null }
+}
+
+type Ordinary = {
+  next(arrivalMs: number): Transaction
+  readonly merchants: Merchants
+  readonly userOf: (userId: number) => User
+}
+
+/** People going about their business: who is awake buys, from whom they like, about what it costs there. */
+function createOrdinary(options: GeneratorOptions): Ordinary {
+  const random = new Random(options.seed, 'ordinary')
+  const merchants = inventMerchants(options.seed, options.merchants)
+  const userOf = createUserLookup(options.seed)
+  const userRank = new WeightedIndex(zipfWeights(options.users, USER_EXPONENT))
+  const userIdByRank = shuffledIndexes(options.users, new Random(options.seed, 'user ranks'))
+  // Some honest rows are reported as fraud too: together with the reported ones of the patterns it is the
+  // share.
+  const chargebackShare = (options.fraudShare * (1 - REPORTED_SHARE)) / Math.max(1 - options.fraudShare, 0.01)
+
+  const pickUser = (timeMs: number): User => {
+    let user = userOf(1 + userIdByRank[userRank.pick(random)]!)
+    for (let tries = 1; tries < USER_TRIES_MAX; tries++) {
+      if (random.float() < activityAt(timeMs, user.home.utcOffsetHours)) break
+      user = userOf(1 + userIdByRank[userRank.pick(random)]!)
+    }
+    return user
+  }
+
+  const next = (arrivalMs: number): Transaction => {
+    const user = pickUser(arrivalMs)
+    const weekend = isWeekendAt(arrivalMs, user.home.utcOffsetHours)
+    const merchant = merchants.all[(weekend ? merchants.onWeekends : merchants.onWorkingDays).pick(random)]!
+    const { medianAmount, sigma } = merchant.category
+    const amount = medianAmount * merchant.priceFactor * user.spendFactor * Math.exp(sigma * random.normal())
+    return {
+      transactionId: inventUuid(random),
+      userId: user.userId,
+      key: user.key,
+      amountCents: Math.min(Math.max(Math.round(amount * 100), 1), AMOUNT_CENTS_MAX),
+      merchant,
+      paymentMethod: paymentOf(user, random),
+      city: whereabouts(user, arrivalMs),
+      deviceId: user.devices[random.chance(0.75) ? 0 : random.whole(0, user.devices.length - 1)]!,
+      eventTimeMicros: Math.floor(arrivalMs * 1000),
+      isFraud: random.chance(chargebackShare),
+    }
+  }
+  return { next, merchants, userOf }
+}
+
+function createFraud(options: GeneratorOptions, { merchants, userOf }: Ordinary) {
+  const random = new Random(options.seed, 'fraud')
+  const plan = () => planEpisode(userOf(random.whole(1, options.users)), merchants, random)
+  const schedule = createFraudSchedule(options.fraudShare, random, plan)
+  return {
+    next(arrivalMs: number): { pattern: FraudPattern; transaction: Transaction } | null {
+      const due = schedule.next(arrivalMs)
+      if (due === null) return null
+      const { afterMs: _, ...step } = due.step
+      const { userId, key } = due.victim
+      const eventTimeMicros = Math.floor(arrivalMs * 1000)
+      const transaction = { ...step, transactionId: inventUuid(random), userId, key, eventTimeMicros }
+      return { pattern: due.pattern, transaction }
+    },
+  }
+}
+
+/**
+ * Everything that is wrong with real data, each from randomness of its own: dirt leaves the clean rows as
+ * they are.
+ */
+function createDirt(options: GeneratorOptions) {
+  const random = new Random(options.seed, 'dirt')
+  const late = new ShareSampler(options.lateShare, new Random(options.seed, 'late'))
+  const disorder = new ShareSampler(options.disorderShare, new Random(options.seed, 'disorder'))
+  return {
+    random,
+    malformed: new ShareSampler(options.malformedShare, new Random(options.seed, 'malformed')),
+    duplicates: new ShareSampler(options.duplicateShare, new Random(options.seed, 'duplicates')),
+    repeats: createRepeats(new Random(options.seed, 'repeats')),
+    delay(index: number): { kind: RecordKind; delayMs: number } {
+      if (late.take(index)) return { kind: 'late', delayMs: options.lateByMs * random.between(1, 1.5) }
+      if (!disorder.take(index)) return ordinaryDelay
+      return { kind: 'disordered', delayMs: options.disorderMaxMs * (1 - random.float()) }
+    },
+  }
+}
+
+const ordinaryDelay = { kind: 'ordinary', delayMs: 0 } as const
+
+const REPEATS_MAX = 1024
+/** Well within the deduplication window: a repeat is a repeat, not a late row. */
+const REPEAT_AGE_MAX_MS = 4 * 60_000
+const REMEMBER_EVERY_MS = 100
+const CHANGED_REPEAT_SHARE = 0.2
+
+/** A bounded choice of recent transactions to send again. */
+function createRepeats(random: Random) {
+  const recent: { readonly transaction: Transaction; readonly arrivalMs: number }[] = []
+  let rememberedMs = Number.NEGATIVE_INFINITY
+  let nowMs = Number.NEGATIVE_INFINITY
+  return {
+    remember(transaction: Transaction, arrivalMs: number): void {
+      nowMs = arrivalMs
+      const full = recent.length >= REPEATS_MAX
+      if (full && arrivalMs < rememberedMs + REMEMBER_EVERY_MS) return
+      rememberedMs = arrivalMs
+      if (full) recent[random.whole(0, REPEATS_MAX - 1)] = { transaction, arrivalMs }
+      else recent.push({ transaction, arrivalMs })
+    },
+    /** Null where nothing recent is known. What was taken is forgotten: most repeats are sent once. */
+    take(): Transaction | null {
+      while (recent.length > 0) {
+        const index = random.whole(0, recent.length - 1)
+        const chosen = recent[index]!
+        const last = recent.pop()!
+        if (index < recent.length) recent[index] = last
+        if (nowMs - chosen.arrivalMs > REPEAT_AGE_MAX_MS) continue
+        if (!random.chance(CHANGED_REPEAT_SHARE)) return chosen.transaction
+        return { ...chosen.transaction, amountCents: chosen.transaction.amountCents + random.whole(1, 5_000) }
+      }
+      return null
+    },
+  }
+}
+
+function checkOptions(options: GeneratorOptions): void {
+  const fail = (what: string): never => {
+    throw new LakehouseError('GENERATOR_OPTIONS_INVALID', what)
+  }
+  if (!Number.isSafeInteger(options.seed)) fail(`The seed must be a whole number, not ${options.seed}.`)
+  for (const [name, max] of [
+    ['users', USERS_MAX],
+    ['merchants', MERCHANTS_MAX],
+  ] as const) {
+    const value = options[name]
+    if (!Number.isSafeInteger(value) || value < 1 || value > max) {
+      fail(`The number of ${name} must be a whole number from 1 to ${max}, not ${value}.`)
+    }
+  }
+  for (const name of [
+    'fraudShare',
+    'duplicateShare',
+    'disorderShare',
+    'lateShare',
+    'malformedShare',
+  ] as const) {
+    const value = options[name]
+    if (!(value >= 0 && value <= 1)) fail(`${name} must be a share between 0 and 1, not ${value}.`)
+  }
+  for (const name of ['disorderMaxMs', 'lateByMs'] as const) {
+    if (!(options[name] >= 0)) fail(`${name} must be zero or more milliseconds, not ${options[name]}.`)
+  }
+  const { duplicateShare, disorderShare, lateShare, malformedShare } = options
+  const together = duplicateShare + disorderShare + lateShare + malformedShare
+  if (together > 1) {
+    fail(
+      `The shares of duplicates, disorder, late and malformed rows add up to ${together.toFixed(3)}; ` +
+        'a record is only one of them, so they must add up to at most 1.',
+    )
+  }
+}

@@ -1,0 +1,34 @@
+// What deduplication and velocity share: the batch's rows, narrow and numbered as they arrived, beside the
+// history.
+import type { PlanNode } from '../plan/index.ts'
+import type { Dialect } from './dialect.ts'
+
+type Arriving = Pick<Extract<PlanNode, { kind: 'velocity' | 'deduplicate' }>, 'key' | 'eventTime' | 'arrival'>
+
+/** CTE `arrived`: key, event time and arrival columns only, because numbering rows sorts them. */
+export function arrivedSql(dialect: Dialect, node: Arriving, input: string, where = 'true'): string {
+  const order = node.arrival.map((column) => dialect.name(column)).join(', ')
+  const narrow = [node.key, node.eventTime].map((column) => dialect.name(column)).join(', ')
+  // Read more than once, computed once.
+  return `arrived AS ${dialect.engine === 'duckdb' ? 'MATERIALIZED ' : ''}(
+  SELECT ${narrow}, ${order}, row_number() OVER (ORDER BY ${order}) AS arrival
+  FROM ${input.replaceAll('\n', '\n  ')}
+  WHERE ${where}
+)`
+}
+
+/** The history of the keys that arrived, as rows that arrived before all of them. */
+export function historySql(dialect: Dialect, node: Arriving, history: string): string {
+  const key = dialect.name(node.key)
+  const nulls = node.arrival.map((column) => `NULL AS ${dialect.name(column)}`).join(', ')
+  return `SELECT ${key}, ${dialect.name(node.eventTime)}, 0 AS arrival, ${nulls}
+  FROM ${history.replaceAll('\n', '\n  ')}
+  WHERE ${key} IN (SELECT ${key} FROM arrived)`
+}
+
+/** The condition that a row of the input is the row of `other`. */
+export function joinArrival(dialect: Dialect, node: Arriving, other: string): string {
+  return node.arrival
+    .map((column) => `${other}.${dialect.name(column)} = batch_rows.${dialect.name(column)}`)
+    .join(' AND ')
+}

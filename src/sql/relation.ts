@@ -1,0 +1,200 @@
+// Relation -> SQL text of one engine. A plan becomes statements: first what several tables share, then the
+// table.
+import { assert, unreachable } from '../errors/errors.ts'
+import type { Schema } from '../expr/index.ts'
+import type { PlanNode, WindowNode } from '../plan/index.ts'
+import { deduplicateSql } from './deduplicate.ts'
+import type { Dialect } from './dialect.ts'
+import { aggregateSql, combineSql, expressionSql, paneSql } from './expression.ts'
+import { velocitySql } from './velocity.ts'
+
+/** A relation that is computed once and named, for the statements after it. */
+export type SharedStatement = { readonly name: string; readonly sql: string }
+
+export type CompiledTable = {
+  readonly shared: readonly SharedStatement[]
+  readonly sql: string
+  /** Names of the inputs and shared relations that `sql` and `shared` read. */
+  readonly inputs: readonly string[]
+}
+
+export function compileTable(dialect: Dialect, node: PlanNode): CompiledTable {
+  const shared: SharedStatement[] = []
+  const inputs = new Set<string>()
+  const sql = new Compiler(dialect, shared, inputs).select(node)
+  return { shared, sql, inputs: [...inputs] }
+}
+
+class Compiler {
+  readonly dialect: Dialect
+  readonly #shared: SharedStatement[]
+  readonly #inputs: Set<string>
+
+  constructor(dialect: Dialect, shared: SharedStatement[], inputs: Set<string>) {
+    this.dialect = dialect
+    this.#shared = shared
+    this.#inputs = inputs
+  }
+
+  select(node: PlanNode): string {
+    const { dialect } = this
+    switch (node.kind) {
+      case 'input':
+        this.#inputs.add(node.name)
+        return `SELECT ${names(dialect, Object.keys(node.schema))}\nFROM ${dialect.name(node.name)}`
+      case 'project': {
+        const columns = Object.entries(node.columns).map(([name, expr]) => {
+          const sql = expressionSql(dialect, expr)
+          return sql === dialect.name(name) ? sql : `${sql} AS ${dialect.name(name)}`
+        })
+        return `SELECT ${columns.join(',\n  ')}\nFROM ${this.from(node.input)}`
+      }
+      case 'filter':
+        return `SELECT *\nFROM ${this.from(node.input)}\nWHERE ${expressionSql(dialect, node.where)}`
+      case 'jsonFields':
+        return this.#jsonFields(node)
+      case 'shared':
+        return `SELECT *\nFROM ${this.from(node)}`
+      case 'deduplicate':
+        return deduplicateSql(dialect, node, this.from(node.input), this.from(node.history))
+      case 'velocity':
+        return velocitySql(dialect, node, this.from(node.input), this.from(node.history))
+      case 'window':
+        return node.slideMicros === node.sizeMicros ? this.#tumbling(node) : this.#sliding(node)
+      default:
+        return unreachable(node)
+    }
+  }
+
+  /** What stands behind FROM: a name, or the statement in parentheses. */
+  from(node: PlanNode): string {
+    if (node.kind === 'input') {
+      this.#inputs.add(node.name)
+      return this.dialect.name(node.name)
+    }
+    if (node.kind === 'shared') {
+      if (!this.#shared.some((statement) => statement.name === node.name)) {
+        this.#shared.push({ name: node.name, sql: this.select(node.input) })
+      }
+      this.#inputs.add(node.name)
+      return this.dialect.name(node.name)
+    }
+    return `(\n${indent(this.select(node))}\n)`
+  }
+
+  #jsonFields(node: Extract<PlanNode, { kind: 'jsonFields' }>): string {
+    const { dialect } = this
+    const document = dialect.name(node.document)
+    const paths = Object.values(node.fields).map((name) => {
+      assert(/^[A-Za-z_][A-Za-z0-9_]*$/.test(name), `the JSON name ${name} is not plain`)
+      return `'$.${name}'`
+    })
+    const aliases = Object.keys(node.fields).map((alias) => dialect.name(alias))
+    if (dialect.engine === 'duckdb') {
+      // One call for all fields: each call parses the whole document again.
+      const fields = aliases.map((alias, index) => `json_fields[${index + 1}] AS ${alias}`)
+      const inner = `SELECT *, json_extract(${document}, [${paths.join(', ')}]) AS json_fields\nFROM ${this.from(node.input)}`
+      return `SELECT * EXCLUDE (json_fields),\n  ${fields.join(',\n  ')}\nFROM (\n${indent(inner)}\n)`
+    }
+    const fields = aliases.map(
+      (alias, index) => `variant_get(${document}, ${paths[index]}, 'variant') AS ${alias}`,
+    )
+    return `SELECT *,\n  ${fields.join(',\n  ')}\nFROM ${this.from(node.input)}`
+  }
+
+  /** Each row belongs to one window: one group by. */
+  #tumbling(node: WindowNode): string {
+    const { dialect } = this
+    const keys = node.keys.map((key) => dialect.name(key))
+    const start = bucketSql(dialect, node.eventTime, node.sizeMicros)
+    const aggregates = Object.entries(node.aggregates).map(
+      ([name, aggregate]) => `${aggregateSql(dialect, aggregate)} AS ${dialect.name(name)}`,
+    )
+    return (
+      `SELECT window_start, ${plusMicrosSql(dialect, 'window_start', node.sizeMicros)} AS window_end,\n  ` +
+      `${[...keys, ...aggregates].join(',\n  ')}\n` +
+      `FROM (\n  SELECT *, ${start} AS window_start\n  FROM ${indentRest(this.from(node.input))}\n` +
+      `  WHERE ${rowsThatMayClose(dialect, node)}\n)\n` +
+      `WHERE ${closes(dialect, node)}\n` +
+      `GROUP BY ${['window_start', ...keys].join(', ')}`
+    )
+  }
+
+  /**
+   * Rows are grouped into panes as long as the slide; a window is the panes that it covers, so no row is
+   * copied.
+   */
+  #sliding(node: WindowNode): string {
+    const { dialect } = this
+    assert(node.sizeMicros % node.slideMicros === 0n, 'a window is a whole number of slides')
+    const paneCount = Number(node.sizeMicros / node.slideMicros)
+    const keys = node.keys.map((key) => dialect.name(key))
+    const aggregates = Object.entries(node.aggregates)
+    const panes =
+      `SELECT ${bucketSql(dialect, node.eventTime, node.slideMicros)} AS pane_start,\n  ` +
+      `${[...keys, ...aggregates.map(([name, one]) => `${paneSql(dialect, one)} AS ${dialect.name(name)}`)].join(',\n  ')}\n` +
+      `FROM ${this.from(node.input)}\nWHERE ${rowsThatMayClose(dialect, node)}\n` +
+      `GROUP BY ${['pane_start', ...keys].join(', ')}`
+    const slides = Array.from({ length: paneCount }, (_, index) => `(${BigInt(index) * node.slideMicros})`)
+    const windows =
+      `SELECT ${plusMicrosSql(dialect, 'pane_start', '-slide_micros')} AS window_start, panes.*\n` +
+      `FROM (\n${indent(panes)}\n) AS panes, (VALUES ${slides.join(', ')}) AS slides(slide_micros)`
+    return (
+      `SELECT window_start, ${plusMicrosSql(dialect, 'window_start', node.sizeMicros)} AS window_end,\n  ` +
+      `${[...keys, ...aggregates.map(([name, one]) => `${combineSql(dialect, one, dialect.name(name))} AS ${dialect.name(name)}`)].join(',\n  ')}\n` +
+      `FROM (\n${indent(windows)}\n)\nWHERE ${closes(dialect, node)}\n` +
+      `GROUP BY ${['window_start', ...keys].join(', ')}`
+    )
+  }
+}
+
+function names(dialect: Dialect, columns: readonly string[]): string {
+  return columns.map((name) => dialect.name(name)).join(', ')
+}
+
+const indent = (sql: string): string => sql.replaceAll(/^/gm, '  ')
+const indentRest = (sql: string): string => sql.replaceAll('\n', '\n  ')
+
+/** The start of the bucket of so many microseconds that holds the column's instant; aligned to the epoch. */
+function bucketSql(dialect: Dialect, column: string, micros: bigint): string {
+  const start = { kind: 'call', function: 'windowStart', type: 'timestamp' } as const
+  return expressionSql(dialect, {
+    ...start,
+    args: [
+      { kind: 'column', name: column, type: 'timestamp' },
+      { kind: 'literal', value: micros, type: 'long' },
+    ],
+  })
+}
+
+function plusMicrosSql(dialect: Dialect, instant: string, micros: bigint | string): string {
+  return dialect.engine === 'duckdb'
+    ? `(${instant} + to_microseconds(${micros}))`
+    : `timestampadd(MICROSECOND, ${micros}, ${instant})`
+}
+
+const timestampParameter = (dialect: Dialect, name: string): string =>
+  expressionSql(dialect, { kind: 'parameter', name, type: 'timestamp' })
+
+/** Windows that close: closedAfter < window_end <= closedUpTo. */
+function closes(dialect: Dialect, node: WindowNode): string {
+  const after = timestampParameter(dialect, node.closedAfter)
+  const upTo = timestampParameter(dialect, node.closedUpTo)
+  const end = plusMicrosSql(dialect, 'window_start', node.sizeMicros)
+  return `${end} <= ${upTo} AND (${after} IS NULL OR ${end} > ${after})`
+}
+
+/** A bound on the rows of such windows, on the bare column: statistics can skip the rest. */
+function rowsThatMayClose(dialect: Dialect, node: WindowNode): string {
+  const after = timestampParameter(dialect, node.closedAfter)
+  const upTo = timestampParameter(dialect, node.closedUpTo)
+  const column = dialect.name(node.eventTime)
+  return `${column} < ${upTo} AND (${after} IS NULL OR ${column} >= ${plusMicrosSql(dialect, after, -node.sizeMicros)})`
+}
+
+/** DuckDB's `CREATE TABLE` columns of a schema. */
+export function columnDefinitions(dialect: Dialect, schema: Schema): string {
+  return Object.entries(schema)
+    .map(([name, type]) => `${dialect.name(name)} ${dialect.type(type)}`)
+    .join(', ')
+}

@@ -1,0 +1,233 @@
+// The files that the logs name: they are there, whole, and their statistics bound their rows. Readers skip
+// files by statistics, so a wrong one hides rows from queries that are right.
+import { stat } from 'node:fs/promises'
+import type { AddFile, StatsValue } from '../delta/index.ts'
+import { scanSql } from '../delta/index.ts'
+import { filePath } from '../delta/paths.ts'
+import { type DeltaField, duckdbType } from '../delta/schema.ts'
+import { quoteIdentifier, quotePathToRead, quoteText } from '../delta/sql.ts'
+import { type Finding, type Findings, findingsOf, findingsToldMax, together, type Verdict } from './check.ts'
+import type { Lakehouse, TableState } from './lakehouse.ts'
+
+const filesPerQuery = 500
+const filesStattedAtOnce = 32
+
+export async function checkFiles(lakehouse: Lakehouse, state: TableState): Promise<Verdict> {
+  const files = [...state.snapshot.files.values()]
+  const present: AddFile[] = []
+  const findings: Finding[] = []
+  for (let from = 0; from < files.length; from += filesStattedAtOnce) {
+    const slice = files.slice(from, from + filesStattedAtOnce)
+    const sizes = await Promise.all(slice.map((file) => sizeOf(state, file)))
+    for (const [index, file] of slice.entries()) {
+      const size = sizes[index]!
+      if (size !== file.size) findings.push(sizeFinding(file, size))
+      if (size !== null) present.push(file)
+    }
+  }
+  const broken = new Map<string, string>()
+  let figures: Findings = { count: 0n, first: [] }
+  for (let from = 0; from < present.length; from += filesPerQuery) {
+    figures = together(
+      figures,
+      await checkFigures(lakehouse, state, present.slice(from, from + filesPerQuery), broken),
+    )
+  }
+  for (const [path, message] of broken) {
+    findings.push(finding(path, 'cannot be read', null, message, null))
+  }
+  const readable = new Set(present.map((file) => file.path).filter((path) => !broken.has(path)))
+  const unreadable = files.map((file) => file.path).filter((path) => !readable.has(path))
+  await lakehouse.showFiles(state, new Set(unreadable))
+  const rows = state.snapshot.numRecords
+  return {
+    proved: `${files.length} files are there, with the size, rows and bounds that the log says${
+      rows === null ? '' : `; ${rows} rows`
+    }`,
+    findings: together(
+      { count: BigInt(findings.length), first: findings.slice(0, findingsToldMax) },
+      figures,
+    ),
+  }
+}
+
+async function sizeOf(state: TableState, file: AddFile): Promise<bigint | null> {
+  try {
+    return (await stat(filePath(state.directory, file.path), { bigint: true })).size
+  } catch {
+    return null
+  }
+}
+
+function sizeFinding(file: AddFile, size: bigint | null): Finding {
+  if (size === null) return finding(file.path, 'the file is not there', null, null, null)
+  return finding(file.path, 'the file has another size', 'size', `${size} bytes`, `${file.size} bytes`)
+}
+
+function finding(
+  file: string,
+  problem: string,
+  column: string | null,
+  found: string | null,
+  expected: string | null,
+): Finding {
+  return { at: { file }, problem, column, found, expected }
+}
+
+/**
+ * Compares rows with statistics; where a file cannot be read it is put into `broken` and the others are
+ * compared.
+ */
+async function checkFigures(
+  lakehouse: Lakehouse,
+  state: TableState,
+  files: readonly AddFile[],
+  broken: Map<string, string>,
+): Promise<Findings> {
+  try {
+    return await compareFigures(lakehouse, state, files)
+  } catch (error) {
+    if (files.length === 1) {
+      broken.set(files[0]!.path, error instanceof Error ? error.message.split('\n')[0]! : String(error))
+      return { count: 0n, first: [] }
+    }
+    const middle = files.length >> 1
+    return together(
+      await checkFigures(lakehouse, state, files.slice(0, middle), broken),
+      await checkFigures(lakehouse, state, files.slice(middle), broken),
+    )
+  }
+}
+
+async function compareFigures(
+  lakehouse: Lakehouse,
+  state: TableState,
+  files: readonly AddFile[],
+): Promise<Findings> {
+  const { connection } = lakehouse
+  const { metadata } = state.snapshot
+  const stored = metadata.fields.filter((field) => !metadata.partitionColumns.includes(field.name))
+  const chosen = new Map(files.map((file) => [file.path, file]))
+  const scan = scanSql({ ...state.snapshot, files: chosen }, state.directory, { fileNames: true })
+  await connection.run(`CREATE OR REPLACE TEMP TABLE figures AS ${figuresSql(stored, scan)}`)
+  await connection.run(`CREATE OR REPLACE TEMP TABLE logged (${loggedColumns(stored)})`)
+  const tuples = files.map((file) => loggedTuple(state, stored, file))
+  await connection.run(`INSERT INTO logged VALUES ${tuples.join(', ')}`)
+  return findingsOf(connection, disagreementSql(stored), ['file'])
+}
+
+/**
+ * One row for each file: how many rows, and of each column how many nulls, the smallest and the greatest
+ * value.
+ */
+function figuresSql(stored: readonly DeltaField[], scan: string): string {
+  const figures = stored.flatMap((field, index) => {
+    const name = quoteIdentifier(field.name)
+    const nulls = `count(*) - count(${name}) AS nulls_${index}`
+    return isBounded(field)
+      ? [nulls, `min(${name}) AS min_${index}`, `max(${name}) AS max_${index}`]
+      : [nulls]
+  })
+  return `SELECT ${['filename', 'count(*) AS row_count', ...figures].join(', ')} FROM (${scan}) GROUP BY filename`
+}
+
+function loggedColumns(stored: readonly DeltaField[]): string {
+  const columns = stored.flatMap((field, index) => [
+    `nulls_${index} BIGINT`,
+    ...(isBounded(field)
+      ? [`min_${index} ${duckdbType(field.type)}`, `max_${index} ${duckdbType(field.type)}`]
+      : []),
+  ])
+  return ['path VARCHAR', 'file VARCHAR', 'row_count BIGINT', ...columns].join(', ')
+}
+
+function loggedTuple(state: TableState, stored: readonly DeltaField[], file: AddFile): string {
+  const { stats } = file
+  const values = stored.flatMap((field) => {
+    const nulls = leafText(stats?.nullCount[field.name])
+    if (!isBounded(field)) return [nulls]
+    return [nulls, leafText(stats?.minValues[field.name]), leafText(stats?.maxValues[field.name])]
+  })
+  const rows = stats === null ? 'NULL' : String(stats.numRecords)
+  return `(${[quoteText(filePath(state.directory, file.path)), quoteText(file.path), rows, ...values].join(', ')})`
+}
+
+/** Lists and structs have no bounds in the log, bytes none that mean anything. */
+function isBounded(field: DeltaField): boolean {
+  return typeof field.type === 'string' && field.type !== 'binary'
+}
+
+function leafText(value: StatsValue | object | null | undefined): string {
+  if (value === null || value === undefined || typeof value === 'object') return 'NULL'
+  return quoteText(String(value))
+}
+
+/** A statistic that is absent promises nothing. */
+function disagreementSql(stored: readonly DeltaField[]): string {
+  const select = (column: string, problem: string, found: string, logged: string, where: string): string =>
+    `SELECT l.file, ${quoteText(problem)} AS problem, ${quoteText(column)} AS "column",
+      CAST(${found} AS VARCHAR) AS found, CAST(${logged} AS VARCHAR) AS expected
+    FROM logged AS l LEFT JOIN figures AS f ON f.filename = l.path WHERE ${where}`
+  const rows = 'coalesce(f.row_count, 0)'
+  const selects = [
+    select('rows', 'the log says another count', rows, 'l.row_count', `${rows} <> l.row_count`),
+  ]
+  for (const [index, field] of stored.entries()) {
+    const [nulls, min, max] = [`nulls_${index}`, `min_${index}`, `max_${index}`]
+    const { name } = field
+    selects.push(
+      select(
+        name,
+        'the log says another count of nulls',
+        `f.${nulls}`,
+        `l.${nulls}`,
+        `f.${nulls} <> l.${nulls}`,
+      ),
+    )
+    if (!isBounded(field)) continue
+    selects.push(
+      select(
+        name,
+        'a value lies below the minimum in the log',
+        `f.${min}`,
+        `l.${min}`,
+        `f.${min} < l.${min}`,
+      ),
+      select(
+        name,
+        'a value lies above the maximum in the log',
+        `f.${max}`,
+        `l.${max}`,
+        `f.${max} > l.${max}`,
+      ),
+    )
+  }
+  return selects.join('\nUNION ALL\n')
+}
+
+/** For tables that are only read by the checks of others: files that cannot be opened are left out. */
+export async function showReadable(lakehouse: Lakehouse, state: TableState): Promise<void> {
+  const unreadable = new Set<string>()
+  for (const file of state.snapshot.files.values()) {
+    if ((await sizeOf(state, file)) === null) unreadable.add(file.path)
+  }
+  try {
+    await lakehouse.showFiles(state, unreadable)
+  } catch {
+    // A file is no Parquet any more: its own table's check says which, here they are found one by one.
+    for (const file of state.snapshot.files.values()) {
+      if (!unreadable.has(file.path) && !(await hasFooter(lakehouse, state, file))) unreadable.add(file.path)
+    }
+    await lakehouse.showFiles(state, unreadable)
+  }
+}
+
+async function hasFooter(lakehouse: Lakehouse, state: TableState, file: AddFile): Promise<boolean> {
+  try {
+    const path = quotePathToRead(filePath(state.directory, file.path))
+    await lakehouse.connection.run(`SELECT num_rows FROM parquet_file_metadata(${path})`)
+    return true
+  } catch {
+    return false
+  }
+}

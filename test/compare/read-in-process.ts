@@ -1,0 +1,58 @@
+// Reads the tables of a lakehouse into the oracle's rows, in this process.
+import { join } from 'node:path'
+import {
+  DuckDBBlobValue,
+  type DuckDBConnection,
+  DuckDBDateValue,
+  DuckDBDecimalValue,
+  DuckDBInstance,
+  DuckDBListValue,
+  DuckDBStructValue,
+  DuckDBTimestampTZValue,
+  DuckDBTypeId,
+  type DuckDBValue,
+} from '@duckdb/node-api'
+import { DeltaTable, scanSql } from '../../src/delta/index.ts'
+import { base64, type Cell, type Row, type Tables, tableNames } from '../oracle/rows.ts'
+
+export async function readTables(deltaBasePath: string): Promise<Tables> {
+  const instance = await DuckDBInstance.create(':memory:')
+  const connection = await instance.connect()
+  try {
+    const entries: [string, Row[]][] = []
+    for (const name of tableNames)
+      entries.push([name, await readTable(connection, join(deltaBasePath, name))])
+    return Object.fromEntries(entries) as unknown as Tables // One entry for each name.
+  } finally {
+    connection.closeSync()
+    instance.closeSync()
+  }
+}
+
+async function readTable(connection: DuckDBConnection, directory: string): Promise<Row[]> {
+  if (!(await DeltaTable.exists(directory))) return []
+  const table = await DeltaTable.open(directory)
+  const reader = await connection.runAndReadAll(scanSql(await table.snapshot(), directory))
+  const names = reader.columnNames()
+  const ints = reader.columnTypes().map((type) => type.typeId === DuckDBTypeId.INTEGER)
+  return reader.getRows().map((values) => {
+    return Object.fromEntries(
+      values.map((value, index) => [names[index], ints[index] ? intCell(value) : cell(value)]),
+    )
+  })
+}
+
+const intCell = (value: DuckDBValue): Cell => (typeof value === 'number' ? BigInt(value) : null)
+
+function cell(value: DuckDBValue): Cell {
+  if (value === null || typeof value === 'boolean' || typeof value === 'bigint') return value
+  if (typeof value === 'number' || typeof value === 'string') return value
+  if (value instanceof DuckDBTimestampTZValue) return value.micros
+  if (value instanceof DuckDBDecimalValue || value instanceof DuckDBDateValue) return value.toString()
+  if (value instanceof DuckDBBlobValue) return base64(value.bytes)
+  if (value instanceof DuckDBListValue) return value.items.map(cell)
+  if (value instanceof DuckDBStructValue) {
+    return Object.fromEntries(Object.entries(value.entries).map(([name, one]) => [name, cell(one)]))
+  }
+  throw new Error(`a value of no known type: ${value}`)
+}

@@ -1,0 +1,278 @@
+// The meaning of every table, computed from the records and the batches alone: plain arrays, no database,
+// none of the code that it judges. Slow and readable on purpose. The contract is the design's chapter on the
+// tables.
+import { fraudRow } from './fraud.ts'
+import { type Judged, judge } from './judge.ts'
+import { base64, type OracleBatch, type RawRecord, type Row, type TableName, type Tables } from './rows.ts'
+import { type SilverTransaction, silverRow } from './silver.ts'
+import { dateOf, hour, minute } from './time.ts'
+import { groupsOf, type WindowTableName, windowStarts, windowTables } from './windows.ts'
+
+export type OracleConfig = {
+  /** How far the watermark of each table stays behind the greatest event_time. */
+  readonly watermarks: { readonly [name in 'silver/transactions' | WindowTableName]: bigint }
+  readonly dedupWindow: bigint
+  readonly highRiskCountries: readonly string[]
+}
+
+export const defaultConfig: OracleConfig = {
+  watermarks: {
+    'silver/transactions': 10n * minute,
+    'gold/transactions': 10n * minute,
+    'aggregations/merchant': 15n * minute,
+    'aggregations/user': hour,
+    'aggregations/country': 30n * minute,
+    'aggregations/hourly_summary': hour,
+  },
+  dedupWindow: 10n * minute,
+  highRiskCountries: ['Nigeria', 'Russia', 'China'],
+}
+
+export type OracleInput = {
+  readonly records: readonly RawRecord[]
+  /** In the order of their times. */
+  readonly batches: readonly OracleBatch[]
+  readonly config: OracleConfig
+  /** Where the contract leaves it open whether a value is malformed: what the engine under test did. */
+  readonly wasMalformed?: (record: RawRecord) => boolean
+}
+
+export type Watermark = {
+  readonly batch: bigint
+  /** Rows of the batch with an earlier event_time are late; null before the first row. */
+  readonly start: bigint | null
+  /** What windows are closed by, per table. */
+  readonly end: { readonly [name in WindowTableName]: bigint | null }
+}
+
+export type Recomputed = { readonly tables: Tables; readonly watermarks: readonly Watermark[] }
+
+export function recompute(input: OracleInput): Recomputed {
+  const { config } = input
+  const tables = emptyTables()
+  const silver = new Silver()
+  const watermarks: Watermark[] = []
+  // What --finalize moved every watermark to; null until then.
+  let floor: bigint | null = null
+  let timeBefore: bigint | null = null
+  for (const batch of input.batches) {
+    if (timeBefore !== null && batch.timeMicros <= timeBefore)
+      throw new Error('the time of a batch goes back')
+    timeBefore = batch.timeMicros
+    const start = later(behind(silver.rows, config.watermarks['silver/transactions']), floor)
+    if (batch.finalize) floor = later(floor, greatestWindowEnd(silver.rows))
+    for (const record of recordsOf(batch, input.records)) {
+      takeRecord(record, batch.timeMicros, start, input, silver, tables)
+    }
+    const end = (name: WindowTableName) => later(behind(silver.rows, config.watermarks[name]), floor)
+    watermarks.push({
+      batch: batch.batch,
+      start,
+      end: {
+        'gold/transactions': end('gold/transactions'),
+        'aggregations/merchant': end('aggregations/merchant'),
+        'aggregations/user': end('aggregations/user'),
+        'aggregations/country': end('aggregations/country'),
+        'aggregations/hourly_summary': end('aggregations/hourly_summary'),
+      },
+    })
+  }
+  for (const name of windowTableNames) {
+    tables[name].push(...closedWindows(name, silver.rows, input.batches, watermarks))
+  }
+  return { tables, watermarks }
+}
+
+export const windowTableNames: readonly WindowTableName[] = [
+  'gold/transactions',
+  'aggregations/merchant',
+  'aggregations/user',
+  'aggregations/country',
+  'aggregations/hourly_summary',
+]
+
+function emptyTables(): { [name in TableName]: Row[] } {
+  return {
+    'bronze/transactions': [],
+    'silver/transactions': [],
+    'silver/quarantine': [],
+    'gold/transactions': [],
+    fraud_detection: [],
+    'aggregations/merchant': [],
+    'aggregations/user': [],
+    'aggregations/country': [],
+    'aggregations/hourly_summary': [],
+  }
+}
+
+/** The records of a batch in the order of arrival; topics compare by their UTF-8 bytes. */
+function recordsOf(batch: OracleBatch, records: readonly RawRecord[]): RawRecord[] {
+  const inBatch = (record: RawRecord) =>
+    batch.ranges.some(
+      (range) =>
+        range.topic === record.topic &&
+        range.partition === record.partition &&
+        range.start <= record.offset &&
+        record.offset < range.end,
+    )
+  return records
+    .filter(inBatch)
+    .sort(
+      (a, b) =>
+        Buffer.compare(Buffer.from(a.topic), Buffer.from(b.topic)) ||
+        a.partition - b.partition ||
+        (a.offset < b.offset ? -1 : 1),
+    )
+}
+
+/** Adds one record to bronze, and to silver and fraud_detection or to quarantine. */
+function takeRecord(
+  record: RawRecord,
+  time: bigint,
+  watermark: bigint | null,
+  { config, wasMalformed = () => true }: OracleInput,
+  silver: Silver,
+  tables: { [name in TableName]: Row[] },
+): void {
+  const kafkaTimestamp = record.timestampMs === null ? null : BigInt(record.timestampMs) * 1000n
+  tables['bronze/transactions'].push(bronzeRow(record, kafkaTimestamp, time))
+  const judged = judge(record.value, kafkaTimestamp, time)
+  const reasons =
+    judged.mayBeRefused && wasMalformed(record) ? ['malformed'] : reasonsOf(judged, silver, watermark, config)
+  if (judged.kind === 'refused' || reasons.length > 0) {
+    tables['silver/quarantine'].push(quarantineRow(record, reasons, time))
+    return
+  }
+  const transaction: SilverTransaction = { ...judged.transaction, record, processingTime: time }
+  tables['silver/transactions'].push(silverRow(transaction))
+  tables.fraud_detection.push(
+    fraudRow(transaction, silver.ofUser(transaction.userId), config.highRiskCountries),
+  )
+  silver.keep(transaction)
+}
+
+/** Why a record is not in silver; nothing where it is. `silver` holds the rows that arrived earlier. */
+function reasonsOf(
+  judged: Judged,
+  silver: Silver,
+  watermark: bigint | null,
+  config: OracleConfig,
+): readonly string[] {
+  if (judged.kind === 'refused') return judged.reasons
+  const { transactionId, eventTime } = judged.transaction
+  if (watermark !== null && eventTime < watermark) return ['late']
+  const distance = (other: bigint) => (other < eventTime ? eventTime - other : other - eventTime)
+  const repeats = (other: SilverTransaction) => distance(other.eventTime) <= config.dedupWindow
+  return silver.withId(transactionId).some(repeats) ? ['duplicate'] : []
+}
+
+/** The rows kept so far, in the order of arrival. */
+class Silver {
+  readonly rows: SilverTransaction[] = []
+  readonly #byUser = new Map<bigint, SilverTransaction[]>()
+  readonly #byId = new Map<string, SilverTransaction[]>()
+
+  keep(row: SilverTransaction): void {
+    this.rows.push(row)
+    append(this.#byUser, row.userId, row)
+    append(this.#byId, row.transactionId, row)
+  }
+
+  ofUser(userId: bigint): readonly SilverTransaction[] {
+    return this.#byUser.get(userId) ?? []
+  }
+
+  withId(transactionId: string): readonly SilverTransaction[] {
+    return this.#byId.get(transactionId) ?? []
+  }
+}
+
+function append<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [value])
+  else list.push(value)
+}
+
+function bronzeRow(record: RawRecord, kafkaTimestamp: bigint | null, time: bigint): Row {
+  return {
+    topic: record.topic,
+    partition: BigInt(record.partition),
+    offset: record.offset,
+    kafka_key: base64(record.key),
+    value: base64(record.value),
+    headers: record.headers?.map(({ key, value }) => ({ key, value: base64(value) })) ?? null,
+    kafka_timestamp: kafkaTimestamp,
+    processing_time: time,
+    processing_date: dateOf(time),
+  }
+}
+
+function quarantineRow(record: RawRecord, reasons: readonly string[], time: bigint): Row {
+  return {
+    topic: record.topic,
+    partition: BigInt(record.partition),
+    offset: record.offset,
+    kafka_key: base64(record.key),
+    value: base64(record.value),
+    reasons,
+    processing_time: time,
+    processing_date: dateOf(time),
+  }
+}
+
+/** The groups of every closed window, with the time of the batch at whose end it was closed first. */
+function closedWindows(
+  name: WindowTableName,
+  silver: readonly SilverTransaction[],
+  batches: readonly OracleBatch[],
+  watermarks: readonly Watermark[],
+): Row[] {
+  const table = windowTables[name]
+  const rows: Row[] = []
+  for (const { start, end, group, rows: members } of groupsOf(table, silver)) {
+    const closedBy = watermarks.findIndex((watermark) => {
+      const own = watermark.end[name]
+      return own !== null && end <= own
+    })
+    if (closedBy < 0) continue
+    const aggregationTime = batches[closedBy]!.timeMicros
+    // Follows from the watermarks: were it not so, a window would be written without some of its rows.
+    if (members.some((row) => row.processingTime > aggregationTime)) {
+      throw new Error(`${name}: a row arrived after its window was closed`)
+    }
+    rows.push({
+      window_start: start,
+      window_end: end,
+      ...group,
+      ...table.columns(members),
+      aggregation_time: aggregationTime,
+    })
+  }
+  return rows
+}
+
+/** The watermark that rows alone make. */
+function behind(silver: readonly SilverTransaction[], delay: bigint): bigint | null {
+  const greatest = greatestEventTime(silver)
+  return greatest === null ? null : greatest - delay
+}
+
+function greatestEventTime(silver: readonly SilverTransaction[]): bigint | null {
+  return silver.reduce<bigint | null>((greatest, row) => later(greatest, row.eventTime), null)
+}
+
+/** A later instant is in no window that ends earlier: the greatest event_time has the greatest window_end. */
+function greatestWindowEnd(silver: readonly SilverTransaction[]): bigint | null {
+  const greatest = greatestEventTime(silver)
+  if (greatest === null) return null
+  return windowTableNames
+    .flatMap((name) =>
+      windowStarts(windowTables[name], greatest).map((start) => start + windowTables[name].size),
+    )
+    .reduce<bigint | null>(later, null)
+}
+
+function later(a: bigint | null, b: bigint | null): bigint | null {
+  if (a === null || b === null) return a ?? b
+  return a > b ? a : b
+}

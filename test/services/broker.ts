@@ -1,0 +1,261 @@
+// A real Kafka broker (KRaft, one node) for tests and benchmarks: started from its jars, in a directory of
+// its own. From the shell: `npx node test/services/broker.ts --port 9092 [--topic name:partitions]`, until
+// Ctrl-C.
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs, promisify } from 'node:util'
+import { Admin } from '@platformatic/kafka'
+import { mavenJars } from './tools.ts'
+
+const run = promisify(execFile)
+
+export const KAFKA_COORDINATES = ['org.apache.kafka:kafka_2.13:4.4.0', 'org.slf4j:slf4j-simple:1.7.36']
+/** The only user of the listener with passwords. */
+export const SASL_USER = { username: 'assay', password: 'assay-secret' }
+
+const START_MAX_MS = 120_000
+const STOP_MAX_MS = 30_000
+const POLL_MS = 50
+// Short-lived and small: a quick start matters more here than the last percent of the optimising compiler.
+const JVM_OPTIONS = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
+
+export type Broker = {
+  readonly bootstrapServers: string[]
+  /** The same broker behind SASL/PLAIN without TLS. */
+  readonly saslBootstrapServers: string[]
+  readonly directory: string
+  readonly pid: number
+  createTopic(name: string, partitions: number, configs?: Record<string, string>): Promise<void>
+  addPartitions(topic: string, total: number): Promise<void>
+  deleteTopic(name: string): Promise<void>
+  /** Deletes the records before `offset`, as retention would. */
+  deleteRecordsBefore(topic: string, partition: number, offset: bigint): Promise<void>
+  /** Ends the process without warning; its data stay. */
+  kill(): Promise<void>
+  /** Starts it again on the same ports with the same data. */
+  restart(): Promise<void>
+  /** Stops it and deletes its data. */
+  stop(): Promise<void>
+}
+
+/** Starts a broker on free ports (or on `port`) and waits until it answers. */
+export async function startBroker(options: { port?: number } = {}): Promise<Broker> {
+  const jars = await mavenJars('kafka', KAFKA_COORDINATES)
+  const directory = await mkdtemp(join(tmpdir(), 'assay-kafka-'))
+  const [port, saslPort, controllerPort] = await freePorts(options.port)
+  const classPath = jars.join(':')
+  const config = join(directory, 'server.properties')
+  await writeFile(config, serverProperties(directory, port!, saslPort!, controllerPort!))
+  const format = [
+    'kafka.tools.StorageTool',
+    'format',
+    '-t',
+    'YXNzYXktdGVzdC1jbHVzdA',
+    '-c',
+    config,
+    '--standalone',
+  ]
+  await run('java', [...JVM_OPTIONS, '-cp', classPath, ...format])
+  const bootstrapServers = [`127.0.0.1:${port}`]
+  let child: ChildProcess = await launch(classPath, config, directory, port!)
+
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    const forced = setTimeout(() => child.kill('SIGKILL'), STOP_MAX_MS)
+    await exited
+    clearTimeout(forced)
+  }
+  const withAdmin = async <Result>(use: (admin: Admin) => Promise<Result>): Promise<Result> => {
+    const admin = new Admin({ clientId: 'assay-test', bootstrapBrokers: bootstrapServers })
+    try {
+      return await use(admin)
+    } finally {
+      await admin.close()
+    }
+  }
+  return {
+    bootstrapServers,
+    saslBootstrapServers: [`127.0.0.1:${saslPort}`],
+    directory,
+    get pid() {
+      return child.pid!
+    },
+    async createTopic(name, partitions, configs = {}) {
+      const entries = Object.entries(configs).map(([key, value]) => ({ name: key, value }))
+      await withAdmin(async (admin) => {
+        await admin.createTopics({ topics: [name], partitions, replicas: 1, configs: entries })
+        await waitForLeaders(admin, name, partitions)
+      })
+    },
+    async addPartitions(topic, total) {
+      await withAdmin((admin) =>
+        admin.createPartitions({ topics: [{ name: topic, count: total, assignments: null }] }),
+      )
+    },
+    async deleteTopic(name) {
+      await withAdmin((admin) => admin.deleteTopics({ topics: [name] }))
+    },
+    async deleteRecordsBefore(topic, partition, offset) {
+      const topics = [{ name: topic, partitions: [{ partition, offset }] }]
+      await withAdmin((admin) => admin.deleteRecords({ topics }))
+    },
+    async kill() {
+      await end('SIGKILL')
+    },
+    async restart() {
+      await end('SIGKILL')
+      child = await launch(classPath, config, directory, port!)
+    },
+    async stop() {
+      await end('SIGTERM')
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+async function launch(
+  classPath: string,
+  config: string,
+  directory: string,
+  port: number,
+): Promise<ChildProcess> {
+  const logPath = join(directory, 'broker.log')
+  const log = openSync(logPath, 'a')
+  const logLevel = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'
+  const child = spawn('java', [...JVM_OPTIONS, logLevel, '-cp', classPath, 'kafka.Kafka', config], {
+    stdio: ['ignore', log, log],
+  })
+  // The broker must not outlive a test process that ends without calling stop().
+  const endWithParent = () => child.kill('SIGKILL')
+  process.once('exit', endWithParent)
+  child.once('exit', () => process.removeListener('exit', endWithParent))
+  const deadline = Date.now() + START_MAX_MS
+  while (!(await answers(port))) {
+    const ended = child.exitCode !== null || child.signalCode !== null
+    if (ended || Date.now() > deadline) {
+      child.kill('SIGKILL')
+      throw new Error(`Kafka did not start:\n${(await readFile(logPath, 'utf8')).slice(-4000)}`)
+    }
+    await sleep(POLL_MS)
+  }
+  return child
+}
+
+/** A topic is created by the controller; the broker's own metadata follow a moment later. */
+async function waitForLeaders(admin: Admin, topic: string, partitions: number): Promise<void> {
+  const deadline = Date.now() + START_MAX_MS
+  while (Date.now() < deadline) {
+    try {
+      const metadata = await admin.metadata({ topics: [topic], forceUpdate: true })
+      const leaders = metadata.topics.get(topic)?.partitions.filter(({ leader }) => leader >= 0) ?? []
+      if (leaders.length >= partitions) return
+    } catch {
+      // Not known yet: asked again until the deadline.
+    }
+    await sleep(POLL_MS)
+  }
+  throw new Error(`the topic ${topic} got no leaders`)
+}
+
+async function answers(port: number): Promise<boolean> {
+  if (!(await listens(port))) return false
+  const admin = new Admin({ clientId: 'assay-test', bootstrapBrokers: [`127.0.0.1:${port}`], retries: 0 })
+  try {
+    const metadata = await admin.metadata({ topics: [] })
+    return metadata.brokers.size > 0
+  } catch {
+    return false // Not ready yet: the caller asks again until its deadline.
+  } finally {
+    await admin.close()
+  }
+}
+
+async function listens(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  const connected = await new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true))
+    socket.once('error', () => resolve(false))
+  })
+  socket.destroy()
+  return connected
+}
+
+/** Held open together until all are known, so that they differ. */
+async function freePorts(first: number | undefined): Promise<number[]> {
+  const servers = [createServer(), createServer(), createServer()]
+  const ports = await Promise.all(
+    servers.map(async (server, index) => {
+      server.listen(index === 0 && first !== undefined ? first : 0, '127.0.0.1')
+      await once(server, 'listening')
+      const address = server.address()
+      if (address === null || typeof address === 'string') throw new Error('no port')
+      return address.port
+    }),
+  )
+  await Promise.all(servers.map((server) => promisify(server.close.bind(server))()))
+  return ports
+}
+
+/** Records of tests are often years old: retention by time would delete them in the middle of a test. */
+function serverProperties(directory: string, port: number, saslPort: number, controllerPort: number): string {
+  const { username, password } = SASL_USER
+  return `process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:${controllerPort}
+listeners=PLAINTEXT://127.0.0.1:${port},SASL://127.0.0.1:${saslPort},CONTROLLER://127.0.0.1:${controllerPort}
+advertised.listeners=PLAINTEXT://127.0.0.1:${port},SASL://127.0.0.1:${saslPort}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
+  user_${username}="${password}";
+log.dirs=${join(directory, 'data')}
+auto.create.topics.enable=false
+log.retention.ms=-1
+message.max.bytes=33554432
+replica.fetch.max.bytes=33554432
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=400
+log.cleaner.backoff.ms=100
+log.cleaner.dedupe.buffer.size=8388608
+log.cleaner.threads=1
+num.network.threads=2
+num.io.threads=4
+`
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { port: { type: 'string' }, topic: { type: 'string', multiple: true } },
+  })
+  const broker = await startBroker({ port: Number(values.port ?? 9092) })
+  for (const topic of values.topic ?? []) {
+    const [name, partitions] = topic.split(':')
+    await broker.createTopic(name!, Number(partitions ?? 1))
+  }
+  console.log(`Kafka is ready at ${broker.bootstrapServers[0]} (pid ${broker.pid}, ${broker.directory}).`)
+  const ended = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort())
+  // The timer keeps the process alive; a signal ends the wait.
+  await sleep(2 ** 31 - 1, undefined, { signal: ended.signal }).catch(() => {})
+  await broker.stop()
+}
+
+if (import.meta.main) await main()

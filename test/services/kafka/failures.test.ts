@@ -1,0 +1,288 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { RecordChunk } from '../../../src/batches/source.ts'
+import { checkKafka } from '../../../src/kafka/check.ts'
+import type { KafkaSourceOptions } from '../../../src/kafka/options.ts'
+import { openKafkaProducer } from '../../../src/kafka/producer.ts'
+import { type Broker, SASL_USER, startBroker } from '../broker.ts'
+import { javaAvailable } from '../tools.ts'
+import { advance, NO_SIGNAL, offsetsOf, openSource, readAll } from './records.ts'
+
+let broker: Broker
+
+describe.skipIf(javaAvailable !== null)('when something fails', () => {
+  beforeAll(async () => {
+    broker = await startBroker()
+  })
+  afterAll(async () => {
+    await broker?.stop()
+  })
+
+  test('a read goes on where it was when the broker is killed and restarted in its middle', async () => {
+    const topic = 'killed'
+    await broker.createTopic(topic, 2)
+    const count = 200_000
+    // Uncompressed, so that it takes many fetches.
+    await produce(topic, count, 'none')
+    const { source, notices } = await openFor(topic)
+    const { ranges } = await source.cut(new Map(), count, NO_SIGNAL)
+    const values = new Set<string>()
+    let records = 0
+    let chunks = 0
+    const onChunk = async (chunk: RecordChunk): Promise<void> => {
+      records += chunk.count
+      for (const value of chunk.values) values.add(Buffer.from(value!).toString())
+      chunks += 1
+      if (chunks === 1) {
+        await broker.kill()
+        void sleep(1_500).then(() => broker.restart())
+      }
+    }
+    await source.read(ranges, onChunk, AbortSignal.timeout(120_000))
+    expect(records).toBe(count)
+    expect(values.size).toBe(count)
+    expect(chunks).toBeGreaterThan(1)
+    expect(notices.map(({ code }) => code)).toEqual(['KAFKA_UNREACHABLE', 'KAFKA_BACK'])
+    // The same connections serve what comes next.
+    expect(await source.lag(offsetsOf(topic, [0n, 0n]), NO_SIGNAL)).toBe(BigInt(count))
+  })
+
+  test('a wait lasts through the absence of the broker, and ends at its limit', async () => {
+    const topic = 'absent'
+    await broker.createTopic(topic, 1)
+    const { source, notices } = await openFor(topic)
+    const next = offsetsOf(topic, [0n])
+    await source.cut(next, 10, NO_SIGNAL)
+    await broker.kill()
+    const begun = performance.now()
+    await source.waitForData(next, 1_000, NO_SIGNAL)
+    expect(performance.now() - begun).toBeGreaterThan(950)
+    expect(performance.now() - begun).toBeLessThan(3_000)
+    const waited = source.waitForData(next, 60_000, NO_SIGNAL)
+    await broker.restart()
+    await produce(topic, 3)
+    await waited
+    expect((await source.cut(next, 10, NO_SIGNAL)).ranges).toHaveLength(1)
+    expect(notices.map(({ code }) => code)).toEqual(['KAFKA_UNREACHABLE', 'KAFKA_BACK'])
+  })
+
+  test('a topic that is created later is waited for; the notice says how to create it', async () => {
+    const { source, notices } = await openFor('later')
+    const cutting = source.cut(new Map(), 1_000, NO_SIGNAL)
+    await expect.poll(() => notices.length).toBe(1)
+    expect(notices[0]).toMatchObject({ code: 'KAFKA_TOPIC_MISSING' })
+    expect(notices[0]!.message).toContain('kafka-topics.sh')
+    await broker.createTopic('later', 1)
+    await produce('later', 5)
+    const { ranges } = await cutting
+    expect(ranges.length).toBeLessThanOrEqual(1)
+    expect(await readAll(source)).toHaveLength(5)
+    expect(notices.map(({ code }) => code)).toEqual(['KAFKA_TOPIC_MISSING', 'KAFKA_BACK'])
+  })
+
+  test('offsets that retention deleted are an error, or counted and passed over', async () => {
+    const topic = 'deleted'
+    await broker.createTopic(topic, 1)
+    await produce(topic, 100)
+    const failing = await openFor(topic)
+    const lossy = await openFor(topic, { onDataLoss: 'continue' })
+    const { ranges } = await failing.source.cut(offsetsOf(topic, [10n]), 1_000, NO_SIGNAL)
+    await broker.deleteRecordsBefore(topic, 0, 40n)
+    const lost = { topic, partition: 0, wanted: 10n, earliest: 40n, lost: 30n }
+    const error = { code: 'KAFKA_OFFSETS_LOST', details: lost }
+    await expect(failing.source.cut(offsetsOf(topic, [10n]), 1_000, NO_SIGNAL)).rejects.toMatchObject(error)
+    await expect(failing.source.read(ranges, () => {}, NO_SIGNAL)).rejects.toMatchObject(error)
+    expect((await failing.source.cut(offsetsOf(topic, [40n]), 1_000, NO_SIGNAL)).ranges).toHaveLength(1)
+
+    const cut = await lossy.source.cut(offsetsOf(topic, [10n]), 1_000, NO_SIGNAL)
+    expect(cut.ranges).toEqual([{ topic, partition: 0, start: 40n, end: 100n }])
+    let records = 0
+    // The batch was planned before the records were deleted.
+    const count = (chunk: RecordChunk): void => {
+      records += chunk.count
+    }
+    await lossy.source.read(ranges, count, NO_SIGNAL)
+    expect(records).toBe(60)
+    expect(lossy.notices).toMatchObject([error])
+
+    // Where nothing is left, waiting goes on behind the loss: it must not find the lost offset again and
+    // again.
+    await broker.deleteRecordsBefore(topic, 0, 100n)
+    expect((await lossy.source.cut(offsetsOf(topic, [10n]), 1_000, NO_SIGNAL)).ranges).toEqual([])
+    const begun = performance.now()
+    await lossy.source.waitForData(offsetsOf(topic, [10n]), 300, NO_SIGNAL)
+    expect(performance.now() - begun).toBeGreaterThan(280)
+    await produce(topic, 1)
+    const behind = await lossy.source.cut(offsetsOf(topic, [10n]), 1_000, NO_SIGNAL)
+    expect(behind.ranges).toEqual([{ topic, partition: 0, start: 100n, end: 101n }])
+    expect(await lossy.source.lag(offsetsOf(topic, [101n]), NO_SIGNAL)).toBe(0n)
+  })
+
+  test('a topic that was deleted and created anew is not taken for the old one', async () => {
+    const topic = 'anew'
+    await broker.createTopic(topic, 1)
+    await produce(topic, 50)
+    const { source } = await openFor(topic)
+    const lossy = await openFor(topic, { onDataLoss: 'continue' })
+    const next = offsetsOf(topic, [50n])
+    const { ranges } = await source.cut(new Map(), 100, NO_SIGNAL)
+    for (const each of [source, lossy.source])
+      expect((await each.cut(next, 100, NO_SIGNAL)).ranges).toEqual([])
+    await broker.deleteTopic(topic)
+    await broker.createTopic(topic, 1)
+    await produce(topic, 60)
+    // It has more records than were read of the old one: only the id of the topic tells.
+    await expect(source.read(ranges, () => {}, NO_SIGNAL)).rejects.toMatchObject({
+      code: 'KAFKA_OFFSETS_LOST',
+      details: { kind: 'recreated' },
+    })
+    await expect
+      .poll(async () => (await lossy.source.cut(next, 100, NO_SIGNAL)).ranges, { timeout: 30_000 })
+      .toEqual([{ topic, partition: 0, start: 0n, end: 60n }])
+    expect(lossy.notices).toMatchObject([
+      { code: 'KAFKA_OFFSETS_LOST', details: { kind: 'recreated', lost: null } },
+    ])
+
+    // Reading the new topic passes the offset at which the tables stood in the old one.
+    const first = await lossy.source.cut(next, 50, NO_SIGNAL)
+    expect(first.ranges).toHaveLength(1)
+    const second = await lossy.source.cut(advance(next, first), 100, NO_SIGNAL)
+    expect(second.ranges).toEqual(
+      first.ranges[0]!.end === 60n ? [] : [{ topic, partition: 0, start: first.ranges[0]!.end, end: 60n }],
+    )
+
+    // A run that starts now knows no id, but sees tables that are ahead of the topic.
+    const later = await openFor(topic)
+    await expect(later.source.cut(offsetsOf(topic, [61n]), 100, NO_SIGNAL)).rejects.toMatchObject({
+      code: 'KAFKA_OFFSETS_LOST',
+      details: { kind: 'rewound', wanted: 61n, end: 60n },
+    })
+  })
+
+  test('a password is checked: right, wrong, missing', async () => {
+    const topic = 'secret'
+    await broker.createTopic(topic, 1)
+    await produce(topic, 4)
+    const bootstrapServers = broker.saslBootstrapServers
+    const right = await openFor(topic, { bootstrapServers, sasl: { mechanism: 'PLAIN', ...SASL_USER } })
+    expect(await readAll(right.source)).toHaveLength(4)
+    const sasl = { mechanism: 'PLAIN', username: SASL_USER.username, password: 'wrong' } as const
+    const wrong = await openFor(topic, { bootstrapServers, sasl })
+    await expect(wrong.source.cut(new Map(), 10, NO_SIGNAL)).rejects.toMatchObject({
+      code: 'KAFKA_AUTHENTICATION_FAILED',
+    })
+    const missing = await openFor(topic, { bootstrapServers, giveUpAfterMs: 500 })
+    await expect(missing.source.cut(new Map(), 10, NO_SIGNAL)).rejects.toMatchObject({
+      code: 'KAFKA_UNREACHABLE',
+    })
+  })
+
+  test('it gives up after the time that it was given', async () => {
+    const { source } = await openFor('any', { bootstrapServers: ['127.0.0.1:1'], giveUpAfterMs: 400 })
+    await expect(source.cut(new Map(), 10, NO_SIGNAL)).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE' })
+    const missing = await openFor('never', { giveUpAfterMs: 400 })
+    await expect(missing.source.lag(new Map(), NO_SIGNAL)).rejects.toMatchObject({
+      code: 'KAFKA_TOPIC_MISSING',
+    })
+  })
+
+  test('every wait ends with its signal and with the source', async () => {
+    const topic = 'aborted'
+    await broker.createTopic(topic, 1)
+    const away = await openFor('any', { bootstrapServers: ['127.0.0.1:1'] })
+    const { source } = await openFor(topic)
+    const next = offsetsOf(topic, [0n])
+    await source.cut(next, 10, NO_SIGNAL)
+    const waits = (signal: AbortSignal): Promise<unknown>[] => [
+      away.source.cut(next, 10, signal),
+      away.source.lag(next, signal),
+      away.source.waitForData(next, 600_000, signal),
+      source.waitForData(next, 600_000, signal),
+      // Offsets that do not exist yet: the read waits for them.
+      source.read([{ topic, partition: 0, start: 0n, end: 5n }], () => {}, signal),
+    ]
+    const abort = new AbortController()
+    const aborted = Promise.allSettled(waits(abort.signal))
+    await sleep(300)
+    abort.abort(new Error('enough'))
+    for (const result of await aborted)
+      expect(result).toMatchObject({ status: 'rejected', reason: { message: 'enough' } })
+    const closed = Promise.allSettled(waits(NO_SIGNAL))
+    await sleep(300)
+    await Promise.all([source.close(), away.source.close()])
+    for (const result of await closed) expect(result.status).toBe('rejected')
+  })
+
+  test('a failure of the consumer ends the read as it is, and nothing more is handed over', async () => {
+    const topic = 'consumer'
+    await broker.createTopic(topic, 2)
+    await produce(topic, 100_000)
+    const { source } = await openFor(topic)
+    const { ranges } = await source.cut(new Map(), 100_000, NO_SIGNAL)
+    let chunks = 0
+    const failure = new Error('disk full')
+    const reading = source.read(
+      ranges,
+      () => {
+        chunks += 1
+        throw failure
+      },
+      NO_SIGNAL,
+    )
+    await expect(reading).rejects.toBe(failure)
+    expect(chunks).toBe(1)
+  })
+
+  test('a configuration that cannot be right is refused at once', async () => {
+    for (const wrong of [
+      { bootstrapServers: ['host:x'] },
+      { bootstrapServers: [] },
+      { topic: 'a b' },
+      { topic: '' },
+    ]) {
+      const options = { bootstrapServers: ['localhost:9092'], topic: 'a', ...wrong }
+      await expect(openSource(options)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    }
+  })
+
+  test('the check tells what is right and what is not', async () => {
+    await broker.createTopic('checked', 3)
+    await produce('checked', 7)
+    const { bootstrapServers } = broker
+    expect(await checkKafka({ bootstrapServers, topic: 'checked,unknown' })).toMatchObject([
+      { name: 'Kafka broker', ok: true },
+      {
+        name: 'Kafka topic checked',
+        ok: true,
+        message: expect.stringMatching(/^3 partitions on 1 broker, 7 offsets/),
+      },
+      { name: 'Kafka topic unknown', ok: false, message: expect.stringContaining('Create it') },
+      { name: 'Kafka compression', ok: true },
+    ])
+    expect(await checkKafka({ bootstrapServers: ['127.0.0.1:1'], topic: 'checked' })).toMatchObject([
+      { name: 'Kafka broker', ok: false },
+      { name: 'Kafka compression', ok: true },
+    ])
+  })
+})
+
+async function openFor(topic: string, options: Partial<KafkaSourceOptions> = {}) {
+  const opened = await openSource({ bootstrapServers: broker.bootstrapServers, topic, ...options })
+  onTestFinished(() => opened.source.close())
+  return opened
+}
+
+async function produce(topic: string, count: number, compression: 'lz4' | 'none' = 'lz4'): Promise<void> {
+  const producer = await openKafkaProducer({
+    bootstrapServers: broker.bootstrapServers,
+    topic,
+    compression,
+  })
+  const padding = 'x'.repeat(200)
+  const records = Array.from({ length: count }, (_, index) => ({
+    key: Buffer.from(`${index % 97}`),
+    value: Buffer.from(`${index} ${index * 7919} ${padding}`),
+  }))
+  await producer.send(records)
+  await producer.close()
+}

@@ -1,0 +1,160 @@
+// The rules of the house that a machine can check and the linter does not.
+import { readdirSync, readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import { basename, dirname, join, relative } from 'node:path'
+import { expect, test } from 'vitest'
+import { tables } from '../src/lakehouse/pipeline.ts'
+
+const root = dirname(import.meta.dirname)
+
+/** Imports go down only: a folder may import from the layers above its own in this list, and from itself. */
+const layers: readonly (readonly string[])[] = [
+  ['errors'],
+  ['expr'],
+  ['plan'],
+  ['fraud', 'sql', 'batches'],
+  ['kafka', 'files', 'delta', 'metrics', 'config'],
+  ['produce', 'lakehouse'],
+  ['engines', 'verify'],
+  ['cli', 'dashboard'],
+]
+
+const pureFolders = ['expr', 'plan', 'sql', 'fraud']
+
+type SourceFile = { readonly path: string; readonly text: string; readonly imports: readonly string[] }
+
+const sources = filesOf('src', /\.ts$/)
+const tests = [...filesOf('test', /\.ts$/), ...filesOf('bench', /\.ts$/), ...filesOf('docs', /\.ts$/)]
+const pages = [
+  ...filesOf('docs', /\.md$/),
+  ...filesOf('.', /^[^/]+\.(md|json|ts)$/, false),
+  ...filesOf('.ci', /./),
+]
+
+function filesOf(folder: string, pattern: RegExp, recursive = true): readonly SourceFile[] {
+  return readdirSync(join(root, folder), { recursive, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .filter((path) => pattern.test(path) && path !== 'package-lock.json')
+    .sort()
+    .map((path) => {
+      const text = readFileSync(join(root, path), 'utf8')
+      const imports = [...text.matchAll(/^(?:import |(?:import|export|\})[^'"\n=;]*? from )'([^']+)'/gm)].map(
+        (found) => found[1]!,
+      )
+      const lazy = [...text.matchAll(/\bimport\('([^']+)'\)/g)].map((found) => found[1]!)
+      return { path, text, imports: [...imports, ...lazy] }
+    })
+}
+
+/** `src/kafka/x.ts` is in `kafka`. */
+function folderOf(path: string): string {
+  return path.split('/')[1]!
+}
+
+function layerOf(folder: string): number {
+  return layers.findIndex((layer) => layer.includes(folder))
+}
+
+test('every folder of src is in a layer', () => {
+  const homeless = sources.map(({ path }) => path).filter((path) => layerOf(folderOf(path)) < 0)
+  expect(homeless).toEqual([])
+})
+
+test('imports go down the layers only', () => {
+  const upward = sources.flatMap(({ path, imports }) =>
+    imports
+      .filter((imported) => imported.startsWith('.'))
+      .map((imported) => join(dirname(path), imported))
+      .filter((target) => folderOf(target) !== folderOf(path))
+      .filter((target) => layerOf(folderOf(target)) >= layerOf(folderOf(path)))
+      .map((target) => `${path} imports ${target}`),
+  )
+  expect(upward).toEqual([])
+})
+
+test('expr, plan, sql and fraud are pure: no I/O, clock, randomness, environment or library', () => {
+  const impure = sources
+    .filter(({ path }) => pureFolders.includes(folderOf(path)))
+    .flatMap(({ path, text, imports }) => {
+      const libraries = imports.filter((imported) => !imported.startsWith('.'))
+      const uses =
+        text.match(/\b(Date\.now|new Date\(\)|Math\.random|process\.|performance\.|fetch\()/g) ?? []
+      return [...libraries, ...uses].map((found) => `${path}: ${found}`)
+    })
+  expect(impure).toEqual([])
+})
+
+test('one file of src/lakehouse is one table, and its path is the path of the table', () => {
+  const files = sources
+    .map(({ path }) => /^src\/lakehouse\/[1-9]-(.+)\.ts$/.exec(path)?.[1])
+    .filter((path) => path !== undefined)
+  expect(files.sort()).toEqual(tables.map((table) => table.path).sort())
+})
+
+test('files, and lines, are short enough to read', () => {
+  const long = [...sources, ...tests].flatMap(({ path, text }) => {
+    const lines = text.split('\n')
+    // A text (a message, SQL) is not broken for its width; the formatter keeps all other code within it.
+    const isWide = (line: string): boolean => line.length > 110 && !/['"`]/.test(line.replace(/ \/\/ .*/, ''))
+    const wide = lines.flatMap((line, index) => (isWide(line) ? [`${path}:${index + 1}`] : []))
+    return lines.length > 501 ? [`${path} has ${lines.length} lines`, ...wide] : wide
+  })
+  expect(long).toEqual([])
+})
+
+test('only index.ts passes on what other files export', () => {
+  const barrels = sources
+    .filter(({ path }) => basename(path) !== 'index.ts')
+    .filter(
+      ({ text }) =>
+        /^export \* from/m.test(text) || /^(\s*(\/\/.*|export [^=;]*? from '[^']+'))+\s*$/.test(text),
+    )
+  expect(barrels.map(({ path }) => path)).toEqual([])
+})
+
+test('every library that is imported is declared, and src uses none that only developers have', () => {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const undeclared = (files: readonly SourceFile[], declared: Readonly<Record<string, string>>) =>
+    files.flatMap(({ path, imports }) =>
+      imports
+        .filter((imported) => !/^(\.|node:)/.test(imported) && !builtinModules.includes(imported))
+        .map((imported) =>
+          imported
+            .split('/')
+            .slice(0, imported.startsWith('@') ? 2 : 1)
+            .join('/'),
+        )
+        .filter((library) => !(library in declared))
+        .map((library) => `${path}: ${library}`),
+    )
+  expect(undeclared(sources, dependencies)).toEqual([])
+  expect(undeclared(tests, { ...dependencies, ...devDependencies })).toEqual([])
+})
+
+test('nothing names an issue, a path of one machine or a package registry', () => {
+  // Spelled so that this file is not one of its own findings.
+  const forbidden = new RegExp(
+    [
+      String.raw`(?:^|[\s(])#\d{1,6}\b`,
+      String.raw`/(?:work|root|Users)/\w`,
+      String.raw`\bregistry\.\w+\.\w+`,
+    ].join('|'),
+    'm',
+  )
+  const naming = [...sources, ...tests, ...pages].flatMap(({ path, text }) => {
+    const found = forbidden.exec(text)
+    return found === null ? [] : [`${path}: ${found[0].trim()}`]
+  })
+  expect(naming).toEqual([])
+})
+
+test('the lock has the optional packages of every platform, or npm ci refuses it', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>>
+  }
+  const missing = Object.values(packages)
+    .flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
+    .filter((name) => !(`node_modules/${name}` in packages))
+  expect(missing).toEqual([])
+})

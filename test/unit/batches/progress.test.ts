@@ -1,0 +1,105 @@
+// Progress survives both ways in which a commit carries it, and watermarks follow their rules.
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { partitionKey } from '../../../src/batches/offsets.ts'
+import {
+  closesWindow,
+  floorTo,
+  lastWindowEnd,
+  planBatch,
+  progressAfter,
+  windowOf,
+} from '../../../src/batches/planner.ts'
+import {
+  decodeTxns,
+  encodeProgress,
+  noProgress,
+  type Progress,
+  parseProgress,
+} from '../../../src/batches/progress.ts'
+import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { watermarkNames } from '../../../src/plan/index.ts'
+
+const minute = 60_000_000n
+const delays = { silver: 10n, gold: 10n, merchant: 15n, user: 60n, country: 30n, hourly_summary: 60n }
+const delaysMicros = Object.fromEntries(
+  Object.entries(delays).map(([name, minutes]) => [name, minutes * minute]),
+) as typeof delays
+
+const micros = fc.bigInt({ min: -(10n ** 16n), max: 10n ** 17n })
+const progress = fc
+  .record({
+    batch: fc.bigInt({ min: 1n, max: 2n ** 60n }),
+    timeMicros: micros,
+    offsets: fc.array(
+      fc.record({
+        topic: fc.string({ minLength: 1 }),
+        partition: fc.nat(),
+        offset: fc.bigInt({ min: 0n, max: 2n ** 62n }),
+      }),
+    ),
+    eventTimeMaxMicros: fc.option(micros),
+    finalizedToMicros: fc.option(micros),
+    watermarks: fc.record(Object.fromEntries(watermarkNames.map((name) => [name, fc.option(micros)]))),
+  })
+  .map(
+    ({ offsets, ...rest }) =>
+      ({ ...rest, offsets: new Map(offsets.map((one) => [partitionKey(one), one])) }) as unknown as Progress,
+  )
+
+test('progress comes back from txn actions and from userMetadata as it was', () => {
+  fc.assert(
+    fc.property(progress, (one) => {
+      const { txns, appId, version, userMetadata } = encodeProgress(one)
+      const recorded = new Map(
+        Object.entries({ ...txns, [appId]: version }).map(([id, number]) => [id, { version: number }]),
+      )
+      expect(decodeTxns(recorded)).toEqual(one)
+      expect(parseProgress(userMetadata)).toEqual(one)
+    }),
+  )
+})
+
+test("another writer's userMetadata is no progress", () => {
+  for (const text of [undefined, '', 'x', '5', 'null', '{}', '{"assay":2}'])
+    expect(parseProgress(text)).toBeNull()
+})
+
+test('watermarks never go back, whatever the batches bring', () => {
+  fc.assert(
+    fc.property(fc.array(fc.record({ seen: fc.option(micros), isFinal: fc.boolean() })), (batches) => {
+      let before = noProgress
+      for (const { seen, isFinal } of batches) {
+        const after = progressAfter(before, planBatch(before, [], 0n, isFinal), seen, delaysMicros, tables)
+        for (const name of watermarkNames) {
+          const [was, is] = [before.watermarks[name], after.watermarks[name]]
+          if (was !== null) expect(is! >= was).toBe(true)
+        }
+        expect(after.timeMicros > before.timeMicros).toBe(true)
+        before = after
+      }
+    }),
+  )
+})
+
+test('the end of finalizing is the greatest window end of any table', () => {
+  const at = BigInt(Date.UTC(2026, 9, 31, 10, 59)) * 1000n
+  // Merchant windows start every 5 minutes and last 15: the last that holds 10:59 ends at 11:10.
+  expect(lastWindowEnd(tables, at)).toBe(BigInt(Date.UTC(2026, 9, 31, 11, 10)) * 1000n)
+  expect(lastWindowEnd(tables, null)).toBeNull()
+})
+
+test('a window closes exactly when an end lies behind the old watermark and not behind the new', () => {
+  const node = windowOf(tables.find((table) => table.path === 'aggregations/merchant')!.rows.node)!
+  fc.assert(
+    fc.property(fc.bigInt({ min: -1000n, max: 1000n }), fc.bigInt({ min: 0n, max: 30n }), (after, step) => {
+      const [from, upTo] = [after * minute, (after + step) * minute]
+      let expected = false
+      for (let end = floorTo(from, 5n * minute); end <= upTo; end += 5n * minute)
+        if (end > from) expected = true
+      expect(closesWindow(node, from, upTo)).toBe(expected)
+    }),
+  )
+  expect(closesWindow(node, null, 0n)).toBe(true)
+  expect(closesWindow(node, null, null)).toBe(false)
+})

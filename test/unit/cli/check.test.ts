@@ -1,0 +1,66 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { check } from '../../../src/cli/check.ts'
+import { loadConfig } from '../../../src/config/config.ts'
+import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
+
+let lakehouse: SmallLakehouse
+beforeAll(async () => {
+  lakehouse = await smallLakehouse()
+})
+afterAll(() => lakehouse.remove())
+
+/** Nothing listens on port 1. */
+const noKafka = { KAFKA_BOOTSTRAP_SERVERS: 'localhost:1' }
+
+async function lines(environment: Record<string, string>): Promise<{ code: number; text: string }> {
+  let text = ''
+  const write = (line: string) => {
+    text += line
+  }
+  const load = () =>
+    loadConfig({ ...noKafka, ...environment }, join(lakehouse.config.deltaBasePath, 'absent'))
+  return { code: await check(write, load), text }
+}
+
+test('each thing that is right is a line that says ok, and nothing is left behind', async () => {
+  const base = lakehouse.config.deltaBasePath
+  const before = readdirSync(base).sort()
+  const { text } = await lines({ DELTA_BASE_PATH: base })
+  expect(text).toMatch(/^ok +config /m)
+  expect(text).toMatch(/^ok +path .*takes commits$/m)
+  expect(text).toMatch(/^ok +tables .*silver\.transactions 2/m)
+  expect(readdirSync(base).sort()).toEqual(before)
+})
+
+test('a broker that does not answer fails the check and says what to do', async () => {
+  const { code, text } = await lines({ DELTA_BASE_PATH: lakehouse.config.deltaBasePath })
+  expect(code).toBe(1)
+  expect(text).toMatch(/^FAIL +kafka .*KAFKA_BOOTSTRAP_SERVERS/m)
+})
+
+test('every mistake of the configuration is a line, and the exit code is that of a usage mistake', async () => {
+  const { code, text } = await lines({ LOG_LEVEL: 'x', TRIGGER_INTERVAL_MS: '-1' })
+  expect(code).toBe(2)
+  expect(text.split('\n').filter((line) => line.startsWith('FAIL'))).toHaveLength(2)
+})
+
+test('a table that cannot be read is told by itself, and the others are told too', async () => {
+  const base = lakehouse.config.deltaBasePath
+  const log = join(base, 'gold', 'transactions', '_delta_log')
+  mkdirSync(log, { recursive: true })
+  writeFileSync(join(log, '00000000000000000000.json'), 'not json\n')
+  try {
+    const { text } = await lines({ DELTA_BASE_PATH: base })
+    expect(text).toMatch(/^FAIL +tables .*gold/m)
+    expect(text).toMatch(/^ok +tables .*silver\.transactions 2/m)
+  } finally {
+    rmSync(join(base, 'gold'), { recursive: true })
+  }
+})
+
+test('a file in the place of the directory is told', async () => {
+  const { text } = await lines({ DELTA_BASE_PATH: import.meta.filename })
+  expect(text).toMatch(/^FAIL +path .*is a file/m)
+})

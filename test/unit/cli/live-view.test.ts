@@ -1,0 +1,214 @@
+import { describe, expect, test } from 'vitest'
+import { createLivePainter, type TerminalOutput } from '../../../src/cli/live-painter.ts'
+import { renderLiveLine, renderLiveView } from '../../../src/cli/live-view.ts'
+import {
+  ALERTS_KEPT,
+  emptyLiveView,
+  LATENCIES_KEPT,
+  type LiveAlert,
+  type LiveViewReport,
+  type LiveViewState,
+  quantile,
+  SECONDS_KEPT,
+  withReport,
+  withTime,
+} from '../../../src/cli/live-view-state.ts'
+import { coloured, displayWidth } from '../../../src/cli/terminal-text.ts'
+
+const startMs = Date.UTC(2026, 9, 31, 10)
+const alert: LiveAlert = {
+  transaction_id: '1f0732f8-c436-4850-99ed-1a44067773a0',
+  user_id: 4377,
+  amount: '9623.65',
+  country: 'Nigeria',
+  payment_method: 'crypto',
+  fraud_score: 115,
+  risk_level: 'CRITICAL',
+  reasons: ['known_fraud', 'high_amount', 'crypto_payment', 'high_risk_country'],
+  event_time: '2026-10-31T09:59:58.123456Z',
+}
+
+function report(batch: number, more: Partial<LiveViewReport> = {}): LiveViewReport {
+  return {
+    batch: BigInt(batch),
+    timeMicros: BigInt(startMs + batch * 1000) * 1000n,
+    records: 1_000 + 100 * (batch % 5),
+    silverRows: 980,
+    quarantinedRows: 20,
+    rowsByTable: {
+      'bronze/transactions': 1_000,
+      'silver/transactions': 980,
+      'silver/quarantine': 20,
+      'gold/transactions': 4,
+      fraud_detection: 980,
+      'aggregations/merchant': 11,
+    },
+    quarantineReasons: {
+      late: 10,
+      duplicate: 5,
+      malformed: 2,
+      user_id_invalid: 1,
+      amount_invalid: 1,
+      timestamp_invalid: 1,
+    },
+    watermarkMicros: BigInt(startMs + batch * 1000 - 600_000) * 1000n,
+    lagRecords: 12n,
+    batchMs: 85,
+    latencyMs: 100 + batch,
+    riskLevels: { CRITICAL: 2, HIGH: 18, MEDIUM: 100, LOW: 300, MINIMAL: 560 },
+    alerts: [{ ...alert, user_id: alert.user_id + batch, risk_level: batch % 2 === 0 ? 'HIGH' : 'CRITICAL' }],
+    ...more,
+  }
+}
+
+function runningView(batches = 40, more: Partial<LiveViewReport> = {}): LiveViewState {
+  let state = emptyLiveView('Assay demo', startMs)
+  for (let batch = 1; batch <= batches; batch++)
+    state = withReport(state, report(batch, more), startMs + batch * 1000)
+  return state
+}
+
+describe('the live view', () => {
+  test.each([60, 80, 120])('looks like this on %d columns', (width) => {
+    expect(renderLiveView(runningView(), width, 30)).toMatchSnapshot()
+  })
+
+  test('looks like this before the first batch', () => {
+    expect(renderLiveView(emptyLiveView('Assay demo', startMs), 80, 24)).toMatchSnapshot()
+  })
+
+  test.each([40, 59, 60, 79, 80, 119, 132, 160])('fits into %d columns, and into every height', (width) => {
+    const states = [
+      runningView(),
+      emptyLiveView('A title of a demo that is rather long for a terminal', startMs),
+    ]
+    for (const state of states) {
+      for (const height of [1, 5, 10, 24, 60]) {
+        const lines = renderLiveView(state, width, height, coloured).split('\n')
+        expect(lines.length).toBeLessThanOrEqual(height)
+        for (const line of lines) expect(displayWidth(line), JSON.stringify(line)).toBeLessThanOrEqual(width)
+      }
+    }
+  })
+
+  test('holds no escape sequence without colours', () => {
+    expect(renderLiveView(runningView(), 100, 40)).not.toContain('\u001b')
+    expect(renderLiveView(runningView(), 100, 40, coloured)).toContain('\u001b[')
+  })
+
+  test('lets no text from data reach the terminal as a command, or break the layout', () => {
+    const evil =
+      '\u001b[2J\u0007\r\n\u009b31m\u202eabc\u200b\ud800 漢字漢字漢字漢字漢字漢字 e\u0301\u0301\u0301\u0301\u0301'
+    const reason = 'late\u001b]0;title\u0007'
+    const state = runningView(3, {
+      alerts: [
+        {
+          ...{
+            ...alert,
+            transaction_id: evil,
+            amount: evil,
+            country: evil,
+            payment_method: evil,
+            event_time: evil,
+          },
+          ...{ risk_level: evil, reasons: [evil.repeat(1_000)] },
+        },
+      ],
+      quarantineReasons: { [reason]: 1 },
+      rowsByTable: { 'silver/quarantine': 1, [evil]: 1 },
+    })
+    for (const width of [60, 80, 132, 150]) {
+      const lines = renderLiveView(state, width, 40).split('\n')
+      for (const line of lines) {
+        expect(line).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}]/u)
+        expect(displayWidth(line)).toBeLessThanOrEqual(width)
+      }
+    }
+  })
+
+  test('keeps a bounded past', () => {
+    const state = runningView(LATENCIES_KEPT + 50)
+    expect(state.latenciesMs.length).toBe(LATENCIES_KEPT)
+    expect(state.recordsBySecond.length).toBe(SECONDS_KEPT)
+    expect(state.alerts.length).toBe(ALERTS_KEPT)
+    expect(state.alerts[0]!.user_id).toBe(alert.user_id + LATENCIES_KEPT + 50)
+  })
+
+  test('shows a rate that falls to zero when nothing comes any more', () => {
+    const state = runningView()
+    expect(renderLiveLine(state)).toContain('1,200 rows/s')
+    expect(renderLiveLine(withTime(state, state.nowMs + 60_000))).toContain(' 0 rows/s')
+  })
+
+  test('says one line for a log', () => {
+    expect(renderLiveLine(runningView())).toMatchInlineSnapshot(
+      `"48,000 records | 1,200 rows/s | latency p99 140 ms | watermark 2026-10-31 09:50:40Z, 10 min 0 s behind | lag 12 | quarantine 800 | critical 80, high 720"`,
+    )
+  })
+})
+
+test('a quantile is a value that occurs', () => {
+  expect(quantile([], 0.5)).toBe(null)
+  expect(quantile([3, 1, 2], 0.5)).toBe(2)
+  expect(quantile([3, 1, 2], 0.99)).toBe(3)
+  expect(quantile([3, 1, 2], 0)).toBe(1)
+})
+
+describe('the painter', () => {
+  function output(more: Partial<TerminalOutput> = {}): TerminalOutput & { written: string[] } {
+    const written: string[] = []
+    return {
+      isTTY: true,
+      columns: 80,
+      rows: 24,
+      ...more,
+      written,
+      write: (text: string) => written.push(text),
+    }
+  }
+
+  test('repaints in place on a terminal, and gives it back with the last state', () => {
+    const out = output()
+    const painter = createLivePainter(out, {})
+    const state = runningView()
+    painter.paint(state)
+    painter.paint(withTime(state, state.nowMs + 200))
+    painter.close(withTime(state, state.nowMs + 300))
+    expect(out.written[0]).toContain('\u001b[?1049h')
+    expect(out.written[1]).not.toContain('\u001b[?1049h')
+    expect(out.written[1]).not.toContain('\u001b[2J') // Clearing before painting is what flickers.
+    expect(out.written.at(-2)).toContain('\u001b[?25h\u001b[?1049l')
+    expect(out.written.at(-1)).toContain('Throughput')
+  })
+
+  test('takes a usual size where the terminal has none', () => {
+    const out = output({ columns: 0, rows: 0 })
+    createLivePainter(out, {}).paint(runningView())
+    expect(out.written[0]).toContain('CRITICAL')
+  })
+
+  test('paints at most ten frames a second, and none while the terminal is behind', () => {
+    const out = output()
+    const painter = createLivePainter(out, {})
+    const state = runningView()
+    for (let ms = 0; ms < 1_000; ms += 10) painter.paint(withTime(state, state.nowMs + ms))
+    expect(out.written.length).toBe(10)
+    const slow = output({ writableNeedDrain: true })
+    createLivePainter(slow, {}).paint(state)
+    expect(slow.written).toEqual([])
+  })
+
+  test.each([
+    ['the output is no terminal', { isTTY: false }, {}],
+    ['NO_COLOR is set', {}, { NO_COLOR: '1' }],
+    ['CI is set', {}, { CI: 'true' }],
+    ['the terminal is dumb', {}, { TERM: 'dumb' }],
+  ])('writes one plain line a second where %s', (_, stream, environment) => {
+    const out = output(stream)
+    const painter = createLivePainter(out, environment)
+    const state = runningView()
+    for (let ms = 0; ms < 5_000; ms += 100) painter.paint(withTime(state, state.nowMs + ms))
+    expect(out.written.length).toBe(5)
+    for (const line of out.written) expect(line).toMatch(/^\P{Cc}+\n$/u)
+  })
+})

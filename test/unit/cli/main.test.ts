@@ -1,0 +1,60 @@
+import { spawnSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { expect, test } from 'vitest'
+import { commands } from '../../../src/cli/commands.ts'
+
+const bin = join(dirname(dirname(dirname(import.meta.dirname))), 'bin', 'assay.js')
+
+function assay(...args: string[]) {
+  const environment = { ...process.env, DELTA_BASE_PATH: join(import.meta.dirname, 'absent') }
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
+    encoding: 'utf8',
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  return { status, stdout, stderr }
+}
+
+test('the help lists every command', () => {
+  const { status, stdout } = assay('--help')
+  expect(status).toBe(0)
+  for (const { name, summary } of commands) {
+    expect(stdout).toContain(`  ${name} `)
+    expect(stdout).toContain(summary.split(' ')[0])
+  }
+})
+
+test.each(commands.map(({ name }) => name))('assay %s --help works without any service', (name) => {
+  const { status, stdout } = assay(name, '--help')
+  expect(status).toBe(0)
+  expect(stdout).toContain(`Usage: assay ${name}`)
+})
+
+test('the version is that of the package', () => {
+  expect(assay('--version').stdout).toMatch(/^\d+\.\d+\.\d+/)
+})
+
+test.each([
+  ['nonsense'],
+  ['query', '--nonsense'],
+  ['query', '--csv', '--json', 'select 1'],
+  ['table', 'describe'],
+])('assay %s %s is a wrong usage: exit code 2 and nothing on stdout', (...args) => {
+  const { status, stdout, stderr } = assay(...args.filter((argument) => argument !== undefined))
+  expect(status).toBe(2)
+  expect(stdout).toBe('')
+  expect(stderr).not.toBe('')
+})
+
+test('a failure has exit code 1 and one line on stderr', () => {
+  const { status, stderr } = assay('why', 'nobody')
+  expect(status).toBe(1)
+  expect(stderr).toMatch(/^assay: .*\[TRANSACTION_NOT_FOUND\]\n$/)
+})
+
+test('a reader that closes the pipe early ends the command without a failure', () => {
+  const script = `"${process.execPath}" "${bin}" query --json "from range(300000)" | head -1; echo "\${PIPESTATUS[0]}"`
+  const { stdout, stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8' })
+  expect(stdout).toBe('{"range":0}\n0\n')
+  expect(stderr).toBe('')
+})

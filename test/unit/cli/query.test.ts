@@ -1,0 +1,151 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type QueryFormat, query } from '../../../src/cli/query.ts'
+import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
+
+let lakehouse: SmallLakehouse
+beforeAll(async () => {
+  lakehouse = await smallLakehouse()
+})
+afterAll(() => lakehouse.remove())
+
+async function output(sql: string, format: QueryFormat, columns?: number): Promise<string> {
+  const stream = Object.assign(new PassThrough(), columns === undefined ? {} : { columns })
+  const written = text(stream)
+  try {
+    await query(lakehouse.config, sql, format, stream)
+  } finally {
+    stream.end()
+  }
+  return written
+}
+
+test('a table is aligned, numbers to the right, and tells how many rows it has', async () => {
+  expect(await output('select transaction_id, amount from silver.transactions order by 1', 'table')).toBe(
+    [
+      'transaction_id   amount',
+      '──────────────  ───────',
+      't-1             6000.00',
+      't-2               12.50',
+      '(2 rows)',
+      '',
+    ].join('\n'),
+  )
+})
+
+test('control sequences in the data do not reach the terminal', async () => {
+  const sql = "select merchant from silver.transactions where transaction_id = 't-2'"
+  for (const format of ['table', 'json'] as const) expect(await output(sql, format)).not.toContain('\x1b')
+})
+
+test('a table is not wider than the terminal', async () => {
+  const sql = "select repeat('数', 200) a, repeat('b', 200) b, 1 c"
+  const lines = (await output(sql, 'table', 60)).split('\n')
+  expect(Math.max(...lines.map((line) => [...line].length))).toBeLessThanOrEqual(60)
+  expect(lines[2]).toContain('…')
+})
+
+test('JSON keeps every digit: integers as numbers, decimals and instants as strings', async () => {
+  const sql = `select 9007199254740993 i, 12345678901234567890.12::decimal(28,2) d, event_time t, null n,
+    [1.50::decimal(4,2)] l, 'x'::blob b, {'k': true} s, 'nan'::double f
+    from silver.transactions where amount > 100`
+  expect(await output(sql, 'json')).toBe(
+    '{"i":9007199254740993,"d":"12345678901234567890.12","t":"2024-03-10T10:00:00.000001Z","n":null,' +
+      '"l":["1.50"],"b":"eA==","s":{"k":true},"f":"NaN"}\n',
+  )
+})
+
+test('JSON keeps both of two columns with one name', async () => {
+  expect(await output('select 1 a, 2 a', 'json')).toBe('{"a":1,"a_2":2}\n')
+})
+
+test('CSV quotes what RFC 4180 wants quoted and tells null from the empty text', async () => {
+  const sql = `select merchant, country, '' as empty from silver.transactions where amount > 100`
+  expect(await output(sql, 'csv')).toBe('merchant,country,empty\r\n"Shop, ""A""",,""\r\n')
+})
+
+test('an instant is the same whatever the zone of the machine', async () => {
+  const before = process.env.TZ
+  process.env.TZ = 'America/New_York'
+  try {
+    expect(await output("select timestamptz '2024-03-10 00:00:00+00' t", 'csv')).toBe(
+      't\r\n2024-03-10T00:00:00.000000Z\r\n',
+    )
+  } finally {
+    if (before === undefined) delete process.env.TZ
+    else process.env.TZ = before
+  }
+})
+
+test('every table of the lakehouse that exists has a view, and the catalogue lists it', async () => {
+  const listed = await output('select schema, name from (show all tables) order by all', 'csv')
+  expect(listed).toBe(
+    [
+      'schema,name',
+      'bronze,transactions',
+      'main,fraud_detection',
+      'silver,quarantine',
+      'silver,transactions',
+      '',
+    ].join('\r\n'),
+  )
+})
+
+test('a mistake in the SQL is told in the words of DuckDB, with the position', async () => {
+  await expect(output('select amont from silver.transactions', 'table')).rejects.toThrow(
+    /amont[\s\S]*LINE 1[\s\S]*\^/,
+  )
+})
+
+test('a failure while rows are read is a failed query too', async () => {
+  const failing = output(
+    "select (case when transaction_id = 't-2' then 'x' else '1' end)::int from silver.transactions",
+    'json',
+  )
+  await expect(failing).rejects.toMatchObject({ code: 'QUERY_FAILED' })
+})
+
+test('a table that nobody has written is named, with the directory', async () => {
+  await expect(output('select * from aggregations.merchant', 'table')).rejects.toThrow(
+    /aggregations\.merchant.*DELTA_BASE_PATH/,
+  )
+})
+
+describe('a query cannot write, and cannot read anything but the tables', () => {
+  const base = () => lakehouse.config.deltaBasePath
+  const attempts: Readonly<Record<string, () => string>> = {
+    'COPY into the directory of a table': () =>
+      `copy (select 1) to '${base()}/silver/transactions/x.parquet'`,
+    'COPY over a table name': () => `copy (select 1) to '${base()}/x.parquet'`,
+    ATTACH: () => `attach '${base()}/silver/transactions/x.db'`,
+    EXPORT: () => `export database '${base()}/silver/transactions/x'`,
+    'EXPLAIN ANALYZE of a COPY': () =>
+      `explain analyze copy (select 1) to '${base()}/silver/transactions/x.parquet'`,
+    'a second statement': () => `select 1; copy (select 1) to '${base()}/silver/transactions/x.parquet'`,
+    'a SELECT in a function': () =>
+      `select * from query('copy (select 1) to ''${base()}/silver/transactions/x.parquet''')`,
+    'a file elsewhere': () => `select * from read_text('/etc/hostname')`,
+    'a file elsewhere through ..': () =>
+      `select * from read_text('${base()}/silver/transactions/../../../../etc/hostname')`,
+    'a listing of files': () => `select * from glob('/*')`,
+    'a setting': () => `set enable_external_access = true`,
+    INSTALL: () => 'install httpfs',
+    CREATE: () => 'create table t as select 1',
+    'persistent secrets': () => `create persistent secret s (type s3, key_id 'a', secret 'b')`,
+    PREPARE: () => `prepare x as select 1`,
+    PRAGMA: () => `pragma enable_profiling`,
+    'no statement': () => ' -- nothing',
+  }
+  test.each(Object.keys(attempts))('%s', async (name) => {
+    await expect(output(attempts[name]!(), 'table')).rejects.toMatchObject({
+      code: expect.stringMatching(/^QUERY_/),
+    })
+    for (const left of ['x.parquet', 'x.db', 'x']) {
+      expect(existsSync(join(base(), left))).toBe(false)
+      expect(existsSync(join(base(), 'silver', 'transactions', left))).toBe(false)
+    }
+  })
+})

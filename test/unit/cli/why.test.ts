@@ -1,0 +1,39 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { why } from '../../../src/cli/why.ts'
+import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
+
+let lakehouse: SmallLakehouse
+beforeAll(async () => {
+  lakehouse = await smallLakehouse()
+})
+afterAll(() => lakehouse.remove())
+
+test('an accepted transaction tells its record, its rules with points, and its window', async () => {
+  const story = await why(lakehouse.config, 't-1')
+  expect(story).toMatch(/topic +tx\n +partition +0\n +offset +0\n +Kafka time +2024-03-10T10:00:30\.000000Z/)
+  expect(story).toContain('{"transaction_id":"t-1","amount":6000}')
+  expect(story).toContain('score 55, HIGH, requires review')
+  expect(story).toMatch(/\+30 {2}high_amount .*\n.*\+20 {2}crypto_payment.*\n.* \+5 {2}weekend/)
+  expect(story).toContain('user 7, the 30 minutes until then (1 transaction)')
+})
+
+test('a transaction that came twice tells both fates, and its window what arrived before', async () => {
+  const story = await why(lakehouse.config, 't-2')
+  expect(story).toContain('t-2: accepted')
+  expect(story).toContain('(2 transactions)')
+  expect(story).toContain('refused: duplicate')
+  expect(story).not.toContain('\x1b')
+})
+
+test('a refused transaction tells every reason and its value', async () => {
+  const story = await why(lakehouse.config, 't-9')
+  expect(story).toContain('refused: amount_invalid, timestamp_invalid')
+  expect(story).toMatch(/offset +3/)
+  expect(story).toContain('{"transaction_id":"t-9"}')
+})
+
+test('an id that no table knows is a failure of its own, also where it is a part of another', async () => {
+  for (const id of ['t-', 'nobody', "' or 1=1 --", '']) {
+    await expect(why(lakehouse.config, id)).rejects.toMatchObject({ code: 'TRANSACTION_NOT_FOUND' })
+  }
+})

@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { afterAll, describe, expect, test } from 'vitest'
+import { type Environment, loadConfig } from '../../../src/config/config.ts'
+import { variable, variableNames } from '../../../src/config/variables.ts'
+import { LakehouseError } from '../../../src/errors/errors.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'assay-config-'))
+afterAll(() => rmSync(directory, { recursive: true }))
+const noFile = join(directory, 'absent')
+
+const load = (environment: Environment) => loadConfig(environment, noFile)
+
+function mistakes(environment: Environment): readonly string[] {
+  try {
+    load(environment)
+  } catch (error) {
+    if (error instanceof LakehouseError && error.code === 'CONFIG_INVALID')
+      return error.message.split('\n  ').slice(1)
+    throw error
+  }
+  return []
+}
+
+test('without any variable the defaults are a valid configuration', () => {
+  const config = load({})
+  expect(config.kafka).toMatchObject({
+    bootstrapServers: ['localhost:9092'],
+    topic: 'ecommerce.transactions',
+  })
+  expect(config.watermarkMicros.hourly_summary).toBe(3_600_000_000n)
+  expect(config.hints).toEqual([])
+})
+
+test.each(variableNames)('the default and the example of %s are valid', (name) => {
+  const { schema, default: standard, example } = variable(name)
+  for (const text of [standard, example]) if (text !== null) expect(schema.safeParse(text).success).toBe(true)
+})
+
+test('all mistakes are told at once, each with its variable, its value and what is allowed', () => {
+  const told = mistakes({
+    KAFKA_TOPIC: 'a b',
+    TRIGGER_INTERVAL_MS: '1.5',
+    WATERMARK_USER: '10',
+    LOG_LEVEL: 'INFO',
+  })
+  expect(told).toHaveLength(4)
+  expect(told[0]).toMatch(/^KAFKA_TOPIC is "a b": it must be a topic name/)
+  expect(told.join('\n')).toMatch(/LOG_LEVEL is "INFO": it must be debug, info, warn or error/)
+})
+
+test('control characters of a wrong value are escaped', () => {
+  expect(mistakes({ ENGINE: 'x\x1b[2J\x9b\u202e' }).join()).not.toMatch(/[\p{Cc}\p{Cf}]/u)
+})
+
+describe('watermarks', () => {
+  test('one below that of silver is refused', () => {
+    expect(mistakes({ WATERMARK_SILVER: '10 minutes', WATERMARK_GOLD: '9 minutes 59 seconds' })).toEqual([
+      expect.stringMatching(/^WATERMARK_GOLD is 9 minutes 59 seconds: .*WATERMARK_SILVER \(10 minutes\)/),
+    ])
+  })
+
+  test('one that is not set is at least that of silver', () => {
+    expect(load({ WATERMARK_SILVER: '45 min' }).watermarkMicros).toMatchObject({
+      gold: 2_700_000_000n,
+      country: 2_700_000_000n,
+      user: 3_600_000_000n,
+    })
+  })
+})
+
+test.each([
+  ['10 minutes', 600_000_000n],
+  ['1 h', 3_600_000_000n],
+  ['90s', 90_000_000n],
+  ['1 Hour 30 MIN', 5_400_000_000n],
+  ['0 s', 0n],
+  ['250ms', 250_000n],
+])('%s is a duration', (text, micros) => {
+  expect(load({ DEDUP_WINDOW: text }).dedupWindowMicros).toBe(micros)
+})
+
+test.each(['10', 'minutes', '-1 s', '1.5 h', '10 fortnights', '1 h x', 'PT10M', '4000 days', '1 month'])(
+  '%s is no duration',
+  (text) => expect(mistakes({ DEDUP_WINDOW: text })).toHaveLength(1),
+)
+
+test.each([
+  ['2024-03-10', Date.UTC(2024, 2, 10)],
+  ['2024-03-10 12:30', Date.UTC(2024, 2, 10, 12, 30)],
+  ['2024-03-10T12:30:01.5+02:00', Date.UTC(2024, 2, 10, 10, 30, 1, 500)],
+])('%s is a starting time', (text, timestampMs) => {
+  expect(load({ STARTING_OFFSETS: text }).kafka.startingOffsets).toEqual({ kind: 'time', timestampMs })
+})
+
+test.each(['2024-02-30', '2024-03-10T25:00', 'now', '1710028800', 'Earliest'])(
+  '%s is no starting position',
+  (text) => {
+    expect(mistakes({ STARTING_OFFSETS: text })).toHaveLength(1)
+  },
+)
+
+test('with SASL a user and a password are needed', () => {
+  expect(mistakes({ KAFKA_SECURITY_PROTOCOL: 'SASL_SSL' })).toEqual([
+    expect.stringContaining('KAFKA_SASL_USERNAME'),
+    expect.stringContaining('KAFKA_SASL_PASSWORD'),
+  ])
+})
+
+test('a password is in no printed form of the configuration', () => {
+  const config = load({
+    KAFKA_SECURITY_PROTOCOL: 'SASL_SSL',
+    KAFKA_SASL_USERNAME: 'u',
+    KAFKA_SASL_PASSWORD: ' hunter2 ',
+  })
+  expect(config.kafka.security.sasl?.password.reveal()).toBe(' hunter2 ')
+  const printed = inspect(config, { depth: 9 }) + JSON.stringify(config.kafka)
+  expect(printed).not.toContain('hunter2')
+})
+
+test('the environment wins over the file, and an empty value is the default', () => {
+  const file = join(directory, '.env')
+  writeFileSync(file, 'KAFKA_TOPIC=from-file # why\nKAFKA_GROUP_ID="from file"\nLOG_LEVEL=\n')
+  const config = loadConfig({ KAFKA_TOPIC: 'from-env', KAFKA_GROUP_ID: '' }, file)
+  expect(config.kafka).toMatchObject({ topic: 'from-env', groupId: 'from file' })
+  expect(config.log.level).toBe('info')
+})
+
+test('a directory named .env is the Python environment of somebody, not a mistake', () => {
+  expect(loadConfig({}, directory).hints).toEqual([])
+})
+
+test.each([
+  ['WATERMARK_GLOD', 'WATERMARK_GOLD'],
+  ['KAFKA_TOPICS', 'KAFKA_TOPIC'],
+  ['kafka_topic', 'KAFKA_TOPIC'],
+  ['DELTA_BASEPATH', 'DELTA_BASE_PATH'],
+])('%s gets the hint %s', (name, meant) => {
+  expect(load({ [name]: 'x' }).hints).toEqual([expect.stringContaining(`did you mean ${meant}?`)])
+})
+
+test('variables of other programs get no hint', () => {
+  expect(load({ KAFKA_HOME: 'x', KAFKA_OPTS: 'x', SPARK_HOME: 'x', PATH: 'x', LOGNAME: 'x' }).hints).toEqual(
+    [],
+  )
+})
+
+test('a variable of a later version is told to have no effect', () => {
+  expect(load({ SPARK_MASTER: 'local[*]' }).hints).toEqual([
+    expect.stringContaining('SPARK_MASTER has no effect'),
+  ])
+})
+
+test('a path is absolute, and one of an object store is refused', () => {
+  expect(load({ DELTA_BASE_PATH: 'lake' }).deltaBasePath).toBe(join(process.cwd(), 'lake'))
+  expect(load({ DELTA_BASE_PATH: 'file:///a%20b' }).deltaBasePath).toBe('/a b')
+  for (const path of ['s3://bucket/x', 'hdfs://h/x', 'abfss://c@h/x']) {
+    expect(mistakes({ DELTA_BASE_PATH: path })).toHaveLength(1)
+  }
+})
+
+test('none is the empty list of countries', () => {
+  expect(load({ HIGH_RISK_COUNTRIES: 'none' }).highRiskCountries).toEqual([])
+  expect(load({ HIGH_RISK_COUNTRIES: ' Nigeria , Côte d’Ivoire,' }).highRiskCountries).toEqual([
+    'Nigeria',
+    'Côte d’Ivoire',
+  ])
+})

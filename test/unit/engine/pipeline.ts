@@ -1,0 +1,92 @@
+// Runs the real engine over files for a test, with a clock of its own.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { embeddedEngine } from '../../../src/engines/embedded/run.ts'
+import type { BatchReport } from '../../../src/engines/engine.ts'
+import { openFileSource } from '../../../src/files/source.ts'
+import { type StreamName, streamNames } from '../../../src/plan/index.ts'
+import type { RawRecord } from '../../oracle/rows.ts'
+
+const minute = 60_000_000n
+/** All batches of all tests are after the data: 2026-11-02. */
+const firstBatchMicros = BigInt(Date.UTC(2026, 10, 2)) * 1000n
+
+export type Lakehouse = { readonly base: string; readonly input: string; remove(): Promise<void> }
+
+export async function newLakehouse(): Promise<Lakehouse> {
+  const directory = await mkdtemp(join(tmpdir(), 'assay-engine-'))
+  const remove = (): Promise<void> => rm(directory, { recursive: true, force: true })
+  return { base: join(directory, 'tables'), input: join(directory, 'input.ndjson'), remove }
+}
+
+export async function writeInput(lakehouse: Lakehouse, values: readonly Buffer[]): Promise<void> {
+  await writeFile(lakehouse.input, Buffer.concat(values.flatMap((value) => [value, Buffer.from('\n')])))
+}
+
+let clockMicros = firstBatchMicros
+
+export async function runOnce(
+  lakehouse: Lakehouse,
+  options: {
+    recordsPerBatchMax: number
+    finalize?: boolean
+    streams?: readonly StreamName[]
+    signal?: AbortSignal
+  },
+): Promise<BatchReport[]> {
+  const reports: BatchReport[] = []
+  const streams = options.streams ?? streamNames
+  const reads = streams.includes('kafka-to-delta')
+  const source = reads ? await openFileSource(lakehouse.input, { takeUnterminatedTail: false }) : null
+  try {
+    await embeddedEngine.run({
+      deltaBasePath: lakehouse.base,
+      streams,
+      source,
+      once: true,
+      finalize: options.finalize ?? false,
+      recordsPerBatchMax: options.recordsPerBatchMax,
+      triggerIntervalMs: 0,
+      delays: {
+        silver: 10n * minute,
+        gold: 10n * minute,
+        merchant: 15n * minute,
+        user: 60n * minute,
+        country: 30n * minute,
+        hourly_summary: 60n * minute,
+      },
+      dedupMicros: 10n * minute,
+      highRiskCountries: ['Nigeria', 'Russia', 'China'],
+      tableProperties: {},
+      smallFileBytes: null,
+      duckdb: { memoryLimitBytes: null, threads: 1 },
+      clock: () => ++clockMicros,
+      signal: options.signal ?? new AbortController().signal,
+      onBatch: (report) => reports.push(report),
+      onNotice: () => undefined,
+      alertsMax: 3,
+    })
+  } finally {
+    await source?.close()
+  }
+  return reports
+}
+
+/** The records that `writeInput` makes of the values. */
+export function recordsOf(values: readonly Uint8Array[]): RawRecord[] {
+  let offset = 0n
+  return values.map((value) => {
+    const record = {
+      topic: 'input.ndjson',
+      partition: 0,
+      offset,
+      key: null,
+      value,
+      headers: null,
+      timestampMs: null,
+    }
+    offset += BigInt(value.length) + 1n
+    return record
+  })
+}

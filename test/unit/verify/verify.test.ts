@@ -1,0 +1,390 @@
+import { appendFile, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseProgress, progressJson } from '../../../src/batches/progress.ts'
+import { DeltaTable } from '../../../src/delta/index.ts'
+import { commitPath } from '../../../src/delta/log-files.ts'
+import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
+import {
+  badInputLines,
+  failedChecks,
+  largestFile,
+  replaceByCommit,
+  rewriteInPlace,
+  runPipeline,
+  sampleLines,
+  temporaryDirectory,
+  verifyDamaged,
+  verifyOptions,
+  writeLines,
+} from './damaged-lakehouse.ts'
+
+let work: string
+let base: string
+
+beforeAll(async () => {
+  work = await temporaryDirectory()
+  base = join(work, 'lake')
+  const input = join(work, 'input')
+  await writeLines(input, 'a.ndjson', sampleLines(420))
+  await runPipeline(base, input)
+  await runPipeline(base, input, { finalize: true })
+})
+
+afterAll(() => rm(work, { recursive: true, force: true }))
+
+/** The finding of a check, found as a whole line: the test says where the damage is. */
+function findingsOf({ checks }: Verification, table: string, check: string) {
+  const result = checks.find((one) => one.table === table && one.check === check)
+  expect(result?.ok).toBe(false)
+  return result!.findings
+}
+
+describe('an undamaged lakehouse passes', () => {
+  test('every table is proved, each by its own checks', async () => {
+    const verification = await verifyLakehouse(verifyOptions(base), null)
+    expect(failedChecks(verification)).toEqual([])
+    expect(verification.ok).toBe(true)
+    expect(new Set(verification.checks.map(({ table }) => table))).toEqual(
+      new Set(tables.map(({ path }) => path)),
+    )
+    const notes = verification.checks.flatMap((check) => check.notes)
+    expect(notes).toEqual([])
+  })
+
+  test('one table alone is proved by its own checks only', async () => {
+    const { ok, checks } = await verifyLakehouse(verifyOptions(base), 'gold/transactions')
+    expect(ok).toBe(true)
+    expect(checks.map(({ check }) => check)).toEqual(['files', 'commits', 'agreement', 'windows'])
+  })
+
+  test('bad input of every kind: refused records with their bytes and reasons', async () => {
+    const at = join(work, 'bad')
+    await writeLines(join(at, 'input'), 'bad.ndjson', badInputLines())
+    await runPipeline(join(at, 'lake'), join(at, 'input'), { recordsPerBatchMax: 17 })
+    const verification = await verifyLakehouse(verifyOptions(join(at, 'lake')), null)
+    expect(failedChecks(verification)).toEqual([])
+  })
+
+  test('several files, a tail without LF that got it later, and one that went on', async () => {
+    const at = join(work, 'tails')
+    const [input, lake] = [join(at, 'input'), join(at, 'lake')]
+    const lines = sampleLines(60)
+    await writeLines(input, 'a.ndjson', lines.slice(0, 20))
+    await writeLines(input, 'b.ndjson', lines.slice(20, 30))
+    await appendFile(join(input, 'a.ndjson'), lines[30]!)
+    await appendFile(join(input, 'b.ndjson'), '{"transaction_id": "cut')
+    await runPipeline(lake, input, { finalize: true })
+    await appendFile(join(input, 'a.ndjson'), `\n${lines[31]}\n`)
+    await appendFile(join(input, 'b.ndjson'), ` off"}\n${lines[32]}\n`)
+    await runPipeline(lake, input)
+    expect(failedChecks(await verifyLakehouse(verifyOptions(lake), null))).toEqual([])
+  })
+
+  test('streams that lag behind silver are told, and are no failure', async () => {
+    const at = join(work, 'lagging')
+    const [input, lake] = [join(at, 'input'), join(at, 'lake')]
+    const lines = sampleLines(300)
+    await writeLines(input, 'a.ndjson', lines.slice(0, 150))
+    await runPipeline(lake, input, { streams: ['kafka-to-delta'] })
+    const before = await verifyLakehouse(verifyOptions(lake), null)
+    expect(failedChecks(before)).toEqual([])
+    await runPipeline(lake, input, { streams: ['fraud-detection'] })
+    await runPipeline(lake, input, { streams: ['aggregations'] })
+    await writeLines(input, 'b.ndjson', lines.slice(150))
+    await runPipeline(lake, input, { streams: ['kafka-to-delta'] })
+    const behind = await verifyLakehouse(verifyOptions(lake), null)
+    expect(failedChecks(behind)).toEqual([])
+    expect(behind.checks.flatMap(({ notes }) => notes).join('\n')).toContain(
+      'run "assay run fraud-detection"',
+    )
+    await runPipeline(lake, input, { streams: ['fraud-detection'] })
+    await runPipeline(lake, input, { streams: ['aggregations'] })
+    const after = await verifyLakehouse(verifyOptions(lake), null)
+    expect(failedChecks(after)).toEqual([])
+    expect(
+      after.checks.find((one) => one.table === 'fraud_detection' && one.check === 'rows')?.notes,
+    ).toEqual([])
+  })
+})
+
+/** A change of rows, and the check that has to see it where the log itself is in order. */
+const alterations: readonly (readonly [table: string, what: string, select: string, check: string])[] = [
+  ...tables.flatMap(({ path }): [string, string, string, string][] => {
+    const order = Object.keys(tables.find((one) => one.path === path)!.rows.schema).includes('offset')
+      ? 'topic, partition, "offset"'
+      : 'ALL'
+    const check = {
+      'bronze/transactions': 'offsets',
+      'silver/transactions': 'split',
+      'silver/quarantine': 'rows',
+      fraud_detection: 'rows',
+    }[path]
+    return [
+      [path, 'a row is gone', `SELECT * FROM rows ORDER BY ${order} OFFSET 1`, check ?? 'windows'],
+      [
+        path,
+        'a row is doubled',
+        `FROM rows UNION ALL (FROM rows ORDER BY ${order} LIMIT 1)`,
+        check ?? 'windows',
+      ],
+    ].map((one) => {
+      // A record that is in neither of the two is told with silver, the table that it is missing from first.
+      return path === 'silver/quarantine' ? [one[0]!, one[1]!, one[2]!, 'silver/transactions, split'] : one
+    }) as [string, string, string, string][]
+  }),
+  ['bronze/transactions', 'an offset is shifted', altered('"offset"', '"offset" + 1'), 'offsets'],
+  [
+    'bronze/transactions',
+    'a time is of no batch',
+    altered('processing_time', 'processing_time + INTERVAL 1 HOUR'),
+    'offsets',
+  ],
+  [
+    'bronze/transactions',
+    'a value is another',
+    altered('value', `encode('{"transaction_id":"x"}')`),
+    'offsets',
+  ],
+  ['silver/transactions', 'an amount is another', altered('amount', 'amount + 0.01'), 'rows'],
+  [
+    'silver/transactions',
+    'a null became text',
+    "SELECT * REPLACE (coalesce(country, 'Mars') AS country) FROM rows",
+    'rows',
+  ],
+  [
+    'silver/transactions',
+    'an event time is another',
+    altered('event_time', 'event_time + INTERVAL 1 MICROSECOND'),
+    'rows',
+  ],
+  [
+    'silver/transactions',
+    'a row is of a later batch',
+    altered('processing_time', 'processing_time + INTERVAL 1 SECOND'),
+    'rows',
+  ],
+  ['silver/quarantine', 'the reasons are others', altered('reasons', "['late', 'malformed']"), 'rows'],
+  ['silver/quarantine', 'the bytes are others', altered('value', "encode('x')"), 'rows'],
+  ['fraud_detection', 'a score is another', altered('fraud_score', 'fraud_score + 1'), 'rows'],
+  ['fraud_detection', 'a velocity is another', altered('tx_count_30min', 'tx_count_30min + 1'), 'rows'],
+  ['fraud_detection', 'a reason is gone', 'SELECT * REPLACE (reasons[2:] AS reasons) FROM rows', 'rows'],
+  [
+    'gold/transactions',
+    'an average is a little off',
+    altered('avg_amount', 'avg_amount * (1 + 1e-15)'),
+    'windows',
+  ],
+  [
+    'gold/transactions',
+    'a window is another',
+    altered('window_start', 'window_start - INTERVAL 7 DAY'),
+    'windows',
+  ],
+  [
+    'aggregations/merchant',
+    'a distinct count is off',
+    altered('unique_devices', 'unique_devices + 1'),
+    'windows',
+  ],
+  ['aggregations/user', 'a flag is turned', altered('is_suspicious', 'NOT is_suspicious'), 'windows'],
+  ['aggregations/country', 'a key is another', altered('city', "'Atlantis'"), 'windows'],
+  [
+    'aggregations/hourly_summary',
+    'it was written too early',
+    altered('aggregation_time', 'aggregation_time - INTERVAL 1 SECOND'),
+    'windows',
+  ],
+]
+
+/** All rows, the first one with another value. */
+function altered(column: string, value: string): string {
+  return `SELECT * EXCLUDE (number) REPLACE (CASE WHEN number = 1 THEN ${value} ELSE ${column} END AS ${column})
+    FROM (SELECT *, row_number() OVER () AS number FROM rows)`
+}
+
+describe('rows that were changed are found', () => {
+  for (const [table, what, select, check] of alterations) {
+    const expected = check.includes(',') ? check : `${table}, ${check}`
+    test(`${table}: ${what}, by a commit`, async () => {
+      const [told] = expected.split(', ')
+      const verification = await verifyDamaged(base, (copy) => replaceByCommit(copy, table, select), told)
+      expect(failedChecks(verification)).toContain(expected)
+      expect(failedChecks(verification).filter((name) => name.endsWith('files'))).toEqual([])
+      const [finding] = findingsOf(verification, ...(expected.split(', ') as [string, string]))
+      expect(finding?.problem).toBeTruthy()
+    })
+  }
+
+  for (const { path } of tables) {
+    test(`${path}: a file that was rewritten in place is named`, async () => {
+      const { file } = await largestFile(base, path)
+      const verification = await verifyDamaged(base, (copy) =>
+        rewriteInPlace(copy, path, 'SELECT * FROM rows ORDER BY ALL OFFSET 1'),
+      )
+      expect(findingsOf(verification, path, 'files').map(({ at }) => at.file)).toContain(file.path)
+    })
+
+    test(`${path}: a file that is gone is named, and so are its rows`, async () => {
+      const { file } = await largestFile(base, path)
+      const verification = await verifyDamaged(base, (copy) => rm(join(copy, path, file.path)))
+      expect(findingsOf(verification, path, 'files')).toEqual([
+        expect.objectContaining({ at: { file: file.path }, problem: 'the file is not there' }),
+      ])
+      expect(failedChecks(verification).length).toBeGreaterThan(1)
+    })
+  }
+
+  test('a file whose end is cut off is named and does not hide the other findings', async () => {
+    const { file } = await largestFile(base, 'silver/transactions')
+    const verification = await verifyDamaged(base, (copy) =>
+      truncate(join(copy, 'silver/transactions', file.path), Number(file.size) - 100),
+    )
+    const problems = findingsOf(verification, 'silver/transactions', 'files').map(({ problem }) => problem)
+    expect(problems).toEqual(['the file has another size', 'cannot be read'])
+    expect(failedChecks(verification)).toContain('silver/transactions, split')
+  })
+
+  test('bounds in the log that do not hold are told with the column', async () => {
+    const verification = await verifyDamaged(base, async (copy) => {
+      const { table, file } = await largestFile(copy, 'silver/transactions')
+      const stats = JSON.parse(file.statsJson!)
+      stats.minValues.amount = 1_000_000
+      stats.nullCount.device_id += 1
+      const add = {
+        path: file.path,
+        partitionValues: file.partitionValues,
+        size: Number(file.size),
+        dataChange: false,
+      }
+      const action = { add: { ...add, modificationTime: 0, stats: JSON.stringify(stats) } }
+      const { version } = await table.snapshot()
+      await writeFile(commitPath(table.directory, version + 1n), `${JSON.stringify(action)}\n`)
+    })
+    const findings = findingsOf(verification, 'silver/transactions', 'files')
+    expect(findings.map(({ column }) => column).sort()).toEqual(['amount', 'device_id'])
+  })
+})
+
+describe('logs that were changed are found', () => {
+  test('a log that cannot be read, a table that is not there', async () => {
+    const verification = await verifyDamaged(base, async (copy) => {
+      const [first] = (await readdir(join(copy, 'gold/transactions/_delta_log'))).filter((one) =>
+        /^0.*json$/.test(one),
+      )
+      await writeFile(join(copy, 'gold/transactions/_delta_log', first!), 'not json\n')
+      await rm(join(copy, 'silver/quarantine'), { recursive: true })
+    })
+    expect(failedChecks(verification)).toContain('gold/transactions, log')
+    expect(failedChecks(verification)).toContain('silver/quarantine, log')
+  })
+
+  test('offsets and batches that go back', async () => {
+    const verification = await verifyDamaged(base, async (copy) => {
+      const table = await DeltaTable.open(join(copy, 'silver/transactions'))
+      const { version, lastCommitInfo } = await table.snapshot()
+      const last = parseProgress(lastCommitInfo?.userMetadata)!
+      const offsets = new Map([...last.offsets].map(([key, at]) => [key, { ...at, offset: at.offset - 1n }]))
+      await table.commit(null, { userMetadata: progressJson({ ...last, batch: last.batch - 1n, offsets }) })
+      expect((await table.snapshot()).version).toBe(version + 1n)
+    })
+    const findings = findingsOf(verification, 'silver/transactions', 'commits')
+    expect(findings.map(({ column }) => column)).toContain('batch')
+    expect(findings.map(({ column }) => column)).toContain('offset of a.ndjson-0')
+  })
+})
+
+describe('what other hands do rightly is no damage', () => {
+  test('compacted tables', async () => {
+    const verification = await verifyDamaged(base, async (copy) => {
+      const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
+      const connection = await instance.connect()
+      for (const { path } of tables) await (await DeltaTable.open(join(copy, path))).optimize(connection)
+      connection.closeSync()
+      instance.closeSync()
+    })
+    expect(failedChecks(verification)).toEqual([])
+    expect(verification.checks[0]?.message).toMatch(/^1 /)
+  })
+
+  test('logs whose old commits were cleaned up: watermarks come from the rows', async () => {
+    const verification = await verifyDamaged(base, async (copy) => {
+      for (const path of ['bronze/transactions', 'silver/transactions']) {
+        const table = await DeltaTable.open(join(copy, path))
+        await table.checkpoint()
+        for (const version of [0n, 1n, 2n, 3n]) await rm(commitPath(table.directory, version))
+      }
+    })
+    expect(failedChecks(verification)).toEqual([])
+    expect(verification.checks.flatMap(({ notes }) => notes).join()).toContain('the logs have forgotten')
+  })
+
+  test('a crash between two commits: the records of the newest batch are told as waiting', async () => {
+    const at = join(work, 'crash')
+    await writeLines(join(at, 'input'), 'a.ndjson', sampleLines(100))
+    await runPipeline(join(at, 'lake'), join(at, 'input'))
+    for (const { path } of tables.slice(1)) {
+      const table = await DeltaTable.open(join(at, 'lake', path))
+      const { version, lastCommitInfo } = await table.snapshot()
+      const last = parseProgress(lastCommitInfo?.userMetadata)
+      if (last?.batch === 2n) await rm(commitPath(table.directory, version))
+    }
+    const crashed = await verifyLakehouse(verifyOptions(join(at, 'lake')), null)
+    expect(failedChecks(crashed)).toEqual([])
+    expect(crashed.checks.flatMap(({ notes }) => notes).join()).toContain(
+      'of the newest batch are in bronze alone',
+    )
+    await runPipeline(join(at, 'lake'), join(at, 'input'))
+    const resumed = await verifyLakehouse(verifyOptions(join(at, 'lake')), null)
+    expect(failedChecks(resumed)).toEqual([])
+    expect(resumed.checks.flatMap(({ notes }) => notes)).toEqual([])
+  })
+})
+
+describe('records with the offsets of Kafka', () => {
+  /** The rows of bronze as if they came from a topic: every second offset, each with a record timestamp. */
+  const asTopic = (offset: string): string => `SELECT * REPLACE (CAST(${offset} AS BIGINT) AS "offset",
+    processing_time AS kafka_timestamp) FROM (SELECT *, row_number() OVER (ORDER BY topic, "offset") AS number FROM rows)`
+
+  test('holes are told and are no failure; an offset beyond the progress is one', async () => {
+    const at = join(work, 'topic')
+    await writeLines(join(at, 'input'), 'a.ndjson', sampleLines(30))
+    await runPipeline(join(at, 'lake'), join(at, 'input'))
+    const verifyAs = (offset: string) =>
+      verifyDamaged(
+        join(at, 'lake'),
+        (copy) =>
+          replaceByCommit(
+            copy,
+            'bronze/transactions',
+            asTopic(offset).replace('SELECT *', 'SELECT * EXCLUDE (number)'),
+          ),
+        'bronze/transactions',
+      )
+    const holes = await verifyAs('number * 2')
+    expect(failedChecks(holes)).toEqual([])
+    expect(holes.checks.flatMap(({ notes }) => notes).join()).toContain('holes in the offsets')
+    const beyond = await verifyAs('number + 1000000')
+    expect(failedChecks(beyond)).toEqual(['bronze/transactions, offsets'])
+    expect(findingsOf(beyond, 'bronze/transactions', 'offsets').map(({ problem }) => problem)).toContain(
+      'is beyond the progress',
+    )
+  })
+})
+
+test('another configuration than the one of the tables is told as the likely reason', async () => {
+  const other = { ...verifyOptions(base), highRiskCountries: ['France'] }
+  const { checks } = await verifyLakehouse(other, 'fraud_detection')
+  const rows = checks.find(({ check }) => check === 'rows')
+  expect(rows?.ok).toBe(false)
+  expect(rows?.hint).toContain('HIGH_RISK_COUNTRIES')
+  const delays = { ...verifyOptions(base).delays, silver: 60_000_000n }
+  const { checks: ofSilver } = await verifyLakehouse(
+    { ...verifyOptions(base), delays },
+    'silver/transactions',
+  )
+  expect(ofSilver.find(({ check }) => check === 'watermarks')?.notes.join()).toContain('WATERMARK_SILVER')
+})
