@@ -43,7 +43,8 @@ export async function checkOffsets(lakehouse: Lakehouse, state: TableState): Pro
  */
 function stepsSql(rows: string): string {
   return `WITH kinds AS (
-  SELECT topic, partition, bool_and(kafka_timestamp IS NULL AND kafka_key IS NULL AND headers IS NULL) AND partition = 0 AS is_file
+  SELECT topic, partition,
+    bool_and(kafka_timestamp IS NULL AND kafka_key IS NULL AND headers IS NULL) AND partition = 0 AS is_file
   FROM ${rows} GROUP BY topic, partition
 )
 SELECT topic, partition, "offset", octet_length(value) AS bytes, processing_time, is_file,

@@ -32,15 +32,24 @@ export async function readTables(deltaBasePath: string): Promise<Tables> {
 async function readTable(connection: DuckDBConnection, directory: string): Promise<Row[]> {
   if (!(await DeltaTable.exists(directory))) return []
   const table = await DeltaTable.open(directory)
-  const reader = await connection.runAndReadAll(scanSql(await table.snapshot(), directory))
+  const snapshot = await table.snapshot()
+  // Text is read as its bytes: the driver drops a byte-order mark that a text begins with.
+  const texts = snapshot.metadata.fields.filter(({ type }) => type === 'string').map(({ name }) => name)
+  const asBytes = texts.map((name) => `encode("${name}") AS "${name}"`).join(', ')
+  const replaced = asBytes === '' ? '' : `REPLACE (${asBytes})`
+  const reader = await connection.runAndReadAll(`SELECT * ${replaced} FROM (${scanSql(snapshot, directory)})`)
   const names = reader.columnNames()
-  const ints = reader.columnTypes().map((type) => type.typeId === DuckDBTypeId.INTEGER)
+  const cells = reader.columnTypes().map((type, index) => {
+    if (texts.includes(names[index]!)) return textCell
+    return type.typeId === DuckDBTypeId.INTEGER ? intCell : cell
+  })
   return reader.getRows().map((values) => {
-    return Object.fromEntries(
-      values.map((value, index) => [names[index], ints[index] ? intCell(value) : cell(value)]),
-    )
+    return Object.fromEntries(values.map((value, index) => [names[index], cells[index]!(value)]))
   })
 }
+
+const textCell = (value: DuckDBValue): Cell =>
+  value instanceof DuckDBBlobValue ? Buffer.from(value.bytes).toString('utf8') : null
 
 const intCell = (value: DuckDBValue): Cell => (typeof value === 'number' ? BigInt(value) : null)
 

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 /** One record's value; `oneLine` leaves raw line feeds out, for NDJSON files. */
 export function oddValue({ oneLine }: { oneLine: boolean }): fc.Arbitrary<Buffer> {
   return fc
-    .tuple(oddObject, fc.uint32(), mutation)
+    .tuple(oddObject, fc.nat(2 ** 31 - 1), mutation)
     .map(([text, id, mutate]) => mutate(Buffer.from(text.replaceAll('ID', `o${id}`))))
     .map((value) => (oneLine ? Buffer.from(value.map((byte) => (byte === 10 ? 32 : byte))) : value))
 }
@@ -308,7 +308,7 @@ const oddObject = fc
 
 type Mutation = (value: Buffer) => Buffer
 const mutation: fc.Arbitrary<Mutation> = fc.oneof(
-  { weight: 14, arbitrary: fc.constant((value) => value) },
+  { weight: 14, arbitrary: fc.constant<Mutation>((value) => value) },
   {
     weight: 1,
     arbitrary: fc.tuple(fc.nat(300), fc.integer({ min: 0, max: 255 })).map(([at, byte]): Mutation => {

@@ -29,7 +29,9 @@ export const cents = defineFunction({
   nulls: 'null in, null out',
   meaning:
     'The shortest decimal text of the double, rounded half up to cents; null where 16 digits before the point do not hold it.',
-  duckdb: (a) => `TRY_CAST(CAST(${a} AS VARCHAR) AS DECIMAL(18,2))`,
+  // DuckDB rounds a text with a negative exponent wrongly: 9.99e-07 becomes 0.01.
+  duckdb: (a) =>
+    `CASE WHEN abs(${a}) < 0.005 THEN CAST(0 AS DECIMAL(18,2)) ELSE TRY_CAST(CAST(${a} AS VARCHAR) AS DECIMAL(18,2)) END`,
   spark: (a) => `TRY_CAST(CAST(${a} AS STRING) AS DECIMAL(18,2))`,
   examples: [
     { in: [1.005], out: '1.01' },
@@ -39,6 +41,10 @@ export const cents = defineFunction({
     { in: [0.004999], out: '0.00' },
     { in: [999999999999.995], out: '1000000000000.00' },
     { in: [1e-7], out: '0.00' },
+    { in: [9.99e-7], out: '0.00' },
+    { in: [7.596443935158616e-295], out: '0.00' },
+    { in: [-9.99e-7], out: '0.00' },
+    { in: [-1.005], out: '-1.01' },
     { in: [Number.POSITIVE_INFINITY], out: null },
     { in: [1e300], out: null },
     { in: [null], out: null },

@@ -86,6 +86,11 @@ test('every table of the lakehouse that exists has a view, and the catalogue lis
     [
       'schema,name',
       'bronze,transactions',
+      'live,country',
+      'live,gold',
+      'live,hourly_summary',
+      'live,merchant',
+      'live,user',
       'main,fraud_detection',
       'silver,quarantine',
       'silver,transactions',

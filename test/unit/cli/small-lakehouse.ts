@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { type Config, loadConfig } from '../../../src/config/config.ts'
-import { type DeltaField, DeltaTable, type DeltaType } from '../../../src/delta/index.ts'
+import { quoteIdentifier } from '../../../src/delta/sql.ts'
+import { openTable } from '../../../src/lakehouse/delta.ts'
+import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { duckdb, literalSql } from '../../../src/sql/index.ts'
 
 export type SmallLakehouse = { readonly config: Config; readonly remove: () => Promise<void> }
 
@@ -14,14 +17,17 @@ export async function smallLakehouse(): Promise<SmallLakehouse> {
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
   await connection.run("SET TimeZone = 'UTC'")
-  for (const [path, { columns, partition, rows }] of Object.entries(tables)) {
-    const table = await DeltaTable.createOrEvolve(join(base, path), {
-      fields: Object.entries(columns).map(([name, type]) => field(name, type)),
-      partitionColumns: [partition],
-    })
-    const names = Object.keys(columns).map((name) => `"${name}"`)
-    const sql = `SELECT ${names.join(', ')} FROM (VALUES ${rows.join(', ')}) AS r(${names.join(', ')})`
-    await table.append(connection, sql, { appId: 'test', version: 0n })
+  for (const definition of tables) {
+    const filled = rowsByPath[definition.path]
+    if (filled === undefined) continue
+    const table = await openTable(base, definition)
+    const given = `(VALUES ${filled.rows.join(', ')}) AS r(${filled.columns.map(quoteIdentifier).join(', ')})`
+    const all = Object.entries(definition.rows.schema).map(([name, type]) =>
+      filled.columns.includes(name)
+        ? quoteIdentifier(name)
+        : `${literalSql(duckdb, type, null)} AS ${quoteIdentifier(name)}`,
+    )
+    await table.append(connection, `SELECT ${all.join(', ')} FROM ${given}`, { appId: 'test', version: 0n })
   }
   connection.closeSync()
   instance.closeSync()
@@ -31,30 +37,16 @@ export async function smallLakehouse(): Promise<SmallLakehouse> {
   }
 }
 
-function field(name: string, type: DeltaType): DeltaField {
-  return { name, type, nullable: true, metadata: {} }
-}
-
 const processed = "'2024-03-10 10:01:00+00'"
 
-const position = { topic: 'string', partition: 'integer', offset: 'long' } as const
+const position = ['topic', 'partition', 'offset'] as const
 
-type SmallTable = {
-  readonly columns: Readonly<Record<string, DeltaType>>
-  readonly partition: string
-  readonly rows: readonly string[]
-}
+/** The columns that a test needs; the others are null. */
+type FilledTable = { readonly columns: readonly string[]; readonly rows: readonly string[] }
 
-const tables: Readonly<Record<string, SmallTable>> = {
+const rowsByPath: Readonly<Record<string, FilledTable>> = {
   'bronze/transactions': {
-    columns: {
-      ...position,
-      value: 'binary',
-      kafka_timestamp: 'timestamp',
-      processing_time: 'timestamp',
-      processing_date: 'date',
-    },
-    partition: 'processing_date',
+    columns: [...position, 'value', 'kafka_timestamp', 'processing_time', 'processing_date'],
     rows: [
       record(0, '{"transaction_id":"t-1","amount":6000}'),
       record(1, '{"transaction_id":"t-2","amount":12.5,"merchant":"evil\\u001b[2J"}'),
@@ -63,50 +55,27 @@ const tables: Readonly<Record<string, SmallTable>> = {
     ],
   },
   'silver/transactions': {
-    columns: {
-      transaction_id: 'string',
-      user_id: 'integer',
-      amount: 'decimal(18,2)',
-      merchant: 'string',
-      payment_method: 'string',
-      country: 'string',
-      event_time: 'timestamp',
-      transaction_date: 'date',
-      ...position,
-      processing_time: 'timestamp',
-    },
-    partition: 'transaction_date',
+    columns: [
+      ...['transaction_id', 'user_id', 'amount', 'merchant', 'payment_method', 'country', 'event_time'],
+      ...['transaction_date', ...position, 'processing_time'],
+    ],
     rows: [
       accepted("'t-1', 7, 6000.00, 'Shop, \"A\"', 'crypto', null, '2024-03-10 10:00:00.000001+00'", 0),
       accepted("'t-2', 7, 12.50, 'evil\x1b[2J', 'credit_card', 'China', '2024-03-10 10:20:00+00'", 1),
     ],
   },
   'silver/quarantine': {
-    columns: {
-      ...position,
-      value: 'binary',
-      reasons: { type: 'array', elementType: 'string', containsNull: true },
-      processing_time: 'timestamp',
-      processing_date: 'date',
-    },
-    partition: 'processing_date',
+    columns: [...position, 'value', 'reasons', 'processing_time', 'processing_date'],
     rows: [
       refusal(2, '{"transaction_id":"t-2","amount":12.5}', "['duplicate']"),
       refusal(3, '{"transaction_id":"t-9"}', "['amount_invalid', 'timestamp_invalid']"),
     ],
   },
   fraud_detection: {
-    columns: {
-      transaction_id: 'string',
-      fraud_score: 'integer',
-      risk_level: 'string',
-      requires_review: 'boolean',
-      tx_count_30min: 'integer',
-      reasons: { type: 'array', elementType: 'string', containsNull: true },
-      transaction_date: 'date',
-      ...position,
-    },
-    partition: 'transaction_date',
+    columns: [
+      ...['transaction_id', 'fraud_score', 'risk_level', 'requires_review', 'tx_count_30min', 'reasons'],
+      ...['transaction_date', ...position],
+    ],
     rows: [
       "('t-1', 55, 'HIGH', true, 1, ['high_amount', 'crypto_payment', 'weekend'], '2024-03-10', 'tx', 0, 0)",
       "('t-2', 20, 'LOW', false, 2, ['high_risk_country', 'weekend'], '2024-03-10', 'tx', 0, 1)",
