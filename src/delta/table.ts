@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { LakehouseError } from '../errors/errors.ts'
+import { step } from '../steps/step.ts'
 import type { DeltaCommit } from './actions.ts'
 import { checkpointContent, writeCheckpoint } from './checkpoint-write.ts'
 import {
@@ -302,4 +303,5 @@ async function create(directory: string, definition: DeltaTableDefinition): Prom
   )
   // Where another was faster, its table is judged like any that was there before.
   await writeFirstCommit(directory, draft)
+  await step('table created')
 }
