@@ -43,7 +43,7 @@ import { checkDefinition, type DeltaTableDefinition } from './schema.ts'
 import { type StagedAppend, stageQuery } from './stage.ts'
 import { type DeltaSnapshot, type LogState, loadState } from './state.ts'
 import { readCommits, waitForVersion } from './tail.ts'
-import { type VacuumOptions, vacuumFacts, vacuumFiles } from './vacuum.ts'
+import { deleteLeftovers, type VacuumOptions, vacuumFacts, vacuumFiles } from './vacuum.ts'
 
 export type AppendOptions = CommitOptions & {
   readonly appId: string
@@ -223,6 +223,14 @@ export class DeltaTable {
     checkWritable(protocol, metadata, this.directory)
     const facts = vacuumFacts(this.directory, state, options)
     return vacuumFiles(this.directory, metadata.partitionColumns, facts, options)
+  }
+
+  /**
+   * Deletes what a killed writer left half-written in the log. Files younger than `ageMs` may be of a writer
+   * at work.
+   */
+  async deleteLeftovers(ageMs: number): Promise<void> {
+    await deleteLeftovers(this.directory, Date.now() - ageMs)
   }
 
   /** Why the last automatic checkpoint failed; null when it did not. The commit stands without it. */

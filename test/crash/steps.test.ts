@@ -13,7 +13,7 @@ import { crashOptions } from './child.ts'
 import { runChild } from './processes.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
-const [values] = fc.sample(lines(60), { seed, numRuns: 1 })
+const [values] = fc.sample(lines(60, 60), { seed, numRuns: 1 })
 const records = recordsOf(values!)
 const recordsPerBatchMax = Math.ceil(values!.length / 3)
 /** What a batch's time makes of a row; batches may get another time after a crash. */

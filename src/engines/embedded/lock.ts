@@ -2,7 +2,7 @@
 // it lives. The lock keeps two processes from starting; what keeps a holder that was thought dead from
 // writing is the claim in the tables themselves (tables.ts).
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { assert, LakehouseError } from '../../errors/errors.ts'
@@ -85,6 +85,7 @@ export class Lock {
       for (let attempt = 0; attempt < attemptsMax; attempt++) {
         if (await linkIfAbsent(pending, path)) {
           this.#taken.set(path, `stream ${stream} of ${deltaBasePath}`)
+          await deleteLeftovers(directory, this.#leaseMs)
           return
         }
         const holder = await readHolder(path)
@@ -194,6 +195,16 @@ async function moveAway(path: string, judged: Holder | null): Promise<void> {
   const moved = await readHolder(aside)
   if (moved?.owner !== judged?.owner) await linkIfAbsent(aside, path) // It was taken meanwhile: put it back.
   await rm(aside, { force: true })
+}
+
+/** What killed processes left beside a lock; the next that takes it removes it. */
+async function deleteLeftovers(directory: string, ageMs: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!/^lock\..*\.tmp$/.test(name)) continue
+    const path = join(directory, name)
+    const found = await statOrNull(path)
+    if (found !== null && Date.now() - found.mtimeMs > ageMs) await rm(path, { force: true })
+  }
 }
 
 async function linkIfAbsent(from: string, to: string): Promise<boolean> {

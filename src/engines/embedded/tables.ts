@@ -32,6 +32,7 @@ export class OpenTable {
     const delta = await openTable(deltaBasePath, definition, properties)
     const claimed = await claim(delta)
     await step('table claimed')
+    await delta.deleteLeftovers(leftoverAgeMs)
     // Read after the claim: nobody who had the table before can move it on from here.
     const progress = await progressOf(delta, await delta.snapshot())
     return new OpenTable(definition, delta, progress ?? noProgress, claimed)
@@ -76,6 +77,9 @@ export class OpenTable {
 }
 
 const claimAttemptsMax = 20
+
+/** A commit is written within seconds: an older unfinished one has no writer any more. */
+const leftoverAgeMs = 3_600_000
 
 /**
  * Makes this process the only one that can commit batches to the table: every commit of a batch carries the
