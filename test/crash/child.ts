@@ -1,6 +1,5 @@
 // A process that runs the engine over a file and, at a named step, kills or pauses itself. Started by tests
 // with a plan as JSON in its arguments; the last line it prints is what became of it, as JSON.
-import { writeFileSync } from 'node:fs'
 import { embeddedEngine } from '../../src/engines/embedded/run.ts'
 import { LakehouseError } from '../../src/errors/errors.ts'
 import { openFileSource } from '../../src/files/source.ts'
@@ -21,12 +20,10 @@ export type ChildPlan = {
     readonly occurrence: number
     readonly signal: ChildSignal
   } | null
-  /** Written just before the signal, so that the parent knows of a pause. */
-  readonly mark?: string
 }
 export type ChildSignal = 'SIGKILL' | 'SIGSTOP'
 
-/** What an interrupted run and the run it is compared with have in common: small batches, all kinds of steps. */
+/** What an interrupted run and the one it is compared with have in common: they come to all kinds of steps. */
 export const crashOptions = {
   tableProperties: { 'delta.checkpointInterval': '3' },
   smallFileBytes: 16 * 1024 * 1024,
@@ -40,7 +37,6 @@ async function main(plan: ChildPlan): Promise<void> {
     if (at === null || (at.step !== null && at.step !== name)) return
     seen += 1
     if (seen !== at.occurrence) return
-    if (plan.mark !== undefined) writeFileSync(plan.mark, name)
     // Nothing of this process runs between this call and the signal.
     process.kill(process.pid, at.signal)
   })

@@ -64,7 +64,7 @@ async function recordsInBronze(): Promise<number> {
 
 type Deaths = { readonly lives: number; readonly committing: number; readonly losses: number }
 
-/** Starts and kills, until it was killed often enough; how fast it is must not let it come to the end before. */
+/** Starts and kills. Batches are as small as it takes for the input to last until the end. */
 async function killOften(): Promise<Deaths> {
   let [lifeMaxMs, done, committing, losses] = [lifeFirstMaxMs, 0, 0, 0]
   for (let death = 1; death <= kills; death++) {
