@@ -23,7 +23,7 @@ export type ChildPlan = {
 }
 export type ChildSignal = 'SIGKILL' | 'SIGSTOP'
 
-/** What an interrupted run and the one it is compared with have in common: they come to all kinds of steps. */
+/** What a killed run and the one it is compared with have in common: they come to all kinds of steps. */
 export const crashOptions = {
   tableProperties: { 'delta.checkpointInterval': '3' },
   smallFileBytes: 16 * 1024 * 1024,
