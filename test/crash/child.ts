@@ -1,5 +1,6 @@
 // A process that runs the engine over a file and, at a named step, kills or pauses itself. Started by tests
 // with a plan as JSON in its arguments; the last line it prints is what became of it, as JSON.
+import { appendFileSync } from 'node:fs'
 import { embeddedEngine } from '../../src/engines/embedded/run.ts'
 import { LakehouseError } from '../../src/errors/errors.ts'
 import { openFileSource } from '../../src/files/source.ts'
@@ -14,6 +15,8 @@ export type ChildPlan = {
   readonly finalize: boolean
   readonly streams?: readonly StreamName[]
   readonly leaseMs?: number
+  /** A file that gets a byte for every commit as soon as it is said to be durable. */
+  readonly marks?: string
   /** The n-th time that it comes to the step (to any step where the name is null), counted from 1. */
   readonly at: {
     readonly step: StepName | null
@@ -33,7 +36,8 @@ export const crashOptions = {
 async function main(plan: ChildPlan): Promise<void> {
   let seen = 0
   setStepHook((name) => {
-    const { at } = plan
+    const { at, marks } = plan
+    if (marks !== undefined && name === 'commit durable') appendFileSync(marks, '.')
     if (at === null || (at.step !== null && at.step !== name)) return
     seen += 1
     if (seen !== at.occurrence) return
