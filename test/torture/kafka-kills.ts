@@ -23,7 +23,7 @@ const root = join(import.meta.dirname, '..', '..')
 const killsBetweenLosses = 50
 /** A life lasts at most so long at first; then so that most lives come to commit something. */
 const lifeFirstMaxMs = 2_500
-const livesThatCommit = 0.7
+const livesThatCommit = 0.45
 const batchesPerLife = 3
 
 const random = randomOf(seed)
