@@ -44,7 +44,10 @@ export async function runOnce(
       deltaBasePath: lakehouse.base,
       streams,
       source,
-      onBatch: (report) => reports.push(report),
+      onBatch: (report) => {
+        reports.push(report)
+        options.onBatch?.(report)
+      },
     })
   } finally {
     await source?.close()
