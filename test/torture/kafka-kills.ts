@@ -21,10 +21,11 @@ const partitions = 4
 const root = join(import.meta.dirname, '..', '..')
 /** Every so many kills the checkpoint directory goes too. */
 const killsBetweenLosses = 50
-/** A life lasts at most so long at first; then so that most lives come to commit something. */
+/** A life lasts at most so long at first; then so that about as many lives as this come to commit something. */
 const lifeFirstMaxMs = 2_500
+const lifeLastMaxMs = 4_000
 const livesThatCommit = 0.45
-const batchesPerLife = 3
+const batchesPerLife = 2
 
 const random = randomOf(seed)
 const broker = await startBroker()
@@ -68,7 +69,8 @@ type Deaths = { readonly lives: number; readonly committing: number; readonly lo
 async function killOften(): Promise<Deaths> {
   let [lifeMaxMs, done, committing, losses] = [lifeFirstMaxMs, 0, 0, 0]
   for (let death = 1; death <= kills; death++) {
-    const share = (transactions - done) / ((kills - death + 1) * batchesPerLife * livesThatCommit)
+    const livesLeft = (kills - death + 1) * Math.min(livesThatCommit, (committing + 1) / death)
+    const share = (transactions - done) / (livesLeft * batchesPerLife)
     const recordsMax = String(Math.max(20, Math.round(share)))
     const child = assay(['run'], { MAX_RECORDS_PER_BATCH: recordsMax })
     const exited = once(child, 'exit')
@@ -81,6 +83,7 @@ async function killOften(): Promise<Deaths> {
     if (hasCommitted) committing += 1
     // On the average as many lives commit as are to.
     lifeMaxMs *= hasCommitted ? 1 - 0.02 * (1 - livesThatCommit) : 1 + 0.02 * livesThatCommit
+    lifeMaxMs = Math.min(lifeMaxMs, lifeLastMaxMs)
     done = now
     if (death % killsBetweenLosses === 0) {
       await rm(join(base, '_checkpoints'), { recursive: true, force: true })
