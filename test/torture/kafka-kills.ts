@@ -69,8 +69,7 @@ type Deaths = { readonly lives: number; readonly committing: number; readonly lo
 async function killOften(): Promise<Deaths> {
   let [lifeMaxMs, done, committing, losses] = [lifeFirstMaxMs, 0, 0, 0]
   for (let death = 1; death <= kills; death++) {
-    const livesLeft = (kills - death + 1) * Math.min(livesThatCommit, (committing + 1) / death)
-    const share = (transactions - done) / (livesLeft * batchesPerLife)
+    const share = (transactions - done) / ((kills - death + 1) * livesThatCommit * batchesPerLife)
     const recordsMax = String(Math.max(20, Math.round(share)))
     const child = assay(['run'], { MAX_RECORDS_PER_BATCH: recordsMax })
     const exited = once(child, 'exit')
