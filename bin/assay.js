@@ -9,7 +9,7 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
   )
   process.exit(2)
 }
-// What was compiled once is not compiled again: a restart is about a second faster. The cache is written at the
+// What was compiled once is not compiled again, which makes a restart faster. The cache is written at the
 // end of a process, which may be a kill: so also as soon as everything is loaded.
 module.enableCompileCache()
 setTimeout(module.flushCompileCache, 3_000).unref()

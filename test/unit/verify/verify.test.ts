@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { appendFile, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -295,6 +296,21 @@ describe('logs that were changed are found', () => {
     const findings = findingsOf(verification, 'silver/transactions', 'commits')
     expect(findings.map(({ column }) => column)).toContain('batch')
     expect(findings.map(({ column }) => column)).toContain('offset of a.ndjson-0')
+  })
+})
+
+test('the command names what is damaged and ends with 1', async () => {
+  const { file } = await largestFile(base, 'gold/transactions')
+  await verifyDamaged(base, async (copy) => {
+    await rm(join(copy, 'gold/transactions', file.path))
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [join(import.meta.dirname, '../../../bin/assay.js'), 'verify', 'gold.transactions'],
+      { env: { ...process.env, DELTA_BASE_PATH: copy }, encoding: 'utf8' },
+    )
+    expect(stdout).toContain(file.path)
+    expect(stdout).toContain('the file is not there')
+    expect(status).toBe(1)
   })
 })
 
