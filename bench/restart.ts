@@ -1,5 +1,5 @@
-// How long after a kill is the pipeline processing again? Fills a lakehouse with rows that all still matter (a
-// day's watermark), kills the running process, starts it again, and takes the time from the start of the
+// How long after a kill is the pipeline processing again? Fills a lakehouse with rows that all still matter
+// (a day's watermark), kills the running process, starts it again, and takes the time from the start of the
 // process to its first batch. Run: npx node bench/restart.ts [rows] [runs]
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,6 +1,6 @@
-// Whole runs in miniature: the real planner, the real log with its claims and commits, and the order of a batch
-// as the engine has it; rows and the input are made up. Writers die, pause and rival each other, foreign ones
-// append and compact, clocks go back, and one partition is slower than the other.
+// Whole runs in miniature: the real planner, the real log with its claims and commits, and the order of a
+// batch as the engine has it; rows and the input are made up. Writers die, pause and rival each other, foreign
+// ones append and compact, clocks go back, and one partition is slower than the other.
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
