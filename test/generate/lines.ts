@@ -108,10 +108,10 @@ const damage = fc.oneof<fc.WeightedArbitrary<Damage>[]>(
 )
 
 /** Record values without LF, in the order in which they arrive. */
-export const lines = (sizeMax: number): fc.Arbitrary<Buffer[]> =>
+export const lines = (sizeMax: number, sizeMin = 1): fc.Arbitrary<Buffer[]> =>
   fc
     .array(fc.record<Line>({ shape, damage: damage as fc.Arbitrary<Damage> }), {
-      minLength: 1,
+      minLength: sizeMin,
       maxLength: sizeMax,
       size: 'max',
     })
