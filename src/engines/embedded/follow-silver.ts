@@ -50,7 +50,10 @@ export async function followSilver(
       upkeep.afterBatch()
     }
     if (options.once || upTo !== null || options.signal.aborted) break
-    version = await silver.waitForVersion(version, waitMaxMs, options.signal)
+    version = await silver.waitForVersion(version, waitMaxMs, options.signal).catch((error: unknown) => {
+      if (options.signal.aborted) return version // A stop is no failure.
+      throw error
+    })
   }
   await upkeep.finish()
 }
