@@ -26,7 +26,9 @@ export type ChildPlan = {
 }
 export type ChildSignal = 'SIGKILL' | 'SIGSTOP'
 
-/** What an interrupted run and the run it is compared with have in common: small batches, all kinds of steps. */
+/**
+ * What an interrupted run and the run it is compared with have in common: small batches, all kinds of steps.
+ */
 export const crashOptions = {
   tableProperties: { 'delta.checkpointInterval': '3' },
   smallFileBytes: 16 * 1024 * 1024,

@@ -1,5 +1,5 @@
-// Processes killed at random steps, one after another, on one lakehouse; now and then the checkpoint directory
-// goes too. The seed gives the data, the batches and the kills.
+// Processes killed at random steps, one after another, on one lakehouse; now and then the checkpoint
+// directory goes too. The seed gives the data, the batches and the kills.
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'

@@ -110,7 +110,8 @@ describe('a writer that was paused until another took over', () => {
 
   test('the fence is in the commit itself: both are at the same version when one of them writes', () =>
     withLakehouse(async (lakehouse) => {
-      // The commit of bronze's first batch is decided: the claims are 9 commits, the tables' creation has none.
+      // The commit of bronze's first batch is decided: the claims are 9 commits, the tables' creation has
+      // none.
       const decided = (before.get('commit decided') ?? 0) + 1
       const paused = await startPaused(lakehouse, 'commit decided', decided + 1)
       await ageLocks(lakehouse)

@@ -173,8 +173,8 @@ export const topicLines = (count: number, userCount: number): fc.Arbitrary<Timed
     })
 
 /**
- * As `topicLines`, but nothing of it is bad or late, and a transaction is repeated by its own user alone: with
- * a partition for each user, no batch can change what becomes of it.
+ * As `topicLines`, but nothing of it is bad or late, and a transaction is repeated by its own user alone:
+ * with a partition for each user, no batch can change what becomes of it.
  */
 export const punctualTopicLines = (count: number, userCount: number): fc.Arbitrary<TimedLine[]> =>
   fc.array(shapeOf(userCount), { minLength: count, maxLength: count }).map((all) => {
