@@ -222,15 +222,16 @@ describe('rows that were changed are found', () => {
   for (const { path } of tables) {
     test(`${path}: a file that was rewritten in place is named`, async () => {
       const { file } = await largestFile(base, path)
-      const verification = await verifyDamaged(base, (copy) =>
-        rewriteInPlace(copy, path, 'SELECT * FROM rows ORDER BY ALL OFFSET 1'),
-      )
+      const rewrite = (copy: string) => rewriteInPlace(copy, path, 'SELECT * FROM rows ORDER BY ALL OFFSET 1')
+      const verification = await verifyDamaged(base, rewrite, path)
       expect(findingsOf(verification, path, 'files').map(({ at }) => at.file)).toContain(file.path)
     })
 
     test(`${path}: a file that is gone is named, and so are its rows`, async () => {
       const { file } = await largestFile(base, path)
-      const verification = await verifyDamaged(base, (copy) => rm(join(copy, path, file.path)))
+      // What quarantine lacks is told with silver: the record is in neither of the two.
+      const only = path === 'silver/quarantine' ? null : path
+      const verification = await verifyDamaged(base, (copy) => rm(join(copy, path, file.path)), only)
       expect(findingsOf(verification, path, 'files')).toEqual([
         expect.objectContaining({ at: { file: file.path }, problem: 'the file is not there' }),
       ])
