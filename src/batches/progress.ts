@@ -42,6 +42,12 @@ export const noProgress: Progress = {
 /** The application id of the txn action whose version is the batch; a batch is committed to a table once. */
 export const batchAppId = 'assay'
 
+/**
+ * The application id of the txn action whose version counts the processes that have written the table: a
+ * writer of batches claims the next number at its start, and commits under an older one are refused.
+ */
+export const writerAppId = 'assay/writer'
+
 /** What a commit carries: the batch for the idempotent append, further txn actions, and the same as text. */
 export type ProgressFields = {
   readonly appId: string

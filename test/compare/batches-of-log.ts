@@ -1,4 +1,5 @@
-// The batches of a lakehouse from the log of silver alone, read as plain JSON: what each commit says of itself.
+// The batches of a lakehouse from the log of silver alone, read as plain JSON: what each commit says of
+// itself.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { partitionKey } from '../../src/batches/offsets.ts'

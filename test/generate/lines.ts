@@ -128,10 +128,10 @@ const damage = fc.oneof<fc.WeightedArbitrary<Damage>[]>(
 )
 
 /** Record values without LF, in the order in which they arrive. */
-export const lines = (sizeMax: number): fc.Arbitrary<Buffer[]> =>
+export const lines = (sizeMax: number, sizeMin = 1): fc.Arbitrary<Buffer[]> =>
   fc
     .array(fc.record<Line>({ shape, damage: damage as fc.Arbitrary<Damage> }), {
-      minLength: 1,
+      minLength: sizeMin,
       maxLength: sizeMax,
       size: 'max',
     })
@@ -173,8 +173,8 @@ export const topicLines = (count: number, userCount: number): fc.Arbitrary<Timed
     })
 
 /**
- * As `topicLines`, but nothing of it is bad or late, and a transaction is repeated by its own user alone: with
- * a partition for each user, no batch can change what becomes of it.
+ * As `topicLines`, but nothing of it is bad or late, and a transaction is repeated by its own user alone:
+ * with a partition for each user, no batch can change what becomes of it.
  */
 export const punctualTopicLines = (count: number, userCount: number): fc.Arbitrary<TimedLine[]> =>
   fc.array(shapeOf(userCount), { minLength: count, maxLength: count }).map((all) => {

@@ -25,7 +25,9 @@ export function settingsFor(
   return { ...kafka, DELTA_BASE_PATH: base, ...more }
 }
 
-/** The tables as delta-rs reads them, which shares no code with Assay; without Python as this process does. */
+/**
+ * The tables as delta-rs reads them, which shares no code with Assay; without Python as this process does.
+ */
 export async function tablesOf(base: string): Promise<Tables> {
   if (pythonAvailable !== null) return await readTables(base)
   const python = await pythonEnvironment('delta-rs', ['deltalake', 'pyarrow'])
