@@ -1,4 +1,4 @@
-// The tables of a real run as delta-rs and delta-spark see them, and the run goes on after Spark has written them.
+// The tables of a real run as delta-rs and delta-spark see them; the run goes on after Spark has written.
 import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
