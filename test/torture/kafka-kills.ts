@@ -21,7 +21,9 @@ const partitions = 4
 const root = join(import.meta.dirname, '..', '..')
 /** Every so many kills the checkpoint directory goes too. */
 const killsBetweenLosses = 50
-/** A life lasts at most so long at first; then so that about as many lives as this come to commit something. */
+/**
+ * A life lasts at most so long at first; then so that about as many lives as this come to commit something.
+ */
 const lifeFirstMaxMs = 2_500
 const lifeLastMaxMs = 4_000
 const livesThatCommit = 0.45
