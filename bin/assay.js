@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Starts the command: from the sources in a checkout (Node runs TypeScript as it is), from dist/ in a package.
 import { existsSync } from 'node:fs'
-import { enableCompileCache, flushCompileCache } from 'node:module'
+import module from 'node:module'
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
   console.error(
@@ -11,7 +11,7 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
 }
 // What was compiled once is not compiled again: a restart is about a second faster. The cache is written at the
 // end of a process, which may be a kill: so also as soon as everything is loaded.
-enableCompileCache()
-setTimeout(flushCompileCache, 3_000).unref()
+module.enableCompileCache()
+setTimeout(module.flushCompileCache, 3_000).unref()
 const source = new URL('../src/cli/main.ts', import.meta.url)
 await import((existsSync(source) ? source : new URL('../dist/cli/main.js', import.meta.url)).href)

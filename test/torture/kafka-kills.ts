@@ -21,12 +21,10 @@ const partitions = 4
 const root = join(import.meta.dirname, '..', '..')
 /** Every so many kills the checkpoint directory goes too. */
 const killsBetweenLosses = 50
-/**
- * A life lasts at most so long at first; then so that about as many lives as this come to commit something.
- */
+/** A life lasts at most so long at first; then so that such a share of them comes to commit something. */
 const lifeFirstMaxMs = 2_500
-const lifeLastMaxMs = 4_000
-const livesThatCommit = 0.45
+const lifeLastMaxMs = 10_000
+const livesThatCommit = 0.4
 const batchesPerLife = 2
 
 const random = randomOf(seed)
@@ -71,8 +69,7 @@ type Deaths = { readonly lives: number; readonly committing: number; readonly lo
 async function killOften(): Promise<Deaths> {
   let [lifeMaxMs, done, committing, losses] = [lifeFirstMaxMs, 0, 0, 0]
   for (let death = 1; death <= kills; death++) {
-    const livesLeft = (kills - death + 1) * Math.min(livesThatCommit, (committing + 1) / death)
-    const share = (transactions - done) / (livesLeft * batchesPerLife)
+    const share = (transactions - done) / ((kills - death + 1) * livesThatCommit * batchesPerLife)
     const recordsMax = String(Math.max(20, Math.round(share)))
     const child = assay(['run'], { MAX_RECORDS_PER_BATCH: recordsMax })
     const exited = once(child, 'exit')
