@@ -57,7 +57,9 @@ makes the commit idempotent: a second commit of the same batch, or of an older o
 ${actions.join('\n')}
 \`\`\`
 
-An offset is at \`assay/offset/<partition>/<topic>\`. Commits of the embedded engine also say which streams
+An offset is at \`assay/offset/<partition>/<topic>\`, and the id that Kafka gave the topic at
+\`assay/topic/<id>/<topic>\` (with the batch as version): a topic that was deleted and created anew has another.
+Commits of the embedded engine also say which streams
 its process carries (here ${streams.join(', ')}): all tables of such a stream hold every batch before this
 one, with or without rows.
 

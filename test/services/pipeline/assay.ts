@@ -17,6 +17,7 @@ export type Assay = {
   /** Sends the signal and waits for the end. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<Ended>
   readonly ended: Promise<Ended>
+  readonly hasEnded: () => boolean
 }
 
 export type Ended = { readonly code: number | null; readonly stdout: string; readonly log: string }
@@ -61,6 +62,7 @@ export function startAssay(args: readonly string[], settings: Settings): Assay {
       return await ended
     },
     ended,
+    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
   }
 }
 
