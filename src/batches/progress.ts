@@ -3,7 +3,7 @@
 // writers.
 import { assert } from '../errors/errors.ts'
 import { type StreamName, type WatermarkName, watermarkNames } from '../plan/index.ts'
-import { type Offsets, partitionKey } from './offsets.ts'
+import { type NextOffset, type Offsets, type OfTopic, partitionKey } from './offsets.ts'
 
 export type Watermarks = Readonly<Record<WatermarkName, bigint | null>>
 
@@ -64,8 +64,9 @@ export function encodeProgress(progress: Progress): ProgressFields {
   optional('assay/event_time_max', progress.eventTimeMaxMicros)
   optional('assay/finalized_to', progress.finalizedToMicros)
   for (const name of watermarkNames) optional(`assay/watermark/${name}`, progress.watermarks[name])
-  for (const { topic, partition, offset } of progress.offsets.values()) {
+  for (const { topic, partition, offset, topicId } of progress.offsets.values()) {
     txns[`assay/offset/${partition}/${topic}`] = offset
+    if (topicId !== undefined) txns[`assay/topic/${topicId}/${topic}`] = progress.batch
   }
   return { appId: batchAppId, version: progress.batch, txns, userMetadata: progressJson(progress) }
 }
@@ -96,12 +97,17 @@ export function streamDone(
 export function decodeTxns(txns: ReadonlyMap<string, { readonly version: bigint }>): Progress | null {
   const batch = txns.get(batchAppId)?.version
   if (batch === undefined) return null
-  const offsets = new Map<string, { topic: string; partition: number; offset: bigint }>()
+  const topicIds = new Map<string, string>()
+  for (const appId of txns.keys()) {
+    const match = /^assay\/topic\/([^/]+)\/(.+)$/s.exec(appId)
+    if (match) topicIds.set(match[2]!, match[1]!)
+  }
+  const offsets = new Map<string, NextOffset>()
   for (const [appId, { version }] of txns) {
     const match = /^assay\/offset\/(\d+)\/(.+)$/s.exec(appId)
     if (!match) continue
     const at = { topic: match[2]!, partition: Number(match[1]), offset: version }
-    offsets.set(partitionKey(at), at)
+    offsets.set(partitionKey(at), { ...at, ...ofTopic(topicIds.get(at.topic)) })
   }
   const watermark = (name: WatermarkName): bigint | null =>
     txns.get(`assay/watermark/${name}`)?.version ?? null
@@ -130,10 +136,11 @@ export function progressJson(progress: Progress): string {
     event_time_max: textOf(progress.eventTimeMaxMicros),
     finalized_to: textOf(progress.finalizedToMicros),
     watermarks: Object.fromEntries(watermarkNames.map((name) => [name, textOf(progress.watermarks[name])])),
-    offsets: [...progress.offsets.values()].map(({ topic, partition, offset }) => [
+    offsets: [...progress.offsets.values()].map(({ topic, partition, offset, topicId }) => [
       topic,
       partition,
       String(offset),
+      ...(topicId === undefined ? [] : [topicId]),
     ]),
   })
 }
@@ -143,11 +150,12 @@ export function parseProgress(userMetadata: string | undefined): Progress | null
   const parsed = parseObject(userMetadata)
   if (parsed?.assay !== 1) return null
   const watermarks = (parsed.watermarks ?? {}) as Record<string, unknown> // Judged field by field below.
-  const offsets = new Map<string, { topic: string; partition: number; offset: bigint }>()
+  const offsets = new Map<string, NextOffset>()
   for (const entry of parsed.offsets as unknown[]) {
     assert(Array.isArray(entry) && typeof entry[0] === 'string' && typeof entry[1] === 'number')
     const at = { topic: entry[0], partition: entry[1], offset: BigInt(String(entry[2])) }
-    offsets.set(partitionKey(at), at)
+    const id = typeof entry[3] === 'string' ? entry[3] : undefined
+    offsets.set(partitionKey(at), { ...at, ...ofTopic(id) })
   }
   return {
     batch: BigInt(String(parsed.batch)),
@@ -159,6 +167,10 @@ export function parseProgress(userMetadata: string | undefined): Progress | null
       watermarkNames.map((name) => [name, microsOf(watermarks[name])]),
     ) as Watermarks, // All keys.
   }
+}
+
+function ofTopic(topicId: string | undefined): OfTopic {
+  return topicId === undefined ? {} : { topicId }
 }
 
 function parseObject(text: string | undefined): Record<string, unknown> | null {

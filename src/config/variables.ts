@@ -204,7 +204,7 @@ export const variables = {
     ...byteSize(64 * 2 ** 20),
     meaning: 'Most memory of the DuckDB engine; beyond it work spills to disk',
     default: null,
-    absent: '80 % of the machine',
+    absent: '1 GiB for the pipeline, 80 % of the machine for queries',
     example: '2 GB',
   },
   DUCKDB_THREADS: {

@@ -123,6 +123,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'Records that were not read yet are no longer in the topic.',
   },
+  KAFKA_TOPIC_CHANGED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The topic is no longer the one that the tables were read from: its offsets mean other records.',
+  },
   KAFKA_AUTHENTICATION_FAILED: {
     blame: 'user',
     retry: 'never',

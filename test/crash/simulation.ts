@@ -1,6 +1,6 @@
 // Whole runs in miniature: the real planner, the real log with its claims and commits, and the order of a
-// batch as the engine has it; rows and the input are made up. Writers die, pause and rival each other, foreign
-// ones append and compact, clocks go back, and one partition is slower than the other.
+// batch as the engine has it; rows and the input are made up. Writers die, pause and rival each other,
+// foreign ones append and compact, clocks go back, and one partition is slower than the other.
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -223,7 +223,9 @@ function contentsOf(file: AddFile): Content[] {
   return JSON.parse(file.tags?.contents ?? '[]')
 }
 
-/** Every table has every batch once, with what the batches before it make of it; nobody else's rows are lost. */
+/**
+ * Every table has every batch once, with what the batches before it make of it; nobody else's rows are lost.
+ */
 async function check(base: string, foreign: readonly string[]): Promise<void> {
   const problems: string[] = []
   const found = new Map<string, Content[]>()

@@ -22,7 +22,9 @@ const sampleMs = 5_000
 /** A measure is the median of the samples of so long. */
 const measureSeconds = Math.min(60, seconds / 12)
 const growthMax = 1.1
-/** Files below the size for compaction that a table may have: those of one round and of the one under way. */
+/**
+ * Files below the size for compaction that a table may have: those of one round, and of the one under way.
+ */
 const smallFilesMax = 200
 
 const broker = await startBroker()
