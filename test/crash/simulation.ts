@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type OffsetRange, type Offsets, partitionKey } from '../../src/batches/offsets.ts'
 import { type Batch, closesWindow, planBatch, progressAfter, windowOf } from '../../src/batches/planner.ts'
-import { noProgress, type Progress, parseProgress } from '../../src/batches/progress.ts'
+import { noProgress, type Progress, parseProgress, writerAppId } from '../../src/batches/progress.ts'
 import { type AddFile, addFile } from '../../src/delta/actions.ts'
 import { draftOf, writeCommit } from '../../src/delta/commit.ts'
 import { DeltaTable, type StagedAppend } from '../../src/delta/index.ts'
@@ -29,7 +29,7 @@ const topic = 'simulated'
 const recordsOfPartition = [40n, 25n]
 const recordsPerBatchMax = 9n
 const startsMax = 8
-const othersMax = 8
+const othersMax = 20
 const minuteMicros = 60_000_000n
 
 export type Simulated = {
@@ -72,9 +72,9 @@ export async function simulate(seed: number): Promise<Simulated> {
       // The next start; often while the one before only rests.
       const isEarly = figures.starts < startsMax
       if (writers === 0 || (writers === 1 && isEarly && random() < 0.3)) startWriter(isEarly)
-      if (others < othersMax && random() < 0.7) {
+      for (let more = Math.floor(random() * 4); more > 0 && others < othersMax; more--) {
         others += 1
-        const isAppend = random() < 0.5
+        const isAppend = random() < 0.3
         const run = () => (isAppend ? append(base, random, foreign) : compact(base, random))
         scheduler.start({ name: isAppend ? 'appends' : 'compacts', mayDie: true, run })
       }
@@ -95,6 +95,22 @@ function isFenced(error: unknown): boolean {
 async function write(base: string, random: () => number): Promise<void> {
   const tables: OpenTable[] = []
   for (const definition of definitions) tables.push(await OpenTable.open(base, definition, {}))
+  try {
+    await carryAll(tables, random)
+  } catch (error) {
+    if (isFenced(error) && (await holdsNewestClaims(tables))) throw new Error('the newest writer was fenced')
+    throw error
+  }
+}
+
+async function holdsNewestClaims(tables: readonly OpenTable[]): Promise<boolean> {
+  for (const { delta, claim } of tables) {
+    if ((await delta.snapshot()).txns.get(writerAppId)?.version !== claim) return false
+  }
+  return true
+}
+
+async function carryAll(tables: readonly OpenTable[], random: () => number): Promise<void> {
   const [bronze, silver] = tables
   let progress = bronze!.progress
   if (progress.batch > 0n) {
