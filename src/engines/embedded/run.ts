@@ -37,16 +37,23 @@ async function runStreams(options: PipelineOptions): Promise<void> {
   await mkdir(spillDirectory, { recursive: true })
   const database = await Database.open({ spillDirectory, ...options.duckdb })
   try {
-    const { deltaBasePath, tableProperties } = options
-    // At once: most of it is waiting for the disk.
-    const tables = await Promise.all(
-      tablesOf(options.streams).map((definition) =>
-        OpenTable.open(deltaBasePath, definition, tableProperties),
-      ),
-    )
+    const tables = await openTables(options)
     if (options.streams.includes('kafka-to-delta')) await runFromSource(options, database, tables)
     else await followSilver(options, database, tables, null)
   } finally {
     database.close()
   }
+}
+
+/** At once, because most of it is waiting for the disk; a failure is told when all are done with theirs. */
+async function openTables({
+  deltaBasePath,
+  streams,
+  tableProperties,
+}: PipelineOptions): Promise<OpenTable[]> {
+  const opening = tablesOf(streams).map((definition) =>
+    OpenTable.open(deltaBasePath, definition, tableProperties),
+  )
+  await Promise.allSettled(opening)
+  return Promise.all(opening)
 }
