@@ -1,6 +1,6 @@
 // docs/reference/progress.md: the layout of progress, with an example that the code itself encodes.
 import { partitionKey } from '../src/batches/offsets.ts'
-import { encodeProgress, type Progress, streamTxns } from '../src/batches/progress.ts'
+import { encodeProgress, type Progress, streamTxns, writerAppId } from '../src/batches/progress.ts'
 import { streamNames } from '../src/plan/index.ts'
 
 const instant = (text: string): bigint => BigInt(Date.parse(text)) * 1000n
@@ -62,6 +62,10 @@ An offset is at \`assay/offset/<partition>/<topic>\`, and the id that Kafka gave
 Commits of the embedded engine also say which streams
 its process carries (here ${streams.join(', ')}): all tables of such a stream hold every batch before this
 one, with or without rows.
+
+The action \`${writerAppId}\` counts the processes that have written the table. Each commits the next number
+at its start, before its first batch; a commit made under an older number is refused
+([why](../decisions/fencing.md)).
 
 ## As userMetadata
 
