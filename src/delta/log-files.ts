@@ -152,6 +152,20 @@ export async function makeDirectory(path: string): Promise<void> {
   }
 }
 
+/** From a table to the directory of all tables and its parent. */
+const directoriesAbove = 3
+
+/**
+ * Makes the names that lead to a table durable: who made the directories may have been killed before it did.
+ */
+export async function syncNamesOf(table: string): Promise<void> {
+  let path = table
+  for (let level = 0; level < directoriesAbove; level++) {
+    await syncPath(path)
+    path = dirname(path)
+  }
+}
+
 export async function emptyWhenAbsent<T, E>(reading: Promise<T>, empty: E): Promise<T | E> {
   try {
     return await reading

@@ -289,7 +289,9 @@ function rangeOf({ topic, partition, topicId }: LedPartition, start: bigint, end
   return { topic, partition, ...(topicId === null ? {} : { topicId }), start, end }
 }
 
-/** Topics have ids: one that was deleted and created anew is known even where it has grown past the old one. */
+/**
+ * Topics have ids: one that was deleted and created anew is known even where it has grown past the old one.
+ */
 function refuseRecreated(partitions: readonly LedPartition[], next: Offsets): void {
   for (const { key, topic, topicId } of partitions) {
     const stored = next.get(key)

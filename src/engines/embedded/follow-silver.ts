@@ -12,7 +12,7 @@ import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { step } from '../../steps/step.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { Database } from './database.ts'
-import { type BatchContext, executeBatch, lookBackMicros } from './execute.ts'
+import { type BatchContext, type BatchInput, executeBatch, lookBackMicros } from './execute.ts'
 import { RecentSilver } from './recent.ts'
 import { batchReport } from './report.ts'
 import { progressAt, type SilverBatch, silverBatchesAfter } from './silver-log.ts'
@@ -39,6 +39,7 @@ export async function followSilver(
     ...options,
     streams: [],
     connection: database.batch,
+    useThreadsFor: (rows) => database.useThreadsFor(rows),
     recent: await loadRecent(options, database, silver, before),
   }
   const upkeep = new Upkeep(database.upkeep, tables, options)
@@ -78,14 +79,9 @@ async function follow(
     watermarkMicros: before.watermarks.silver,
     isFinal: progress.finalizedToMicros !== before.finalizedToMicros,
   }
-  const executed = await executeBatch(
-    context,
-    batch,
-    before,
-    { kind: 'silver', select, recorded: progress },
-    tables,
-  )
   const silverRows = next.commit.adds.reduce((sum, file) => sum + Number(file.stats?.numRecords ?? 0n), 0)
+  const input: BatchInput = { kind: 'silver', select, count: silverRows, recorded: progress }
+  const executed = await executeBatch(context, batch, before, input, tables)
   const report = await batchReport(context.connection, executed, {
     records: silverRows,
     input: null,

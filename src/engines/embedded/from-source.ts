@@ -90,6 +90,7 @@ class Pipeline {
       ...options,
       streams: options.streams,
       connection: database.batch,
+      useThreadsFor: (rows) => database.useThreadsFor(rows),
       recent: await loadRecent(options, database, silver.delta, progress),
     })
     let context = await contextAt(before)
@@ -176,7 +177,7 @@ class Pipeline {
   async #carry(batch: Batch, records: LoadedRecords): Promise<void> {
     const { source, clock, onBatch, alertsMax } = this.#options
     const startedMs = Number(clock() / 1000n)
-    const input: BatchInput = { kind: 'records', select: records.select }
+    const input: BatchInput = { kind: 'records', select: records.select, count: records.count }
     const executed = await executeBatch(this.#context, batch, this.#progress, input, this.#tables)
     const finishedMs = Number(clock() / 1000n)
     this.#progress = executed.progress

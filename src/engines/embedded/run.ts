@@ -37,10 +37,13 @@ async function runStreams(options: PipelineOptions): Promise<void> {
   await mkdir(spillDirectory, { recursive: true })
   const database = await Database.open({ spillDirectory, ...options.duckdb })
   try {
-    const tables: OpenTable[] = []
-    for (const definition of tablesOf(options.streams)) {
-      tables.push(await OpenTable.open(options.deltaBasePath, definition, options.tableProperties))
-    }
+    const { deltaBasePath, tableProperties } = options
+    // At once: most of it is waiting for the disk.
+    const tables = await Promise.all(
+      tablesOf(options.streams).map((definition) =>
+        OpenTable.open(deltaBasePath, definition, tableProperties),
+      ),
+    )
     if (options.streams.includes('kafka-to-delta')) await runFromSource(options, database, tables)
     else await followSilver(options, database, tables, null)
   } finally {

@@ -15,13 +15,13 @@ export class OpenTable {
   /** Files written since the last compaction looked at the table. */
   filesSinceUpkeep = 0
   /** The number of this process among those that ever wrote the table. */
-  readonly #claim: bigint
+  readonly claim: bigint
 
   private constructor(definition: TableDefinition, delta: DeltaTable, progress: Progress, claimed: bigint) {
     this.definition = definition
     this.delta = delta
     this.progress = progress
-    this.#claim = claimed
+    this.claim = claimed
   }
 
   static async open(
@@ -52,7 +52,7 @@ export class OpenTable {
     const { txns, ...fields } = encodeProgress(progress)
     const outcome = await this.delta.commit(staged, {
       ...fields,
-      fence: { appId: writerAppId, version: this.#claim },
+      fence: { appId: writerAppId, version: this.claim },
       txns: { ...txns, ...streamTxns(by.streams, progress.batch) },
       engineInfo: 'assay embedded',
       timestampMs: Number(by.clock() / 1000n),
@@ -66,7 +66,7 @@ export class OpenTable {
     if (outcome.kind === 'committed') return
     const what =
       outcome.kind === 'fenced'
-        ? `has been taken over by another process (writer ${outcome.recorded}, this one is ${this.#claim})`
+        ? `has been taken over by another process (writer ${outcome.recorded}, this one is ${this.claim})`
         : `is at batch ${outcome.recorded} already`
     throw new LakehouseError(
       'WRITER_FENCED',

@@ -1,5 +1,5 @@
-// What happens to Kafka while the pipeline runs, or before it starts: nothing is lost, nothing comes twice, and where
-// it cannot go on it says why. The real command, a real broker, and the oracle over all tables.
+// What happens to Kafka while the pipeline runs, or before it starts: nothing is lost, nothing comes twice,
+// and where it cannot go on it says why. The real command, a real broker, and the oracle over all tables.
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { topicLines } from '../../generate/lines.ts'
@@ -166,7 +166,8 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
     expect(ended.code, ended.log).toBe(1)
     expect(ended.log).toContain('[KAFKA_TOPIC_CHANGED]')
     expect(ended.log).toContain('give the topic another name, or set DELTA_BASE_PATH to a new directory')
-    // A new process has only the tables to know it by; by now the topic has more offsets than the old one had.
+    // A new process has only the tables to know it by; by now the topic has more offsets than the old one
+    // had.
     await produce(records.slice(10))
     for (const more of [{}, { ON_DATA_LOSS: 'continue' }]) {
       const { code, log } = await startAssay(['run', '--once'], { ...settings, ...more }).ended
