@@ -91,7 +91,8 @@ function checkFlags(flags: RunFlags, config: Config): void {
 async function openSource(flags: RunFlags, config: Config, onNotice: OnNotice): Promise<RecordSource> {
   if (flags.from !== undefined) {
     if (!existsSync(flags.from)) {
-      throw new LakehouseError('FILE_NOT_FOUND', `--from ${flags.from}: there is no such file or directory.`)
+      const what = flags.from === '' ? '--from names nothing' : `there is no file or directory ${flags.from}`
+      throw new LakehouseError('FILE_NOT_FOUND', `${what}: give an NDJSON file or a directory of such files.`)
     }
     const { openFileSource } = await import('../files/source.ts')
     return openFileSource(flags.from, { takeUnterminatedTail: flags.finalize ?? false, onNotice })
@@ -173,7 +174,8 @@ function onceView(): View {
     close() {
       bar.close()
       const elapsed = formatElapsed(performance.now() - startedMs)
-      process.stderr.write(`${formatCount(records)} records in ${formatCount(batches)} batches, ${elapsed}\n`)
+      const counted = `${formatCount(batches)} ${batches === 1 ? 'batch' : 'batches'}`
+      process.stderr.write(`${formatCount(records)} records in ${counted}, ${elapsed}\n`)
       if (lost > 0n)
         process.stderr.write(`  ${'lost before they were read'.padEnd(30)} ${formatCount(Number(lost))}\n`)
       for (const [table, count] of rows)

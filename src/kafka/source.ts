@@ -42,8 +42,6 @@ class KafkaSource implements RecordSource {
   readonly #onNotice: OnNotice
   readonly #closed = new AbortController()
   #view: { readonly view: ClusterView; readonly atMs: number } | null = null
-  /** Where reading goes on behind a loss, while the tables still say `from`. */
-  readonly #moves = new Map<string, { readonly from: bigint; readonly to: bigint }>()
   /** Where partitions without progress start; a place like "latest" must not move on while nothing comes. */
   readonly #starts = new Map<string, bigint>()
   #cutAtMs: number | null = null
@@ -70,13 +68,17 @@ class KafkaSource implements RecordSource {
       const ranges = bounds.map(({ led, start }, index) => rangeOf(led, start, cut.ends[index]!))
       const more = bounds.some(({ end }, index) => cut.ends[index]! < end)
       const withRecords = ranges.filter(({ start, end }) => start < end)
-      const started = readable.filter(({ led }) => !next.has(led.key) && !withRecords.some(isOf(led)))
-      // "latest" and a time would mean another place after a restart: where they lead to is recorded at once,
-      // in a batch without records if need be. The earliest record can wait for the first batch.
-      const startsMove = started.length > 0 && this.#options.startingOffsets.kind !== 'earliest'
-      if (withRecords.length === 0 && !startsMove) return { ranges: [], more }
+      const unrecorded = readable.filter(
+        ({ led, start }) => next.get(led.key)?.offset !== start && !withRecords.some(isOf(led)),
+      )
+      // "latest" and a time would mean another place after a restart, and a loss would be met again: where
+      // reading goes on is recorded at once, in a batch without records if need be. The earliest record can
+      // wait for the first batch.
+      const canWait =
+        this.#options.startingOffsets.kind === 'earliest' && unrecorded.every(({ led }) => !next.has(led.key))
+      if (withRecords.length === 0 && canWait) return { ranges: [], more }
       return {
-        ranges: [...withRecords, ...started.map(({ led, start }) => rangeOf(led, start, start))],
+        ranges: [...withRecords, ...unrecorded.map(({ led, start }) => rangeOf(led, start, start))],
         more,
       }
     }, anyEnd)
@@ -186,7 +188,6 @@ class KafkaSource implements RecordSource {
       if (wanted > end) throw logRewound(led, wanted, end)
       if (wanted >= earliest) return { led, start: wanted, end }
       this.#losses.meet({ ...led, wanted, earliest })
-      this.#moves.set(led.key, { from: stored, to: earliest })
       return { led, start: earliest, end }
     })
   }
@@ -239,12 +240,7 @@ class KafkaSource implements RecordSource {
 
   /** Where the next record of a partition is, without asking; null where the next cut has to decide it. */
   #knownStart({ key }: LedPartition, next: Offsets): bigint | null {
-    const stored = next.get(key)?.offset
-    if (stored === undefined) return this.#starts.get(key) ?? null
-    const move = this.#moves.get(key)
-    if (move?.from === stored) return move.to
-    this.#moves.delete(key)
-    return stored
+    return next.get(key)?.offset ?? this.#starts.get(key) ?? null
   }
 
   async #describe(signal: AbortSignal, ageMsMax: number): Promise<ClusterView> {
