@@ -53,7 +53,7 @@ import {
   shared,
 } from '../../plan/index.ts'
 import { bronzeBatch } from '../1-bronze/transactions.ts'
-import { dedupMicros, minutes, watermark } from '../batch.ts'
+import { dedupMicros, minutes, processingTime, watermark } from '../batch.ts'
 
 /** A clock may be wrong by so much before its rows are refused: a wrong one must never move the watermark. */
 const futureMicros = minutes(60)
@@ -201,8 +201,9 @@ const timed = shared(
       offset: record.offset,
       kafka_key: record.kafka_key,
       value: record.value,
-      processing_time: record.processing_time,
-      processing_date: record.processing_date,
+      // The batch's: where bronze was written ahead of it, its own time is an earlier one.
+      processing_time: processingTime,
+      processing_date: dateOf(processingTime),
       invalid: record.invalid,
       is_late: isTrue(lessThan(record.event_time, watermark)),
     })),
