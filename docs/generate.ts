@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { configurationPage, envExample } from '../src/config/reference.ts'
 import { type ErrorPolicy, errorCodes } from '../src/errors/errors.ts'
+import { progressPage } from './progress-page.ts'
 import { functionsPage, tablesPage } from './reference-pages.ts'
 
 /** By their path in the repository. */
@@ -11,6 +12,7 @@ export const generatedPages: Readonly<Record<string, () => string>> = {
   'docs/reference/configuration.md': configurationPage,
   'docs/reference/errors.md': errorsPage,
   'docs/reference/functions.md': functionsPage,
+  'docs/reference/progress.md': progressPage,
   'docs/reference/tables.md': tablesPage,
 }
 

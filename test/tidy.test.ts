@@ -9,7 +9,7 @@ const root = dirname(import.meta.dirname)
 
 /** Imports go down only: a folder may import from the layers above its own in this list, and from itself. */
 const layers: readonly (readonly string[])[] = [
-  ['errors'],
+  ['errors', 'steps'],
   ['expr'],
   ['plan'],
   ['fraud', 'sql', 'batches'],

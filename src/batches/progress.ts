@@ -51,6 +51,12 @@ export const batchAppId = 'assay'
 /** The application id of the txn action whose version is the last batch that was cut from bronze. */
 const fromBronzeAppId = 'assay/from_bronze'
 
+/**
+ * The application id of the txn action whose version counts the processes that have written the table: a
+ * writer of batches claims the next number at its start, and commits under an older one are refused.
+ */
+export const writerAppId = 'assay/writer'
+
 /** What a commit carries: the batch for the idempotent append, further txn actions, and the same as text. */
 export type ProgressFields = {
   readonly appId: string

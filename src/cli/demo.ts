@@ -19,6 +19,11 @@ type DemoFlags = {
   readonly deltaBasePath?: string
 }
 
+/** What was before the demo begins: enough for windows of every table to be closed at once. */
+const historyMs = 3 * 3_600_000
+const historyRecords = 60_000
+/** So many that at the rate of the demo few of them buy six times in half an hour, as in life. */
+const users = 1_000_000
 /** Enough dirt that quarantine and late rows are seen at work. */
 const dirt = { duplicateShare: 0.005, disorderShare: 0.02, lateShare: 0.002, malformedShare: 0.005 }
 
@@ -39,14 +44,26 @@ async function demo(flags: DemoFlags): Promise<void> {
   const abort = (): void => stop.abort()
   process.once('SIGINT', abort).once('SIGTERM', abort)
   const timer = flags.seconds === undefined ? null : setTimeout(abort, flags.seconds * 1000)
+  const generator = { seed: flags.seed, users, ...dirt }
+  const files = { kind: 'directory', path: input, rotateRows: 100_000, rotateSeconds: 60 } as const
+  let [consumed, records] = [0, 0]
   const view = startLiveView(`Assay demo  ${deltaBasePath}`, process.stdout, process.env)
   try {
+    const nowMs = Date.now()
+    await produce({
+      generator,
+      count: historyRecords,
+      ratePerSecond: null,
+      to: files,
+      period: { fromMs: nowMs - historyMs, toMs: nowMs },
+      signal: stop.signal,
+    })
     const source = await openFileSource(input, { takeUnterminatedTail: false })
     const producing = produce({
-      generator: { seed: flags.seed, ...dirt },
+      generator: { ...generator, seed: flags.seed + 1 }, // The history has the ids of the seed itself.
       count: Number.POSITIVE_INFINITY,
       ratePerSecond: flags.rate,
-      to: { kind: 'directory', path: input, rotateRows: 100_000, rotateSeconds: 60 },
+      to: files,
       period: null,
       signal: stop.signal,
     })
@@ -57,7 +74,16 @@ async function demo(flags: DemoFlags): Promise<void> {
       once: false,
       finalize: false,
       signal: stop.signal,
-      onBatch: (report) => view.report({ ...report, lagRecords: null }), // The lag of files is in bytes.
+      onBatch(report) {
+        consumed += Number(report.input?.consumed ?? 0n)
+        records += report.records
+        // The lag of files is in bytes; a record has about as many as those before it.
+        const lag = Math.round((Number(report.input?.lag ?? 0n) * records) / consumed)
+        // The history did not arrive when its event times say.
+        const isHistory = records - report.records < historyRecords
+        const latencyMs = isHistory ? null : report.latencyMs
+        view.report({ ...report, latencyMs, lagRecords: BigInt(lag) })
+      },
       onNotice: () => undefined, // The view shows what matters; nothing scrolls it away.
     })
     // Whichever fails first stops the other.

@@ -1,41 +1,9 @@
 // What the live view shows: totals and the recent past, folded from one report for each batch.
 
-/** What one batch did; the engine reports it after its commits. */
-export type PipelineProgress = {
-  readonly batch: bigint
-  readonly timeMicros: bigint
-  /** Of this batch, like all counts here. */
-  readonly records: number
-  readonly silverRows: number
-  readonly quarantinedRows: number
-  readonly rowsByTable: Readonly<Record<string, number>>
-  readonly watermarkMicros: bigint | null
-  readonly lagRecords: bigint | null
-  readonly batchMs: number
-  /** From the record's arrival in the input to its commit; null where the input does not tell arrival. */
-  readonly latencyMs: number | null
-  readonly quarantineReasons?: Readonly<Record<string, number>>
-}
+import type { Alert, BatchReport } from '../engines/engine.ts'
 
-/** A risky transaction, by the columns of fraud_detection. All text is data: it may hold anything. */
-export type LiveAlert = {
-  readonly transaction_id: string
-  readonly user_id: number
-  /** A decimal as text: money is never a float. */
-  readonly amount: string
-  readonly country: string | null
-  readonly payment_method: string | null
-  readonly fraud_score: number
-  readonly risk_level: string
-  readonly reasons: readonly string[]
-  /** ISO-8601 in UTC. */
-  readonly event_time: string
-}
-
-export type LiveViewReport = PipelineProgress & {
-  readonly alerts: readonly LiveAlert[]
-  readonly riskLevels: Readonly<Record<string, number>>
-}
+/** What one batch did, with the lag in records: that of files is told in bytes. */
+export type LiveViewReport = Omit<BatchReport, 'input'> & { readonly lagRecords: bigint | null }
 
 export type LiveViewState = {
   readonly title: string
@@ -54,7 +22,7 @@ export type LiveViewState = {
   readonly quarantineReasons: Readonly<Record<string, number>>
   readonly riskLevels: Readonly<Record<string, number>>
   /** The newest first. */
-  readonly alerts: readonly LiveAlert[]
+  readonly alerts: readonly Alert[]
 }
 
 export const SECONDS_KEPT = 120
@@ -88,7 +56,7 @@ export function withReport(state: LiveViewState, report: LiveViewReport, nowMs: 
     watermarkMicros: report.watermarkMicros,
     lagRecords: report.lagRecords,
     rowsByTable: addCounts(state.rowsByTable, report.rowsByTable),
-    quarantineReasons: addCounts(state.quarantineReasons, report.quarantineReasons ?? {}),
+    quarantineReasons: addCounts(state.quarantineReasons, report.quarantineReasons),
     riskLevels: addCounts(state.riskLevels, report.riskLevels),
     alerts: [...report.alerts.toReversed(), ...state.alerts].slice(0, ALERTS_KEPT),
   }

@@ -1,6 +1,7 @@
 // The live view of a running pipeline, as text: state and size in, lines out. It draws nothing itself.
 
-import { type LiveAlert, type LiveViewState, quantile, recentRates } from './live-view-state.ts'
+import type { Alert } from '../engines/engine.ts'
+import { type LiveViewState, quantile, recentRates } from './live-view-state.ts'
 import {
   bar,
   cellText,
@@ -156,7 +157,7 @@ type Column = {
   /** Widths of the view that show the column: the most telling ones are there from the smallest on. */
   readonly shownFrom: number
   readonly shownBelow: number
-  readonly text: (alert: LiveAlert) => string
+  readonly text: (alert: Alert) => string
 }
 
 const alertColumns: readonly Column[] = [
@@ -181,7 +182,7 @@ function column(
   return { title, width, right: side === 'right', shownFrom, shownBelow, text }
 }
 
-function renderAlerts(alerts: readonly LiveAlert[], width: number, linesMax: number, paint: Paint): string[] {
+function renderAlerts(alerts: readonly Alert[], width: number, linesMax: number, paint: Paint): string[] {
   const columns = alertColumns.filter(({ shownFrom, shownBelow }) => width >= shownFrom && width < shownBelow)
   const used = columns.reduce((sum, column) => sum + column.width + 1, 0)
   const cell = (column: Column, text: string): string =>

@@ -4,6 +4,7 @@ import type { PipelineOptions } from '../engines/engine.ts'
 
 /** How many of a batch's riskiest transactions are shown. */
 const alertsMax = 10
+const filesBeforeCompaction = 64
 
 type FromConfig = Omit<
   PipelineOptions,
@@ -22,6 +23,8 @@ export function pipelineOptions(config: Config): FromConfig {
       'delta.checkpointInterval': '100',
       'delta.logRetentionDuration': `interval ${Math.ceil(config.logRetentionMs / 1000)} seconds`,
     },
+    filesBeforeCompaction,
+    leaseMs: config.writerLeaseMs,
     smallFileBytes: config.compaction.enabled ? config.compaction.smallFileBytes : null,
     duckdb: config.duckdb,
     clock: () => BigInt(Date.now()) * 1000n,

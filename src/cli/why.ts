@@ -160,19 +160,16 @@ function userWindow(reader: LakehouseReader, silver: Row): Promise<Row[]> {
 }
 
 function windowText(silver: Row, rows: readonly Row[], widthMax: number): string {
-  const names = [
-    'event_time',
-    'transaction_id',
-    'amount',
-    'merchant',
-    'payment_method',
-    'country',
-    'device_id',
-  ]
-  const cells = rows.map((row) => names.map((name) => text(row[name])))
+  const names = ['transaction_id', 'amount', 'merchant', 'payment_method', 'country', 'device_id']
+  // The day stands above; the time of day is what tells the rows apart, so it must not be cut.
+  const cells = rows.map((row) => [
+    text(row.event_time).slice(11, 23),
+    ...names.map((name) => text(row[name])),
+  ])
   const count = rows.length === 1 ? '1 transaction' : `${rows.length} transactions`
-  const heading = `user ${text(silver.user_id)}, the ${velocityRangeMinutes} minutes until then (${count})`
-  return `${heading}\n${tableText(names, cells, { widthMax, isRight: [false, false, true] })}`
+  const until = text(silver.event_time).slice(0, 19).replace('T', ' ')
+  const heading = `user ${text(silver.user_id)}, the ${velocityRangeMinutes} minutes until ${until}Z (${count})`
+  return `${heading}\n${tableText(['time', ...names], cells, { widthMax, isRight: [false, false, true] })}`
 }
 
 async function refusedText(reader: LakehouseReader, row: Row): Promise<string> {

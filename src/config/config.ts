@@ -47,6 +47,7 @@ export type Config = {
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   readonly compaction: { readonly enabled: boolean; readonly smallFileBytes: number }
   readonly logRetentionMs: number
+  readonly writerLeaseMs: number
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'auto' | 'pretty' | 'json'
@@ -194,6 +195,7 @@ function configOf(values: Values, hints: readonly string[]): Config {
     duckdb: { memoryLimitBytes: values.DUCKDB_MEMORY_LIMIT, threads: values.DUCKDB_THREADS },
     compaction: { enabled: values.COMPACTION === 'on', smallFileBytes: values.COMPACTION_SMALL_FILE_SIZE },
     logRetentionMs: Number(values.DELTA_LOG_RETENTION / 1000n),
+    writerLeaseMs: values.WRITER_LEASE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
     hints,
   }

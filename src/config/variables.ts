@@ -142,6 +142,14 @@ export const variables = {
     default: '30 days',
     example: '7 days',
   },
+  WRITER_LEASE_MS: {
+    ...tables,
+    ...wholeNumber(1_000, 3_600_000),
+    meaning:
+      'A writer that gave no sign of life for so many milliseconds is replaced by the next that starts',
+    default: '30000',
+    example: '120000',
+  },
   TRIGGER_INTERVAL_MS: {
     ...batches,
     ...wholeNumber(0, 86_400_000),
@@ -196,7 +204,7 @@ export const variables = {
     ...byteSize(64 * 2 ** 20),
     meaning: 'Most memory of the DuckDB engine; beyond it work spills to disk',
     default: null,
-    absent: '80 % of the machine',
+    absent: '1 GiB for the pipeline, 80 % of the machine for queries',
     example: '2 GB',
   },
   DUCKDB_THREADS: {

@@ -5,6 +5,7 @@ import { open, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { assert } from '../errors/errors.ts'
+import { step } from '../steps/step.ts'
 import { addToJson, metadataToJson, protocolToJson, removeToJson, txnToJson } from './actions.ts'
 import { logDirectory, PendingFile, syncPath, versionDigits } from './log-files.ts'
 import { deletedFileRetentionMs } from './properties.ts'
@@ -50,10 +51,13 @@ export async function writeCheckpoint(directory: string, content: CheckpointCont
     await writeLines(json, content.lines)
     await convert(json, parquet, content)
     await syncPath(parquet)
+    await step('checkpoint written')
     const { size } = await stat(parquet)
     await rename(parquet, join(log, `${versionDigits(content.version)}.checkpoint.parquet`))
+    await step('checkpoint named')
     await syncPath(log)
     await writeHint(log, content, size)
+    await step('checkpoint complete')
   } finally {
     await rm(json, { force: true })
     await rm(parquet, { force: true })

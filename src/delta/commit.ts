@@ -1,6 +1,7 @@
 // Committing: what a commit may do onto the state it meets, decided purely, and writing it put-if-absent.
 import { randomUUID } from 'node:crypto'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
+import { step } from '../steps/step.ts'
 import {
   type AddFile,
   addToJson,
@@ -29,6 +30,11 @@ export type CommitOptions = {
    */
   readonly appId?: string
   readonly version?: bigint
+  /**
+   * Refuses the commit where the recorded version of this application is greater: another writer has taken
+   * the table over.
+   */
+  readonly fence?: { readonly appId: string; readonly version: bigint }
   /** Further txn actions in the same commit; they are recorded, not judged. */
   readonly txns?: Readonly<Record<string, bigint>>
   readonly userMetadata?: string
@@ -45,6 +51,8 @@ export type CommitOutcome =
    * application's.
    */
   | { readonly kind: 'skipped'; readonly version: bigint; readonly recorded: bigint }
+  /** Another writer has taken the table over: `recorded` is its version of the fence. */
+  | { readonly kind: 'fenced'; readonly version: bigint; readonly recorded: bigint }
 
 /** Everything a commit is to say, before it is known which version it becomes. */
 export type CommitDraft = {
@@ -53,6 +61,7 @@ export type CommitDraft = {
   readonly txns: readonly Txn[]
   /** The txn that makes the commit idempotent. */
   readonly guard: { readonly appId: string; readonly version: bigint } | null
+  readonly fence: { readonly appId: string; readonly version: bigint } | null
   readonly metadata: Metadata | null
   readonly protocol: Protocol | null
   /** The schema that the added files were written with. */
@@ -63,6 +72,7 @@ export type CommitDraft = {
 export type CommitDecision =
   | { readonly kind: 'write'; readonly version: bigint }
   | { readonly kind: 'skip'; readonly recorded: bigint }
+  | { readonly kind: 'fence'; readonly recorded: bigint }
   | { readonly kind: 'conflict'; readonly reason: string }
 
 /** The facts of the log that a decision rests on. */
@@ -73,6 +83,9 @@ export type LogFacts = Pick<LogState, 'version' | 'files' | 'txns' | 'metadata'>
  * there.
  */
 export function decideCommit(draft: CommitDraft, log: LogFacts): CommitDecision {
+  const holder = draft.fence === null ? undefined : log.txns.get(draft.fence.appId)?.version
+  if (draft.fence && holder !== undefined && holder > draft.fence.version)
+    return { kind: 'fence', recorded: holder }
   const recorded = draft.guard === null ? undefined : log.txns.get(draft.guard.appId)?.version
   if (draft.guard && recorded !== undefined && recorded >= draft.guard.version)
     return { kind: 'skip', recorded }
@@ -127,6 +140,7 @@ export function draftOf(
     writtenFor: null,
     ...rest,
     guard,
+    fence: options.fence ?? null,
     txns: [...versions].map(([id, of]) => ({ appId: id, version: of, lastUpdated: timestamp })),
     info: {
       timestamp,
@@ -158,12 +172,15 @@ export async function writeCommit(
       switch (decision.kind) {
         case 'skip':
           return { kind: 'skipped', version: state.version, recorded: decision.recorded }
+        case 'fence':
+          return { kind: 'fenced', version: state.version, recorded: decision.recorded }
         case 'conflict':
           return decision
         case 'write': {
           checkWritable(...protocolAfter(draft, state), directory)
           const info = { ...draft.info, readVersion: Number(state.version) }
           pending ??= await PendingFile.write(logDirectory(directory), commitText({ ...draft, info }))
+          await step('commit decided')
           const identity = await pending.putIfAbsent(commitPath(directory, decision.version))
           if (identity === null) break
           state.apply(asCommit({ ...draft, info }, decision.version), identity)

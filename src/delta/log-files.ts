@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { step } from '../steps/step.ts'
 import { type DeltaCommit, parseCommit } from './actions.ts'
 
 export function logDirectory(table: string): string {
@@ -101,6 +102,7 @@ export class PendingFile {
     } finally {
       await file.close()
     }
+    await step('commit prepared')
     return new PendingFile(path)
   }
 
@@ -112,7 +114,9 @@ export class PendingFile {
       if (hasErrno(error, 'EEXIST')) return null
       throw error
     }
+    await step('commit linked')
     await syncPath(dirname(path))
+    await step('commit durable')
     const { ino, size } = await stat(path, { bigint: true })
     return { inode: ino, size }
   }

@@ -3,6 +3,7 @@
 import { dirname, isAbsolute, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { AssertionError, unreachable } from '../errors/errors.ts'
+import { step } from '../steps/step.ts'
 import type { AddFile, Metadata, PartitionValues, RemoveFile } from './actions.ts'
 import { type CommitDraft, draftOf, type WriteOutcome } from './commit.ts'
 import { syncFiles, toAddFile, type WrittenFile, writeOneFile } from './parquet-files.ts'
@@ -85,12 +86,14 @@ export async function compact(
 ): Promise<CommitDraft> {
   const { metadata } = snapshot
   const adds: AddFile[] = []
+  await step('compaction planned')
   for (const group of groups) {
     options.signal?.throwIfAborted()
     const written = await rewrite(directory, metadata, group, connection, options.signal)
     await syncFiles(directory, written)
     for (const file of written) adds.push(await toAddFile(directory, metadata, file, false))
   }
+  await step('compaction written')
   options.signal?.throwIfAborted()
   const deletionTimestamp = options.timestampMs ?? Date.now()
   const removes = groups.flatMap((group) => group.files.map((file) => removeOf(file, deletionTimestamp)))
@@ -111,7 +114,8 @@ export function optimizeResult(draft: CommitDraft, outcome: WriteOutcome): Optim
     case 'conflict':
       return outcome
     case 'skipped':
-      throw new AssertionError('a compaction has no application version to be skipped by')
+    case 'fenced':
+      throw new AssertionError('a compaction has no application version to be judged by')
     case 'committed':
       return {
         kind: 'compacted',

@@ -3,6 +3,7 @@
 import { rm } from 'node:fs/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { LakehouseError } from '../errors/errors.ts'
+import { step } from '../steps/step.ts'
 import type { AddFile, Metadata } from './actions.ts'
 import { castColumn } from './cast.ts'
 import {
@@ -49,8 +50,10 @@ export async function stageQuery(
   const written = all.filter((file) => file.rowCount > 0n)
   for (const file of all) if (file.rowCount === 0n) await rm(file.path, { force: true })
   checkNotNull(directory, metadata, written)
+  await step('rows written')
   await syncFiles(directory, written)
   const adds = await Promise.all(written.map((file) => toAddFile(directory, metadata, file, true)))
+  await step('rows staged')
   return { adds, rowCount: written.reduce((sum, file) => sum + file.rowCount, 0n), metadata }
 }
 

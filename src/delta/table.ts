@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { LakehouseError } from '../errors/errors.ts'
+import { step } from '../steps/step.ts'
 import type { DeltaCommit } from './actions.ts'
 import { checkpointContent, writeCheckpoint } from './checkpoint-write.ts'
 import {
@@ -42,7 +43,7 @@ import { checkDefinition, type DeltaTableDefinition } from './schema.ts'
 import { type StagedAppend, stageQuery } from './stage.ts'
 import { type DeltaSnapshot, type LogState, loadState } from './state.ts'
 import { readCommits, waitForVersion } from './tail.ts'
-import { type VacuumOptions, vacuumFacts, vacuumFiles } from './vacuum.ts'
+import { deleteLeftovers, type VacuumOptions, vacuumFacts, vacuumFiles } from './vacuum.ts'
 
 export type AppendOptions = CommitOptions & {
   readonly appId: string
@@ -224,6 +225,14 @@ export class DeltaTable {
     return vacuumFiles(this.directory, metadata.partitionColumns, facts, options)
   }
 
+  /**
+   * Deletes what a killed writer left half-written in the log. Files younger than `ageMs` may be of a writer
+   * at work.
+   */
+  async deleteLeftovers(ageMs: number): Promise<void> {
+    await deleteLeftovers(this.directory, Date.now() - ageMs)
+  }
+
   /** Why the last automatic checkpoint failed; null when it did not. The commit stands without it. */
   get checkpointFailure(): unknown {
     return this.#checkpointFailure
@@ -302,4 +311,5 @@ async function create(directory: string, definition: DeltaTableDefinition): Prom
   )
   // Where another was faster, its table is judged like any that was there before.
   await writeFirstCommit(directory, draft)
+  await step('table created')
 }

@@ -80,11 +80,14 @@ function isHidden(entry: Dirent, partitionColumns: readonly string[]): boolean {
 }
 
 /** What a crash left half-written in the log: such files have no meaning to anyone. */
-async function deleteLeftovers(directory: string, cutoffMs: number): Promise<void> {
+export async function deleteLeftovers(directory: string, cutoffMs: number): Promise<void> {
   const log = logDirectory(directory)
   for (const name of await readdir(log)) {
-    if (!/^\..*\.tmp$/.test(name)) continue
-    const found = await emptyWhenAbsent(stat(join(log, name)), null)
-    if (found !== null && found.mtimeMs < cutoffMs) await rm(join(log, name), { force: true })
+    if (/^\..*\.tmp$/.test(name)) await deleteOlder(join(log, name), cutoffMs)
   }
+}
+
+async function deleteOlder(path: string, cutoffMs: number): Promise<void> {
+  const found = await emptyWhenAbsent(stat(path), null)
+  if (found !== null && found.mtimeMs < cutoffMs) await rm(path, { force: true })
 }

@@ -22,6 +22,10 @@ export type PipelineOptions = {
   readonly tableProperties: Readonly<Record<string, string>>
   /** Files below this size are put together in the background; null: never. */
   readonly smallFileBytes: number | null
+  /** A table is compacted when it has so many new files. */
+  readonly filesBeforeCompaction: number
+  /** A writer that gives no sign of life for so long can be replaced by another. */
+  readonly leaseMs: number
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   /** Microseconds since the epoch. */
   readonly clock: () => bigint

@@ -45,7 +45,17 @@ export const errorCodes = {
   WRITER_FENCED: {
     blame: 'user',
     retry: 'never',
-    meaning: 'Another process wrote the batch that this one was about to write; this one stopped.',
+    meaning: 'Another process has taken the stream over; this one stopped before it wrote anything twice.',
+  },
+  BATCH_FAILED: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'DuckDB could not compute or write a batch; its own message says why.',
+  },
+  STORAGE_FAILED: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'The file system under the tables refuses to read or write.',
   },
   PROGRESS_UNKNOWN: {
     blame: 'user',

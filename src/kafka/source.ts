@@ -74,10 +74,11 @@ class KafkaSource implements RecordSource {
       )
       const more = bounds.some(({ end }, index) => cut.ends[index]! < end)
       const withRecords = ranges.filter(({ start, end }) => start < end)
-      if (withRecords.length === 0) return { ranges: [], more }
-      // Where a partition started is recorded with the first batch, or "latest" would mean another place
-      // later.
       const started = readable.filter(({ led }) => !next.has(led.key) && !withRecords.some(isOf(led)))
+      // "latest" and a time would mean another place after a restart: where they lead to is recorded at once,
+      // in a batch without records if need be. The earliest record can wait for the first batch.
+      const startsMove = started.length > 0 && this.#options.startingOffsets.kind !== 'earliest'
+      if (withRecords.length === 0 && !startsMove) return { ranges: [], more }
       return {
         ranges: [...withRecords, ...started.map(({ led, start }) => rangeOf(led, start, start))],
         more,

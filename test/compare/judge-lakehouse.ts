@@ -10,12 +10,13 @@ export function judgeLakehouse(
   records: readonly RawRecord[],
   tables: Tables,
   config: OracleConfig = defaultConfig,
+  batches: readonly OracleBatch[] = batchesOf(tables),
 ): string[] {
   const inBronze = new Set(tables['bronze/transactions'].map(place))
   const lost = records.map(place).filter((one) => !inBronze.has(one))
   return [
     ...lost.slice(0, 10).map((one) => `the record at ${one} is not in bronze`),
-    ...differences(tables, expectedTables(records, tables, config)),
+    ...differences(tables, expectedTables(records, tables, config, batches)),
   ]
 }
 
@@ -24,11 +25,12 @@ export function expectedTables(
   records: readonly RawRecord[],
   tables: Tables,
   config: OracleConfig = defaultConfig,
+  batches: readonly OracleBatch[] = batchesOf(tables),
 ): Tables {
   const refused = tables['silver/quarantine'].filter((row) => String(row.reasons) === 'malformed')
   const malformed = new Set(refused.map(place))
   const wasMalformed = (record: RawRecord) => malformed.has(place(record))
-  return recompute({ records, batches: batchesOf(tables), config, wasMalformed }).tables
+  return recompute({ records, batches, config, wasMalformed }).tables
 }
 
 /**

@@ -6,6 +6,10 @@ import fc from 'fast-check'
 
 /** 2026-10-31T20:00Z: hours, half hours, a day and a weekend turn within the data. */
 const startMs = Date.UTC(2026, 9, 31, 20)
+/** Before the clock of any machine, which judges what is in the future: 2024-03-09T20:00Z, a Saturday. */
+const topicStartMs = Date.UTC(2024, 2, 9, 20)
+/** What a step of a minute is for topics, so that their windows hold several rows. */
+const topicStepMs = 6_000
 
 type Shape = {
   /** Minutes by which the time of the data moves on before this record. */
@@ -23,40 +27,43 @@ type Shape = {
   readonly micros: number
 }
 
-const shape = fc.record<Shape>({
-  step: fc.oneof(
-    { weight: 6, arbitrary: fc.constantFrom(0, 0, 1, 2) },
-    { weight: 1, arbitrary: fc.integer({ min: 5, max: 70 }) },
-  ),
-  behind: fc.oneof(
-    { weight: 6, arbitrary: fc.integer({ min: -1, max: 8 }) },
-    { weight: 1, arbitrary: fc.integer({ min: 9, max: 12 }) },
-    { weight: 1, arbitrary: fc.integer({ min: 20, max: 90 }) },
-  ),
-  id: fc.oneof(
-    { weight: 1, arbitrary: fc.integer({ min: 0, max: 5 }) },
-    { weight: 3, arbitrary: fc.integer({ min: 0, max: 100_000 }) },
-  ),
-  user: fc.integer({ min: 1, max: 4 }),
-  amount: fc.oneof(
-    fc.double({ min: 0.01, max: 20_000, noNaN: true }),
-    fc.constantFrom(1.005, 10, 100, 1000, 1000.01, 5000, 5000.01, 10000),
-  ),
-  method: fc.constantFrom('credit_card', 'debit_card', 'crypto', 'bank_transfer', 'paypal', null),
-  place: fc.constantFrom(
-    'Paris, France',
-    'Lagos, Nigeria',
-    'Moscow, Russia',
-    'Oslo',
-    ', France',
-    'Washington, D.C., United States',
-    null,
-  ),
-  device: fc.option(fc.integer({ min: 1, max: 5 })),
-  merchant: fc.option(fc.integer({ min: 1, max: 3 })),
-  fraud: fc.constantFrom(true, false, false, null),
-  micros: fc.constantFrom(0, 0, 0, 1, 999_999),
-})
+const shapeOf = (userCount: number) =>
+  fc.record<Shape>({
+    step: fc.oneof(
+      { weight: 6, arbitrary: fc.constantFrom(0, 0, 1, 2) },
+      { weight: 1, arbitrary: fc.integer({ min: 5, max: 70 }) },
+    ),
+    behind: fc.oneof(
+      { weight: 6, arbitrary: fc.integer({ min: -1, max: 8 }) },
+      { weight: 1, arbitrary: fc.integer({ min: 9, max: 12 }) },
+      { weight: 1, arbitrary: fc.integer({ min: 20, max: 90 }) },
+    ),
+    id: fc.oneof(
+      { weight: 1, arbitrary: fc.integer({ min: 0, max: 5 }) },
+      { weight: 3, arbitrary: fc.integer({ min: 0, max: 100_000 }) },
+    ),
+    user: fc.integer({ min: 1, max: userCount }),
+    amount: fc.oneof(
+      fc.double({ min: 0.01, max: 20_000, noNaN: true }),
+      fc.constantFrom(1.005, 10, 100, 1000, 1000.01, 5000, 5000.01, 10000),
+    ),
+    method: fc.constantFrom('credit_card', 'debit_card', 'crypto', 'bank_transfer', 'paypal', null),
+    place: fc.constantFrom(
+      'Paris, France',
+      'Lagos, Nigeria',
+      'Moscow, Russia',
+      'Oslo',
+      ', France',
+      'Washington, D.C., United States',
+      null,
+    ),
+    device: fc.option(fc.integer({ min: 1, max: 5 })),
+    merchant: fc.option(fc.integer({ min: 1, max: 3 })),
+    fraud: fc.constantFrom(true, false, false, null),
+    micros: fc.constantFrom(0, 0, 0, 1, 999_999),
+  })
+
+const shape = shapeOf(4)
 
 function validLine(one: Shape, nowMs: number): Buffer {
   const at = new Date(nowMs - one.behind * 60_000).toISOString().slice(0, 19)
@@ -74,17 +81,30 @@ function validLine(one: Shape, nowMs: number): Buffer {
   return Buffer.from(JSON.stringify(value))
 }
 
-/** The values that a topic can hold, where they fit on one line and do not depend on the parser's taste. */
-export const badValues: readonly Buffer[] = readFileSync(
+type BadInput = {
+  readonly name: string
+  readonly value: Buffer | null
+  readonly outcome: 'silver' | 'quarantine' | 'any'
+}
+
+/** The values that a topic can hold, tombstone included, and where each ends. */
+export const badInput: readonly BadInput[] = readFileSync(
   join(import.meta.dirname, '../data/bad-input.ndjson'),
   'utf8',
 )
   .trimEnd()
   .split('\n')
-  .map((line) => JSON.parse(line) as { value_base64: string | null; outcome: string })
-  .filter((one) => one.value_base64 !== null && one.outcome !== 'any')
-  .map((one) => Buffer.from(one.value_base64!, 'base64'))
-  .filter((value) => !value.includes(10))
+  .map((line) => JSON.parse(line) as Omit<BadInput, 'value'> & { value_base64: string | null })
+  .map(({ name, outcome, value_base64 }) => ({
+    name,
+    value: value_base64 === null ? null : Buffer.from(value_base64, 'base64'),
+    outcome,
+  }))
+
+/** Those that fit on one line and do not depend on the parser's taste. */
+export const badValues: readonly Buffer[] = badInput.flatMap(({ value, outcome }) =>
+  value === null || outcome === 'any' || value.includes(10) ? [] : [value],
+)
 
 type Line = { readonly shape: Shape; readonly damage: Damage }
 type Damage =
@@ -108,10 +128,10 @@ const damage = fc.oneof<fc.WeightedArbitrary<Damage>[]>(
 )
 
 /** Record values without LF, in the order in which they arrive. */
-export const lines = (sizeMax: number): fc.Arbitrary<Buffer[]> =>
+export const lines = (sizeMax: number, sizeMin = 1): fc.Arbitrary<Buffer[]> =>
   fc
     .array(fc.record<Line>({ shape, damage: damage as fc.Arbitrary<Damage> }), {
-      minLength: 1,
+      minLength: sizeMin,
       maxLength: sizeMax,
       size: 'max',
     })
@@ -130,6 +150,40 @@ export const punctualLines = (sizeMax: number): fc.Arbitrary<Buffer[]> =>
     return all.map((one) => {
       nowMs += one.step * 60_000
       return validLine({ ...one, behind: Math.min(Math.max(one.behind, 0), 9) }, nowMs)
+    })
+  })
+
+/** A record of a topic, with the time of the data when it arrives. */
+export type TimedLine = { readonly user: number; readonly nowMs: number; readonly value: Buffer }
+
+/** What a topic may hold that covers some hours, in the order in which it arrives. */
+export const topicLines = (count: number, userCount: number): fc.Arbitrary<TimedLine[]> =>
+  fc
+    .array(fc.record<Line>({ shape: shapeOf(userCount), damage: damage as fc.Arbitrary<Damage> }), {
+      minLength: count,
+      maxLength: count,
+    })
+    .map((all) => {
+      let nowMs = topicStartMs
+      return all.map((one) => {
+        nowMs += one.shape.step * topicStepMs
+        const value = damaged(validLine(one.shape, nowMs), one.damage)
+        return { user: one.shape.user, nowMs, value }
+      })
+    })
+
+/**
+ * As `topicLines`, but nothing of it is bad or late, and a transaction is repeated by its own user alone:
+ * with a partition for each user, no batch can change what becomes of it.
+ */
+export const punctualTopicLines = (count: number, userCount: number): fc.Arbitrary<TimedLine[]> =>
+  fc.array(shapeOf(userCount), { minLength: count, maxLength: count }).map((all) => {
+    let nowMs = topicStartMs
+    return all.map((one) => {
+      nowMs += one.step * topicStepMs
+      const id = one.user * 1_000_000 + one.id
+      const behind = Math.min(Math.max(one.behind, 0), 9)
+      return { user: one.user, nowMs, value: validLine({ ...one, id, behind }, nowMs) }
     })
   })
 

@@ -1,6 +1,6 @@
 // biome-ignore-all format: an expected error stands on the line before its statement.
-// What must not compile: a wrong column or type in a table definition. Checked by `npm run typecheck`; a line whose
-// error is gone fails there.
+// What must not compile: a wrong column or type in a table definition. Checked by `npm run typecheck`; a line
+// whose error is gone fails there.
 import {
   column,
   columnsOf,

@@ -12,11 +12,13 @@ import {
 } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
 import type { StagedAppend } from '../../delta/index.ts'
+import { LakehouseError } from '../../errors/errors.ts'
 import { velocityRangeMinutes } from '../../fraud/rules.ts'
 import { minutes } from '../../lakehouse/batch.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import type { StreamName } from '../../plan/index.ts'
 import { boundDuckdb, compileTable, type ParameterValues } from '../../sql/index.ts'
+import { step } from '../../steps/step.ts'
 import { rowsOf, setTable, setView } from './database.ts'
 import type { RecentSilver } from './recent.ts'
 import type { OpenTable } from './tables.ts'
@@ -72,17 +74,38 @@ export async function executeBatch(
   const { connection, recent } = context
   await connection.run('BEGIN')
   try {
+    await step('batch begun')
     const run = new BatchRun(context, batch, before, tables)
     await run.bindInput(input)
     const staged = await run.stage(input)
-    for (const { table, rows } of staged) await table.commit(rows, run.after, context)
+    await step('all tables staged')
+    for (const { table, rows } of staged) {
+      await table.commit(rows, run.after, context)
+      await step('table committed')
+    }
+    await step('all tables committed')
     await recent.trim(retainedFrom(run.after, allTables, lookBackMicros(context)))
     await connection.run('COMMIT')
+    await step('batch ended')
     return { progress: run.after, rowsByTable: run.rowsByTable }
   } catch (error) {
     await connection.run('ROLLBACK').catch(() => undefined) // The first failure is the one to tell.
-    throw error
+    throw isOfDuckdb(error) ? batchFailure(batch, error) : error
   }
+}
+
+/** The driver throws plain errors without a code, for a full disk as for a number that is too large. */
+function isOfDuckdb(error: unknown): error is Error {
+  return error instanceof Error && Object.getPrototypeOf(error) === Error.prototype && !('code' in error)
+}
+
+function batchFailure(batch: Batch, error: Error): LakehouseError {
+  return new LakehouseError(
+    'BATCH_FAILED',
+    `batch ${batch.batch} failed in DuckDB: ${error.message.split('\n')[0]}. The tables are intact: the next start ` +
+      'goes on with this batch. docs/guide/recovery.md says what to do about disks, memory and limits.',
+    { cause: error },
+  )
 }
 
 /** How far behind silver's watermark a row can matter to a new one: as its repeat, or for its velocity. */

@@ -9,6 +9,7 @@ import { LakehouseError } from '../../errors/errors.ts'
 import { silverTransactions } from '../../lakehouse/2-silver/transactions.ts'
 import { tableDirectory } from '../../lakehouse/delta.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
+import { step } from '../../steps/step.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { Database } from './database.ts'
 import { type BatchContext, executeBatch, lookBackMicros } from './execute.ts'
@@ -50,7 +51,10 @@ export async function followSilver(
       upkeep.afterBatch()
     }
     if (options.once || upTo !== null || options.signal.aborted) break
-    version = await silver.waitForVersion(version, waitMaxMs, options.signal)
+    version = await silver.waitForVersion(version, waitMaxMs, options.signal).catch((error: unknown) => {
+      if (options.signal.aborted) return version // Stopped: the loop sees it.
+      throw error
+    })
   }
   await upkeep.finish()
 }
@@ -113,7 +117,10 @@ export async function loadRecent(
 ): Promise<RecentSilver> {
   const from = retainedFrom(before, allTables, lookBackMicros(options))
   const snapshot = await silver.snapshot()
-  return RecentSilver.load(database.batch, { snapshot, directory: silver.directory }, from, before.timeMicros)
+  const { directory } = silver
+  const recent = await RecentSilver.load(database.batch, { snapshot, directory }, from, before.timeMicros)
+  await step('recent silver loaded')
+  return recent
 }
 
 async function openSilver(options: PipelineOptions): Promise<DeltaTable | null> {

@@ -6,6 +6,7 @@ import { advanceOffsets, type Batch, planBatch } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { scanSql } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
+import { step } from '../../steps/step.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { Database } from './database.ts'
 import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
@@ -140,8 +141,10 @@ class Pipeline {
         await this.#waitForTrigger(signal)
         const cut = await source.cut(offsets, recordsPerBatchMax, signal)
         this.#cutAtMs = performance.now()
+        await step('batch cut')
         if (cut.ranges.length > 0) {
           const records = await loadRecords(this.#database.load, source, cut.ranges, signal)
+          await step('records loaded')
           return { kind: 'records', ranges: cut.ranges, records, more: cut.more }
         }
         if (once || signal.aborted) return { kind: 'end' }
@@ -192,6 +195,7 @@ class Pipeline {
     onBatch(await batchReport(this.#context.connection, executed, { ...facts, hasFraud }))
     await records.drop()
     await source?.reportProgress(executed.progress.offsets)
+    await step('progress reported')
     this.#upkeep.afterBatch()
   }
 
@@ -201,6 +205,7 @@ class Pipeline {
     if (eventTimeMaxMicros === null) return // No row, no window.
     // Nothing came since the last time.
     if (finalizedToMicros !== null && eventTimeMaxMicros < finalizedToMicros) return
+    await step('finalize begun')
     await this.#carry(planBatch(this.#progress, [], this.#options.clock(), true), noRecords)
   }
 }

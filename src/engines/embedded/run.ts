@@ -1,5 +1,5 @@
 // The embedded engine: one process, DuckDB for the rows, TypeScript for the log.
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tablesOf } from '../../lakehouse/pipeline.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
@@ -7,27 +7,43 @@ import { Database } from './database.ts'
 import { followSilver } from './follow-silver.ts'
 import { runFromSource } from './from-source.ts'
 import { checkpointDirectory, lockStreams } from './lock.ts'
+import { storageFailure } from './storage-failure.ts'
 import { OpenTable } from './tables.ts'
 
 export const embeddedEngine: Engine = { run }
 
 async function run(options: PipelineOptions): Promise<void> {
-  const lock = await lockStreams(options.deltaBasePath, options.streams)
   try {
-    const spillDirectory = join(checkpointDirectory(options.deltaBasePath, options.streams[0]!), 'spill')
-    await mkdir(spillDirectory, { recursive: true })
-    const database = await Database.open({ spillDirectory, ...options.duckdb })
-    try {
-      const tables: OpenTable[] = []
-      for (const definition of tablesOf(options.streams)) {
-        tables.push(await OpenTable.open(options.deltaBasePath, definition, options.tableProperties))
-      }
-      if (options.streams.includes('kafka-to-delta')) await runFromSource(options, database, tables)
-      else await followSilver(options, database, tables, null)
-    } finally {
-      database.close()
-    }
+    await runLocked(options)
+  } catch (error) {
+    throw storageFailure(error, options.deltaBasePath) ?? error
+  }
+}
+
+async function runLocked(options: PipelineOptions): Promise<void> {
+  const lock = await lockStreams(options.deltaBasePath, options.streams, options)
+  try {
+    // A holder that lost its lock stops after the batch at hand, as on SIGTERM, and then says why.
+    await runStreams({ ...options, signal: AbortSignal.any([options.signal, lock.lost]) })
+    lock.lost.throwIfAborted()
   } finally {
     await lock.release()
+  }
+}
+
+async function runStreams(options: PipelineOptions): Promise<void> {
+  const spillDirectory = join(checkpointDirectory(options.deltaBasePath, options.streams[0]!), 'spill')
+  await rm(spillDirectory, { recursive: true, force: true }) // What a killed process left.
+  await mkdir(spillDirectory, { recursive: true })
+  const database = await Database.open({ spillDirectory, ...options.duckdb })
+  try {
+    const tables: OpenTable[] = []
+    for (const definition of tablesOf(options.streams)) {
+      tables.push(await OpenTable.open(options.deltaBasePath, definition, options.tableProperties))
+    }
+    if (options.streams.includes('kafka-to-delta')) await runFromSource(options, database, tables)
+    else await followSilver(options, database, tables, null)
+  } finally {
+    database.close()
   }
 }

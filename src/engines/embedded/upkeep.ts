@@ -1,11 +1,9 @@
 // Compaction in the background: small files of a table are put together while batches go on.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { LakehouseError } from '../../errors/errors.ts'
+import { step } from '../../steps/step.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { OpenTable } from './tables.ts'
-
-/** A table is looked at when it has so many new files. */
-const filesBeforeCompaction = 64
 
 export class Upkeep {
   readonly #connection: DuckDBConnection
@@ -22,7 +20,7 @@ export class Upkeep {
 
   /** Starts a compaction where one is due and none runs. It never fails a batch. */
   afterBatch(): void {
-    const { smallFileBytes } = this.#options
+    const { smallFileBytes, filesBeforeCompaction } = this.#options
     const due = this.#tables.find((table) => table.filesSinceUpkeep >= filesBeforeCompaction)
     if (smallFileBytes === null || this.#running !== null || due === undefined) return
     due.filesSinceUpkeep = 0
@@ -34,6 +32,7 @@ export class Upkeep {
   async #compact(table: OpenTable, smallFileBytes: number): Promise<void> {
     try {
       await table.delta.optimize(this.#connection, { smallFileBytes, signal: this.#stop.signal })
+      await step('compaction ended')
     } catch (error) {
       if (this.#stop.signal.aborted) return
       const code = error instanceof LakehouseError ? error.code : 'COMPACTION_FAILED'

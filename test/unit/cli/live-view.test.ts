@@ -5,7 +5,6 @@ import {
   ALERTS_KEPT,
   emptyLiveView,
   LATENCIES_KEPT,
-  type LiveAlert,
   type LiveViewReport,
   type LiveViewState,
   quantile,
@@ -14,9 +13,10 @@ import {
   withTime,
 } from '../../../src/cli/live-view-state.ts'
 import { coloured, displayWidth } from '../../../src/cli/terminal-text.ts'
+import type { Alert } from '../../../src/engines/engine.ts'
 
 const startMs = Date.UTC(2026, 9, 31, 10)
-const alert: LiveAlert = {
+const alert: Alert = {
   transaction_id: '1f0732f8-c436-4850-99ed-1a44067773a0',
   user_id: 4377,
   amount: '9623.65',

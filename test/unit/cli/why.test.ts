@@ -14,7 +14,7 @@ test('an accepted transaction tells its record, its rules with points, and its w
   expect(story).toContain('{"transaction_id":"t-1","amount":6000}')
   expect(story).toContain('score 55, HIGH, requires review')
   expect(story).toMatch(/\+30 {2}high_amount .*\n.*\+20 {2}crypto_payment.*\n.* \+5 {2}weekend/)
-  expect(story).toContain('user 7, the 30 minutes until then (1 transaction)')
+  expect(story).toContain('user 7, the 30 minutes until 2024-03-10 10:00:00Z (1 transaction)')
 })
 
 test('a transaction that came twice tells both fates, and its window what arrived before', async () => {

@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { embeddedEngine } from '../../../src/engines/embedded/run.ts'
-import type { BatchReport } from '../../../src/engines/engine.ts'
+import type { BatchReport, PipelineOptions } from '../../../src/engines/engine.ts'
 import { openFileSource } from '../../../src/files/source.ts'
-import { type StreamName, streamNames } from '../../../src/plan/index.ts'
+import { streamNames } from '../../../src/plan/index.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
 
 const minute = 60_000_000n
@@ -28,12 +28,7 @@ let clockMicros = firstBatchMicros
 
 export async function runOnce(
   lakehouse: Lakehouse,
-  options: {
-    recordsPerBatchMax: number
-    finalize?: boolean
-    streams?: readonly StreamName[]
-    signal?: AbortSignal
-  },
+  options: Partial<PipelineOptions> & { readonly recordsPerBatchMax: number },
 ): Promise<BatchReport[]> {
   const reports: BatchReport[] = []
   const streams = options.streams ?? streamNames
@@ -41,36 +36,46 @@ export async function runOnce(
   const source = reads ? await openFileSource(lakehouse.input, { takeUnterminatedTail: false }) : null
   try {
     await embeddedEngine.run({
+      ...testOptions,
+      ...options,
       deltaBasePath: lakehouse.base,
       streams,
       source,
-      once: true,
-      finalize: options.finalize ?? false,
-      recordsPerBatchMax: options.recordsPerBatchMax,
-      triggerIntervalMs: 0,
-      delays: {
-        silver: 10n * minute,
-        gold: 10n * minute,
-        merchant: 15n * minute,
-        user: 60n * minute,
-        country: 30n * minute,
-        hourly_summary: 60n * minute,
-      },
-      dedupMicros: 10n * minute,
-      highRiskCountries: ['Nigeria', 'Russia', 'China'],
-      tableProperties: {},
-      smallFileBytes: null,
-      duckdb: { memoryLimitBytes: null, threads: 1 },
-      clock: () => ++clockMicros,
-      signal: options.signal ?? new AbortController().signal,
       onBatch: (report) => reports.push(report),
-      onNotice: () => undefined,
-      alertsMax: 3,
     })
   } finally {
     await source?.close()
   }
   return reports
+}
+
+/** The options of a run to the end of its input, with a clock that counts. */
+export const testOptions: Omit<PipelineOptions, 'deltaBasePath' | 'source'> = {
+  streams: streamNames,
+  once: true,
+  finalize: false,
+  recordsPerBatchMax: 1_000_000,
+  triggerIntervalMs: 0,
+  delays: {
+    silver: 10n * minute,
+    gold: 10n * minute,
+    merchant: 15n * minute,
+    user: 60n * minute,
+    country: 30n * minute,
+    hourly_summary: 60n * minute,
+  },
+  dedupMicros: 10n * minute,
+  highRiskCountries: ['Nigeria', 'Russia', 'China'],
+  tableProperties: {},
+  smallFileBytes: null,
+  filesBeforeCompaction: 64,
+  leaseMs: 30_000,
+  duckdb: { memoryLimitBytes: null, threads: 1 },
+  clock: () => ++clockMicros,
+  signal: new AbortController().signal,
+  onBatch: () => undefined,
+  onNotice: () => undefined,
+  alertsMax: 3,
 }
 
 /** The records that `writeInput` makes of the values. */

@@ -53,6 +53,8 @@ export async function runPipeline(base: string, input: string, run: RunOptions =
     triggerIntervalMs: 0,
     tableProperties: {},
     smallFileBytes: null,
+    filesBeforeCompaction: 64,
+    leaseMs: 30_000,
     clock: () => (micros += 1_000_000n),
     signal: new AbortController().signal,
     onBatch: () => undefined,

@@ -28,7 +28,7 @@ export async function progressAt(silver: DeltaTable, batch: bigint): Promise<Pro
   throw new LakehouseError(
     'PROGRESS_UNKNOWN',
     `${silver.directory}: its log has no commit of batch ${batch} any more (it was cleaned up). ` +
-      'Start the stream before LOG_RETENTION has passed, or make its tables anew: remove their directories.',
+      'Start the stream before DELTA_LOG_RETENTION has passed, or make its tables anew: remove their directories.',
   )
 }
 

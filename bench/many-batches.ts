@@ -1,0 +1,59 @@
+// Does a batch get slower, or the process larger, as the lakehouse gets older? Carries many small batches
+// through all tables in this process and compares the first hundred with the last hundred. Run: npx node
+// bench/many-batches.ts [batches] [records per batch]
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipelineOptions } from '../src/cli/pipeline-options.ts'
+import { loadConfig } from '../src/config/config.ts'
+import { embeddedEngine } from '../src/engines/embedded/run.ts'
+import { openFileSource } from '../src/files/source.ts'
+import { streamNames } from '../src/plan/index.ts'
+import { produce } from '../src/produce/produce.ts'
+
+const batchCount = Number(process.argv[2] ?? 2000)
+const recordsPerBatch = Number(process.argv[3] ?? 500)
+const directory = await mkdtemp(join(tmpdir(), 'assay-bench-'))
+const [input, base] = [join(directory, 'input'), join(directory, 'lakehouse')]
+const signal = new AbortController().signal
+try {
+  await produce({
+    generator: { seed: 7 },
+    count: batchCount * recordsPerBatch,
+    ratePerSecond: null,
+    to: { kind: 'directory', path: input, rotateRows: 10_000_000, rotateSeconds: 1e9 },
+    period: { fromMs: Date.UTC(2026, 9, 1), toMs: Date.UTC(2026, 9, 2) },
+    signal,
+  })
+  const batchMs: number[] = []
+  const residentMiB: number[] = []
+  const source = await openFileSource(input, { takeUnterminatedTail: true })
+  await embeddedEngine.run({
+    ...pipelineOptions({ ...loadConfig({}, join(base, '.env')), deltaBasePath: base }),
+    streams: streamNames,
+    source,
+    once: true,
+    finalize: false,
+    recordsPerBatchMax: recordsPerBatch,
+    signal,
+    onBatch: (report) => {
+      batchMs.push(report.batchMs)
+      residentMiB.push(process.memoryUsage.rss() / 1024 ** 2)
+    },
+    onNotice: ({ message }) => console.log(message),
+  })
+  await source.close()
+  console.log(`${batchMs.length} batches of ${recordsPerBatch} records`)
+  for (const [name, from] of [
+    ['first', 0],
+    ['last', -100],
+  ] as const) {
+    const times = batchMs.slice(from, from === 0 ? 100 : undefined).sort((a, b) => a - b)
+    const memory = residentMiB.at(from === 0 ? 99 : -1)
+    console.log(
+      `${name} 100: median ${times[50]} ms, p95 ${times[95]} ms, max ${times[99]} ms; resident ${Math.round(memory!)} MiB`,
+    )
+  }
+} finally {
+  await rm(directory, { recursive: true, force: true })
+}

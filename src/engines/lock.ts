@@ -1,0 +1,296 @@
+// One writer for each stream: a lock file with the name of its holder, whose time the holder moves on while
+// it lives. The lock keeps two processes from starting; what keeps a holder that was thought dead from
+// writing is the claim in the tables themselves (tables.ts).
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { assert, LakehouseError } from '../../errors/errors.ts'
+import type { StreamName } from '../../plan/index.ts'
+import { step } from '../../steps/step.ts'
+
+type Holder = {
+  /** Unique for each start of a process. */
+  readonly owner: string
+  readonly pid: number
+  readonly host: string
+  readonly processStarted: string
+  readonly since: string
+}
+
+export type LockOptions = {
+  /** A lock whose holder has given no sign of life for so long can be taken over. */
+  readonly leaseMs: number
+}
+
+/** Signs of life within a lease: one that comes late must not lose the lock. */
+const beatsPerLease = 5
+const attemptsMax = 3
+
+/** The directory of a stream's own files: all of it can be deleted while the stream does not run. */
+export function checkpointDirectory(deltaBasePath: string, stream: StreamName): string {
+  return join(deltaBasePath, '_checkpoints', stream)
+}
+
+/** Takes the locks of all streams, or fails with STREAM_LOCKED and leaves none taken. */
+export async function lockStreams(
+  deltaBasePath: string,
+  streams: readonly StreamName[],
+  options: LockOptions,
+): Promise<Lock> {
+  const holder: Holder = {
+    owner: randomUUID(),
+    pid: process.pid,
+    host: await thisHost(),
+    processStarted: await processStarted(process.pid),
+    since: new Date().toISOString(),
+  }
+  const lock = new Lock(holder, options)
+  try {
+    for (const stream of streams) await lock.take(deltaBasePath, stream)
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+  lock.startBeating()
+  await step('lock taken')
+  return lock
+}
+
+export class Lock {
+  readonly #holder: Holder
+  readonly #leaseMs: number
+  readonly #taken = new Map<string, string>()
+  readonly #lost = new AbortController()
+  #timer: NodeJS.Timeout | null = null
+  #beating: Promise<void> = Promise.resolve()
+
+  constructor(holder: Holder, options: LockOptions) {
+    this.#holder = holder
+    this.#leaseMs = options.leaseMs
+  }
+
+  /** Aborted, with the LakehouseError as its reason, as soon as another process is seen to hold a lock. */
+  get lost(): AbortSignal {
+    return this.#lost.signal
+  }
+
+  async take(deltaBasePath: string, stream: StreamName): Promise<void> {
+    const directory = checkpointDirectory(deltaBasePath, stream)
+    await mkdir(directory, { recursive: true })
+    const path = join(directory, 'lock')
+    const pending = join(directory, `lock.${this.#holder.owner}.tmp`)
+    await writeNew(pending, JSON.stringify(this.#holder))
+    try {
+      for (let attempt = 0; attempt < attemptsMax; attempt++) {
+        if (await linkIfAbsent(pending, path)) {
+          this.#taken.set(path, `stream ${stream} of ${deltaBasePath}`)
+          await deleteLeftovers(directory, this.#leaseMs)
+          return
+        }
+        const holder = await readHolder(path)
+        if (!(await this.#isStale(holder, path, pending))) {
+          throw new LakehouseError('STREAM_LOCKED', lockedMessage(deltaBasePath, stream, holder, path))
+        }
+        await moveAway(path, holder)
+      }
+      const taken = `stream ${stream} of ${deltaBasePath} was taken by another process just now.`
+      throw new LakehouseError('STREAM_LOCKED', taken)
+    } finally {
+      await rm(pending, { force: true })
+    }
+  }
+
+  /**
+   * True where its process is gone, or where it gave no sign of life for a lease. Both times are of the file
+   * system that holds the lock, so no two clocks are compared.
+   */
+  async #isStale(holder: Holder | null, path: string, pending: string): Promise<boolean> {
+    if (holder !== null && holder.host === this.#holder.host) {
+      if ((await processStarted(holder.pid)) !== holder.processStarted) return true
+    }
+    const [now, beat] = [await stat(pending), await statOrNull(path)]
+    return beat === null || now.mtimeMs - beat.mtimeMs > this.#leaseMs
+  }
+
+  startBeating(): void {
+    assert(this.#timer === null, 'the lock beats already')
+    this.#timer = setInterval(() => {
+      this.#beating = this.#beating.then(() => this.#beat())
+    }, this.#leaseMs / beatsPerLease)
+    this.#timer.unref()
+  }
+
+  async #beat(): Promise<void> {
+    for (const [path, what] of this.#taken) {
+      const outcome = await this.#sign(path)
+      if (outcome !== 'lost') continue
+      const holder = await readHolder(path)
+      const by = holder === null ? 'another process' : `process ${holder.pid} on ${holder.host}`
+      this.#lost.abort(
+        new LakehouseError(
+          'WRITER_FENCED',
+          `${what} was taken over by ${by}, because this process gave no sign of life for ${this.#leaseMs} ms ` +
+            '(it was paused, or the machine was). This one stops; nothing is lost or written twice.',
+        ),
+      )
+    }
+  }
+
+  /** Moves the time of the lock on, and puts it back where someone has deleted the directory. */
+  async #sign(path: string): Promise<'held' | 'lost'> {
+    try {
+      const file = await open(path, 'r+')
+      try {
+        const text = await file.readFile('utf8')
+        if (parseHolder(text)?.owner !== this.#holder.owner) return 'lost'
+        await file.write(text, 0)
+        return 'held'
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      // A disk that fails for a moment says nothing of who holds the lock: the next beat looks again.
+      if (!hasErrno(error, 'ENOENT')) return 'held'
+    }
+    try {
+      await mkdir(join(path, '..'), { recursive: true })
+      return (await writeNew(path, JSON.stringify(this.#holder))) ? 'held' : 'lost'
+    } catch {
+      return 'held'
+    }
+  }
+
+  /** Removes the locks that are still this process's own. */
+  async release(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer)
+    this.#timer = null
+    await this.#beating
+    for (const path of [...this.#taken.keys()]) {
+      if ((await readHolder(path))?.owner === this.#holder.owner) await rm(path, { force: true })
+      this.#taken.delete(path)
+    }
+    await step('lock released')
+  }
+}
+
+function lockedMessage(base: string, stream: StreamName, holder: Holder | null, path: string): string {
+  const by =
+    holder === null ? 'another process' : `process ${holder.pid} on ${holder.host} since ${holder.since}`
+  return (
+    `stream ${stream} of ${base} is already running: ${by}. ` +
+    `Stop that one first, or remove ${path} if you know that it is gone.`
+  )
+}
+
+/** Two that find the same stale lock: one moves it away, the other finds a lock that is not the stale one. */
+async function moveAway(path: string, judged: Holder | null): Promise<void> {
+  const aside = `${path}.${randomUUID()}.tmp`
+  try {
+    await rename(path, aside)
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return
+    throw error
+  }
+  const moved = await readHolder(aside)
+  if (moved?.owner !== judged?.owner) await linkIfAbsent(aside, path) // It was taken meanwhile: put it back.
+  await rm(aside, { force: true })
+}
+
+/** What killed processes left beside a lock; the next that takes it removes it. */
+async function deleteLeftovers(directory: string, ageMs: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!/^lock\..*\.tmp$/.test(name)) continue
+    const path = join(directory, name)
+    const found = await statOrNull(path)
+    if (found !== null && Date.now() - found.mtimeMs > ageMs) await rm(path, { force: true })
+  }
+}
+
+async function linkIfAbsent(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to)
+    return true
+  } catch (error) {
+    if (hasErrno(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+async function writeNew(path: string, text: string): Promise<boolean> {
+  try {
+    const file = await open(path, 'wx')
+    try {
+      await file.writeFile(text)
+    } finally {
+      await file.close()
+    }
+    return true
+  } catch (error) {
+    if (hasErrno(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+/** null where there is none, or where it is no lock of ours: only its time then says whether it is stale. */
+async function readHolder(path: string): Promise<Holder | null> {
+  try {
+    return parseHolder(await readFile(path, 'utf8'))
+  } catch {
+    return null
+  }
+}
+
+function parseHolder(text: string): Holder | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    // Written above, in one step; anything else was put there by other hands.
+    return typeof value === 'object' && value !== null && 'owner' in value ? (value as Holder) : null
+  } catch {
+    return null
+  }
+}
+
+async function statOrNull(path: string): Promise<{ readonly mtimeMs: number } | null> {
+  try {
+    return await stat(path)
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return null
+    throw error
+  }
+}
+
+function hasErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
+
+/** The host and its start: after a reboot all its processes are gone, whoever has their numbers now. */
+async function thisHost(): Promise<string> {
+  try {
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+    return `${hostname()} (boot ${boot.trim().slice(0, 8)})`
+  } catch {
+    return hostname() // Systems without /proc.
+  }
+}
+
+/** Tells two processes with one number apart; empty where the process is gone. */
+async function processStarted(pid: number): Promise<string> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, 'utf8')
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    const isGone = fields[0] === 'Z' || fields[0] === 'X' // Killed, and only not yet collected by its parent.
+    return isGone ? '' : (fields[19] ?? '')
+  } catch {
+    return isRunning(pid) ? 'running' : '' // Systems without /proc.
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

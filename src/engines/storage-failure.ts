@@ -1,0 +1,43 @@
+// What the operating system refuses, in words: which file, why, and what to do about it.
+import { LakehouseError } from '../../errors/errors.ts'
+
+/** What to do, by the code of the system. The tables need nothing: a batch is in them whole or not at all. */
+const advices: ReadonlyMap<string, string> = new Map([
+  ['ENOSPC', 'The disk is full: make room'],
+  ['EDQUOT', 'The quota of the disk is used up: make room or raise it'],
+  ['EFBIG', 'A file would be larger than the process may write: raise the limit (ulimit -f)'],
+  ['EIO', 'The disk reports an error of its own: look into the log of the system, and replace it'],
+  ['EROFS', 'The disk is mounted read-only, often after an error: look into the log of the system'],
+  ['EACCES', 'This user may not do that: give it the right to read and write the directory and all below'],
+  ['EPERM', 'This user may not do that: give it the right to read and write the directory and all below'],
+  ['EMFILE', 'The process has too many files open: raise its limit (ulimit -n), 4096 is enough'],
+  ['ENFILE', 'The machine has too many files open: raise its limit (fs.file-max)'],
+  ['ENOTDIR', 'A part of the path is a file: DELTA_BASE_PATH has to be a directory'],
+  ['ESTALE', 'The network mount has lost the file: mount it again'],
+  ['ETIMEDOUT', 'The network mount does not answer: see to it'],
+])
+
+/** The failure with a name, where the error came from the file system under the tables; else null. */
+export function storageFailure(error: unknown, deltaBasePath: string): LakehouseError | null {
+  if (error instanceof LakehouseError || !(error instanceof Error)) return null
+  const system = systemError(error)
+  if (system === null) return null
+  const advice = advices.get(system.code)
+  if (advice === undefined) return null
+  return new LakehouseError(
+    'STORAGE_FAILED',
+    `${system.path ?? deltaBasePath}: ${error.message.split('\n')[0]}. ${advice}. ` +
+      'The tables are intact: the next start goes on with the batch that failed.',
+    { cause: error, details: { code: system.code, path: system.path } },
+  )
+}
+
+type SystemError = { readonly code: string; readonly path: string | null }
+
+function systemError(error: Error): SystemError | null {
+  if ('code' in error && typeof error.code === 'string') {
+    const path = 'path' in error && typeof error.path === 'string' ? error.path : null
+    return { code: error.code, path }
+  }
+  return null
+}

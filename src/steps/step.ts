@@ -1,0 +1,46 @@
+// Named steps: the moments between which the outside world changes. A process may die, pause or meet a broken
+// disk at each of them, and the tables must not care. Tests set a hook; without one a step costs nothing.
+
+/** In the order in which a run comes to them first. A test kills a process at every one of them. */
+export const stepNames = [
+  'table created',
+  'lock taken',
+  'commit prepared', // The text of a commit is on the disk, under a temporary name.
+  'commit decided', // The version to write is chosen, and nobody else has it yet.
+  'commit linked', // The commit has its name, which is not durable yet.
+  'commit durable',
+  'table claimed',
+  'recent silver loaded',
+  'batch cut',
+  'records loaded',
+  'batch begun',
+  'rows written', // As Parquet files, not durable yet.
+  'rows staged',
+  'all tables staged',
+  'table committed',
+  'all tables committed',
+  'batch ended',
+  'progress reported',
+  'checkpoint written', // Under a temporary name.
+  'checkpoint named',
+  'checkpoint complete',
+  'compaction planned',
+  'compaction written',
+  'compaction ended',
+  'finalize begun',
+  'lock released',
+] as const
+
+export type StepName = (typeof stepNames)[number]
+export type StepHook = (name: StepName) => Promise<void> | void
+
+let hook: StepHook | null = null
+
+/** For tests: what happens at every step of this process; null for nothing. */
+export function setStepHook(next: StepHook | null): void {
+  hook = next
+}
+
+export function step(name: StepName): Promise<void> | void {
+  return hook?.(name)
+}

@@ -1,0 +1,67 @@
+// A process that runs the engine over a file and, at a named step, kills or pauses itself. Started by tests
+// with a plan as JSON in its arguments; the last line it prints is what became of it, as JSON.
+import { writeFileSync } from 'node:fs'
+import { embeddedEngine } from '../../src/engines/embedded/run.ts'
+import { LakehouseError } from '../../src/errors/errors.ts'
+import { openFileSource } from '../../src/files/source.ts'
+import { type StreamName, streamNames } from '../../src/plan/index.ts'
+import { type StepName, setStepHook } from '../../src/steps/step.ts'
+import { testOptions } from '../unit/engine/pipeline.ts'
+
+export type ChildPlan = {
+  readonly base: string
+  readonly input: string
+  readonly recordsPerBatchMax: number
+  readonly finalize: boolean
+  readonly streams?: readonly StreamName[]
+  readonly leaseMs?: number
+  /** The n-th time that it comes to the step (to any step where the name is null), counted from 1. */
+  readonly at: {
+    readonly step: StepName | null
+    readonly occurrence: number
+    readonly signal: ChildSignal
+  } | null
+  /** Written just before the signal, so that the parent knows of a pause. */
+  readonly mark?: string
+}
+export type ChildSignal = 'SIGKILL' | 'SIGSTOP'
+
+/**
+ * What an interrupted run and the run it is compared with have in common: small batches, all kinds of steps.
+ */
+export const crashOptions = {
+  tableProperties: { 'delta.checkpointInterval': '3' },
+  smallFileBytes: 16 * 1024 * 1024,
+  filesBeforeCompaction: 2,
+}
+
+async function main(plan: ChildPlan): Promise<void> {
+  let seen = 0
+  setStepHook((name) => {
+    const { at } = plan
+    if (at === null || (at.step !== null && at.step !== name)) return
+    seen += 1
+    if (seen !== at.occurrence) return
+    if (plan.mark !== undefined) writeFileSync(plan.mark, name)
+    // Nothing of this process runs between this call and the signal.
+    process.kill(process.pid, at.signal)
+  })
+  const streams = plan.streams ?? streamNames
+  const reads = streams.includes('kafka-to-delta')
+  const source = reads ? await openFileSource(plan.input, { takeUnterminatedTail: false }) : null
+  try {
+    const { base: deltaBasePath, recordsPerBatchMax, finalize } = plan
+    const lease = plan.leaseMs === undefined ? {} : { leaseMs: plan.leaseMs }
+    const options = { ...testOptions, ...crashOptions, ...lease, streams, source }
+    await embeddedEngine.run({ ...options, deltaBasePath, recordsPerBatchMax, finalize })
+    console.log(JSON.stringify({ code: null }))
+  } catch (error) {
+    if (!(error instanceof LakehouseError)) throw error
+    console.log(JSON.stringify({ code: error.code, message: error.message }))
+    process.exitCode = 1
+  } finally {
+    await source?.close()
+  }
+}
+
+if (import.meta.main) await main(JSON.parse(process.argv[2]!))

@@ -1,0 +1,72 @@
+// The real command in a process of its own, as a user runs it.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+
+const bin = join(import.meta.dirname, '../../../bin/assay.js')
+
+export type Settings = Readonly<Record<string, string>>
+
+export type Assay = {
+  readonly pid: number
+  /** What it has written to stderr so far. */
+  readonly log: () => string
+  /** Sends the signal and waits for the end. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<Ended>
+  readonly ended: Promise<Ended>
+}
+
+export type Ended = { readonly code: number | null; readonly stdout: string; readonly log: string }
+
+/** Settings of the user who runs the tests have no say. */
+const inherited = Object.fromEntries(
+  ['PATH', 'HOME', 'TMPDIR'].flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value]]
+  }),
+)
+
+/** Starts `assay` in a directory without .env; a test that ends leaves no process behind. */
+export function startAssay(args: readonly string[], settings: Settings): Assay {
+  const child = spawn(process.execPath, [bin, ...args], {
+    cwd: tmpdir(),
+    env: { ...inherited, TRIGGER_INTERVAL_MS: '50', ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let [stdout, log] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log += text
+  })
+  // Not "exit": by then what it wrote last may still be in the pipe.
+  const ended = once(child, 'close').then(([code]): Ended => ({ code, stdout, log }))
+  return {
+    pid: child.pid!,
+    log: () => log,
+    async end(signal) {
+      child.kill(signal)
+      return await ended
+    },
+    ended,
+  }
+}
+
+/** Runs `assay` to its end, which must be a good one. */
+export async function runAssay(args: readonly string[], settings: Settings): Promise<Ended> {
+  const ended = await startAssay(args, settings).ended
+  if (ended.code !== 0) throw new Error(`assay ${args.join(' ')} ended with ${ended.code}:\n${ended.log}`)
+  return ended
+}
+
+/** A directory that is removed when the test is over. */
+export async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'assay-pipeline-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}

@@ -1,0 +1,95 @@
+// A topic and the lakehouse that the real command makes of it, judged by the oracle.
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { batchesOfLog } from '../../compare/batches-of-log.ts'
+import { judgeLakehouse } from '../../compare/judge-lakehouse.ts'
+import { readWithDeltaRs } from '../../compare/read-delta-rs.ts'
+import { readTables } from '../../compare/read-in-process.ts'
+import type { TimedLine } from '../../generate/lines.ts'
+import { defaultConfig } from '../../oracle/oracle.ts'
+import type { RawRecord, Tables } from '../../oracle/rows.ts'
+import type { SentRecord } from '../kafka/java-producer.ts'
+import { pythonAvailable, pythonEnvironment } from '../tools.ts'
+import type { Settings } from './assay.ts'
+
+export const times = ['processing_time', 'processing_date', 'aggregation_time']
+
+export function settingsFor(
+  bootstrapServers: readonly string[],
+  topic: string,
+  base: string,
+  more: Settings = {},
+): Settings {
+  const kafka = { KAFKA_BOOTSTRAP_SERVERS: bootstrapServers.join(','), KAFKA_TOPIC: topic }
+  return { ...kafka, DELTA_BASE_PATH: base, ...more }
+}
+
+/**
+ * The tables as delta-rs reads them, which shares no code with Assay; without Python as this process does.
+ */
+export async function tablesOf(base: string): Promise<Tables> {
+  if (pythonAvailable !== null) return await readTables(base)
+  const python = await pythonEnvironment('delta-rs', ['deltalake', 'pyarrow'])
+  return (await readWithDeltaRs(python, base)).tables
+}
+
+/** All tables against what the oracle computes from the records and the batches of silver's log. */
+export async function expectRight(
+  base: string,
+  records: readonly RawRecord[],
+  starts?: ReadonlyMap<string, bigint>,
+): Promise<Tables> {
+  const tables = await tablesOf(base)
+  const batches = await batchesOfLog(base, starts)
+  expect(judgeLakehouse(records, tables, defaultConfig, batches)).toEqual([])
+  return tables
+}
+
+/** How many records of the topic silver's log has taken over, the holes included; 0 without a log. */
+export async function offsetsTaken(base: string): Promise<bigint> {
+  const log = join(base, 'silver/transactions/_delta_log')
+  const names = await readdir(log).catch(() => [])
+  const last = names
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .at(-1)
+  if (last === undefined) return 0n
+  const found = (await readFile(join(log, last), 'utf8')).matchAll(
+    /"appId":"assay\/offset\/[^"]*","version":(\d+)/g,
+  )
+  return [...found].reduce((sum, [, version]) => sum + BigInt(version!), 0n)
+}
+
+/** Every partition gets a share of its own: the last one many times that of the first. */
+export function unevenPartition(number: number, partitionCount: number): number {
+  const total = (partitionCount * (partitionCount + 1)) / 2
+  let left = (number * 7919) % total
+  for (let partition = 0; ; partition += 1) {
+    if (left <= partition) return partition
+    left -= partition + 1
+  }
+}
+
+/** The lines as records whose timestamps are the time of the data, keyed by user or by nothing. */
+export function recordsOfLines(
+  topic: string,
+  lines: readonly TimedLine[],
+  partitionOf: (line: TimedLine, index: number) => number,
+): SentRecord[] {
+  return lines.map((line, index) => ({
+    topic,
+    partition: partitionOf(line, index),
+    timestampMs: line.nowMs,
+    key: index % 9 === 8 ? null : Buffer.from(String(line.user)),
+    value: line.value,
+    ...(index % 11 === 10
+      ? {
+          headers: [
+            ['trace', Buffer.from([index % 256])],
+            ['none', null],
+          ] as const,
+        }
+      : {}),
+  }))
+}
