@@ -1,7 +1,7 @@
 // The DuckDB inside of the process. It lives in memory and holds nothing that cannot be computed from the
 // tables again; what does not fit into memory is spilled below the checkpoint directory.
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import { duckdb } from '../../sql/index.ts'
+import { duckdb } from '../sql/index.ts'
 
 export type DatabaseOptions = {
   readonly spillDirectory: string

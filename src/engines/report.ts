@@ -1,8 +1,8 @@
 // What a batch did, for progress bars, the live view and the log.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Alert, BatchReport, InputPosition } from '../engine.ts'
 import { rowsOf } from './database.ts'
-import type { Executed } from './execute.ts'
+import type { Executed } from './embedded/execute.ts'
+import type { Alert, BatchReport, InputPosition } from './engine.ts'
 
 export type BatchFacts = {
   readonly records: number

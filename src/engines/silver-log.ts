@@ -1,7 +1,7 @@
 // Silver's Delta log as the record of the batches: one commit for each batch, with its progress.
-import { noProgress, type Progress, parseProgress } from '../../batches/progress.ts'
-import type { DeltaCommit, DeltaTable } from '../../delta/index.ts'
-import { LakehouseError } from '../../errors/errors.ts'
+import { noProgress, type Progress, parseProgress } from '../batches/progress.ts'
+import type { DeltaCommit, DeltaTable } from '../delta/index.ts'
+import { LakehouseError } from '../errors/errors.ts'
 
 /** One batch as silver has it. */
 export type SilverBatch = { readonly progress: Progress; readonly commit: DeltaCommit }

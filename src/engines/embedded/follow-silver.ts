@@ -3,20 +3,21 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { retainedFrom } from '../../batches/planner.ts'
-import { type Progress, streamDone } from '../../batches/progress.ts'
+import type { Progress } from '../../batches/progress.ts'
 import { DeltaTable, scanSql } from '../../delta/index.ts'
 import { LakehouseError } from '../../errors/errors.ts'
 import { silverTransactions } from '../../lakehouse/2-silver/transactions.ts'
 import { tableDirectory } from '../../lakehouse/delta.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { step } from '../../steps/step.ts'
+import { batchBetween, doneBatch, lookBackMicros } from '../batch-rules.ts'
+import type { Database } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
-import type { Database } from './database.ts'
-import { type BatchContext, executeBatch, lookBackMicros } from './execute.ts'
+import { batchReport } from '../report.ts'
+import { progressAt, type SilverBatch, silverBatchesAfter } from '../silver-log.ts'
+import type { OpenTable } from '../tables.ts'
+import { type BatchContext, executeBatch } from './execute.ts'
 import { RecentSilver } from './recent.ts'
-import { batchReport } from './report.ts'
-import { progressAt, type SilverBatch, silverBatchesAfter } from './silver-log.ts'
-import type { OpenTable } from './tables.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** How long one wait for a new commit of silver takes at most. */
@@ -71,13 +72,7 @@ async function follow(
   const { progress } = next
   const files = new Map(next.commit.adds.map((file) => [file.path, file]))
   const select = scanSql({ ...(await silver.snapshot()), files }, silver.directory, { naiveTimestamps: true })
-  const batch = {
-    batch: progress.batch,
-    timeMicros: progress.timeMicros,
-    ranges: [],
-    watermarkMicros: before.watermarks.silver,
-    isFinal: progress.finalizedToMicros !== before.finalizedToMicros,
-  }
+  const batch = batchBetween(before, progress)
   const executed = await executeBatch(
     context,
     batch,
@@ -97,16 +92,6 @@ async function follow(
   })
   options.onBatch({ ...report, silverRows })
   return executed.progress
-}
-
-/** The last batch that all these tables are known to be complete with. */
-export async function doneBatch(silver: DeltaTable, tables: readonly OpenTable[]): Promise<bigint> {
-  const { txns } = await silver.snapshot()
-  const done = tables.map(({ definition, progress }) => {
-    const carried = streamDone(txns, definition.stream)
-    return progress.batch > carried ? progress.batch : carried
-  })
-  return done.reduce((a, b) => (a < b ? a : b))
 }
 
 export async function loadRecent(

@@ -38,6 +38,7 @@ const progress = fc
         offset: fc.bigInt({ min: 0n, max: 2n ** 62n }),
       }),
     ),
+    readFrom: fc.constantFrom('input', 'bronze'),
     eventTimeMaxMicros: fc.option(micros),
     finalizedToMicros: fc.option(micros),
     watermarks: fc.record(Object.fromEntries(watermarkNames.map((name) => [name, fc.option(micros)]))),
@@ -70,7 +71,13 @@ test('watermarks never go back, whatever the batches bring', () => {
     fc.property(fc.array(fc.record({ seen: fc.option(micros), isFinal: fc.boolean() })), (batches) => {
       let before = noProgress
       for (const { seen, isFinal } of batches) {
-        const after = progressAfter(before, planBatch(before, [], 0n, isFinal), seen, delaysMicros, tables)
+        const after = progressAfter(
+          before,
+          planBatch(before, [], 0n, { isFinal }),
+          seen,
+          delaysMicros,
+          tables,
+        )
         for (const name of watermarkNames) {
           const [was, is] = [before.watermarks[name], after.watermarks[name]]
           if (was !== null) expect(is! >= was).toBe(true)
