@@ -199,6 +199,26 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'Spark refuses a statement or a value in it; the message is its own, with the class of the error.',
   },
+  SPARK_TOOL_MISSING: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'Java, Maven or Python is not on the machine.',
+  },
+  SPARK_INSTALL_FAILED: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'Spark or its jars could not be installed; the message ends with what the installer said.',
+  },
+  SPARK_NOT_INSTALLED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The Spark that Assay starts by itself is not installed.',
+  },
+  SPARK_NOT_STARTED: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'A Spark Connect server did not start; the message ends with the end of its log.',
+  },
   SPARK_JARS_MISSING: {
     blame: 'user',
     retry: 'never',
