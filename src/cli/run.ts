@@ -4,8 +4,9 @@ import { Argument, Command } from 'commander'
 import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
-import type { BatchReport } from '../engines/engine.ts'
+import type { BatchReport, Engine } from '../engines/engine.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import type { KafkaPositions } from '../kafka/source.ts'
 import { type StreamName, streamNames } from '../plan/index.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import type { Logger } from './logger.ts'
@@ -46,10 +47,10 @@ async function runPipeline(named: readonly StreamName[], flags: RunFlags): Promi
   // Once: a second Ctrl-C ends the process at once, which loses nothing either.
   process.once('SIGINT', abort).once('SIGTERM', abort)
   const source = streams.includes('kafka-to-delta') ? await openSource(flags, config, log) : null
+  const engine = await openEngine(flags.engine ?? config.engine, config, source)
   const view = flags.once ? onceView() : logView(log)
   try {
-    const { embeddedEngine } = await import('../engines/embedded/run.ts')
-    await embeddedEngine.run({
+    await engine.run({
       ...pipelineOptions(config),
       streams,
       source,
@@ -74,16 +75,27 @@ function checkFlags(flags: RunFlags, config: Config): void {
     )
   }
   const engine = flags.engine ?? config.engine
-  if (engine === 'embedded') return
-  if (engine !== 'spark')
+  if (engine !== 'embedded' && engine !== 'spark')
     throw new LakehouseError('CONFIG_INVALID', `--engine is embedded or spark, not ${engine}.`)
-  throw new LakehouseError(
-    'CONFIG_INVALID',
-    'the engine spark is not part of this version: use ENGINE=embedded.',
-  )
+  if (engine === 'spark' && flags.from !== undefined) {
+    throw new LakehouseError(
+      'CONFIG_INVALID',
+      '--from reads files of this machine, which a cluster does not see: give --engine embedded, or bring the ' +
+        'records to Kafka.',
+    )
+  }
 }
 
-async function openSource(flags: RunFlags, config: Config, log: Logger): Promise<RecordSource> {
+async function openEngine(name: Config['engine'], config: Config, source: Source | null): Promise<Engine> {
+  if (name === 'embedded') return (await import('../engines/embedded/run.ts')).embeddedEngine
+  const { sparkEngine } = await import('../engines/spark/run.ts')
+  const { sparkOptions } = await import('./spark-options.ts')
+  return sparkEngine(sparkOptions(config, source !== null && 'positions' in source ? source : null))
+}
+
+type Source = RecordSource | (RecordSource & KafkaPositions)
+
+async function openSource(flags: RunFlags, config: Config, log: Logger): Promise<Source> {
   const onNotice = (notice: { message: string; details: object }): void =>
     log.warn(notice.details, notice.message)
   if (flags.from !== undefined) {

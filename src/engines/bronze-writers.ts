@@ -14,6 +14,11 @@ export function isStreamed(txns: DeltaSnapshot['txns']): boolean {
   return [...txns.keys()].some((appId) => uuid.test(appId))
 }
 
+/** True for a query that can write nothing more. */
+export function hasEnded(txns: DeltaSnapshot['txns'], queryId: string): boolean {
+  return (txns.get(queryId)?.version ?? -1n) >= fence
+}
+
 /** The txn actions that end these queries. */
 function fencesOf(queryIds: readonly string[]): Readonly<Record<string, bigint>> {
   return Object.fromEntries(queryIds.map((id) => [id, fence]))
@@ -23,7 +28,7 @@ function fencesOf(queryIds: readonly string[]): Readonly<Record<string, bigint>>
 async function openQueries(deltaBasePath: string, txns: DeltaSnapshot['txns']): Promise<string[]> {
   const known = [...txns.keys()].filter((appId) => uuid.test(appId))
   const begun = await begunQueries(checkpointsDirectory(deltaBasePath))
-  return [...new Set([...known, ...begun])].filter((id) => (txns.get(id)?.version ?? -1n) < fence)
+  return [...new Set([...known, ...begun])].filter((id) => !hasEnded(txns, id))
 }
 
 /** Where the checkpoints of the bronze query lie, one directory for each start of it. */

@@ -19,6 +19,7 @@ import { boundDuckdb, compileTable, type ParameterValues } from '../../sql/index
 import { step } from '../../steps/step.ts'
 import { alwaysCommitted, lookBackMicros, silentBatchesMax } from '../batch-rules.ts'
 import { rowsOf, setTable, setView } from '../database.ts'
+import type { Executed } from '../report.ts'
 import type { OpenTable } from '../tables.ts'
 import type { RecentSilver } from './recent.ts'
 
@@ -40,11 +41,6 @@ export type BatchInput =
   | { readonly kind: 'bronze'; readonly select: string; readonly recorded: Progress | null }
   /** A stream of its own behind silver: `recorded` is the progress of silver's commit. */
   | { readonly kind: 'silver'; readonly select: string; readonly recorded: Progress }
-
-export type Executed = {
-  readonly progress: Progress
-  readonly rowsByTable: Readonly<Record<string, number>>
-}
 
 /** A SELECT's rows as a temporary table, for tables that others read or that are reported. */
 const materialized: Readonly<Record<string, string>> = {

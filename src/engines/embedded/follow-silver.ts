@@ -1,20 +1,15 @@
 // A stream of its own behind silver: it takes silver's batches as they are, one by one and whole, so its
 // tables are the same as if it ran in the process that writes silver.
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { retainedFrom } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
-import { DeltaTable, scanSql } from '../../delta/index.ts'
-import { LakehouseError } from '../../errors/errors.ts'
-import { silverTransactions } from '../../lakehouse/2-silver/transactions.ts'
-import { tableDirectory } from '../../lakehouse/delta.ts'
+import { type DeltaTable, scanSql } from '../../delta/index.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { step } from '../../steps/step.ts'
 import { batchBetween, doneBatch, lookBackMicros } from '../batch-rules.ts'
 import type { Database } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { batchReport } from '../report.ts'
-import { progressAt, type SilverBatch, silverBatchesAfter } from '../silver-log.ts'
+import { openSilver, progressAt, type SilverBatch, silverBatchesAfter } from '../silver-log.ts'
 import type { OpenTable } from '../tables.ts'
 import { type BatchContext, executeBatch } from './execute.ts'
 import { RecentSilver } from './recent.ts'
@@ -106,19 +101,4 @@ export async function loadRecent(
   const recent = await RecentSilver.load(database.batch, { snapshot, directory }, from, before.timeMicros)
   await step('recent silver loaded')
   return recent
-}
-
-async function openSilver(options: PipelineOptions): Promise<DeltaTable | null> {
-  const directory = tableDirectory(options.deltaBasePath, silverTransactions)
-  let told = false
-  while (!(await DeltaTable.exists(directory))) {
-    if (options.signal.aborted) return null
-    const message = `${join(options.deltaBasePath, silverTransactions.path)} is not there yet: start the stream kafka-to-delta.`
-    if (options.once) throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
-    if (!told) options.onNotice({ code: 'SILVER_MISSING', message, details: { directory } })
-    told = true
-    // Stopped: the loop sees it.
-    await sleep(waitMaxMs, undefined, { signal: options.signal }).catch(() => undefined)
-  }
-  return DeltaTable.open(directory)
 }

@@ -6,13 +6,12 @@ import type { DeltaCommit, DeltaTable } from '../../delta/index.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
 import { silverHistory, silverRecent, silverTransactions } from '../../lakehouse/2-silver/transactions.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
-import { type CompiledTable, compileTable, spark } from '../../sql/index.ts'
+import { boundSpark, type CompiledTable, compileTable, spark } from '../../sql/index.ts'
+import { alwaysCommitted, lookBackMicros, silentBatchesMax } from '../batch-rules.ts'
 import type { PipelineOptions } from '../engine.ts'
-import { alwaysCommitted, lookBackMicros, silentBatchesMax } from '../rules.ts'
 import type { OpenTable } from '../tables.ts'
 import { type Relation, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, HeldRelation, SparkSession } from './connect/session.ts'
-import type { NamedValues } from './connect/values.ts'
 import { batchRowsSql, deltaRows, instantsAndDays, recordsSql } from './rows.ts'
 
 export type SparkContext = {
@@ -25,6 +24,7 @@ export type SparkContext = {
 export type Written = {
   readonly progress: Progress
   readonly rowsByTable: Readonly<Record<string, number>>
+  readonly silverRows: number
   /** The commits that brought rows, by table. */
   readonly commits: ReadonlyMap<string, DeltaCommit>
 }
@@ -120,7 +120,7 @@ class BatchRun {
       silver_history: sqlRelation(this.#historySql()),
     }
     for (const { name, sql } of shared) {
-      const relation = sqlRelation(sql, { values: this.#values('silver/transactions'), inputs })
+      const relation = sqlRelation(sql, inputs)
       held[name] = await session.checkpoint(relation, this.#call(`${name} could not be computed`))
       inputs[name] = held[name].relation
     }
@@ -159,7 +159,8 @@ class BatchRun {
   }
 
   written(): Written {
-    return { progress: this.after, rowsByTable: this.#rowsByTable, commits: this.#commits }
+    const silverRows = this.#silverRowCount()
+    return { progress: this.after, rowsByTable: this.#rowsByTable, silverRows, commits: this.#commits }
   }
 
   async close(): Promise<void> {
@@ -171,20 +172,18 @@ class BatchRun {
   #rowsOf(table: OpenTable): Relation | null {
     const { path, rows } = table.definition
     const { sql } = this.#compiled(path)
-    const values = this.#values(path)
     switch (path) {
       case 'silver/transactions':
         return this.facts.accepted === 0 ? null : this.#silverRows()
       case 'silver/quarantine': {
         if (this.facts.refused === 0) return null
-        const inputs = { [judgedName]: this.#judged!.relation }
-        return sqlRelation(inTasks(sql, this.facts.refused), { values, inputs })
+        return sqlRelation(inTasks(sql, this.facts.refused), { [judgedName]: this.#judged!.relation })
       }
       case 'fraud_detection':
         if (this.#silverRowCount() === 0) return null
         return sqlRelation(inTasks(sql, this.#silverRowCount()), {
-          values,
-          inputs: { silver_batch: this.#silverRows(), silver_history: sqlRelation(this.#historySql()) },
+          silver_batch: this.#silverRows(),
+          silver_history: sqlRelation(this.#historySql()),
         })
       default: {
         const window = windowOf(rows.node)
@@ -197,7 +196,7 @@ class BatchRun {
           ...instantsAndDays('event_time', 'transaction_date', from, upTo),
           processing_time: { max: this.#batch.timeMicros },
         })
-        return sqlRelation(sql, { values, inputs: { silver_recent: sqlRelation(recent) } })
+        return sqlRelation(sql, { silver_recent: sqlRelation(recent) })
       }
     }
   }
@@ -209,10 +208,8 @@ class BatchRun {
   /** The batch's rows of silver: from what was judged, or as silver has them. */
   #silverRows(): Relation {
     if (this.#silverCommit === null) {
-      const inputs = { [judgedName]: this.#judged!.relation }
       const { sql } = this.#compiled('silver/transactions')
-      const values = this.#values('silver/transactions')
-      return sqlRelation(inTasks(sql, this.facts.accepted), { values, inputs })
+      return sqlRelation(inTasks(sql, this.facts.accepted), { [judgedName]: this.#judged!.relation })
     }
     const days = [...new Set(this.#silverCommit.adds.map((file) => file.partitionValues.transaction_date))]
     const { timeMicros } = this.#batch
@@ -255,20 +252,18 @@ class BatchRun {
   }
 
   #compiled(path: string): CompiledTable {
-    return compileTable(spark, allTables.find((one) => one.path === path)!.rows.node)
-  }
-
-  #values(path: string): NamedValues {
-    const watermark = allTables.find((one) => one.path === path)?.watermark ?? null
-    const instant = (value: bigint | null) => ({ type: 'timestamp', value }) as const
-    return {
-      processing_time: instant(this.#batch.timeMicros),
-      watermark: instant(this.#batch.watermarkMicros),
-      dedup_micros: { type: 'long', value: this.#context.options.dedupMicros },
-      high_risk_countries: { type: 'array<string>', value: this.#context.options.highRiskCountries },
-      closed_after: instant(watermark === null ? null : this.#before.watermarks[watermark]),
-      closed_up_to: instant(watermark === null ? null : this.after.watermarks[watermark]),
-    }
+    const { options } = this.#context
+    const table = allTables.find((one) => one.path === path)!
+    const { watermark } = table
+    const dialect = boundSpark({
+      processing_time: this.#batch.timeMicros,
+      watermark: this.#batch.watermarkMicros,
+      dedup_micros: options.dedupMicros,
+      high_risk_countries: options.highRiskCountries,
+      closed_after: watermark === null ? null : this.#before.watermarks[watermark],
+      closed_up_to: watermark === null ? null : this.after.watermarks[watermark],
+    })
+    return compileTable(dialect, table.rows.node)
   }
 
   /** A batch that has begun is finished on SIGTERM: nothing here is aborted. */
@@ -287,16 +282,4 @@ function inTasks(sql: string, rows: number): string {
 
 function rowsOfCommit(commit: DeltaCommit): number {
   return commit.adds.reduce((sum, file) => sum + Number(file.stats?.numRecords ?? 0n), 0)
-}
-
-/** The batch that led from one progress to the next: it reads nothing of the input. */
-export function batchBetween(before: Progress, after: Progress): Batch {
-  return {
-    batch: after.batch,
-    timeMicros: after.timeMicros,
-    ranges: [],
-    readFrom: after.readFrom,
-    watermarkMicros: before.watermarks.silver,
-    isFinal: after.finalizedToMicros !== before.finalizedToMicros,
-  }
 }
