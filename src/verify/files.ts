@@ -185,6 +185,8 @@ function disagreementSql(stored: readonly DeltaField[]): string {
       ),
     )
     if (!isBounded(field)) continue
+    // Spark cuts a bound to milliseconds.
+    const upper = field.type === 'timestamp' ? `l.${max} + to_microseconds(999)` : `l.${max}`
     selects.push(
       select(
         name,
@@ -198,7 +200,7 @@ function disagreementSql(stored: readonly DeltaField[]): string {
         'a value lies above the maximum in the log',
         `f.${max}`,
         `l.${max}`,
-        `f.${max} > l.${max}`,
+        `f.${max} > ${upper}`,
       ),
     )
   }

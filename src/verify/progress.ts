@@ -6,6 +6,7 @@ import { quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { watermarkNames } from '../plan/index.ts'
 import { type Finding, type Findings, findingsOf, findingsToldMax, together, type Verdict } from './check.ts'
 import type { BatchCommit, Lakehouse, TableState } from './lakehouse.ts'
+import { isStreamedLakehouse } from './streamed.ts'
 
 const silver = 'silver/transactions'
 const bronze = 'bronze/transactions'
@@ -66,7 +67,8 @@ function batchesSql(lakehouse: Lakehouse): string {
   const rows = lakehouse.has(silver)
     ? lakehouse.rows(silver)
     : '(SELECT NULL::TIMESTAMP AS processing_time, NULL::TIMESTAMP AS event_time WHERE false)'
-  const arrivals = lakehouse.has(bronze) ? lakehouse.rows(bronze) : rows
+  // The rows of a streaming query have times that are no batch's.
+  const arrivals = lakehouse.has(bronze) && !isStreamedLakehouse(lakehouse) ? lakehouse.rows(bronze) : rows
   return `WITH forgotten AS (
   SELECT DISTINCT processing_time AS time FROM ${arrivals}
   WHERE processing_time < coalesce((SELECT min(time) FROM logged_batches), TIMESTAMP 'infinity')

@@ -94,10 +94,11 @@ export class SparkChannel {
     return pairs
   }
 
-  /** Stops all that runs in the session, but not its streams. */
-  async interruptAll(options: CallOptions): Promise<void> {
+  /** Stops all that runs in the session, but not its streams, and tells the ids of what it stopped. */
+  async interruptAll(options: CallOptions): Promise<readonly string[]> {
     const request = { ...this.#identity(), interruptType: InterruptRequest_InterruptType.ALL }
-    await this.#call((call) => this.#client.interrupt(request, call), options)
+    const { interruptedIds } = await this.#call((call) => this.#client.interrupt(request, call), options)
+    return interruptedIds
   }
 
   /** Ends the session on the server: its views, its settings and its streams are gone. */

@@ -155,8 +155,8 @@ export class SparkSession {
     await this.command({ case: 'writeOperation', value }, options)
   }
 
-  async interruptAll(options: CallOptions): Promise<void> {
-    await this.channel.interruptAll(options)
+  async interruptAll(options: CallOptions): Promise<readonly string[]> {
+    return await this.channel.interruptAll(options)
   }
 
   /** Ends the session on the server, with its streams, and closes the connection. */
