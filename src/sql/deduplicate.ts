@@ -50,7 +50,10 @@ FROM ${indentRest(input)} AS batch_rows
 LEFT JOIN duplicates ON ${joinArrival(dialect, node, 'duplicates')}`
 }
 
-/** One shuffle of key, time and arrival; the rows themselves are only joined with the few that go. */
+/**
+ * One shuffle of key, time and arrival; the rows themselves are only joined with the few that go. `<=>`, because
+ * the history's arrival is null, and `exists` is null where a comparison is.
+ */
 function sparkSql(dialect: Dialect, node: Deduplicate, input: string, history: string): string {
   const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
   const range = expressionSql(dialect, node.rangeMicros)
@@ -77,7 +80,7 @@ folded AS (
 duplicates AS (
   SELECT one.arrival.* FROM (
     SELECT explode(filter(every, one ->
-      one.arrival IS NOT NULL AND NOT exists(stays, other -> other.arrival = one.arrival))) AS one
+      one.arrival IS NOT NULL AND NOT exists(stays, other -> other.arrival <=> one.arrival))) AS one
     FROM folded
   )
 )
