@@ -57,6 +57,13 @@ const fromBronzeAppId = 'assay/from_bronze'
  */
 export const writerAppId = 'assay/writer'
 
+/**
+ * The application id of the txn action that says which batch silver had when the table was made, 0 for a
+ * table that has been there from the first batch on or has caught up since. Until then what others claim of
+ * its stream is not true of it.
+ */
+export const sinceAppId = 'assay/since'
+
 /** What a commit carries: the batch for the idempotent append, further txn actions, and the same as text. */
 export type ProgressFields = {
   readonly appId: string

@@ -37,6 +37,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'The lakehouse has no table of that name.',
   },
+  TABLE_LOST: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A table was deleted that cannot be computed again from silver.',
+  },
   STREAM_LOCKED: {
     blame: 'user',
     retry: 'never',

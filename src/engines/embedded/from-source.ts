@@ -14,7 +14,7 @@ import { type Database, rowsOf } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { batchReport } from '../report.ts'
 import { progressAt } from '../silver-log.ts'
-import type { OpenTable } from '../tables.ts'
+import { isDerived, type OpenTable } from '../tables.ts'
 import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
 import { followSilver, loadRecent } from './follow-silver.ts'
 import { type LoadedRecords, loadRecords, noRecords } from './load.ts'
@@ -90,7 +90,7 @@ class Pipeline {
     const silver = tableAt(tables, 'silver/transactions')
     await endQueries(options.deltaBasePath, bronze.delta)
     const last = silver.progress.batch >= bronze.progress.batch ? silver.progress : bronze.progress
-    const later = tables.filter((table) => table.definition.stream !== 'kafka-to-delta')
+    const later = tables.filter(isDerived)
     const isBehind =
       later.length > 0 && last.batch > 0n && (await doneBatch(silver.delta, later)) < last.batch - 1n
     const replayed = isBehind ? tables.filter((table) => !later.includes(table)) : tables
@@ -109,6 +109,7 @@ class Pipeline {
     }
     if (isBehind) {
       await followSilver(options, database, later, last.batch)
+      for (const table of later) await table.markWhole()
       context = await contextAt(last)
     }
     const { txns } = await bronze.delta.snapshot()
