@@ -1,6 +1,6 @@
-// Does a batch on Spark cost more on top of an old lakehouse? Fills lakehouses of one and five million rows with
-// the embedded engine, at the same density in time, then carries batches of 5,000 records on Spark through all
-// tables of both, on one server. Run: npx node bench/spark/steady.ts [batches] [rows] [rows ..]
+// Does a batch on Spark cost more on top of an old lakehouse? Fills lakehouses of one and five million rows
+// with the embedded engine, at the same density in time, then carries batches of 5,000 records on Spark
+// through all tables of both, on one server. Run: npx node bench/spark/steady.ts [batches] [rows] [rows ..]
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

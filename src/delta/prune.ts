@@ -5,8 +5,8 @@ import type { DeltaField, DeltaType } from './schema.ts'
 import { type StatsTree, type StatsValue, statsTextMaxCharacters } from './stats.ts'
 
 /**
- * A Date is an instant; for a timestamp a text is ISO 8601 and without a zone UTC, a bigint microseconds since
- * the epoch; for a date a text is YYYY-MM-DD.
+ * A Date is an instant; for a timestamp a text is ISO 8601 and without a zone UTC, a bigint microseconds
+ * since the epoch; for a date a text is YYYY-MM-DD.
  */
 export type PruneValue = string | number | bigint | boolean | Date
 

@@ -9,7 +9,9 @@ import { assert, LakehouseError } from '../errors/errors.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf } from './database.ts'
 
-/** Of all rows of the ranges none has an older processing time, in microseconds; null where that is not known. */
+/**
+ * Of all rows of the ranges none has an older processing time, in microseconds; null where that is not known.
+ */
 export type BacklogCut = Cut & { readonly sinceMicros: bigint | null }
 
 const nothing: BacklogCut = { ranges: [], more: false, sinceMicros: null }
@@ -180,8 +182,9 @@ export class Backlog {
       this.#connection,
       `SELECT topic, partition, min("offset") AS "offset" FROM ${rows} WHERE ms > ${ms} GROUP BY topic, partition`,
     )
+    // As selected.
     const ends = new Map(
-      later.map((row) => [partitionKey(row as unknown as TopicPartition), row.offset as bigint]), // As selected.
+      later.map((row) => [partitionKey(row as unknown as TopicPartition), row.offset as bigint]),
     )
     return waiting
       .map((one) => rangeOf(one, next, ends.get(partitionKey(one)) ?? one.end))

@@ -75,10 +75,12 @@ ranged AS (
     collect_list(CASE WHEN is_straggler THEN arrival END) OVER in_time AS stragglers
   FROM ordered
   WINDOW in_time AS (
-    PARTITION BY row_key ORDER BY row_time RANGE BETWEEN ${microsInterval(node.rangeMicros)} PRECEDING AND CURRENT ROW
+    PARTITION BY row_key ORDER BY row_time
+    RANGE BETWEEN ${microsInterval(node.rangeMicros)} PRECEDING AND CURRENT ROW
   )
 )
-SELECT batch_row.*, CAST(in_range - size(filter(stragglers, one -> one > arrival)) AS INT) AS ${spark.name(node.as)}
+SELECT batch_row.*,
+  CAST(in_range - size(filter(stragglers, one -> one > arrival)) AS INT) AS ${spark.name(node.as)}
 FROM ranged
 WHERE arrival IS NOT NULL`
 }

@@ -36,8 +36,8 @@ export type OracleInput = {
   /** Where the contract leaves it open whether a value is malformed: what the engine under test did. */
   readonly wasMalformed?: (record: RawRecord) => boolean
   /**
-   * When the record came to bronze, where that was before its batch, in microseconds: a streaming query writes
-   * bronze when it likes. Without it, with the batch.
+   * When the record came to bronze, where that was before its batch, in microseconds: a streaming query
+   * writes bronze when it likes. Without it, with the batch.
    */
   readonly broughtAt?: (record: RawRecord) => bigint | null
 }

@@ -1,5 +1,5 @@
-// The whole pipeline on a real Spark and a real broker, run by the real command, against the oracle and against
-// the embedded engine.
+// The whole pipeline on a real Spark and a real broker, run by the real command, against the oracle and
+// against the embedded engine.
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
