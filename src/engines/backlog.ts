@@ -182,8 +182,8 @@ export class Backlog {
       this.#connection,
       `SELECT topic, partition, min("offset") AS "offset" FROM ${rows} WHERE ms > ${ms} GROUP BY topic, partition`,
     )
+    // As selected.
     const ends = new Map(
-      // As selected.
       later.map((row) => [partitionKey(row as unknown as TopicPartition), row.offset as bigint]),
     )
     return waiting

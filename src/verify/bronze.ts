@@ -19,14 +19,10 @@ export async function checkOffsets(lakehouse: Lakehouse, state: TableState): Pro
   const findings = together(
     await findingsOf(connection, twiceSql(rows, position), position),
     await findingsOf(connection, fileHolesSql, position),
-    await findingsOf(connection, outsideBatchSql, position),
     // A streaming query may be ahead of all progress, and has times of its own.
-    ...(isStreamed
-      ? []
-      : [
-          await findingsOf(connection, endsSql(state), position),
-          await checkTimes(lakehouse, state, 'processing_time'),
-        ]),
+    ...(isStreamed ? [] : [await findingsOf(connection, endsSql(state), position)]),
+    await findingsOf(connection, outsideBatchSql, position),
+    ...(isStreamed ? [] : [await checkTimes(lakehouse, state, 'processing_time')]),
   )
   const { isFiles, records, partitions, holes } = await tally(lakehouse)
   await connection.run('DROP TABLE offset_steps')

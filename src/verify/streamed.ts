@@ -1,9 +1,8 @@
 // A bronze that a streaming query wrote: its rows have a time of their own, and silver's log says which batch
 // took them.
 import { type OffsetRange, type Offsets, partitionKey } from '../batches/offsets.ts'
+import { isStreamed } from '../batches/streamed.ts'
 import { quoteText } from '../delta/sql.ts'
-import { isStreamed } from '../engines/bronze-writers.ts'
-import { instantSql } from './check.ts'
 import type { Lakehouse } from './lakehouse.ts'
 
 const bronze = 'bronze/transactions'
@@ -47,7 +46,7 @@ function prepareTakenRanges(lakehouse: Lakehouse): Promise<void> {
     )
     const ranges = takenRanges(lakehouse).map(
       ({ topic, partition, start, end, timeMicros }) =>
-        `(${quoteText(topic)}, ${partition}, ${start}, ${end}, ${instantSql(timeMicros)})`,
+        `(${quoteText(topic)}, ${partition}, ${start}, ${end}, make_timestamp(${timeMicros}))`,
     )
     const ends = [...takenUpTo(lakehouse).values()].map(
       ({ topic, partition, offset }) => `(${quoteText(topic)}, ${partition}, ${offset})`,
