@@ -2,13 +2,13 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tablesOf } from '../../lakehouse/pipeline.ts'
+import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
-import { Database } from './database.ts'
+import { checkpointDirectory, lockStreams } from '../lock.ts'
+import { storageFailure } from '../storage-failure.ts'
+import { OpenTable } from '../tables.ts'
 import { followSilver } from './follow-silver.ts'
 import { runFromSource } from './from-source.ts'
-import { checkpointDirectory, lockStreams } from './lock.ts'
-import { storageFailure } from './storage-failure.ts'
-import { OpenTable } from './tables.ts'
 
 export const embeddedEngine: Engine = { run }
 

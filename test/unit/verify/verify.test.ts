@@ -279,9 +279,11 @@ describe('logs that were changed are found', () => {
       )
       await writeFile(join(copy, 'gold/transactions/_delta_log', first!), 'not json\n')
       await rm(join(copy, 'silver/quarantine'), { recursive: true })
+      await rm(join(copy, 'aggregations/user'), { recursive: true })
     })
     expect(failedChecks(verification)).toContain('gold/transactions, log')
     expect(failedChecks(verification)).toContain('silver/quarantine, log')
+    expect(failedChecks(verification)).toContain('aggregations/user, log')
   })
 
   test('offsets and batches that go back', async () => {

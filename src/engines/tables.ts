@@ -1,11 +1,11 @@
 // The Delta tables that a run writes, and how far each is.
-import type { Progress } from '../../batches/progress.ts'
-import { encodeProgress, noProgress, streamTxns, writerAppId } from '../../batches/progress.ts'
-import type { CommitOutcome, DeltaTable, StagedAppend } from '../../delta/index.ts'
-import { LakehouseError } from '../../errors/errors.ts'
-import { openTable, progressOf } from '../../lakehouse/delta.ts'
-import type { StreamName, TableDefinition } from '../../plan/index.ts'
-import { step } from '../../steps/step.ts'
+import type { Progress } from '../batches/progress.ts'
+import { encodeProgress, noProgress, streamTxns, writerAppId } from '../batches/progress.ts'
+import type { CommitOutcome, DeltaTable, StagedAppend } from '../delta/index.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { openTable, progressOf } from '../lakehouse/delta.ts'
+import type { StreamName, TableDefinition } from '../plan/index.ts'
+import { step } from '../steps/step.ts'
 
 export class OpenTable {
   readonly definition: TableDefinition
