@@ -23,10 +23,12 @@ export async function openTables(options: {
   readonly tableProperties: Readonly<Record<string, string>>
 }): Promise<OpenTable[]> {
   const { deltaBasePath, streams, tableProperties } = options
-  // At once: most of it is waiting for the disk.
-  const tables = await Promise.all(
-    tablesOf(streams).map((definition) => OpenTable.open(deltaBasePath, definition, tableProperties)),
+  // At once, because most of it is waiting for the disk; a failure is told when all are done with theirs.
+  const opening = tablesOf(streams).map((definition) =>
+    OpenTable.open(deltaBasePath, definition, tableProperties),
   )
+  await Promise.allSettled(opening)
+  const tables = await Promise.all(opening)
   const reached = tables.reduce((most, { progress }) => (progress.batch > most ? progress.batch : most), 0n)
   for (const table of tables) {
     const { definition, delta, progress, isWhole } = table

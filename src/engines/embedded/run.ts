@@ -43,16 +43,3 @@ async function runStreams(options: PipelineOptions): Promise<void> {
     database.close()
   }
 }
-
-/** At once, because most of it is waiting for the disk; a failure is told when all are done with theirs. */
-async function openTables({
-  deltaBasePath,
-  streams,
-  tableProperties,
-}: PipelineOptions): Promise<OpenTable[]> {
-  const opening = tablesOf(streams).map((definition) =>
-    OpenTable.open(deltaBasePath, definition, tableProperties),
-  )
-  await Promise.allSettled(opening)
-  return Promise.all(opening)
-}
