@@ -1,6 +1,12 @@
 // docs/reference/progress.md: the layout of progress, with an example that the code itself encodes.
 import { partitionKey } from '../src/batches/offsets.ts'
-import { encodeProgress, type Progress, streamTxns, writerAppId } from '../src/batches/progress.ts'
+import {
+  encodeProgress,
+  type Progress,
+  sinceAppId,
+  streamTxns,
+  writerAppId,
+} from '../src/batches/progress.ts'
 import { streamNames } from '../src/plan/index.ts'
 
 const instant = (text: string): bigint => BigInt(Date.parse(text)) * 1000n
@@ -10,6 +16,7 @@ const example: Progress = {
   batch: 7n,
   timeMicros: instant('2026-03-10T12:00:00Z'),
   offsets: new Map([read(0, 120n), read(1, 95n)].map((at) => [partitionKey(at), at])),
+  readFrom: 'input',
   eventTimeMaxMicros: instant('2026-03-10T11:59:58Z'),
   finalizedToMicros: null,
   watermarks: {
@@ -43,6 +50,7 @@ of it. Instants are microseconds since the epoch, in UTC.
 | batch | the batch that the rows came with; the first is 1. A table takes each batch once |
 | time | the batch's time, which is \`processing_time\` of its rows; it grows from batch to batch |
 | offsets | the next offset to read of every partition (files: the position in bytes of the next line) |
+| from_bronze | present where the batch was cut from rows that bronze had already: its rows are those between the offsets before and after; else bronze's rows have the batch's time |
 | event_time_max | the greatest \`event_time\` of silver, this batch included; absent before the first row |
 | finalized_to | where \`--finalize\` moved all watermarks to; absent where it never did |
 | watermarks | at the end of the batch: silver's judges the next batch's rows, the others say which windows are closed |
@@ -62,6 +70,9 @@ An offset is at \`assay/offset/<partition>/<topic>\`, and the id that Kafka gave
 Commits of the embedded engine also say which streams
 its process carries (here ${streams.join(', ')}): all tables of such a stream hold every batch before this
 one, with or without rows.
+
+The action \`${sinceAppId}\` is silver's batch when the table was made: 0 for a table that was there from the
+beginning, or has caught up. A derived table whose directory was deleted is made again from silver.
 
 The action \`${writerAppId}\` counts the processes that have written the table. Each commits the next number
 at its start, before its first batch; a commit made under an older number is refused
@@ -83,9 +94,10 @@ of bronze and silver are the last resort.
 
 ## Which table has which commits
 
-bronze and silver get a commit for every batch, with rows or without, bronze first: its commit is the plan
-of the batch (see [the decision](../decisions/bronze-first.md)). The other tables get one when they have
-rows, and after 500 batches without any. A restart replays the last batch of bronze; the tables that have it
-skip it.
+The embedded engine commits every batch to bronze and silver, with rows or without, bronze first: its commit
+is the plan of the batch (see [the decision](../decisions/bronze-first.md)). With Spark a streaming query
+writes bronze by itself, and silver's commit, with rows or without, is the plan of the batch. The other
+tables get one when they have rows, and after 500 batches without any. A restart replays the last batch of
+bronze or of silver, whichever is the greater; the tables that have it skip it.
 `
 }

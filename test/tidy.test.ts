@@ -15,7 +15,8 @@ const layers: readonly (readonly string[])[] = [
   ['fraud', 'sql', 'batches'],
   ['kafka', 'files', 'delta', 'metrics', 'config'],
   ['produce', 'lakehouse'],
-  ['engines', 'verify'],
+  ['engines'],
+  ['verify'],
   ['cli', 'dashboard'],
 ]
 
@@ -93,7 +94,8 @@ test('one file of src/lakehouse is one table, and its path is the path of the ta
 })
 
 test('files, and lines, are short enough to read', () => {
-  const long = [...sources, ...tests].flatMap(({ path, text }) => {
+  const written = [...sources, ...tests].filter(({ path }) => !path.includes('/gen/'))
+  const long = written.flatMap(({ path, text }) => {
     const lines = text.split('\n')
     // A text (a message, SQL) is not broken for its width; the formatter keeps all other code within it.
     const isWide = (line: string): boolean => line.length > 110 && !/['"`]/.test(line.replace(/ \/\/ .*/, ''))

@@ -19,6 +19,8 @@ export type Batch = {
   readonly timeMicros: bigint
   /** What is read; empty for a batch that only closes windows. */
   readonly ranges: readonly OffsetRange[]
+  /** Where the records of the ranges are: still to be brought to bronze, or there already. */
+  readonly readFrom: Progress['readFrom']
   /** Silver's watermark at the start: rows before it are late. */
   readonly watermarkMicros: bigint | null
   /** Moves all watermarks behind the last window. */
@@ -30,13 +32,14 @@ export function planBatch(
   progress: Progress,
   ranges: readonly OffsetRange[],
   nowMicros: bigint,
-  isFinal = false,
+  { readFrom = 'input', isFinal = false }: Partial<Pick<Batch, 'readFrom' | 'isFinal'>> = {},
 ): Batch {
   const earliest = progress.timeMicros + 1n
   return {
     batch: progress.batch + 1n,
     timeMicros: nowMicros > earliest ? nowMicros : earliest,
     ranges,
+    readFrom,
     watermarkMicros: progress.watermarks.silver,
     isFinal,
   }
@@ -71,6 +74,7 @@ export function progressAfter(
     batch: batch.batch,
     timeMicros: batch.timeMicros,
     offsets: advanceOffsets(before.offsets, batch.ranges),
+    readFrom: batch.readFrom,
     eventTimeMaxMicros: seen,
     finalizedToMicros: finalizedTo,
     watermarks: watermarksAfter(before.watermarks, seen, finalizedTo, delays),

@@ -15,6 +15,11 @@ export type Progress = {
   readonly timeMicros: bigint
   /** The next offset to read of every partition. */
   readonly offsets: Offsets
+  /**
+   * Whether the batch brought its records to bronze itself, with its own time, or was cut from rows that
+   * bronze had already.
+   */
+  readonly readFrom: 'input' | 'bronze'
   /** Greatest event_time of silver, this batch included; null without rows. */
   readonly eventTimeMaxMicros: bigint | null
   /** Where `--finalize` moved all watermarks to; null where it never did. */
@@ -34,6 +39,7 @@ export const noProgress: Progress = {
   batch: 0n,
   timeMicros: 0n,
   offsets: new Map(),
+  readFrom: 'input',
   eventTimeMaxMicros: null,
   finalizedToMicros: null,
   watermarks: noWatermarks,
@@ -42,11 +48,21 @@ export const noProgress: Progress = {
 /** The application id of the txn action whose version is the batch; a batch is committed to a table once. */
 export const batchAppId = 'assay'
 
+/** The application id of the txn action whose version is the last batch that was cut from bronze. */
+const fromBronzeAppId = 'assay/from_bronze'
+
 /**
  * The application id of the txn action whose version counts the processes that have written the table: a
  * writer of batches claims the next number at its start, and commits under an older one are refused.
  */
 export const writerAppId = 'assay/writer'
+
+/**
+ * The application id of the txn action that says which batch silver had when the table was made, 0 for a
+ * table that has been there from the first batch on or has caught up since. Until then what others claim of
+ * its stream is not true of it.
+ */
+export const sinceAppId = 'assay/since'
 
 /** What a commit carries: the batch for the idempotent append, further txn actions, and the same as text. */
 export type ProgressFields = {
@@ -61,6 +77,7 @@ export function encodeProgress(progress: Progress): ProgressFields {
   const optional = (name: string, value: bigint | null): void => {
     if (value !== null) txns[name] = value
   }
+  if (progress.readFrom === 'bronze') txns[fromBronzeAppId] = progress.batch
   optional('assay/event_time_max', progress.eventTimeMaxMicros)
   optional('assay/finalized_to', progress.finalizedToMicros)
   for (const name of watermarkNames) optional(`assay/watermark/${name}`, progress.watermarks[name])
@@ -115,6 +132,7 @@ export function decodeTxns(txns: ReadonlyMap<string, { readonly version: bigint 
     batch,
     timeMicros: txns.get('assay/time')?.version ?? 0n,
     offsets,
+    readFrom: txns.get(fromBronzeAppId)?.version === batch ? 'bronze' : 'input',
     eventTimeMaxMicros: txns.get('assay/event_time_max')?.version ?? null,
     finalizedToMicros: txns.get('assay/finalized_to')?.version ?? null,
     // All keys.
@@ -133,6 +151,7 @@ export function progressJson(progress: Progress): string {
     assay: 1,
     batch: String(progress.batch),
     time: String(progress.timeMicros),
+    ...(progress.readFrom === 'bronze' ? { from_bronze: true } : {}),
     event_time_max: textOf(progress.eventTimeMaxMicros),
     finalized_to: textOf(progress.finalizedToMicros),
     watermarks: Object.fromEntries(watermarkNames.map((name) => [name, textOf(progress.watermarks[name])])),
@@ -161,6 +180,7 @@ export function parseProgress(userMetadata: string | undefined): Progress | null
     batch: BigInt(String(parsed.batch)),
     timeMicros: BigInt(String(parsed.time)),
     offsets,
+    readFrom: parsed.from_bronze === true ? 'bronze' : 'input',
     eventTimeMaxMicros: microsOf(parsed.event_time_max),
     finalizedToMicros: microsOf(parsed.finalized_to),
     watermarks: Object.fromEntries(

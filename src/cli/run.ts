@@ -5,8 +5,9 @@ import type { OnNotice, SourceNotice } from '../batches/notice.ts'
 import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
-import type { BatchReport } from '../engines/engine.ts'
+import type { BatchReport, Engine } from '../engines/engine.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import type { KafkaPositions } from '../kafka/source.ts'
 import { type StreamName, streamNames } from '../plan/index.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import type { Logger } from './logger.ts'
@@ -52,9 +53,9 @@ async function runPipeline(named: readonly StreamName[], flags: RunFlags): Promi
     view.onLost(lostOffsets(notice))
   }
   const source = streams.includes('kafka-to-delta') ? await openSource(flags, config, onNotice) : null
+  const engine = await openEngine(flags.engine ?? config.engine, config, source)
   try {
-    const { embeddedEngine } = await import('../engines/embedded/run.ts')
-    await embeddedEngine.run({
+    await engine.run({
       ...pipelineOptions(config),
       streams,
       source,
@@ -79,16 +80,27 @@ function checkFlags(flags: RunFlags, config: Config): void {
     )
   }
   const engine = flags.engine ?? config.engine
-  if (engine === 'embedded') return
-  if (engine !== 'spark')
+  if (engine !== 'embedded' && engine !== 'spark')
     throw new LakehouseError('CONFIG_INVALID', `--engine is embedded or spark, not ${engine}.`)
-  throw new LakehouseError(
-    'CONFIG_INVALID',
-    'the engine spark is not part of this version: use ENGINE=embedded.',
-  )
+  if (engine === 'spark' && flags.from !== undefined) {
+    throw new LakehouseError(
+      'CONFIG_INVALID',
+      '--from reads files of this machine, which a cluster does not see: give --engine embedded, or bring the ' +
+        'records to Kafka.',
+    )
+  }
 }
 
-async function openSource(flags: RunFlags, config: Config, onNotice: OnNotice): Promise<RecordSource> {
+async function openEngine(name: Config['engine'], config: Config, source: Source | null): Promise<Engine> {
+  if (name === 'embedded') return (await import('../engines/embedded/run.ts')).embeddedEngine
+  const { sparkEngine } = await import('../engines/spark/run.ts')
+  const { sparkOptions } = await import('./spark-options.ts')
+  return sparkEngine(sparkOptions(config, source !== null && 'positions' in source ? source : null))
+}
+
+type Source = RecordSource | (RecordSource & KafkaPositions)
+
+async function openSource(flags: RunFlags, config: Config, onNotice: OnNotice): Promise<Source> {
   if (flags.from !== undefined) {
     if (!existsSync(flags.from)) {
       const what = flags.from === '' ? '--from names nothing' : `there is no file or directory ${flags.from}`

@@ -24,6 +24,21 @@ export type KafkaSecurity = {
   readonly caFile: string | null
 }
 
+export type SparkConfig = {
+  /** `sc://` with a host is a server that runs; all else is the master of one that is started. */
+  readonly master: Secret
+  /** null: what was installed. */
+  readonly sparkHome: string | null
+  /** Where installed things are; null for the user's cache folder. */
+  readonly home: string | null
+  /** Of a server that is started. */
+  readonly serverSettings: Readonly<Record<string, string>>
+  readonly shufflePartitions: number
+  readonly offsetsPerTriggerMax: number
+  /** null: one for each partition of the topic. */
+  readonly kafkaPartitionsMin: number | null
+}
+
 export type Config = {
   readonly kafka: {
     /** Each host:port. */
@@ -45,6 +60,7 @@ export type Config = {
   readonly highRiskCountries: readonly string[]
   /** null leaves the choice to DuckDB. */
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
+  readonly spark: SparkConfig
   readonly compaction: { readonly enabled: boolean; readonly smallFileBytes: number }
   readonly logRetentionMs: number
   readonly writerLeaseMs: number
@@ -193,6 +209,7 @@ function configOf(values: Values, hints: readonly string[]): Config {
     dedupWindowMicros: values.DEDUP_WINDOW,
     highRiskCountries: values.HIGH_RISK_COUNTRIES,
     duckdb: { memoryLimitBytes: values.DUCKDB_MEMORY_LIMIT, threads: values.DUCKDB_THREADS },
+    spark: sparkOf(values),
     compaction: { enabled: values.COMPACTION === 'on', smallFileBytes: values.COMPACTION_SMALL_FILE_SIZE },
     logRetentionMs: Number(values.DELTA_LOG_RETENTION / 1000n),
     writerLeaseMs: values.WRITER_LEASE_MS,
@@ -211,4 +228,23 @@ function securityOf(values: Values): KafkaSecurity {
       ? { mechanism: values.KAFKA_SASL_MECHANISM, username, password }
       : null
   return { protocol, sasl, caFile: values.KAFKA_SSL_CA_FILE }
+}
+
+function sparkOf(values: Values): SparkConfig {
+  const memory = (bytes: number): string => `${Math.floor(bytes / 2 ** 20)}m`
+  const [executorMemory, executorCores] = [values.SPARK_EXECUTOR_MEMORY, values.SPARK_EXECUTOR_CORES]
+  return {
+    master: values.SPARK_MASTER,
+    sparkHome: values.SPARK_HOME,
+    home: values.ASSAY_HOME,
+    serverSettings: {
+      'spark.driver.memory': memory(values.SPARK_DRIVER_MEMORY),
+      ...(executorMemory !== null && { 'spark.executor.memory': memory(executorMemory) }),
+      ...(executorCores !== null && { 'spark.executor.cores': String(executorCores) }),
+      ...values.SPARK_SETTINGS,
+    },
+    shufflePartitions: values.SPARK_SHUFFLE_PARTITIONS,
+    offsetsPerTriggerMax: values.SPARK_MAX_OFFSETS_PER_TRIGGER,
+    kafkaPartitionsMin: values.SPARK_MIN_PARTITIONS,
+  }
 }

@@ -156,3 +156,28 @@ function parseInstantMs(value: string): number | null {
 export function secret(allowed: string): ValueKind<Secret> {
   return kindOf(allowed, (value) => ({ reveal: () => value }))
 }
+
+/** `;` between settings: values of Spark hold commas and spaces. */
+export function sparkSettings(): ValueKind<Readonly<Record<string, string>>> {
+  return kindOf('settings of Spark such as "spark.ui.enabled=true;spark.executor.instances=4"', (value) => {
+    const parts = value.split(';').map((part) => part.trim())
+    const pairs = parts.filter((part) => part !== '').map((part) => /^(spark\.[^=\s]+)=(.*)$/.exec(part))
+    if (pairs.some((pair) => pair === null)) return null
+    return Object.fromEntries(pairs.map((pair) => [pair![1]!, pair![2]!]))
+  })
+}
+
+const masters = [
+  /^sc:\/\/\S+$/,
+  /^local(\[(\*|[1-9]\d{0,3})(,\s*\d{1,3})?\])?$/,
+  /^spark:\/\/\S+$/,
+  /^yarn$/,
+  /^k8s:\/\/\S+$/,
+]
+
+export function sparkMaster(): ValueKind<Secret> {
+  return kindOf(
+    'sc://host:port, local[*], local[4], spark://host:port, yarn or k8s://https://host:port',
+    (value) => (masters.some((pattern) => pattern.test(value)) ? { reveal: () => value } : null),
+  )
+}

@@ -8,6 +8,8 @@ import {
   names,
   oneOf,
   secret,
+  sparkMaster,
+  sparkSettings,
   startingOffsets,
   text,
   topicNames,
@@ -15,7 +17,7 @@ import {
   wholeNumber,
 } from './values.ts'
 
-export const groups = ['Kafka', 'Tables', 'Batches', 'Time', 'Fraud rules', 'Engine', 'Log'] as const
+export const groups = ['Kafka', 'Tables', 'Batches', 'Time', 'Fraud rules', 'Engine', 'Spark', 'Log'] as const
 
 export type Variable<T> = ValueKind<T> & {
   readonly group: (typeof groups)[number]
@@ -36,6 +38,7 @@ const tables = { group: 'Tables' } as const
 const batches = { group: 'Batches' } as const
 const time = { group: 'Time' } as const
 const engine = { group: 'Engine' } as const
+const spark = { group: 'Spark' } as const
 const log = { group: 'Log' } as const
 
 export const variables = {
@@ -194,10 +197,9 @@ export const variables = {
   ENGINE: {
     ...engine,
     ...oneOf('embedded', 'spark'),
-    meaning:
-      'What computes the tables: DuckDB in this process, or a Spark cluster (not available in this version)',
+    meaning: 'What computes the tables: DuckDB in this process, or Spark',
     default: 'embedded',
-    example: 'embedded',
+    example: 'spark',
   },
   DUCKDB_MEMORY_LIMIT: {
     ...engine,
@@ -214,6 +216,84 @@ export const variables = {
     default: null,
     absent: 'one for each core',
     example: '2',
+  },
+  SPARK_MASTER: {
+    ...spark,
+    ...sparkMaster(),
+    meaning:
+      'A running Spark Connect server (sc://host:port/;token=..;user_id=..), or the master with which one is started',
+    default: 'local[*]',
+    example: 'sc://spark.example.com:15002/;token=secret',
+    secret: true, // It may hold a token.
+  },
+  SPARK_DRIVER_MEMORY: {
+    ...spark,
+    ...byteSize(512 * 2 ** 20),
+    meaning: 'Memory of the driver of a server that is started; with a local master it does all the work',
+    default: '2 GiB',
+    example: '8 GiB',
+  },
+  SPARK_EXECUTOR_MEMORY: {
+    ...spark,
+    ...byteSize(512 * 2 ** 20),
+    meaning: 'Memory of each executor of a server that is started',
+    default: null,
+    absent: "the cluster's default",
+    example: '8 GiB',
+  },
+  SPARK_EXECUTOR_CORES: {
+    ...spark,
+    ...wholeNumber(1, 1024),
+    meaning: 'Cores of each executor of a server that is started',
+    default: null,
+    absent: "the cluster's default",
+    example: '4',
+  },
+  SPARK_SHUFFLE_PARTITIONS: {
+    ...spark,
+    ...wholeNumber(1, 100_000),
+    meaning: 'Parts into which Spark divides rows to group or join them; about the number of cores',
+    default: '8',
+    example: '64',
+  },
+  SPARK_MAX_OFFSETS_PER_TRIGGER: {
+    ...spark,
+    ...wholeNumber(1, 1_000_000_000),
+    meaning: 'Most records that one trigger of the bronze query reads from Kafka',
+    default: '1000000',
+    example: '200000',
+  },
+  SPARK_MIN_PARTITIONS: {
+    ...spark,
+    ...wholeNumber(1, 100_000),
+    meaning: 'Least tasks that read from Kafka, where the topic has fewer partitions than the cluster cores',
+    default: null,
+    absent: 'one for each partition of the topic',
+    example: '16',
+  },
+  SPARK_SETTINGS: {
+    ...spark,
+    ...sparkSettings(),
+    meaning: 'Further settings of a server that is started, with ; between them',
+    default: null,
+    absent: 'none',
+    example: 'spark.ui.enabled=true;spark.kubernetes.container.image=spark:4.1.1',
+  },
+  SPARK_HOME: {
+    ...spark,
+    ...localPath(),
+    meaning: 'A Spark 4.1.1 of your own, for servers that are started',
+    default: null,
+    absent: 'what "assay spark install" brought',
+    example: '/opt/spark',
+  },
+  ASSAY_HOME: {
+    ...spark,
+    ...localPath(),
+    meaning: 'Directory into which "assay spark install" puts Spark and its jars',
+    default: null,
+    absent: '$XDG_CACHE_HOME/assay or ~/.cache/assay',
+    example: '/opt/assay',
   },
   LOG_LEVEL: {
     ...log,
@@ -235,7 +315,6 @@ export const variables = {
  * Variables that a later version will read: setting one today is not a spelling mistake, and has no effect.
  */
 export const laterVariables: ReadonlyMap<string, string> = new Map([
-  ['SPARK_MASTER', 'this version has no Spark engine'],
   ['SCHEMA_REGISTRY_URL', 'this version reads plain JSON values only'],
   ['METRICS_PORT', 'this version serves no metrics'],
 ])

@@ -143,8 +143,8 @@ export async function syncPath(path: string): Promise<void> {
 }
 
 /**
- * Makes a directory and those above it, durably. One by one: `mkdir` of Node with `recursive` never ends where
- * a file system refuses names with ENOENT, as /proc does.
+ * Makes a directory and those above it, durably. One by one: `mkdir` of Node with `recursive` never ends
+ * where a file system refuses names with ENOENT, as /proc does.
  */
 export async function makeDirectory(path: string): Promise<void> {
   if (await makeOne(path)) return

@@ -5,8 +5,8 @@ import type { DeltaField, DeltaType } from './schema.ts'
 import { type StatsTree, type StatsValue, statsTextMaxCharacters } from './stats.ts'
 
 /**
- * A Date is an instant; a text for a timestamp is ISO 8601 and without a zone UTC; for a date it is
- * YYYY-MM-DD.
+ * A Date is an instant; for a timestamp a text is ISO 8601 and without a zone UTC, a bigint microseconds
+ * since the epoch; for a date a text is YYYY-MM-DD.
  */
 export type PruneValue = string | number | bigint | boolean | Date
 
@@ -116,6 +116,7 @@ function millisecondMicros(text: string): bigint | null {
 }
 
 function instantMicros(wanted: PruneValue): bigint | null {
+  if (typeof wanted === 'bigint') return wanted
   if (typeof wanted !== 'string') return null
   const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)?$/.exec(wanted)
   if (!match) return null

@@ -37,6 +37,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'The lakehouse has no table of that name.',
   },
+  TABLE_LOST: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A table was deleted that cannot be computed again from silver.',
+  },
   STREAM_LOCKED: {
     blame: 'user',
     retry: 'never',
@@ -157,6 +162,78 @@ export const errorCodes = {
     blame: 'external',
     retry: 'never',
     meaning: 'Kafka refuses a request for a reason that a retry does not change.',
+  },
+  // Spark
+  SPARK_UNREACHABLE: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'No Spark Connect server answers.',
+  },
+  SPARK_AUTHENTICATION_FAILED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The Spark Connect server refuses the token.',
+  },
+  SPARK_UNSUPPORTED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The server is not a Spark Connect server of a version that Assay knows.',
+  },
+  SPARK_TIMEOUT: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'Spark did not answer in time.',
+  },
+  SPARK_SESSION_LOST: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'The session ended: the server was started anew, or did not hear of the client for too long.',
+  },
+  SPARK_OPERATION_CANCELED: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'Somebody interrupted what Spark was doing.',
+  },
+  SPARK_STREAM_NOT_FOUND: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'The session knows no streaming query of that id.',
+  },
+  SPARK_EXECUTION_FAILED: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'Spark failed to run a plan; the message is its own, with the class of the error.',
+  },
+  SPARK_SQL_REFUSED: {
+    blame: 'bug',
+    retry: 'never',
+    meaning:
+      'Spark refuses a statement or a value in it; the message is its own, with the class of the error.',
+  },
+  SPARK_TOOL_MISSING: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'Java, Maven or Python is not on the machine.',
+  },
+  SPARK_INSTALL_FAILED: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'Spark or its jars could not be installed; the message ends with what the installer said.',
+  },
+  SPARK_NOT_INSTALLED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The Spark that Assay starts by itself is not installed.',
+  },
+  SPARK_NOT_STARTED: {
+    blame: 'external',
+    retry: 'backoff',
+    meaning: 'A Spark Connect server did not start; the message ends with the end of its log.',
+  },
+  SPARK_JARS_MISSING: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The Spark server lacks a jar that Assay needs.',
   },
   // Files as input
   FILE_NOT_FOUND: {

@@ -22,6 +22,8 @@ export type FunctionRecord = {
   readonly examples: readonly Example[]
   /** The type that stands for T in the examples. */
   readonly exampleType?: ColumnType
+  /** The last argument is this function of the first one; examples leave it out. */
+  readonly derived?: string
   /** Engines that cannot do it as written, with the reason; a test fails when the gap has closed. */
   readonly gaps?: Partial<Record<Engine, string>>
 }

@@ -25,14 +25,23 @@ const REPORT_MAX_MS = 10_000
  * Opens a topic (or several). It needs no broker yet: the first cut waits for one, and says so.
  * Fails with CONFIG_INVALID where an address or a name cannot be one.
  */
-export async function openKafkaSource(options: KafkaSourceOptions): Promise<RecordSource> {
+export async function openKafkaSource(options: KafkaSourceOptions): Promise<RecordSource & KafkaPositions> {
   return new KafkaSource(options)
+}
+
+/** For whom the records are read by another: Spark's streaming query. */
+export type KafkaPositions = {
+  /**
+   * Every partition, from where reading goes on (as `cut` decides it, losses included) to what is readable
+   * now.
+   */
+  positions(next: Offsets, signal: AbortSignal): Promise<readonly OffsetRange[]>
 }
 
 /** What is readable of a partition: [start, end), the start being where the tables are. */
 type Readable = { readonly led: LedPartition; readonly start: bigint; readonly end: bigint }
 
-class KafkaSource implements RecordSource {
+class KafkaSource implements RecordSource, KafkaPositions {
   readonly #options: KafkaSourceOptions
   readonly #topics: readonly string[]
   readonly #cluster: Cluster
@@ -81,6 +90,15 @@ class KafkaSource implements RecordSource {
         ranges: [...withRecords, ...unrecorded.map(({ led, start }) => rangeOf(led, start, start))],
         more,
       }
+    }, anyEnd)
+  }
+
+  async positions(next: Offsets, signal: AbortSignal): Promise<readonly OffsetRange[]> {
+    const anyEnd = this.#orClosed(signal)
+    return await this.#retrier.run(async () => {
+      const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
+      const readable = await this.#forgettingOnFailure(this.#readable(view, next, anyEnd))
+      return readable.map(({ led, start, end }) => rangeOf(led, start, end))
     }, anyEnd)
   }
 

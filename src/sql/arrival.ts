@@ -1,7 +1,7 @@
-// What deduplication and velocity share: the batch's rows, narrow and numbered as they arrived, beside the
-// history.
+// What deduplication and velocity share: the batch's rows, narrow and in the order of their arrival, beside
+// the history.
 import type { PlanNode } from '../plan/index.ts'
-import type { Dialect } from './dialect.ts'
+import { type Dialect, spark } from './dialect.ts'
 
 type Arriving = Pick<Extract<PlanNode, { kind: 'velocity' | 'deduplicate' }>, 'key' | 'eventTime' | 'arrival'>
 
@@ -10,7 +10,7 @@ export function arrivedSql(dialect: Dialect, node: Arriving, input: string, wher
   const order = node.arrival.map((column) => dialect.name(column)).join(', ')
   const narrow = [node.key, node.eventTime].map((column) => dialect.name(column)).join(', ')
   // Read more than once, computed once.
-  return `arrived AS ${dialect.engine === 'duckdb' ? 'MATERIALIZED ' : ''}(
+  return `arrived AS MATERIALIZED (
   SELECT ${narrow}, ${order}, row_number() OVER (ORDER BY ${order}) AS arrival
   FROM ${input.replaceAll('\n', '\n  ')}
   WHERE ${where}
@@ -32,3 +32,22 @@ export function joinArrival(dialect: Dialect, node: Arriving, other: string): st
     .map((column) => `${other}.${dialect.name(column)} = batch_rows.${dialect.name(column)}`)
     .join(' AND ')
 }
+
+/**
+ * Spark numbers rows in one task and computes a CTE as often as it is read. Its structs have an order of
+ * their own, field by field, so the arrival columns as a struct are the arrival; it is null for the history,
+ * and null comes first.
+ */
+export function sparkArrival(node: Arriving): string {
+  return `struct(${node.arrival.map(spark.name).join(', ')})`
+}
+
+/** The history's rows of keys that are in `input`, whose columns are key, event time, arrival. */
+export function sparkHistory(node: Arriving, columns: string, history: string, input: string): string {
+  const key = spark.name(node.key)
+  return `SELECT ${columns}
+  FROM ${indentRest(history)}
+  WHERE ${key} IN (SELECT ${key} FROM ${indentRest(input)})`
+}
+
+export const indentRest = (sql: string): string => sql.replaceAll('\n', '\n  ')

@@ -1,7 +1,7 @@
 // The deduplicate operator: which candidates repeat a row that stays.
 import type { PlanNode } from '../plan/index.ts'
-import { arrivedSql, historySql, joinArrival } from './arrival.ts'
-import type { Dialect } from './dialect.ts'
+import { arrivedSql, historySql, indentRest, joinArrival, sparkArrival, sparkHistory } from './arrival.ts'
+import { type Dialect, spark } from './dialect.ts'
 import { expressionSql } from './expression.ts'
 
 type Deduplicate = Extract<PlanNode, { kind: 'deduplicate' }>
@@ -12,11 +12,19 @@ type Deduplicate = Extract<PlanNode, { kind: 'deduplicate' }>
  * the rows of a key are folded in the order of arrival, history first, into the list of those that stay.
  */
 export function deduplicateSql(dialect: Dialect, node: Deduplicate, input: string, history: string): string {
+  if (dialect.engine === 'spark') return sparkSql(dialect, node, input, history)
   const key = dialect.name(node.key)
   const time = dialect.name(node.eventTime)
   const arrival = node.arrival.map((column) => dialect.name(column)).join(', ')
   const range = expressionSql(dialect, node.rangeMicros)
   const first = dialect.name(node.arrival[0]!)
+  // The fold's result has the type of an element: every row is a list of one, the result the list of all
+  // that stay.
+  const row = `{'at': epoch_us(${time}), 'arrival': arrival}`
+  const fold =
+    `list_reduce(list([${row}] ORDER BY arrival, ${time}), lambda stays, one: ` +
+    `CASE WHEN len(list_filter(stays, lambda other: abs(other.at - one[1].at) <= ${range})) > 0 ` +
+    `THEN stays ELSE list_concat(stays, one) END)`
   return `WITH ${arrivedSql(dialect, node, input, expressionSql(dialect, node.candidate))},
 both_sides AS (
   SELECT ${key}, ${time}, arrival, ${arrival} FROM arrived
@@ -27,7 +35,7 @@ repeated AS (
   SELECT ${key} FROM both_sides GROUP BY ${key} HAVING count(*) > 1
 ),
 folded AS (
-  SELECT ${key}, ${foldSql(dialect, time, range)} AS stays
+  SELECT ${key}, ${fold} AS stays
   FROM both_sides
   WHERE ${key} IN (SELECT ${key} FROM repeated)
   GROUP BY ${key}
@@ -35,36 +43,48 @@ folded AS (
 duplicates AS (
   SELECT ${node.arrival.map((column) => `arrived.${dialect.name(column)}`).join(', ')}
   FROM arrived JOIN folded ON folded.${key} = arrived.${key}
-  WHERE NOT ${isStaying(dialect)}
+  WHERE NOT list_contains(list_transform(stays, lambda one: one.arrival), arrived.arrival)
 )
 SELECT batch_rows.*, duplicates.${first} IS NOT NULL AS ${dialect.name(node.as)}
 FROM ${indentRest(input)} AS batch_rows
 LEFT JOIN duplicates ON ${joinArrival(dialect, node, 'duplicates')}`
 }
 
-/** Rows of one key in the order of arrival, folded into the list of those that stay. */
-function foldSql(dialect: Dialect, time: string, range: string): string {
-  if (dialect.engine === 'duckdb') {
-    // The fold's result has the type of an element: every row is a list of one, the result the list of all
-    // that stay.
-    const row = `{'at': epoch_us(${time}), 'arrival': arrival}`
-    return (
-      `list_reduce(list([${row}] ORDER BY arrival, ${time}), lambda stays, one: ` +
-      `CASE WHEN len(list_filter(stays, lambda other: abs(other.at - one[1].at) <= ${range})) > 0 ` +
-      `THEN stays ELSE list_concat(stays, one) END)`
-    )
-  }
-  return (
-    `aggregate(array_sort(collect_list(struct(arrival, unix_micros(${time}) AS at))), ` +
-    `CAST(array() AS ARRAY<STRUCT<arrival: BIGINT, at: BIGINT>>), (stays, one) -> ` +
-    `CASE WHEN exists(stays, other -> abs(other.at - one.at) <= ${range}) THEN stays ` +
-    `ELSE array_append(stays, struct(CAST(one.arrival AS BIGINT) AS arrival, one.at AS at)) END)`
+/**
+ * One shuffle of key, time and arrival; the rows themselves are only joined with the few that go. `<=>`,
+ * because the history's arrival is null, and `exists` is null where a comparison is.
+ */
+function sparkSql(dialect: Dialect, node: Deduplicate, input: string, history: string): string {
+  const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
+  const range = expressionSql(dialect, node.rangeMicros)
+  const candidates = `(
+  SELECT * FROM ${indentRest(input)} WHERE ${expressionSql(dialect, node.candidate)}
+)`
+  const first = spark.name(node.arrival[0]!)
+  return `WITH both_sides AS (
+  SELECT ${key}, unix_micros(${time}) AS at, ${sparkArrival(node)} AS arrival
+  FROM ${indentRest(candidates)}
+  UNION ALL
+  ${sparkHistory(node, `${key}, unix_micros(${time}), NULL`, history, candidates)}
+),
+repeated AS (
+  SELECT sort_array(collect_list(struct(arrival, at))) AS every
+  FROM both_sides GROUP BY ${key} HAVING count(*) > 1
+),
+folded AS (
+  SELECT every, aggregate(every, slice(every, 1, 0), (stays, one) ->
+    CASE WHEN one.arrival IS NOT NULL AND exists(stays, other -> abs(other.at - one.at) <= ${range})
+    THEN stays ELSE array_append(stays, one) END) AS stays
+  FROM repeated
+),
+duplicates AS (
+  SELECT one.arrival.* FROM (
+    SELECT explode(filter(every, one ->
+      one.arrival IS NOT NULL AND NOT exists(stays, other -> other.arrival <=> one.arrival))) AS one
+    FROM folded
   )
+)
+SELECT batch_rows.*, duplicates.${first} IS NOT NULL AS ${spark.name(node.as)}
+FROM ${indentRest(input)} AS batch_rows
+LEFT JOIN duplicates ON ${joinArrival(dialect, node, 'duplicates')}`
 }
-
-const isStaying = (dialect: Dialect): string =>
-  dialect.engine === 'duckdb'
-    ? 'list_contains(list_transform(stays, lambda one: one.arrival), arrived.arrival)'
-    : 'exists(stays, one -> one.arrival = arrived.arrival)'
-
-const indentRest = (sql: string): string => sql.replaceAll('\n', '\n  ')

@@ -141,3 +141,19 @@ export function boundDuckdb(values: ParameterValues): Dialect {
     },
   }
 }
+
+/**
+ * Spark with the batch's values in place of its parameters: with Delta's parser Spark loses the values of
+ * named ones, and Delta skips files by literals only.
+ */
+export function boundSpark(values: ParameterValues): Dialect {
+  return {
+    ...spark,
+    parameter: (name, type) => {
+      const value = values[name]
+      assert(value !== undefined, `the batch brings no ${name}`)
+      if (type === 'timestamp' && typeof value === 'bigint') return `timestamp_micros(${value})`
+      return literalSql(spark, type, value)
+    },
+  }
+}

@@ -1,8 +1,8 @@
 // The velocity operator: how many rows of the same key lie in the time before a row and arrived no later than
 // it.
 import type { PlanNode } from '../plan/index.ts'
-import { arrivedSql, historySql, joinArrival } from './arrival.ts'
-import type { Dialect } from './dialect.ts'
+import { arrivedSql, historySql, indentRest, joinArrival, sparkArrival, sparkHistory } from './arrival.ts'
+import { type Dialect, spark } from './dialect.ts'
 
 type Velocity = Extract<PlanNode, { kind: 'velocity' }>
 
@@ -13,13 +13,11 @@ type Velocity = Extract<PlanNode, { kind: 'velocity' }>
  * grow with the square of a busy key.
  */
 export function velocitySql(dialect: Dialect, node: Velocity, input: string, history: string): string {
+  if (dialect.engine === 'spark') return sparkSql(node, input, history)
   const key = dialect.name(node.key)
   const time = dialect.name(node.eventTime)
-  const isDuckdb = dialect.engine === 'duckdb'
-  const interval = isDuckdb ? `INTERVAL ${node.rangeMicros} MICROSECONDS` : microsInterval(node.rangeMicros)
-  const early = isDuckdb
-    ? `(r.${time} - to_microseconds(${node.rangeMicros}))`
-    : `timestampadd(MICROSECOND, -${node.rangeMicros}, r.${time})`
+  const interval = `INTERVAL ${node.rangeMicros} MICROSECONDS`
+  const early = `(r.${time} - to_microseconds(${node.rangeMicros}))`
   const arrival = node.arrival.map((column) => dialect.name(column)).join(', ')
   return `WITH ${arrivedSql(dialect, node, input)},
 both_sides AS (
@@ -27,7 +25,7 @@ both_sides AS (
   UNION ALL
   ${historySql(dialect, node, history)}
 ),
-ranged AS ${isDuckdb ? 'MATERIALIZED ' : ''}(
+ranged AS MATERIALIZED (
   SELECT *,
     count(*) OVER (
       PARTITION BY ${key} ORDER BY ${time} RANGE BETWEEN ${interval} PRECEDING AND CURRENT ROW
@@ -54,9 +52,40 @@ FROM ${indentRest(input)} AS batch_rows
 JOIN counted ON ${joinArrival(dialect, node, 'counted')}`
 }
 
+/**
+ * Both windows have one partitioning: one shuffle, in which each row travels whole. The stragglers of a
+ * window are collected and those that arrived later are taken off: no join, whatever the disorder.
+ */
+function sparkSql(node: Velocity, input: string, history: string): string {
+  const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
+  return `WITH both_sides AS (
+  SELECT ${key} AS row_key, ${time} AS row_time, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row
+  FROM ${indentRest(input)}
+  UNION ALL
+  ${sparkHistory(node, `${key}, ${time}, NULL, NULL`, history, input)}
+),
+ordered AS (
+  SELECT *, arrival IS NOT NULL AND row_time <= max(row_time) OVER (
+      PARTITION BY row_key ORDER BY arrival ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS is_straggler
+  FROM both_sides
+),
+ranged AS (
+  SELECT batch_row, arrival, count(*) OVER in_time AS in_range,
+    collect_list(CASE WHEN is_straggler THEN arrival END) OVER in_time AS stragglers
+  FROM ordered
+  WINDOW in_time AS (
+    PARTITION BY row_key ORDER BY row_time
+    RANGE BETWEEN ${microsInterval(node.rangeMicros)} PRECEDING AND CURRENT ROW
+  )
+)
+SELECT batch_row.*,
+  CAST(in_range - size(filter(stragglers, one -> one > arrival)) AS INT) AS ${spark.name(node.as)}
+FROM ranged
+WHERE arrival IS NOT NULL`
+}
+
 /** Spark's literal of a time range. */
 function microsInterval(micros: bigint): string {
   return `INTERVAL '${micros / 1_000_000n}.${String(micros % 1_000_000n).padStart(6, '0')}' SECOND`
 }
-
-const indentRest = (sql: string): string => sql.replaceAll('\n', '\n  ')

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Delays } from '../batches/planner.ts'
-import { type Progress, parseProgress, streamDone } from '../batches/progress.ts'
+import { type Progress, parseProgress, sinceAppId, streamDone } from '../batches/progress.ts'
 import { type DeltaSnapshot, DeltaTable, scanSql } from '../delta/index.ts'
 import { listLog } from '../delta/log-files.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
@@ -182,7 +182,9 @@ async function readState(
   }
   const progress = await progressOf(table, snapshot)
   const own = progress?.batch ?? 0n
-  const carried = streamDone(claims, definition.stream)
+  // Of a table that was made again the claims are true when it has caught up.
+  const isWhole = (snapshot.txns.get(sinceAppId)?.version ?? 0n) === 0n
+  const carried = isWhole ? streamDone(claims, definition.stream) : 0n
   const doneBatch = own > carried ? own : carried
   return { definition, directory, snapshot, progress, commits, isLogWhole: oldest === 0n, doneBatch }
 }

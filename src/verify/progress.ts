@@ -4,8 +4,17 @@ import type { Progress } from '../batches/progress.ts'
 import { formatDuration } from '../config/duration.ts'
 import { quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { watermarkNames } from '../plan/index.ts'
-import { type Finding, type Findings, findingsOf, findingsToldMax, together, type Verdict } from './check.ts'
+import {
+  type Finding,
+  type Findings,
+  findingsOf,
+  findingsToldMax,
+  instantSql,
+  together,
+  type Verdict,
+} from './check.ts'
 import type { BatchCommit, Lakehouse, TableState } from './lakehouse.ts'
+import { isStreamedLakehouse } from './streamed.ts'
 
 const silver = 'silver/transactions'
 const bronze = 'bronze/transactions'
@@ -54,10 +63,6 @@ function batchTuple(progress: Progress): string {
   return `(${[String(progress.batch), ...instants.map(instantSql)].join(', ')})`
 }
 
-export function instantSql(micros: bigint | null): string {
-  return micros === null ? 'CAST(NULL AS TIMESTAMP)' : `make_timestamp(${micros})`
-}
-
 function batchesSql(lakehouse: Lakehouse): string {
   const names = watermarkNames.map(quoteIdentifier)
   const computed = watermarkNames.map(
@@ -66,7 +71,8 @@ function batchesSql(lakehouse: Lakehouse): string {
   const rows = lakehouse.has(silver)
     ? lakehouse.rows(silver)
     : '(SELECT NULL::TIMESTAMP AS processing_time, NULL::TIMESTAMP AS event_time WHERE false)'
-  const arrivals = lakehouse.has(bronze) ? lakehouse.rows(bronze) : rows
+  // The rows of a streaming query have times that are no batch's.
+  const arrivals = lakehouse.has(bronze) && !isStreamedLakehouse(lakehouse) ? lakehouse.rows(bronze) : rows
   return `WITH forgotten AS (
   SELECT DISTINCT processing_time AS time FROM ${arrivals}
   WHERE processing_time < coalesce((SELECT min(time) FROM logged_batches), TIMESTAMP 'infinity')

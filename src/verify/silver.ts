@@ -4,12 +4,13 @@
 import { quoteIdentifier } from '../delta/sql.ts'
 import { assert } from '../errors/errors.ts'
 import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
-import { boundDuckdb, compileTable } from '../sql/index.ts'
+import { boundDuckdb, compileTable, type Dialect } from '../sql/index.ts'
 import { position } from './bronze.ts'
 import { findingsOf, together, type Verdict } from './check.ts'
 import { differencesSql, twiceSql } from './compare.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 import { checkTimes, doneTimeSql, prepareBatches } from './progress.ts'
+import { withBatchTimes } from './streamed.ts'
 
 export const silverPath = 'silver/transactions'
 export const quarantinePath = 'silver/quarantine'
@@ -26,15 +27,20 @@ const samePosition = (a: string, b: string): string =>
 function prepareParsed(lakehouse: Lakehouse): Promise<void> {
   return lakehouse.prepare('parsed', async () => {
     const { connection } = lakehouse
-    const parameters = { watermark: null, dedup_micros: lakehouse.options.dedupMicros }
-    const compiled = compileTable(boundDuckdb(parameters), silverTransactions.rows.node)
+    const bound = boundDuckdb({ watermark: null, dedup_micros: lakehouse.options.dedupMicros })
+    // All batches at once: the time of each comes with its rows.
+    const dialect: Dialect = {
+      ...bound,
+      parameter: (name, type) =>
+        name === 'processing_time' ? quoteIdentifier(name) : bound.parameter(name, type),
+    }
+    const compiled = compileTable(dialect, silverTransactions.rows.node)
     const parsed = compiled.shared.find(({ name }) => name === 'parsed_batch')
     assert(parsed, 'silver parses in a relation of its own')
     await connection.run(`CREATE TEMP VIEW bronze_batch AS SELECT * FROM ${lakehouse.rows(bronzePath)}`)
     // Bytes stay in bronze: they are most of it.
-    await connection.run(
-      `CREATE TEMP TABLE parsed AS SELECT * EXCLUDE (kafka_key, value, is_late, is_candidate) FROM (${parsed.sql})`,
-    )
+    const rows = `SELECT * EXCLUDE (kafka_key, value, is_late, is_candidate) FROM (${parsed.sql})`
+    await connection.run(`CREATE TEMP TABLE parsed AS ${await withBatchTimes(lakehouse, rows)}`)
     // What the definition says of a row that is accepted, without its way to judge late rows and repeats.
     await connection.run(
       `CREATE TEMP VIEW judged_batch AS SELECT *, NULL::BLOB AS kafka_key, NULL::BLOB AS value, false AS is_late,
@@ -142,7 +148,15 @@ export async function checkQuarantineRows(lakehouse: Lakehouse, state: TableStat
     found,
     expected: lakehouse.rows(bronzePath),
     keys: position,
-    columns: ['kafka_key', 'value', 'processing_time', 'processing_date'],
+    columns: ['kafka_key', 'value'],
+    isComplete: false,
+    extra: 'is not in bronze',
+  })
+  const batchTimes = differencesSql({
+    found,
+    expected: 'parsed',
+    keys: position,
+    columns: ['processing_time', 'processing_date'],
     isComplete: false,
     extra: 'is not in bronze',
   })
@@ -168,6 +182,7 @@ export async function checkQuarantineRows(lakehouse: Lakehouse, state: TableStat
       `SELECT * FROM (${bytes}) WHERE problem <> 'is there more than once'`,
       position,
     ),
+    await findingsOf(connection, `SELECT * FROM (${batchTimes}) WHERE problem = 'differs'`, position),
     await findingsOf(connection, reasons, position),
     await findingsOf(connection, unfounded, position),
     await checkTimes(lakehouse, state, 'processing_time'),

@@ -20,6 +20,24 @@ export function judgeLakehouse(
   ]
 }
 
+/**
+ * As `judgeLakehouse`, where a streaming query wrote bronze: its rows are those of the records, whenever they
+ * came, and silver's log tells of the batches.
+ */
+export function judgeStreamedLakehouse(
+  records: readonly RawRecord[],
+  tables: Tables,
+  batches: readonly OracleBatch[],
+  config: OracleConfig = defaultConfig,
+): string[] {
+  const times = new Map(
+    tables['bronze/transactions'].map((row) => [place(row), integer(row, 'processing_time')]),
+  )
+  const input = { records, batches, config, wasMalformed: wasMalformedIn(tables) }
+  const expected = recompute({ ...input, broughtAt: (record) => times.get(place(record)) ?? null }).tables
+  return differences(tables, expected)
+}
+
 /** What the oracle makes of the records, in the batches that the tables tell of. */
 export function expectedTables(
   records: readonly RawRecord[],
@@ -27,10 +45,13 @@ export function expectedTables(
   config: OracleConfig = defaultConfig,
   batches: readonly OracleBatch[] = batchesOf(tables),
 ): Tables {
+  return recompute({ records, batches, config, wasMalformed: wasMalformedIn(tables) }).tables
+}
+
+function wasMalformedIn(tables: Tables): (record: RawRecord) => boolean {
   const refused = tables['silver/quarantine'].filter((row) => String(row.reasons) === 'malformed')
   const malformed = new Set(refused.map(place))
-  const wasMalformed = (record: RawRecord) => malformed.has(place(record))
-  return recompute({ records, batches, config, wasMalformed }).tables
+  return (record) => malformed.has(place(record))
 }
 
 /**

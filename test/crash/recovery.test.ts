@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { checkpointDirectory } from '../../src/engines/embedded/lock.ts'
+import { checkpointDirectory } from '../../src/engines/lock.ts'
 import { tables } from '../../src/lakehouse/pipeline.ts'
 import { streamNames } from '../../src/plan/index.ts'
 import { judgeLakehouse } from '../compare/judge-lakehouse.ts'

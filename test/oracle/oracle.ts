@@ -36,6 +36,11 @@ export type OracleInput = {
   readonly config: OracleConfig
   /** Where the contract leaves it open whether a value is malformed: what the engine under test did. */
   readonly wasMalformed?: (record: RawRecord) => boolean
+  /**
+   * When the record came to bronze, where that was before its batch, in microseconds: a streaming query
+   * writes bronze when it likes. Without it, with the batch.
+   */
+  readonly broughtAt?: (record: RawRecord) => bigint | null
 }
 
 export type Watermark = {
@@ -147,13 +152,14 @@ function takeRecord(
   record: RawRecord,
   time: bigint,
   watermark: bigint | null,
-  { config, wasMalformed = () => true }: OracleInput,
+  { config, wasMalformed = () => true, broughtAt = () => null }: OracleInput,
   silver: Silver,
   tables: { [name in TableName]: Row[] },
 ): void {
   const kafkaTimestamp = record.timestampMs === null ? null : BigInt(record.timestampMs) * 1000n
-  tables['bronze/transactions'].push(bronzeRow(record, kafkaTimestamp, time))
-  const judged = judge(record.value, kafkaTimestamp, time)
+  const bronzeTime = broughtAt(record) ?? time
+  tables['bronze/transactions'].push(bronzeRow(record, kafkaTimestamp, bronzeTime))
+  const judged = judge(record.value, kafkaTimestamp, bronzeTime)
   const reasons =
     judged.mayBeRefused && wasMalformed(record) ? ['malformed'] : reasonsOf(judged, silver, watermark, config)
   if (judged.kind === 'refused' || reasons.length > 0) {

@@ -13,15 +13,15 @@ import {
 import type { Progress } from '../../batches/progress.ts'
 import type { StagedAppend } from '../../delta/index.ts'
 import { LakehouseError } from '../../errors/errors.ts'
-import { velocityRangeMinutes } from '../../fraud/rules.ts'
-import { minutes } from '../../lakehouse/batch.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import type { StreamName } from '../../plan/index.ts'
 import { boundDuckdb, compileTable, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
-import { rowsOf, setTable, setView } from './database.ts'
+import { alwaysCommitted, lookBackMicros, silentBatchesMax } from '../batch-rules.ts'
+import { rowsOf, setTable, setView } from '../database.ts'
+import type { Executed } from '../report.ts'
+import type { OpenTable } from '../tables.ts'
 import type { RecentSilver } from './recent.ts'
-import type { OpenTable } from './tables.ts'
 
 export type BatchContext = {
   readonly connection: DuckDBConnection
@@ -39,8 +39,8 @@ export type BatchContext = {
 /** Where a batch starts: from the input's `count` records, or from rows that a table has already. */
 export type BatchInput =
   | { readonly kind: 'records'; readonly select: string; readonly count: number }
-  /** A replay: `recorded` is the progress that bronze was committed with. */
-  | { readonly kind: 'bronze'; readonly select: string; readonly recorded: Progress }
+  /** Rows that bronze has; `recorded` is the progress of a batch that is replayed, null for a new one. */
+  | { readonly kind: 'bronze'; readonly select: string; readonly recorded: Progress | null }
   /** A stream of its own behind silver: `recorded` is the progress of silver's commit. */
   | {
       readonly kind: 'silver'
@@ -49,27 +49,12 @@ export type BatchInput =
       readonly recorded: Progress
     }
 
-export type Executed = {
-  readonly progress: Progress
-  readonly rowsByTable: Readonly<Record<string, number>>
-}
-
 /** A SELECT's rows as a temporary table, for tables that others read or that are reported. */
 const materialized: Readonly<Record<string, string>> = {
   'silver/transactions': 'silver_batch',
   'silver/quarantine': 'quarantine_batch',
   fraud_detection: 'fraud_batch',
 }
-
-/**
- * The tables that every batch commits to, with rows or without: the progress of the streams that start there.
- */
-const alwaysCommitted = new Set(['bronze/transactions', 'silver/transactions'])
-/**
- * The others say how far they are after so many batches without a row, so that a restart need not go through
- * them.
- */
-const silentBatchesMax = 500n
 
 export async function executeBatch(
   context: BatchContext,
@@ -116,12 +101,6 @@ function batchFailure(batch: Batch, error: Error): LakehouseError {
   )
 }
 
-/** How far behind silver's watermark a row can matter to a new one: as its repeat, or for its velocity. */
-export function lookBackMicros(settings: { readonly dedupMicros: bigint }): bigint {
-  const velocity = minutes(velocityRangeMinutes)
-  return settings.dedupMicros > velocity ? settings.dedupMicros : velocity
-}
-
 type Staged = { readonly table: OpenTable; readonly rows: StagedAppend | null }
 
 class BatchRun {
@@ -151,6 +130,7 @@ class BatchRun {
         await setView(connection, 'bronze_batch', this.#compiled('bronze/transactions').sql)
         return
       case 'bronze':
+        await setView(connection, 'kafka_batch', input.select)
         await setView(connection, 'bronze_batch', input.select)
         return
       case 'silver':
@@ -182,7 +162,7 @@ class BatchRun {
 
   async #progressAfter(input: BatchInput): Promise<Progress> {
     // What the first attempt decided, whatever is configured now.
-    if (input.kind === 'bronze') return input.recorded
+    if (input.kind === 'bronze' && input.recorded !== null) return input.recorded
     const seen = input.kind === 'silver' ? input.recorded.eventTimeMaxMicros : await this.#eventTimeMax()
     const after = progressAfter(this.#before, this.#batch, seen, this.#context.delays, allTables)
     return input.kind === 'silver' ? { ...input.recorded, watermarks: after.watermarks } : after
@@ -216,6 +196,7 @@ class BatchRun {
 
   /** False where no window can close: most batches close none. */
   #mayHaveRows(table: OpenTable): boolean {
+    if (table.definition.path === 'bronze/transactions') return this.#batch.readFrom === 'input'
     const node = windowOf(table.definition.rows.node)
     const name = table.definition.watermark
     if (node === null || name === null) return true

@@ -1,22 +1,18 @@
 // A stream of its own behind silver: it takes silver's batches as they are, one by one and whole, so its
 // tables are the same as if it ran in the process that writes silver.
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { retainedFrom } from '../../batches/planner.ts'
-import { type Progress, streamDone } from '../../batches/progress.ts'
-import { DeltaTable, scanSql } from '../../delta/index.ts'
-import { LakehouseError } from '../../errors/errors.ts'
-import { silverTransactions } from '../../lakehouse/2-silver/transactions.ts'
-import { tableDirectory } from '../../lakehouse/delta.ts'
+import type { Progress } from '../../batches/progress.ts'
+import { type DeltaTable, scanSql } from '../../delta/index.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { step } from '../../steps/step.ts'
+import { batchBetween, doneBatch, lookBackMicros } from '../batch-rules.ts'
+import type { Database } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
-import type { Database } from './database.ts'
-import { type BatchContext, type BatchInput, executeBatch, lookBackMicros } from './execute.ts'
+import { batchReport } from '../report.ts'
+import { openSilver, progressAt, type SilverBatch, silverBatchesAfter } from '../silver-log.ts'
+import type { OpenTable } from '../tables.ts'
+import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
 import { RecentSilver } from './recent.ts'
-import { batchReport } from './report.ts'
-import { progressAt, type SilverBatch, silverBatchesAfter } from './silver-log.ts'
-import type { OpenTable } from './tables.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** How long one wait for a new commit of silver takes at most. */
@@ -72,13 +68,7 @@ async function follow(
   const { progress } = next
   const files = new Map(next.commit.adds.map((file) => [file.path, file]))
   const select = scanSql({ ...(await silver.snapshot()), files }, silver.directory, { naiveTimestamps: true })
-  const batch = {
-    batch: progress.batch,
-    timeMicros: progress.timeMicros,
-    ranges: [],
-    watermarkMicros: before.watermarks.silver,
-    isFinal: progress.finalizedToMicros !== before.finalizedToMicros,
-  }
+  const batch = batchBetween(before, progress)
   const silverRows = next.commit.adds.reduce((sum, file) => sum + Number(file.stats?.numRecords ?? 0n), 0)
   const input: BatchInput = { kind: 'silver', select, count: silverRows, recorded: progress }
   const executed = await executeBatch(context, batch, before, input, tables)
@@ -95,16 +85,6 @@ async function follow(
   return executed.progress
 }
 
-/** The last batch that all these tables are known to be complete with. */
-export async function doneBatch(silver: DeltaTable, tables: readonly OpenTable[]): Promise<bigint> {
-  const { txns } = await silver.snapshot()
-  const done = tables.map(({ definition, progress }) => {
-    const carried = streamDone(txns, definition.stream)
-    return progress.batch > carried ? progress.batch : carried
-  })
-  return done.reduce((a, b) => (a < b ? a : b))
-}
-
 export async function loadRecent(
   options: PipelineOptions,
   database: Database,
@@ -117,19 +97,4 @@ export async function loadRecent(
   const recent = await RecentSilver.load(database.batch, { snapshot, directory }, from, before.timeMicros)
   await step('recent silver loaded')
   return recent
-}
-
-async function openSilver(options: PipelineOptions): Promise<DeltaTable | null> {
-  const directory = tableDirectory(options.deltaBasePath, silverTransactions)
-  let told = false
-  while (!(await DeltaTable.exists(directory))) {
-    if (options.signal.aborted) return null
-    const message = `${join(options.deltaBasePath, silverTransactions.path)} is not there yet: start the stream kafka-to-delta.`
-    if (options.once) throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
-    if (!told) options.onNotice({ code: 'SILVER_MISSING', message, details: { directory } })
-    told = true
-    // Stopped: the loop sees it.
-    await sleep(waitMaxMs, undefined, { signal: options.signal }).catch(() => undefined)
-  }
-  return DeltaTable.open(directory)
 }

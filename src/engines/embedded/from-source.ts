@@ -4,17 +4,21 @@
 import type { OffsetRange, Offsets } from '../../batches/offsets.ts'
 import { advanceOffsets, type Batch, planBatch } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
-import { scanSql } from '../../delta/index.ts'
+import { isStreamed } from '../../batches/streamed.ts'
 import { assert } from '../../errors/errors.ts'
 import { step } from '../../steps/step.ts'
+import { Backlog } from '../backlog.ts'
+import { batchBetween, doneBatch } from '../batch-rules.ts'
+import { rowsInRanges, rowsOfBatch } from '../bronze-rows.ts'
+import { endQueries } from '../bronze-writers.ts'
+import { type Database, rowsOf } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
-import type { Database } from './database.ts'
+import { batchReport } from '../report.ts'
+import { progressAt } from '../silver-log.ts'
+import { isDerived, type OpenTable } from '../tables.ts'
 import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
-import { doneBatch, followSilver, loadRecent } from './follow-silver.ts'
+import { followSilver, loadRecent } from './follow-silver.ts'
 import { type LoadedRecords, loadRecords, noRecords } from './load.ts'
-import { batchReport } from './report.ts'
-import { progressAt } from './silver-log.ts'
-import type { OpenTable } from './tables.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** How long one wait for new records takes at most. */
@@ -39,7 +43,7 @@ type Next =
       readonly kind: 'records'
       readonly ranges: readonly OffsetRange[]
       readonly records: LoadedRecords
-      readonly more: boolean
+      readonly readFrom: Progress['readFrom']
     }
   | { readonly kind: 'end' }
 
@@ -52,6 +56,8 @@ class Pipeline {
   /** Ends the fetching ahead when a batch fails. */
   readonly #failed = new AbortController()
   #progress: Progress
+  /** Rows that Spark left in bronze come first; null when there can be none. */
+  #backlog: Backlog | null
   #cutAtMs = Number.NEGATIVE_INFINITY
 
   private constructor(
@@ -60,7 +66,9 @@ class Pipeline {
     tables: readonly OpenTable[],
     context: BatchContext,
     progress: Progress,
+    backlog: Backlog | null,
   ) {
+    this.#backlog = backlog
     this.#options = options
     this.#database = database
     this.#tables = tables
@@ -70,8 +78,9 @@ class Pipeline {
   }
 
   /**
-   * Goes on from the tables. Bronze is committed first, so the last batch of bronze is the last one that any
-   * table can have; it is replayed from bronze, and the tables that have it skip it.
+   * Goes on from the tables. The last batch of bronze, which this engine commits first, or of silver, where
+   * Spark was the last, is the last one that any table can have; it is replayed from bronze, and the tables
+   * that have it skip it.
    */
   static async resume(
     options: PipelineOptions,
@@ -80,8 +89,9 @@ class Pipeline {
   ): Promise<Pipeline> {
     const bronze = tableAt(tables, 'bronze/transactions')
     const silver = tableAt(tables, 'silver/transactions')
-    const last = bronze.progress
-    const later = tables.filter((table) => table.definition.stream !== 'kafka-to-delta')
+    await endQueries(options.deltaBasePath, bronze.delta)
+    const last = silver.progress.batch >= bronze.progress.batch ? silver.progress : bronze.progress
+    const later = tables.filter(isDerived)
     const isBehind =
       later.length > 0 && last.batch > 0n && (await doneBatch(silver.delta, later)) < last.batch - 1n
     const replayed = isBehind ? tables.filter((table) => !later.includes(table)) : tables
@@ -95,14 +105,17 @@ class Pipeline {
     })
     let context = await contextAt(before)
     if (last.batch > 0n) {
-      const input = await bronzeInput(bronze, last)
+      const input = await bronzeInput(bronze, before, last)
       await executeBatch(context, batchBetween(before, last), before, input, replayed)
     }
     if (isBehind) {
       await followSilver(options, database, later, last.batch)
+      for (const table of later) await table.markWhole()
       context = await contextAt(last)
     }
-    return new Pipeline(options, database, tables, context, last)
+    const { txns } = await bronze.delta.snapshot()
+    const backlog = isStreamed(txns) ? new Backlog(database.load, bronze.delta) : null
+    return new Pipeline(options, database, tables, context, last, backlog)
   }
 
   async run(): Promise<void> {
@@ -117,7 +130,8 @@ class Pipeline {
       // Told when it is awaited; a failure of this batch must not hide behind it.
       loading.catch(() => undefined)
       try {
-        await this.#carry(planBatch(this.#progress, next.ranges, options.clock()), next.records)
+        const { ranges, readFrom } = next
+        await this.#carry(planBatch(this.#progress, ranges, options.clock(), { readFrom }), next.records)
       } catch (error) {
         this.#failed.abort()
         await loading.catch(() => undefined)
@@ -138,6 +152,8 @@ class Pipeline {
     const signal = AbortSignal.any([stop, this.#failed.signal])
     assert(source, 'kafka-to-delta has an input')
     try {
+      const waiting = await this.#loadBacklog(offsets)
+      if (waiting !== null) return waiting
       for (;;) {
         await this.#waitForTrigger(signal)
         const cut = await source.cut(offsets, recordsPerBatchMax, signal)
@@ -146,7 +162,7 @@ class Pipeline {
         if (cut.ranges.length > 0) {
           const records = await loadRecords(this.#database.load, source, cut.ranges, signal)
           await step('records loaded')
-          return { kind: 'records', ranges: cut.ranges, records, more: cut.more }
+          return { kind: 'records', ranges: cut.ranges, records, readFrom: 'input' }
         }
         if (once || signal.aborted) return { kind: 'end' }
         await source.waitForData(offsets, waitMaxMs, signal)
@@ -156,6 +172,21 @@ class Pipeline {
       if (signal.aborted) return { kind: 'end' }
       throw error
     }
+  }
+
+  /** The next of the rows that bronze has and silver has not; null where there are none. */
+  async #loadBacklog(offsets: Offsets): Promise<Next | null> {
+    if (this.#backlog === null) return null
+    const { ranges } = await this.#backlog.cut(offsets, this.#options.recordsPerBatchMax)
+    if (ranges.length === 0) {
+      this.#backlog = null // Nothing else writes bronze from here on.
+      return null
+    }
+    const bronze = tableAt(this.#tables, 'bronze/transactions').delta
+    const select = rowsInRanges(await bronze.snapshot(), bronze.directory, ranges)
+    const [row] = await rowsOf(this.#database.load, `SELECT count(*) AS count FROM (${select})`)
+    const records = { count: Number(row?.count), select, drop: async () => undefined }
+    return { kind: 'records', ranges, records, readFrom: 'bronze' }
   }
 
   /** As soon as there is data, but at most once in TRIGGER_INTERVAL_MS; never while catching up. */
@@ -177,7 +208,11 @@ class Pipeline {
   async #carry(batch: Batch, records: LoadedRecords): Promise<void> {
     const { source, clock, onBatch, alertsMax } = this.#options
     const startedMs = Number(clock() / 1000n)
-    const input: BatchInput = { kind: 'records', select: records.select, count: records.count }
+    const { select, count } = records
+    const input: BatchInput =
+      batch.readFrom === 'input'
+        ? { kind: 'records', select, count }
+        : { kind: 'bronze', select, recorded: null }
     const executed = await executeBatch(this.#context, batch, this.#progress, input, this.#tables)
     const finishedMs = Number(clock() / 1000n)
     this.#progress = executed.progress
@@ -207,7 +242,7 @@ class Pipeline {
     // Nothing came since the last time.
     if (finalizedToMicros !== null && eventTimeMaxMicros < finalizedToMicros) return
     await step('finalize begun')
-    await this.#carry(planBatch(this.#progress, [], this.#options.clock(), true), noRecords)
+    await this.#carry(planBatch(this.#progress, [], this.#options.clock(), { isFinal: true }), noRecords)
   }
 }
 
@@ -217,26 +252,9 @@ function tableAt(tables: readonly OpenTable[], path: string): OpenTable {
   return found
 }
 
-/**
- * The batch that led from one progress to the next, for a replay from bronze: it reads nothing of the input.
- */
-function batchBetween(before: Progress, after: Progress): Batch {
-  return {
-    batch: after.batch,
-    timeMicros: after.timeMicros,
-    ranges: [],
-    watermarkMicros: before.watermarks.silver,
-    isFinal: after.finalizedToMicros !== before.finalizedToMicros,
-  }
-}
-
 /** The rows that bronze has of a batch. */
-async function bronzeInput(bronze: OpenTable, recorded: Progress): Promise<BatchInput> {
-  const { timeMicros } = recorded
-  const rows = scanSql(await bronze.delta.snapshot(), bronze.delta.directory, {
-    where: [{ column: 'processing_time', min: timeMicros, max: timeMicros }],
-    naiveTimestamps: true,
-  })
-  const select = `SELECT * FROM (${rows}) WHERE processing_time = make_timestamp(${timeMicros})`
+async function bronzeInput(bronze: OpenTable, before: Progress, recorded: Progress): Promise<BatchInput> {
+  const { delta } = bronze
+  const select = rowsOfBatch(await delta.snapshot(), delta.directory, before.offsets, recorded)
   return { kind: 'bronze', select, recorded }
 }

@@ -4,7 +4,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { type DeltaSnapshot, scanSql } from '../../delta/index.ts'
 import { silverHistory, silverRecent } from '../../lakehouse/2-silver/transactions.ts'
 import { columnDefinitions, duckdb } from '../../sql/index.ts'
-import { setView } from './database.ts'
+import { setView } from '../database.ts'
 
 const table = 'recent'
 const columns = Object.keys(silverRecent.schema)

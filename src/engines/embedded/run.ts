@@ -1,14 +1,13 @@
 // The embedded engine: one process, DuckDB for the rows, TypeScript for the log.
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { tablesOf } from '../../lakehouse/pipeline.ts'
+import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
-import { Database } from './database.ts'
+import { checkpointDirectory, lockStreams } from '../lock.ts'
+import { storageFailure } from '../storage-failure.ts'
+import { openTables } from '../tables.ts'
 import { followSilver } from './follow-silver.ts'
 import { runFromSource } from './from-source.ts'
-import { checkpointDirectory, lockStreams } from './lock.ts'
-import { storageFailure } from './storage-failure.ts'
-import { OpenTable } from './tables.ts'
 
 export const embeddedEngine: Engine = { run }
 
@@ -43,17 +42,4 @@ async function runStreams(options: PipelineOptions): Promise<void> {
   } finally {
     database.close()
   }
-}
-
-/** At once, because most of it is waiting for the disk; a failure is told when all are done with theirs. */
-async function openTables({
-  deltaBasePath,
-  streams,
-  tableProperties,
-}: PipelineOptions): Promise<OpenTable[]> {
-  const opening = tablesOf(streams).map((definition) =>
-    OpenTable.open(deltaBasePath, definition, tableProperties),
-  )
-  await Promise.allSettled(opening)
-  return Promise.all(opening)
 }

@@ -3,7 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { LakehouseError } from '../../errors/errors.ts'
 import { step } from '../../steps/step.ts'
 import type { PipelineOptions } from '../engine.ts'
-import type { OpenTable } from './tables.ts'
+import type { OpenTable } from '../tables.ts'
 
 export class Upkeep {
   readonly #connection: DuckDBConnection

@@ -26,13 +26,37 @@ export const utf8Text = defineFunction({
   ],
 })
 
-export const jsonObject = defineFunction({
-  name: 'jsonObject',
+export const jsonParsed = defineFunction({
+  name: 'jsonParsed',
   args: ['string'],
   returns: 'json',
   nulls: 'null in, null out',
+  meaning: 'What the engine reads from the text before jsonObject has judged it: of no use without it.',
+  // Read by jsonObject more than once, parsed once.
+  duckdb: (text) => text,
+  // Spark's parser ignores what stands behind the value: as the first element of an array whose second one is
+  // the hash of the text, nothing can stand there and go unseen.
+  spark: (text) => `try_parse_json(concat('[', ${text}, ',', xxhash64(${text}), ']'))`,
+  examples: [{ in: [null], out: null }],
+})
+
+/** A pair of escapes that stand for one character, in text without escaped backslashes. */
+const surrogatePair = String.raw`'\\\\u[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F][0-9a-fA-F]{2}'`
+const surrogate = String.raw`'\\\\u[dD][89a-fA-F]'`
+
+/** Spark's parser puts a question mark in the place of half a character. */
+function hasHalfCharacter(text: string): string {
+  const unescaped = String.raw`replace(${text}, '\\\\', '')`
+  return `(${text} RLIKE ${surrogate} AND regexp_replace(${unescaped}, ${surrogatePair}, '') RLIKE ${surrogate})`
+}
+
+export const jsonObject = defineFunction({
+  name: 'jsonObject',
+  args: ['string', 'json'],
+  returns: 'json',
+  nulls: 'null if either is null',
   meaning:
-    'The document, or null where the text is not one JSON object by RFC 8259. Whether its names are unique is for jsonNamesAreUnique.',
+    'The document, or null where the text (with what jsonParsed made of it) is not one JSON object by RFC 8259. Whether its names are unique is for jsonNamesAreUnique.',
   // Nested CASEs: DuckDB may evaluate both sides of an AND, and its JSON functions raise on text that is no
   // JSON. The result stays text: a cast to JSON would parse it once more.
   duckdb: (document) =>
@@ -40,17 +64,11 @@ export const jsonObject = defineFunction({
     `AND CASE WHEN regexp_matches(${document}, ${lenient}) ` +
     `THEN NOT regexp_matches(regexp_replace(${document}, ${anyString}, '""', 'gs'), ${lenient}) ELSE true END ` +
     `THEN ${document} END END`,
-  // Spark's parser ignores what stands behind the value: as the first element of an array whose second one is
-  // the hash of the text, nothing can stand there and go unseen. Names that stand twice it refuses at any
-  // level.
-  spark: (text) => {
-    const parsed = `try_parse_json(concat('[', ${text}, ',', xxhash64(${text}), ']'))`
-    return (
-      `CASE WHEN try_variant_get(${parsed}, '$[1]', 'bigint') = xxhash64(${text}) ` +
-      `AND schema_of_variant(variant_get(${parsed}, '$[0]', 'variant')) LIKE 'OBJECT%' ` +
-      `THEN variant_get(${parsed}, '$[0]', 'variant') END`
-    )
-  },
+  spark: (text, parsed) =>
+    `CASE WHEN try_variant_get(${parsed}, '$[1]', 'bigint') = xxhash64(${text}) ` +
+    `AND ${text} RLIKE '\\\\A[ \\\\t\\\\r\\\\n]*[{]' AND NOT ${hasHalfCharacter(text)} ` +
+    `THEN variant_get(${parsed}, '$[0]', 'variant') END`,
+  derived: 'jsonParsed',
   examples: [
     { in: ['{"a": 1}'], out: '{"a": 1}' },
     { in: [' {} \n'], out: ' {} \n' },
@@ -69,38 +87,48 @@ export const jsonObject = defineFunction({
     { in: ['{"a": "\\ud83d"}'], out: null },
     { in: ['{"a": 012}'], out: null },
     { in: ["{'a': 1}"], out: null },
+    { in: ['{"a": "\\ud83d\\ude00"}'], out: '{"a": "\\ud83d\\ude00"}' },
+    { in: ['{"a": "\\\\ud83d"}'], out: '{"a": "\\\\ud83d"}' },
+    { in: ['{"a": "\\ude00\\ud83d"}'], out: null },
+    { in: ['{"a": {"b": 1, "b": 2}}'], out: '{"a": {"b": 1, "b": 2}}' },
+    { in: ['{},0'], out: null },
+    { in: ['{},0]'], out: null },
   ],
 })
 
 export const jsonNameCount = defineFunction({
   name: 'jsonNameCount',
-  args: ['json'],
+  args: ['json', 'string'],
   returns: 'int',
-  nulls: 'null in, null out',
-  meaning: 'How many names stand at the top level of the object.',
+  nulls: 'null if either is null',
+  meaning: 'How many names stand at the top level of the object; beside it the text that it was read from.',
   duckdb: (document) => `CAST(len(json_keys(${document})) AS INTEGER)`,
-  spark: (document) => `size(json_object_keys(to_json(${document})))`,
+  // A document has each name once, whatever the text has.
+  spark: (document, text) => `CASE WHEN ${document} IS NOT NULL THEN size(json_object_keys(${text})) END`,
   examples: [
-    { in: ['{}'], out: 0 },
-    { in: ['{"a": {"b": 1}, "c": 2}'], out: 2 },
-    { in: [null], out: null },
+    { in: ['{}', '{}'], out: 0 },
+    { in: ['{"a": {"b": 1}, "c": 2}', '{"a": {"b": 1}, "c": 2}'], out: 2 },
+    { in: ['{"a": 1, "a": 2}', '{"a": 1, "a": 2}'], out: 2 },
+    { in: [null, null], out: null },
   ],
 })
 
 export const jsonNamesAreUnique = defineFunction({
   name: 'jsonNamesAreUnique',
-  args: ['json'],
+  args: ['json', 'string'],
   returns: 'boolean',
-  nulls: 'null in, null out',
+  nulls: 'null if either is null',
   meaning:
-    'False where a name stands twice at the top level of the object, by whatever escapes it is written.',
+    'False where a name stands twice at the top level of the object, by whatever escapes it is written; beside it the text that it was read from.',
   duckdb: (document) => `(len(json_keys(${document})) = list_unique(json_keys(${document})))`,
-  // Its parser has refused the others.
-  spark: (document) => `CASE WHEN ${document} IS NOT NULL THEN true END`,
+  spark: (document, text) =>
+    `CASE WHEN ${document} IS NOT NULL THEN size(json_object_keys(${text})) = size(array_distinct(json_object_keys(${text}))) END`,
   examples: [
-    { in: ['{"a": 1, "b": 2}'], out: true },
-    { in: ['{"a": {"b": 1, "b": 2}}'], out: true },
-    { in: [null], out: null },
+    { in: ['{"a": 1, "b": 2}', '{"a": 1, "b": 2}'], out: true },
+    { in: ['{"a": {"b": 1, "b": 2}}', '{"a": {"b": 1, "b": 2}}'], out: true },
+    { in: ['{"a": 1, "a": 2}', '{"a": 1, "a": 2}'], out: false },
+    { in: ['{"a": 1, "\\u0061": 2}', '{"a": 1, "\\u0061": 2}'], out: false },
+    { in: [null, null], out: null },
   ],
 })
 
@@ -127,8 +155,8 @@ export const jsonText = defineFunction({
   nulls: 'null in, null out',
   meaning: 'The text of a JSON string, null for any other value.',
   duckdb: (json) => `CASE WHEN starts_with(CAST(${json} AS VARCHAR), '"') THEN ${json} ->> '$' END`,
-  spark: (json) =>
-    `CASE WHEN schema_of_variant(${json}) = 'STRING' THEN variant_get(${json}, '$', 'string') END`,
+  // Of all JSON values only a string can become binary. Asking for the type costs more.
+  spark: (json) => `CAST(try_variant_get(${json}, '$', 'binary') AS STRING)`,
   examples: [
     { in: ['"a"'], out: 'a' },
     { in: ['"\\ud83d\\ude00"'], out: '😀' },
@@ -136,6 +164,10 @@ export const jsonText = defineFunction({
     { in: ['5'], out: null },
     { in: ['true'], out: null },
     { in: ['{"a": "b"}'], out: null },
+    { in: ['["a"]'], out: null },
+    { in: ['1.5'], out: null },
+    { in: ['1e300'], out: null },
+    { in: ['123456789012345678901234567890'], out: null },
     { in: ['null'], out: null },
     { in: [null], out: null },
   ],

@@ -24,6 +24,7 @@ import {
   jsonNamesAreUnique,
   jsonNumber,
   jsonObject,
+  jsonParsed,
   jsonText,
   least,
   lessThan,
@@ -53,7 +54,7 @@ import {
   shared,
 } from '../../plan/index.ts'
 import { bronzeBatch } from '../1-bronze/transactions.ts'
-import { dedupMicros, minutes, watermark } from '../batch.ts'
+import { dedupMicros, minutes, processingTime, watermark } from '../batch.ts'
 
 /** A clock may be wrong by so much before its rows are refused: a wrong one must never move the watermark. */
 const futureMicros = minutes(60)
@@ -61,8 +62,11 @@ const amountLimit = money('1000000000000')
 
 const parsed = jsonFields(
   extend(
-    extend(bronzeBatch, (record) => ({ text: utf8Text(record.value) })),
-    (record) => ({ document: jsonObject(record.text) }),
+    extend(
+      extend(bronzeBatch, (record) => ({ text: utf8Text(record.value) })),
+      (record) => ({ unjudged: jsonParsed(record.text) }),
+    ),
+    (record) => ({ document: jsonObject(record.text, record.unjudged) }),
   ),
   'document',
   {
@@ -82,7 +86,7 @@ const present = (json: Expr<'json'>): Expr<'int'> => when([[isNull(json), int(0)
 
 // Stage by stage, so that SQL that uses a value twice names it and does not compute it again.
 const texts = extend(parsed, (record) => ({
-  name_count: jsonNameCount(record.document),
+  name_count: jsonNameCount(record.document, record.text),
   known_count: addInts(
     present(record.json_id),
     present(record.json_user),
@@ -107,7 +111,10 @@ const texts = extend(parsed, (record) => ({
 const typed = extend(texts, (record) => ({
   // As many names as known ones that were found: none stands twice. Else, rarely, they are compared.
   is_document: isTrue(
-    when([[equals(record.name_count, record.known_count), bool(true)]], jsonNamesAreUnique(record.document)),
+    when(
+      [[equals(record.name_count, record.known_count), bool(true)]],
+      jsonNamesAreUnique(record.document, record.text),
+    ),
   ),
   transaction_id: record.text_id,
   user_id: wholeInt(record.number_user),
@@ -201,8 +208,9 @@ const timed = shared(
       offset: record.offset,
       kafka_key: record.kafka_key,
       value: record.value,
-      processing_time: record.processing_time,
-      processing_date: record.processing_date,
+      // The batch's: where bronze was written ahead of it, its own time is an earlier one.
+      processing_time: processingTime,
+      processing_date: dateOf(processingTime),
       invalid: record.invalid,
       is_late: isTrue(lessThan(record.event_time, watermark)),
     })),

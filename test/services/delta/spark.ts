@@ -1,21 +1,18 @@
 // A local Spark with Delta, driven from a test.
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
+import { installSpark } from '../../../src/engines/spark/install.ts'
 import { PythonProcess } from '../python.ts'
-import { javaAvailable, mavenJars, pythonAvailable, pythonEnvironment } from '../tools.ts'
+import { cacheDirectory, javaAvailable, pythonAvailable } from '../tools.ts'
 
 /** null where Spark can run; otherwise why the tests that need it are skipped. */
 export const sparkAbsent: string | null = javaAvailable ?? pythonAvailable
 
 /** `spark` and the helpers below are in scope of the code that is sent to it. */
 export async function startSpark(directory: string): Promise<PythonProcess> {
-  const [python, jars] = await Promise.all([
-    pythonEnvironment('spark', ['pyspark==4.1.1']),
-    mavenJars('delta-spark', ['io.delta:delta-spark_4.1_2.13:4.4.0']),
-  ])
-  // Spark brings the rest itself, and newer: Delta's own dependencies in front of it would break it.
-  const deltaJars = jars.filter((jar) => /^(delta|unitycatalog)-/.test(basename(jar)))
-  const process = new PythonProcess(python, { TZ: 'UTC', SPARK_LOCAL_IP: '127.0.0.1' })
-  await process.run(sessionCode, { jars: deltaJars, warehouse: join(directory, 'warehouse') })
+  const { signal } = new AbortController()
+  const { python, jars } = await installSpark({ directory: cacheDirectory, sparkHome: null, signal })
+  const process = new PythonProcess(python!, { TZ: 'UTC', SPARK_LOCAL_IP: '127.0.0.1' })
+  await process.run(sessionCode, { jars, warehouse: join(directory, 'warehouse') })
   return process
 }
 

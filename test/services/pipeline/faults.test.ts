@@ -137,7 +137,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
     await runAssay(['run', '--once'], settings)
     const before = await read(topic)
     await produce(records.slice(30, 60))
-    // Everything that was not read is gone: there is nothing to read, and yet the tables go on behind the hole.
+    // Everything that was not read is gone: nothing is left to read, yet the tables go on behind the hole.
     await broker.deleteRecordsBefore(topic, 0, 60n)
     const running = startAssay(['run'], settings)
     await untilSaid(running, '"records":0,"lag":"0","lost":"30"')

@@ -40,6 +40,7 @@ const progress = fc
     ),
     /** Of the topics whose name has an even number of characters. */
     topicId: fc.uuid(),
+    readFrom: fc.constantFrom('input', 'bronze'),
     eventTimeMaxMicros: fc.option(micros),
     finalizedToMicros: fc.option(micros),
     watermarks: fc.record(Object.fromEntries(watermarkNames.map((name) => [name, fc.option(micros)]))),
@@ -77,7 +78,13 @@ test('watermarks never go back, whatever the batches bring', () => {
     fc.property(fc.array(fc.record({ seen: fc.option(micros), isFinal: fc.boolean() })), (batches) => {
       let before = noProgress
       for (const { seen, isFinal } of batches) {
-        const after = progressAfter(before, planBatch(before, [], 0n, isFinal), seen, delaysMicros, tables)
+        const after = progressAfter(
+          before,
+          planBatch(before, [], 0n, { isFinal }),
+          seen,
+          delaysMicros,
+          tables,
+        )
         for (const name of watermarkNames) {
           const [was, is] = [before.watermarks[name], after.watermarks[name]]
           if (was !== null) expect(is! >= was).toBe(true)

@@ -11,7 +11,10 @@ import { duckdb, literalSql } from '../../../src/sql/index.ts'
 
 export type SmallLakehouse = { readonly config: Config; readonly remove: () => Promise<void> }
 
-/** u7 buys twice: `t-1` (score 55) and `t-2`; `t-2` comes again, `t-9` has no amount, and one record is garbage. */
+/**
+ * u7 buys twice: `t-1` (score 55) and `t-2`; `t-2` comes again, `t-9` has no amount, and one record is
+ * garbage.
+ */
 export async function smallLakehouse(): Promise<SmallLakehouse> {
   const base = await mkdtemp(join(tmpdir(), 'assay-cli-'))
   const instance = await DuckDBInstance.create(':memory:')

@@ -127,6 +127,9 @@ test('only files that can hold a wanted row are read, and the names of the files
   expect(kept([])).toBe(10)
   expect(kept([{ column: 'day', min: '2024-01-03', max: '2024-01-04' }])).toBe(2)
   expect(kept([{ column: 'at', min: new Date('2024-01-01T15:00:00Z'), max: '2024-01-01 15:30:00' }])).toBe(1)
+  const micros = (text: string) => BigInt(Date.parse(text)) * 1000n
+  expect(kept([{ column: 'at', min: micros('2024-01-04T12:00:00Z') }])).toBe(2)
+  expect(kept([{ column: 'at', min: micros('2024-01-05T03:00:00Z') + 999n }])).toBe(1)
   expect(
     kept([
       { column: 'id', min: 95n },

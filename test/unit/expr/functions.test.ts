@@ -1,7 +1,13 @@
 // Every function does on DuckDB what its examples say, and gives the type that it declares.
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { allAggregates, allFunctions, type ColumnType, type FunctionRecord } from '../../../src/expr/index.ts'
+import {
+  allAggregates,
+  allFunctions,
+  type ColumnType,
+  type FunctionRecord,
+  functionNamed,
+} from '../../../src/expr/index.ts'
 import { duckdb, literalSql } from '../../../src/sql/index.ts'
 
 let connection: DuckDBConnection
@@ -15,6 +21,7 @@ describe.each(allFunctions().map((record) => [record.name, record] as const))('%
     '%s',
     async (_in, example) => {
       const args = example.in.map((value, index) => literalSql(duckdb, argumentType(record, index), value))
+      if (record.derived !== undefined) args.push(functionNamed(record.derived).duckdb(args[0]!))
       const type = record.returns === 'T' ? record.exampleType! : record.returns
       const call = record.duckdb(...args)
       // A document stays text between operators.

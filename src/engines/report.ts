@@ -1,8 +1,14 @@
 // What a batch did, for progress bars, the live view and the log.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Alert, BatchReport, InputPosition } from '../engine.ts'
+import type { Progress } from '../batches/progress.ts'
 import { rowsOf } from './database.ts'
-import type { Executed } from './execute.ts'
+import type { Alert, BatchReport, InputPosition } from './engine.ts'
+
+/** What a batch brought. */
+export type Executed = {
+  readonly progress: Progress
+  readonly rowsByTable: Readonly<Record<string, number>>
+}
 
 export type BatchFacts = {
   readonly records: number
@@ -14,7 +20,10 @@ export type BatchFacts = {
   readonly hasFraud: boolean
 }
 
-/** To be called after the batch's commits, before the next batch replaces its temporary tables. */
+/**
+ * To be called after the batch's commits. It reads the batch's rows by the names `kafka_batch`,
+ * `silver_batch`, `quarantine_batch` and `fraud_batch`, as far as the facts say that there are any.
+ */
 export async function batchReport(
   connection: DuckDBConnection,
   executed: Executed,

@@ -1,7 +1,12 @@
 // Silver's Delta log as the record of the batches: one commit for each batch, with its progress.
-import { noProgress, type Progress, parseProgress } from '../../batches/progress.ts'
-import type { DeltaCommit, DeltaTable } from '../../delta/index.ts'
-import { LakehouseError } from '../../errors/errors.ts'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { noProgress, type Progress, parseProgress } from '../batches/progress.ts'
+import { type DeltaCommit, DeltaTable } from '../delta/index.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
+import { tableDirectory } from '../lakehouse/delta.ts'
+import type { PipelineOptions } from './engine.ts'
 
 /** One batch as silver has it. */
 export type SilverBatch = { readonly progress: Progress; readonly commit: DeltaCommit }
@@ -50,4 +55,23 @@ async function versionOf(silver: DeltaTable, batch: bigint): Promise<bigint> {
       break
     }
   }
+}
+
+/** How long one wait for silver to be made takes at most. */
+const waitMaxMs = 1_000
+
+/** Silver; null when stopped while waiting for it. A run with an end does not wait. */
+export async function openSilver(options: PipelineOptions): Promise<DeltaTable | null> {
+  const directory = tableDirectory(options.deltaBasePath, silverTransactions)
+  let told = false
+  while (!(await DeltaTable.exists(directory))) {
+    if (options.signal.aborted) return null
+    const message = `${join(options.deltaBasePath, silverTransactions.path)} is not there yet: start the stream kafka-to-delta.`
+    if (options.once) throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
+    if (!told) options.onNotice({ code: 'SILVER_MISSING', message, details: { directory } })
+    told = true
+    // Stopped: the loop sees it.
+    await sleep(waitMaxMs, undefined, { signal: options.signal }).catch(() => undefined)
+  }
+  return DeltaTable.open(directory)
 }

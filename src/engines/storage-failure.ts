@@ -1,5 +1,5 @@
 // What the operating system refuses, in words: which file, why, and what to do about it.
-import { LakehouseError } from '../../errors/errors.ts'
+import { LakehouseError } from '../errors/errors.ts'
 
 /** What to do, by the code of the system. The tables need nothing: a batch is in them whole or not at all. */
 const advices: ReadonlyMap<string, string> = new Map([

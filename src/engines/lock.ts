@@ -5,10 +5,10 @@ import { randomUUID } from 'node:crypto'
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { hasErrno, makeDirectory } from '../../delta/log-files.ts'
-import { assert, LakehouseError } from '../../errors/errors.ts'
-import type { StreamName } from '../../plan/index.ts'
-import { step } from '../../steps/step.ts'
+import { hasErrno, makeDirectory } from '../delta/log-files.ts'
+import { assert, LakehouseError } from '../errors/errors.ts'
+import type { StreamName } from '../plan/index.ts'
+import { step } from '../steps/step.ts'
 
 type Holder = {
   /** Unique for each start of a process. */

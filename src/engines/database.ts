@@ -2,7 +2,7 @@
 // tables again; what does not fit into memory is spilled below the checkpoint directory.
 import { availableParallelism } from 'node:os'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import { duckdb } from '../../sql/index.ts'
+import { duckdb } from '../sql/index.ts'
 
 export type DatabaseOptions = {
   readonly spillDirectory: string

@@ -1,0 +1,237 @@
+// The rows of bronze that silver has not met yet: where another brings records into bronze (Spark's streaming
+// query), the planner cuts its batches from there. It reads four narrow columns, of few files.
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } from '../batches/offsets.ts'
+import { advanceOffsets } from '../batches/planner.ts'
+import type { Cut } from '../batches/source.ts'
+import { type AddFile, type DeltaSnapshot, type DeltaTable, prunedFiles, scanSql } from '../delta/index.ts'
+import { assert, LakehouseError } from '../errors/errors.ts'
+import { duckdb } from '../sql/index.ts'
+import { rowsOf } from './database.ts'
+
+/**
+ * Of all rows of the ranges none has an older processing time, in microseconds; null where that is not known.
+ */
+export type BacklogCut = Cut & { readonly sinceMicros: bigint | null }
+
+const nothing: BacklogCut = { ranges: [], more: false, sinceMicros: null }
+
+/** What waits in one partition. */
+type Waiting = TopicPartition & { readonly first: bigint; readonly end: bigint; readonly count: bigint }
+
+export class Backlog {
+  readonly #connection: DuckDBConnection
+  readonly #bronze: DeltaTable
+  /** All rows that bronze had at this version lie before these offsets; null where that is not known. */
+  #met: { readonly version: bigint; readonly before: Offsets } | null = null
+
+  constructor(connection: DuckDBConnection, bronze: DeltaTable) {
+    this.#connection = connection
+    this.#bronze = bronze
+  }
+
+  /**
+   * Decides the ranges of the next batch as a source does: all rows from `next` on, or, where they are more
+   * than `recordsMax`, from every partition those before its first record later than one timestamp. With
+   * `inputEnds`, offsets that the input has reached, a partition of which bronze has less may go on with any
+   * timestamp from that of its last row on: the batch ends before it, so that no row of such a partition
+   * becomes late only because the others were brought to bronze sooner.
+   */
+  async cut(next: Offsets, recordsMax: number, inputEnds: Offsets = new Map()): Promise<BacklogCut> {
+    const { version, rows, sinceMicros } = await this.#rowsFrom(next)
+    const waiting = rows === null ? [] : await this.#waiting(rows)
+    const count = waiting.reduce((sum, one) => sum + one.count, 0n)
+    if (rows === null || count === 0n) {
+      this.#met = { version, before: next }
+      return nothing
+    }
+    const beforeMs = await this.#untilInputIsHere(rows, waiting, next, inputEnds)
+    if (beforeMs === null && count <= BigInt(recordsMax)) {
+      const ranges = waiting.map((one) => rangeOf(one, next, one.end))
+      this.#met = { version, before: advanceOffsets(next, ranges) }
+      return { ranges, more: false, sinceMicros }
+    }
+    const ranges = await this.#cutAtTime(rows, waiting, next, recordsMax, beforeMs)
+    return { ranges, more: true, sinceMicros }
+  }
+
+  /** The next offsets behind everything that bronze has. */
+  async ends(next: Offsets): Promise<Offsets> {
+    const { rows } = await this.#rowsFrom(next)
+    const ends = new Map(next)
+    for (const { topic, partition, end } of rows === null ? [] : await this.#waiting(rows)) {
+      ends.set(partitionKey({ topic, partition }), { topic, partition, offset: end })
+    }
+    return ends
+  }
+
+  /** A SELECT of the rows that may wait, and their record timestamps; null where bronze has none. */
+  async #rowsFrom(next: Offsets): Promise<{
+    readonly version: bigint
+    readonly rows: string | null
+    readonly sinceMicros: bigint | null
+  }> {
+    const snapshot = await this.#bronze.snapshot()
+    const { version } = snapshot
+    const none = { version, rows: null, sinceMicros: null }
+    // A batch that was cut and then failed waits again.
+    if (this.#met !== null && !isBehind(this.#met.before, next)) this.#met = null
+    const since = await this.#since(version)
+    if (since === 'nothing') return none
+    const where = since === 'unknown' ? [] : [{ column: 'processing_time', min: since }]
+    const files = prunedFiles(snapshot, where).filter((file) => mayWait(snapshot, file, next))
+    if (files.length === 0) return none
+    const scan = scanSql(
+      { ...snapshot, files: new Map(files.map((file) => [file.path, file])) },
+      this.#bronze.directory,
+      { columns: ['topic', 'partition', 'offset', 'kafka_timestamp'], naiveTimestamps: true },
+    )
+    const starts = [...next.values()].map(
+      ({ topic, partition, offset }) => `(${duckdb.text(topic)}, ${partition}, ${offset})`,
+    )
+    const read = starts.length === 0 ? '(NULL, NULL, NULL)' : starts.join(', ')
+    const rows =
+      `(SELECT topic, partition, "offset", coalesce(epoch_ms(kafka_timestamp), -1) AS ms FROM (${scan}) ` +
+      `LEFT JOIN (VALUES ${read}) AS read(read_topic, read_partition, next) ` +
+      'ON topic = read_topic AND partition = read_partition WHERE next IS NULL OR "offset" >= next)'
+    return { version, rows, sinceMicros: leastTime(files) }
+  }
+
+  /**
+   * From which processing time on rows can wait, in microseconds: the least of what came to the table since
+   * all was met. No clock is trusted: a row may come with an older time than those before it.
+   */
+  async #since(version: bigint): Promise<bigint | 'nothing' | 'unknown'> {
+    if (this.#met === null) return 'unknown'
+    const added: AddFile[] = []
+    try {
+      for await (const commit of this.#bronze.commits(this.#met.version)) {
+        if (commit.version > version) break
+        added.push(...commit.adds.filter(({ dataChange }) => dataChange))
+      }
+    } catch (error) {
+      if (error instanceof LakehouseError && error.code === 'DELTA_LOG_TRUNCATED') return 'unknown'
+      throw error
+    }
+    return added.length === 0 ? 'nothing' : (leastTime(added) ?? 'unknown')
+  }
+
+  async #waiting(rows: string): Promise<Waiting[]> {
+    const found = await rowsOf(
+      this.#connection,
+      `SELECT topic, partition, min("offset") AS first, max("offset") + 1 AS end, count(*) AS count
+      FROM ${rows} GROUP BY topic, partition ORDER BY topic, partition`,
+    )
+    return found as Waiting[] // As selected.
+  }
+
+  /** The timestamp, in milliseconds, before which a batch has to end; null where it may take everything. */
+  async #untilInputIsHere(
+    rows: string,
+    waiting: readonly Waiting[],
+    next: Offsets,
+    inputEnds: Offsets,
+  ): Promise<number | null> {
+    const here = advanceOffsets(
+      next,
+      waiting.map((one) => rangeOf(one, next, one.end)),
+    )
+    const behind = [...inputEnds].filter(([key, { offset }]) => (here.get(key)?.offset ?? 0n) < offset)
+    if (behind.length === 0) return null
+    // Of a partition without any row nothing is known: the batch takes nothing yet.
+    const latest = await rowsOf(
+      this.#connection,
+      `SELECT topic, partition, max(ms) AS ms FROM ${rows} GROUP BY topic, partition`,
+    )
+    const byKey = new Map(
+      latest.map((row) => [partitionKey(row as unknown as TopicPartition), Number(row.ms)]), // As selected.
+    )
+    return Math.min(...behind.map(([key]) => byKey.get(key) ?? Number.NEGATIVE_INFINITY))
+  }
+
+  /**
+   * The greatest timestamp, before `beforeMs`, whose records are at most `recordsMax`; where its first
+   * millisecond holds more, that one. A record counts when the latest one up to it in its partition does.
+   */
+  async #cutAtTime(
+    rows: string,
+    waiting: readonly Waiting[],
+    next: Offsets,
+    recordsMax: number,
+    beforeMs: number | null,
+  ): Promise<OffsetRange[]> {
+    const earlier = beforeMs === null ? 'true' : Number.isFinite(beforeMs) ? `latest < ${beforeMs}` : 'false'
+    // Of a partition no more rows can be taken than the batch may have in all.
+    const [at] = await rowsOf(
+      this.#connection,
+      `WITH ordered AS (
+        SELECT max(ms) OVER one AS latest FROM ${rows}
+        WINDOW one AS (PARTITION BY topic, partition ORDER BY "offset")
+        QUALIFY row_number() OVER one <= ${recordsMax + 1}
+      ),
+      counted AS (
+        SELECT latest, sum(count(*)) OVER (ORDER BY latest) AS taken FROM ordered GROUP BY latest
+      )
+      SELECT CAST(coalesce(max(latest) FILTER (WHERE taken <= ${recordsMax}), min(latest)) AS BIGINT) AS ms
+      FROM counted WHERE ${earlier}`,
+    )
+    if (at === undefined || at.ms === null) return []
+    const ms = at?.ms
+    assert(typeof ms === 'bigint')
+    const later = await rowsOf(
+      this.#connection,
+      `SELECT topic, partition, min("offset") AS "offset" FROM ${rows} WHERE ms > ${ms} GROUP BY topic, partition`,
+    )
+    // As selected.
+    const ends = new Map(
+      later.map((row) => [partitionKey(row as unknown as TopicPartition), row.offset as bigint]),
+    )
+    return waiting
+      .map((one) => rangeOf(one, next, ends.get(partitionKey(one)) ?? one.end))
+      .filter(({ start, end }) => start < end)
+  }
+}
+
+function rangeOf({ topic, partition, first }: Waiting, next: Offsets, end: bigint): OffsetRange {
+  const start = next.get(partitionKey({ topic, partition }))?.offset ?? first
+  return { topic, partition, start, end: end < start ? start : end }
+}
+
+/** The least processing time of the files' rows; null where the statistics of one do not tell. */
+function leastTime(files: readonly AddFile[]): bigint | null {
+  let least: bigint | null = null
+  for (const { stats } of files) {
+    const text = stats?.minValues.processing_time
+    const ms = typeof text === 'string' ? Date.parse(text) : Number.NaN
+    if (Number.isNaN(ms)) return null
+    const micros = BigInt(ms) * 1000n
+    if (least === null || micros < least) least = micros
+  }
+  return least
+}
+
+/** True where no offset lies beyond that of `next`. */
+function isBehind(offsets: Offsets, next: Offsets): boolean {
+  return [...offsets].every(([key, { offset }]) => offset <= (next.get(key)?.offset ?? -1n))
+}
+
+/** False where the file's statistics prove that silver has met all of its rows. */
+function mayWait(snapshot: DeltaSnapshot, file: AddFile, next: Offsets): boolean {
+  const only = { ...snapshot, files: new Map([[file.path, file]]) }
+  if (file.stats === null) return true
+  const { minValues, maxValues } = file.stats
+  const [from, to] = [Number(minValues.partition ?? Number.NaN), Number(maxValues.partition ?? Number.NaN)]
+  const { topic } = minValues
+  // A partition that silver does not know yet waits whole.
+  if (typeof topic !== 'string' || topic !== maxValues.topic || !(from <= to)) return true
+  for (let partition = from; partition <= to; partition++) {
+    const known = next.get(partitionKey({ topic, partition }))
+    if (known === undefined) return true
+    const where = [
+      { column: 'partition', min: partition, max: partition },
+      { column: 'offset', min: known.offset },
+    ]
+    if (prunedFiles(only, where).length > 0) return true
+  }
+  return false
+}

@@ -1,0 +1,53 @@
+// Rows of bronze by their offsets, as SQL for DuckDB over the few files that can hold them.
+import { type OffsetRange, type Offsets, partitionKey } from '../batches/offsets.ts'
+import type { Progress } from '../batches/progress.ts'
+import { type AddFile, type DeltaSnapshot, prunedFiles, scanSql } from '../delta/index.ts'
+import { duckdb } from '../sql/index.ts'
+
+/** A SELECT of all columns of the rows in the ranges. */
+export function rowsInRanges(
+  snapshot: DeltaSnapshot,
+  directory: string,
+  ranges: readonly OffsetRange[],
+): string {
+  const withRows = ranges.filter(({ start, end }) => start < end)
+  const files = new Map<string, AddFile>()
+  for (const { topic, partition, start, end } of withRows) {
+    const where = [
+      { column: 'topic', min: topic, max: topic },
+      { column: 'partition', min: partition, max: partition },
+      { column: 'offset', min: start, max: end - 1n },
+    ]
+    for (const file of prunedFiles(snapshot, where)) files.set(file.path, file)
+  }
+  const conditions = withRows.map(
+    ({ topic, partition, start, end }) =>
+      `(topic = ${duckdb.text(topic)} AND partition = ${partition} AND "offset" >= ${start} AND "offset" < ${end})`,
+  )
+  const rows = scanSql({ ...snapshot, files }, directory, { naiveTimestamps: true })
+  return `SELECT * FROM (${rows}) WHERE ${conditions.length === 0 ? 'false' : conditions.join(' OR ')}`
+}
+
+/** The rows of a batch that bronze has, by the progress after it and the offsets before it. */
+export function rowsOfBatch(
+  snapshot: DeltaSnapshot,
+  directory: string,
+  before: Offsets,
+  after: Progress,
+): string {
+  if (after.readFrom === 'bronze')
+    return rowsInRanges(snapshot, directory, rangesBetween(before, after.offsets))
+  const { timeMicros } = after
+  const rows = scanSql(snapshot, directory, {
+    where: [{ column: 'processing_time', min: timeMicros, max: timeMicros }],
+    naiveTimestamps: true,
+  })
+  return `SELECT * FROM (${rows}) WHERE processing_time = make_timestamp(${timeMicros})`
+}
+
+export function rangesBetween(before: Offsets, after: Offsets): OffsetRange[] {
+  return [...after.values()].map(({ topic, partition, offset }) => {
+    const start = before.get(partitionKey({ topic, partition }))?.offset ?? 0n
+    return { topic, partition, start: start < offset ? start : offset, end: offset }
+  })
+}

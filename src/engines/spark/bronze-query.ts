@@ -1,0 +1,267 @@
+// The bronze query: Kafka to bronze, a Structured Streaming query in the cluster. It is started, found again,
+// watched and started anew from here. Its checkpoint serves one run of it: where it starts is decided from
+// bronze itself, every time, so no checkpoint can be stale, and none can be missed.
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { OnNotice } from '../../batches/notice.ts'
+import { type OffsetRange, type Offsets, partitionKey } from '../../batches/offsets.ts'
+import { hasEnded } from '../../batches/streamed.ts'
+import type { DeltaTable } from '../../delta/index.ts'
+import { LakehouseError } from '../../errors/errors.ts'
+import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
+import { compileTable, spark } from '../../sql/index.ts'
+import { checkpointsDirectory, endQueries } from '../bronze-writers.ts'
+import { isSessionGone } from './cluster.ts'
+import { type Relation, readStream, sqlRelation } from './connect/relations.ts'
+import type { CallOptions, SparkSession } from './connect/session.ts'
+import { activeStreams, type StreamingQuery, startStream } from './connect/streaming.ts'
+import type { StreamedKafka } from './options.ts'
+
+/** The time between two looks at the query; each renews the session, so they are its lease. */
+const lookMs = 2_000
+const backOffFirstMs = 1_000
+const backOffMostMs = 60_000
+/** A run with an end gives up after so many failures one after another. */
+const onceFailuresMax = 5
+/** A query that ran for so long has recovered: the next failure is a first one. */
+const healthyMs = 60_000
+
+export type BronzeQueryOptions = {
+  readonly session: SparkSession
+  readonly kafka: StreamedKafka
+  readonly deltaBasePath: string
+  readonly bronze: DeltaTable
+  readonly triggerIntervalMs: number
+  /** The next offsets behind all that bronze and silver know. */
+  readonly ends: () => Promise<Offsets>
+  /** Told where reading starts, before the query does, so that the tables know it. */
+  readonly onPositions: (positions: readonly OffsetRange[]) => Promise<void>
+  readonly onNotice: OnNotice
+}
+
+export class BronzeQuery {
+  readonly #options: BronzeQueryOptions
+  #query: StreamingQuery | null = null
+  /** How far the query has read. */
+  #readTo: Offsets = new Map()
+  /** What Kafka had when the query was last looked at, without what the query had read by then. */
+  #inputEnds: Offsets = new Map()
+
+  constructor(options: BronzeQueryOptions) {
+    this.#options = options
+  }
+
+  /** Offsets that Kafka has reached, of partitions that the query has yet to bring to bronze up to there. */
+  get inputEnds(): Offsets {
+    return this.#inputEnds
+  }
+
+  /** Brings what Kafka has now to bronze. */
+  async once(signal: AbortSignal): Promise<void> {
+    await this.#supervise(signal, { kind: 'availableNow' }, onceFailuresMax)
+  }
+
+  /** Keeps bringing records to bronze until the signal aborts; a query that fails is started anew. */
+  async follow(signal: AbortSignal): Promise<void> {
+    const trigger = { kind: 'every', ms: this.#options.triggerIntervalMs } as const
+    await this.#supervise(signal, trigger, Number.POSITIVE_INFINITY)
+  }
+
+  /** Ends the query. A trigger that is under way is given up: bronze has all of it or nothing. */
+  async stop(): Promise<void> {
+    const query = this.#query
+    this.#query = null
+    await query?.stop(this.#call('The bronze query could not be stopped', new AbortController().signal))
+  }
+
+  async #supervise(signal: AbortSignal, trigger: Trigger, failuresMax: number): Promise<void> {
+    let failures = 0
+    while (!signal.aborted) {
+      const startedMs = performance.now()
+      try {
+        await this.#start(trigger, signal)
+        await this.#watch(signal)
+        if (trigger.kind === 'availableNow' || signal.aborted) return
+        throw new LakehouseError('SPARK_STREAM_NOT_FOUND', 'Somebody stopped the bronze query.')
+      } catch (error) {
+        if (signal.aborted) break
+        failures = performance.now() - startedMs > healthyMs ? 1 : failures + 1
+        if (failures >= failuresMax || !isPassing(error)) throw error
+        const waitMs = Math.min(backOffMostMs, backOffFirstMs * 2 ** (failures - 1))
+        this.#tell(error, failures, waitMs)
+        await sleep(waitMs, undefined, { signal }).catch(() => undefined) // Stopped: the loop sees it.
+      }
+    }
+  }
+
+  #tell(error: LakehouseError, failures: number, waitMs: number): void {
+    const { errorClass = null } = error.details as { errorClass?: string | null }
+    const message = `${error.message} It is started again in ${Math.round(waitMs / 1000)} s.`
+    this.#options.onNotice({ code: error.code, message, details: { failures, errorClass } })
+  }
+
+  /** Starts the query, or takes over the one that a process before this one left running in the session. */
+  async #start(trigger: Trigger, signal: AbortSignal): Promise<void> {
+    const { session, kafka, bronze, deltaBasePath } = this.#options
+    const name = this.#name(trigger)
+    const active = await activeStreams(
+      session,
+      this.#call('The bronze query could not be looked for', signal),
+    )
+    const same = active.find((query) => query.name === name && trigger.kind === 'every') ?? null
+    const { txns } = await bronze.snapshot()
+    const kept = same !== null && !hasEnded(txns, same.instance.id) ? same : null
+    for (const query of active.filter((one) => one !== kept && one.name?.startsWith(namePrefix))) {
+      await query.stop(this.#call('The bronze query before this one could not be stopped', signal))
+    }
+    await endQueries(deltaBasePath, bronze, kept?.instance.id ?? null)
+    const known = await this.#options.ends()
+    this.#readTo = known
+    if (kept !== null) {
+      this.#query = kept
+      return
+    }
+    const positions = await kafka.positions.positions(known, signal)
+    refuseOlder(known, positions)
+    await this.#options.onPositions(positions)
+    this.#query = await startStream(
+      session,
+      {
+        name,
+        input: this.#input(positions),
+        format: 'delta',
+        path: bronze.directory,
+        partitionColumns: [bronzeTransactions.partitionBy!],
+        checkpointLocation: await this.#newCheckpoint(),
+        trigger,
+      },
+      this.#call('The bronze query could not be started', signal),
+    )
+  }
+
+  /** Looks at the query until it ends or the signal aborts. */
+  async #watch(signal: AbortSignal): Promise<void> {
+    const what = 'The bronze query could not be looked at'
+    while (!signal.aborted && this.#query !== null) {
+      await this.#look(this.#query, signal)
+      if (await this.#query.awaitEnd(lookMs, this.#call(what, signal))) {
+        const failure = await this.#query.failure(this.#call(what, signal))
+        this.#query = null
+        if (failure !== null) throw failure
+      }
+    }
+  }
+
+  async #look(query: StreamingQuery, signal: AbortSignal): Promise<void> {
+    const progress = await query.lastProgress(this.#call('The bronze query could not be asked', signal))
+    this.#readTo = new Map([...this.#readTo, ...offsetsRead(progress)])
+    const positions = await this.#options.kafka.positions.positions(this.#readTo, signal)
+    const behind = positions.filter(({ start, end }) => start < end)
+    this.#inputEnds = new Map(behind.map((range) => [partitionKey(range), { ...range, offset: range.end }]))
+  }
+
+  /** Another topic or another way to read it is another query. */
+  #name(trigger: Trigger): string {
+    const { topics, connection, onDataLoss, offsetsPerTriggerMax, partitionsMin } = this.#options.kafka
+    const facts = [
+      topics,
+      connection['kafka.bootstrap.servers'],
+      onDataLoss,
+      offsetsPerTriggerMax,
+      partitionsMin,
+      trigger,
+    ]
+    const hash = createHash('sha256').update(JSON.stringify(facts)).digest('hex')
+    return `${namePrefix}${hash.slice(0, 12)}`
+  }
+
+  #input(positions: readonly OffsetRange[]): Relation {
+    const { kafka } = this.#options
+    const records = readStream({
+      format: 'kafka',
+      options: {
+        ...kafka.connection,
+        // As the embedded engine reads: nothing of a transaction that was not committed.
+        'kafka.isolation.level': 'read_committed',
+        subscribe: kafka.topics.join(','),
+        startingOffsets: startingOffsets(positions),
+        failOnDataLoss: String(kafka.onDataLoss === 'fail'),
+        includeHeaders: 'true',
+        maxOffsetsPerTrigger: String(kafka.offsetsPerTriggerMax),
+        ...(kafka.partitionsMin === null ? {} : { minPartitions: String(kafka.partitionsMin) }),
+      },
+    })
+    const named =
+      'SELECT topic, `partition`, `offset`, key AS kafka_key, value, headers, timestamp AS kafka_timestamp FROM records'
+    // The one parameter of bronze is its time; a streaming query takes the time of its trigger.
+    const dialect = { ...spark, parameter: () => 'current_timestamp()' }
+    const { sql } = compileTable(dialect, bronzeTransactions.rows.node)
+    return sqlRelation(sql, { kafka_batch: sqlRelation(named, { records }) })
+  }
+
+  /** A directory that no query had; those of earlier runs go. */
+  async #newCheckpoint(): Promise<string> {
+    const directory = checkpointsDirectory(this.#options.deltaBasePath)
+    const before = await readdir(directory).catch(() => [])
+    const numbers = before.map(Number).filter(Number.isInteger)
+    const next = join(directory, String(Math.max(0, ...numbers) + 1))
+    await mkdir(next, { recursive: true })
+    for (const name of before) await rm(join(directory, name), { recursive: true, force: true })
+    return next
+  }
+
+  #call(what: string, signal: AbortSignal): CallOptions {
+    return { what, signal }
+  }
+}
+
+const namePrefix = 'assay-bronze-'
+
+type Trigger = { readonly kind: 'availableNow' } | { readonly kind: 'every'; readonly ms: number }
+
+/** True for what time may heal in this session. */
+function isPassing(error: unknown): error is LakehouseError {
+  if (!(error instanceof LakehouseError) || isSessionGone(error)) return false
+  return error.policy.retry === 'backoff'
+}
+
+/** A topic that was made anew starts at 0 again; its offsets would be taken for those that bronze has. */
+function refuseOlder(known: Offsets, positions: readonly OffsetRange[]): void {
+  for (const { topic, partition, start } of positions) {
+    const next = known.get(partitionKey({ topic, partition }))?.offset
+    if (next === undefined || start >= next) continue
+    throw new LakehouseError(
+      'PROGRESS_UNKNOWN',
+      `the tables have ${topic}, partition ${partition}, up to offset ${next}, and Kafka goes on at ${start}: the topic ` +
+        'was made anew, and its offsets say nothing any more. Read it under another name, or into other tables.',
+    )
+  }
+}
+
+/** As Spark's Kafka source takes them: every partition of the topics has to be there. */
+function startingOffsets(positions: readonly OffsetRange[]): string {
+  const topics: Record<string, Record<string, unknown>> = {}
+  for (const { topic, partition, start } of positions) {
+    topics[topic] ??= {}
+    topics[topic][String(partition)] = JSON.rawJSON(String(start))
+  }
+  return JSON.stringify(topics)
+}
+
+/** The offsets behind the last trigger, from Spark's report of it. */
+function offsetsRead(progress: unknown): Offsets {
+  const read = new Map<string, { topic: string; partition: number; offset: bigint }>()
+  const { sources } = (progress ?? {}) as { sources?: { endOffset?: unknown }[] } // Judged below.
+  for (const { endOffset } of sources ?? []) {
+    if (typeof endOffset !== 'object' || endOffset === null) continue
+    for (const [topic, partitions] of Object.entries(endOffset)) {
+      for (const [name, offset] of Object.entries(partitions as Record<string, number>)) {
+        const at = { topic, partition: Number(name), offset: BigInt(offset) }
+        read.set(partitionKey(at), at)
+      }
+    }
+  }
+  return read
+}

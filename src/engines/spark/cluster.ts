@@ -1,0 +1,103 @@
+// The session in which a lakehouse is carried: on a server that runs, or on one that is started for it.
+import { createHash } from 'node:crypto'
+import { resolve } from 'node:path'
+import { LakehouseError } from '../../errors/errors.ts'
+import type { SparkAddress } from './connect/address.ts'
+import { SparkSession } from './connect/session.ts'
+import { findSpark } from './install.ts'
+import type { ClusterSettings, StartableServer } from './options.ts'
+import { SparkServer } from './server.ts'
+import { sessionSettings } from './settings.ts'
+
+/** Sessions that ended are never opened again under their id: so many ids are tried. */
+const epochsMax = 100
+
+export type Cluster = {
+  readonly session: SparkSession
+  /** Resolves when the server has ended; never for one that was not started here. */
+  readonly ended: Promise<void>
+  /** Lets go of the session: what it still runs goes on until the server's time-out. */
+  close(): Promise<void>
+}
+
+/**
+ * `owner` names what the session is for (a lakehouse and its streams): the next process of the same owner
+ * finds the same session, and in it the bronze query that a vanished one left.
+ */
+export async function openCluster(
+  settings: ClusterSettings,
+  owner: string,
+  signal: AbortSignal,
+): Promise<Cluster> {
+  const { server } = settings
+  const started = 'master' in server ? await start(server, signal) : null
+  try {
+    const address = started?.address ?? (server as SparkAddress) // Not started: it is an address.
+    const session = await openSession(address, owner, settings, signal)
+    return {
+      session,
+      ended: started?.ended ?? new Promise<void>(() => undefined),
+      close: async () => {
+        session.close()
+        await started?.stop()
+      },
+    }
+  } catch (error) {
+    await started?.stop()
+    throw error
+  }
+}
+
+async function start(server: StartableServer, signal: AbortSignal): Promise<SparkServer> {
+  const { master, packagesDirectory: directory, sparkHome, settings } = server
+  const installation = await findSpark({ directory, sparkHome, signal })
+  return SparkServer.start({ installation, master, settings, signal })
+}
+
+async function openSession(
+  address: SparkAddress,
+  owner: string,
+  settings: ClusterSettings,
+  signal: AbortSignal,
+): Promise<SparkSession> {
+  for (let epoch = 0; epoch < epochsMax; epoch++) {
+    const sessionId = address.sessionId ?? uuidOf(`${resolve(owner)}\n${epoch}`)
+    const session = new SparkSession({ ...address, sessionId })
+    try {
+      const all = { ...sessionSettings(settings), ...fileSettings }
+      await session.setConfig(all, { signal, what: 'The Spark session could not be opened' })
+      return session
+    } catch (error) {
+      session.close()
+      const isOver = error instanceof LakehouseError && error.code === 'SPARK_SESSION_LOST'
+      if (!isOver || address.sessionId !== null) throw error
+    }
+  }
+  throw new LakehouseError(
+    'SPARK_SESSION_LOST',
+    `the Spark Connect server has ended the last ${epochsMax} sessions of ${owner}. Start it anew, or give a ` +
+      'session_id in SPARK_MASTER.',
+  )
+}
+
+/** Files as the embedded engine writes them: INT96, Spark's default for instants, has no statistics. */
+const fileSettings: Readonly<Record<string, string>> = {
+  'spark.sql.parquet.outputTimestampType': 'TIMESTAMP_MICROS',
+  'spark.sql.parquet.compression.codec': 'zstd',
+}
+
+/** True where only another session, perhaps on another server, helps. */
+export function isSessionGone(error: LakehouseError): boolean {
+  return error.code === 'SPARK_SESSION_LOST' || error.code === 'SPARK_UNREACHABLE'
+}
+
+function uuidOf(text: string): string {
+  const hex = createHash('sha256').update(text).digest('hex')
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `4${hex.slice(13, 16)}`,
+    `8${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join('-')
+}

@@ -1,0 +1,208 @@
+// One session's calls to a Spark Connect server: identity, deadlines, aborts and errors are decided here,
+// once.
+import { randomUUID } from 'node:crypto'
+import { type Client, Code, ConnectError, createClient, type Interceptor } from '@connectrpc/connect'
+import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node'
+import { LakehouseError } from '../../../errors/errors.ts'
+import type { SparkAddress } from './address.ts'
+import { chainOf, factsOfError, failureOfChain, statusCode } from './failures.ts'
+import {
+  type Command,
+  type ExecutePlanResponse,
+  InterruptRequest_InterruptType,
+  type Relation,
+  SparkConnectService,
+} from './gen/spark/connect/spark_connect_pb.ts'
+
+/** Calls that do not run a plan are answered within this time. */
+export const CONTROL_MS_MAX = 60_000
+/** A plan that runs for longer is interrupted. */
+export const EXECUTION_MS_MAX = 6 * 3_600_000
+/** Saying goodbye (interrupt, release) and asking for the causes of an error is not worth more. */
+const courtesyMsMax = 10_000
+/** The server's gRPC refuses pings that come more often than every 5 minutes. */
+const pingIntervalMs = 6 * 60_000
+const pingTimeoutMs = 30_000
+
+export type CallOptions = {
+  readonly signal: AbortSignal
+  /** What the call is for, as an error message begins: "The batch's silver could not be written". */
+  readonly what: string
+  readonly timeoutMs?: number
+}
+
+export class SparkChannel {
+  readonly address: SparkAddress
+  readonly sessionId: string
+  readonly #client: Client<typeof SparkConnectService>
+  readonly #connection: Http2SessionManager
+  /** What the server calls the session: another one means that the server, and all views, are new. */
+  #serverSideSessionId: string | undefined
+
+  constructor(address: SparkAddress) {
+    this.address = address
+    this.sessionId = address.sessionId ?? randomUUID()
+    const baseUrl = `${address.tls ? 'https' : 'http'}://${address.host}:${address.port}`
+    this.#connection = new Http2SessionManager(baseUrl, { pingIntervalMs, pingTimeoutMs })
+    const transport = createGrpcTransport({
+      baseUrl,
+      sessionManager: this.#connection,
+      interceptors: [withHeaders(address)],
+    })
+    this.#client = createClient(SparkConnectService, transport)
+  }
+
+  /** Runs a plan to its end and hands over its answers one by one. */
+  async execute(
+    plan: Relation | Command,
+    onResponse: (response: ExecutePlanResponse) => void,
+    options: CallOptions,
+  ): Promise<void> {
+    const { signal, timeoutMs = EXECUTION_MS_MAX } = options
+    signal.throwIfAborted()
+    const operationId = randomUUID()
+    const opType =
+      plan.$typeName === 'spark.connect.Relation'
+        ? ({ case: 'root', value: plan } as const)
+        : ({ case: 'command', value: plan } as const)
+    const request = { ...this.#identity(), operationId, plan: { opType } }
+    const call = new AbortController()
+    const callSignal = AbortSignal.any([signal, call.signal])
+    try {
+      for await (const response of this.#client.executePlan(request, { signal: callSignal, timeoutMs })) {
+        this.#observe(response)
+        onResponse(response)
+      }
+    } catch (error) {
+      // Without it the server would go on with a plan that nobody waits for.
+      const isAbandoned = ConnectError.from(error).code === Code.DeadlineExceeded
+      if (signal.aborted || isAbandoned) await this.#interrupt(operationId)
+      throw await this.#failure(error, options)
+    } finally {
+      call.abort() // A loop that is left does not end the call.
+    }
+  }
+
+  async analyze(analyze: AnalyzeCase, options: CallOptions) {
+    const request = { ...this.#identity(), analyze }
+    const { result } = await this.#call((call) => this.#client.analyzePlan(request, call), options)
+    return result
+  }
+
+  async config(opType: ConfigCase, options: CallOptions) {
+    const request = { ...this.#identity(), operation: { opType } }
+    const { pairs } = await this.#call((call) => this.#client.config(request, call), options)
+    return pairs
+  }
+
+  /** Stops all that runs in the session, but not its streams, and tells the ids of what it stopped. */
+  async interruptAll(options: CallOptions): Promise<readonly string[]> {
+    const request = { ...this.#identity(), interruptType: InterruptRequest_InterruptType.ALL }
+    const { interruptedIds } = await this.#call((call) => this.#client.interrupt(request, call), options)
+    return interruptedIds
+  }
+
+  /** Ends the session on the server: its views, its settings and its streams are gone. */
+  async release(options: CallOptions): Promise<void> {
+    const { clientObservedServerSideSessionId: _, ...request } = this.#identity()
+    await this.#call((call) => this.#client.releaseSession(request, call), options)
+  }
+
+  /** Closes the connection; the session and its streams live on until the server's time-out. */
+  close(): void {
+    this.#connection.abort()
+  }
+
+  async #call<Response extends Observable>(
+    call: (options: { signal: AbortSignal; timeoutMs: number }) => Promise<Response>,
+    options: CallOptions,
+  ): Promise<Response> {
+    const { signal, timeoutMs = CONTROL_MS_MAX } = options
+    signal.throwIfAborted()
+    try {
+      const response = await call({ signal, timeoutMs })
+      this.#observe(response)
+      return response
+    } catch (error) {
+      throw await this.#failure(error, options)
+    }
+  }
+
+  #identity() {
+    return {
+      sessionId: this.sessionId,
+      userContext: { userId: this.address.userId, userName: this.address.userId },
+      clientType: this.address.userAgent,
+      ...(this.#serverSideSessionId === undefined
+        ? {}
+        : { clientObservedServerSideSessionId: this.#serverSideSessionId }),
+    }
+  }
+
+  #observe({ serverSideSessionId }: Observable): void {
+    if (serverSideSessionId !== '') this.#serverSideSessionId = serverSideSessionId
+  }
+
+  async #interrupt(operationId: string): Promise<void> {
+    const request = {
+      ...this.#identity(),
+      interruptType: InterruptRequest_InterruptType.OPERATION_ID,
+      interrupt: { case: 'operationId', value: operationId },
+    } as const
+    // It may be over already.
+    await this.#client.interrupt(request, { timeoutMs: courtesyMsMax }).catch(() => {})
+  }
+
+  async #failure(error: unknown, { signal, what }: CallOptions): Promise<unknown> {
+    if (signal.aborted) return signal.reason
+    if (!(error instanceof ConnectError)) return error
+    const { facts, errorId } = factsOfError(error)
+    const code = facts.errorClass === null ? statusCode(error) : null
+    if (code !== null)
+      return new LakehouseError(code, `${what}: ${this.#statusMessage(error)}`, { cause: error })
+    const chain = errorId === null ? [] : await this.#causes(errorId)
+    return failureOfChain(what, [facts, ...chain.slice(1)], error)
+  }
+
+  async #causes(errorId: string) {
+    const request = { ...this.#identity(), errorId }
+    try {
+      return chainOf(await this.#client.fetchErrorDetails(request, { timeoutMs: courtesyMsMax }))
+    } catch {
+      return [] // The error itself is known; only its causes are not.
+    }
+  }
+
+  #statusMessage(error: ConnectError): string {
+    const where = `${this.address.host}:${this.address.port}`
+    const text = error.rawMessage.split('\n')[0] ?? ''
+    switch (error.code) {
+      case Code.Unavailable:
+      case Code.Aborted:
+        return `no Spark Connect server answers at ${where} (${text}). Check that it runs and that SPARK_MASTER is right.`
+      case Code.Unauthenticated:
+      case Code.PermissionDenied:
+        return `the Spark Connect server at ${where} refuses the token (${text}).`
+      case Code.DeadlineExceeded:
+        return `the Spark Connect server at ${where} did not answer in time.`
+      default:
+        return `the Spark Connect server at ${where} answers ${text}`
+    }
+  }
+}
+
+type Observable = { readonly serverSideSessionId: string }
+type RequestOf<Method extends 'analyzePlan' | 'config'> = Parameters<
+  Client<typeof SparkConnectService>[Method]
+>[0]
+type AnalyzeCase = NonNullable<RequestOf<'analyzePlan'>['analyze']>
+type ConfigCase = NonNullable<NonNullable<RequestOf<'config'>['operation']>['opType']>
+
+function withHeaders({ token, headers, userAgent }: SparkAddress): Interceptor {
+  return (next) => (request) => {
+    for (const [name, value] of Object.entries(headers)) request.header.set(name, value)
+    request.header.set('user-agent', userAgent)
+    if (token !== null) request.header.set('authorization', `Bearer ${token}`)
+    return next(request)
+  }
+}

@@ -1,0 +1,67 @@
+// The tables behind silver: brought up to silver's batches, one by one and whole, as its log tells them.
+import type { DeltaTable } from '../../delta/index.ts'
+import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
+import { tableDirectory } from '../../lakehouse/delta.ts'
+import { batchBetween, doneBatch } from '../batch-rules.ts'
+import type { Database } from '../database.ts'
+import type { PipelineOptions } from '../engine.ts'
+import { openSilver, progressAt, silverBatchesAfter } from '../silver-log.ts'
+import type { OpenTable } from '../tables.ts'
+import { completeBatch, type SparkContext, type Written } from './batch.ts'
+import type { SparkSession } from './connect/session.ts'
+import { reportOf } from './report.ts'
+
+/** How long one wait for a new commit of silver takes at most. */
+const waitMaxMs = 1_000
+
+export type SparkRun = {
+  readonly options: PipelineOptions
+  readonly session: SparkSession
+  readonly database: Database
+  readonly tables: readonly OpenTable[]
+}
+
+/**
+ * Brings the tables up to silver and keeps them there; with `upTo` only to that batch. A silver that is not
+ * there yet is waited for, unless the run is `once`.
+ */
+export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<void> {
+  const { options, tables } = run
+  const { signal } = options
+  const silver = await openSilver(options)
+  if (silver === null) return
+  const context = contextOf(run, silver)
+  let before = await progressAt(silver, await doneBatch(silver, tables))
+  let version = (await silver.snapshot()).version
+  for (;;) {
+    for await (const next of silverBatchesAfter(silver, before.batch)) {
+      if (signal.aborted && upTo === null) break
+      if (upTo !== null && next.progress.batch > upTo) return
+      const startedMs = Number(options.clock() / 1000n)
+      const batch = batchBetween(before, next.progress)
+      const written = await completeBatch(context, batch, before, next, tables)
+      before = next.progress
+      await tell(run, written, startedMs)
+    }
+    if (options.once || upTo !== null || signal.aborted) return
+    version = await silver.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
+      if (signal.aborted) return version // Stopped: the loop sees it.
+      throw error
+    })
+  }
+}
+
+export function contextOf({ session, options }: SparkRun, silver: DeltaTable): SparkContext {
+  return {
+    session,
+    options,
+    silver,
+    bronzeDirectory: tableDirectory(options.deltaBasePath, bronzeTransactions),
+  }
+}
+
+async function tell(run: SparkRun, written: Written, startedMs: number): Promise<void> {
+  const { options } = run
+  const finishedMs = Number(options.clock() / 1000n)
+  options.onBatch(await reportOf(run, written, { ranges: null, input: null, startedMs, finishedMs }))
+}

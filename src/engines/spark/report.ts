@@ -1,0 +1,65 @@
+// What a batch did on Spark: told from the files of its commits, read here, so that the cluster is not asked.
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { OffsetRange } from '../../batches/offsets.ts'
+import { scanSql } from '../../delta/index.ts'
+import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
+import { openTable } from '../../lakehouse/delta.ts'
+import { rowsInRanges } from '../bronze-rows.ts'
+import { setView } from '../database.ts'
+import type { BatchReport, InputPosition } from '../engine.ts'
+import { batchReport } from '../report.ts'
+import type { Written } from './batch.ts'
+import type { SparkRun } from './follow-silver.ts'
+
+export type SparkBatchFacts = {
+  /** What was read of bronze; null for a batch that silver had already. */
+  readonly ranges: readonly OffsetRange[] | null
+  readonly input: InputPosition | null
+  readonly startedMs: number
+  readonly finishedMs: number
+}
+
+const views: Readonly<Record<string, string>> = {
+  'silver/transactions': 'silver_batch',
+  'silver/quarantine': 'quarantine_batch',
+  fraud_detection: 'fraud_batch',
+}
+
+export async function reportOf(
+  run: SparkRun,
+  written: Written,
+  facts: SparkBatchFacts,
+): Promise<BatchReport> {
+  const { database, options, tables } = run
+  const connection = database.load
+  for (const [path, commit] of written.commits) {
+    const name = views[path]
+    const table = tables.find(({ definition }) => definition.path === path)
+    if (name === undefined || table === undefined) continue
+    const files = new Map(commit.adds.map((file) => [file.path, file]))
+    const snapshot = { ...(await table.delta.snapshot()), files }
+    await setView(connection, name, scanSql(snapshot, table.delta.directory, { naiveTimestamps: true }))
+  }
+  const quarantined = written.rowsByTable['silver/quarantine'] ?? 0
+  const hasRecords = facts.ranges !== null && written.silverRows > 0
+  if (hasRecords) await showRecords(run, connection, facts.ranges ?? [])
+  const report = await batchReport(connection, written, {
+    records: facts.ranges === null ? written.silverRows : written.silverRows + quarantined,
+    input: facts.input,
+    startedMs: facts.startedMs,
+    finishedMs: facts.finishedMs,
+    alertsMax: options.alertsMax,
+    hasRecords,
+    hasFraud: (written.rowsByTable.fraud_detection ?? 0) > 0,
+  })
+  return { ...report, silverRows: written.silverRows }
+}
+
+async function showRecords(
+  { options }: SparkRun,
+  connection: DuckDBConnection,
+  ranges: readonly OffsetRange[],
+): Promise<void> {
+  const bronze = await openTable(options.deltaBasePath, bronzeTransactions)
+  await setView(connection, 'kafka_batch', rowsInRanges(await bronze.snapshot(), bronze.directory, ranges))
+}

@@ -1,0 +1,76 @@
+// Which rows of bronze and silver a batch reads, as SQL that partitions and statistics can prune by.
+import { type OffsetRange, type Offsets, partitionKey } from '../../batches/offsets.ts'
+import type { Progress } from '../../batches/progress.ts'
+import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
+import { literalSql, spark } from '../../sql/index.ts'
+
+/** Both ends belong to it. Instants are microseconds since the epoch, days YYYY-MM-DD. */
+type Range = { readonly min?: bigint | string; readonly max?: bigint | string }
+
+/** Columns of a table's rows with all of the ranges; ends in a WHERE that more can be added to. */
+export function deltaRows(
+  directory: string,
+  columns: readonly string[],
+  ranges: Readonly<Record<string, Range>>,
+): string {
+  const conditions = Object.entries(ranges).flatMap(([column, { min, max }]) => [
+    ...(min === undefined ? [] : [`${spark.name(column)} >= ${literal(min)}`]),
+    ...(max === undefined ? [] : [`${spark.name(column)} <= ${literal(max)}`]),
+  ])
+  const where = ['true', ...conditions].join(' AND ')
+  return `SELECT ${columns.map(spark.name).join(', ')} FROM delta.${spark.name(directory)} WHERE ${where}`
+}
+
+/** A range of instants, and with it one of the days that the table is partitioned by. */
+export function instantsAndDays(
+  instants: string,
+  days: string,
+  fromMicros: bigint | null,
+  toMicros: bigint | null,
+): Readonly<Record<string, Range>> {
+  const range = <T extends bigint | string>(of: (micros: bigint) => T): Range => ({
+    ...(fromMicros === null ? {} : { min: of(fromMicros) }),
+    ...(toMicros === null ? {} : { max: of(toMicros) }),
+  })
+  return { [instants]: range((micros) => micros), [days]: range(dayOf) }
+}
+
+/** The rows of bronze in these ranges; none is older than `sinceMicros`. */
+export function recordsSql(
+  bronzeDirectory: string,
+  ranges: readonly OffsetRange[],
+  sinceMicros: bigint | null,
+): string {
+  const parts = ranges.map(
+    ({ topic, partition, start, end }) =>
+      `(topic = ${spark.text(topic)} AND \`partition\` = ${partition} AND \`offset\` >= ${start} AND \`offset\` < ${end})`,
+  )
+  const rows = deltaRows(
+    bronzeDirectory,
+    Object.keys(bronzeTransactions.rows.schema),
+    instantsAndDays('processing_time', 'processing_date', sinceMicros, null),
+  )
+  return `${rows} AND (${parts.length === 0 ? 'false' : parts.join(' OR ')})`
+}
+
+/** The rows of bronze that belong to a batch, by the progress after it and the offsets before it. */
+export function batchRowsSql(bronzeDirectory: string, before: Offsets, after: Progress): string {
+  const ranges = [...after.offsets.values()].map(({ topic, partition, offset }) => {
+    const start = before.get(partitionKey({ topic, partition }))?.offset ?? 0n
+    return { topic, partition, start: after.readFrom === 'input' ? 0n : start, end: offset }
+  })
+  const rows = recordsSql(bronzeDirectory, ranges, null)
+  if (after.readFrom === 'bronze') return rows
+  return `${rows} AND processing_time = ${literal(after.timeMicros)}`
+}
+
+function literal(value: bigint | string): string {
+  return typeof value === 'bigint' ? `timestamp_micros(${value})` : literalSql(spark, 'date', value)
+}
+
+/** The day of an instant, in UTC; also before the epoch and within the years 1 to 9999. */
+function dayOf(micros: bigint): string {
+  const dayMicros = 86_400_000_000n
+  const day = (micros - (((micros % dayMicros) + dayMicros) % dayMicros)) / 1000n
+  return new Date(Number(day)).toISOString().slice(0, 10)
+}

@@ -1,0 +1,19 @@
+// How a session has to be set so that SQL means the same as on the embedded engine, whatever the server's
+// defaults.
+export type SessionTuning = { readonly shufflePartitions: number }
+
+/** Partitions of the snapshot of a Delta log: Delta's 50 are far too many tasks for a small log. */
+const snapshotPartitions = 2
+
+export function sessionSettings({ shufflePartitions }: SessionTuning): Readonly<Record<string, string>> {
+  return {
+    'spark.sql.session.timeZone': 'UTC',
+    // Functions judge bad values themselves; whatever they let pass must stop a batch and never become null.
+    'spark.sql.ansi.enabled': 'true',
+    'spark.sql.caseSensitive': 'true', // As JSON names are.
+    // Names that stand twice in an inner object are no business of ours; at the top level we look ourselves.
+    'spark.sql.variant.allowDuplicateKeys': 'true',
+    'spark.sql.shuffle.partitions': String(shufflePartitions),
+    'spark.databricks.delta.snapshotPartitions': String(snapshotPartitions),
+  }
+}

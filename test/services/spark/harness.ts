@@ -1,0 +1,47 @@
+// One Spark Connect server for a test file, with the settings of the engine.
+
+import { type CallOptions, SparkSession } from '../../../src/engines/spark/connect/session.ts'
+import { installSpark } from '../../../src/engines/spark/install.ts'
+import { SparkServer } from '../../../src/engines/spark/server.ts'
+import { sessionSettings } from '../../../src/engines/spark/settings.ts'
+import { cacheDirectory, javaAvailable, pythonAvailable } from '../tools.ts'
+
+/** null where Spark can run; otherwise why the tests that need it are skipped. */
+export const sparkAbsent: string | null = javaAvailable ?? pythonAvailable
+
+export const call: CallOptions = { signal: new AbortController().signal, what: 'The test' }
+
+export type TestSpark = {
+  /** As SPARK_MASTER names it. */
+  readonly address: string
+  readonly session: SparkSession
+  readonly close: () => Promise<void>
+}
+
+/** ASSAY_TEST_SPARK=sc://.. is a server that runs already: for who runs one test again and again. */
+export async function startTestSpark(settings: Readonly<Record<string, string>> = {}): Promise<TestSpark> {
+  const running = process.env.ASSAY_TEST_SPARK
+  const server = running === undefined ? await startTestServer(settings) : null
+  const address = running ?? addressText(server!)
+  const session = new SparkSession(address)
+  await session.setConfig(sessionSettings({ shufflePartitions: 2 }), call)
+  return {
+    address,
+    session,
+    close: async () => {
+      await session.release(call)
+      await server?.stop()
+    },
+  }
+}
+
+export async function startTestServer(settings: Readonly<Record<string, string>> = {}): Promise<SparkServer> {
+  const { signal } = call
+  const installation = await installSpark({ directory: cacheDirectory, sparkHome: null, signal })
+  const all = { 'spark.driver.memory': '1g', ...settings }
+  return await SparkServer.start({ installation, master: 'local[2]', settings: all, signal })
+}
+
+export function addressText({ address }: SparkServer): string {
+  return `sc://${address.host}:${address.port}/;token=${address.token}`
+}

@@ -1,0 +1,203 @@
+// The whole pipeline on a real Spark and a real broker, run by the real command, against the oracle and
+// against the embedded engine.
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DeltaTable } from '../../../src/delta/index.ts'
+import { batchesOfLog } from '../../compare/batches-of-log.ts'
+import { differences } from '../../compare/differences.ts'
+import { judgeStreamedLakehouse } from '../../compare/judge-lakehouse.ts'
+import { readTables } from '../../compare/read-in-process.ts'
+import { badInput, topicLines } from '../../generate/lines.ts'
+import { oddValue } from '../../generate/odd-values.ts'
+import type { RawRecord, Tables } from '../../oracle/rows.ts'
+import { type Broker, startBroker } from '../broker.ts'
+import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
+import { openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
+import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
+import { recordsOfLines, settingsFor, times, unevenPartition } from '../pipeline/lakehouse.ts'
+import { sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
+import { killWhileWriting, sparkSettings } from './server-kill.ts'
+
+const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
+const partitionCount = 3
+/** Where the contract leaves everything open, the oracle gives up. */
+const values = badInput.filter(({ name }) => name !== 'deep-nesting-20000').map(({ value }) => value)
+let broker: Broker
+let consumer: JavaConsumer
+let server: TestSpark
+
+describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=${seed})`, () => {
+  beforeAll(async () => {
+    ;[broker, server] = await Promise.all([startBroker(), startTestSpark(smallServer)])
+    consumer = await openJavaConsumer(broker.bootstrapServers)
+  })
+  afterAll(async () => {
+    await consumer?.close()
+    await server?.close()
+    await broker?.stop()
+  })
+
+  test('every table is what the oracle and the embedded engine make of the same batches', async () => {
+    const topic = 'both-engines'
+    const [first, second] = chunks(await records(topic, 200), 2) as [SentRecord[], SentRecord[]]
+    const send = await openSender()
+    const [onSpark, embedded] = [await settings(topic, 'spark'), await settings(topic, 'embedded')]
+    await send(first)
+    for (const each of [onSpark, embedded]) await runAssay(['run', '--once'], each)
+    await send(second)
+    // The three streams as processes of their own, one behind the other.
+    for (const stream of ['kafka-to-delta', 'fraud-detection', 'aggregations']) {
+      const ending = stream === 'kafka-to-delta' ? ['--finalize'] : []
+      for (const each of [onSpark, embedded]) await runAssay(['run', stream, '--once', ...ending], each)
+    }
+    const raw = await consumer.read(topic)
+    const tables = await expectRight(onSpark, raw)
+    const reasons = new Set(tables['silver/quarantine'].map((row) => String(row.reasons)))
+    expect([...reasons]).toEqual(expect.arrayContaining(['malformed', 'duplicate', 'late']))
+    // A streaming query brings bronze its rows when it likes; their batches are the same.
+    expect(await rangesOf(onSpark)).toEqual(await rangesOf(embedded))
+    expect(differences(tables, await tablesOf(embedded), times)).toEqual([])
+  })
+
+  test('a lakehouse changes its engine at any batch, and loses its checkpoints, without a gap or a repeat', async () => {
+    const topic = 'change'
+    const parts = chunks(await records(topic, 240), 4)
+    const send = await openSender()
+    const base = await temporaryDirectory()
+    const engines = ['embedded', 'spark', 'spark', 'embedded'] as const
+    for (const [index, engine] of engines.entries()) {
+      await send(parts[index]!)
+      const ending = index === engines.length - 1 ? ['--finalize'] : []
+      await runAssay(['run', '--once', ...ending], await settings(topic, engine, base))
+      await rm(join(base, '_checkpoints'), { recursive: true, force: true })
+    }
+    await expectRight(await settings(topic, 'spark', base), await consumer.read(topic))
+  })
+
+  test('a client that was killed finds its query again, and no second one gets in beside it', async () => {
+    const topic = 'clients'
+    const parts = chunks(await records(topic, 120), 3)
+    const mine = await settings(topic, 'spark')
+    const send = await openSender()
+    await send(parts[0]!)
+    const killed = startAssay(['run'], mine)
+    await silverHas(mine, parts[0]!.length)
+    await killed.end('SIGKILL')
+    await send(parts[1]!)
+    const client = startAssay(['run'], mine)
+    await silverHas(mine, parts[0]!.length + parts[1]!.length)
+    const second = await startAssay(['run', '--once'], mine).ended
+    expect(second.log).toContain('STREAM_LOCKED')
+    expect((await client.end('SIGTERM')).code).toBe(0)
+    expect(await queriesOf(mine)).toHaveLength(1)
+    await send(parts[2]!)
+    await runAssay(['run', '--once', '--finalize'], mine)
+    expect(await queriesOf(mine)).toHaveLength(2)
+    await expectRight(mine, await consumer.read(topic))
+  })
+
+  test('a server that is killed in the bronze query and in each kind of write is started again', async () => {
+    const topic = 'kills'
+    await (await openSender())(await records(topic, 120))
+    const mine = { ...(await settings(topic, 'spark')), ...sparkSettings }
+    const run = startAssay(['run', '--once', '--finalize'], mine)
+    for (const table of [
+      'bronze/transactions',
+      'silver/transactions',
+      'fraud_detection',
+      'gold/transactions',
+    ]) {
+      await killWhileWriting(run, join(mine.DELTA_BASE_PATH!, table))
+    }
+    const { code, log } = await run.ended
+    expect(code, log).toBe(0)
+    await expectRight(mine, await consumer.read(topic))
+  })
+})
+
+/** Little code is compiled, and that quickly: these are many small plans. */
+const smallServer = {
+  'spark.driver.extraJavaOptions': '-Duser.timezone=UTC -XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
+  'spark.sql.codegen.wholeStage': 'false',
+}
+
+async function settings(topic: string, engine: 'spark' | 'embedded', base?: string): Promise<Settings> {
+  return settingsFor(broker.bootstrapServers, topic, base ?? (await temporaryDirectory()), {
+    ENGINE: engine,
+    SPARK_MASTER: server.address,
+    SPARK_SHUFFLE_PARTITIONS: '2',
+    MAX_RECORDS_PER_BATCH: '90',
+  })
+}
+
+/** Disorder, repeats, late rows and all the bad input there is. */
+async function records(topic: string, count: number): Promise<SentRecord[]> {
+  await broker.createTopic(topic, partitionCount)
+  const [lines] = fc.sample(topicLines(count, 12), { seed, numRuns: 1 })
+  const odd = fc.sample(oddValue({ oneLine: false }), { seed, numRuns: 40 })
+  const sent = recordsOfLines(topic, lines!, (_, index) => unevenPartition(index, partitionCount))
+  const timestampMs = sent[Math.floor(sent.length / 2)]!.timestampMs ?? 0
+  const bad = [...values, ...odd].map((value, index) => {
+    return { topic, partition: index % partitionCount, timestampMs, key: null, value }
+  })
+  return [...sent.slice(0, count / 2), ...bad, ...sent.slice(count / 2)]
+}
+
+/** What sends records and waits until the broker has them; for the rest of the test. */
+async function openSender(): Promise<(sent: readonly SentRecord[]) => Promise<void>> {
+  const producer = await openJavaProducer(broker.bootstrapServers, { 'linger.ms': '20' })
+  return async (sent) => {
+    for (const record of sent) producer.send(record)
+    await producer.command('flush')
+  }
+}
+
+function chunks(sent: readonly SentRecord[], count: number): SentRecord[][] {
+  const size = Math.ceil(sent.length / count)
+  return Array.from({ length: count }, (_, index) => sent.slice(index * size, (index + 1) * size))
+}
+
+function tablesOf({ DELTA_BASE_PATH: base }: Settings): Promise<Tables> {
+  return readTables(base!)
+}
+
+async function expectRight(of: Settings, raw: readonly RawRecord[]): Promise<Tables> {
+  const tables = await tablesOf(of)
+  const batches = await batchesOfLog(of.DELTA_BASE_PATH!)
+  expect(judgeStreamedLakehouse(raw, tables, batches)).toEqual([])
+  return tables
+}
+
+/** What each batch with records took. */
+async function rangesOf({ DELTA_BASE_PATH: base }: Settings): Promise<string[]> {
+  const batches = await batchesOfLog(base!)
+  const withRecords = batches.filter(({ ranges }) => ranges.length > 0)
+  return withRecords.map(({ ranges }) =>
+    ranges
+      .map(({ partition, start, end }) => `${partition}: ${start}-${end}`)
+      .sort()
+      .join(', '),
+  )
+}
+
+/** Waits until silver's log has taken over so many records; the test's time-out ends the wait. */
+async function silverHas({ DELTA_BASE_PATH: base }: Settings, count: number): Promise<void> {
+  const directory = join(base!, 'silver/transactions')
+  const { signal } = new AbortController()
+  for (;;) {
+    const taken = (await batchesOfLog(base!).catch(() => [])).flatMap(({ ranges }) => ranges)
+    if (taken.reduce((sum, { start, end }) => sum + Number(end - start), 0) >= count) return
+    if (await DeltaTable.exists(directory)) {
+      const table = await DeltaTable.open(directory)
+      await table.waitForVersion((await table.snapshot()).version, 1_000, signal)
+    } else await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}
+
+/** The ids of the streaming queries that have written bronze. */
+async function queriesOf({ DELTA_BASE_PATH: base }: Settings): Promise<string[]> {
+  const { txns } = await (await DeltaTable.open(join(base!, 'bronze/transactions'))).snapshot()
+  return [...txns.keys()].filter((id) => /^[0-9a-f-]{36}$/.test(id))
+}

@@ -1,0 +1,91 @@
+// The embedded engine behind a streaming query that has written bronze: as when a lakehouse was Spark's.
+import { randomUUID } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { checkpointsDirectory } from '../../../src/engines/bronze-writers.ts'
+import { bronzeTransactions } from '../../../src/lakehouse/1-bronze/transactions.ts'
+import { openTable } from '../../../src/lakehouse/delta.ts'
+import { batchesOfLog } from '../../compare/batches-of-log.ts'
+import { judgeStreamedLakehouse } from '../../compare/judge-lakehouse.ts'
+import { readTables } from '../../compare/read-in-process.ts'
+import { lines } from '../../generate/lines.ts'
+import type { RawRecord } from '../../oracle/rows.ts'
+import { type Lakehouse, newLakehouse, recordsOf, runOnce, writeInput } from './pipeline.ts'
+
+/** As Spark's streaming query commits: rows, and a txn with the query's id and the number of its batch. */
+async function stream(
+  lakehouse: Lakehouse,
+  query: string,
+  batch: bigint,
+  records: readonly RawRecord[],
+): Promise<void> {
+  const bronze = await openTable(lakehouse.base, bronzeTransactions)
+  const rows = records.map(({ topic, partition, offset, value }) => ({
+    topic,
+    partition,
+    offset,
+    kafka_key: null,
+    value: value === null ? null : Buffer.from(value),
+    headers: null,
+    kafka_timestamp: null,
+    processing_time: new Date(Date.UTC(2026, 10, 2, 0, 0, Number(batch))),
+    processing_date: '2026-11-02',
+  }))
+  const outcome = await bronze.appendRows(rows, { appId: query, version: batch })
+  expect(outcome.kind).toBe('committed')
+}
+
+test('rows that a streaming query left in bronze are carried on, once, whatever the batches', async () => {
+  await fc.assert(
+    fc.asyncProperty(lines(90), fc.integer({ min: 12, max: 50 }), async (values, size) => {
+      const lakehouse = await newLakehouse()
+      try {
+        const [first, second, third] = [0.2, 0.5, 0.7].map((share) => Math.floor(values.length * share))
+        const streamed = values.slice(first, third).map((value, index) => ({
+          ...recordsOf([value])[0]!,
+          topic: 'transactions',
+          partition: index % 2,
+          offset: BigInt(Math.floor(index / 2)),
+        }))
+        const fromFile = [...values.slice(0, first), ...values.slice(third)]
+        await writeInput(lakehouse, fromFile.slice(0, first))
+        await runOnce(lakehouse, { recordsPerBatchMax: size })
+        const query = randomUUID()
+        await stream(lakehouse, query, 0n, streamed.slice(0, second! - first!))
+        await stream(lakehouse, query, 1n, streamed.slice(second! - first!))
+        await writeInput(lakehouse, fromFile)
+        await runOnce(lakehouse, { recordsPerBatchMax: size })
+        await runOnce(lakehouse, { recordsPerBatchMax: size, finalize: true })
+        const records = [...recordsOf(fromFile), ...streamed]
+        const batches = await batchesOfLog(lakehouse.base)
+        expect(judgeStreamedLakehouse(records, await readTables(lakehouse.base), batches)).toEqual([])
+      } finally {
+        await lakehouse.remove()
+      }
+    }),
+    { numRuns: 3, endOnFailure: true },
+  )
+})
+
+test('a query that still runs can write nothing more once the embedded engine has started', async () => {
+  const lakehouse = await newLakehouse()
+  try {
+    await writeInput(lakehouse, [Buffer.from('{}')])
+    await runOnce(lakehouse, { recordsPerBatchMax: 10 })
+    const [writing, begun] = [randomUUID(), randomUUID()]
+    await stream(lakehouse, writing, 0n, [])
+    const checkpoint = join(checkpointsDirectory(lakehouse.base), '1')
+    await mkdir(checkpoint, { recursive: true })
+    await writeFile(join(checkpoint, 'metadata'), JSON.stringify({ id: begun }))
+    await runOnce(lakehouse, { recordsPerBatchMax: 10 })
+    const bronze = await openTable(lakehouse.base, bronzeTransactions)
+    for (const query of [writing, begun]) {
+      const outcome = await bronze.appendRows([], { appId: query, version: 1_000_000n })
+      expect(outcome.kind).toBe('skipped')
+    }
+  } finally {
+    await lakehouse.remove()
+  }
+})
