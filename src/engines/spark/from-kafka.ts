@@ -153,7 +153,7 @@ class Pipeline {
     options.onBatch(
       await reportOf(this.#run, written, { ranges: batch.ranges, input, startedMs, finishedMs }),
     )
-    await options.source?.reportProgress(offsets)
+    await options.source?.reportProgress(offsets, options.signal)
     this.#upkeep.afterBatch()
   }
 
