@@ -197,7 +197,8 @@ export const errorCodes = {
   SPARK_SQL_REFUSED: {
     blame: 'bug',
     retry: 'never',
-    meaning: 'Spark refuses a statement or a value in it; the message is its own, with the class of the error.',
+    meaning:
+      'Spark refuses a statement or a value in it; the message is its own, with the class of the error.',
   },
   SPARK_TOOL_MISSING: {
     blame: 'user',

@@ -55,7 +55,7 @@ export function randomRows(seed: number, count: number): { duckdbRows: string; s
     .map(({ at, k, v, m }) => `(${at}, ${k === null ? 'NULL' : `'${k}'`}, ${v}, ${m})`)
     .join(', ')
   const select = (instant: string, text: string): string =>
-    `SELECT ${instant}(at) AS at, CAST(k AS ${text}) AS k, CAST(v AS INTEGER) AS v, CAST(m AS DECIMAL(18,2)) AS m ` +
-    `FROM (VALUES ${values}) AS t(at, k, v, m)`
+    `SELECT ${instant}(micros) AS at, CAST(k AS ${text}) AS k, CAST(v AS INTEGER) AS v, CAST(m AS DECIMAL(18,2)) AS m ` +
+    `FROM (VALUES ${values}) AS t(micros, k, v, m)`
   return { duckdbRows: select('make_timestamp', 'VARCHAR'), sparkRows: select('timestamp_micros', 'STRING') }
 }
