@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
+    maxWorkers: '100%', // Two files at a time also on two cores.
     projects: [
       {
         test: { name: 'unit', include: ['test/unit/**/*.test.ts', 'test/tidy.test.ts'], testTimeout: 60_000 },

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Starts the command: from the sources in a checkout (Node runs TypeScript as it is), from dist/ in a package.
 import { existsSync } from 'node:fs'
+import module from 'node:module'
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
   console.error(
@@ -8,5 +9,9 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
   )
   process.exit(2)
 }
+// What was compiled once is not compiled again, which makes a restart faster. The cache is written at the
+// end of a process, which may be a kill: so also as soon as everything is loaded.
+module.enableCompileCache()
+setTimeout(module.flushCompileCache, 3_000).unref()
 const source = new URL('../src/cli/main.ts', import.meta.url)
 await import((existsSync(source) ? source : new URL('../dist/cli/main.js', import.meta.url)).href)

@@ -1,6 +1,12 @@
 // docs/reference/progress.md: the layout of progress, with an example that the code itself encodes.
 import { partitionKey } from '../src/batches/offsets.ts'
-import { encodeProgress, type Progress, streamTxns } from '../src/batches/progress.ts'
+import {
+  encodeProgress,
+  type Progress,
+  sinceAppId,
+  streamTxns,
+  writerAppId,
+} from '../src/batches/progress.ts'
 import { streamNames } from '../src/plan/index.ts'
 
 const instant = (text: string): bigint => BigInt(Date.parse(text)) * 1000n
@@ -59,9 +65,18 @@ makes the commit idempotent: a second commit of the same batch, or of an older o
 ${actions.join('\n')}
 \`\`\`
 
-An offset is at \`assay/offset/<partition>/<topic>\`. Commits of the embedded engine also say which streams
+An offset is at \`assay/offset/<partition>/<topic>\`, and the id that Kafka gave the topic at
+\`assay/topic/<id>/<topic>\` (with the batch as version): a topic that was deleted and created anew has another.
+Commits of the embedded engine also say which streams
 its process carries (here ${streams.join(', ')}): all tables of such a stream hold every batch before this
 one, with or without rows.
+
+The action \`${sinceAppId}\` is silver's batch when the table was made: 0 for a table that was there from the
+beginning, or has caught up. A derived table whose directory was deleted is made again from silver.
+
+The action \`${writerAppId}\` counts the processes that have written the table. Each commits the next number
+at its start, before its first batch; a commit made under an older number is refused
+([why](../decisions/fencing.md)).
 
 ## As userMetadata
 

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { compilerAvailable } from './crash/faulty-disk.ts'
 import { javaAvailable, pythonAvailable } from './services/tools.ts'
 
 type Counts = { passed: number; failed: number; skipped: number }
@@ -76,6 +77,6 @@ function countReport({ testResults }: Report): void {
     }
   }
   for (const [path, count] of skippedOf) console.log(`skipped: ${count} of ${path}`)
-  const reasons = [javaAvailable, pythonAvailable].filter((reason) => reason !== null)
+  const reasons = [javaAvailable, pythonAvailable, compilerAvailable].filter((reason) => reason !== null)
   if (skippedOf.size > 0 && reasons.length > 0) console.log(`because ${reasons.join('; ')}`)
 }

@@ -15,7 +15,8 @@ const layers: readonly (readonly string[])[] = [
   ['fraud', 'sql', 'batches'],
   ['kafka', 'files', 'delta', 'metrics', 'config'],
   ['produce', 'lakehouse'],
-  ['engines', 'verify'],
+  ['engines'],
+  ['verify'],
   ['cli', 'dashboard'],
 ]
 

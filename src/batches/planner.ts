@@ -48,9 +48,9 @@ export function planBatch(
 /** The next offsets after the ranges were read. */
 export function advanceOffsets(offsets: Offsets, ranges: readonly OffsetRange[]): Offsets {
   const next = new Map(offsets)
-  for (const { topic, partition, start, end } of ranges) {
+  for (const { start, end, ...of } of ranges) {
     assert(start <= end)
-    next.set(partitionKey({ topic, partition }), { topic, partition, offset: end })
+    next.set(partitionKey(of), { ...of, offset: end })
   }
   return next
 }

@@ -3,7 +3,7 @@
 // writers.
 import { assert } from '../errors/errors.ts'
 import { type StreamName, type WatermarkName, watermarkNames } from '../plan/index.ts'
-import { type Offsets, partitionKey } from './offsets.ts'
+import { type NextOffset, type Offsets, type OfTopic, partitionKey } from './offsets.ts'
 
 export type Watermarks = Readonly<Record<WatermarkName, bigint | null>>
 
@@ -57,6 +57,13 @@ const fromBronzeAppId = 'assay/from_bronze'
  */
 export const writerAppId = 'assay/writer'
 
+/**
+ * The application id of the txn action that says which batch silver had when the table was made, 0 for a
+ * table that has been there from the first batch on or has caught up since. Until then what others claim of
+ * its stream is not true of it.
+ */
+export const sinceAppId = 'assay/since'
+
 /** What a commit carries: the batch for the idempotent append, further txn actions, and the same as text. */
 export type ProgressFields = {
   readonly appId: string
@@ -74,8 +81,9 @@ export function encodeProgress(progress: Progress): ProgressFields {
   optional('assay/event_time_max', progress.eventTimeMaxMicros)
   optional('assay/finalized_to', progress.finalizedToMicros)
   for (const name of watermarkNames) optional(`assay/watermark/${name}`, progress.watermarks[name])
-  for (const { topic, partition, offset } of progress.offsets.values()) {
+  for (const { topic, partition, offset, topicId } of progress.offsets.values()) {
     txns[`assay/offset/${partition}/${topic}`] = offset
+    if (topicId !== undefined) txns[`assay/topic/${topicId}/${topic}`] = progress.batch
   }
   return { appId: batchAppId, version: progress.batch, txns, userMetadata: progressJson(progress) }
 }
@@ -106,12 +114,17 @@ export function streamDone(
 export function decodeTxns(txns: ReadonlyMap<string, { readonly version: bigint }>): Progress | null {
   const batch = txns.get(batchAppId)?.version
   if (batch === undefined) return null
-  const offsets = new Map<string, { topic: string; partition: number; offset: bigint }>()
+  const topicIds = new Map<string, string>()
+  for (const appId of txns.keys()) {
+    const match = /^assay\/topic\/([^/]+)\/(.+)$/s.exec(appId)
+    if (match) topicIds.set(match[2]!, match[1]!)
+  }
+  const offsets = new Map<string, NextOffset>()
   for (const [appId, { version }] of txns) {
     const match = /^assay\/offset\/(\d+)\/(.+)$/s.exec(appId)
     if (!match) continue
     const at = { topic: match[2]!, partition: Number(match[1]), offset: version }
-    offsets.set(partitionKey(at), at)
+    offsets.set(partitionKey(at), { ...at, ...ofTopic(topicIds.get(at.topic)) })
   }
   const watermark = (name: WatermarkName): bigint | null =>
     txns.get(`assay/watermark/${name}`)?.version ?? null
@@ -142,10 +155,11 @@ export function progressJson(progress: Progress): string {
     event_time_max: textOf(progress.eventTimeMaxMicros),
     finalized_to: textOf(progress.finalizedToMicros),
     watermarks: Object.fromEntries(watermarkNames.map((name) => [name, textOf(progress.watermarks[name])])),
-    offsets: [...progress.offsets.values()].map(({ topic, partition, offset }) => [
+    offsets: [...progress.offsets.values()].map(({ topic, partition, offset, topicId }) => [
       topic,
       partition,
       String(offset),
+      ...(topicId === undefined ? [] : [topicId]),
     ]),
   })
 }
@@ -155,11 +169,12 @@ export function parseProgress(userMetadata: string | undefined): Progress | null
   const parsed = parseObject(userMetadata)
   if (parsed?.assay !== 1) return null
   const watermarks = (parsed.watermarks ?? {}) as Record<string, unknown> // Judged field by field below.
-  const offsets = new Map<string, { topic: string; partition: number; offset: bigint }>()
+  const offsets = new Map<string, NextOffset>()
   for (const entry of parsed.offsets as unknown[]) {
     assert(Array.isArray(entry) && typeof entry[0] === 'string' && typeof entry[1] === 'number')
     const at = { topic: entry[0], partition: entry[1], offset: BigInt(String(entry[2])) }
-    offsets.set(partitionKey(at), at)
+    const id = typeof entry[3] === 'string' ? entry[3] : undefined
+    offsets.set(partitionKey(at), { ...at, ...ofTopic(id) })
   }
   return {
     batch: BigInt(String(parsed.batch)),
@@ -172,6 +187,10 @@ export function parseProgress(userMetadata: string | undefined): Progress | null
       watermarkNames.map((name) => [name, microsOf(watermarks[name])]),
     ) as Watermarks, // All keys.
   }
+}
+
+function ofTopic(topicId: string | undefined): OfTopic {
+  return topicId === undefined ? {} : { topicId }
 }
 
 function parseObject(text: string | undefined): Record<string, unknown> | null {

@@ -30,9 +30,10 @@ export type RecordSource = {
    * Decides the ranges of the next batch: everything that is there from `next` on, at most `recordsMax`
    * records, cut at one record timestamp over all partitions when more is waiting. A partition absent from
    * `next` starts where the source's own starting position says. Fails with KAFKA_OFFSETS_LOST where `next`
-   * is no longer readable. A partition that is absent from `next` and has nothing to read yet gets an empty
-   * range, so that its start is recorded: with the first records, or before them where the start would be
-   * another place later. No ranges: there is nothing to do.
+   * is no longer readable. A partition that has nothing to read yet gets an empty range where reading goes on
+   * elsewhere than `next` says (it is absent there, or records were lost), so that the place is recorded:
+   * with the first records, or before them where it would be another one later. No ranges: there is nothing
+   * to do.
    */
   cut(next: Offsets, recordsMax: number, signal: AbortSignal): Promise<Cut>
   /**

@@ -1,6 +1,6 @@
 // Streaming queries as a Delta log knows them: by a txn action with the query's id, a UUID, whose version is
-// the number of the query's last batch. A batch whose number is not greater is skipped, so a record of a number
-// that no query reaches ends a query for good, wherever it still runs.
+// the number of the query's last batch. A batch whose number is not greater is skipped, so a record of a
+// number that no query reaches ends a query for good, wherever it still runs.
 
 type Txns = ReadonlyMap<string, { readonly version: bigint }>
 

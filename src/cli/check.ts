@@ -90,9 +90,9 @@ async function* examineEngine(config: Config): AsyncGenerator<Found> {
  * directory.
  */
 async function* examinePath({ deltaBasePath }: Config): AsyncGenerator<Found> {
-  const existing = await nearestDirectory(deltaBasePath)
-  if (existing !== deltaBasePath && (await stat(deltaBasePath).catch(() => null)) !== null) {
-    yield { verdict: 'FAIL', text: `${deltaBasePath} is a file: set DELTA_BASE_PATH to a directory` }
+  const existing = await nearestExisting(deltaBasePath)
+  if (!(await stat(existing)).isDirectory()) {
+    yield { verdict: 'FAIL', text: `${existing} is a file: set DELTA_BASE_PATH to a directory` }
     return
   }
   const created = existing === deltaBasePath ? '' : ' (it will be created)'
@@ -131,10 +131,10 @@ async function tryCommit(directory: string): Promise<string | null> {
   }
 }
 
-async function nearestDirectory(path: string): Promise<string> {
+async function nearestExisting(path: string): Promise<string> {
   const found = await stat(path).catch(() => null)
-  if (found?.isDirectory() || dirname(path) === path) return path
-  return nearestDirectory(dirname(path))
+  if (found !== null || dirname(path) === path) return path
+  return nearestExisting(dirname(path))
 }
 
 const gib = 2 ** 30
@@ -142,7 +142,7 @@ const freeBytesWarn = 5 * gib
 const freeBytesFail = gib / 2
 
 async function* examineDisk({ deltaBasePath }: Config): AsyncGenerator<Found> {
-  const { bavail, bsize } = await statfs(await nearestDirectory(deltaBasePath))
+  const { bavail, bsize } = await statfs(await nearestExisting(deltaBasePath))
   const freeBytes = bavail * bsize
   const text = `${(freeBytes / gib).toFixed(1)} GiB free for ${deltaBasePath}`
   if (freeBytes >= freeBytesWarn) yield { verdict: 'ok', text }

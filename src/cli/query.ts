@@ -3,6 +3,7 @@ import { text as textOf } from 'node:stream/consumers'
 import { Command, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { tables } from '../lakehouse/pipeline.ts'
+import { liveName, liveTables } from './open-windows.ts'
 import { openReader, queryFailure } from './reader.ts'
 import { type Output, writeCsv, writeNdjson, writeTable } from './rows.ts'
 import { openSession } from './session.ts'
@@ -33,6 +34,7 @@ export function queryCommand(): Command {
 
 const helpFooter = `
 Tables: ${tables.map(sqlName).join(', ')}
+Windows that are still open: ${liveTables.map(liveName).join(', ')}
 
 In JSON, integers are numbers with all their digits; decimals, dates and instants are strings;
 bytes are base64.

@@ -1,6 +1,7 @@
 // `assay run`: the pipeline from Kafka or from files, continuous or once.
 import { existsSync } from 'node:fs'
 import { Argument, Command } from 'commander'
+import type { OnNotice, SourceNotice } from '../batches/notice.ts'
 import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
@@ -46,9 +47,13 @@ async function runPipeline(named: readonly StreamName[], flags: RunFlags): Promi
   const abort = (): void => stop.abort()
   // Once: a second Ctrl-C ends the process at once, which loses nothing either.
   process.once('SIGINT', abort).once('SIGTERM', abort)
-  const source = streams.includes('kafka-to-delta') ? await openSource(flags, config, log) : null
-  const engine = await openEngine(flags.engine ?? config.engine, config, source)
   const view = flags.once ? onceView() : logView(log)
+  const onNotice = (notice: SourceNotice): void => {
+    log.warn({ code: notice.code, ...notice.details }, notice.message)
+    view.onLost(lostOffsets(notice))
+  }
+  const source = streams.includes('kafka-to-delta') ? await openSource(flags, config, onNotice) : null
+  const engine = await openEngine(flags.engine ?? config.engine, config, source)
   try {
     await engine.run({
       ...pipelineOptions(config),
@@ -58,7 +63,7 @@ async function runPipeline(named: readonly StreamName[], flags: RunFlags): Promi
       finalize: flags.finalize ?? false,
       signal: stop.signal,
       onBatch: view.onBatch,
-      onNotice: (notice) => log.warn(notice.details, notice.message),
+      onNotice,
     })
   } finally {
     view.close()
@@ -95,12 +100,11 @@ async function openEngine(name: Config['engine'], config: Config, source: Source
 
 type Source = RecordSource | (RecordSource & KafkaPositions)
 
-async function openSource(flags: RunFlags, config: Config, log: Logger): Promise<Source> {
-  const onNotice = (notice: { message: string; details: object }): void =>
-    log.warn(notice.details, notice.message)
+async function openSource(flags: RunFlags, config: Config, onNotice: OnNotice): Promise<Source> {
   if (flags.from !== undefined) {
     if (!existsSync(flags.from)) {
-      throw new LakehouseError('FILE_NOT_FOUND', `--from ${flags.from}: there is no such file or directory.`)
+      const what = flags.from === '' ? '--from names nothing' : `there is no file or directory ${flags.from}`
+      throw new LakehouseError('FILE_NOT_FOUND', `${what}: give an NDJSON file or a directory of such files.`)
     }
     const { openFileSource } = await import('../files/source.ts')
     return openFileSource(flags.from, { takeUnterminatedTail: flags.finalize ?? false, onNotice })
@@ -120,15 +124,29 @@ async function openSource(flags: RunFlags, config: Config, log: Logger): Promise
   })
 }
 
-type View = { onBatch(report: BatchReport): void; close(): void }
+type View = {
+  onBatch(report: BatchReport): void
+  /** Offsets that Kafka deleted before they were read, where ON_DATA_LOSS lets the run go on. */
+  onLost(offsets: bigint): void
+  close(): void
+}
+
+function lostOffsets({ code, details }: SourceNotice): bigint {
+  return code === 'KAFKA_OFFSETS_LOST' && typeof details.lost === 'bigint' ? details.lost : 0n
+}
 
 function logView(log: Logger): View {
+  let lost = 0n
   return {
+    onLost(offsets) {
+      lost += offsets
+    },
     onBatch({ alerts, riskLevels, rowsByTable, quarantineReasons, ...report }) {
       const facts = {
         batch: String(report.batch),
         records: report.records,
         lag: report.input === null ? null : String(report.input.lag),
+        ...(lost > 0n ? { lost: String(lost) } : {}),
         silver: report.silverRows,
         quarantined: report.quarantinedRows,
         ...(report.quarantinedRows > 0 ? { reasons: quarantineReasons } : {}),
@@ -152,8 +170,11 @@ function onceView(): View {
   const startedMs = performance.now()
   const rows = new Map<string, number>()
   const reasons = new Map<string, number>()
-  let [records, batches, consumed] = [0, 0, 0n]
+  let [records, batches, consumed, lost] = [0, 0, 0n, 0n]
   return {
+    onLost(offsets) {
+      lost += offsets
+    },
     onBatch(report) {
       batches += 1
       records += report.records
@@ -165,7 +186,10 @@ function onceView(): View {
     close() {
       bar.close()
       const elapsed = formatElapsed(performance.now() - startedMs)
-      process.stderr.write(`${formatCount(records)} records in ${formatCount(batches)} batches, ${elapsed}\n`)
+      const counted = `${formatCount(batches)} ${batches === 1 ? 'batch' : 'batches'}`
+      process.stderr.write(`${formatCount(records)} records in ${counted}, ${elapsed}\n`)
+      if (lost > 0n)
+        process.stderr.write(`  ${'lost before they were read'.padEnd(30)} ${formatCount(Number(lost))}\n`)
       for (const [table, count] of rows)
         if (count > 0) process.stderr.write(`  ${table.padEnd(30)} ${formatCount(count)}\n`)
       for (const [reason, count] of reasons)

@@ -18,6 +18,8 @@ export async function parseSelect(connection: DuckDBConnection, sql: string): Pr
   // position.
   if (parsed.error) await connection.extractStatements(sql)
   const count = parsed.statements?.length ?? 0
+  if (!parsed.error && count === 0)
+    throw new LakehouseError('QUERY_FAILED', 'the query is empty: give a SELECT.')
   if (parsed.error || count !== 1)
     throw notOneSelect(parsed.error ? 'this is another' : `there are ${count} statements`)
   return namedTables(parsed.statements![0])

@@ -31,6 +31,7 @@ type Row = Readonly<Record<string, DuckDBValue>>
 
 /** Fails with TRANSACTION_NOT_FOUND where no table knows the id. */
 export async function why(config: Config, id: string, widthMax = Infinity): Promise<string> {
+  if (id.trim() === '') throw new LakehouseError('TRANSACTION_NOT_FOUND', 'no transaction has an empty id.')
   const reader = await openReader(config)
   try {
     const accepted = await acceptedRows(reader, id)
@@ -38,7 +39,7 @@ export async function why(config: Config, id: string, widthMax = Infinity): Prom
     if (accepted.length + refused.length === 0) throw notFound(config, id)
     const sections: string[] = []
     for (const silver of accepted) sections.push(await acceptedText(reader, silver, widthMax))
-    for (const row of refused) sections.push(await refusedText(reader, row))
+    for (const row of refused) sections.push(await refusedText(reader, row, id))
     return sections.join('\n')
   } finally {
     reader.close()
@@ -51,6 +52,8 @@ function notFound(config: Config, id: string): LakehouseError {
     'nor in silver.quarantine. It was not read yet, its id is another, or DELTA_BASE_PATH is.'
   return new LakehouseError('TRANSACTION_NOT_FOUND', message)
 }
+
+const malformedTold = 'a record that is no JSON object and somewhere holds this text'
 
 const arrival = 'processing_time, topic, "partition", "offset"'
 
@@ -163,18 +166,20 @@ function windowText(silver: Row, rows: readonly Row[], widthMax: number): string
   const names = ['transaction_id', 'amount', 'merchant', 'payment_method', 'country', 'device_id']
   // The day stands above; the time of day is what tells the rows apart, so it must not be cut.
   const cells = rows.map((row) => [
-    text(row.event_time).slice(11, 23),
+    text(row.event_time).slice(11, 26),
     ...names.map((name) => text(row[name])),
   ])
   const count = rows.length === 1 ? '1 transaction' : `${rows.length} transactions`
-  const until = text(silver.event_time).slice(0, 19).replace('T', ' ')
+  const until = text(silver.event_time).slice(0, 26).replace('T', ' ')
   const heading = `user ${text(silver.user_id)}, the ${velocityRangeMinutes} minutes until ${until}Z (${count})`
   return `${heading}\n${tableText(['time', ...names], cells, { widthMax, isRight: [false, false, true] })}`
 }
 
-async function refusedText(reader: LakehouseReader, row: Row): Promise<string> {
+async function refusedText(reader: LakehouseReader, row: Row, id: string): Promise<string> {
   const reasons = row.reasons == null ? [] : (JSON.parse(cellText(row.reasons)) as string[])
-  const title = `refused: ${reasons.join(', ')}`
+  // Of malformed bytes nobody can say which id they have.
+  const what = reasons.includes('malformed') ? `${id} (${malformedTold})` : id
+  const title = `${printableLine(what)}: refused: ${reasons.join(', ')}`
   const meanings = reasons.map((reason) => `  ${reason.padEnd(22)} ${meaningOf(reason)}`)
   return [
     `${title}\n${'═'.repeat(title.length)}`,

@@ -142,13 +142,40 @@ export async function syncPath(path: string): Promise<void> {
   }
 }
 
-/** Makes a directory and those above it, durably. */
+/**
+ * Makes a directory and those above it, durably. One by one: `mkdir` of Node with `recursive` never ends
+ * where a file system refuses names with ENOENT, as /proc does.
+ */
 export async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true })
-  if (first === undefined) return
-  for (let made = path; ; made = dirname(made)) {
-    await syncPath(dirname(made))
-    if (made === first || made === dirname(made)) return
+  if (await makeOne(path)) return
+  await makeDirectory(dirname(path))
+  if (!(await makeOne(path))) await mkdir(path) // Its parent is there: this fails with the system's reason.
+}
+
+/** True where the directory is there now, false where that above it is not. */
+async function makeOne(path: string): Promise<boolean> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT') && dirname(path) !== path) return false
+    if (!hasErrno(error, 'EEXIST') || !(await stat(path)).isDirectory()) throw error
+    return true
+  }
+  await syncPath(dirname(path))
+  return true
+}
+
+/** From a table to the directory of all tables and its parent. */
+const directoriesAbove = 3
+
+/**
+ * Makes the names that lead to a table durable: who made the directories may have been killed before it did.
+ */
+export async function syncNamesOf(table: string): Promise<void> {
+  let path = table
+  for (let level = 0; level < directoriesAbove; level++) {
+    await syncPath(path)
+    path = dirname(path)
   }
 }
 

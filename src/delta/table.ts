@@ -27,7 +27,15 @@ import {
   versionAtTime,
 } from './history.ts'
 import { cleanLog } from './log-cleanup.ts'
-import { commitPath, identityOf, listLog, logDirectory, makeDirectory, readCommit } from './log-files.ts'
+import {
+  commitPath,
+  identityOf,
+  listLog,
+  logDirectory,
+  makeDirectory,
+  readCommit,
+  syncNamesOf,
+} from './log-files.ts'
 import {
   compact,
   type OptimizeOptions,
@@ -80,7 +88,8 @@ export class DeltaTable {
   static async createOrEvolve(directory: string, definition: DeltaTableDefinition): Promise<DeltaTable> {
     const path = resolve(directory)
     checkDefinition(definition, path)
-    if (!(await DeltaTable.exists(path))) await create(path, definition)
+    if (await DeltaTable.exists(path)) await syncNamesOf(path)
+    else await create(path, definition)
     const table = await DeltaTable.open(path)
     await table.#evolve(definition)
     return table

@@ -1,7 +1,7 @@
 // What both engines hold to when they carry a batch: which tables say how far they are, how far back silver's
 // rows matter, and how a batch looks that is in the tables already.
 import type { Batch } from '../batches/planner.ts'
-import { type Progress, streamDone } from '../batches/progress.ts'
+import type { Progress } from '../batches/progress.ts'
 import type { DeltaTable } from '../delta/index.ts'
 import { velocityRangeMinutes } from '../fraud/rules.ts'
 import { minutes } from '../lakehouse/batch.ts'
@@ -38,9 +38,5 @@ export function batchBetween(before: Progress, after: Progress): Batch {
 /** The last batch that all these tables are known to be complete with. */
 export async function doneBatch(silver: DeltaTable, tables: readonly OpenTable[]): Promise<bigint> {
   const { txns } = await silver.snapshot()
-  const done = tables.map(({ definition, progress }) => {
-    const carried = streamDone(txns, definition.stream)
-    return progress.batch > carried ? progress.batch : carried
-  })
-  return done.reduce((a, b) => (a < b ? a : b))
+  return tables.map((table) => table.doneBatch(txns)).reduce((a, b) => (a < b ? a : b))
 }

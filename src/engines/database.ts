@@ -1,5 +1,6 @@
 // The DuckDB inside of the process. It lives in memory and holds nothing that cannot be computed from the
 // tables again; what does not fit into memory is spilled below the checkpoint directory.
+import { availableParallelism } from 'node:os'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { duckdb } from '../sql/index.ts'
 
@@ -14,6 +15,12 @@ export type DatabaseOptions = {
  */
 const memoryLimitDefaultBytes = 1024 * 1024 * 1024
 
+/**
+ * Work on fewer rows than this is cheaper on one thread: waking others costs more than they save. See
+ * docs/decisions/threads.md.
+ */
+const rowsForManyThreads = 10_000
+
 export class Database {
   /** Runs the batches, one transaction each. */
   readonly batch: DuckDBConnection
@@ -22,25 +29,31 @@ export class Database {
   /** Compacts tables meanwhile. */
   readonly upkeep: DuckDBConnection
   readonly #instance: DuckDBInstance
+  readonly #threadsMax: number
+  #threads: number
 
   private constructor(
     instance: DuckDBInstance,
+    threadsMax: number,
     batch: DuckDBConnection,
     load: DuckDBConnection,
     upkeep: DuckDBConnection,
   ) {
     this.#instance = instance
+    this.#threadsMax = threadsMax
+    this.#threads = threadsMax
     this.batch = batch
     this.load = load
     this.upkeep = upkeep
   }
 
   static async open(options: DatabaseOptions): Promise<Database> {
+    const threadsMax = options.threads ?? availableParallelism()
     const instance = await DuckDBInstance.create(':memory:', {
       preserve_insertion_order: 'false', // No relation has an order, and keeping one costs memory.
       temp_directory: options.spillDirectory,
       memory_limit: `${options.memoryLimitBytes ?? memoryLimitDefaultBytes}B`,
-      ...(options.threads === null ? {} : { threads: String(options.threads) }),
+      threads: String(threadsMax),
       autoinstall_known_extensions: 'false', // Nothing is fetched from anywhere at run time.
       autoload_known_extensions: 'false',
     })
@@ -50,7 +63,15 @@ export class Database {
       await instance.connect(),
     ]
     await batch.run(`SET GLOBAL TimeZone = 'UTC'`) // Instants are UTC, whatever the machine's zone is.
-    return new Database(instance, batch, load, upkeep)
+    return new Database(instance, threadsMax, batch, load, upkeep)
+  }
+
+  /** Chooses how many threads the next statements have, by the rows that they work on. */
+  async useThreadsFor(rows: number): Promise<void> {
+    const wanted = rows < rowsForManyThreads ? 1 : this.#threadsMax
+    if (wanted === this.#threads) return
+    await this.batch.run(`SET GLOBAL threads = ${wanted}`)
+    this.#threads = wanted
   }
 
   close(): void {

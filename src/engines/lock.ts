@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { hasErrno, makeDirectory } from '../delta/log-files.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import type { StreamName } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
@@ -77,7 +78,7 @@ export class Lock {
 
   async take(deltaBasePath: string, stream: StreamName): Promise<void> {
     const directory = checkpointDirectory(deltaBasePath, stream)
-    await mkdir(directory, { recursive: true })
+    await makeDirectory(directory) // With the directory of all tables, where this is the first start.
     const path = join(directory, 'lock')
     const pending = join(directory, `lock.${this.#holder.owner}.tmp`)
     await writeNew(pending, JSON.stringify(this.#holder))
@@ -258,10 +259,6 @@ async function statOrNull(path: string): Promise<{ readonly mtimeMs: number } | 
     if (hasErrno(error, 'ENOENT')) return null
     throw error
   }
-}
-
-function hasErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }
 
 /** The host and its start: after a reboot all its processes are gone, whoever has their numbers now. */

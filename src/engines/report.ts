@@ -21,8 +21,8 @@ export type BatchFacts = {
 }
 
 /**
- * To be called after the batch's commits. It reads the batch's rows by the names `kafka_batch`, `silver_batch`,
- * `quarantine_batch` and `fraud_batch`, as far as the facts say that there are any.
+ * To be called after the batch's commits. It reads the batch's rows by the names `kafka_batch`,
+ * `silver_batch`, `quarantine_batch` and `fraud_batch`, as far as the facts say that there are any.
  */
 export async function batchReport(
   connection: DuckDBConnection,

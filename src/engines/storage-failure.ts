@@ -12,6 +12,8 @@ const advices: ReadonlyMap<string, string> = new Map([
   ['EPERM', 'This user may not do that: give it the right to read and write the directory and all below'],
   ['EMFILE', 'The process has too many files open: raise its limit (ulimit -n), 4096 is enough'],
   ['ENFILE', 'The machine has too many files open: raise its limit (fs.file-max)'],
+  ['ENOENT', 'There can be no such file or directory: DELTA_BASE_PATH has to be on a disk'],
+  ['EEXIST', 'There is a file of this name: DELTA_BASE_PATH has to be a directory'],
   ['ENOTDIR', 'A part of the path is a file: DELTA_BASE_PATH has to be a directory'],
   ['ESTALE', 'The network mount has lost the file: mount it again'],
   ['ETIMEDOUT', 'The network mount does not answer: see to it'],
@@ -27,7 +29,7 @@ export function storageFailure(error: unknown, deltaBasePath: string): Lakehouse
   return new LakehouseError(
     'STORAGE_FAILED',
     `${system.path ?? deltaBasePath}: ${error.message.split('\n')[0]}. ${advice}. ` +
-      'The tables are intact: the next start goes on with the batch that failed.',
+      'What is in the tables is whole: the next start goes on behind it.',
     { cause: error, details: { code: system.code, path: system.path } },
   )
 }

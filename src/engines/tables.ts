@@ -1,11 +1,53 @@
 // The Delta tables that a run writes, and how far each is.
 import type { Progress } from '../batches/progress.ts'
-import { encodeProgress, noProgress, streamTxns, writerAppId } from '../batches/progress.ts'
-import type { CommitOutcome, DeltaTable, StagedAppend } from '../delta/index.ts'
+import {
+  encodeProgress,
+  noProgress,
+  sinceAppId,
+  streamDone,
+  streamTxns,
+  writerAppId,
+} from '../batches/progress.ts'
+import { type CommitOutcome, type DeltaSnapshot, DeltaTable, type StagedAppend } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { openTable, progressOf } from '../lakehouse/delta.ts'
+import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
+import { openTable, progressOf, tableDirectory } from '../lakehouse/delta.ts'
+import { tablesOf } from '../lakehouse/pipeline.ts'
 import type { StreamName, TableDefinition } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
+
+/** Opens the tables of the streams. Fails with TABLE_LOST where one is gone that silver cannot give back. */
+export async function openTables(options: {
+  readonly deltaBasePath: string
+  readonly streams: readonly StreamName[]
+  readonly tableProperties: Readonly<Record<string, string>>
+}): Promise<OpenTable[]> {
+  const { deltaBasePath, streams, tableProperties } = options
+  // At once, because most of it is waiting for the disk; a failure is told when all are done with theirs.
+  const opening = tablesOf(streams).map((definition) =>
+    OpenTable.open(deltaBasePath, definition, tableProperties),
+  )
+  await Promise.allSettled(opening)
+  const tables = await Promise.all(opening)
+  const reached = tables.reduce((most, { progress }) => (progress.batch > most ? progress.batch : most), 0n)
+  for (const table of tables) {
+    const { definition, delta, progress, isWhole } = table
+    // Bronze is a batch ahead of silver after a crash.
+    const isSilverLost = definition.path === silverTransactions.path && progress.batch + 1n < reached
+    if (isDerived(table) || (isWhole && !isSilverLost)) continue
+    throw new LakehouseError(
+      'TABLE_LOST',
+      `${delta.directory} was deleted: the other tables are at batch ${reached}, and silver does not hold its rows. ` +
+        'Bring the directory back from a backup, or begin anew with an empty DELTA_BASE_PATH.',
+    )
+  }
+  return tables
+}
+
+/** True for a table that is computed from silver alone, and so can be made again from it. */
+export function isDerived({ definition }: OpenTable): boolean {
+  return !['bronze/transactions', 'silver/transactions', 'silver/quarantine'].includes(definition.path)
+}
 
 export class OpenTable {
   readonly definition: TableDefinition
@@ -15,13 +57,21 @@ export class OpenTable {
   /** Files written since the last compaction looked at the table. */
   filesSinceUpkeep = 0
   /** The number of this process among those that ever wrote the table. */
-  readonly #claim: bigint
+  readonly claim: bigint
+  /** False while the table may lack batches that silver had before it was made. */
+  isWhole: boolean
 
-  private constructor(definition: TableDefinition, delta: DeltaTable, progress: Progress, claimed: bigint) {
+  private constructor(
+    definition: TableDefinition,
+    delta: DeltaTable,
+    progress: Progress,
+    claimed: { readonly claim: bigint; readonly since: bigint },
+  ) {
     this.definition = definition
     this.delta = delta
     this.progress = progress
-    this.#claim = claimed
+    this.claim = claimed.claim
+    this.isWhole = claimed.since === 0n
   }
 
   static async open(
@@ -30,7 +80,9 @@ export class OpenTable {
     properties: Readonly<Record<string, string>>,
   ): Promise<OpenTable> {
     const delta = await openTable(deltaBasePath, definition, properties)
-    const claimed = await claim(delta)
+    const claimed = await claim(delta, () =>
+      definition.path === silverTransactions.path ? Promise.resolve(0n) : silverBatch(deltaBasePath),
+    )
     await step('table claimed')
     await delta.deleteLeftovers(leftoverAgeMs)
     // Read after the claim: nobody who had the table before can move it on from here.
@@ -43,6 +95,26 @@ export class OpenTable {
     return this.progress.batch >= batch
   }
 
+  /**
+   * The last batch that the table is known to be complete with: its own, or what silver's log says of its
+   * stream.
+   */
+  doneBatch(silverTxns: DeltaSnapshot['txns']): bigint {
+    const carried = this.isWhole ? streamDone(silverTxns, this.definition.stream) : 0n
+    return this.progress.batch > carried ? this.progress.batch : carried
+  }
+
+  /** Says, durably, that the table has caught up with silver. */
+  async markWhole(): Promise<void> {
+    if (this.isWhole) return
+    const fence = { appId: writerAppId, version: this.claim }
+    this.#checkWritten(
+      await this.delta.commit(null, { fence, txns: { [sinceAppId]: 0n }, engineInfo: 'assay embedded' }),
+      this.progress,
+    )
+    this.isWhole = true
+  }
+
   /** Commits the rows together with the progress; the batch must not be in the table yet. */
   async commit(
     staged: StagedAppend | null,
@@ -52,7 +124,7 @@ export class OpenTable {
     const { txns, ...fields } = encodeProgress(progress)
     const outcome = await this.delta.commit(staged, {
       ...fields,
-      fence: { appId: writerAppId, version: this.#claim },
+      fence: { appId: writerAppId, version: this.claim },
       txns: { ...txns, ...streamTxns(by.streams, progress.batch) },
       engineInfo: 'assay embedded',
       timestampMs: Number(by.clock() / 1000n),
@@ -66,7 +138,7 @@ export class OpenTable {
     if (outcome.kind === 'committed') return
     const what =
       outcome.kind === 'fenced'
-        ? `has been taken over by another process (writer ${outcome.recorded}, this one is ${this.#claim})`
+        ? `has been taken over by another process (writer ${outcome.recorded}, this one is ${this.claim})`
         : `is at batch ${outcome.recorded} already`
     throw new LakehouseError(
       'WRITER_FENCED',
@@ -86,16 +158,30 @@ const leftoverAgeMs = 3_600_000
  * claim it was made under, and the log refuses one that is not the newest. A lock cannot give that: its
  * holder may be paused between looking at it and writing.
  */
-async function claim(delta: DeltaTable): Promise<bigint> {
+async function claim(
+  delta: DeltaTable,
+  silverBatchNow: () => Promise<bigint>,
+): Promise<{ claim: bigint; since: bigint }> {
   for (let attempt = 0; attempt < claimAttemptsMax; attempt++) {
     const { txns } = await delta.snapshot()
     const next = (txns.get(writerAppId)?.version ?? 0n) + 1n
-    const fields = { appId: writerAppId, version: next, operation: 'CLAIM', operationParameters: {} }
-    const outcome = await delta.commit(null, { ...fields, engineInfo: 'assay embedded' })
-    if (outcome.kind === 'committed') return next
+    const since = txns.get(sinceAppId)?.version ?? (await silverBatchNow())
+    const outcome = await delta.commit(null, {
+      ...{ appId: writerAppId, version: next, txns: { [sinceAppId]: since } },
+      ...{ operation: 'CLAIM', operationParameters: {}, engineInfo: 'assay embedded' },
+    })
+    if (outcome.kind === 'committed') return { claim: next, since }
   }
   throw new LakehouseError(
     'STREAM_LOCKED',
     `${delta.directory}: other processes kept taking the table over. Start one process for each stream.`,
   )
+}
+
+/** Silver's last batch; 0 where there is none. */
+async function silverBatch(deltaBasePath: string): Promise<bigint> {
+  const directory = tableDirectory(deltaBasePath, silverTransactions)
+  if (!(await DeltaTable.exists(directory))) return 0n
+  const silver = await DeltaTable.open(directory)
+  return (await progressOf(silver, await silver.snapshot()))?.batch ?? 0n
 }

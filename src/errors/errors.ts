@@ -37,6 +37,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'The lakehouse has no table of that name.',
   },
+  TABLE_LOST: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A table was deleted that cannot be computed again from silver.',
+  },
   STREAM_LOCKED: {
     blame: 'user',
     retry: 'never',
@@ -122,6 +127,11 @@ export const errorCodes = {
     blame: 'external',
     retry: 'never',
     meaning: 'Records that were not read yet are no longer in the topic.',
+  },
+  KAFKA_TOPIC_CHANGED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The topic is no longer the one that the tables were read from: its offsets mean other records.',
   },
   KAFKA_AUTHENTICATION_FAILED: {
     blame: 'user',

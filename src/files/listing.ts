@@ -31,6 +31,7 @@ export async function listFiles(root: string, signal: AbortSignal): Promise<List
     refuseUnusableName(topic, root)
     return [{ topic, path: root, size: rootStat.size }]
   }
+  if (!rootStat.isDirectory()) throw unusable(root, 'is neither a file nor a directory')
   const topics = await collectTopics(root, '', signal)
   const sorted = topics
     .map((topic) => ({ topic, bytes: Buffer.from(topic) }))
@@ -56,6 +57,7 @@ async function collectTopics(root: string, below: string, signal: AbortSignal): 
   })
   const topics: string[] = []
   for (const entry of entries) {
+    if (entry.name === '_delta_log') throw unusable(directory, 'is a Delta table')
     if (entry.name.startsWith('.') || entry.name.startsWith('_')) continue
     const topic = below === '' ? entry.name : `${below}/${entry.name}`
     if (entry.isDirectory()) {
@@ -66,6 +68,11 @@ async function collectTopics(root: string, below: string, signal: AbortSignal): 
     }
   }
   return topics
+}
+
+function unusable(path: string, why: string): LakehouseError {
+  const message = `${path} ${why}. Give the path of an NDJSON file or of a directory of such files.`
+  return new LakehouseError('FILE_UNREADABLE', message, { details: { path } })
 }
 
 async function describe(root: string, topic: string): Promise<ListedFile | null> {

@@ -1,16 +1,11 @@
 // Records that are gone before they were read: an error, or, where the user allows it, counted and passed
-// over.
+// over. A topic whose offsets mean other records than before is always an error.
 import type { OnNotice } from '../batches/notice.ts'
 import type { TopicPartition } from '../batches/offsets.ts'
 import { LakehouseError } from '../errors/errors.ts'
 
-export type Loss = TopicPartition & {
-  /** deleted: retention was faster than reading; rewound: the log ends before what was read. */
-  readonly kind: 'deleted' | 'rewound' | 'recreated'
-  readonly wanted: bigint
-  readonly earliest: bigint
-  readonly end: bigint
-}
+/** Retention was faster than reading: the records from `wanted` to before `earliest` were deleted. */
+export type Loss = TopicPartition & { readonly wanted: bigint; readonly earliest: bigint }
 
 export class Losses {
   readonly #onDataLoss: 'fail' | 'continue'
@@ -23,42 +18,43 @@ export class Losses {
   }
 
   /** Throws KAFKA_OFFSETS_LOST, or notices the loss (once, however often it is met) and returns. */
-  meet(loss: Loss): void {
-    const { kind, topic, partition, wanted, earliest, end } = loss
-    // How many records a recreated topic held is known to nobody any more.
-    const lost = kind === 'deleted' ? earliest - wanted : null
-    const details = { kind, topic, partition, wanted, earliest, end, lost }
+  meet({ topic, partition, wanted, earliest }: Loss): void {
+    const details = { topic, partition, wanted, earliest, lost: earliest - wanted }
+    const what =
+      `${topic}, partition ${partition}: ${details.lost} offsets from ${wanted} on were deleted before ` +
+      `they were read; the first that is left is ${earliest}. Retention is shorter than the time that ` +
+      'Assay was behind.'
     if (this.#onDataLoss === 'fail') {
-      const message = `${describe(loss)} Set ON_DATA_LOSS=continue to go on from offset ${earliest}.`
+      const message = `${what} Set ON_DATA_LOSS=continue to go on from offset ${earliest}.`
       throw new LakehouseError('KAFKA_OFFSETS_LOST', message, { details })
     }
-    const id = `${topic}\n${partition}\n${wanted}\n${kind}`
+    const id = `${topic}\n${partition}\n${wanted}`
     if (this.#noticed.has(id)) return
     this.#noticed.add(id)
-    const message = `${describe(loss)} ON_DATA_LOSS=continue: reading goes on from offset ${earliest}.`
+    const message = `${what} ON_DATA_LOSS=continue: reading goes on from offset ${earliest}.`
     this.#onNotice({ code: 'KAFKA_OFFSETS_LOST', message, details })
   }
 }
 
-function describe({ kind, topic, partition, wanted, earliest, end }: Loss): string {
-  const where = `${topic}, partition ${partition}`
-  switch (kind) {
-    case 'deleted':
-      return (
-        `${where}: ${earliest - wanted} offsets from ${wanted} on were deleted before they were ` +
-        'read; the first ' +
-        `that is left is ${earliest}. Retention is shorter than the time that Assay was behind.`
-      )
-    case 'rewound':
-      return (
-        `${where}: the tables have read to offset ${wanted}, but the partition ends at ${end}. The ` +
-        'topic was deleted ' +
-        'and created anew, or the broker lost the end of its log.'
-      )
-    case 'recreated':
-      return (
-        `${where}: the topic was deleted and created anew while Assay was reading it at offset ` +
-        `${wanted}.`
-      )
-  }
+const whatToDo =
+  'Its offsets mean other records than those in the tables, so they cannot go on together, whatever ' +
+  'ON_DATA_LOSS says: give the topic another name, or set DELTA_BASE_PATH to a new directory.'
+
+/** The topic was deleted and created anew: it has another id than the one that was read. */
+export function topicRecreated({ topic }: { readonly topic: string }, offset: bigint): LakehouseError {
+  const message = `${topic} was deleted and created anew since it was read to offset ${offset}. ${whatToDo}`
+  return new LakehouseError('KAFKA_TOPIC_CHANGED', message, { details: { topic, kind: 'recreated', offset } })
+}
+
+/** The log ends before what was read of it. */
+export function logRewound(
+  { topic, partition }: TopicPartition,
+  wanted: bigint,
+  end: bigint,
+): LakehouseError {
+  const message =
+    `${topic}, partition ${partition}: the tables have read to offset ${wanted}, but the partition ends at ` +
+    `${end}. The topic was deleted and created anew, or the broker lost the end of its log. ${whatToDo}`
+  const details = { topic, partition, kind: 'rewound', wanted, end }
+  return new LakehouseError('KAFKA_TOPIC_CHANGED', message, { details })
 }

@@ -16,7 +16,7 @@ import {
   fetchRecords,
   fetchVersions,
 } from './fetch.ts'
-import type { Losses } from './losses.ts'
+import { type Losses, logRewound, topicRecreated } from './losses.ts'
 import { byLeader, type LedPartition, ledPartitions, listOffsets } from './positions.ts'
 import { type BatchHeader, committedBatches, decodeBatches, readBatchHeaders } from './record-batches.ts'
 import { abortable, type Retrier } from './retry.ts'
@@ -55,7 +55,6 @@ export type OnChunk = (chunk: RecordChunk) => void | Promise<void>
  */
 type Progress = OffsetRange & {
   readonly key: string
-  topicId: string | null
   fetched: bigint
   delivered: bigint
 }
@@ -76,7 +75,6 @@ export async function readRanges(
   const open: Progress[] = ranges.map((range) => ({
     ...range,
     key: partitionKey(range),
-    topicId: null,
     fetched: range.start,
     delivered: range.start,
   }))
@@ -84,9 +82,7 @@ export async function readRanges(
   await context.retrier.run(async () => {
     const view = await context.describe(signal)
     const leaders = new Map(ledPartitions(view).map((led) => [led.key, led]))
-    const members = open
-      .filter(isUnfinished)
-      .flatMap((progress) => memberOf(context, view, leaders, progress))
+    const members = open.filter(isUnfinished).map((progress) => memberOf(view, leaders, progress))
     // When one broker fails, the others must not go on handing over behind the back of the retry.
     const failed = new AbortController()
     const anyEnd = AbortSignal.any([signal, failed.signal])
@@ -104,24 +100,15 @@ export async function readRanges(
 
 type Member = { readonly progress: Progress; readonly led: LedPartition; readonly leader: number }
 
-/** A range with its leader; nothing where its records are lost because the topic was created anew. */
-function memberOf(
-  context: ReadContext,
-  view: ClusterView,
-  leaders: ReadonlyMap<string, LedPartition>,
-  progress: Progress,
-): Member[] {
+function memberOf(view: ClusterView, leaders: ReadonlyMap<string, LedPartition>, progress: Progress): Member {
   progress.fetched = progress.delivered
   const led = leaders.get(progress.key)
   if (led === undefined && !view.topics.some(({ name }) => name === progress.topic)) {
     throw new BrokerError(LEADER_NOT_AVAILABLE, `topic ${progress.topic}`)
   }
-  if (led === undefined || isRecreated(progress, led)) {
-    meetRecreation(context, progress)
-    return []
-  }
-  progress.topicId = led.topicId
-  return [{ progress, led, leader: led.leader }]
+  // Partitions are never taken away from a topic.
+  if (led === undefined || isRecreated(progress, led)) throw topicRecreated(progress, progress.delivered)
+  return { progress, led, leader: led.leader }
 }
 
 async function readFromBroker(
@@ -274,21 +261,14 @@ async function meetDeletion(
   ])
   const earliest = starts.get(led.key) ?? 0n
   const end = ends.get(led.key) ?? earliest
-  const kind = progress.fetched < earliest ? 'deleted' : 'rewound'
-  context.losses.meet({ ...led, kind, wanted: progress.fetched, earliest, end })
-  progress.fetched = kind === 'deleted' && earliest < progress.end ? earliest : progress.end
+  if (progress.fetched >= earliest) throw logRewound(led, progress.fetched, end)
+  context.losses.meet({ ...led, wanted: progress.fetched, earliest })
+  progress.fetched = earliest < progress.end ? earliest : progress.end
   progress.delivered = progress.fetched
 }
 
 function isRecreated(progress: Progress, led: LedPartition): boolean {
-  return progress.topicId !== null && led.topicId !== null && progress.topicId !== led.topicId
-}
-
-function meetRecreation(context: ReadContext, progress: Progress): void {
-  const { topic, partition, delivered: wanted } = progress
-  context.losses.meet({ topic, partition, kind: 'recreated', wanted, earliest: 0n, end: 0n })
-  progress.fetched = progress.end
-  progress.delivered = progress.end
+  return progress.topicId !== undefined && led.topicId !== null && progress.topicId !== led.topicId
 }
 
 function isUnfinished(progress: Progress): boolean {

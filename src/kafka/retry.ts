@@ -1,4 +1,5 @@
-// Waits with back-off while Kafka is away and says so: once when it begins, once when it is over.
+// Waits with back-off while Kafka is away and says so: when it begins, now and then while it lasts, and when
+// it is over.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OnNotice } from '../batches/notice.ts'
 import { LakehouseError } from '../errors/errors.ts'
@@ -6,22 +7,33 @@ import { failureOf } from './failures.ts'
 
 export const BACKOFF_MS_MIN = 100
 export const BACKOFF_MS_MAX = 5_000
+/** Whoever looks into the log during a long outage must not have to look for its beginning. */
+const NOTICE_EVERY_MS = 5 * 60_000
+
+export type RetryOptions = {
+  readonly giveUpAfterMs?: number
+  readonly noticeEveryMs?: number
+  readonly onNotice?: OnNotice
+}
 
 type Outage = {
   readonly code: 'KAFKA_UNREACHABLE' | 'KAFKA_TOPIC_MISSING'
   readonly sinceMs: number
   failures: number
+  /** null before the first notice. */
+  noticedAtMs: number | null
 }
 
 export class Retrier {
   readonly #where: string
   readonly #giveUpAfterMs: number
+  readonly #noticeEveryMs: number
   readonly #onNotice: OnNotice
   #outage: Outage | null = null
-  #noticed = false
 
-  constructor(where: string, options: { readonly giveUpAfterMs?: number; readonly onNotice?: OnNotice }) {
+  constructor(where: string, options: RetryOptions) {
     this.#where = where
+    this.#noticeEveryMs = options.noticeEveryMs ?? NOTICE_EVERY_MS
     this.#giveUpAfterMs = options.giveUpAfterMs ?? Number.POSITIVE_INFINITY
     this.#onNotice = options.onNotice ?? (() => {})
   }
@@ -45,7 +57,7 @@ export class Retrier {
   succeeded(): void {
     if (this.#outage === null) return
     const outageMs = Math.round(performance.now() - this.#outage.sinceMs)
-    if (this.#noticed) {
+    if (this.#outage.noticedAtMs !== null) {
       this.#onNotice({
         code: 'KAFKA_BACK',
         message: `Kafka at ${this.#where} answers again after ${outageMs} ms.`,
@@ -53,7 +65,6 @@ export class Retrier {
       })
     }
     this.#outage = null
-    this.#noticed = false
   }
 
   /** Waits before the next attempt, at most `waitMaxMs`; throws what no waiting can heal. */
@@ -61,8 +72,8 @@ export class Retrier {
     const failure = retryable(error)
     const now = performance.now()
     if (this.#outage?.code !== failure.code) {
-      this.#outage = { code: failure.code, sinceMs: this.#outage?.sinceMs ?? now, failures: 0 }
-      this.#noticed = false
+      const sinceMs = this.#outage?.sinceMs ?? now
+      this.#outage = { code: failure.code, sinceMs, failures: 0, noticedAtMs: null }
     }
     const outage = this.#outage!
     outage.failures += 1
@@ -73,9 +84,11 @@ export class Retrier {
     }
     // A connection that the broker had closed, or a moved leader, is healed by the first retry: not worth a
     // notice.
-    if (!this.#noticed && (outage.failures > 1 || failure.missing !== null)) {
-      this.#noticed = true
-      this.#onNotice({ code: failure.code, message, details: { reason: failure.reason } })
+    const isDue = outage.noticedAtMs === null || now - outage.noticedAtMs >= this.#noticeEveryMs
+    if (isDue && (outage.failures > 1 || failure.missing !== null)) {
+      outage.noticedAtMs = now
+      const outageMs = Math.round(now - outage.sinceMs)
+      this.#onNotice({ code: failure.code, message, details: { reason: failure.reason, outageMs } })
     }
     const backoffMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (outage.failures - 1))
     await pause(Math.max(0, Math.min(backoffMs, waitMaxMs)), signal)

@@ -8,7 +8,7 @@ import { assert, LakehouseError } from '../errors/errors.ts'
 import { Cluster, type ClusterView } from './cluster.ts'
 import { failureOf } from './failures.ts'
 import { commitOffsets } from './group.ts'
-import { Losses } from './losses.ts'
+import { Losses, logRewound, topicRecreated } from './losses.ts'
 import { type KafkaSourceOptions, topicNames } from './options.ts'
 import { Polls } from './polls.ts'
 import { type LedPartition, ledPartitions, listOffsets } from './positions.ts'
@@ -32,7 +32,8 @@ export async function openKafkaSource(options: KafkaSourceOptions): Promise<Reco
 /** For whom the records are read by another: Spark's streaming query. */
 export type KafkaPositions = {
   /**
-   * Every partition, from where reading goes on (as `cut` decides it, losses included) to what is readable now.
+   * Every partition, from where reading goes on (as `cut` decides it, losses included) to what is readable
+   * now.
    */
   positions(next: Offsets, signal: AbortSignal): Promise<readonly OffsetRange[]>
 }
@@ -50,10 +51,6 @@ class KafkaSource implements RecordSource, KafkaPositions {
   readonly #onNotice: OnNotice
   readonly #closed = new AbortController()
   #view: { readonly view: ClusterView; readonly atMs: number } | null = null
-  readonly #topicIds = new Map<string, string>()
-  readonly #recreatedTopics = new Set<string>()
-  /** Where reading goes on behind a loss, while the tables still say `from`. */
-  readonly #moves = new Map<string, { readonly from: bigint; readonly to: bigint }>()
   /** Where partitions without progress start; a place like "latest" must not move on while nothing comes. */
   readonly #starts = new Map<string, bigint>()
   #cutAtMs: number | null = null
@@ -77,18 +74,20 @@ class KafkaSource implements RecordSource, KafkaPositions {
       const readable = await this.#forgettingOnFailure(this.#readable(view, next, anyEnd))
       const bounds = readable.filter(({ start, end }) => start < end)
       const cut = await this.#forgettingOnFailure(this.#align(bounds, recordsMax, anyEnd))
-      const ranges = bounds.map(({ led, start }, index) =>
-        rangeOf(led, start, this.#unambiguousEnd(led.key, cut.ends[index]!)),
-      )
+      const ranges = bounds.map(({ led, start }, index) => rangeOf(led, start, cut.ends[index]!))
       const more = bounds.some(({ end }, index) => cut.ends[index]! < end)
       const withRecords = ranges.filter(({ start, end }) => start < end)
-      const started = readable.filter(({ led }) => !next.has(led.key) && !withRecords.some(isOf(led)))
-      // "latest" and a time would mean another place after a restart: where they lead to is recorded at once,
-      // in a batch without records if need be. The earliest record can wait for the first batch.
-      const startsMove = started.length > 0 && this.#options.startingOffsets.kind !== 'earliest'
-      if (withRecords.length === 0 && !startsMove) return { ranges: [], more }
+      const unrecorded = readable.filter(
+        ({ led, start }) => next.get(led.key)?.offset !== start && !withRecords.some(isOf(led)),
+      )
+      // "latest" and a time would mean another place after a restart, and a loss would be met again: where
+      // reading goes on is recorded at once, in a batch without records if need be. The earliest record can
+      // wait for the first batch.
+      const canWait =
+        this.#options.startingOffsets.kind === 'earliest' && unrecorded.every(({ led }) => !next.has(led.key))
+      if (withRecords.length === 0 && canWait) return { ranges: [], more }
       return {
-        ranges: [...withRecords, ...started.map(({ led, start }) => rangeOf(led, start, start))],
+        ranges: [...withRecords, ...unrecorded.map(({ led, start }) => rangeOf(led, start, start))],
         more,
       }
     }, anyEnd)
@@ -191,11 +190,11 @@ class KafkaSource implements RecordSource, KafkaPositions {
   /** The start and end of every partition, after judging whether records were lost. */
   async #readable(view: ClusterView, next: Offsets, signal: AbortSignal): Promise<Readable[]> {
     const partitions = ledPartitions(view)
+    refuseRecreated(partitions, next)
     const [earliests, ends] = await Promise.all([
       listOffsets(this.#cluster, partitions, 'earliest', signal),
       listOffsets(this.#cluster, partitions, 'readable end', signal),
     ])
-    this.#meetRecreations(partitions, next, earliests)
     await this.#decideStarts(partitions, next, earliests, ends, signal)
     return partitions.map((led) => {
       const earliest = earliests.get(led.key) ?? 0n
@@ -204,9 +203,9 @@ class KafkaSource implements RecordSource, KafkaPositions {
       assert(wanted !== null, 'every start is decided')
       const stored = next.get(led.key)?.offset
       if (stored === undefined) return { led, start: max(wanted, earliest), end }
-      if (wanted >= earliest && wanted <= end) return { led, start: wanted, end }
-      this.#losses.meet({ ...led, kind: wanted < earliest ? 'deleted' : 'rewound', wanted, earliest, end })
-      this.#moves.set(led.key, { from: stored, to: earliest })
+      if (wanted > end) throw logRewound(led, wanted, end)
+      if (wanted >= earliest) return { led, start: wanted, end }
+      this.#losses.meet({ ...led, wanted, earliest })
       return { led, start: earliest, end }
     })
   }
@@ -259,12 +258,7 @@ class KafkaSource implements RecordSource, KafkaPositions {
 
   /** Where the next record of a partition is, without asking; null where the next cut has to decide it. */
   #knownStart({ key }: LedPartition, next: Offsets): bigint | null {
-    const stored = next.get(key)?.offset
-    if (stored === undefined) return this.#starts.get(key) ?? null
-    const move = this.#moves.get(key)
-    if (move?.from === stored) return move.to
-    this.#moves.delete(key)
-    return stored
+    return next.get(key)?.offset ?? this.#starts.get(key) ?? null
   }
 
   async #describe(signal: AbortSignal, ageMsMax: number): Promise<ClusterView> {
@@ -272,40 +266,8 @@ class KafkaSource implements RecordSource, KafkaPositions {
     if (known !== null && performance.now() - known.atMs < ageMsMax) return known.view
     this.#view = null
     const view = await this.#cluster.describe(this.#topics, signal)
-    for (const { name, id } of view.topics) {
-      const before = this.#topicIds.get(name)
-      if (id === null) continue
-      if (before !== undefined && before !== id) this.#recreatedTopics.add(name)
-      this.#topicIds.set(name, id)
-    }
     this.#view = { view, atMs: performance.now() }
     return view
-  }
-
-  /** What `next` says of a topic that was created anew counts the records of the old one. */
-  #meetRecreations(
-    partitions: readonly LedPartition[],
-    next: Offsets,
-    earliests: ReadonlyMap<string, bigint | null>,
-  ): void {
-    for (const { key, topic, partition } of partitions) {
-      if (!this.#recreatedTopics.has(topic)) continue
-      this.#starts.delete(key)
-      const wanted = next.get(key)?.offset
-      if (wanted === undefined) continue
-      const earliest = earliests.get(key) ?? 0n
-      this.#losses.meet({ topic, partition, kind: 'recreated', wanted, earliest, end: earliest })
-      this.#moves.set(key, { from: wanted, to: earliest })
-    }
-    this.#recreatedTopics.clear()
-  }
-
-  /**
-   * A range behind a loss must not end where the tables still say that they are: nobody could tell the two
-   * apart. Its last record waits for the next one.
-   */
-  #unambiguousEnd(key: string, end: bigint): bigint {
-    return this.#moves.get(key)?.from === end ? end - 1n : end
   }
 
   #refuseOtherTopic(topic: string): void {
@@ -341,8 +303,19 @@ function isOf(led: LedPartition): (range: OffsetRange) => boolean {
   return ({ topic, partition }) => topic === led.topic && partition === led.partition
 }
 
-function rangeOf({ topic, partition }: LedPartition, start: bigint, end: bigint): OffsetRange {
-  return { topic, partition, start, end }
+function rangeOf({ topic, partition, topicId }: LedPartition, start: bigint, end: bigint): OffsetRange {
+  return { topic, partition, ...(topicId === null ? {} : { topicId }), start, end }
+}
+
+/**
+ * Topics have ids: one that was deleted and created anew is known even where it has grown past the old one.
+ */
+function refuseRecreated(partitions: readonly LedPartition[], next: Offsets): void {
+  for (const { key, topic, topicId } of partitions) {
+    const stored = next.get(key)
+    if (stored?.topicId === undefined || topicId === null || stored.topicId === topicId) continue
+    throw topicRecreated({ topic }, stored.offset)
+  }
 }
 
 function max(a: bigint, b: bigint): bigint {

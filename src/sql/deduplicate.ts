@@ -51,8 +51,8 @@ LEFT JOIN duplicates ON ${joinArrival(dialect, node, 'duplicates')}`
 }
 
 /**
- * One shuffle of key, time and arrival; the rows themselves are only joined with the few that go. `<=>`, because
- * the history's arrival is null, and `exists` is null where a comparison is.
+ * One shuffle of key, time and arrival; the rows themselves are only joined with the few that go. `<=>`,
+ * because the history's arrival is null, and `exists` is null where a comparison is.
  */
 function sparkSql(dialect: Dialect, node: Deduplicate, input: string, history: string): string {
   const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]

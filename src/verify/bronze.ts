@@ -1,9 +1,9 @@
 // Bronze holds every record once: no offset twice, none skipped, none beyond what the progress says was read.
 import { quoteText } from '../delta/sql.ts'
-import { findingsOf, together, type Verdict } from './check.ts'
+import { findingsOf, instantSql, together, type Verdict } from './check.ts'
 import { twiceSql } from './compare.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
-import { checkTimes, instantSql } from './progress.ts'
+import { checkTimes } from './progress.ts'
 import { isStreamedLakehouse } from './streamed.ts'
 
 export const position = ['topic', 'partition', 'offset'] as const

@@ -88,3 +88,7 @@ export function together(...all: readonly Findings[]): Findings {
 function textOrNull(value: unknown): string | null {
   return value === null || value === undefined ? null : String(value)
 }
+
+export function instantSql(micros: bigint | null): string {
+  return micros === null ? 'CAST(NULL AS TIMESTAMP)' : `make_timestamp(${micros})`
+}

@@ -6,6 +6,7 @@ import { scanSql } from '../delta/index.ts'
 import { filePath } from '../delta/paths.ts'
 import { type DeltaField, duckdbType } from '../delta/schema.ts'
 import { quoteIdentifier, quotePathToRead, quoteText } from '../delta/sql.ts'
+import { statsTextMaxCharacters } from '../delta/stats.ts'
 import { type Finding, type Findings, findingsOf, findingsToldMax, together, type Verdict } from './check.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 
@@ -185,8 +186,6 @@ function disagreementSql(stored: readonly DeltaField[]): string {
       ),
     )
     if (!isBounded(field)) continue
-    // Spark cuts a bound to milliseconds.
-    const upper = field.type === 'timestamp' ? `l.${max} + to_microseconds(999)` : `l.${max}`
     selects.push(
       select(
         name,
@@ -200,11 +199,22 @@ function disagreementSql(stored: readonly DeltaField[]): string {
         'a value lies above the maximum in the log',
         `f.${max}`,
         `l.${max}`,
-        `f.${max} > ${upper}`,
+        isAboveSql(field, `f.${max}`, `l.${max}`),
       ),
     )
   }
   return selects.join('\nUNION ALL\n')
+}
+
+/**
+ * Spark cuts the maximum of instants to milliseconds, and some writers that of texts without raising it:
+ * readers know both.
+ */
+function isAboveSql({ type }: DeltaField, found: string, logged: string): string {
+  if (type === 'timestamp') return `${found} > ${logged} + INTERVAL 999 MICROSECONDS`
+  if (type !== 'string') return `${found} > ${logged}`
+  const isCut = `length(${logged}) >= ${statsTextMaxCharacters} AND starts_with(${found}, ${logged})`
+  return `${found} > ${logged} AND NOT (${isCut})`
 }
 
 /** For tables that are only read by the checks of others: files that cannot be opened are left out. */

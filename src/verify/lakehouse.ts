@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Delays } from '../batches/planner.ts'
-import { type Progress, parseProgress, streamDone } from '../batches/progress.ts'
+import { type Progress, parseProgress, sinceAppId, streamDone } from '../batches/progress.ts'
 import { type DeltaSnapshot, DeltaTable, scanSql } from '../delta/index.ts'
 import { listLog } from '../delta/log-files.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
@@ -39,7 +39,12 @@ export type TableState = {
 }
 
 /** Why a table could not be opened, in place of its state. */
-export type UnopenedTable = { readonly definition: TableDefinition; readonly failure: Error | null }
+export type UnopenedTable = {
+  readonly definition: TableDefinition
+  readonly failure: Error | null
+  /** True where silver's log says that its batches were carried to the table: it was there. */
+  readonly isLost: boolean
+}
 
 /** Bytes that DuckDB may hold before it spills, where nothing is configured. */
 const memoryLimitDefaultBytes = 1024 * 1024 * 1024
@@ -134,6 +139,7 @@ async function readStates(
   deltaBasePath: string,
 ): Promise<{ states: Map<string, TableState>; unopened: UnopenedTable[] }> {
   const claims = await silverTxns(deltaBasePath)
+  const isCarried = ({ stream }: TableDefinition): boolean => streamDone(claims, stream) > 0n
   const states = new Map<string, TableState>()
   const unopened: UnopenedTable[] = []
   for (const definition of tables.toReversed()) {
@@ -141,9 +147,10 @@ async function readStates(
     try {
       if (await DeltaTable.exists(directory)) {
         states.set(definition.path, await readState(definition, directory, claims))
-      } else unopened.unshift({ definition, failure: null })
+      } else unopened.unshift({ definition, failure: null, isLost: isCarried(definition) })
     } catch (error) {
-      unopened.unshift({ definition, failure: error instanceof Error ? error : new Error(String(error)) })
+      const failure = error instanceof Error ? error : new Error(String(error))
+      unopened.unshift({ definition, failure, isLost: false })
     }
   }
   return { states, unopened }
@@ -175,7 +182,9 @@ async function readState(
   }
   const progress = await progressOf(table, snapshot)
   const own = progress?.batch ?? 0n
-  const carried = streamDone(claims, definition.stream)
+  // Of a table that was made again the claims are true when it has caught up.
+  const isWhole = (snapshot.txns.get(sinceAppId)?.version ?? 0n) === 0n
+  const carried = isWhole ? streamDone(claims, definition.stream) : 0n
   const doneBatch = own > carried ? own : carried
   return { definition, directory, snapshot, progress, commits, isLogWhole: oldest === 0n, doneBatch }
 }

@@ -4,7 +4,15 @@ import type { Progress } from '../batches/progress.ts'
 import { formatDuration } from '../config/duration.ts'
 import { quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { watermarkNames } from '../plan/index.ts'
-import { type Finding, type Findings, findingsOf, findingsToldMax, together, type Verdict } from './check.ts'
+import {
+  type Finding,
+  type Findings,
+  findingsOf,
+  findingsToldMax,
+  instantSql,
+  together,
+  type Verdict,
+} from './check.ts'
 import type { BatchCommit, Lakehouse, TableState } from './lakehouse.ts'
 import { isStreamedLakehouse } from './streamed.ts'
 
@@ -53,10 +61,6 @@ function batchTuple(progress: Progress): string {
     ...watermarkNames.map((name) => progress.watermarks[name]),
   ]
   return `(${[String(progress.batch), ...instants.map(instantSql)].join(', ')})`
-}
-
-export function instantSql(micros: bigint | null): string {
-  return micros === null ? 'CAST(NULL AS TIMESTAMP)' : `make_timestamp(${micros})`
 }
 
 function batchesSql(lakehouse: Lakehouse): string {

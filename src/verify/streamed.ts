@@ -20,8 +20,8 @@ function takenUpTo(lakehouse: Lakehouse): Offsets {
 }
 
 /**
- * A SELECT that gives rows of bronze's columns the time and day of their batch in place of their own; the time
- * of those that wait is infinite.
+ * A SELECT that gives rows of bronze's columns the time and day of their batch in place of their own; the
+ * time of those that wait is infinite.
  */
 export async function withBatchTimes(lakehouse: Lakehouse, rows: string): Promise<string> {
   if (!isStreamedLakehouse(lakehouse)) return rows

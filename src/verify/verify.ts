@@ -89,12 +89,14 @@ export async function verifyLakehouse(
   return { ok: results.every(({ ok }) => ok), checks: results }
 }
 
-function unopenedResult({ definition, failure }: UnopenedTable): CheckResult {
-  const result = { table: definition.path, failures: 0n, findings: [], notes: [], hint: null }
-  if (failure !== null) return { ...result, check: 'log', ok: false, failures: 1n, message: failure.message }
-  const isFirst = definition.stream === 'kafka-to-delta'
+function unopenedResult({ definition, failure, isLost }: UnopenedTable): CheckResult {
+  const result = { table: definition.path, check: 'log', findings: [], notes: [], hint: null }
+  const failed = (message: string): CheckResult => ({ ...result, ok: false, failures: 1n, message })
+  if (failure !== null) return failed(failure.message)
+  if (isLost) return failed('the table is gone, although silver says that batches were carried to it')
   const message = `not written yet: run "assay run ${definition.stream}"`
-  return { ...result, check: 'log', ok: !isFirst, failures: isFirst ? 1n : 0n, message }
+  if (definition.stream === 'kafka-to-delta') return failed(message)
+  return { ...result, ok: true, failures: 0n, message }
 }
 
 async function runCheck(lakehouse: Lakehouse, check: Check, path: string): Promise<CheckResult> {

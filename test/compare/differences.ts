@@ -28,11 +28,12 @@ export function differences(found: Tables, expected: Tables, without: readonly s
   })
 }
 
-function tableDifferences(
+/** All of one table: how many there are is a figure. */
+export function tableDifferences(
   name: TableName,
   found: readonly Row[],
   expected: readonly Row[],
-  without: readonly string[],
+  without: readonly string[] = [],
 ): string[] {
   const keyOf = (row: Row) => keys[name].map((column) => `${column}=${show(column, row[column])}`).join(', ')
   const [left, right] = [Map.groupBy(found, keyOf), Map.groupBy(expected, keyOf)]

@@ -29,7 +29,8 @@ export async function readTables(deltaBasePath: string): Promise<Tables> {
   }
 }
 
-async function readTable(connection: DuckDBConnection, directory: string): Promise<Row[]> {
+/** One table; a large one is read in parts, so that it is in memory once. */
+export async function readTable(connection: DuckDBConnection, directory: string): Promise<Row[]> {
   if (!(await DeltaTable.exists(directory))) return []
   const table = await DeltaTable.open(directory)
   const snapshot = await table.snapshot()
@@ -37,15 +38,19 @@ async function readTable(connection: DuckDBConnection, directory: string): Promi
   const texts = snapshot.metadata.fields.filter(({ type }) => type === 'string').map(({ name }) => name)
   const asBytes = texts.map((name) => `encode("${name}") AS "${name}"`).join(', ')
   const replaced = asBytes === '' ? '' : `REPLACE (${asBytes})`
-  const reader = await connection.runAndReadAll(`SELECT * ${replaced} FROM (${scanSql(snapshot, directory)})`)
-  const names = reader.columnNames()
-  const cells = reader.columnTypes().map((type, index) => {
+  const result = await connection.stream(`SELECT * ${replaced} FROM (${scanSql(snapshot, directory)})`)
+  const names = result.columnNames()
+  const cells = result.columnTypes().map((type, index) => {
     if (texts.includes(names[index]!)) return textCell
     return type.typeId === DuckDBTypeId.INTEGER ? intCell : cell
   })
-  return reader.getRows().map((values) => {
-    return Object.fromEntries(values.map((value, index) => [names[index], cells[index]!(value)]))
-  })
+  const rows: Row[] = []
+  for await (const part of result.yieldRows()) {
+    for (const values of part) {
+      rows.push(Object.fromEntries(values.map((value, index) => [names[index], cells[index]!(value)])))
+    }
+  }
+  return rows
 }
 
 const textCell = (value: DuckDBValue): Cell =>

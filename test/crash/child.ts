@@ -1,6 +1,6 @@
 // A process that runs the engine over a file and, at a named step, kills or pauses itself. Started by tests
 // with a plan as JSON in its arguments; the last line it prints is what became of it, as JSON.
-import { writeFileSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { embeddedEngine } from '../../src/engines/embedded/run.ts'
 import { LakehouseError } from '../../src/errors/errors.ts'
 import { openFileSource } from '../../src/files/source.ts'
@@ -15,20 +15,18 @@ export type ChildPlan = {
   readonly finalize: boolean
   readonly streams?: readonly StreamName[]
   readonly leaseMs?: number
+  /** A file that gets a byte for every commit as soon as it is said to be durable. */
+  readonly marks?: string
   /** The n-th time that it comes to the step (to any step where the name is null), counted from 1. */
   readonly at: {
     readonly step: StepName | null
     readonly occurrence: number
     readonly signal: ChildSignal
   } | null
-  /** Written just before the signal, so that the parent knows of a pause. */
-  readonly mark?: string
 }
 export type ChildSignal = 'SIGKILL' | 'SIGSTOP'
 
-/**
- * What an interrupted run and the run it is compared with have in common: small batches, all kinds of steps.
- */
+/** What a killed run and the one it is compared with have in common: they come to all kinds of steps. */
 export const crashOptions = {
   tableProperties: { 'delta.checkpointInterval': '3' },
   smallFileBytes: 16 * 1024 * 1024,
@@ -38,11 +36,11 @@ export const crashOptions = {
 async function main(plan: ChildPlan): Promise<void> {
   let seen = 0
   setStepHook((name) => {
-    const { at } = plan
+    const { at, marks } = plan
+    if (marks !== undefined && name === 'commit durable') appendFileSync(marks, '.')
     if (at === null || (at.step !== null && at.step !== name)) return
     seen += 1
     if (seen !== at.occurrence) return
-    if (plan.mark !== undefined) writeFileSync(plan.mark, name)
     // Nothing of this process runs between this call and the signal.
     process.kill(process.pid, at.signal)
   })

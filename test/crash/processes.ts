@@ -13,9 +13,10 @@ export type Ended = {
 
 export type Running = { readonly process: ChildProcess; readonly ended: Promise<Ended> }
 
-export function startChild(plan: ChildPlan): Running {
+export function startChild(plan: ChildPlan, environment: Readonly<Record<string, string>> = {}): Running {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'child.ts'), JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
   })
   // A paused child must not outlive a test that fails.
   const endWithParent = (): void => void child.kill('SIGKILL')
@@ -37,6 +38,9 @@ export function startChild(plan: ChildPlan): Running {
   return { process: child, ended }
 }
 
-export function runChild(plan: ChildPlan): Promise<Ended> {
-  return startChild(plan).ended
+export function runChild(
+  plan: ChildPlan,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  return startChild(plan, environment).ended
 }

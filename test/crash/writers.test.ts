@@ -102,7 +102,7 @@ describe('a writer that was paused until another took over', () => {
           expect([code, message]).toEqual(['WRITER_FENCED', expect.stringContaining('This one stops')])
         else expect([null, 'WRITER_FENCED']).toContain(code)
         expect(judgeLakehouse(recordsOf(values!), await readTables(lakehouse.base)), what).toEqual([])
-        // And what comes next finds nothing in its way.
+        // What comes next finds nothing in its way.
         await runOnce(lakehouse, { ...crashOptions, recordsPerBatchMax: 17 })
         expect(judgeLakehouse(recordsOf(values!), await readTables(lakehouse.base)), what).toEqual([])
       }))
@@ -110,10 +110,9 @@ describe('a writer that was paused until another took over', () => {
 
   test('the fence is in the commit itself: both are at the same version when one of them writes', () =>
     withLakehouse(async (lakehouse) => {
-      // The commit of bronze's first batch is decided: the claims are 9 commits, the tables' creation has
-      // none.
-      const decided = (before.get('commit decided') ?? 0) + 1
-      const paused = await startPaused(lakehouse, 'commit decided', decided + 1)
+      // After the claims come the commits of bronze and of silver.
+      const ofSilver = (before.get('commit decided') ?? 0) + 2
+      const paused = await startPaused(lakehouse, 'commit decided', ofSilver)
       await ageLocks(lakehouse)
       await runOnce(lakehouse, { ...crashOptions, recordsPerBatchMax, finalize: true })
       paused.process.kill('SIGCONT')

@@ -1,6 +1,7 @@
 // The meaning of every table, computed from the records and the batches alone: plain arrays, no database,
 // none of the code that it judges. Slow and readable on purpose. The contract is the design's chapter on the
 // tables.
+import { partitionKey } from '../../src/batches/offsets.ts'
 import { fraudRow } from './fraud.ts'
 import { type Judged, judge } from './judge.ts'
 import { base64, type OracleBatch, type RawRecord, type Row, type TableName, type Tables } from './rows.ts'
@@ -55,6 +56,7 @@ export type Recomputed = { readonly tables: Tables; readonly watermarks: readonl
 export function recompute(input: OracleInput): Recomputed {
   const { config } = input
   const tables = emptyTables()
+  const records = byPartition(input.records)
   const silver = new Silver()
   const watermarks: Watermark[] = []
   // What --finalize moved every watermark to; null until then.
@@ -64,12 +66,12 @@ export function recompute(input: OracleInput): Recomputed {
     if (timeBefore !== null && batch.timeMicros <= timeBefore)
       throw new Error('the time of a batch goes back')
     timeBefore = batch.timeMicros
-    const start = later(behind(silver.rows, config.watermarks['silver/transactions']), floor)
-    if (batch.finalize) floor = later(floor, greatestWindowEnd(silver.rows))
-    for (const record of recordsOf(batch, input.records)) {
+    const start = later(behind(silver, config.watermarks['silver/transactions']), floor)
+    if (batch.finalize) floor = later(floor, greatestWindowEnd(silver))
+    for (const record of recordsOf(batch, records)) {
       takeRecord(record, batch.timeMicros, start, input, silver, tables)
     }
-    const end = (name: WindowTableName) => later(behind(silver.rows, config.watermarks[name]), floor)
+    const end = (name: WindowTableName) => later(behind(silver, config.watermarks[name]), floor)
     watermarks.push({
       batch: batch.batch,
       start,
@@ -110,24 +112,39 @@ function emptyTables(): { [name in TableName]: Row[] } {
   }
 }
 
+type Partitions = ReadonlyMap<string, readonly RawRecord[]>
+
+/** The records of each partition in the order of their offsets. */
+function byPartition(records: readonly RawRecord[]): Partitions {
+  const partitions = Map.groupBy(records, partitionKey)
+  for (const all of partitions.values()) all.sort((a, b) => (a.offset < b.offset ? -1 : 1))
+  return partitions
+}
+
 /** The records of a batch in the order of arrival; topics compare by their UTF-8 bytes. */
-function recordsOf(batch: OracleBatch, records: readonly RawRecord[]): RawRecord[] {
-  const inBatch = (record: RawRecord) =>
-    batch.ranges.some(
-      (range) =>
-        range.topic === record.topic &&
-        range.partition === record.partition &&
-        range.start <= record.offset &&
-        record.offset < range.end,
-    )
-  return records
-    .filter(inBatch)
-    .sort(
-      (a, b) =>
-        Buffer.compare(Buffer.from(a.topic), Buffer.from(b.topic)) ||
-        a.partition - b.partition ||
-        (a.offset < b.offset ? -1 : 1),
-    )
+function recordsOf(batch: OracleBatch, partitions: Partitions): RawRecord[] {
+  const ranges = batch.ranges.toSorted(
+    (a, b) =>
+      Buffer.compare(Buffer.from(a.topic), Buffer.from(b.topic)) ||
+      a.partition - b.partition ||
+      (a.start < b.start ? -1 : 1),
+  )
+  return ranges.flatMap((range) => {
+    const all = partitions.get(partitionKey(range)) ?? []
+    const before = (offset: bigint) => firstIndex(all.length, (index) => all[index]!.offset >= offset)
+    return all.slice(before(range.start), before(range.end))
+  })
+}
+
+/** The first index from which on the condition holds, by halving; the count where it never does. */
+function firstIndex(count: number, holds: (index: number) => boolean): number {
+  let [low, high] = [0, count]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (holds(middle)) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** Adds one record to bronze, and to silver and fraud_detection or to quarantine. */
@@ -175,11 +192,13 @@ function reasonsOf(
 /** The rows kept so far, in the order of arrival. */
 class Silver {
   readonly rows: SilverTransaction[] = []
+  greatestEventTime: bigint | null = null
   readonly #byUser = new Map<bigint, SilverTransaction[]>()
   readonly #byId = new Map<string, SilverTransaction[]>()
 
   keep(row: SilverTransaction): void {
     this.rows.push(row)
+    this.greatestEventTime = later(this.greatestEventTime, row.eventTime)
     append(this.#byUser, row.userId, row)
     append(this.#byId, row.transactionId, row)
   }
@@ -236,11 +255,12 @@ function closedWindows(
   const table = windowTables[name]
   const rows: Row[] = []
   for (const { start, end, group, rows: members } of groupsOf(table, silver)) {
-    const closedBy = watermarks.findIndex((watermark) => {
-      const own = watermark.end[name]
+    // Watermarks never go back.
+    const closedBy = firstIndex(watermarks.length, (index) => {
+      const own = watermarks[index]!.end[name]
       return own !== null && end <= own
     })
-    if (closedBy < 0) continue
+    if (closedBy === watermarks.length) continue
     const aggregationTime = batches[closedBy]!.timeMicros
     // Follows from the watermarks: were it not so, a window would be written without some of its rows.
     if (members.some((row) => row.processingTime > aggregationTime)) {
@@ -258,18 +278,14 @@ function closedWindows(
 }
 
 /** The watermark that rows alone make. */
-function behind(silver: readonly SilverTransaction[], delay: bigint): bigint | null {
-  const greatest = greatestEventTime(silver)
-  return greatest === null ? null : greatest - delay
-}
-
-function greatestEventTime(silver: readonly SilverTransaction[]): bigint | null {
-  return silver.reduce<bigint | null>((greatest, row) => later(greatest, row.eventTime), null)
+function behind(silver: Silver, delay: bigint): bigint | null {
+  const { greatestEventTime } = silver
+  return greatestEventTime === null ? null : greatestEventTime - delay
 }
 
 /** A later instant is in no window that ends earlier: the greatest event_time has the greatest window_end. */
-function greatestWindowEnd(silver: readonly SilverTransaction[]): bigint | null {
-  const greatest = greatestEventTime(silver)
+function greatestWindowEnd(silver: Silver): bigint | null {
+  const greatest = silver.greatestEventTime
   if (greatest === null) return null
   return windowTableNames
     .flatMap((name) =>

@@ -1,5 +1,5 @@
-// The outside programs that tests need (Python packages, Java libraries), from the cache of `assay spark install`
-// ($ASSAY_TEST_CACHE is another).
+// The outside programs that tests need (Python packages, Java libraries), from the cache of `assay spark
+// install` ($ASSAY_TEST_CACHE is another).
 import {
   javaAbsence,
   mavenJars as mavenJarsIn,

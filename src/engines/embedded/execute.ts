@@ -25,6 +25,8 @@ import type { RecentSilver } from './recent.ts'
 
 export type BatchContext = {
   readonly connection: DuckDBConnection
+  /** Told before work on so many rows. */
+  readonly useThreadsFor: (rows: number) => Promise<void>
   readonly recent: RecentSilver
   readonly delays: Delays
   readonly dedupMicros: bigint
@@ -34,13 +36,18 @@ export type BatchContext = {
   readonly streams: readonly StreamName[]
 }
 
-/** Where a batch starts: from the input's records, or from rows that a table has already. */
+/** Where a batch starts: from the input's `count` records, or from rows that a table has already. */
 export type BatchInput =
-  | { readonly kind: 'records'; readonly select: string }
+  | { readonly kind: 'records'; readonly select: string; readonly count: number }
   /** Rows that bronze has; `recorded` is the progress of a batch that is replayed, null for a new one. */
   | { readonly kind: 'bronze'; readonly select: string; readonly recorded: Progress | null }
   /** A stream of its own behind silver: `recorded` is the progress of silver's commit. */
-  | { readonly kind: 'silver'; readonly select: string; readonly recorded: Progress }
+  | {
+      readonly kind: 'silver'
+      readonly select: string
+      readonly count: number
+      readonly recorded: Progress
+    }
 
 /** A SELECT's rows as a temporary table, for tables that others read or that are reported. */
 const materialized: Readonly<Record<string, string>> = {
@@ -57,6 +64,7 @@ export async function executeBatch(
   tables: readonly OpenTable[],
 ): Promise<Executed> {
   const { connection, recent } = context
+  await context.useThreadsFor(input.kind === 'bronze' ? Number.POSITIVE_INFINITY : input.count)
   await connection.run('BEGIN')
   try {
     await step('batch begun')
@@ -137,8 +145,11 @@ class BatchRun {
     const staged: Staged[] = []
     const isWindowed = (table: OpenTable): boolean => windowOf(table.definition.rows.node) !== null
     for (const table of this.#tables.filter((one) => !isWindowed(one))) await this.#stageRows(table, staged)
-    await this.#context.recent.add()
-    for (const table of this.#tables.filter(isWindowed)) await this.#stageRows(table, staged)
+    const { recent, useThreadsFor } = this.#context
+    await recent.add()
+    const windowed = this.#tables.filter(isWindowed)
+    if (windowed.some((table) => this.#mayHaveRows(table))) await useThreadsFor(recent.rowCount)
+    for (const table of windowed) await this.#stageRows(table, staged)
     return staged
   }
 

@@ -11,7 +11,7 @@ import type { PipelineOptions } from '../engine.ts'
 import { batchReport } from '../report.ts'
 import { openSilver, progressAt, type SilverBatch, silverBatchesAfter } from '../silver-log.ts'
 import type { OpenTable } from '../tables.ts'
-import { type BatchContext, executeBatch } from './execute.ts'
+import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
 import { RecentSilver } from './recent.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -35,6 +35,7 @@ export async function followSilver(
     ...options,
     streams: [],
     connection: database.batch,
+    useThreadsFor: (rows) => database.useThreadsFor(rows),
     recent: await loadRecent(options, database, silver, before),
   }
   const upkeep = new Upkeep(database.upkeep, tables, options)
@@ -68,14 +69,9 @@ async function follow(
   const files = new Map(next.commit.adds.map((file) => [file.path, file]))
   const select = scanSql({ ...(await silver.snapshot()), files }, silver.directory, { naiveTimestamps: true })
   const batch = batchBetween(before, progress)
-  const executed = await executeBatch(
-    context,
-    batch,
-    before,
-    { kind: 'silver', select, recorded: progress },
-    tables,
-  )
   const silverRows = next.commit.adds.reduce((sum, file) => sum + Number(file.stats?.numRecords ?? 0n), 0)
+  const input: BatchInput = { kind: 'silver', select, count: silverRows, recorded: progress }
+  const executed = await executeBatch(context, batch, before, input, tables)
   const report = await batchReport(context.connection, executed, {
     records: silverRows,
     input: null,

@@ -15,7 +15,7 @@ import { type Database, rowsOf } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { batchReport } from '../report.ts'
 import { progressAt } from '../silver-log.ts'
-import type { OpenTable } from '../tables.ts'
+import { isDerived, type OpenTable } from '../tables.ts'
 import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
 import { followSilver, loadRecent } from './follow-silver.ts'
 import { type LoadedRecords, loadRecords, noRecords } from './load.ts'
@@ -91,7 +91,7 @@ class Pipeline {
     const silver = tableAt(tables, 'silver/transactions')
     await endQueries(options.deltaBasePath, bronze.delta)
     const last = silver.progress.batch >= bronze.progress.batch ? silver.progress : bronze.progress
-    const later = tables.filter((table) => table.definition.stream !== 'kafka-to-delta')
+    const later = tables.filter(isDerived)
     const isBehind =
       later.length > 0 && last.batch > 0n && (await doneBatch(silver.delta, later)) < last.batch - 1n
     const replayed = isBehind ? tables.filter((table) => !later.includes(table)) : tables
@@ -100,6 +100,7 @@ class Pipeline {
       ...options,
       streams: options.streams,
       connection: database.batch,
+      useThreadsFor: (rows) => database.useThreadsFor(rows),
       recent: await loadRecent(options, database, silver.delta, progress),
     })
     let context = await contextAt(before)
@@ -109,6 +110,7 @@ class Pipeline {
     }
     if (isBehind) {
       await followSilver(options, database, later, last.batch)
+      for (const table of later) await table.markWhole()
       context = await contextAt(last)
     }
     const { txns } = await bronze.delta.snapshot()
@@ -206,9 +208,11 @@ class Pipeline {
   async #carry(batch: Batch, records: LoadedRecords): Promise<void> {
     const { source, clock, onBatch, alertsMax } = this.#options
     const startedMs = Number(clock() / 1000n)
-    const { select } = records
+    const { select, count } = records
     const input: BatchInput =
-      batch.readFrom === 'input' ? { kind: 'records', select } : { kind: 'bronze', select, recorded: null }
+      batch.readFrom === 'input'
+        ? { kind: 'records', select, count }
+        : { kind: 'bronze', select, recorded: null }
     const executed = await executeBatch(this.#context, batch, this.#progress, input, this.#tables)
     const finishedMs = Number(clock() / 1000n)
     this.#progress = executed.progress

@@ -16,6 +16,7 @@ const trimEveryMicros = 5n * 60_000_000n
 export class RecentSilver {
   readonly #connection: DuckDBConnection
   #trimmedTo: bigint | null = null
+  #rowCount = 0
 
   private constructor(connection: DuckDBConnection) {
     this.#connection = connection
@@ -43,13 +44,18 @@ export class RecentSilver {
       naiveTimestamps: true,
     })
     const isRecent = fromMicros === null ? 'true' : `event_time >= make_timestamp(${fromMicros})`
-    await connection.run(
+    const recent = new RecentSilver(connection)
+    const loaded = await connection.run(
       `INSERT INTO ${table} SELECT ${columnList} FROM (${rows}) ` +
         `WHERE processing_time <= make_timestamp(${upToMicros}) AND ${isRecent}`,
     )
-    const recent = new RecentSilver(connection)
+    recent.#rowCount = loaded.rowsChanged
     await setView(connection, 'silver_recent', `SELECT ${columnList} FROM ${table}`)
     return recent
+  }
+
+  get rowCount(): number {
+    return this.#rowCount
   }
 
   /** Shows the rows of before the batch as `silver_history`, from an event time on. */
@@ -61,14 +67,16 @@ export class RecentSilver {
 
   /** Takes the batch's rows in. After this `silver_history` would show them. */
   async add(): Promise<void> {
-    await this.#connection.run(`INSERT INTO ${table} SELECT ${columnList} FROM silver_batch`)
+    const added = await this.#connection.run(`INSERT INTO ${table} SELECT ${columnList} FROM silver_batch`)
+    this.#rowCount += added.rowsChanged
   }
 
   /** Forgets rows that no later batch can ask for. */
   async trim(fromMicros: bigint | null): Promise<void> {
     if (fromMicros === null) return
     if (this.#trimmedTo !== null && fromMicros < this.#trimmedTo + trimEveryMicros) return
-    await this.#connection.run(`DELETE FROM ${table} WHERE event_time < make_timestamp(${fromMicros})`)
+    const old = `event_time < make_timestamp(${fromMicros})`
+    this.#rowCount -= (await this.#connection.run(`DELETE FROM ${table} WHERE ${old}`)).rowsChanged
     this.#trimmedTo = fromMicros
   }
 }

@@ -1,12 +1,11 @@
 // The embedded engine: one process, DuckDB for the rows, TypeScript for the log.
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { tablesOf } from '../../lakehouse/pipeline.ts'
 import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
 import { checkpointDirectory, lockStreams } from '../lock.ts'
 import { storageFailure } from '../storage-failure.ts'
-import { OpenTable } from '../tables.ts'
+import { openTables } from '../tables.ts'
 import { followSilver } from './follow-silver.ts'
 import { runFromSource } from './from-source.ts'
 
@@ -37,10 +36,7 @@ async function runStreams(options: PipelineOptions): Promise<void> {
   await mkdir(spillDirectory, { recursive: true })
   const database = await Database.open({ spillDirectory, ...options.duckdb })
   try {
-    const tables: OpenTable[] = []
-    for (const definition of tablesOf(options.streams)) {
-      tables.push(await OpenTable.open(options.deltaBasePath, definition, options.tableProperties))
-    }
+    const tables = await openTables(options)
     if (options.streams.includes('kafka-to-delta')) await runFromSource(options, database, tables)
     else await followSilver(options, database, tables, null)
   } finally {

@@ -9,7 +9,7 @@ import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { Backlog } from '../backlog.ts'
 import { batchBetween, doneBatch } from '../batch-rules.ts'
 import { progressAt, silverBatchesAfter } from '../silver-log.ts'
-import type { OpenTable } from '../tables.ts'
+import { isDerived, type OpenTable } from '../tables.ts'
 import { completeBatch, executeBatch, type SparkContext } from './batch.ts'
 import { BronzeQuery } from './bronze-query.ts'
 import { contextOf, followSilver, type SparkRun } from './follow-silver.ts'
@@ -75,7 +75,7 @@ class Pipeline {
     const context = contextOf(run, silver.delta)
     const last = silver.progress
     if (last.batch > 0n) {
-      const own = tables.filter(({ definition }) => definition.stream === 'kafka-to-delta')
+      const own = tables.filter((table) => !isDerived(table))
       const before = await progressAt(silver.delta, last.batch - 1n)
       for await (const recorded of silverBatchesAfter(silver.delta, before.batch)) {
         await completeBatch(context, batchBetween(before, recorded.progress), before, recorded, own)
@@ -83,6 +83,7 @@ class Pipeline {
       const later = tables.filter((table) => !own.includes(table))
       const isBehind = later.length > 0 && (await doneBatch(silver.delta, later)) < last.batch
       if (isBehind) await followSilver({ ...run, options, tables: later }, last.batch)
+      for (const table of later) await table.markWhole()
     }
     return new Pipeline(run, context, kafka)
   }

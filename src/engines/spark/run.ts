@@ -1,15 +1,14 @@
-// The Spark engine: the planner's batches, computed and written by a Spark cluster that is driven from here. A
-// server or session that goes away costs time only: everything is taken up again from the tables.
+// The Spark engine: the planner's batches, computed and written by a Spark cluster that is driven from here.
+// A server or session that goes away costs time only: everything is taken up again from the tables.
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LakehouseError } from '../../errors/errors.ts'
-import { tablesOf } from '../../lakehouse/pipeline.ts'
 import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
 import { checkpointDirectory, lockStreams } from '../lock.ts'
 import { storageFailure } from '../storage-failure.ts'
-import { OpenTable } from '../tables.ts'
+import { openTables } from '../tables.ts'
 import { type Cluster, openCluster } from './cluster.ts'
 import { followSilver } from './follow-silver.ts'
 import { runFromKafka } from './from-kafka.ts'
@@ -93,10 +92,7 @@ async function runTables(
   cluster: Cluster,
   database: Database,
 ): Promise<void> {
-  const tables: OpenTable[] = []
-  for (const definition of tablesOf(options.streams)) {
-    tables.push(await OpenTable.open(options.deltaBasePath, definition, options.tableProperties))
-  }
+  const tables = await openTables(options)
   const { session } = cluster
   if (options.streams.includes('kafka-to-delta'))
     await runFromKafka({ options, spark, session, database, tables })

@@ -1,5 +1,5 @@
-// A Spark Connect server of one's own: started as a child with the master that is asked for, on a free port and
-// with a token of its own, and never left behind.
+// A Spark Connect server of one's own: started as a child with the master that is asked for, on a free port
+// and with a token of its own, and never left behind.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, open, rm } from 'node:fs/promises'
@@ -215,7 +215,10 @@ function demandJava(): void {
   )
 }
 
-/** A port that nobody listens on now. Should another process take it before Spark does, the start fails and says so. */
+/**
+ * A port that nobody listens on now. Should another process take it before Spark does, the start fails and
+ * says so.
+ */
 async function freePort(): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   const server = createServer()

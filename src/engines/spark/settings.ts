@@ -1,4 +1,5 @@
-// How a session has to be set so that SQL means the same as on the embedded engine, whatever the server's defaults.
+// How a session has to be set so that SQL means the same as on the embedded engine, whatever the server's
+// defaults.
 export type SessionTuning = { readonly shufflePartitions: number }
 
 /** Partitions of the snapshot of a Delta log: Delta's 50 are far too many tasks for a small log. */

@@ -2,6 +2,7 @@
 
 import type { SourceNotice } from '../../../src/batches/notice.ts'
 import { type OffsetRange, type Offsets, partitionKey } from '../../../src/batches/offsets.ts'
+import { advanceOffsets } from '../../../src/batches/planner.ts'
 import type { Cut, RecordSource } from '../../../src/batches/source.ts'
 import type { KafkaSourceOptions } from '../../../src/kafka/options.ts'
 import { openKafkaSource } from '../../../src/kafka/source.ts'
@@ -69,11 +70,7 @@ export async function readAll(source: RecordSource, recordsMax = 1_000_000_000):
 }
 
 export function advance(next: Offsets, cut: Pick<Cut, 'ranges'>): Offsets {
-  const moved = new Map(next)
-  for (const { topic, partition, end } of cut.ranges) {
-    moved.set(partitionKey({ topic, partition }), { topic, partition, offset: end })
-  }
-  return moved
+  return advanceOffsets(next, cut.ranges)
 }
 
 export function offsetsOf(topic: string, offsets: readonly bigint[]): Offsets {

@@ -1,5 +1,5 @@
 // The real command in a process of its own, as a user runs it.
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,6 +17,7 @@ export type Assay = {
   /** Sends the signal and waits for the end. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<Ended>
   readonly ended: Promise<Ended>
+  readonly hasEnded: () => boolean
 }
 
 export type Ended = { readonly code: number | null; readonly stdout: string; readonly log: string }
@@ -29,14 +30,21 @@ const inherited = Object.fromEntries(
   }),
 )
 
-/** Starts `assay` in a directory without .env; a test that ends leaves no process behind. */
+/** A test that fails, and a run of tests that is stopped, must leave no process behind. */
+const processes = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of processes) child.kill('SIGKILL')
+})
+
+/** Starts `assay` in a directory without .env. */
 export function startAssay(args: readonly string[], settings: Settings): Assay {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: tmpdir(),
     env: { ...inherited, TRIGGER_INTERVAL_MS: '50', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  processes.add(child)
+  child.once('exit', () => processes.delete(child))
   let [stdout, log] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text
@@ -54,19 +62,25 @@ export function startAssay(args: readonly string[], settings: Settings): Assay {
       return await ended
     },
     ended,
+    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
   }
 }
 
 /** Runs `assay` to its end, which must be a good one. */
 export async function runAssay(args: readonly string[], settings: Settings): Promise<Ended> {
   const ended = await startAssay(args, settings).ended
-  if (ended.code !== 0) throw new Error(`assay ${args.join(' ')} ended with ${ended.code}:\n${ended.log}`)
+  if (ended.code !== 0)
+    throw new Error(`assay ${args.join(' ')} ended with ${ended.code}:\n${ended.stdout}${ended.log}`)
   return ended
 }
 
 /** A directory that is removed when the test is over. */
 export async function temporaryDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'assay-pipeline-'))
+  const directory = await newDirectory()
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   return directory
+}
+
+export async function newDirectory(): Promise<string> {
+  return await mkdtemp(join(tmpdir(), 'assay-pipeline-'))
 }

@@ -46,19 +46,18 @@ export async function expectRight(
   return tables
 }
 
-/** How many records of the topic silver's log has taken over, the holes included; 0 without a log. */
+/** How many offsets of the topic silver's log has taken over, the holes included; 0 without a log. */
 export async function offsetsTaken(base: string): Promise<bigint> {
   const log = join(base, 'silver/transactions/_delta_log')
   const names = await readdir(log).catch(() => [])
-  const last = names
-    .filter((name) => name.endsWith('.json'))
-    .sort()
-    .at(-1)
-  if (last === undefined) return 0n
-  const found = (await readFile(join(log, last), 'utf8')).matchAll(
-    /"appId":"assay\/offset\/[^"]*","version":(\d+)/g,
-  )
-  return [...found].reduce((sum, [, version]) => sum + BigInt(version!), 0n)
+  const commits = names.filter((name) => name.endsWith('.json')).sort()
+  // The newest commit may be another one than a batch's.
+  for (const name of commits.reverse()) {
+    const commit = await readFile(join(log, name), 'utf8')
+    const found = [...commit.matchAll(/"appId":"assay\/offset\/[^"]*","version":(\d+)/g)]
+    if (found.length > 0) return found.reduce((sum, [, version]) => sum + BigInt(version!), 0n)
+  }
+  return 0n
 }
 
 /** Every partition gets a share of its own: the last one many times that of the first. */

@@ -84,6 +84,26 @@ describe.skipIf(javaAvailable !== null)(`topics of every kind (repeat with SEED=
     await runAssay(['verify'], settings)
   })
 
+  test('several topics are one input, and arrive in the order of their names', async () => {
+    const topics = ['both.b', 'both.A', 'both.a']
+    for (const topic of topics) await broker.createTopic(topic, 2)
+    const records = sampleOf('', 300, 6).map((record): SentRecord => {
+      const { partition } = record
+      return { ...record, topic: topics[partition! % 3]!, partition: partition! % 2 }
+    })
+    const producer = await openJavaProducer(broker.bootstrapServers)
+    for (const record of records) producer.send(record)
+    await producer.command('flush')
+    await producer.close()
+    const settings = await lakehouseOf(topics.join(','), { MAX_RECORDS_PER_BATCH: '60' })
+    await runAssay(['run', '--once', '--finalize'], settings)
+    const raw = []
+    for (const topic of topics) raw.push(...(await consumer.read(topic)))
+    expect(raw).toHaveLength(records.length)
+    await expectRight(settings.DELTA_BASE_PATH!, raw)
+    await runAssay(['verify'], settings)
+  })
+
   test('from the earliest record, the latest, or a time; a restart goes on from the tables', async () => {
     const topic = 'starts'
     await broker.createTopic(topic, 2)

@@ -38,14 +38,21 @@ const progress = fc
         offset: fc.bigInt({ min: 0n, max: 2n ** 62n }),
       }),
     ),
+    /** Of the topics whose name has an even number of characters. */
+    topicId: fc.uuid(),
     readFrom: fc.constantFrom('input', 'bronze'),
     eventTimeMaxMicros: fc.option(micros),
     finalizedToMicros: fc.option(micros),
     watermarks: fc.record(Object.fromEntries(watermarkNames.map((name) => [name, fc.option(micros)]))),
   })
   .map(
-    ({ offsets, ...rest }) =>
-      ({ ...rest, offsets: new Map(offsets.map((one) => [partitionKey(one), one])) }) as unknown as Progress,
+    ({ offsets, topicId, ...rest }) =>
+      ({
+        ...rest,
+        offsets: new Map(
+          offsets.map((one) => [partitionKey(one), one.topic.length % 2 === 0 ? { ...one, topicId } : one]),
+        ),
+      }) as unknown as Progress,
   )
 
 test('progress comes back from txn actions and from userMetadata as it was', () => {

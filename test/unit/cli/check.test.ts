@@ -60,7 +60,9 @@ test('a table that cannot be read is told by itself, and the others are told too
   }
 })
 
-test('a file in the place of the directory is told', async () => {
-  const { text } = await lines({ DELTA_BASE_PATH: import.meta.filename })
-  expect(text).toMatch(/^FAIL +path .*is a file/m)
+test('a file in the place of the directory, or of one above it, is told', async () => {
+  for (const path of [import.meta.filename, join(import.meta.filename, 'below')]) {
+    const { text } = await lines({ DELTA_BASE_PATH: path })
+    expect(text).toMatch(/^FAIL +path .*is a file/m)
+  }
 })

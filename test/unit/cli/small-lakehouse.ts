@@ -11,7 +11,10 @@ import { duckdb, literalSql } from '../../../src/sql/index.ts'
 
 export type SmallLakehouse = { readonly config: Config; readonly remove: () => Promise<void> }
 
-/** u7 buys twice: `t-1` (score 55) and `t-2`; `t-2` comes again, and `t-9` has no amount. */
+/**
+ * u7 buys twice: `t-1` (score 55) and `t-2`; `t-2` comes again, `t-9` has no amount, and one record is
+ * garbage.
+ */
 export async function smallLakehouse(): Promise<SmallLakehouse> {
   const base = await mkdtemp(join(tmpdir(), 'assay-cli-'))
   const instance = await DuckDBInstance.create(':memory:')
@@ -52,6 +55,7 @@ const rowsByPath: Readonly<Record<string, FilledTable>> = {
       record(1, '{"transaction_id":"t-2","amount":12.5,"merchant":"evil\\u001b[2J"}'),
       record(2, '{"transaction_id":"t-2","amount":12.5}'),
       record(3, '{"transaction_id":"t-9"}'),
+      record(4, 'garbage'),
     ],
   },
   'silver/transactions': {
@@ -69,6 +73,7 @@ const rowsByPath: Readonly<Record<string, FilledTable>> = {
     rows: [
       refusal(2, '{"transaction_id":"t-2","amount":12.5}', "['duplicate']"),
       refusal(3, '{"transaction_id":"t-9"}', "['amount_invalid', 'timestamp_invalid']"),
+      refusal(4, 'garbage', "['malformed']"),
     ],
   },
   fraud_detection: {

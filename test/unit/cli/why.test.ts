@@ -14,7 +14,7 @@ test('an accepted transaction tells its record, its rules with points, and its w
   expect(story).toContain('{"transaction_id":"t-1","amount":6000}')
   expect(story).toContain('score 55, HIGH, requires review')
   expect(story).toMatch(/\+30 {2}high_amount .*\n.*\+20 {2}crypto_payment.*\n.* \+5 {2}weekend/)
-  expect(story).toContain('user 7, the 30 minutes until 2024-03-10 10:00:00Z (1 transaction)')
+  expect(story).toContain('user 7, the 30 minutes until 2024-03-10 10:00:00.000001Z (1 transaction)')
 })
 
 test('a transaction that came twice tells both fates, and its window what arrived before', async () => {
@@ -33,7 +33,14 @@ test('a refused transaction tells every reason and its value', async () => {
 })
 
 test('an id that no table knows is a failure of its own, also where it is a part of another', async () => {
-  for (const id of ['t-', 'nobody', "' or 1=1 --", '']) {
+  for (const id of ['t-', 'nobody', "' or 1=1 --", '', ' ']) {
     await expect(why(lakehouse.config, id)).rejects.toMatchObject({ code: 'TRANSACTION_NOT_FOUND' })
   }
+})
+
+test('a record that is no JSON is told as one that holds the text, not as the transaction', async () => {
+  const story = await why(lakehouse.config, 'arb')
+  expect(story).toMatch(
+    /^arb \(a record that is no JSON object and somewhere holds this text\): refused: malformed/,
+  )
 })

@@ -315,3 +315,8 @@ describe('logs of other writers', () => {
     await copyFile(fileOf(99), fileOf(2))
   })
 })
+
+test('a directory that no file system can hold is refused at once, with the reason of the system', async () => {
+  const impossible = DeltaTable.createOrEvolve('/proc/none/table', definition)
+  await expect(impossible).rejects.toMatchObject({ code: 'ENOENT' })
+})

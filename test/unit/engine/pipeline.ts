@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { RecordSource } from '../../../src/batches/source.ts'
 import { embeddedEngine } from '../../../src/engines/embedded/run.ts'
 import type { BatchReport, PipelineOptions } from '../../../src/engines/engine.ts'
 import { openFileSource } from '../../../src/files/source.ts'
@@ -29,11 +30,13 @@ let clockMicros = firstBatchMicros
 export async function runOnce(
   lakehouse: Lakehouse,
   options: Partial<PipelineOptions> & { readonly recordsPerBatchMax: number },
+  input: RecordSource | null = null,
 ): Promise<BatchReport[]> {
   const reports: BatchReport[] = []
   const streams = options.streams ?? streamNames
   const reads = streams.includes('kafka-to-delta')
-  const source = reads ? await openFileSource(lakehouse.input, { takeUnterminatedTail: false }) : null
+  const open = () => openFileSource(lakehouse.input, { takeUnterminatedTail: false })
+  const source = reads ? (input ?? (await open())) : null
   try {
     await embeddedEngine.run({
       ...testOptions,
@@ -41,7 +44,10 @@ export async function runOnce(
       deltaBasePath: lakehouse.base,
       streams,
       source,
-      onBatch: (report) => reports.push(report),
+      onBatch: (report) => {
+        reports.push(report)
+        options.onBatch?.(report)
+      },
     })
   } finally {
     await source?.close()

@@ -56,6 +56,13 @@ describe('which files are read', () => {
     await expect(open()).rejects.toMatchObject({ code: 'FILE_NAME_INVALID' })
   })
 
+  test('what is neither a file nor a directory, and a Delta table, are refused', async () => {
+    const opened = (path: string) => openFileSource(path, { takeUnterminatedTail: false })
+    await expect(opened('/dev/null')).rejects.toThrow(/neither a file nor a directory/)
+    await mkdir(join(directory, 'table', '_delta_log'), { recursive: true })
+    await expect(opened(directory)).rejects.toThrow(/table is a Delta table/)
+  })
+
   test('a path where nothing is is refused', async () => {
     await expect(
       openFileSource(join(directory, 'none'), { takeUnterminatedTail: false }),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { appendFile, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -222,15 +223,16 @@ describe('rows that were changed are found', () => {
   for (const { path } of tables) {
     test(`${path}: a file that was rewritten in place is named`, async () => {
       const { file } = await largestFile(base, path)
-      const verification = await verifyDamaged(base, (copy) =>
-        rewriteInPlace(copy, path, 'SELECT * FROM rows ORDER BY ALL OFFSET 1'),
-      )
+      const rewrite = (copy: string) => rewriteInPlace(copy, path, 'SELECT * FROM rows ORDER BY ALL OFFSET 1')
+      const verification = await verifyDamaged(base, rewrite, path)
       expect(findingsOf(verification, path, 'files').map(({ at }) => at.file)).toContain(file.path)
     })
 
     test(`${path}: a file that is gone is named, and so are its rows`, async () => {
       const { file } = await largestFile(base, path)
-      const verification = await verifyDamaged(base, (copy) => rm(join(copy, path, file.path)))
+      // What quarantine lacks is told with silver: the record is in neither of the two.
+      const only = path === 'silver/quarantine' ? null : path
+      const verification = await verifyDamaged(base, (copy) => rm(join(copy, path, file.path)), only)
       expect(findingsOf(verification, path, 'files')).toEqual([
         expect.objectContaining({ at: { file: file.path }, problem: 'the file is not there' }),
       ])
@@ -277,9 +279,11 @@ describe('logs that were changed are found', () => {
       )
       await writeFile(join(copy, 'gold/transactions/_delta_log', first!), 'not json\n')
       await rm(join(copy, 'silver/quarantine'), { recursive: true })
+      await rm(join(copy, 'aggregations/user'), { recursive: true })
     })
     expect(failedChecks(verification)).toContain('gold/transactions, log')
     expect(failedChecks(verification)).toContain('silver/quarantine, log')
+    expect(failedChecks(verification)).toContain('aggregations/user, log')
   })
 
   test('offsets and batches that go back', async () => {
@@ -294,6 +298,21 @@ describe('logs that were changed are found', () => {
     const findings = findingsOf(verification, 'silver/transactions', 'commits')
     expect(findings.map(({ column }) => column)).toContain('batch')
     expect(findings.map(({ column }) => column)).toContain('offset of a.ndjson-0')
+  })
+})
+
+test('the command names what is damaged and ends with 1', async () => {
+  const { file } = await largestFile(base, 'gold/transactions')
+  await verifyDamaged(base, async (copy) => {
+    await rm(join(copy, 'gold/transactions', file.path))
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [join(import.meta.dirname, '../../../bin/assay.js'), 'verify', 'gold.transactions'],
+      { env: { ...process.env, DELTA_BASE_PATH: copy }, encoding: 'utf8' },
+    )
+    expect(stdout).toContain(file.path)
+    expect(stdout).toContain('the file is not there')
+    expect(status).toBe(1)
   })
 })
 

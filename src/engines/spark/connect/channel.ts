@@ -1,4 +1,5 @@
-// One session's calls to a Spark Connect server: identity, deadlines, aborts and errors are decided here, once.
+// One session's calls to a Spark Connect server: identity, deadlines, aborts and errors are decided here,
+// once.
 import { randomUUID } from 'node:crypto'
 import { type Client, Code, ConnectError, createClient, type Interceptor } from '@connectrpc/connect'
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node'
@@ -151,7 +152,8 @@ export class SparkChannel {
       interruptType: InterruptRequest_InterruptType.OPERATION_ID,
       interrupt: { case: 'operationId', value: operationId },
     } as const
-    await this.#client.interrupt(request, { timeoutMs: courtesyMsMax }).catch(() => {}) // It may be over already.
+    // It may be over already.
+    await this.#client.interrupt(request, { timeoutMs: courtesyMsMax }).catch(() => {})
   }
 
   async #failure(error: unknown, { signal, what }: CallOptions, deadline: AbortSignal): Promise<unknown> {

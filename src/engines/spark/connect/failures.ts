@@ -13,7 +13,9 @@ export type SparkErrorFacts = {
   readonly message: string
 }
 
-/** An error class ends here or goes on with a point: `INVALID_HANDLE` is also `INVALID_HANDLE.SESSION_CLOSED`. */
+/**
+ * An error class ends here or goes on with a point: `INVALID_HANDLE` is also `INVALID_HANDLE.SESSION_CLOSED`.
+ */
 const codesByClass: readonly (readonly [errorClass: string, code: ErrorCode])[] = [
   ['INVALID_HANDLE.SESSION_CHANGED', 'SPARK_SESSION_LOST'],
   ['INVALID_HANDLE.SESSION_CLOSED', 'SPARK_SESSION_LOST'],
@@ -51,7 +53,9 @@ const codesByClass: readonly (readonly [errorClass: string, code: ErrorCode])[] 
   ['DATA_SOURCE_NOT_FOUND', 'SPARK_JARS_MISSING'],
 ]
 
-/** SQLSTATE classes of statements that no repetition heals: data exceptions, unsupported features, bad SQL. */
+/**
+ * SQLSTATE classes of statements that no repetition heals: data exceptions, unsupported features, bad SQL.
+ */
 const refusedStates = ['0A', '22', '42']
 
 export function codeOfFacts({ errorClass, sqlState }: SparkErrorFacts): ErrorCode | null {

@@ -4,7 +4,9 @@ import { type Relation, RelationSchema } from './gen/spark/connect/spark_connect
 
 export type { Relation } from './gen/spark/connect/spark_connect_pb.ts'
 
-/** Relations that a statement reads by name; they exist for this statement only. Streams may be among them. */
+/**
+ * Relations that a statement reads by name; they exist for this statement only. Streams may be among them.
+ */
 export type Inputs = Readonly<Record<string, Relation>>
 
 /**

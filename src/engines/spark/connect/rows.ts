@@ -22,7 +22,8 @@ export type SparkRow = { readonly [name: string]: SparkValue }
 
 /** Decodes one Arrow stream: the schema and one batch. */
 export function rowsOf(data: Uint8Array): SparkRow[] {
-  // A copy: in the answer it may lie at any place, and typed arrays begin at a multiple of their element's size.
+  // A copy: in the answer it may lie at any place, and typed arrays begin at a multiple of their element's
+  // size.
   const table = tableFromIPC(data.slice(), { useBigInt: true, useDecimalInt: true })
   const readers = table.children.map((column, index) => {
     const batch = column.data[0]

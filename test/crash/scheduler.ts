@@ -1,0 +1,106 @@
+// Runs several tasks as if on machines of their own, one step at a time, in an order that a seed decides. At
+// each named step a task may be let go on, left alone for long, or die.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { type StepName, setStepHook } from '../../src/steps/step.ts'
+
+export class Death extends Error {}
+
+export type Task = { readonly name: string; readonly run: () => Promise<void>; readonly mayDie: boolean }
+
+type Actor = {
+  readonly task: Task
+  /** Goes on from the step that it waits at, or dies there; null while it moves. */
+  wake: ((dies: boolean) => void) | null
+  /** Turns of others before it is its turn again. */
+  rest: number
+  isDead: boolean
+  hasEnded: boolean
+  failure: unknown
+}
+
+export type Ended = { readonly task: Task; readonly isDead: boolean; readonly failure: unknown }
+
+const current = new AsyncLocalStorage<Actor>()
+const deathShare = 0.02
+const pauseShare = 0.05
+const pauseTurnsMax = 60
+
+export class Scheduler {
+  readonly #random: () => number
+  readonly #actors: Actor[] = []
+  /** Told when the one that moves has come to its next step, or has ended. */
+  #onRest: () => void = () => undefined
+  steps = 0
+
+  constructor(random: () => number) {
+    this.#random = random
+    setStepHook((name) => this.#step(name))
+  }
+
+  close(): void {
+    setStepHook(null)
+  }
+
+  start(task: Task): void {
+    const actor: Actor = { task, wake: null, rest: 0, isDead: false, hasEnded: false, failure: null }
+    this.#actors.push(actor)
+    actor.wake = () => {
+      void current
+        .run(actor, task.run)
+        .catch((error: unknown) => {
+          actor.failure = error
+        })
+        .then(() => {
+          actor.hasEnded = true
+          this.#onRest()
+        })
+    }
+  }
+
+  /** Lets tasks move until one has ended; null where there are none left. */
+  async next(): Promise<Ended | null> {
+    for (;;) {
+      const ended = this.#actors.findIndex(({ hasEnded }) => hasEnded)
+      if (ended >= 0) return this.#actors.splice(ended, 1)[0]!
+      if (this.#actors.length === 0) return null
+      await this.#turn()
+    }
+  }
+
+  async #turn(): Promise<void> {
+    const ready = this.#actors.filter(({ rest }) => rest === 0)
+    for (const actor of this.#actors) actor.rest = Math.max(0, actor.rest - 1)
+    const actor = ready[Math.floor(this.#random() * ready.length)]
+    if (actor === undefined) return
+    const lot = this.#random()
+    if (lot < pauseShare) {
+      actor.rest = Math.ceil(this.#random() * pauseTurnsMax)
+      return
+    }
+    const { wake } = actor
+    actor.wake = null
+    if (wake === null) throw new Error(`${actor.task.name} moves while it should rest`)
+    const rested = new Promise<void>((resolve) => {
+      this.#onRest = resolve
+    })
+    wake(actor.task.mayDie && lot > 1 - deathShare)
+    await rested
+  }
+
+  #step(_: StepName): Promise<void> | undefined {
+    const actor = current.getStore()
+    if (actor === undefined) return undefined
+    // What is dead does nothing more, whoever catches its death.
+    if (actor.isDead) return Promise.reject(new Death())
+    this.steps += 1
+    const waiting = new Promise<void>((resolve, reject) => {
+      actor.wake = (dies) => {
+        actor.isDead = dies
+        if (dies) reject(new Death())
+        else resolve()
+      }
+    })
+    this.#onRest()
+    return waiting
+  }
+}

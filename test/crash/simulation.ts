@@ -1,0 +1,302 @@
+// Whole runs in miniature: the real planner, the real log with its claims and commits, and the order of a
+// batch as the engine has it; rows and the input are made up. Writers die, pause and rival each other,
+// foreign ones append and compact, clocks go back, and one partition is slower than the other.
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type OffsetRange, type Offsets, partitionKey } from '../../src/batches/offsets.ts'
+import { type Batch, closesWindow, planBatch, progressAfter, windowOf } from '../../src/batches/planner.ts'
+import { noProgress, type Progress, parseProgress, writerAppId } from '../../src/batches/progress.ts'
+import { type AddFile, addFile } from '../../src/delta/actions.ts'
+import { draftOf, writeCommit } from '../../src/delta/commit.ts'
+import { DeltaTable, type StagedAppend } from '../../src/delta/index.ts'
+import { loadState } from '../../src/delta/state.ts'
+import { progressAt } from '../../src/engines/silver-log.ts'
+import { OpenTable } from '../../src/engines/tables.ts'
+import { LakehouseError } from '../../src/errors/errors.ts'
+import { bronzeTransactions } from '../../src/lakehouse/1-bronze/transactions.ts'
+import { silverTransactions } from '../../src/lakehouse/2-silver/transactions.ts'
+import { goldTransactions } from '../../src/lakehouse/3-gold/transactions.ts'
+import { tableDirectory } from '../../src/lakehouse/delta.ts'
+import { testOptions } from '../unit/engine/pipeline.ts'
+import { Scheduler } from './scheduler.ts'
+
+const definitions = [bronzeTransactions, silverTransactions, goldTransactions]
+const { delays, streams } = testOptions
+const topic = 'simulated'
+const recordsOfPartition = [40n, 25n]
+const recordsPerBatchMax = 9n
+const startsMax = 8
+const othersMax = 20
+const minuteMicros = 60_000_000n
+
+export type Simulated = {
+  readonly steps: number
+  readonly starts: number
+  readonly deaths: number
+  readonly fenced: number
+}
+
+/** What a made-up file holds. */
+type Content = { readonly table: string; readonly batch: string; readonly text: string }
+
+/** Plays one seed to its end; fails with what is wrong with the tables. */
+export async function simulate(seed: number): Promise<Simulated> {
+  const random = randomOf(seed)
+  const base = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'assay-simulation-'))
+  const scheduler = new Scheduler(random)
+  const foreign: string[] = []
+  const figures = { starts: 0, deaths: 0, fenced: 0 }
+  let [writers, others] = [0, 0]
+  const startWriter = (mayDie: boolean): void => {
+    writers += 1
+    figures.starts += 1
+    scheduler.start({ name: `writer ${figures.starts}`, mayDie, run: () => write(base, random) })
+  }
+  try {
+    startWriter(true)
+    let isDone = false
+    for (;;) {
+      const ended = await scheduler.next()
+      if (ended === null) break
+      if (ended.task.name.startsWith('writer')) {
+        writers -= 1
+        if (ended.isDead) figures.deaths += 1
+        else if (ended.failure === null) isDone = true
+        else if (isFenced(ended.failure)) figures.fenced += 1
+      }
+      if (ended.failure !== null && !ended.isDead && !isFenced(ended.failure)) throw ended.failure
+      if (isDone) continue
+      // The next start; often while the one before only rests.
+      const isEarly = figures.starts < startsMax
+      if (writers === 0 || (writers === 1 && isEarly && random() < 0.3)) startWriter(isEarly)
+      for (let more = Math.floor(random() * 4); more > 0 && others < othersMax; more--) {
+        others += 1
+        const isAppend = random() < 0.3
+        const run = () => (isAppend ? append(base, random, foreign) : compact(base, random))
+        scheduler.start({ name: isAppend ? 'appends' : 'compacts', mayDie: true, run })
+      }
+    }
+    await check(base, foreign)
+    return { steps: scheduler.steps, ...figures }
+  } finally {
+    scheduler.close()
+    await rm(base, { recursive: true, force: true })
+  }
+}
+
+function isFenced(error: unknown): boolean {
+  return error instanceof LakehouseError && (error.code === 'WRITER_FENCED' || error.code === 'STREAM_LOCKED')
+}
+
+/** A process from its start to the end of the input, in the order of the engine. */
+async function write(base: string, random: () => number): Promise<void> {
+  const tables: OpenTable[] = []
+  for (const definition of definitions) tables.push(await OpenTable.open(base, definition, {}))
+  try {
+    await carryAll(tables, random)
+  } catch (error) {
+    if (isFenced(error) && (await holdsNewestClaims(tables))) throw new Error('the newest writer was fenced')
+    throw error
+  }
+}
+
+async function holdsNewestClaims(tables: readonly OpenTable[]): Promise<boolean> {
+  for (const { delta, claim } of tables) {
+    if ((await delta.snapshot()).txns.get(writerAppId)?.version !== claim) return false
+  }
+  return true
+}
+
+async function carryAll(tables: readonly OpenTable[], random: () => number): Promise<void> {
+  const [bronze, silver] = tables
+  let progress = bronze!.progress
+  if (progress.batch > 0n) {
+    const before = await progressAt(silver!.delta, progress.batch - 1n)
+    await commit(tables, before, progress)
+  }
+  for (;;) {
+    const ranges = cut(progress.offsets, random)
+    if (ranges.length === 0) return
+    // A clock that is set back now and then.
+    const batch = planBatch(progress, ranges, BigInt(Math.floor(random() * 1_000)))
+    const after = afterBatch(progress, batch)
+    await commit(tables, progress, after)
+    progress = after
+  }
+}
+
+function afterBatch(before: Progress, batch: Batch): Progress {
+  const times = batch.ranges.map(({ end }) => end * minuteMicros)
+  return progressAfter(
+    before,
+    batch,
+    times.reduce((a, b) => (a > b ? a : b)),
+    delays,
+    definitions,
+  )
+}
+
+async function commit(tables: readonly OpenTable[], before: Progress, after: Progress): Promise<void> {
+  const staged: [OpenTable, StagedAppend | null][] = []
+  for (const table of tables) {
+    if (table.has(after.batch)) continue
+    const text = rowsText(table.definition.path, before, after)
+    if (text === null) continue
+    staged.push([
+      table,
+      await stage(table.delta, { table: table.definition.path, batch: `${after.batch}`, text }),
+    ])
+  }
+  const by = { clock: () => after.timeMicros, streams }
+  for (const [table, rows] of staged) await table.commit(rows, after, by)
+}
+
+/** What a table holds of a batch, as a pure function of it; null where that is no row. */
+function rowsText(path: string, before: Progress, after: Progress): string | null {
+  if (path === goldTransactions.path) {
+    const node = windowOf(goldTransactions.rows.node)!
+    if (!closesWindow(node, before.watermarks.gold, after.watermarks.gold)) return null
+    return `${before.watermarks.gold}..${after.watermarks.gold}`
+  }
+  const read = [...after.offsets.values()].map(({ partition, offset }) => {
+    const key = partitionKey({ topic, partition })
+    return `${partition}: ${before.offsets.get(key)?.offset ?? 0n}..${offset}`
+  })
+  return `${read.join(', ')} at ${after.timeMicros}, late before ${before.watermarks.silver}`
+}
+
+async function stage(table: DeltaTable, content: Content): Promise<StagedAppend> {
+  const { metadata } = await table.snapshot()
+  return { adds: [fileOf(metadata.partitionColumns, [content], true)], rowCount: 1n, metadata }
+}
+
+function fileOf(
+  partitionColumns: readonly string[],
+  contents: readonly Content[],
+  dataChange: boolean,
+): AddFile {
+  return addFile({
+    path: `part-${randomUUID()}.parquet`,
+    partitionValues: Object.fromEntries(partitionColumns.map((column) => [column, '2026-01-01'])),
+    size: 1n,
+    modificationTime: 0,
+    dataChange,
+    statsJson: null,
+    tags: { contents: JSON.stringify(contents) },
+  })
+}
+
+/** A few records of each partition; a slow one has none for a while. */
+function cut(offsets: Offsets, random: () => number): OffsetRange[] {
+  const ranges: OffsetRange[] = []
+  let isWaiting = false
+  for (const [partition, end] of recordsOfPartition.entries()) {
+    const start = offsets.get(partitionKey({ topic, partition }))?.offset ?? 0n
+    if (start === end) continue
+    isWaiting = true
+    const count = BigInt(Math.floor(random() * Number(recordsPerBatchMax)))
+    const to = start + count < end ? start + count : end
+    if (to > start) ranges.push({ topic, partition, start, end: to })
+  }
+  return isWaiting && ranges.length === 0 ? cut(offsets, random) : ranges
+}
+
+async function someTable(base: string, random: () => number): Promise<DeltaTable | null> {
+  const definition = definitions[Math.floor(random() * definitions.length)]!
+  const directory = tableDirectory(base, definition)
+  return (await DeltaTable.exists(directory)) ? DeltaTable.open(directory) : null
+}
+
+async function append(base: string, random: () => number, done: string[]): Promise<void> {
+  const table = await someTable(base, random)
+  if (table === null) return
+  const content = { table: 'foreign', batch: randomUUID(), text: '' }
+  await table.commit(await stage(table, content))
+  done.push(content.batch)
+}
+
+async function compact(base: string, random: () => number): Promise<void> {
+  const table = await someTable(base, random)
+  if (table === null) return
+  const { metadata, files } = await table.snapshot()
+  const old = [...files.values()].slice(0, 2 + Math.floor(random() * 4))
+  if (old.length < 2) return
+  const added = fileOf(metadata.partitionColumns, old.flatMap(contentsOf), false)
+  const removes = old.map(({ path, partitionValues, size }) => {
+    return { path, partitionValues, size, deletionTimestamp: 0, dataChange: false }
+  })
+  const draft = draftOf({}, { operation: 'OPTIMIZE', adds: [added], removes, writtenFor: metadata })
+  await writeCommit(table.directory, draft, () => loadState(table.directory)).catch((error: unknown) => {
+    // The columns of the table are other objects each time that its log is read, and equal.
+    if (!(error instanceof LakehouseError && error.code === 'DELTA_COMMIT_CONFLICT')) throw error
+  })
+}
+
+function contentsOf(file: AddFile): Content[] {
+  return JSON.parse(file.tags?.contents ?? '[]')
+}
+
+/**
+ * Every table has every batch once, with what the batches before it make of it; nobody else's rows are lost.
+ */
+async function check(base: string, foreign: readonly string[]): Promise<void> {
+  const problems: string[] = []
+  const found = new Map<string, Content[]>()
+  for (const definition of definitions) {
+    const table = await DeltaTable.open(tableDirectory(base, definition))
+    const contents = [...(await table.snapshot()).files.values()].flatMap(contentsOf)
+    found.set(definition.path, contents)
+  }
+  const others = [...found.values()].flat().filter(({ table }) => table === 'foreign')
+  const lost = foreign.filter((id) => others.filter(({ batch }) => batch === id).length !== 1)
+  if (lost.length > 0) problems.push(`${lost.length} foreign appends are not there once`)
+  const batches = await batchesOf(base)
+  const ends = [...(batches.at(-1)?.offsets.values() ?? [])].map(({ offset }) => offset)
+  const expectedEnds = recordsOfPartition.toString()
+  if (ends.toSorted((a, b) => Number(b - a)).toString() !== expectedEnds)
+    problems.push(`read up to ${ends}, not ${expectedEnds}`)
+  for (const { path } of definitions) {
+    const expected = batches.flatMap((after, index) => {
+      const text = rowsText(path, batches[index - 1] ?? noProgress, after)
+      return text === null ? [] : [`${after.batch}: ${text}`]
+    })
+    const texts = found
+      .get(path)!
+      .filter(({ table }) => table === path)
+      .map(({ batch, text }) => `${batch}: ${text}`)
+    if (texts.toSorted().join('\n') !== expected.toSorted().join('\n')) {
+      problems.push(`${path} has\n${texts.join('\n')}\nexpected\n${expected.join('\n')}`)
+    }
+  }
+  if (problems.length > 0) throw new Error(problems.join('\n'))
+}
+
+/** The batches as bronze tells them; numbers, times and watermarks must follow each other. */
+async function batchesOf(base: string): Promise<Progress[]> {
+  const table = await DeltaTable.open(tableDirectory(base, bronzeTransactions))
+  const batches: Progress[] = []
+  for await (const { commitInfo } of table.commits(-1n)) {
+    const progress = parseProgress(commitInfo?.userMetadata)
+    if (progress === null) continue
+    const before = batches.at(-1) ?? noProgress
+    if (progress.batch !== before.batch + 1n)
+      throw new Error(`batch ${progress.batch} follows ${before.batch}`)
+    if (progress.timeMicros <= before.timeMicros)
+      throw new Error(`the time of batch ${progress.batch} goes back`)
+    batches.push(progress)
+  }
+  return batches
+}
+
+function randomOf(start: number): () => number {
+  let state = start >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

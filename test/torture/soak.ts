@@ -1,0 +1,134 @@
+// Does anything grow that should not? The pipeline runs from Kafka for long at a steady rate; at the end its
+// memory and the number of files of each table are what they were early on, and the tables are proved.
+// Run: npm run test:soak -- [seconds] [transactions a second]
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DeltaTable } from '../../src/delta/index.ts'
+import { tables } from '../../src/lakehouse/pipeline.ts'
+import { startBroker } from '../services/broker.ts'
+
+const seconds = Number(process.argv[2] ?? 3_600)
+const rate = Number(process.argv[3] ?? 5_000)
+const topic = 'soak.transactions'
+const root = join(import.meta.dirname, '..', '..')
+/** The first measure is taken when everything is warm: after 10 minutes of an hour. */
+const warmSeconds = seconds / 6
+const sampleMs = 5_000
+/** A measure is the median of the samples of so long. */
+const measureSeconds = Math.min(60, seconds / 12)
+const growthMax = 1.1
+/**
+ * Files below the size for compaction that a table may have: those of one round, and of the one under way.
+ */
+const smallFilesMax = 200
+
+const broker = await startBroker()
+const work = await mkdtemp(join(tmpdir(), 'assay-soak-'))
+const base = join(work, 'tables')
+const children: ChildProcess[] = []
+let lag = 0
+
+function assay(args: string[], stdout: 'pipe' | 'inherit' | 'ignore'): ChildProcess {
+  const child = spawn(process.execPath, [join(root, 'bin', 'assay.js'), ...args], {
+    env: {
+      ...process.env,
+      KAFKA_BOOTSTRAP_SERVERS: broker.bootstrapServers.join(','),
+      KAFKA_TOPIC: topic,
+      DELTA_BASE_PATH: base,
+      LOG_FORMAT: 'json',
+    },
+    stdio: ['ignore', stdout, stdout === 'pipe' ? 'pipe' : 'inherit'],
+  })
+  children.push(child)
+  return child
+}
+
+async function residentMiB(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
+}
+
+/** Keeps the latencies and the lag that the pipeline logs with each batch. */
+function follow(pipeline: ChildProcess): number[] {
+  const latencies: number[] = []
+  for (const stream of [pipeline.stdout!, pipeline.stderr!]) {
+    createInterface({ input: stream }).on('line', (line) => {
+      const entry = line.startsWith('{') ? JSON.parse(line) : {}
+      if (typeof entry.latency_ms === 'number') latencies.push(entry.latency_ms)
+      if (typeof entry.lag === 'string') lag = Number(entry.lag)
+      if (entry.batch === undefined) console.log(line)
+    })
+  }
+  return latencies
+}
+
+type Files = { readonly table: string; readonly live: number; readonly small: number; readonly log: number }
+
+async function countFiles(): Promise<Files[]> {
+  const counts: Files[] = []
+  for (const { path } of tables) {
+    const directory = join(base, path)
+    const files = [...(await (await DeltaTable.open(directory)).snapshot()).files.values()]
+    const small = files.filter(({ size }) => size < 16n * 1024n * 1024n).length
+    const log = (await readdir(join(directory, '_delta_log'))).length
+    counts.push({ table: path, live: files.length, small, log })
+  }
+  return counts
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+
+async function measure(pid: number): Promise<{ resident: number; files: Files[] }> {
+  const samples: number[] = []
+  for (const end = performance.now() + measureSeconds * 1000; performance.now() < end; ) {
+    samples.push(await residentMiB(pid))
+    await sleep(sampleMs)
+  }
+  return { resident: median(samples), files: await countFiles() }
+}
+
+function report(when: string, { resident, files }: { resident: number; files: Files[] }): void {
+  console.log(`${when}: ${Math.round(resident)} MiB resident, lag ${lag} records`)
+  for (const { table, live, small, log } of files) {
+    console.log(`  ${table.padEnd(30)} ${live} files, ${small} of them small, ${log} files of the log`)
+  }
+}
+
+try {
+  await broker.createTopic(topic, 4)
+  const pipeline = assay(['run'], 'pipe')
+  const latencies = follow(pipeline)
+  const producer = assay(['produce', '--rate', String(rate), '--count', String(rate * seconds)], 'ignore')
+  const produced = once(producer, 'exit')
+  await sleep((warmSeconds - measureSeconds / 2) * 1000)
+  const early = await measure(pipeline.pid!)
+  report(`after ${Math.round(warmSeconds)} s`, early)
+  await sleep((seconds - warmSeconds - measureSeconds * 2) * 1000)
+  const late = await measure(pipeline.pid!)
+  report(`after ${seconds} s`, late)
+  await produced
+  const exited = once(pipeline, 'exit')
+  pipeline.kill('SIGTERM')
+  const [code] = await exited
+  const sorted = latencies.toSorted((a, b) => a - b)
+  const p99 = sorted[Math.floor(sorted.length * 0.99)] ?? 0
+  const growth = late.resident / early.resident
+  console.log(
+    `${rate} transactions/s for ${seconds} s, ${latencies.length} batches: memory grew by the factor ${growth.toFixed(3)}, ` +
+      `latency ${median(latencies)} ms in the median, ${p99} ms at 99 %; the pipeline ended with ${code}`,
+  )
+  const [verified] = await once(assay(['verify'], 'inherit'), 'exit')
+  const isBounded = late.files.every(({ small }) => small <= smallFilesMax)
+  if (growth > growthMax || !isBounded || code !== 0 || verified !== 0) process.exitCode = 1
+} finally {
+  for (const child of children)
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+  await broker.stop()
+  await rm(work, { recursive: true, force: true })
+}

@@ -1,0 +1,49 @@
+// A table whose directory was deleted: what silver holds is computed again, the rest is refused by name.
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { differences } from '../../compare/differences.ts'
+import { readTables } from '../../compare/read-in-process.ts'
+import { lines } from '../../generate/lines.ts'
+import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
+
+const recordsPerBatchMax = 20
+let lakehouse: Lakehouse
+let values: readonly Buffer[]
+
+beforeEach(async () => {
+  lakehouse = await newLakehouse()
+  values = fc.sample(lines(120), { seed: 11, numRuns: 1 })[0]!
+  await writeInput(lakehouse, values)
+  await runOnce(lakehouse, { recordsPerBatchMax, finalize: true })
+})
+afterEach(() => lakehouse.remove())
+
+const lose = (path: string): Promise<void> => rm(join(lakehouse.base, path), { recursive: true })
+
+test('derived tables are made again as they were, also after a start that failed in the middle', async () => {
+  const before = await readTables(lakehouse.base)
+  for (const path of ['fraud_detection', 'gold/transactions', 'aggregations/user']) await lose(path)
+  let batches = 0
+  const failing = runOnce(lakehouse, {
+    recordsPerBatchMax,
+    onBatch: () => {
+      batches += 1
+      if (batches === 3) throw new Error('the machine went away')
+    },
+  })
+  await expect(failing).rejects.toThrow('the machine went away')
+  await runOnce(lakehouse, { recordsPerBatchMax })
+  expect(differences(await readTables(lakehouse.base), before)).toEqual([])
+})
+
+test.each(['bronze/transactions', 'silver/transactions', 'silver/quarantine'])(
+  '%s is not begun anew behind the others, at any start',
+  async (path) => {
+    await lose(path)
+    for (let start = 0; start < 2; start++) {
+      await expect(runOnce(lakehouse, { recordsPerBatchMax })).rejects.toMatchObject({ code: 'TABLE_LOST' })
+    }
+  },
+)
