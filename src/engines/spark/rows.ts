@@ -8,8 +8,8 @@ import { literalSql, spark } from '../../sql/index.ts'
 type Range = { readonly min?: bigint | string; readonly max?: bigint | string }
 
 /**
- * A directory of this machine as Spark names it: a cluster may take a path without a scheme for one of its own
- * file system. Hadoop takes what follows the scheme as it is, without any escapes.
+ * A directory of this machine as Spark names it: a cluster may take a path without a scheme for one of its
+ * own file system. Hadoop takes what follows the scheme as it is, without any escapes.
  */
 export function fileUri(directory: string): string {
   return `file:${directory}`
