@@ -4,7 +4,7 @@ import { tableDirectory } from '../../lakehouse/delta.ts'
 import { tables } from '../../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../../plan/index.ts'
 import { boundSpark, compileTable, type ParameterValues } from '../../sql/index.ts'
-import { type Inputs, read, type Relation, sqlRelation } from './connect/relations.ts'
+import { type Relation, read, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, SparkSession } from './connect/session.ts'
 
 /** Where the rows of an input come from. A batch takes few of them; the plan is the same. */
@@ -27,8 +27,8 @@ export async function explainOnSpark(
   for (const name of inputs.filter((input) => !shared.some((one) => one.name === input))) {
     relations[name] = inputRelation(name, table, deltaBasePath)
   }
-  for (const one of shared) relations[one.name] = sqlRelation(one.sql, readBy(one.sql, relations))
-  return await session.explain(sqlRelation(sql, readBy(sql, relations)), options)
+  for (const one of shared) relations[one.name] = sqlRelation(one.sql, { ...relations })
+  return await session.explain(sqlRelation(sql, relations), options)
 }
 
 function inputRelation(name: string, table: TableDefinition, deltaBasePath: string): Relation {
@@ -38,9 +38,4 @@ function inputRelation(name: string, table: TableDefinition, deltaBasePath: stri
     'TABLE_UNKNOWN',
     `the rows of ${table.path} come from Kafka by a streaming query, which has no plan of its own to show.`,
   )
-}
-
-/** A reference that a statement does not name is refused by Spark. */
-function readBy(sql: string, relations: Inputs): Inputs {
-  return Object.fromEntries(Object.entries(relations).filter(([name]) => sql.includes(`\`${name}\``)))
 }
