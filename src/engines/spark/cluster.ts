@@ -66,8 +66,6 @@ async function openSession(
     try {
       const all = { ...sessionSettings(settings), ...fileSettings }
       await session.setConfig(all, { signal, what: 'The Spark session could not be opened' })
-      // A client that vanished may have left a write behind. Streams are not touched by it.
-      await session.interruptAll({ signal, what: 'What the session still ran could not be stopped' })
       return session
     } catch (error) {
       session.close()
