@@ -62,7 +62,7 @@ function mistakesOf(error: unknown): readonly string[] {
   return Array.isArray(mistakes) ? mistakes.map(String) : [error.message]
 }
 
-type Found = Omit<Finding, 'subject'>
+export type Found = Omit<Finding, 'subject'>
 
 const examinations: Readonly<Record<string, (config: Config) => AsyncGenerator<Found>>> = {
   engine: examineEngine,
@@ -74,7 +74,8 @@ const examinations: Readonly<Record<string, (config: Config) => AsyncGenerator<F
 
 async function* examineEngine(config: Config): AsyncGenerator<Found> {
   if (config.engine === 'spark') {
-    yield { verdict: 'FAIL', text: 'ENGINE=spark is not available in this version: set ENGINE=embedded' }
+    const { examineSpark } = await import('./check-spark.ts')
+    yield* examineSpark(config)
     return
   }
   const instance = await DuckDBInstance.create(':memory:')

@@ -26,7 +26,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'check',
-    summary: 'check configuration, Kafka, topic and tables, and say what to do',
+    summary: 'check configuration, Kafka, topic, tables and Spark, and say what to do',
     load: async () => (await import('./check.ts')).checkCommand(),
   },
   {
@@ -48,6 +48,11 @@ export const commands: readonly CommandEntry[] = [
     name: 'why',
     summary: 'tell where a transaction came from, which rules fired, or why it was refused',
     load: async () => (await import('./why.ts')).whyCommand(),
+  },
+  {
+    name: 'spark',
+    summary: 'install the Spark that the Spark engine starts',
+    load: async () => (await import('./spark.ts')).sparkCommand(),
   },
   {
     name: 'table',

@@ -1,9 +1,12 @@
-// `assay explain <table>`: the plan of a table, its DuckDB SQL and its Spark SQL.
+// `assay explain <table>`: the plan of a table, its DuckDB SQL and its Spark SQL, and what Spark makes of it.
+import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import { LakehouseError } from '../errors/errors.ts'
 import { tables } from '../lakehouse/pipeline.ts'
+import type { TableDefinition } from '../plan/index.ts'
 import { planText } from '../plan/text.ts'
 import { compileTable, type Dialect, duckdb, spark } from '../sql/index.ts'
+import { openSession } from './session.ts'
 
 export function explainCommand(): Command {
   return new Command('explain')
@@ -11,24 +14,30 @@ export function explainCommand(): Command {
     .option('--plan', 'the plan alone')
     .option('--duckdb', 'its DuckDB SQL alone')
     .option('--spark', 'its Spark SQL alone')
+    .option('--spark-plan', 'the physical plan that Spark makes of it over the tables as they are')
     .action(explain)
 }
 
-function explain(
-  name: string,
-  only: { readonly plan?: true; readonly duckdb?: true; readonly spark?: true },
-): void {
+type Only = {
+  readonly plan?: true
+  readonly duckdb?: true
+  readonly spark?: true
+  readonly sparkPlan?: true
+}
+
+async function explain(name: string, only: Only): Promise<void> {
   const path = name.replaceAll('.', '/')
   const table = tables.find((one) => one.path === path)
   if (table === undefined) {
     const known = tables.map((one) => one.path.replaceAll('/', '.')).join(', ')
     throw new LakehouseError('TABLE_UNKNOWN', `there is no table ${name}. The tables are: ${known}.`)
   }
-  const all = !only.plan && !only.duckdb && !only.spark
+  const all = !only.plan && !only.duckdb && !only.spark && !only.sparkPlan
   const parts: string[] = []
   if (all || only.plan) parts.push(`-- ${table.path}: ${table.meaning}\n${planText(table)}`)
   if (all || only.duckdb) parts.push(`-- DuckDB\n${statements(duckdb, path)}`)
   if (all || only.spark) parts.push(`-- Spark\n${statements(spark, path)}`)
+  if (only.sparkPlan) parts.push(`-- Spark's plan\n${await sparkPlan(table)}`)
   process.stdout.write(`${parts.join('\n\n')}\n`)
 }
 
@@ -40,4 +49,29 @@ function statements(dialect: Dialect, path: string): string {
       `CREATE OR REPLACE TEMP ${dialect.engine === 'duckdb' ? 'TABLE' : 'VIEW'} ${one.name} AS\n${one.sql};`,
   )
   return [...named, `${sql};`].join('\n\n')
+}
+
+/** On the server of SPARK_MASTER; one is started where it names a master. */
+async function sparkPlan(table: TableDefinition): Promise<string> {
+  const { config } = openSession()
+  const { explainOnSpark } = await import('../engines/spark/explain.ts')
+  const { openCluster } = await import('../engines/spark/cluster.ts')
+  const { sparkOptions } = await import('./spark-options.ts')
+  const { signal } = new AbortController()
+  const cluster = await openCluster(sparkOptions(config, null).cluster, `explain ${randomUUID()}`, signal)
+  try {
+    const now = BigInt(Date.now()) * 1000n
+    const values = {
+      processing_time: now,
+      watermark: now - config.watermarkMicros.silver,
+      dedup_micros: config.dedupWindowMicros,
+      high_risk_countries: config.highRiskCountries,
+      closed_after: now - 3_600_000_000n,
+      closed_up_to: now,
+    }
+    const what = `the plan of ${table.path}`
+    return await explainOnSpark(cluster.session, table, config.deltaBasePath, values, { signal, what })
+  } finally {
+    await cluster.close()
+  }
 }

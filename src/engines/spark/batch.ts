@@ -12,7 +12,7 @@ import type { PipelineOptions } from '../engine.ts'
 import type { OpenTable } from '../tables.ts'
 import { type Relation, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, HeldRelation, SparkSession } from './connect/session.ts'
-import { batchRowsSql, deltaRows, instantsAndDays, recordsSql } from './rows.ts'
+import { batchRowsSql, deltaRows, fileUri, instantsAndDays, recordsSql } from './rows.ts'
 
 export type SparkContext = {
   readonly session: SparkSession
@@ -235,7 +235,7 @@ class BatchRun {
     const { appId, version, userMetadata } = encodeProgress(this.after)
     await this.#context.session.writeDelta(
       relation,
-      { path: table.delta.directory, mode: 'append', transaction: { appId, version }, userMetadata },
+      { path: fileUri(table.delta.directory), mode: 'append', transaction: { appId, version }, userMetadata },
       this.#call(`Batch ${version} could not be written to ${table.definition.path}`),
     )
     for await (const commit of table.delta.commits(versionBefore)) {

@@ -18,6 +18,7 @@ import { type Relation, readStream, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, SparkSession } from './connect/session.ts'
 import { activeStreams, type StreamingQuery, startStream } from './connect/streaming.ts'
 import type { StreamedKafka } from './options.ts'
+import { fileUri } from './rows.ts'
 
 /** The time between two looks at the query; each renews the session, so they are its lease. */
 const lookMs = 2_000
@@ -132,9 +133,9 @@ export class BronzeQuery {
         name,
         input: this.#input(positions),
         format: 'delta',
-        path: bronze.directory,
+        path: fileUri(bronze.directory),
         partitionColumns: [bronzeTransactions.partitionBy!],
-        checkpointLocation: await this.#newCheckpoint(),
+        checkpointLocation: fileUri(await this.#newCheckpoint()),
         trigger,
       },
       this.#call('The bronze query could not be started', signal),

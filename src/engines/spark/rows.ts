@@ -7,6 +7,14 @@ import { literalSql, spark } from '../../sql/index.ts'
 /** Both ends belong to it. Instants are microseconds since the epoch, days YYYY-MM-DD. */
 type Range = { readonly min?: bigint | string; readonly max?: bigint | string }
 
+/**
+ * A directory of this machine as Spark names it: a cluster may take a path without a scheme for one of its
+ * own file system. Hadoop takes what follows the scheme as it is, without any escapes.
+ */
+export function fileUri(directory: string): string {
+  return `file:${directory}`
+}
+
 /** Columns of a table's rows with all of the ranges; ends in a WHERE that more can be added to. */
 export function deltaRows(
   directory: string,
@@ -18,7 +26,7 @@ export function deltaRows(
     ...(max === undefined ? [] : [`${spark.name(column)} <= ${literal(max)}`]),
   ])
   const where = ['true', ...conditions].join(' AND ')
-  return `SELECT ${columns.map(spark.name).join(', ')} FROM delta.${spark.name(directory)} WHERE ${where}`
+  return `SELECT ${columns.map(spark.name).join(', ')} FROM delta.${spark.name(fileUri(directory))} WHERE ${where}`
 }
 
 /** A range of instants, and with it one of the days that the table is partitioned by. */

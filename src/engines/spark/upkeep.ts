@@ -4,6 +4,7 @@ import { spark } from '../../sql/index.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { OpenTable } from '../tables.ts'
 import type { SparkSession } from './connect/session.ts'
+import { fileUri } from './rows.ts'
 
 export class Upkeep {
   readonly #session: SparkSession
@@ -40,7 +41,7 @@ export class Upkeep {
     try {
       const sizes = { 'spark.databricks.delta.optimize.minFileSize': String(smallFileBytes) }
       await this.#session.setConfig(sizes, call)
-      await this.#session.run(`OPTIMIZE delta.${spark.name(delta.directory)}`, call)
+      await this.#session.run(`OPTIMIZE delta.${spark.name(fileUri(delta.directory))}`, call)
     } catch (error) {
       if (this.#stop.signal.aborted) return
       const code = error instanceof LakehouseError ? error.code : 'COMPACTION_FAILED'

@@ -2,9 +2,19 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { bool, literal } from '../../../src/expr/index.ts'
-import { deduplicate, input, type PlanNode, velocity } from '../../../src/plan/index.ts'
+import type { PlanNode } from '../../../src/plan/index.ts'
 import { compileTable, duckdb } from '../../../src/sql/index.ts'
+import {
+  type Case,
+  cases,
+  counted,
+  longChain,
+  marked,
+  naiveCounts,
+  naiveRepeats,
+  type Row,
+  withStayedPast,
+} from './naive.ts'
 
 let connection: DuckDBConnection
 beforeAll(async () => {
@@ -12,29 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => connection.closeSync())
 
-const schema = {
-  id: 'string',
-  user_id: 'int',
-  at: 'timestamp',
-  topic: 'string',
-  offset: 'long',
-  candidate: 'boolean',
-} as const
-const batch = input('batch', schema)
-const history = input('history', { id: 'string', user_id: 'int', at: 'timestamp' })
-
-type Row = { id: string; user: number; at: number; topic: string; candidate: boolean }
-const row = fc.record<Row>({
-  id: fc.constantFrom('a', 'b', 'c'),
-  user: fc.integer({ min: 1, max: 3 }),
-  at: fc.integer({ min: 0, max: 60 }),
-  topic: fc.constantFrom('t', 'u'),
-  candidate: fc.boolean(),
-})
-const rows = fc.record({ past: fc.array(row, { maxLength: 15 }), now: fc.array(row, { maxLength: 30 }) })
-const range = 10
-
-async function put(past: readonly Row[], now: readonly Row[]): Promise<void> {
+async function put({ past, now }: Case): Promise<void> {
   const value = (one: Row): string => `'${one.id}', ${one.user}, make_timestamp(${one.at}::BIGINT)`
   await connection.run('CREATE OR REPLACE TABLE history (id VARCHAR, user_id INTEGER, "at" TIMESTAMP)')
   await connection.run(
@@ -55,39 +43,11 @@ async function results(node: PlanNode, as: string): Promise<unknown[]> {
   return reader.getRowObjectsJS().map((one) => one.r)
 }
 
-/** The places of `now` in the order of arrival: topic, then offset. */
-function arrivalOrder(now: readonly Row[]): number[] {
-  return now
-    .map((_, index) => index)
-    .toSorted((a, b) => (now[a]!.topic < now[b]!.topic ? -1 : now[a]!.topic > now[b]!.topic ? 1 : a - b))
-}
-
 test('deduplicate marks what a naive pass in the order of arrival refuses', async () => {
   await fc.assert(
-    fc.asyncProperty(rows, async ({ past, now }) => {
-      // History holds only rows that stayed.
-      const stayed: Row[] = []
-      const repeats = (one: Row): boolean =>
-        stayed.some((other) => other.id === one.id && Math.abs(other.at - one.at) <= range)
-      for (const one of past) if (!repeats(one)) stayed.push(one)
-      await put([...stayed], now)
-      const expected = new Array<boolean>(now.length).fill(false)
-      for (const index of arrivalOrder(now)) {
-        const one = now[index]!
-        if (!one.candidate) continue
-        if (repeats(one)) expected[index] = true
-        else stayed.push(one)
-      }
-      const marked = deduplicate(batch, {
-        history,
-        candidate: (columns) => columns.candidate,
-        key: 'id',
-        eventTime: 'at',
-        arrival: ['topic', 'offset'],
-        rangeMicros: literal('long', BigInt(range)),
-        as: 'is_repeat',
-      })
-      expect(await results(marked.node, 'is_repeat')).toEqual(expected)
+    fc.asyncProperty(cases.map(withStayedPast), async (one) => {
+      await put(one)
+      expect(await results(marked, 'is_repeat')).toEqual(naiveRepeats(one))
     }),
     { numRuns: 150 },
   )
@@ -95,43 +55,15 @@ test('deduplicate marks what a naive pass in the order of arrival refuses', asyn
 
 test('velocity counts what arrived no later and lies in the time before', async () => {
   await fc.assert(
-    fc.asyncProperty(rows, async ({ past, now }) => {
-      await put(past, now)
-      const order = arrivalOrder(now)
-      const expected = now.map((one, index) => {
-        const arrived = [...past, ...order.slice(0, order.indexOf(index) + 1).map((place) => now[place]!)]
-        return arrived.filter(
-          (other) => other.user === one.user && other.at <= one.at && other.at >= one.at - range,
-        ).length
-      })
-      const counted = velocity(batch, {
-        history,
-        key: 'user_id',
-        eventTime: 'at',
-        arrival: ['topic', 'offset'],
-        rangeMicros: BigInt(range),
-        as: 'count',
-      })
-      expect(await results(counted.node, 'count')).toEqual(expected)
+    fc.asyncProperty(cases, async (one) => {
+      await put(one)
+      expect(await results(counted, 'count')).toEqual(naiveCounts(one))
     }),
     { numRuns: 150 },
   )
 })
 
 test('a long chain of repeats keeps every row that is far enough from the last kept one', async () => {
-  const now = Array.from(
-    { length: 50 },
-    (_, index): Row => ({ id: 'a', user: 1, at: index * 8, topic: 't', candidate: true }),
-  )
-  await put([], now)
-  const marked = deduplicate(batch, {
-    history,
-    candidate: () => bool(true),
-    key: 'id',
-    eventTime: 'at',
-    arrival: ['topic', 'offset'],
-    rangeMicros: literal('long', 10n),
-    as: 'is_repeat',
-  })
-  expect(await results(marked.node, 'is_repeat')).toEqual(now.map((_, index) => index % 2 === 1))
+  await put(longChain)
+  expect(await results(marked, 'is_repeat')).toEqual(longChain.now.map((_, index) => index % 2 === 1))
 })

@@ -14,6 +14,8 @@ import {
   SparkConnectService,
 } from './gen/spark/connect/spark_connect_pb.ts'
 
+// Deadlines are kept here and not sent: a server that keeps one resets the stream, and lets the plan run on.
+
 /** Calls that do not run a plan are answered within this time. */
 export const CONTROL_MS_MAX = 60_000
 /** A plan that runs for longer is interrupted. */
@@ -67,17 +69,17 @@ export class SparkChannel {
         : ({ case: 'command', value: plan } as const)
     const request = { ...this.#identity(), operationId, plan: { opType } }
     const call = new AbortController()
-    const callSignal = AbortSignal.any([signal, call.signal])
+    const deadline = AbortSignal.timeout(timeoutMs)
+    const callSignal = AbortSignal.any([signal, deadline, call.signal])
     try {
-      for await (const response of this.#client.executePlan(request, { signal: callSignal, timeoutMs })) {
+      for await (const response of this.#client.executePlan(request, { signal: callSignal })) {
         this.#observe(response)
         onResponse(response)
       }
     } catch (error) {
       // Without it the server would go on with a plan that nobody waits for.
-      const isAbandoned = ConnectError.from(error).code === Code.DeadlineExceeded
-      if (signal.aborted || isAbandoned) await this.#interrupt(operationId)
-      throw await this.#failure(error, options)
+      if (callSignal.aborted) await this.#interrupt(operationId)
+      throw await this.#failure(error, options, deadline)
     } finally {
       call.abort() // A loop that is left does not end the call.
     }
@@ -114,17 +116,18 @@ export class SparkChannel {
   }
 
   async #call<Response extends Observable>(
-    call: (options: { signal: AbortSignal; timeoutMs: number }) => Promise<Response>,
+    call: (options: { signal: AbortSignal }) => Promise<Response>,
     options: CallOptions,
   ): Promise<Response> {
     const { signal, timeoutMs = CONTROL_MS_MAX } = options
     signal.throwIfAborted()
+    const deadline = AbortSignal.timeout(timeoutMs)
     try {
-      const response = await call({ signal, timeoutMs })
+      const response = await call({ signal: AbortSignal.any([signal, deadline]) })
       this.#observe(response)
       return response
     } catch (error) {
-      throw await this.#failure(error, options)
+      throw await this.#failure(error, options, deadline)
     }
   }
 
@@ -153,9 +156,13 @@ export class SparkChannel {
     await this.#client.interrupt(request, { timeoutMs: courtesyMsMax }).catch(() => {})
   }
 
-  async #failure(error: unknown, { signal, what }: CallOptions): Promise<unknown> {
+  async #failure(error: unknown, { signal, what }: CallOptions, deadline: AbortSignal): Promise<unknown> {
     if (signal.aborted) return signal.reason
     if (!(error instanceof ConnectError)) return error
+    if (deadline.aborted) {
+      const message = `${what}: the Spark Connect server at ${this.#where} did not answer in time.`
+      return new LakehouseError('SPARK_TIMEOUT', message, { cause: error })
+    }
     const { facts, errorId } = factsOfError(error)
     const code = facts.errorClass === null ? statusCode(error) : null
     if (code !== null)
@@ -173,18 +180,21 @@ export class SparkChannel {
     }
   }
 
+  get #where(): string {
+    return `${this.address.host}:${this.address.port}`
+  }
+
   #statusMessage(error: ConnectError): string {
-    const where = `${this.address.host}:${this.address.port}`
+    const where = this.#where
     const text = error.rawMessage.split('\n')[0] ?? ''
     switch (error.code) {
       case Code.Unavailable:
       case Code.Aborted:
+      case Code.Canceled:
         return `no Spark Connect server answers at ${where} (${text}). Check that it runs and that SPARK_MASTER is right.`
       case Code.Unauthenticated:
       case Code.PermissionDenied:
         return `the Spark Connect server at ${where} refuses the token (${text}).`
-      case Code.DeadlineExceeded:
-        return `the Spark Connect server at ${where} did not answer in time.`
       default:
         return `the Spark Connect server at ${where} answers ${text}`
     }

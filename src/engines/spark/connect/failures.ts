@@ -72,11 +72,12 @@ const wrapping: ReadonlySet<string> = new Set(['STREAM_FAILED', 'TASK_WRITE_FAIL
 /** Codes of gRPC that say it all; Spark's own errors come as Internal. */
 const codesByStatus: ReadonlyMap<Code, ErrorCode> = new Map([
   [Code.Unavailable, 'SPARK_UNREACHABLE'],
-  [Code.DeadlineExceeded, 'SPARK_TIMEOUT'],
   [Code.Unauthenticated, 'SPARK_AUTHENTICATION_FAILED'],
   [Code.PermissionDenied, 'SPARK_AUTHENTICATION_FAILED'],
   [Code.Unimplemented, 'SPARK_UNSUPPORTED'],
-  [Code.Aborted, 'SPARK_UNREACHABLE'], // The stream was reset: the server went away in the middle of it.
+  // The stream was reset: the server went away in the middle of it.
+  [Code.Aborted, 'SPARK_UNREACHABLE'],
+  [Code.Canceled, 'SPARK_UNREACHABLE'],
 ])
 
 export function statusCode(error: ConnectError): ErrorCode | null {

@@ -1,0 +1,37 @@
+// `assay spark install`: brings the Spark that Assay starts by itself.
+import { Command } from 'commander'
+import { DELTA_VERSION, installSpark, SPARK_VERSION } from '../engines/spark/install.ts'
+import { packagesDirectory } from '../engines/spark/packages.ts'
+import { openSession } from './session.ts'
+
+export function sparkCommand(): Command {
+  const command = new Command('spark')
+  command
+    .command('install')
+    .description(
+      `Installs Spark ${SPARK_VERSION} with Delta ${DELTA_VERSION} and the Kafka connector, through pip and Maven; once for all.`,
+    )
+    .action(install)
+  return command
+}
+
+async function install(): Promise<void> {
+  const { config } = openSession()
+  const directory = packagesDirectory(config.spark.home)
+  process.stdout.write(
+    `Spark ${SPARK_VERSION}, Delta ${DELTA_VERSION} and the Kafka connector in ${directory} ..\n`,
+  )
+  const stop = new AbortController()
+  const abort = (): void => stop.abort(new Error('stopped; what is done already stays'))
+  process.once('SIGINT', abort).once('SIGTERM', abort)
+  try {
+    const startedMs = performance.now()
+    const { sparkHome } = config.spark
+    const found = await installSpark({ directory, sparkHome, signal: stop.signal })
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+    const text = `Spark is in ${found.sparkHome}, with ${found.jars.length} jars beside it (${seconds} s).`
+    process.stdout.write(`${text}\n`)
+  } finally {
+    process.off('SIGINT', abort).off('SIGTERM', abort)
+  }
+}

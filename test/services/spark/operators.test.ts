@@ -1,0 +1,161 @@
+// The operators on Spark: deduplication and velocity against their meaning, windows against DuckDB, the
+// judgement of records against the oracle. Many cases are one statement: each has keys of its own.
+import { DuckDBInstance } from '@duckdb/node-api'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { sqlRelation } from '../../../src/engines/spark/connect/relations.ts'
+import { refused } from '../../../src/lakehouse/2-silver/transactions.ts'
+import type { PlanNode } from '../../../src/plan/index.ts'
+import { boundDuckdb, boundSpark, compileTable, spark } from '../../../src/sql/index.ts'
+import { badInput } from '../../generate/lines.ts'
+import { oddValue } from '../../generate/odd-values.ts'
+import { judge } from '../../oracle/judge.ts'
+import {
+  type Case,
+  cases,
+  counted,
+  longChain,
+  marked,
+  naiveCounts,
+  naiveRepeats,
+  type Row,
+  withStayedPast,
+} from '../../unit/sql/naive.ts'
+import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
+import { randomRows, windows } from './windows.ts'
+
+const caseCount = 200
+const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
+/** More rows than any case has. */
+const rowsPerCase = 100
+/** 2026-11-02, after all event times. */
+const processingMicros = BigInt(Date.UTC(2026, 10, 2)) * 1000n
+
+describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
+  let server: TestSpark
+  beforeAll(async () => {
+    server = await startTestSpark()
+  })
+  afterAll(() => server?.close())
+
+  async function results(node: PlanNode, as: string, all: readonly Case[]): Promise<unknown[][]> {
+    const value = (one: Row, place: number): string =>
+      `'${place}-${one.id}', ${place * 10 + one.user}, timestamp_micros(${one.at})`
+    const past = all.flatMap((one, place) => one.past.map((row) => `(${value(row, place)})`))
+    const now = all.flatMap((one, place) =>
+      one.now.map(
+        (row, index) =>
+          `(${value(row, place)}, '${row.topic}', ${place * rowsPerCase + index}L, ${row.candidate})`,
+      ),
+    )
+    const table = (names: string, values: string[]): string =>
+      `SELECT * FROM VALUES ${values.join(',')} AS t(${names})`
+    const inputs = {
+      history: sqlRelation(table('id, user_id, at', past)),
+      batch: sqlRelation(table('id, user_id, at, topic, `offset`, candidate', now.toSorted())),
+    }
+    const { sql } = compileTable(spark, node)
+    const rows = await server.session.rows(`SELECT \`offset\`, ${as} AS r FROM (${sql})`, { ...call, inputs })
+    const found = new Map(rows.map((row) => [Number(row.offset), row.r]))
+    expect(found.size).toBe(rows.length)
+    return all.map((one, place) => one.now.map((_, index) => found.get(place * rowsPerCase + index)))
+  }
+
+  test('deduplicate marks what a naive pass in the order of arrival refuses', async () => {
+    const all = [...fc.sample(cases.map(withStayedPast), { seed, numRuns: caseCount }), longChain]
+    expect(await results(marked, 'is_repeat', all)).toEqual(all.map(naiveRepeats))
+  })
+
+  test('velocity counts what arrived no later and lies in the time before', async () => {
+    const all = fc.sample(cases, { seed, numRuns: caseCount })
+    expect(await results(counted, 'count', all)).toEqual(all.map(naiveCounts))
+  })
+
+  test.each(windows)('$name gives the windows that DuckDB gives', async ({ node, keys }) => {
+    const { duckdbRows, sparkRows } = randomRows(seed, 400)
+    const values = { closed_after: -30_000_000n, closed_up_to: 40_000_000n }
+    const instance = await DuckDBInstance.create(':memory:')
+    const connection = await instance.connect()
+    await connection.run(`CREATE TABLE rows AS ${duckdbRows}`)
+    const order = ['window_start', ...keys].join(', ')
+    const inner = compileTable(boundDuckdb(values), node).sql
+    const shown = (text: string) => `CAST(${text} AS VARCHAR)`
+    const reader = await connection.runAndReadAll(
+      `SELECT epoch_us(window_start) AS window_start, epoch_us(window_end) AS window_end, k, n, c, u, ` +
+        `${shown('s')} AS s, ${shown('hi')} AS hi, ${shown('lo')} AS lo FROM (${inner}) ORDER BY ${order} NULLS FIRST`,
+    )
+    const expected = reader.getRowObjectsJS()
+    connection.closeSync()
+    instance.closeSync()
+    const found = await server.session.rows(
+      `SELECT window_start, window_end, k, n, c, u, s, hi, lo FROM (${compileTable(boundSpark(values), node).sql}) ORDER BY ${order} NULLS FIRST`,
+      { ...call, inputs: { rows: sqlRelation(sparkRows) } },
+    )
+    expect(expected.length).toBeGreaterThan(10)
+    expect(found).toEqual(expected)
+  })
+
+  test('records are judged as the oracle judges them', async () => {
+    const odd = fc.sample(oddValue({ oneLine: false }), { seed, numRuns: 1_000 })
+    const values = [...badInput.map(({ value }) => value), ...odd]
+    const rows = values.map((value, offset) => {
+      const bytes = value === null ? 'CAST(NULL AS BINARY)' : spark.bytes(value)
+      return `('t', 0, ${offset}L, CAST(NULL AS BINARY), ${bytes})`
+    })
+    const bronze = sqlRelation(
+      'SELECT topic, partition, `offset`, kafka_key, value, CAST(NULL AS ARRAY<STRUCT<key: STRING, value: BINARY>>) AS headers, ' +
+        `CAST(NULL AS TIMESTAMP) AS kafka_timestamp, timestamp_micros(${processingMicros}) AS processing_time, ` +
+        `DATE'2026-11-02' AS processing_date FROM VALUES ${rows.join(',\n')} AS t(topic, partition, \`offset\`, kafka_key, value)`,
+    )
+    const dialect = boundSpark({
+      processing_time: processingMicros,
+      watermark: null,
+      dedup_micros: 600_000_000n,
+    })
+    const parsed = compileTable(dialect, refused.node).shared.find(({ name }) => name === 'parsed_batch')!
+    // From a table, as in a batch: the optimizer computes rows that stand in the statement itself.
+    const held = await server.session.checkpoint(bronze, call)
+    const inputs = { bronze_batch: held.relation }
+    const found = await server.session.rows(`SELECT * FROM (${parsed.sql}) ORDER BY \`offset\``, {
+      ...call,
+      inputs,
+    })
+    await held.drop(call)
+    expect(found.length).toBe(values.length)
+    const differences = values.flatMap((value, index) => {
+      const judged = judge(value, null, processingMicros)
+      const { invalid, ...row } = found[index]!
+      if (judged.mayBeRefused && JSON.stringify(invalid) === '["malformed"]') return []
+      const expected = judged.kind === 'refused' ? judged.reasons : rowOf(judged.transaction)
+      const got = judged.kind === 'refused' || (invalid as string[]).length > 0 ? invalid : picked(row)
+      const same = JSON.stringify(expected, bigintText) === JSON.stringify(got, bigintText)
+      return same ? [] : [{ value: value === null ? null : value.toString('latin1'), expected, got }]
+    })
+    expect(differences).toEqual([])
+  })
+})
+
+type Judgement = Extract<ReturnType<typeof judge>, { kind: 'valid' }>['transaction']
+
+function rowOf(one: Judgement): Record<string, unknown> {
+  const digits = String(one.cents).padStart(3, '0')
+  return {
+    transaction_id: one.transactionId,
+    user_id: Number(one.userId),
+    amount: `${digits.slice(0, -2)}.${digits.slice(-2)}`,
+    merchant: one.merchant,
+    payment_method: one.paymentMethod,
+    location: one.location,
+    device_id: one.deviceId,
+    is_fraud: one.isFraud,
+    event_time: one.eventTime,
+  }
+}
+
+function picked(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const names = ['transaction_id', 'user_id', 'amount', 'merchant', 'payment_method', 'location', 'device_id']
+  return Object.fromEntries([...names, 'is_fraud', 'event_time'].map((name) => [name, row[name]]))
+}
+
+const bigintText = (_name: string, value: unknown): unknown =>
+  typeof value === 'bigint' ? `${value}` : value

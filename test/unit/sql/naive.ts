@@ -1,0 +1,102 @@
+// Deduplication and velocity by their meaning, one row after another: what the SQL of every engine must give.
+import fc from 'fast-check'
+import { literal } from '../../../src/expr/index.ts'
+import { deduplicate, input, velocity } from '../../../src/plan/index.ts'
+
+export const schema = {
+  id: 'string',
+  user_id: 'int',
+  at: 'timestamp',
+  topic: 'string',
+  offset: 'long',
+  candidate: 'boolean',
+} as const
+const batch = input('batch', schema)
+const history = input('history', { id: 'string', user_id: 'int', at: 'timestamp' })
+
+/** `at` is microseconds; the offset of a row of the batch is its place. */
+export type Row = { id: string; user: number; at: number; topic: string; candidate: boolean }
+export type Case = { readonly past: readonly Row[]; readonly now: readonly Row[] }
+
+const row = fc.record<Row>({
+  id: fc.constantFrom('a', 'b', 'c'),
+  user: fc.integer({ min: 1, max: 3 }),
+  at: fc.integer({ min: 0, max: 60 }),
+  topic: fc.constantFrom('t', 'u'),
+  candidate: fc.boolean(),
+})
+export const cases: fc.Arbitrary<Case> = fc.record({
+  past: fc.array(row, { maxLength: 15 }),
+  now: fc.array(row, { maxLength: 30 }),
+})
+const range = 10
+
+export const marked = deduplicate(batch, {
+  history,
+  candidate: (columns) => columns.candidate,
+  key: 'id',
+  eventTime: 'at',
+  arrival: ['topic', 'offset'],
+  rangeMicros: literal('long', BigInt(range)),
+  as: 'is_repeat',
+}).node
+
+export const counted = velocity(batch, {
+  history,
+  key: 'user_id',
+  eventTime: 'at',
+  arrival: ['topic', 'offset'],
+  rangeMicros: BigInt(range),
+  as: 'count',
+}).node
+
+/** The past holds only rows that stayed. */
+export function withStayedPast({ past, now }: Case): Case {
+  const stayed: Row[] = []
+  for (const one of past) if (!repeats(one, stayed)) stayed.push(one)
+  return { past: stayed, now }
+}
+
+/** For every row of `now`, whether it repeats one that stays. */
+export function naiveRepeats({ past, now }: Case): boolean[] {
+  const stayed = [...past]
+  const expected = new Array<boolean>(now.length).fill(false)
+  for (const index of arrivalOrder(now)) {
+    const one = now[index]!
+    if (!one.candidate) continue
+    if (repeats(one, stayed)) expected[index] = true
+    else stayed.push(one)
+  }
+  return expected
+}
+
+/** For every row of `now`, how many of its user arrived no later and lie in the time before it. */
+export function naiveCounts({ past, now }: Case): number[] {
+  const order = arrivalOrder(now)
+  return now.map((one, index) => {
+    const arrived = [...past, ...order.slice(0, order.indexOf(index) + 1).map((place) => now[place]!)]
+    return arrived.filter(
+      (other) => other.user === one.user && other.at <= one.at && other.at >= one.at - range,
+    ).length
+  })
+}
+
+/** A at 0, B at 8, C at 16, ..: every second one repeats the one before it, that stays. */
+export const longChain: Case = {
+  past: [],
+  now: Array.from(
+    { length: 50 },
+    (_, index): Row => ({ id: 'a', user: 1, at: index * 8, topic: 't', candidate: true }),
+  ),
+}
+
+function repeats(one: Row, stayed: readonly Row[]): boolean {
+  return stayed.some((other) => other.id === one.id && Math.abs(other.at - one.at) <= range)
+}
+
+/** The places of `now` in the order of arrival: topic, then offset. */
+function arrivalOrder(now: readonly Row[]): number[] {
+  return now
+    .map((_, index) => index)
+    .toSorted((a, b) => (now[a]!.topic < now[b]!.topic ? -1 : now[a]!.topic > now[b]!.topic ? 1 : a - b))
+}
