@@ -9,6 +9,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/tidy.test.ts'],
           testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {
