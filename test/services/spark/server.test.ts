@@ -61,7 +61,7 @@ describe.skipIf(sparkAbsent !== null)('a server that Assay starts', () => {
       (error) => error,
     )) as LakehouseError
     expect(failure.code).toBe('SPARK_NOT_STARTED')
-    expect(failure.message).toMatch(/local\[2\].*its log \(.*\) ends:\n.*memory/is)
+    expect(failure.message).toMatch(/local\[2\].*its log \(.*\) ends:\n.*maximum heap/is)
     const log = /\((\/.*server\.log)\)/.exec(failure.message)![1]!
     expect(existsSync(log)).toBe(true)
     await rm(dirname(log), { recursive: true, force: true })
