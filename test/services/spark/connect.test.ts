@@ -11,8 +11,8 @@ import type { LakehouseError } from '../../../src/errors/errors.ts'
 import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 
 /**
- * Longer than any wait here, and not for ever: Spark misses the interrupt of an execution that is only about to
- * start its job.
+ * Longer than any wait here, and not for ever: Spark misses the interrupt of an execution that is only about
+ * to start its job.
  */
 const long = "SELECT count(*) FROM range(100000000) WHERE sha2(CAST(id AS STRING), 256) = 'x'"
 

@@ -1,5 +1,5 @@
-// The operators on Spark: deduplication and velocity against their meaning, windows against DuckDB, the judgement
-// of records against the oracle. Many cases are one statement: each has keys of its own.
+// The operators on Spark: deduplication and velocity against their meaning, windows against DuckDB, the
+// judgement of records against the oracle. Many cases are one statement: each has keys of its own.
 import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'

@@ -1,5 +1,5 @@
-// Windows over random rows, for a comparison of the engines: every aggregate, nulls in keys and values, instants on
-// the edges of windows and before 1970.
+// Windows over random rows, for a comparison of the engines: every aggregate, nulls in keys and values,
+// instants on the edges of windows and before 1970.
 import fc from 'fast-check'
 import {
   countDistinct,
