@@ -51,7 +51,8 @@ export type RecordSource = {
   lag(next: Offsets, signal: AbortSignal): Promise<bigint>
   /**
    * Tells the outside how far the tables are (the Kafka consumer group, for lag tools only); never read back.
+   * Where that takes its time, `stop` makes it hurry.
    */
-  reportProgress(next: Offsets): Promise<void>
+  reportProgress(next: Offsets, stop: AbortSignal): Promise<void>
   close(): Promise<void>
 }

@@ -80,25 +80,46 @@ export class Lock {
     const directory = checkpointDirectory(deltaBasePath, stream)
     await makeDirectory(directory) // With the directory of all tables, where this is the first start.
     const path = join(directory, 'lock')
+    const where = `stream ${stream} of ${deltaBasePath}`
     const pending = join(directory, `lock.${this.#holder.owner}.tmp`)
     await writeNew(pending, JSON.stringify(this.#holder))
     try {
       for (let attempt = 0; attempt < attemptsMax; attempt++) {
-        if (await linkIfAbsent(pending, path)) {
-          this.#taken.set(path, `stream ${stream} of ${deltaBasePath}`)
-          await deleteLeftovers(directory, this.#leaseMs)
-          return
-        }
-        const holder = await readHolder(path)
-        if (!(await this.#isStale(holder, path, pending))) {
-          throw new LakehouseError('STREAM_LOCKED', lockedMessage(deltaBasePath, stream, holder, path))
-        }
-        await moveAway(path, holder)
+        const isMine = (await linkIfAbsent(pending, path)) || (await this.#takeOver(path, pending, where))
+        if (!isMine) continue
+        this.#taken.set(path, where)
+        await deleteLeftovers(directory, this.#leaseMs)
+        return
       }
-      const taken = `stream ${stream} of ${deltaBasePath} was taken by another process just now.`
-      throw new LakehouseError('STREAM_LOCKED', taken)
+      throw new LakehouseError('STREAM_LOCKED', `${where} was taken by another process just now.`)
     } finally {
       await rm(pending, { force: true })
+    }
+  }
+
+  /**
+   * Puts the pending lock in the place of a stale one. Of several that find the same lock stale, only the one
+   * that first makes a file with its holder's name may do it, and looks once more what is there.
+   */
+  async #takeOver(path: string, pending: string, where: string): Promise<boolean> {
+    const holder = await readHolder(path)
+    if (!(await this.#isStale(holder, path, pending))) {
+      throw new LakehouseError('STREAM_LOCKED', lockedMessage(where, holder, path))
+    }
+    const permit = `${path}.${holder?.owner ?? 'unreadable'}.over.tmp`
+    if (!(await linkIfAbsent(pending, permit))) {
+      // Another does it just now, or died while it did.
+      const [now, made] = [await stat(pending), await statOrNull(permit)]
+      if (made !== null && now.mtimeMs - made.mtimeMs > this.#leaseMs) await rm(permit, { force: true })
+      return false
+    }
+    try {
+      const isUnchanged = (await readHolder(path))?.owner === holder?.owner
+      if (!isUnchanged || (await statOrNull(path)) === null) return false
+      await rename(pending, path)
+      return true
+    } finally {
+      await rm(permit, { force: true })
     }
   }
 
@@ -175,27 +196,13 @@ export class Lock {
   }
 }
 
-function lockedMessage(base: string, stream: StreamName, holder: Holder | null, path: string): string {
+function lockedMessage(where: string, holder: Holder | null, path: string): string {
   const by =
     holder === null ? 'another process' : `process ${holder.pid} on ${holder.host} since ${holder.since}`
   return (
-    `stream ${stream} of ${base} is already running: ${by}. ` +
+    `${where} is already running: ${by}. ` +
     `Stop that one first, or remove ${path} if you know that it is gone.`
   )
-}
-
-/** Two that find the same stale lock: one moves it away, the other finds a lock that is not the stale one. */
-async function moveAway(path: string, judged: Holder | null): Promise<void> {
-  const aside = `${path}.${randomUUID()}.tmp`
-  try {
-    await rename(path, aside)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return
-    throw error
-  }
-  const moved = await readHolder(aside)
-  if (moved?.owner !== judged?.owner) await linkIfAbsent(aside, path) // It was taken meanwhile: put it back.
-  await rm(aside, { force: true })
 }
 
 /** What killed processes left beside a lock; the next that takes it removes it. */
@@ -245,8 +252,9 @@ async function readHolder(path: string): Promise<Holder | null> {
 function parseHolder(text: string): Holder | null {
   try {
     const value: unknown = JSON.parse(text)
-    // Written above, in one step; anything else was put there by other hands.
-    return typeof value === 'object' && value !== null && 'owner' in value ? (value as Holder) : null
+    if (typeof value !== 'object' || value === null || !('owner' in value)) return null
+    // The owner becomes part of a file's name. The rest was written with it, in one step.
+    return typeof value.owner === 'string' && /^[\w-]{1,64}$/.test(value.owner) ? (value as Holder) : null
   } catch {
     return null
   }

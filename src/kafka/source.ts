@@ -19,7 +19,10 @@ import { Retrier } from './retry.ts'
  * How old the view of partitions and leaders may be before a cut: so long may a new partition stay unseen.
  */
 const VIEW_AGE_MS_MAX = 5_000
+/** The coordinator of a group may have to be found or made first. */
 const REPORT_MAX_MS = 10_000
+/** Batches do not wait longer for a coordinator that was away before, nor does the end of a run. */
+const REPORT_HURRIED_MAX_MS = 1_000
 
 /**
  * Opens a topic (or several). It needs no broker yet: the first cut waits for one, and says so.
@@ -156,19 +159,21 @@ class KafkaSource implements RecordSource, KafkaPositions {
     }, anyEnd)
   }
 
-  async reportProgress(next: Offsets): Promise<void> {
+  async reportProgress(next: Offsets, stop: AbortSignal): Promise<void> {
     if (next.size === 0) return
-    const signal = this.#orClosed(AbortSignal.timeout(REPORT_MAX_MS))
+    const isStopped = stop.aborted
+    const limitMs = isStopped || this.#reportFails ? REPORT_HURRIED_MAX_MS : REPORT_MAX_MS
+    const limit = this.#orClosed(AbortSignal.timeout(limitMs))
+    const signal = isStopped ? limit : AbortSignal.any([limit, stop])
     try {
-      const ours = [...next].filter(([, { topic }]) => this.#topics.includes(topic))
-      // The coordinator of a group may have to be found or made first. Its absence is no outage of reading.
-      const retrier = new Retrier(this.#options.groupId, { giveUpAfterMs: REPORT_MAX_MS })
-      await retrier.run(
-        () => commitOffsets(this.#cluster, this.#options.groupId, new Map(ours), signal),
-        signal,
-      )
+      const ours = new Map([...next].filter(([, { topic }]) => this.#topics.includes(topic)))
+      // The absence of a coordinator is no outage of reading.
+      const retrier = new Retrier(this.#options.groupId, { giveUpAfterMs: limitMs })
+      const { groupId } = this.#options
+      await retrier.run(() => commitOffsets(this.#cluster, groupId, ours, signal), signal)
       this.#reportFails = false
     } catch (error) {
+      if (stop.aborted && !isStopped) return await this.reportProgress(next, stop)
       if (this.#reportFails || this.#closed.signal.aborted) return
       this.#reportFails = true
       this.#onNotice({

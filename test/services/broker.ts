@@ -36,6 +36,7 @@ export type Broker = {
   deleteTopic(name: string): Promise<void>
   /** Deletes the records before `offset`, as retention would. */
   deleteRecordsBefore(topic: string, partition: number, offset: bigint): Promise<void>
+  isRunning(): boolean
   /** Ends the process without warning; its data stay. */
   kill(): Promise<void>
   /** Starts it again on the same ports with the same data. */
@@ -107,6 +108,7 @@ export async function startBroker(options: { port?: number } = {}): Promise<Brok
       const topics = [{ name: topic, partitions: [{ partition, offset }] }]
       await withAdmin((admin) => admin.deleteRecords({ topics }))
     },
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     async kill() {
       await end('SIGKILL')
     },

@@ -230,7 +230,7 @@ class Pipeline {
     const hasFraud = executed.rowsByTable.fraud_detection !== undefined
     onBatch(await batchReport(this.#context.connection, executed, { ...facts, hasFraud }))
     await records.drop()
-    await source?.reportProgress(executed.progress.offsets)
+    await source?.reportProgress(executed.progress.offsets, this.#options.signal)
     await step('progress reported')
     this.#upkeep.afterBatch()
   }

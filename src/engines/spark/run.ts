@@ -66,8 +66,8 @@ async function runWithRetries(options: PipelineOptions, spark: SparkEngineOption
 }
 
 /**
- * A write that a vanished client left running in the cluster may come in between, once; whose batch it then is
- * the tables tell.
+ * A write that a vanished client left running in the cluster may come in between, once; whose batch it then
+ * is the tables tell.
  */
 function isPassing(error: unknown, failures: number): error is LakehouseError {
   if (!(error instanceof LakehouseError)) return false

@@ -187,7 +187,7 @@ describe.skipIf(javaAvailable !== null)('cutting batches', () => {
     const source = await openFor(topic)
     expect(await source.lag(new Map(), NO_SIGNAL)).toBe(30n)
     expect(await source.lag(offsetsOf(topic, [12n]), NO_SIGNAL)).toBe(18n)
-    await source.reportProgress(offsetsOf(topic, [12n]))
+    await source.reportProgress(offsetsOf(topic, [12n]), NO_SIGNAL)
     const admin = new Admin({ clientId: 'assay-test', bootstrapBrokers: broker.bootstrapServers })
     const [group] = await admin.listConsumerGroupOffsets({ groups: ['assay-test'] })
     await admin.close()

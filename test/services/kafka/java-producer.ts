@@ -1,9 +1,8 @@
-// Drives java/Produce.java within a test: records written by Kafka's own producer, transactions included.
+// Drives java/Produce.java: records written by Kafka's own producer, transactions included.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { onTestFinished } from 'vitest'
 import { KAFKA_COORDINATES } from '../broker.ts'
 import { mavenJars } from '../tools.ts'
 
@@ -35,7 +34,9 @@ export async function openJavaProducer(
   const java = spawn('java', args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const exited = once(java, 'exit')
   // A test that fails half-way must not leave Java waiting for its next command.
-  onTestFinished(() => void java.kill('SIGKILL'))
+  const endWithTests = () => java.kill('SIGKILL')
+  process.once('exit', endWithTests)
+  java.once('exit', () => process.removeListener('exit', endWithTests))
   const answers = createInterface({ input: java.stdout })[Symbol.asyncIterator]()
   const writeLine = (line: string) => java.stdin.write(`${line}\n`)
   return {

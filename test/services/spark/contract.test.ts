@@ -1,5 +1,5 @@
-// Our words of the protocol against the files inside Spark's own jar: each message, field and method that we name
-// has the number, type, label and oneof that Spark gives it.
+// Our words of the protocol against the files inside Spark's own jar: each message, field and method that we
+// name has the number, type, label and oneof that Spark gives it.
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
