@@ -99,14 +99,12 @@ function callOf(record: FunctionRecord, type: ColumnType, depth: number): fc.Arb
       const one = fixedArguments[record.name]?.[index] ?? expressionOf(of, depth)
       return declared.endsWith('*') ? [one, one] : [one]
     })
-    return fc
-      .tuple(...args)
-      .map((all) => ({
-        kind: 'call',
-        function: record.name,
-        args: all,
-        type: record.returns === 'T' ? chosen : record.returns,
-      }))
+    return fc.tuple(...args).map((all) => ({
+      kind: 'call',
+      function: record.name,
+      args: all,
+      type: record.returns === 'T' ? chosen : record.returns,
+    }))
   }) as fc.Arbitrary<Expr>
 }
 
