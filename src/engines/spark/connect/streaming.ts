@@ -1,12 +1,14 @@
 // Streaming queries that run in the cluster: start, find again by name, watch, stop.
 import { assert, LakehouseError } from '../../../errors/errors.ts'
-import { failureOfChain } from './failures.ts'
 import type {
   StreamingQueryCommandResult,
   StreamingQueryInstanceId,
 } from './gen/spark/connect/spark_connect_pb.ts'
 import type { Relation } from './relations.ts'
 import type { CallOptions, SparkSession } from './session.ts'
+
+/** A query that has ended answers at once. */
+const failureMsMax = 10_000
 
 export type StreamStart = {
   /** Unique among the active queries of the session. */
@@ -108,15 +110,15 @@ export class StreamingQuery {
   async failure(options: CallOptions): Promise<LakehouseError | null> {
     const result = await this.#ask({ case: 'exception', value: true }, options)
     if (result.case !== 'exception' || result.value.exceptionMessage === undefined) return null
-    const { exceptionMessage, errorClass, stackTrace } = result.value
-    const outer = {
-      errorClass: errorClass ?? null,
-      sqlState: null,
-      exceptions: [],
-      message: exceptionMessage,
-    }
+    // The answer has only text. Waiting for a query that failed throws the error itself, with its causes.
     const what = `The streaming query ${this.name ?? this.instance.id} failed`
-    return failureOfChain(what, [outer, ...causesIn(stackTrace ?? '')], new Error(exceptionMessage))
+    try {
+      await this.awaitEnd(failureMsMax, { ...options, what })
+      return null
+    } catch (error) {
+      if (error instanceof LakehouseError) return error
+      throw error
+    }
   }
 
   /** Whether it ended within the time. Throws what it failed with. */
@@ -161,14 +163,3 @@ type QueryCommand =
       readonly value: true
     }
   | { readonly case: 'awaitTermination'; readonly value: { readonly timeoutMs: bigint } }
-
-/** Spark writes the class of an error in brackets at the start of its message; only that is read. */
-function causesIn(stackTrace: string) {
-  const lines = stackTrace.matchAll(/^(?:Caused by: )?([\w.$]+): (?:\[([A-Z][A-Z0-9_.]+)\] )?(.*)$/gm)
-  return [...lines].map(([, exception, errorClass, message]) => ({
-    errorClass: errorClass ?? null,
-    sqlState: null,
-    exceptions: [exception!],
-    message: message!,
-  }))
-}
