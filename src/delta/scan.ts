@@ -95,8 +95,9 @@ export function selectFromFiles(
       const value = partitionColumns.includes(field.name)
         ? partitionLiteral(values[field.name] ?? null, field.type)
         : storedColumn(field, instants)
+      // Not timezone('UTC', ..), which asks a calendar for every row.
       const cast = options.naiveTimestamps
-        ? mapInstants(value, field.type, (time) => `timezone('UTC', ${time})`)
+        ? mapInstants(value, field.type, (time) => `make_timestamp(epoch_us(${time}))`)
         : value
       return `${cast} AS ${quoteIdentifier(field.name)}`
     })
