@@ -1,4 +1,5 @@
-// A server of one's own: it answers, it stops, it does not outlive whoever started it, and says why it did not start.
+// A server of one's own: it answers, it stops, it does not outlive whoever started it, and says why it did
+// not start.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
