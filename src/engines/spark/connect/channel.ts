@@ -100,7 +100,7 @@ export class SparkChannel {
     return pairs
   }
 
-  /** Stops all that runs in the session, but not its streams, and tells the ids of what it stopped. */
+  /** Stops all that runs in the session, its streams too, and tells the ids of the executions. */
   async interruptAll(options: CallOptions): Promise<readonly string[]> {
     const request = { ...this.#identity(), interruptType: InterruptRequest_InterruptType.ALL }
     const { interruptedIds } = await this.#call((call) => this.#client.interrupt(request, call), options)

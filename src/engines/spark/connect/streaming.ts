@@ -92,13 +92,7 @@ export class StreamingQuery {
     return { isActive, isDataAvailable, isTriggerActive, message: statusMessage }
   }
 
-  /** What the last triggers did, the oldest first, as Spark's JSON is parsed. */
-  async recentProgress(options: CallOptions): Promise<readonly unknown[]> {
-    const result = await this.#ask({ case: 'recentProgress', value: true }, options)
-    assert(result.case === 'recentProgress')
-    return result.value.recentProgressJson.map((json) => JSON.parse(json) as unknown)
-  }
-
+  /** What the last trigger did, as Spark's JSON is parsed; null before the first. */
   async lastProgress(options: CallOptions): Promise<unknown> {
     const result = await this.#ask({ case: 'lastProgress', value: true }, options)
     assert(result.case === 'recentProgress')
@@ -153,13 +147,7 @@ export class StreamingQuery {
 
 type QueryCommand =
   | {
-      readonly case:
-        | 'status'
-        | 'lastProgress'
-        | 'recentProgress'
-        | 'exception'
-        | 'processAllAvailable'
-        | 'stop'
+      readonly case: 'status' | 'lastProgress' | 'exception' | 'processAllAvailable' | 'stop'
       readonly value: true
     }
   | { readonly case: 'awaitTermination'; readonly value: { readonly timeoutMs: bigint } }
