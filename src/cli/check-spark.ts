@@ -8,6 +8,7 @@ import { openCluster } from '../engines/spark/cluster.ts'
 import { read, sqlRelation } from '../engines/spark/connect/relations.ts'
 import type { SparkSession } from '../engines/spark/connect/session.ts'
 import { SPARK_VERSION } from '../engines/spark/install.ts'
+import { fileUri } from '../engines/spark/rows.ts'
 import type { Found } from './check.ts'
 import { sparkOptions } from './spark-options.ts'
 
@@ -51,7 +52,7 @@ async function deltaFinding(session: SparkSession, deltaBasePath: string): Promi
     const what = `Spark could not write a Delta table in ${deltaBasePath}`
     await session.writeDelta(
       sqlRelation(`SELECT id FROM range(${rowCount})`),
-      { path, mode: 'append' },
+      { path: fileUri(path), mode: 'append' },
       { signal, what },
     )
     if (!(await DeltaTable.exists(path))) {

@@ -9,6 +9,7 @@ import base64
 import datetime
 import decimal
 import json
+import os
 import sys
 
 import pyarrow as pa
@@ -59,3 +60,6 @@ def print_table(lakehouse, name):
 if __name__ == "__main__":
     for name in sys.argv[2:]:
         print_table(sys.argv[1], name)
+    # Threads of the libraries may abort the process while the interpreter ends; all has been said by now.
+    sys.stdout.flush()
+    os._exit(0)

@@ -6,6 +6,7 @@ import type { TableDefinition } from '../../plan/index.ts'
 import { boundSpark, compileTable, type ParameterValues } from '../../sql/index.ts'
 import { type Relation, read, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, SparkSession } from './connect/session.ts'
+import { fileUri } from './rows.ts'
 
 /** Where the rows of an input come from. A batch takes few of them; the plan is the same. */
 const tableOfInput: Readonly<Record<string, string>> = {
@@ -27,13 +28,15 @@ export async function explainOnSpark(
   for (const name of inputs.filter((input) => !shared.some((one) => one.name === input))) {
     relations[name] = inputRelation(name, table, deltaBasePath)
   }
-  for (const one of shared) relations[one.name] = sqlRelation(one.sql, { ...relations })
+  // Views of the session: relations that bring relations of their own cannot be named inside of each other.
+  for (const one of shared) await session.createView(one.name, sqlRelation(one.sql, relations), options)
   return await session.explain(sqlRelation(sql, relations), options)
 }
 
 function inputRelation(name: string, table: TableDefinition, deltaBasePath: string): Relation {
   const source = tables.find(({ path }) => path === tableOfInput[name])
-  if (source !== undefined) return read({ format: 'delta', path: tableDirectory(deltaBasePath, source) })
+  if (source !== undefined)
+    return read({ format: 'delta', path: fileUri(tableDirectory(deltaBasePath, source)) })
   throw new LakehouseError(
     'TABLE_UNKNOWN',
     `the rows of ${table.path} come from Kafka by a streaming query, which has no plan of its own to show.`,

@@ -41,7 +41,9 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
       const batch = batchBetween(before, next.progress)
       const written = await completeBatch(context, batch, before, next, tables)
       before = next.progress
-      await tell(run, written, startedMs)
+      // Batches that are only looked at on the way to where the tables are have been told before.
+      const hasRows = Object.values(written.rowsByTable).some((count) => count > 0)
+      if (hasRows || upTo === null) await tell(run, written, startedMs)
     }
     if (options.once || upTo !== null || signal.aborted) return
     version = await silver.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {

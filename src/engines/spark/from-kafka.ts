@@ -4,7 +4,7 @@ import type { OffsetRange, Offsets } from '../../batches/offsets.ts'
 import { partitionKey } from '../../batches/offsets.ts'
 import { type Batch, planBatch, progressAfter } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
-import { assert } from '../../errors/errors.ts'
+import { assert, LakehouseError } from '../../errors/errors.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { Backlog } from '../backlog.ts'
 import { batchBetween, doneBatch } from '../batch-rules.ts'
@@ -112,7 +112,13 @@ class Pipeline {
 
   async finish(): Promise<void> {
     await this.#upkeep.finish()
-    await this.#query.stop()
+    try {
+      await this.#query.stop()
+    } catch (error) {
+      // Where the session is gone, so is the query; what went wrong before is the failure to tell.
+      if (!(error instanceof LakehouseError)) throw error
+      this.#run.options.onNotice({ code: error.code, message: error.message, details: {} })
+    }
   }
 
   async #carryUntil(signal: AbortSignal): Promise<void> {

@@ -175,9 +175,11 @@ describe.skipIf(sparkAbsent !== null)('Spark Connect', () => {
     const reason = new Error('enough')
     const abort = new AbortController()
     const options = { ...call, signal: abort.signal }
-    // After the schema come reports of a running job.
+    // After the schema come reports, every two seconds.
+    let reports = 0
     const onResponse = ({ schema }: ExecutePlanResponse) => {
-      if (schema === undefined) abort.abort(reason)
+      if (schema === undefined) reports += 1
+      if (reports === 4) abort.abort(reason)
     }
     const work = session.channel.execute(sqlRelation(long), onResponse, options)
     expect(await failure(work)).toBe(reason)
@@ -225,11 +227,10 @@ describe.skipIf(sparkAbsent !== null)('Spark Connect', () => {
 
     const bad = await start('bad', "SELECT CAST(concat('x', id) AS BIGINT) AS id FROM source", 'two')
     const ended = failure(bad.awaitEnd(120_000, call))
-    expect((await ended)?.code ?? 'ended').toMatch(/SPARK_SQL_REFUSED|ended/)
-    expect(await bad.failure(call)).toMatchObject({
-      code: 'SPARK_SQL_REFUSED',
-      details: { errorClass: 'CAST_INVALID_INPUT' },
-    })
+    const refused = { code: 'SPARK_SQL_REFUSED', details: { errorClass: 'CAST_INVALID_INPUT' } }
+    expect(await ended).toMatchObject(refused)
+    expect(await bad.failure(call)).toMatchObject(refused)
+    expect((await bad.failure(call))?.message).toMatch(/^The streaming query bad failed: /)
     expect(await activeStreams(session, call)).toEqual([])
   })
 

@@ -18,6 +18,8 @@ import {
 
 /** Calls that do not run a plan are answered within this time. */
 export const CONTROL_MS_MAX = 60_000
+/** Analysis may read the log of a large table first, by jobs that wait for the cluster. */
+const analysisMsMax = 10 * 60_000
 /** A plan that runs for longer is interrupted. */
 export const EXECUTION_MS_MAX = 6 * 3_600_000
 /** Saying goodbye (interrupt, release) and asking for the causes of an error is not worth more. */
@@ -87,7 +89,8 @@ export class SparkChannel {
 
   async analyze(analyze: AnalyzeCase, options: CallOptions) {
     const request = { ...this.#identity(), analyze }
-    const { result } = await this.#call((call) => this.#client.analyzePlan(request, call), options)
+    const patient = { timeoutMs: analysisMsMax, ...options }
+    const { result } = await this.#call((call) => this.#client.analyzePlan(request, call), patient)
     return result
   }
 
@@ -97,7 +100,7 @@ export class SparkChannel {
     return pairs
   }
 
-  /** Stops all that runs in the session, but not its streams, and tells the ids of what it stopped. */
+  /** Stops all that runs in the session, its streams too, and tells the ids of the executions. */
   async interruptAll(options: CallOptions): Promise<readonly string[]> {
     const request = { ...this.#identity(), interruptType: InterruptRequest_InterruptType.ALL }
     const { interruptedIds } = await this.#call((call) => this.#client.interrupt(request, call), options)

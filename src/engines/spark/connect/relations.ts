@@ -1,4 +1,4 @@
-// Relations as data: SQL over named inputs, a table or source to read, rows that the client brings.
+// Relations as data: SQL over named inputs, a source to read, what the server holds.
 import { create } from '@bufbuild/protobuf'
 import { type Relation, RelationSchema } from './gen/spark/connect/spark_connect_pb.ts'
 
@@ -50,11 +50,6 @@ function readRelation({ format, options = {}, path, schema }: ReadOptions, isStr
       value: { isStreaming, readType: { case: 'dataSource', value: dataSource } },
     },
   })
-}
-
-/** Rows that the client brings: an Arrow stream, and their schema as Spark's DDL writes it. */
-export function localRelation(schema: string, data: Uint8Array<ArrayBuffer>): Relation {
-  return create(RelationSchema, { relType: { case: 'localRelation', value: { schema, data } } })
 }
 
 /** A relation that the server holds: the result of a checkpoint. */

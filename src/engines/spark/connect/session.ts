@@ -106,15 +106,6 @@ export class SparkSession {
     await this.command({ case: 'createDataframeView', value }, options)
   }
 
-  /** The relation is computed when it is first read, and kept in memory and on disk until `unpersist`. */
-  async persist(relation: Relation, options: CallOptions): Promise<void> {
-    await this.channel.analyze({ case: 'persist', value: { relation } }, options)
-  }
-
-  async unpersist(relation: Relation, options: CallOptions): Promise<void> {
-    await this.channel.analyze({ case: 'unpersist', value: { relation, blocking: false } }, options)
-  }
-
   /**
    * Computes a relation now and keeps its rows on the executors: what is read later is these rows, whatever
    * happened to its sources. `drop` lets go of them.

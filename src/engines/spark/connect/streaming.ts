@@ -1,12 +1,14 @@
 // Streaming queries that run in the cluster: start, find again by name, watch, stop.
 import { assert, LakehouseError } from '../../../errors/errors.ts'
-import { failureOfChain } from './failures.ts'
 import type {
   StreamingQueryCommandResult,
   StreamingQueryInstanceId,
 } from './gen/spark/connect/spark_connect_pb.ts'
 import type { Relation } from './relations.ts'
 import type { CallOptions, SparkSession } from './session.ts'
+
+/** A query that has ended answers at once. */
+const failureMsMax = 10_000
 
 export type StreamStart = {
   /** Unique among the active queries of the session. */
@@ -90,13 +92,7 @@ export class StreamingQuery {
     return { isActive, isDataAvailable, isTriggerActive, message: statusMessage }
   }
 
-  /** What the last triggers did, the oldest first, as Spark's JSON is parsed. */
-  async recentProgress(options: CallOptions): Promise<readonly unknown[]> {
-    const result = await this.#ask({ case: 'recentProgress', value: true }, options)
-    assert(result.case === 'recentProgress')
-    return result.value.recentProgressJson.map((json) => JSON.parse(json) as unknown)
-  }
-
+  /** What the last trigger did, as Spark's JSON is parsed; null before the first. */
   async lastProgress(options: CallOptions): Promise<unknown> {
     const result = await this.#ask({ case: 'lastProgress', value: true }, options)
     assert(result.case === 'recentProgress')
@@ -108,15 +104,15 @@ export class StreamingQuery {
   async failure(options: CallOptions): Promise<LakehouseError | null> {
     const result = await this.#ask({ case: 'exception', value: true }, options)
     if (result.case !== 'exception' || result.value.exceptionMessage === undefined) return null
-    const { exceptionMessage, errorClass, stackTrace } = result.value
-    const outer = {
-      errorClass: errorClass ?? null,
-      sqlState: null,
-      exceptions: [],
-      message: exceptionMessage,
-    }
+    // The answer has only text. Waiting for a query that failed throws the error itself, with its causes.
     const what = `The streaming query ${this.name ?? this.instance.id} failed`
-    return failureOfChain(what, [outer, ...causesIn(stackTrace ?? '')], new Error(exceptionMessage))
+    try {
+      await this.awaitEnd(failureMsMax, { ...options, what })
+      return null
+    } catch (error) {
+      if (error instanceof LakehouseError) return error
+      throw error
+    }
   }
 
   /** Whether it ended within the time. Throws what it failed with. */
@@ -151,24 +147,7 @@ export class StreamingQuery {
 
 type QueryCommand =
   | {
-      readonly case:
-        | 'status'
-        | 'lastProgress'
-        | 'recentProgress'
-        | 'exception'
-        | 'processAllAvailable'
-        | 'stop'
+      readonly case: 'status' | 'lastProgress' | 'exception' | 'processAllAvailable' | 'stop'
       readonly value: true
     }
   | { readonly case: 'awaitTermination'; readonly value: { readonly timeoutMs: bigint } }
-
-/** Spark writes the class of an error in brackets at the start of its message; only that is read. */
-function causesIn(stackTrace: string) {
-  const lines = stackTrace.matchAll(/^(?:Caused by: )?([\w.$]+): (?:\[([A-Z][A-Z0-9_.]+)\] )?(.*)$/gm)
-  return [...lines].map(([, exception, errorClass, message]) => ({
-    errorClass: errorClass ?? null,
-    sqlState: null,
-    exceptions: [exception!],
-    message: message!,
-  }))
-}
