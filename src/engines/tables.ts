@@ -30,18 +30,20 @@ export async function openTables(options: {
   await Promise.allSettled(opening)
   const tables = await Promise.all(opening)
   const reached = tables.reduce((most, { progress }) => (progress.batch > most ? progress.batch : most), 0n)
-  for (const table of tables) {
-    const { definition, delta, progress, isWhole } = table
+  const lost = tables.find((table) => {
+    const { path } = table.definition
     // Bronze is a batch ahead of silver after a crash.
-    const isSilverLost = definition.path === silverTransactions.path && progress.batch + 1n < reached
-    if (isDerived(table) || (isWhole && !isSilverLost)) continue
-    throw new LakehouseError(
-      'TABLE_LOST',
-      `${delta.directory} was deleted: the other tables are at batch ${reached}, and silver does not hold its rows. ` +
-        'Bring the directory back from a backup, or begin anew with an empty DELTA_BASE_PATH.',
-    )
-  }
-  return tables
+    const isSilverLost = path === silverTransactions.path && table.progress.batch + 1n < reached
+    return !isDerived(table) && (!table.isWhole || isSilverLost)
+  })
+  if (lost === undefined) return tables
+  // Of a process that was paused between two tables, the first ones are as old as its pause.
+  for (const table of tables) await table.checkClaim()
+  throw new LakehouseError(
+    'TABLE_LOST',
+    `${lost.delta.directory} was deleted: the other tables are at batch ${reached}, and silver does not hold its ` +
+      'rows. Bring the directory back from a backup, or begin anew with an empty DELTA_BASE_PATH.',
+  )
 }
 
 /** True for a table that is computed from silver alone, and so can be made again from it. */
@@ -134,16 +136,28 @@ export class OpenTable {
     this.filesSinceUpkeep += staged?.adds.length ?? 0
   }
 
+  /** Fails with WRITER_FENCED where another process has claimed the table since. */
+  async checkClaim(): Promise<void> {
+    const newest = (await this.delta.snapshot()).txns.get(writerAppId)?.version ?? 0n
+    if (newest > this.claim) throw this.#fenced(this.#takenOver(newest))
+  }
+
   #checkWritten(outcome: CommitOutcome, progress: Progress): void {
     if (outcome.kind === 'committed') return
-    const what =
-      outcome.kind === 'fenced'
-        ? `has been taken over by another process (writer ${outcome.recorded}, this one is ${this.claim})`
-        : `is at batch ${outcome.recorded} already`
-    throw new LakehouseError(
+    const { recorded } = outcome
+    const what = outcome.kind === 'fenced' ? this.#takenOver(recorded) : `is at batch ${recorded} already`
+    throw this.#fenced(`${what}, while this process was about to write batch ${progress.batch}`)
+  }
+
+  #takenOver(newest: bigint): string {
+    return `has been taken over by another process (writer ${newest}, this one is ${this.claim})`
+  }
+
+  #fenced(what: string): LakehouseError {
+    return new LakehouseError(
       'WRITER_FENCED',
-      `${this.delta.directory} ${what}, while this process was about to write batch ${progress.batch}. ` +
-        'This one stops; nothing was written twice. One process at a time can write a stream.',
+      `${this.delta.directory} ${what}. This one stops; nothing was written twice. ` +
+        'One process at a time can write a stream.',
     )
   }
 }
