@@ -14,7 +14,8 @@ import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
  * Longer than any wait here, and not for ever: Spark misses the interrupt of an execution that is only about
  * to start its job.
  */
-const long = "SELECT count(*) FROM range(100000000) WHERE sha2(CAST(id AS STRING), 256) = 'x'"
+/** Hours of work on any machine: only an end from outside ends it. */
+const long = "SELECT count(*) FROM range(100000000000) WHERE sha2(CAST(id AS STRING), 256) = 'x'"
 
 describe.skipIf(sparkAbsent !== null)('Spark Connect', () => {
   let spark: TestSpark
