@@ -9,7 +9,7 @@ import {
   writerAppId,
 } from '../batches/progress.ts'
 import { type CommitOutcome, type DeltaSnapshot, DeltaTable, type StagedAppend } from '../delta/index.ts'
-import { LakehouseError } from '../errors/errors.ts'
+import { assert, LakehouseError } from '../errors/errors.ts'
 import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
 import { openTable, progressOf, tableDirectory } from '../lakehouse/delta.ts'
 import { tablesOf } from '../lakehouse/pipeline.ts'
@@ -44,6 +44,13 @@ export async function openTables(options: {
     `${lost.delta.directory} was deleted: the other tables are at batch ${reached}, and silver does not hold its ` +
       'rows. Bring the directory back from a backup, or begin anew with an empty DELTA_BASE_PATH.',
   )
+}
+
+/** The table of that path, which the run has. */
+export function tableAt(tables: readonly OpenTable[], path: string): OpenTable {
+  const found = tables.find((table) => table.definition.path === path)
+  assert(found, `the run has no table ${path}`)
+  return found
 }
 
 /** True for a table that is computed from silver alone, and so can be made again from it. */

@@ -11,9 +11,10 @@ import type { PipelineOptions } from '../engine.ts'
 import { batchReport } from '../report.ts'
 import { openSilver, progressAt, type SilverBatch, silverBatchesAfter } from '../silver-log.ts'
 import type { OpenTable } from '../tables.ts'
+import { Upkeep } from '../upkeep.ts'
 import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
 import { RecentSilver } from './recent.ts'
-import { Upkeep } from './upkeep.ts'
+import { compactWith } from './upkeep.ts'
 
 /** How long one wait for a new commit of silver takes at most. */
 const waitMaxMs = 1_000
@@ -38,7 +39,7 @@ export async function followSilver(
     useThreadsFor: (rows) => database.useThreadsFor(rows),
     recent: await loadRecent(options, database, silver, before),
   }
-  const upkeep = new Upkeep(database.upkeep, tables, options)
+  const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   let version = (await silver.snapshot()).version
   for (;;) {
     for await (const next of silverBatchesAfter(silver, before.batch)) {

@@ -15,11 +15,12 @@ import { type Database, rowsOf } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { batchReport } from '../report.ts'
 import { progressAt } from '../silver-log.ts'
-import { isDerived, type OpenTable } from '../tables.ts'
+import { isDerived, type OpenTable, tableAt } from '../tables.ts'
+import { Upkeep } from '../upkeep.ts'
 import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
 import { followSilver, loadRecent } from './follow-silver.ts'
 import { type LoadedRecords, loadRecords, noRecords } from './load.ts'
-import { Upkeep } from './upkeep.ts'
+import { compactWith } from './upkeep.ts'
 
 /** How long one wait for new records takes at most. */
 const waitMaxMs = 1_000
@@ -74,7 +75,7 @@ class Pipeline {
     this.#tables = tables
     this.#context = context
     this.#progress = progress
-    this.#upkeep = new Upkeep(database.upkeep, tables, options)
+    this.#upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   }
 
   /**
@@ -244,12 +245,6 @@ class Pipeline {
     await step('finalize begun')
     await this.#carry(planBatch(this.#progress, [], this.#options.clock(), { isFinal: true }), noRecords)
   }
-}
-
-function tableAt(tables: readonly OpenTable[], path: string): OpenTable {
-  const found = tables.find((table) => table.definition.path === path)
-  assert(found, `the run has no table ${path}`)
-  return found
 }
 
 /** The rows that bronze has of a batch. */

@@ -1,49 +1,11 @@
-// Compaction in the background: small files of a table are put together while batches go on.
+// How DuckDB puts small files of a table together.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { LakehouseError } from '../../errors/errors.ts'
 import { step } from '../../steps/step.ts'
-import type { PipelineOptions } from '../engine.ts'
-import type { OpenTable } from '../tables.ts'
+import type { Compact } from '../upkeep.ts'
 
-export class Upkeep {
-  readonly #connection: DuckDBConnection
-  readonly #tables: readonly OpenTable[]
-  readonly #options: PipelineOptions
-  readonly #stop = new AbortController()
-  #running: Promise<void> | null = null
-
-  constructor(connection: DuckDBConnection, tables: readonly OpenTable[], options: PipelineOptions) {
-    this.#connection = connection
-    this.#tables = tables
-    this.#options = options
-  }
-
-  /** Starts a compaction where one is due and none runs. It never fails a batch. */
-  afterBatch(): void {
-    const { smallFileBytes, filesBeforeCompaction } = this.#options
-    const due = this.#tables.find((table) => table.filesSinceUpkeep >= filesBeforeCompaction)
-    if (smallFileBytes === null || this.#running !== null || due === undefined) return
-    due.filesSinceUpkeep = 0
-    this.#running = this.#compact(due, smallFileBytes).finally(() => {
-      this.#running = null
-    })
-  }
-
-  async #compact(table: OpenTable, smallFileBytes: number): Promise<void> {
-    try {
-      await table.delta.optimize(this.#connection, { smallFileBytes, signal: this.#stop.signal })
-      await step('compaction ended')
-    } catch (error) {
-      if (this.#stop.signal.aborted) return
-      const code = error instanceof LakehouseError ? error.code : 'COMPACTION_FAILED'
-      const message = `compaction of ${table.definition.path} failed, batches go on: ${error instanceof Error ? error.message : error}`
-      this.#options.onNotice({ code, message, details: { table: table.definition.path } })
-    }
-  }
-
-  /** Gives up what is under way; rows are not touched by that. */
-  async finish(): Promise<void> {
-    this.#stop.abort()
-    await this.#running
+export function compactWith(connection: DuckDBConnection): Compact {
+  return async ({ delta }, smallFileBytes, signal) => {
+    await delta.optimize(connection, { smallFileBytes, signal })
+    await step('compaction ended')
   }
 }

@@ -9,13 +9,14 @@ import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { Backlog } from '../backlog.ts'
 import { batchBetween, doneBatch } from '../batch-rules.ts'
 import { progressAt, silverBatchesAfter } from '../silver-log.ts'
-import { isDerived, type OpenTable } from '../tables.ts'
+import { isDerived, type OpenTable, tableAt } from '../tables.ts'
+import { Upkeep } from '../upkeep.ts'
 import { completeBatch, executeBatch, type SparkContext } from './batch.ts'
 import { BronzeQuery } from './bronze-query.ts'
 import { contextOf, followSilver, type SparkRun } from './follow-silver.ts'
 import type { SparkEngineOptions, StreamedKafka } from './options.ts'
 import { reportOf } from './report.ts'
-import { Upkeep } from './upkeep.ts'
+import { compactWith } from './upkeep.ts'
 
 /** How long one wait for new rows of bronze takes at most. */
 const waitMaxMs = 1_000
@@ -52,7 +53,7 @@ class Pipeline {
     this.#silver = tableAt(tables, 'silver/transactions')
     this.#progress = this.#silver.progress
     this.#backlog = new Backlog(database.load, this.#bronze.delta)
-    this.#upkeep = new Upkeep(session, tables, options)
+    this.#upkeep = new Upkeep(compactWith(session), tables, options)
     this.#query = new BronzeQuery({
       session,
       kafka,
@@ -223,10 +224,4 @@ class Pipeline {
       signal.addEventListener('abort', done)
     })
   }
-}
-
-function tableAt(tables: readonly OpenTable[], path: string): OpenTable {
-  const found = tables.find((table) => table.definition.path === path)
-  assert(found, `the run has no table ${path}`)
-  return found
 }
