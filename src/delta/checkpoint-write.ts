@@ -1,13 +1,14 @@
 // Writing a checkpoint: the replayed log as one classic Parquet file, so that a reader need not read every
 // commit.
 import { randomUUID } from 'node:crypto'
-import { open, rename, rm, stat } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { assert } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
 import { addToJson, metadataToJson, protocolToJson, removeToJson, txnToJson } from './actions.ts'
-import { logDirectory, PendingFile, syncPath, versionDigits } from './log-files.ts'
+import { disk } from './disk.ts'
+import { logDirectory, PendingFile, versionDigits } from './log-files.ts'
 import { deletedFileRetentionMs } from './properties.ts'
 import { quoteText } from './sql.ts'
 import type { LogState } from './state.ts'
@@ -50,17 +51,17 @@ export async function writeCheckpoint(directory: string, content: CheckpointCont
   try {
     await writeLines(json, content.lines)
     await convert(json, parquet, content)
-    await syncPath(parquet)
+    await disk.sync(parquet)
     await step('checkpoint written')
-    const { size } = await stat(parquet)
-    await rename(parquet, join(log, `${versionDigits(content.version)}.checkpoint.parquet`))
+    const { size } = await disk.stat(parquet)
+    await disk.rename(parquet, join(log, `${versionDigits(content.version)}.checkpoint.parquet`))
     await step('checkpoint named')
-    await syncPath(log)
+    await disk.sync(log)
     await writeHint(log, content, size)
     await step('checkpoint complete')
   } finally {
-    await rm(json, { force: true })
-    await rm(parquet, { force: true })
+    await disk.remove(json)
+    await disk.remove(parquet)
   }
 }
 
@@ -133,11 +134,11 @@ function checkpointColumns(hasTableFeatures: boolean): Record<string, Record<str
 }
 
 /** Only a hint where to start: this folder lists the log instead, and never depends on it. */
-async function writeHint(log: string, content: CheckpointContent, sizeInBytes: number): Promise<void> {
+async function writeHint(log: string, content: CheckpointContent, sizeInBytes: bigint): Promise<void> {
   const hint = {
     version: Number(content.version),
     size: content.lines.length,
-    sizeInBytes,
+    sizeInBytes: Number(sizeInBytes),
     numOfAddFiles: content.addCount,
   }
   const pending = await PendingFile.write(log, JSON.stringify(hint))

@@ -1,7 +1,7 @@
 // What the log says about itself: its commits, its times, and the table as a whole.
-import { stat } from 'node:fs/promises'
 import { LakehouseError } from '../errors/errors.ts'
 import type { CommitInfo } from './actions.ts'
+import { disk } from './disk.ts'
 import { commitPath, emptyWhenAbsent, listLog, readCommit } from './log-files.ts'
 import type { DeltaField } from './schema.ts'
 import type { LogState } from './state.ts'
@@ -79,9 +79,9 @@ export async function versionAtTime(directory: string, timestampMs: number): Pro
   let found: bigint | null = null
   let time = Number.NEGATIVE_INFINITY
   for (const version of commits) {
-    const file = await emptyWhenAbsent(stat(commitPath(directory, version)), null)
+    const file = await emptyWhenAbsent(disk.stat(commitPath(directory, version)), null)
     if (file === null) continue
-    time = Math.max(time + 1, Math.trunc(file.mtimeMs))
+    time = Math.max(time + 1, file.changedMs)
     if (time > timestampMs) break
     found = version
   }

@@ -1,6 +1,6 @@
 // Cleaning the log: versions that are older than the retention and that a checkpoint stands in for.
-import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { disk } from './disk.ts'
 import { commitPath, emptyWhenAbsent, type LogListing, listLog, logDirectory } from './log-files.ts'
 
 const dayMs = 86_400_000
@@ -20,9 +20,9 @@ export async function cleanLog(
   const keepFrom = firstKept(listing, await newestExpired(directory, listing, cutoffMs))
   if (keepFrom === null) return null
   const log = logDirectory(directory)
-  for (const name of await readdir(log)) {
+  for (const name of await disk.readdir(log)) {
     const version = /^(\d{20})\.(json|crc|checkpoint\.)/.exec(name)?.[1]
-    if (version !== undefined && BigInt(version) < keepFrom) await rm(join(log, name), { force: true })
+    if (version !== undefined && BigInt(version) < keepFrom) await disk.remove(join(log, name))
   }
   return keepFrom
 }
@@ -35,8 +35,8 @@ async function newestExpired(
 ): Promise<bigint | null> {
   let newest: bigint | null = null
   for (const version of listing.commits) {
-    const found = await emptyWhenAbsent(stat(commitPath(directory, version)), null)
-    if (found === null || found.mtimeMs > cutoffMs) break
+    const found = await emptyWhenAbsent(disk.stat(commitPath(directory, version)), null)
+    if (found === null || found.changedMs > cutoffMs) break
     newest = version
   }
   return newest

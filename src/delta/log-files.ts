@@ -1,9 +1,9 @@
 // The files of `_delta_log`: their names, reading them, and putting one there if it is absent.
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { step } from '../steps/step.ts'
 import { type DeltaCommit, parseCommit } from './actions.ts'
+import { disk, type FileIdentity } from './disk.ts'
 
 export function logDirectory(table: string): string {
   return join(table, '_delta_log')
@@ -31,7 +31,7 @@ export type LogListing = {
 
 export async function listLog(table: string): Promise<LogListing> {
   const directory = logDirectory(table)
-  const names = await emptyWhenAbsent(readdir(directory), [])
+  const names = await emptyWhenAbsent(disk.readdir(directory), [])
   const commits: bigint[] = []
   const parts = new Map<string, { version: bigint; wanted: number; paths: string[] }>()
   for (const name of names.sort()) {
@@ -53,37 +53,23 @@ export async function listLog(table: string): Promise<LogListing> {
   return { commits, hasUuidCheckpoints, checkpoints: complete.sort((a, b) => Number(b.version - a.version)) }
 }
 
-/** What a commit file is on the disk: a table that was deleted and made again has other files. */
-export type FileIdentity = { readonly inode: bigint; readonly size: bigint }
-
+/** null where there is no such file. */
 export async function identityOf(path: string): Promise<FileIdentity | null> {
-  const found = await emptyWhenAbsent(stat(path, { bigint: true }), null)
-  return found === null ? null : { inode: found.ino, size: found.size }
+  return emptyWhenAbsent(disk.stat(path), null)
 }
 
 export type CommitFile = {
   readonly commit: DeltaCommit
   readonly identity: FileIdentity
-  readonly fileTimeMs: number
 }
 
 /** Reads one version; null where the log does not have it. */
 export async function readCommit(table: string, version: bigint): Promise<CommitFile | null> {
   const path = commitPath(table, version)
-  const file = await emptyWhenAbsent(open(path, 'r'), null)
-  if (file === null) return null
-  try {
-    const { ino, size, mtimeMs } = await file.stat({ bigint: true })
-    const text = await file.readFile('utf8')
-    const fileTimeMs = Number(mtimeMs)
-    return {
-      commit: parseCommit(version, text, fileTimeMs, path),
-      identity: { inode: ino, size },
-      fileTimeMs,
-    }
-  } finally {
-    await file.close()
-  }
+  const found = await emptyWhenAbsent(disk.read(path), null)
+  if (found === null) return null
+  const { text, facts } = found
+  return { commit: parseCommit(version, text, facts.changedMs, path), identity: facts }
 }
 
 /** A text that is durably on the disk under a name of its own, waiting for the name it is to have. */
@@ -95,13 +81,7 @@ export class PendingFile {
 
   static async write(directory: string, text: string): Promise<PendingFile> {
     const path = join(directory, `.${randomUUID()}.tmp`)
-    const file = await open(path, 'wx')
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await disk.writeNew(path, text)
     await step('commit prepared')
     return new PendingFile(path)
   }
@@ -109,36 +89,25 @@ export class PendingFile {
   /** Gives it the name unless another has it: the one atomic step of a commit. */
   async putIfAbsent(path: string): Promise<FileIdentity | null> {
     try {
-      await link(this.#path, path)
+      await disk.link(this.#path, path)
     } catch (error) {
       if (hasErrno(error, 'EEXIST')) return null
       throw error
     }
     await step('commit linked')
-    await syncPath(dirname(path))
+    await disk.sync(dirname(path))
     await step('commit durable')
-    const { ino, size } = await stat(path, { bigint: true })
-    return { inode: ino, size }
+    return disk.stat(path)
   }
 
   /** Gives it the name, in place of what had it. */
   async replace(path: string): Promise<void> {
-    await rename(this.#path, path)
-    await syncPath(dirname(path))
+    await disk.rename(this.#path, path)
+    await disk.sync(dirname(path))
   }
 
   async discard(): Promise<void> {
-    await rm(this.#path, { force: true })
-  }
-}
-
-/** Makes the contents of a file, or the names in a directory, durable. */
-export async function syncPath(path: string): Promise<void> {
-  const file = await open(path, 'r')
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
+    await disk.remove(this.#path)
   }
 }
 
@@ -149,19 +118,20 @@ export async function syncPath(path: string): Promise<void> {
 export async function makeDirectory(path: string): Promise<void> {
   if (await makeOne(path)) return
   await makeDirectory(dirname(path))
-  if (!(await makeOne(path))) await mkdir(path) // Its parent is there: this fails with the system's reason.
+  // Its parent is there: this fails with the system's reason.
+  if (!(await makeOne(path))) await disk.mkdir(path)
 }
 
 /** True where the directory is there now, false where that above it is not. */
 async function makeOne(path: string): Promise<boolean> {
   try {
-    await mkdir(path)
+    await disk.mkdir(path)
   } catch (error) {
     if (hasErrno(error, 'ENOENT') && dirname(path) !== path) return false
-    if (!hasErrno(error, 'EEXIST') || !(await stat(path)).isDirectory()) throw error
+    if (!hasErrno(error, 'EEXIST') || !(await disk.stat(path)).isDirectory) throw error
     return true
   }
-  await syncPath(dirname(path))
+  await disk.sync(dirname(path))
   return true
 }
 
@@ -174,7 +144,7 @@ const directoriesAbove = 3
 export async function syncNamesOf(table: string): Promise<void> {
   let path = table
   for (let level = 0; level < directoriesAbove; level++) {
-    await syncPath(path)
+    await disk.sync(path)
     path = dirname(path)
   }
 }

@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { DuckDBConnection, DuckDBValue, Json } from '@duckdb/node-api'
 import { assert } from '../errors/errors.ts'
 import { type AddFile, addFile, type Metadata, type PartitionValues } from './actions.ts'
-import { syncPath } from './log-files.ts'
+import { disk } from './disk.ts'
 import { newFileName } from './paths.ts'
 import { quoteIdentifier, quotePathToRead, quoteText } from './sql.ts'
 import { type LeafFigures, statsToJson } from './stats.ts'
@@ -140,7 +140,7 @@ function textOrNull(value: Json | undefined): string | null {
 /** Makes files durable: contents first, then the names that lead to them. */
 export async function syncFiles(directory: string, written: readonly WrittenFile[]): Promise<void> {
   for (let start = 0; start < written.length; start += filesSyncedAtOnce) {
-    await Promise.all(written.slice(start, start + filesSyncedAtOnce).map((file) => syncPath(file.path)))
+    await Promise.all(written.slice(start, start + filesSyncedAtOnce).map((file) => disk.sync(file.path)))
   }
   const directories = new Set<string>()
   for (const file of written) {
@@ -149,7 +149,7 @@ export async function syncFiles(directory: string, written: readonly WrittenFile
       if (path === directory) break
     }
   }
-  for (const path of directories) await syncPath(path)
+  for (const path of directories) await disk.sync(path)
 }
 
 export async function toAddFile(

@@ -2,7 +2,8 @@
 import { LakehouseError } from '../errors/errors.ts'
 import type { AddFile, CommitInfo, DeltaCommit, Metadata, Protocol, RemoveFile, Txn } from './actions.ts'
 import { readCheckpoint } from './checkpoint-read.ts'
-import { type CommitFile, type FileIdentity, type LogListing, listLog, readCommit } from './log-files.ts'
+import type { FileIdentity } from './disk.ts'
+import { type CommitFile, type LogListing, listLog, readCommit } from './log-files.ts'
 import { checkReadable, unsupported } from './protocol.ts'
 
 const commitsReadAtOnce = 16

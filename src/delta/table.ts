@@ -288,8 +288,8 @@ export class DeltaTable {
   async #isStale(): Promise<boolean> {
     const known = this.#state.identity
     const found = await identityOf(commitPath(this.directory, this.#state.version))
-    if (known === null) return found !== null
-    return found?.inode !== known.inode || found.size !== known.size
+    if (known === null || found === null) return found !== known
+    return found.inode !== known.inode || found.size !== known.size
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {

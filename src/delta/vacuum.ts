@@ -3,6 +3,7 @@ import type { Dirent } from 'node:fs'
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { LakehouseError } from '../errors/errors.ts'
+import { disk } from './disk.ts'
 import { emptyWhenAbsent, logDirectory } from './log-files.ts'
 import { deletedFileRetentionDefaultMs, deletedFileRetentionMs } from './properties.ts'
 import type { LogState } from './state.ts'
@@ -82,12 +83,12 @@ function isHidden(entry: Dirent, partitionColumns: readonly string[]): boolean {
 /** What a crash left half-written in the log: such files have no meaning to anyone. */
 export async function deleteLeftovers(directory: string, cutoffMs: number): Promise<void> {
   const log = logDirectory(directory)
-  for (const name of await readdir(log)) {
+  for (const name of await disk.readdir(log)) {
     if (/^\..*\.tmp$/.test(name)) await deleteOlder(join(log, name), cutoffMs)
   }
 }
 
 async function deleteOlder(path: string, cutoffMs: number): Promise<void> {
-  const found = await emptyWhenAbsent(stat(path), null)
-  if (found !== null && found.mtimeMs < cutoffMs) await rm(path, { force: true })
+  const found = await emptyWhenAbsent(disk.stat(path), null)
+  if (found !== null && found.changedMs < cutoffMs) await disk.remove(path)
 }

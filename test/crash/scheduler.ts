@@ -1,7 +1,7 @@
 // Runs several tasks as if on machines of their own, one step at a time, in an order that a seed decides. At
 // each named step a task may be let go on, left alone for long, or die.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type StepName, setStepHook } from '../../src/steps/step.ts'
+import { setStepHook } from '../../src/steps/step.ts'
 
 export class Death extends Error {}
 
@@ -9,8 +9,8 @@ export type Task = { readonly name: string; readonly run: () => Promise<void>; r
 
 type Actor = {
   readonly task: Task
-  /** Goes on from the step that it waits at, or dies there; null while it moves. */
-  wake: ((dies: boolean) => void) | null
+  /** Let it go on from where it waits, or die there; several where it does several things at once. */
+  wakes: ((dies: boolean) => void)[]
   /** Turns of others before it is its turn again. */
   rest: number
   isDead: boolean
@@ -21,9 +21,9 @@ type Actor = {
 export type Ended = { readonly task: Task; readonly isDead: boolean; readonly failure: unknown }
 
 const current = new AsyncLocalStorage<Actor>()
-const deathShare = 0.02
-const pauseShare = 0.05
-const pauseTurnsMax = 60
+const deathShare = 0.004
+const pauseShare = 0.015
+const pauseTurnsMax = 250
 
 export class Scheduler {
   readonly #random: () => number
@@ -34,7 +34,7 @@ export class Scheduler {
 
   constructor(random: () => number) {
     this.#random = random
-    setStepHook((name) => this.#step(name))
+    setStepHook(() => this.stop())
   }
 
   close(): void {
@@ -42,9 +42,9 @@ export class Scheduler {
   }
 
   start(task: Task): void {
-    const actor: Actor = { task, wake: null, rest: 0, isDead: false, hasEnded: false, failure: null }
+    const actor: Actor = { task, wakes: [], rest: 0, isDead: false, hasEnded: false, failure: null }
     this.#actors.push(actor)
-    actor.wake = () => {
+    actor.wakes.push(() => {
       void current
         .run(actor, task.run)
         .catch((error: unknown) => {
@@ -54,7 +54,7 @@ export class Scheduler {
           actor.hasEnded = true
           this.#onRest()
         })
-    }
+    })
   }
 
   /** Lets tasks move until one has ended; null where there are none left. */
@@ -77,28 +77,29 @@ export class Scheduler {
       actor.rest = Math.ceil(this.#random() * pauseTurnsMax)
       return
     }
-    const { wake } = actor
-    actor.wake = null
-    if (wake === null) throw new Error(`${actor.task.name} moves while it should rest`)
+    const wakes = actor.wakes.splice(0)
+    if (wakes.length === 0) throw new Error(`${actor.task.name} moves while it should rest`)
     const rested = new Promise<void>((resolve) => {
       this.#onRest = resolve
     })
-    wake(actor.task.mayDie && lot > 1 - deathShare)
+    const dies = actor.task.mayDie && lot > 1 - deathShare
+    for (const wake of wakes) wake(dies)
     await rested
   }
 
-  #step(_: StepName): Promise<void> | undefined {
+  /** To be called by what a task does, wherever it may stop; the calls of others go on. */
+  stop(): Promise<void> | undefined {
     const actor = current.getStore()
     if (actor === undefined) return undefined
     // What is dead does nothing more, whoever catches its death.
     if (actor.isDead) return Promise.reject(new Death())
     this.steps += 1
     const waiting = new Promise<void>((resolve, reject) => {
-      actor.wake = (dies) => {
+      actor.wakes.push((dies) => {
         actor.isDead = dies
         if (dies) reject(new Death())
         else resolve()
-      }
+      })
     })
     this.#onRest()
     return waiting

@@ -1,8 +1,8 @@
 // Whole runs in miniature: the real planner, the real log with its claims and commits, and the order of a
-// batch as the engine has it; rows and the input are made up. Writers die, pause and rival each other,
-// foreign ones append and compact, clocks go back, and one partition is slower than the other.
+// batch as the engine has it; rows and the input are made up. Before each call of the disk, writers die,
+// pause and rival each other, foreign ones append and compact; clocks go back, and one partition is slower
+// than the other.
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,9 @@ import { type Batch, closesWindow, planBatch, progressAfter, windowOf } from '..
 import { noProgress, type Progress, parseProgress, writerAppId } from '../../src/batches/progress.ts'
 import { type AddFile, addFile } from '../../src/delta/actions.ts'
 import { draftOf, writeCommit } from '../../src/delta/commit.ts'
+import { type Disk, fileSystem, setDisk } from '../../src/delta/disk.ts'
 import { DeltaTable, type StagedAppend } from '../../src/delta/index.ts'
+import { listLog } from '../../src/delta/log-files.ts'
 import { loadState } from '../../src/delta/state.ts'
 import { progressAt } from '../../src/engines/silver-log.ts'
 import { OpenTable } from '../../src/engines/tables.ts'
@@ -21,6 +23,7 @@ import { silverTransactions } from '../../src/lakehouse/2-silver/transactions.ts
 import { goldTransactions } from '../../src/lakehouse/3-gold/transactions.ts'
 import { tableDirectory } from '../../src/lakehouse/delta.ts'
 import { testOptions } from '../unit/engine/pipeline.ts'
+import { memoryDisk, stoppingBefore } from './memory-disk.ts'
 import { Scheduler } from './scheduler.ts'
 
 const definitions = [bronzeTransactions, silverTransactions, goldTransactions]
@@ -37,23 +40,54 @@ export type Simulated = {
   readonly starts: number
   readonly deaths: number
   readonly fenced: number
+  /** Those that are left at the end. */
+  readonly checkpoints: number
+}
+
+/** Where the tables lie, and with which properties. */
+export type Place = {
+  readonly base: string
+  readonly disk: Disk
+  readonly tableProperties: Readonly<Record<string, string>>
 }
 
 /** What a made-up file holds. */
 type Content = { readonly table: string; readonly batch: string; readonly text: string }
 
-/** Plays one seed to its end; fails with what is wrong with the tables. */
-export async function simulate(seed: number): Promise<Simulated> {
+/** Plays one seed to its end in memory; fails with what is wrong with the tables. */
+export async function simulate(
+  seed: number,
+  change: (disk: Disk) => Disk = (disk) => disk,
+): Promise<Simulated> {
+  const base = '/simulated'
+  return play(seed, { base, disk: change(memoryDisk(base)), tableProperties: {} })
+}
+
+/** Plays one seed to its end on the disk of this machine. */
+export async function simulateOnDisk(
+  seed: number,
+  tableProperties: Place['tableProperties'] = {},
+): Promise<Simulated> {
+  const base = await mkdtemp(join(tmpdir(), 'assay-simulation-'))
+  try {
+    return await play(seed, { base, disk: fileSystem, tableProperties })
+  } finally {
+    await rm(base, { recursive: true, force: true })
+  }
+}
+
+async function play(seed: number, place: Place): Promise<Simulated> {
+  const { base } = place
   const random = randomOf(seed)
-  const base = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'assay-simulation-'))
   const scheduler = new Scheduler(random)
+  setDisk(stoppingBefore(place.disk, () => scheduler.stop()))
   const foreign: string[] = []
   const figures = { starts: 0, deaths: 0, fenced: 0 }
   let [writers, others] = [0, 0]
   const startWriter = (mayDie: boolean): void => {
     writers += 1
     figures.starts += 1
-    scheduler.start({ name: `writer ${figures.starts}`, mayDie, run: () => write(base, random) })
+    scheduler.start({ name: `writer ${figures.starts}`, mayDie, run: () => write(place, random) })
   }
   try {
     startWriter(true)
@@ -80,10 +114,10 @@ export async function simulate(seed: number): Promise<Simulated> {
       }
     }
     await check(base, foreign)
-    return { steps: scheduler.steps, ...figures }
+    return { steps: scheduler.steps, ...figures, checkpoints: await countCheckpoints(base) }
   } finally {
     scheduler.close()
-    await rm(base, { recursive: true, force: true })
+    setDisk(fileSystem)
   }
 }
 
@@ -92,9 +126,9 @@ function isFenced(error: unknown): boolean {
 }
 
 /** A process from its start to the end of the input, in the order of the engine. */
-async function write(base: string, random: () => number): Promise<void> {
+async function write({ base, tableProperties }: Place, random: () => number): Promise<void> {
   const tables: OpenTable[] = []
-  for (const definition of definitions) tables.push(await OpenTable.open(base, definition, {}))
+  for (const definition of definitions) tables.push(await OpenTable.open(base, definition, tableProperties))
   try {
     await carryAll(tables, random)
   } catch (error) {
@@ -272,6 +306,11 @@ async function check(base: string, foreign: readonly string[]): Promise<void> {
     }
   }
   if (problems.length > 0) throw new Error(problems.join('\n'))
+}
+
+async function countCheckpoints(base: string): Promise<number> {
+  const logs = await Promise.all(definitions.map((definition) => listLog(tableDirectory(base, definition))))
+  return logs.reduce((sum, { checkpoints }) => sum + checkpoints.length, 0)
 }
 
 /** The batches as bronze tells them; numbers, times and watermarks must follow each other. */
