@@ -151,6 +151,19 @@ test('nothing names an issue, a path of one machine or a package registry', () =
   expect(naming).toEqual([])
 })
 
+test('a count is told with its unit by counted or unitOf, so that there are no 1 files', () => {
+  const units =
+    'rows|records|files|batches|commits|partitions|offsets|windows|groups|checks|columns|transactions'
+  // Constants with a name are no counts, and a rate is not one either.
+  const told = new RegExp(
+    String.raw`\$\{(?!\w*(?:Max|_MAX|Minutes)\})[^{}]*\} (?:closed )?(?:${units})\b(?!/)`,
+  )
+  const counts = sources.flatMap(({ path, text }) =>
+    text.split('\n').flatMap((line, index) => (told.test(line) ? [`${path}:${index + 1}`] : [])),
+  )
+  expect(counts).toEqual([])
+})
+
 test('the lock has the optional packages of every platform, or npm ci refuses it', () => {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>>

@@ -1,4 +1,5 @@
 // What `assay check` asks of Spark: a server, its version, its jars, and that it writes where we read.
+
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,6 +10,7 @@ import { read, sqlRelation } from '../engines/spark/connect/relations.ts'
 import type { SparkSession } from '../engines/spark/connect/session.ts'
 import { SPARK_VERSION } from '../engines/spark/install.ts'
 import { fileUri } from '../engines/spark/rows.ts'
+import { counted } from '../errors/counted.ts'
 import type { Found } from './check.ts'
 import { sparkOptions } from './spark-options.ts'
 
@@ -64,7 +66,10 @@ async function deltaFinding(session: SparkSession, deltaBasePath: string): Promi
     const { numRecords } = await (await DeltaTable.open(path)).snapshot()
     if (numRecords === BigInt(rowCount))
       return { verdict: 'ok', text: 'Spark writes Delta tables that are read here' }
-    return { verdict: 'FAIL', text: `Spark wrote ${rowCount} rows, ${numRecords} are read here: report it` }
+    return {
+      verdict: 'FAIL',
+      text: `Spark wrote ${counted(rowCount, 'row')}, ${numRecords} are read here: report it`,
+    }
   } finally {
     await rm(path, { recursive: true, force: true })
   }

@@ -1,6 +1,7 @@
 // The live view of a running pipeline, as text: state and size in, lines out. It draws nothing itself.
 
 import type { Alert } from '../engines/engine.ts'
+import { unitOf } from '../errors/counted.ts'
 import { type LiveViewState, quantile, recentRates } from './live-view-state.ts'
 import {
   bar,
@@ -52,7 +53,7 @@ export function renderLiveLine(state: LiveViewState): string {
   const critical = state.riskLevels.CRITICAL ?? 0
   const high = state.riskLevels.HIGH ?? 0
   return [
-    `${formatCount(state.records)} records`,
+    `${formatCount(state.records)} ${unitOf(state.records, 'record')}`,
     `${formatCount(rateNow(state))} rows/s`,
     `latency p99 ${duration(quantile(state.latenciesMs, 0.99))}`,
     `watermark ${watermarkText(state)}`,
@@ -75,7 +76,8 @@ function renderHead(state: LiveViewState, width: number, paint: Paint): string[]
     `p99 ${duration(quantile(state.latenciesMs, 0.99))}`,
     `batch ${duration(state.batchMs)}`,
   ].join('   ')
-  const lag = state.lagRecords === null ? 'unknown' : `${formatCount(state.lagRecords)} records`
+  const { lagRecords } = state
+  const lag = lagRecords === null ? 'unknown' : `${formatCount(lagRecords)} ${unitOf(lagRecords, 'record')}`
   return [
     paint('bold', title) + space + paint('dim', cutToWidth(facts, width)),
     paint('dim', '─'.repeat(width)),

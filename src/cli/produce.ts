@@ -1,7 +1,9 @@
 // `assay produce`: synthetic transactions, with what an engineer wants to vary as options.
+
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { parseDuration } from '../config/duration.ts'
+import { unitOf } from '../errors/counted.ts'
 import type { KafkaCompression } from '../kafka/producer.ts'
 import { generatorDefaults, MERCHANTS_MAX, USERS_MAX } from '../produce/generator.ts'
 import { compressions } from '../produce/kafka-writer.ts'
@@ -140,7 +142,7 @@ export function renderSummary(summary: ProduceSummary, to: ProduceTarget): strin
     .map(([kind, count]) => `${formatCount(count)} ${kind}`)
   const among = special.length === 0 ? '' : `, among them ${special.join(', ')}`
   return (
-    `Sent ${formatCount(records)} records (${(bytes / 1e6).toFixed(1)} MB) to ${place} ` +
+    `Sent ${formatCount(records)} ${unitOf(records, 'record')} (${(bytes / 1e6).toFixed(1)} MB) to ${place} ` +
     `in ${formatElapsed(seconds * 1000)}: ${formatCount(recordsPerSecond)} records/s${among}.`
   )
 }

@@ -1,7 +1,9 @@
 // Rows on stdout: an aligned table for people, NDJSON and CSV for programs.
+
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { type DuckDBResult, type DuckDBType, DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api'
+import { counted } from '../errors/counted.ts'
 import { cellText, jsonObject } from './cell.ts'
 import { printableLine } from './printable.ts'
 import { cutToWidth, displayWidth, fitLeft, fitRight } from './terminal-text.ts'
@@ -43,7 +45,7 @@ export async function writeTable(result: DuckDBResult, output: Output): Promise<
   const cells = shown.map((row) => row.map((value) => (value === null ? '' : cellText(value))))
   const isRight = result.columnTypes().map(isNumeric)
   output.write(tableText(result.columnNames(), cells, { widthMax: output.columns ?? Infinity, isRight }))
-  const count = `${shown.length} ${shown.length === 1 ? 'row' : 'rows'}`
+  const count = counted(shown.length, 'row')
   const more = rows.length > rowsShownMax ? 'the first ' : ''
   output.write(`(${more}${count}${more ? '; --json and --csv give all' : ''})\n`)
 }

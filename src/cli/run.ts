@@ -1,4 +1,5 @@
 // `assay run`: the pipeline from Kafka or from files, continuous or once.
+
 import { existsSync } from 'node:fs'
 import { Argument, Command } from 'commander'
 import type { OnNotice, SourceNotice } from '../batches/notice.ts'
@@ -6,6 +7,7 @@ import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
 import type { BatchReport, Engine } from '../engines/engine.ts'
+import { counted, unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import { type StreamName, streamNames } from '../plan/index.ts'
@@ -158,7 +160,7 @@ function logView(log: Logger): View {
         latency_ms: report.latencyMs === null ? null : Math.round(report.latencyMs),
         review: alerts.length,
       }
-      log.info(facts, `batch ${report.batch}: ${report.records} records`)
+      log.info(facts, `batch ${report.batch}: ${counted(report.records, 'record')}`)
     },
     close() {},
   }
@@ -186,8 +188,10 @@ function onceView(): View {
     close() {
       bar.close()
       const elapsed = formatElapsed(performance.now() - startedMs)
-      const counted = `${formatCount(batches)} ${batches === 1 ? 'batch' : 'batches'}`
-      process.stderr.write(`${formatCount(records)} records in ${counted}, ${elapsed}\n`)
+      const inBatches = `${formatCount(batches)} ${unitOf(batches, 'batch', 'batches')}`
+      process.stderr.write(
+        `${formatCount(records)} ${unitOf(records, 'record')} in ${inBatches}, ${elapsed}\n`,
+      )
       if (lost > 0n)
         process.stderr.write(`  ${'lost before they were read'.padEnd(30)} ${formatCount(Number(lost))}\n`)
       for (const [table, count] of rows)

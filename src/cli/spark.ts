@@ -1,7 +1,9 @@
 // `assay spark install`: brings the Spark that Assay starts by itself.
+
 import { Command } from 'commander'
 import { DELTA_VERSION, installSpark, SPARK_VERSION } from '../engines/spark/install.ts'
 import { packagesDirectory } from '../engines/spark/packages.ts'
+import { counted } from '../errors/counted.ts'
 import { openSession } from './session.ts'
 
 export function sparkCommand(): Command {
@@ -29,7 +31,7 @@ async function install(): Promise<void> {
     const { sparkHome } = config.spark
     const found = await installSpark({ directory, sparkHome, signal: stop.signal })
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
-    const text = `Spark is in ${found.sparkHome}, with ${found.jars.length} jars beside it (${seconds} s).`
+    const text = `Spark is in ${found.sparkHome}, with ${counted(found.jars.length, 'jar')} beside it (${seconds} s).`
     process.stdout.write(`${text}\n`)
   } finally {
     process.off('SIGINT', abort).off('SIGTERM', abort)

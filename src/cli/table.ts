@@ -1,9 +1,11 @@
 // assay table: what a Delta table is, what happened to it, and its upkeep.
+
 import { DuckDBInstance } from '@duckdb/node-api'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { formatDuration, parseDuration } from '../config/duration.ts'
 import type { DeltaTable, HistoryEntry, TableDescription } from '../delta/index.ts'
 import { typeText } from '../delta/schema.ts'
+import { counted } from '../errors/counted.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import { printable } from './printable.ts'
@@ -84,7 +86,7 @@ async function optimize(table: DeltaTable): Promise<string> {
       case 'nothing':
         return `${table.directory}: no small files to merge\n`
       case 'compacted': {
-        const before = `${result.filesRemoved} files (${sizeText(result.bytesRemoved)})`
+        const before = `${counted(result.filesRemoved, 'file')} (${sizeText(result.bytesRemoved)})`
         const after = `${result.filesAdded} (${sizeText(result.bytesAdded)})`
         return `${table.directory}: ${before} became ${after}, version ${result.version}\n`
       }
@@ -110,7 +112,7 @@ async function vacuum(table: DeltaTable, flags: VacuumFlags): Promise<string> {
   const names = dryRun ? deleted.map((path) => `${path}\n`).join('') : ''
   const older = `older than ${formatDuration(BigInt(flags.retention) * 1000n)}`
   const were = dryRun ? 'would be' : 'were'
-  return `${names}${table.directory}: ${deleted.length} files ${older} ${were} deleted\n`
+  return `${names}${table.directory}: ${were} deleted: ${counted(deleted.length, 'file')} ${older}\n`
 }
 
 function describeText(table: TableDescription): string {

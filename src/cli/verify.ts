@@ -1,6 +1,8 @@
 // assay verify: one line for each thing that is proved or refuted.
+
 import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
+import { counted } from '../errors/counted.ts'
 import type { CheckResult, Finding } from '../verify/check.ts'
 import { exitCodes } from './failure.ts'
 import { printableLine } from './printable.ts'
@@ -52,8 +54,8 @@ function findingText({ at, problem, column, found, expected }: Finding): string 
 
 function summaryText(deltaBasePath: string, checks: readonly CheckResult[]): string {
   const failed = checks.filter(({ ok }) => !ok).length
-  if (failed === 0) return `${deltaBasePath}: all ${checks.length} checks hold\n`
-  return `${deltaBasePath}: ${failed} of ${checks.length} checks FAILED\n`
+  if (failed === 0) return `${deltaBasePath}: ${counted(checks.length, 'check')}, none failed\n`
+  return `${deltaBasePath}: ${failed} of ${counted(checks.length, 'check')} FAILED\n`
 }
 
 function exact(_: string, value: unknown): unknown {

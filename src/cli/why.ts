@@ -1,7 +1,9 @@
 // assay why: the story of one transaction, from the tables alone.
+
 import type { DuckDBValue } from '@duckdb/node-api'
 import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
+import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { rules, velocityRangeMinutes } from '../fraud/rules.ts'
 import { cellText } from './cell.ts'
@@ -169,8 +171,8 @@ function windowText(silver: Row, rows: readonly Row[], widthMax: number): string
     text(row.event_time).slice(11, 26),
     ...names.map((name) => text(row[name])),
   ])
-  const count = rows.length === 1 ? '1 transaction' : `${rows.length} transactions`
   const until = text(silver.event_time).slice(0, 26).replace('T', ' ')
+  const count = counted(rows.length, 'transaction')
   const heading = `user ${text(silver.user_id)}, the ${velocityRangeMinutes} minutes until ${until}Z (${count})`
   return `${heading}\n${tableText(['time', ...names], cells, { widthMax, isRight: [false, false, true] })}`
 }

@@ -1,4 +1,5 @@
 // Durations as people write them: "10 minutes", "1 h", "90s", "1 hour 30 minutes".
+import { counted } from '../errors/counted.ts'
 
 const microsOfUnit: ReadonlyMap<string, bigint> = new Map(
   (
@@ -45,7 +46,7 @@ export function formatDuration(micros: bigint): string {
   for (const [unitMicros, unit] of unitsDownwards) {
     const count = rest / unitMicros
     rest %= unitMicros
-    if (count > 0n) parts.push(`${count} ${unit}${count === 1n ? '' : 's'}`)
+    if (count > 0n) parts.push(counted(count, unit))
   }
   return parts.join(' ')
 }

@@ -1,6 +1,8 @@
 // Finds lines in a file of any size: a line ends with LF, and its position is the position of its first byte.
+
 import type { FileHandle } from 'node:fs/promises'
 import type { RecordChunk } from '../batches/source.ts'
+import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 
 /** Memory that one line may take; a longer one is more likely a file that is not NDJSON at all. */
@@ -169,7 +171,7 @@ function refuseLongLine(file: LineFile, start: number, position: number): void {
 export function shrank(file: { readonly path: string }, expected: number, size: number): LakehouseError {
   return new LakehouseError(
     'FILE_SHRANK',
-    `${file.path} has ${size} bytes, but ${expected} were there when it was read last. A file may ` +
+    `${file.path} has ${counted(size, 'byte')}, but ${expected} were there when it was read last. A file may ` +
       'only grow: ' +
       'restore it, or give the new contents a new name.',
     { details: { path: file.path, expected, size } },

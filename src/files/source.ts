@@ -1,10 +1,12 @@
 // NDJSON files as an input: a file is a topic of its own with partition 0, an offset the byte position of a
 // line.
+
 import { type FileHandle, open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OnNotice } from '../batches/notice.ts'
 import { type OffsetRange, type Offsets, partitionKey } from '../batches/offsets.ts'
 import type { Cut, RecordChunk, RecordSource } from '../batches/source.ts'
+import { counted } from '../errors/counted.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { countLines, type LineFile, lineStart, readLines, shrank } from './lines.ts'
 import { isNotFound, type ListedFile, listFiles, unreadable } from './listing.ts'
@@ -177,8 +179,8 @@ class FileSource implements RecordSource {
     if (unknown.length > 0) {
       this.#notice('FILES_GONE', this.#root, {
         message:
-          `${unknown.length} inputs that the tables have read, such as ${unknown[0]!.topic}, are not in ` +
-          `${this.#root} any more. Lines written to them since then cannot be read.`,
+          `${counted(unknown.length, 'input')} that the tables have read, such as ${unknown[0]!.topic}, cannot be ` +
+          `found in ${this.#root} any more. Lines written to them since then cannot be read.`,
         details: { root: this.#root, count: unknown.length, first: unknown[0]!.topic },
       })
     }

@@ -1,5 +1,7 @@
 // What `assay check` says of Kafka: each line is ok, or says what to do.
+
 import { Admin, ConfigResourceTypes, compressionsAlgorithms } from '@platformatic/kafka'
+import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { Cluster, type ClusterView, CONNECT_MAX_MS } from './cluster.ts'
 import { failureOf } from './failures.ts'
@@ -59,8 +61,7 @@ async function describeRecords(cluster: Cluster, view: ClusterView, signal: Abor
   const starts = await listOffsets(cluster, partitions, 'earliest', signal)
   const ends = await listOffsets(cluster, partitions, 'readable end', signal)
   const held = partitions.reduce((sum, { key }) => sum + (ends.get(key) ?? 0n) - (starts.get(key) ?? 0n), 0n)
-  const brokers = view.brokers.size === 1 ? '1 broker' : `${view.brokers.size} brokers`
-  return `${partitions.length} partitions on ${brokers}, ${held} offsets readable`
+  return `${counted(partitions.length, 'partition')} on ${counted(view.brokers.size, 'broker')}, ${counted(held, 'offset')} readable`
 }
 
 const settings = ['retention.ms', 'cleanup.policy', 'compression.type', 'max.message.bytes'] as const

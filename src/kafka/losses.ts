@@ -1,7 +1,9 @@
 // Records that are gone before they were read: an error, or, where the user allows it, counted and passed
 // over. A topic whose offsets mean other records than before is always an error.
+
 import type { OnNotice } from '../batches/notice.ts'
 import type { TopicPartition } from '../batches/offsets.ts'
+import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 
 /** Retention was faster than reading: the records from `wanted` to before `earliest` were deleted. */
@@ -21,8 +23,8 @@ export class Losses {
   meet({ topic, partition, wanted, earliest }: Loss): void {
     const details = { topic, partition, wanted, earliest, lost: earliest - wanted }
     const what =
-      `${topic}, partition ${partition}: ${details.lost} offsets from ${wanted} on were deleted before ` +
-      `they were read; the first that is left is ${earliest}. Retention is shorter than the time that ` +
+      `${topic}, partition ${partition}: Kafka deleted ${counted(details.lost, 'offset')} from ${wanted} on before ` +
+      `Assay had read them; the first that is left is ${earliest}. Retention is shorter than the time that ` +
       'Assay was behind.'
     if (this.#onDataLoss === 'fail') {
       const message = `${what} Set ON_DATA_LOSS=continue to go on from offset ${earliest}.`

@@ -1,4 +1,5 @@
 // A plan as text for people: one operator a line, its input below it.
+import { counted } from '../errors/counted.ts'
 import { unreachable } from '../errors/errors.ts'
 import type { Aggregate, Expr } from '../expr/index.ts'
 import type { PlanNode } from './relation.ts'
@@ -65,7 +66,7 @@ function computed(columns: Readonly<Record<string, Expr>>): string {
   const kept = entries.filter(([name, expr]) => expr.kind === 'column' && expr.name === name).length
   const made = entries.filter(([name, expr]) => !(expr.kind === 'column' && expr.name === name))
   const list = made.map(([name, expr]) => `${name} = ${exprText(expr)}`)
-  return kept === 0 ? list.join(', ') : [...list, `${kept} columns as they are`].join(', ')
+  return kept === 0 ? list.join(', ') : [...list, `${counted(kept, 'column')} unchanged`].join(', ')
 }
 
 export function exprText(expr: Expr): string {

@@ -1,5 +1,7 @@
 // Bronze holds every record once: no offset twice, none skipped, none beyond what the progress says was read.
+
 import { quoteText } from '../delta/sql.ts'
+import { counted } from '../errors/counted.ts'
 import { findingsOf, instantSql, together, type Verdict } from './check.ts'
 import { twiceSql } from './compare.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
@@ -30,13 +32,13 @@ export async function checkOffsets(lakehouse: Lakehouse, state: TableState): Pro
   const streamed = isStreamed ? 'a streaming query wrote them' : 'none is beyond the progress'
   const proved = isFiles ? 'no line of a file is skipped' : streamed
   return {
-    proved: `${records} records of ${partitions} partitions, each once; ${proved}`,
+    proved: `${counted(records, 'record')} of ${counted(partitions, 'partition')}, each once; ${proved}`,
     findings,
     notes:
       holes === 0n
         ? []
         : [
-            `${holes} holes in the offsets: the log of the topic was compacted, or holds marks of transactions`,
+            `${counted(holes, 'hole')} in the offsets: the log of the topic was compacted, or holds marks of transactions`,
           ],
   }
 }

@@ -1,5 +1,6 @@
 // The files that the logs name: they are there, whole, and their statistics bound their rows. Readers skip
 // files by statistics, so a wrong one hides rows from queries that are right.
+
 import { stat } from 'node:fs/promises'
 import type { AddFile, StatsValue } from '../delta/index.ts'
 import { scanSql } from '../delta/index.ts'
@@ -7,6 +8,7 @@ import { filePath } from '../delta/paths.ts'
 import { type DeltaField, duckdbType } from '../delta/schema.ts'
 import { quoteIdentifier, quotePathToRead, quoteText } from '../delta/sql.ts'
 import { statsTextMaxCharacters } from '../delta/stats.ts'
+import { counted } from '../errors/counted.ts'
 import { type Finding, type Findings, findingsOf, findingsToldMax, together, type Verdict } from './check.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 
@@ -42,8 +44,8 @@ export async function checkFiles(lakehouse: Lakehouse, state: TableState): Promi
   await lakehouse.showFiles(state, new Set(unreadable))
   const rows = state.snapshot.numRecords
   return {
-    proved: `${files.length} files are there, with the size, rows and bounds that the log says${
-      rows === null ? '' : `; ${rows} rows`
+    proved: `${counted(files.length, 'file')}, each there with the size, rows and bounds that the log says${
+      rows === null ? '' : `; ${counted(rows, 'row')}`
     }`,
     findings: together(
       { count: BigInt(findings.length), first: findings.slice(0, findingsToldMax) },
@@ -62,7 +64,13 @@ async function sizeOf(state: TableState, file: AddFile): Promise<bigint | null> 
 
 function sizeFinding(file: AddFile, size: bigint | null): Finding {
   if (size === null) return finding(file.path, 'the file is not there', null, null, null)
-  return finding(file.path, 'the file has another size', 'size', `${size} bytes`, `${file.size} bytes`)
+  return finding(
+    file.path,
+    'the file has another size',
+    'size',
+    counted(size, 'byte'),
+    counted(file.size, 'byte'),
+  )
 }
 
 function finding(

@@ -1,6 +1,8 @@
 // fraud_detection against silver: one row each, the velocity counted by a plain join, the rules as src/fraud
 // has them.
+
 import { quoteIdentifier } from '../delta/sql.ts'
+import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
 import { column } from '../expr/index.ts'
 import {
@@ -59,13 +61,15 @@ export async function checkFraudRows(lakehouse: Lakehouse, state: TableState): P
   )
   const isSettings = findings.first.some(({ problem }) => problem === 'differs')
   return {
-    proved: `${count} rows of silver, each scored, with every cell as the rules say`,
+    proved: `${counted(count, 'row')} of silver, each scored, with every cell as the rules say`,
     findings,
     notes: [
       ...(lagging === 0n
         ? []
-        : [`it lags behind silver by ${lagging} rows: run "assay run fraud-detection"`]),
-      ...(skipped === 0n ? [] : [`${skipped} rows of users too busy for a plain count were not judged`]),
+        : [`it lags behind silver by ${counted(lagging, 'row')}: run "assay run fraud-detection"`]),
+      ...(skipped === 0n
+        ? []
+        : [`not judged: ${counted(skipped, 'row')} of users too busy for a plain count`]),
     ],
     hint: isSettings ? settingsHint : null,
   }

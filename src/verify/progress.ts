@@ -3,6 +3,7 @@
 import type { Progress } from '../batches/progress.ts'
 import { formatDuration } from '../config/duration.ts'
 import { quoteIdentifier, quoteText } from '../delta/sql.ts'
+import { counted } from '../errors/counted.ts'
 import { watermarkNames } from '../plan/index.ts'
 import {
   type Finding,
@@ -111,7 +112,7 @@ export async function checkCommits(_: Lakehouse, state: TableState): Promise<Ver
   }
   const from = state.isLogWhole ? '' : ` (the log begins at version ${state.commits[0]?.version ?? '?'})`
   return {
-    proved: `batches, times, offsets and watermarks of ${state.commits.length} commits never go back${from}`,
+    proved: `batches, times, offsets and watermarks of ${counted(state.commits.length, 'commit')} never go back${from}`,
     findings: { count: BigInt(findings.length), first: findings.slice(0, findingsToldMax) },
   }
 }
@@ -165,10 +166,12 @@ export async function checkAgreement(lakehouse: Lakehouse, state: TableState): P
   // there.
   const isLagging = behind > (isUpstream ? 0n : 1n)
   return {
-    proved: `${compared} commits agree with the other tables`,
+    proved: `${counted(compared, 'commit')} in agreement with the other tables`,
     findings: { count: BigInt(findings.length), first: findings.slice(0, findingsToldMax) },
     notes: isLagging
-      ? [`it is ${behind} batches behind bronze: run "assay run ${state.definition.stream}"`]
+      ? [
+          `it is ${counted(behind, 'batch', 'batches')} behind bronze: run "assay run ${state.definition.stream}"`,
+        ]
       : [],
   }
 }
@@ -207,7 +210,7 @@ export async function checkWatermarks(lakehouse: Lakehouse): Promise<Verdict> {
   const { notes, hint } = await delayNotes(lakehouse)
   const count = await lakehouse.number('SELECT count(*) FROM batches')
   return {
-    proved: `the watermarks of ${count} batches follow the greatest event time of the rows`,
+    proved: `the watermarks of ${counted(count, 'batch', 'batches')} follow the greatest event time of the rows`,
     findings,
     notes,
     hint,
@@ -247,7 +250,7 @@ export async function checkTimes(lakehouse: Lakehouse, state: TableState, column
   await prepareBatches(lakehouse)
   const name = quoteIdentifier(column)
   const select = `SELECT ${name}, 'is no time of a batch' AS problem, ${quoteText(column)} AS "column",
-    CAST(count(*) AS VARCHAR) || ' rows' AS found, NULL AS expected
+    CAST(count(*) AS VARCHAR) || if(count(*) = 1, ' row', ' rows') AS found, NULL AS expected
   FROM ${lakehouse.rows(state.definition.path)}
   WHERE ${name} IS NULL OR ${name} NOT IN (SELECT time FROM batches) GROUP BY ${name}`
   return together(await findingsOf(lakehouse.connection, select, [column]))

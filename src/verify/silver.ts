@@ -1,7 +1,9 @@
 // Silver and quarantine against bronze: each record is in one of the two, as its own bytes say. The
 // definition of the tables is taken, for all of bronze at once; what is late and what repeats is judged here
 // by other means.
+
 import { quoteIdentifier } from '../delta/sql.ts'
+import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
 import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
 import { boundDuckdb, compileTable, type Dialect } from '../sql/index.ts'
@@ -64,7 +66,7 @@ export async function checkSilverRows(lakehouse: Lakehouse, state: TableState): 
   })
   const count = await lakehouse.number(`SELECT count(*) FROM ${lakehouse.rows(silverPath)}`)
   return {
-    proved: `${count} rows, every cell as the record in bronze says`,
+    proved: `${counted(count, 'row')}, every cell as the record in bronze says`,
     findings: together(
       await findingsOf(lakehouse.connection, differences, position),
       await checkTimes(lakehouse, state, 'processing_time'),
@@ -112,12 +114,14 @@ export async function checkSplit(lakehouse: Lakehouse): Promise<Verdict> {
   await connection.run('DROP TABLE split')
   await connection.run('DROP TABLE nowhere')
   return {
-    proved: `${records} records of bronze, each in one of silver and quarantine`,
+    proved: `${counted(records, 'record')} of bronze, each in one of silver and quarantine`,
     findings,
     notes:
       pending === 0n
         ? []
-        : [`${pending} records of the newest batch are in bronze alone: the next "assay run" finishes it`],
+        : [
+            `in bronze alone: ${counted(pending, 'record')} of the newest batch; the next "assay run" finishes it`,
+          ],
   }
 }
 
@@ -189,7 +193,7 @@ export async function checkQuarantineRows(lakehouse: Lakehouse, state: TableStat
   )
   const count = await lakehouse.number(`SELECT count(*) FROM ${found}`)
   return {
-    proved: `${count} rows with the record's own bytes, each with the reasons that hold for it`,
+    proved: `${counted(count, 'row')} with the record's own bytes, each with the reasons that hold for it`,
     findings,
     hint: findings.first.some(({ column }) => column === 'reasons') ? settingsHint : null,
   }
@@ -214,7 +218,7 @@ export async function checkNoneLate(lakehouse: Lakehouse): Promise<Verdict> {
     unlogged === 0n
       ? []
       : [
-          `the logs have forgotten ${unlogged} batches: their watermarks are computed from the rows and the configured ` +
+          `the logs have forgotten ${counted(unlogged, 'batch', 'batches')}: their watermarks are computed from the rows and the configured ` +
             'delays, as if no --finalize had been among them',
         ]
   return { proved: 'no row is behind the watermark of its batch', findings, notes }

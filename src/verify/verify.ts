@@ -1,6 +1,8 @@
 // `assay verify`: proves from the tables alone that they are what the input and the definitions say. It reads
 // the logs and the rows, nothing else: no checkpoint, no Kafka, and none of the engines' own state.
+
 import { windowOf } from '../batches/planner.ts'
+import { counted } from '../errors/counted.ts'
 import { AssertionError } from '../errors/errors.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import { checkOffsets } from './bronze.ts'
@@ -119,6 +121,6 @@ function resultOf(about: { table: string; check: string }, verdict: Verdict): Ch
   const { proved, findings = nothingFound, notes = [], hint = null } = verdict
   const ok = findings.count === 0n
   const told = findings.count > BigInt(findingsToldMax) ? `, the first ${findingsToldMax}` : ''
-  const message = ok ? proved : `${findings.count} ${findings.count === 1n ? 'finding' : 'findings'}${told}:`
+  const message = ok ? proved : `${counted(findings.count, 'finding')}${told}:`
   return { ...about, ok, message, failures: findings.count, findings: findings.first, notes, hint }
 }

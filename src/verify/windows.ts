@@ -1,8 +1,10 @@
 // Tables of windows against silver: every closed window is there once, with every cell as a plain GROUP BY
 // over the rows of the window gives it. Each row is copied into every window that holds it: no panes, no
 // batches.
+
 import { windowOf } from '../batches/planner.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
+import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
 import type { WindowNode } from '../plan/index.ts'
 import { aggregateSql, boundDuckdb, expressionSql } from '../sql/index.ts'
@@ -46,9 +48,14 @@ export async function checkWindows(lakehouse: Lakehouse, state: TableState): Pro
   await connection.run('DROP TABLE expected_windows')
   await connection.run('DROP TABLE closing')
   return {
-    proved: `${count} groups of ${ends} closed windows, every cell as silver's rows give it`,
+    proved: `${counted(count, 'group')} of ${counted(ends, 'closed window')}, every cell as silver's rows give it`,
     findings,
-    notes: lag <= 1n ? [] : [`it lags behind silver by ${lag} batches: run "assay run ${definition.stream}"`],
+    notes:
+      lag <= 1n
+        ? []
+        : [
+            `it lags behind silver by ${counted(lag, 'batch', 'batches')}: run "assay run ${definition.stream}"`,
+          ],
   }
 }
 

@@ -128,7 +128,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
     await broker.deleteRecordsBefore(topic, 1, first)
     const failed = await startAssay(['run', '--once'], settings).ended
     expect(failed.code).toBe(1)
-    expect(failed.log).toContain(`${topic}, partition 1: 10 offsets from ${taken} on were deleted`)
+    expect(failed.log).toContain(`${topic}, partition 1: Kafka deleted 10 offsets from ${taken} on`)
     expect(failed.log).toContain(`ON_DATA_LOSS=continue to go on from offset ${first}`)
     expect(failed.log).toContain('[KAFKA_OFFSETS_LOST]')
     expect(await offsetsTaken(base(settings))).toBe(80n)

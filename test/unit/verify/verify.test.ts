@@ -353,9 +353,7 @@ describe('what other hands do rightly is no damage', () => {
     }
     const crashed = await verifyLakehouse(verifyOptions(join(at, 'lake')), null)
     expect(failedChecks(crashed)).toEqual([])
-    expect(crashed.checks.flatMap(({ notes }) => notes).join()).toContain(
-      'of the newest batch are in bronze alone',
-    )
+    expect(crashed.checks.flatMap(({ notes }) => notes).join()).toContain('in bronze alone: ')
     await runPipeline(join(at, 'lake'), join(at, 'input'))
     const resumed = await verifyLakehouse(verifyOptions(join(at, 'lake')), null)
     expect(failedChecks(resumed)).toEqual([])
