@@ -37,7 +37,7 @@ export async function checkFiles(lakehouse: Lakehouse, state: TableState): Promi
     )
   }
   for (const [path, message] of broken) {
-    findings.push(finding(path, 'cannot be read', null, message, null))
+    findings.push(finding(path, `cannot be read: ${message}`, null, null, null))
   }
   const readable = new Set(present.map((file) => file.path).filter((path) => !broken.has(path)))
   const unreadable = files.map((file) => file.path).filter((path) => !readable.has(path))
@@ -133,9 +133,10 @@ function figuresSql(stored: readonly DeltaField[], scan: string): string {
   const figures = stored.flatMap((field, index) => {
     const name = quoteIdentifier(field.name)
     const nulls = `count(*) - count(${name}) AS nulls_${index}`
+    // What has no bounds is read too: a value that cannot be decoded is found here, where its file is known.
     return isBounded(field)
       ? [nulls, `min(${name}) AS min_${index}`, `max(${name}) AS max_${index}`]
-      : [nulls]
+      : [nulls, `bit_xor(hash(${name})) AS read_${index}`]
   })
   return `SELECT ${['filename', 'count(*) AS row_count', ...figures].join(', ')} FROM (${scan}) GROUP BY filename`
 }
@@ -223,6 +224,58 @@ function isAboveSql({ type }: DeltaField, found: string, logged: string): string
   if (type !== 'string') return `${found} > ${logged}`
   const isCut = `length(${logged}) >= ${statsTextMaxCharacters} AND starts_with(${found}, ${logged})`
   return `${found} > ${logged} AND NOT (${isCut})`
+}
+
+const filesNamedMax = 3
+
+/**
+ * The findings that name a row, with the files that hold it: in the first of the tables, and in those that it
+ * was compared with.
+ */
+export async function withFiles(
+  lakehouse: Lakehouse,
+  [own, ...others]: readonly TableState[],
+  findings: readonly Finding[],
+): Promise<Finding[]> {
+  const located: Finding[] = []
+  for (const found of findings) {
+    const at: Record<string, string | null> = { ...found.at }
+    const locate = async (name: string, state: TableState): Promise<void> => {
+      const paths = await filesHolding(lakehouse, state, Object.entries(found.at))
+      if (paths.length > 0) at[name] = fileNames(state, paths)
+    }
+    await locate('file', own!)
+    for (const state of others) await locate(`file in ${state.definition.path}`, state)
+    located.push({ ...found, at })
+  }
+  return located
+}
+
+async function filesHolding(
+  lakehouse: Lakehouse,
+  state: TableState,
+  keys: readonly (readonly [string, string | null])[],
+): Promise<string[]> {
+  const columns = Object.keys(state.definition.rows.schema)
+  if (!keys.every(([name]) => columns.includes(name))) return [] // A version, a file, or a row of another table.
+  const isRow = keys.map(([name, value]) => {
+    const text = value === null ? 'NULL' : quoteText(value)
+    return `CAST(${quoteIdentifier(name)} AS VARCHAR) IS NOT DISTINCT FROM ${text}`
+  })
+  const reader = await lakehouse.connection.runAndReadAll(
+    `SELECT DISTINCT filename FROM (${lakehouse.rowsWithFiles(state)}) WHERE ${isRow.join(' AND ')} ORDER BY ALL`,
+  )
+  return reader.getRows().map(([name]) => String(name))
+}
+
+/** As the log has them. */
+function fileNames(state: TableState, paths: readonly string[]): string {
+  const byPath = new Map(
+    [...state.snapshot.files.keys()].map((path) => [filePath(state.directory, path), path]),
+  )
+  const names = paths.slice(0, filesNamedMax).map((path) => byPath.get(path) ?? path)
+  const more = paths.length - names.length
+  return more === 0 ? names.join(' and ') : `${names.join(', ')} and ${more} more`
 }
 
 /** For tables that are only read by the checks of others: files that cannot be opened are left out. */

@@ -58,6 +58,7 @@ export class Lakehouse {
   readonly #instance: DuckDBInstance
   readonly #spillDirectory: string
   readonly #prepared = new Map<string, Promise<void>>()
+  readonly #readable = new Map<string, DeltaSnapshot>()
 
   private constructor(
     options: VerifyOptions,
@@ -114,8 +115,16 @@ export class Lakehouse {
   /** Makes the table's view, without files that cannot be read: the checks then tell what is missing. */
   async showFiles(state: TableState, unreadable: ReadonlySet<string>): Promise<void> {
     const files = new Map([...state.snapshot.files].filter(([path]) => !unreadable.has(path)))
-    const select = scanSql({ ...state.snapshot, files }, state.directory, { naiveTimestamps: true })
+    const snapshot = { ...state.snapshot, files }
+    this.#readable.set(state.definition.path, snapshot)
+    const select = scanSql(snapshot, state.directory, { naiveTimestamps: true })
     await this.connection.run(`CREATE OR REPLACE TEMP VIEW ${this.rows(state.definition.path)} AS ${select}`)
+  }
+
+  /** A SELECT of the same rows, each with the column `filename`. */
+  rowsWithFiles(state: TableState): string {
+    const snapshot = this.#readable.get(state.definition.path) ?? state.snapshot
+    return scanSql(snapshot, state.directory, { naiveTimestamps: true, fileNames: true })
   }
 
   /** Runs `make` once, however many checks need what it makes. */

@@ -7,7 +7,7 @@ import { AssertionError } from '../errors/errors.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import { checkOffsets } from './bronze.ts'
 import { type CheckResult, findingsToldMax, nothingFound, type Verdict } from './check.ts'
-import { checkFiles, showReadable } from './files.ts'
+import { checkFiles, showReadable, withFiles } from './files.ts'
 import { checkFraudRows } from './fraud.ts'
 import { Lakehouse, type TableState, type UnopenedTable, type VerifyOptions } from './lakehouse.ts'
 import { checkAgreement, checkCommits, checkWatermarks } from './progress.ts'
@@ -109,7 +109,10 @@ async function runCheck(lakehouse: Lakehouse, check: Check, path: string): Promi
     return { ...about, ok: false, message, failures: 1n, findings: [], notes: [], hint: null }
   }
   try {
-    return resultOf(about, await check.run(lakehouse, lakehouse.state(path)))
+    const state = lakehouse.state(path)
+    const compared = check.reads.map((name) => lakehouse.state(name))
+    const result = resultOf(about, await check.run(lakehouse, state))
+    return { ...result, findings: await withFiles(lakehouse, [state, ...compared], result.findings) }
   } catch (error) {
     if (error instanceof AssertionError || !(error instanceof Error)) throw error
     const message = `not checked: ${error.message.split('\n')[0]}`
