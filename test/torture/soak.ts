@@ -113,17 +113,14 @@ try {
   const now = Date.now()
   const period = [now - fillSeconds * 1000, now].map((at) => new Date(at).toISOString()).join('/')
   await succeed(
-    assay(['produce', '--count', String(rate * fillSeconds), '--period', period, '--seed', '1'], 'ignore'),
+    assay(['produce', '--count', String(rate * fillSeconds), '--period', period], 'ignore'),
     'produce',
   )
   await succeed(assay(['run', '--once'], 'ignore'), 'run --once')
   console.log(`${rate * fillSeconds} transactions of ${period} are in all tables`)
   const pipeline = assay(['run'], 'pipe')
   const latencies = follow(pipeline)
-  const producer = assay(
-    ['produce', '--rate', String(rate), '--count', String(rate * seconds), '--seed', '2'],
-    'ignore',
-  )
+  const producer = assay(['produce', '--rate', String(rate), '--count', String(rate * seconds)], 'ignore')
   const produced = once(producer, 'exit')
   await sleep((warmSeconds - measureSeconds / 2) * 1000)
   const early = await measure(pipeline.pid!)
