@@ -19,7 +19,7 @@ function assay(args: string[], stderr: 'pipe' | 'ignore'): ChildProcess {
     env: {
       ...process.env,
       DELTA_BASE_PATH: join(work, 'tables'),
-      WATERMARK_USER: '24 hours',
+      WATERMARK_SILVER: '24 hours',
       LOG_FORMAT: 'json',
     },
     stdio: ['ignore', stderr, stderr],

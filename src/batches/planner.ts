@@ -120,28 +120,6 @@ export function windowOf(node: PlanNode): WindowNode | null {
   return 'input' in node ? windowOf(node.input) : null
 }
 
-/**
- * From which event time on silver's rows can still matter to a later batch: for open windows, repeats and
- * velocity. null: all rows, or there are none.
- */
-export function retainedFrom(
-  progress: Progress,
-  tables: readonly TableDefinition[],
-  lookBackMicros: bigint,
-): bigint | null {
-  const { watermarks } = progress
-  if (watermarks.silver === null) return null
-  const bounds = [watermarks.silver - lookBackMicros]
-  for (const table of tables) {
-    const node = windowOf(table.rows.node)
-    const watermark = table.watermark === null ? null : watermarks[table.watermark]
-    if (node === null || watermark === null) continue
-    // The earliest open window ends after the watermark.
-    bounds.push(watermark - node.sizeMicros)
-  }
-  return bounds.reduce((a, b) => (a < b ? a : b))
-}
-
 /** The greatest multiple of `step` that is not greater; also before the epoch. */
 export function floorTo(micros: bigint, step: bigint): bigint {
   return micros - (((micros % step) + step) % step)

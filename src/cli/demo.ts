@@ -60,7 +60,7 @@ async function demo(flags: DemoFlags): Promise<void> {
     })
     const source = await openFileSource(input, { takeUnterminatedTail: false })
     const producing = produce({
-      generator: { ...generator, seed: flags.seed + 1 }, // The history has the ids of the seed itself.
+      generator,
       count: Number.POSITIVE_INFINITY,
       ratePerSecond: flags.rate,
       to: files,

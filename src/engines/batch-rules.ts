@@ -1,10 +1,12 @@
 // What both engines hold to when they carry a batch: which tables say how far they are, how far back silver's
 // rows matter, and how a batch looks that is in the tables already.
-import type { Batch } from '../batches/planner.ts'
+import { type Batch, closesWindow, windowOf } from '../batches/planner.ts'
 import type { Progress } from '../batches/progress.ts'
 import type { DeltaTable } from '../delta/index.ts'
+import { assert } from '../errors/errors.ts'
 import { velocityRangeMinutes } from '../fraud/rules.ts'
 import { minutes } from '../lakehouse/batch.ts'
+import type { TableDefinition } from '../plan/index.ts'
 import type { OpenTable } from './tables.ts'
 
 /**
@@ -17,10 +19,30 @@ export const alwaysCommitted: ReadonlySet<string> = new Set(['bronze/transaction
  */
 export const silentBatchesMax = 500n
 
-/** How far behind silver's watermark a row can matter to a new one: as its repeat, or for its velocity. */
-export function lookBackMicros(settings: { readonly dedupMicros: bigint }): bigint {
-  const velocity = minutes(velocityRangeMinutes)
-  return settings.dedupMicros > velocity ? settings.dedupMicros : velocity
+/**
+ * From which event time on silver's rows can still matter to new ones, none of which is before silver's
+ * watermark: as what they repeat, and for the velocity of their users. null: all rows, or there are none.
+ */
+export type LookBack = { readonly idsMicros: bigint | null; readonly usersMicros: bigint | null }
+
+export function lookBack(watermark: bigint | null, settings: { readonly dedupMicros: bigint }): LookBack {
+  if (watermark === null) return { idsMicros: null, usersMicros: null }
+  return {
+    idsMicros: watermark - settings.dedupMicros,
+    usersMicros: watermark - minutes(velocityRangeMinutes),
+  }
+}
+
+/** The event times, both ends included, of the rows in the windows that a table's watermark closes. */
+export type ClosingRows = { readonly fromMicros: bigint | null; readonly toMicros: bigint }
+
+/** null where no window closes. */
+export function closingRows(table: TableDefinition, before: Progress, after: Progress): ClosingRows | null {
+  const window = windowOf(table.rows.node)
+  assert(window !== null && table.watermark !== null, `${table.path} has no window`)
+  const [closedTo, upTo] = [before.watermarks[table.watermark], after.watermarks[table.watermark]]
+  if (upTo === null || !closesWindow(window, closedTo, upTo)) return null
+  return { fromMicros: closedTo === null ? null : closedTo - window.sizeMicros, toMicros: upTo - 1n }
 }
 
 /** The batch that led from one progress to the next, for a replay: it reads nothing of the input. */

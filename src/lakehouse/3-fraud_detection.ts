@@ -3,11 +3,11 @@ import { atLeast, greaterThan, int } from '../expr/index.ts'
 import { reviewScore, velocityMax, velocityRangeMinutes } from '../fraud/rules.ts'
 import { firedRules, fraudScore, riskLevel } from '../fraud/score.ts'
 import { defineTable, extend, project, velocity } from '../plan/index.ts'
-import { silverBatch, silverHistory } from './2-silver/transactions.ts'
+import { silverBatch, silverUsers } from './2-silver/transactions.ts'
 import { highRiskCountries, minutes } from './batch.ts'
 
 const counted = velocity(silverBatch, {
-  history: silverHistory,
+  history: silverUsers,
   key: 'user_id',
   eventTime: 'event_time',
   arrival: ['topic', 'partition', 'offset'],

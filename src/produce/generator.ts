@@ -10,6 +10,11 @@ import { activityAt, inventMerchants, isWeekendAt, type Merchants } from './worl
 
 export type GeneratorOptions = {
   readonly seed: number
+  /**
+   * When a stream began, so that each start makes other transactions of the same users and merchants; null for
+   * data that depend on the seed alone.
+   */
+  readonly startMs: number | null
   readonly users: number
   readonly merchants: number
   /** Share of the rows that are fraud, most of them in episodes of a known pattern. */
@@ -28,6 +33,7 @@ export type GeneratorOptions = {
 
 export const generatorDefaults: GeneratorOptions = {
   seed: 1,
+  startMs: null,
   users: 10_000,
   merchants: 1_000,
   fraudShare: 0.02,
@@ -110,6 +116,9 @@ function record(kind: RecordKind, timestampMs: number, of: Transaction, value: U
   return { kind, key: of.key, value, timestampMs, pattern: null, defect: null }
 }
 
+const drawsOf = ({ startMs }: GeneratorOptions, what: string): string =>
+  startMs === null ? what : `${what} from ${startMs}`
+
 type Ordinary = {
   next(arrivalMs: number): Transaction
   readonly merchants: Merchants
@@ -118,7 +127,7 @@ type Ordinary = {
 
 /** People going about their business: who is awake buys, from whom they like, about what it costs there. */
 function createOrdinary(options: GeneratorOptions): Ordinary {
-  const random = new Random(options.seed, 'ordinary')
+  const random = new Random(options.seed, drawsOf(options, 'ordinary'))
   const merchants = inventMerchants(options.seed, options.merchants)
   const userOf = createUserLookup(options.seed)
   const userRank = new WeightedIndex(zipfWeights(options.users, USER_EXPONENT))
@@ -159,7 +168,7 @@ function createOrdinary(options: GeneratorOptions): Ordinary {
 }
 
 function createFraud(options: GeneratorOptions, { merchants, userOf }: Ordinary) {
-  const random = new Random(options.seed, 'fraud')
+  const random = new Random(options.seed, drawsOf(options, 'fraud'))
   const plan = () => planEpisode(userOf(random.whole(1, options.users)), merchants, random)
   const schedule = createFraudSchedule(options.fraudShare, random, plan)
   return {

@@ -23,7 +23,7 @@ export type ProduceTarget =
     }
 
 export type ProduceOptions = {
-  readonly generator: Partial<GeneratorOptions>
+  readonly generator: Partial<Omit<GeneratorOptions, 'startMs'>>
   /** How many records; Infinity goes on until the signal. */
   readonly count: number
   /** null is as fast as possible. */
@@ -76,7 +76,8 @@ const PROGRESS_EVERY_MS = 1_000
 export async function produce(options: ProduceOptions): Promise<ProduceSummary> {
   checkOptions(options)
   const clock = options.clock ?? systemClock
-  const generator = createGenerator(options.generator)
+  const startMs = options.period === null ? clock.wallMs() : null
+  const generator = createGenerator({ ...options.generator, startMs })
   const tally = createTally(clock.monotonicMs())
   const writer = await openWriter(options, clock).catch((error: unknown) => {
     if (options.signal.aborted) return null // Stopped while it waited for Kafka: that is no failure.

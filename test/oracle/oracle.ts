@@ -85,7 +85,8 @@ export function recompute(input: OracleInput): Recomputed {
     })
   }
   for (const name of windowTableNames) {
-    tables[name].push(...closedWindows(name, silver.rows, input.batches, watermarks))
+    // Not as arguments of one push: there may be more rows than a call takes.
+    for (const row of closedWindows(name, silver.rows, input.batches, watermarks)) tables[name].push(row)
   }
   return { tables, watermarks }
 }

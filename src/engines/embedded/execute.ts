@@ -2,22 +2,16 @@
 // table gets its commit, then the transaction ends. A failure before the first commit leaves nothing; a crash
 // between two commits is replayed from bronze, and the tables that have the batch skip it.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import {
-  type Batch,
-  closesWindow,
-  type Delays,
-  progressAfter,
-  retainedFrom,
-  windowOf,
-} from '../../batches/planner.ts'
+import { type Batch, type Delays, progressAfter, windowOf } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
-import type { StagedAppend } from '../../delta/index.ts'
+import { type AddFile, type DeltaTable, prunedFiles, type StagedAppend, scanSql } from '../../delta/index.ts'
 import { LakehouseError } from '../../errors/errors.ts'
+import { silverRecent } from '../../lakehouse/2-silver/transactions.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import type { StreamName } from '../../plan/index.ts'
-import { boundDuckdb, compileTable, type ParameterValues } from '../../sql/index.ts'
+import { boundDuckdb, compileTable, duckdb, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
-import { alwaysCommitted, lookBackMicros, silentBatchesMax } from '../batch-rules.ts'
+import { alwaysCommitted, type ClosingRows, closingRows, lookBack, silentBatchesMax } from '../batch-rules.ts'
 import { rowsOf, setTable, setView } from '../database.ts'
 import type { Executed } from '../report.ts'
 import type { OpenTable } from '../tables.ts'
@@ -27,6 +21,8 @@ export type BatchContext = {
   readonly connection: DuckDBConnection
   /** Told before work on so many rows. */
   readonly useThreadsFor: (rows: number) => Promise<void>
+  /** Where the rows of closing windows are, but for those of the batch. */
+  readonly silver: DeltaTable
   readonly recent: RecentSilver
   readonly delays: Delays
   readonly dedupMicros: bigint
@@ -64,7 +60,6 @@ export async function executeBatch(
   tables: readonly OpenTable[],
 ): Promise<Executed> {
   const { connection, recent } = context
-  await context.useThreadsFor(input.kind === 'bronze' ? Number.POSITIVE_INFINITY : input.count)
   await connection.run('BEGIN')
   try {
     await step('batch begun')
@@ -77,7 +72,7 @@ export async function executeBatch(
       await step('table committed')
     }
     await step('all tables committed')
-    await recent.trim(retainedFrom(run.after, allTables, lookBackMicros(context)))
+    await recent.trim(lookBack(run.after.watermarks.silver, context))
     await connection.run('COMMIT')
     await step('batch ended')
     return { progress: run.after, rowsByTable: run.rowsByTable }
@@ -111,6 +106,7 @@ class BatchRun {
   readonly #batch: Batch
   readonly #before: Progress
   readonly #tables: readonly OpenTable[]
+  #inputRows = 0
 
   constructor(context: BatchContext, batch: Batch, before: Progress, tables: readonly OpenTable[]) {
     this.#context = context
@@ -121,9 +117,9 @@ class BatchRun {
   }
 
   async bindInput(input: BatchInput): Promise<void> {
-    const { connection, recent } = this.#context
-    const from = this.#batch.watermarkMicros
-    await recent.showHistory(from === null ? null : from - lookBackMicros(this.#context))
+    const { connection, useThreadsFor } = this.#context
+    this.#inputRows = input.kind === 'bronze' ? Number.POSITIVE_INFINITY : input.count
+    await useThreadsFor(this.#inputRows)
     switch (input.kind) {
       case 'records':
         await setView(connection, 'kafka_batch', input.select)
@@ -143,13 +139,8 @@ class BatchRun {
     if (input.kind !== 'silver') await this.#computeSilver()
     this.after = await this.#progressAfter(input)
     const staged: Staged[] = []
-    const isWindowed = (table: OpenTable): boolean => windowOf(table.definition.rows.node) !== null
-    for (const table of this.#tables.filter((one) => !isWindowed(one))) await this.#stageRows(table, staged)
-    const { recent, useThreadsFor } = this.#context
-    await recent.add()
-    const windowed = this.#tables.filter(isWindowed)
-    if (windowed.some((table) => this.#mayHaveRows(table))) await useThreadsFor(recent.rowCount)
-    for (const table of windowed) await this.#stageRows(table, staged)
+    for (const table of this.#tables) await this.#stageRows(table, staged)
+    await this.#context.recent.add()
     return staged
   }
 
@@ -182,7 +173,7 @@ class BatchRun {
     const { path } = table.definition
     if (table.has(this.#batch.batch)) return
     let rows: StagedAppend | null = null
-    if (this.#mayHaveRows(table)) {
+    if (await this.#bindRows(table)) {
       const name = materialized[path]
       if (name && name !== 'silver_batch') await setTable(connection, name, this.#compiled(path).sql)
       rows = await table.delta.stage(connection, name ? `SELECT * FROM ${name}` : this.#select(path))
@@ -194,13 +185,41 @@ class BatchRun {
     else if (alwaysCommitted.has(path) || isSilent) staged.push({ table, rows: null })
   }
 
-  /** False where no window can close: most batches close none. */
-  #mayHaveRows(table: OpenTable): boolean {
-    if (table.definition.path === 'bronze/transactions') return this.#batch.readFrom === 'input'
-    const node = windowOf(table.definition.rows.node)
-    const name = table.definition.watermark
-    if (node === null || name === null) return true
-    return closesWindow(node, this.#before.watermarks[name], this.after.watermarks[name])
+  /** False where the batch has no row for the table: most close no window. */
+  async #bindRows({ definition }: OpenTable): Promise<boolean> {
+    if (definition.path === 'bronze/transactions') return this.#batch.readFrom === 'input'
+    if (windowOf(definition.rows.node) === null) return true
+    const closing = closingRows(definition, this.#before, this.after)
+    if (closing !== null) await this.#bindClosing(closing)
+    return closing !== null
+  }
+
+  /** Silver's rows of earlier batches are in its files; those of this batch are not committed yet. */
+  async #bindClosing({ fromMicros, toMicros }: ClosingRows): Promise<void> {
+    const { connection, silver, useThreadsFor } = this.#context
+    const { timeMicros } = this.#batch
+    const snapshot = await silver.snapshot()
+    const columns = Object.keys(silverRecent.schema)
+    const where = [
+      { column: 'event_time', max: toMicros, ...(fromMicros === null ? {} : { min: fromMicros }) },
+      { column: 'processing_time', max: timeMicros - 1n },
+    ]
+    const written = scanSql(snapshot, silver.directory, {
+      columns: [...columns, 'processing_time'],
+      where,
+      naiveTimestamps: true,
+    })
+    const list = columns.map(duckdb.name).join(', ')
+    await setView(
+      connection,
+      'silver_recent',
+      `SELECT ${list} FROM (
+        SELECT ${list} FROM (${written}) WHERE processing_time < make_timestamp(${timeMicros})
+        UNION ALL SELECT ${list} FROM silver_batch
+      ) WHERE event_time <= make_timestamp(${toMicros})` +
+        (fromMicros === null ? '' : ` AND event_time >= make_timestamp(${fromMicros})`),
+    )
+    await useThreadsFor(this.#inputRows + recordsIn(prunedFiles(snapshot, where)))
   }
 
   #select(path: string): string {
@@ -223,4 +242,8 @@ class BatchRun {
       closed_up_to: watermark === null ? null : this.after.watermarks[watermark],
     }
   }
+}
+
+function recordsIn(files: readonly AddFile[]): number {
+  return files.reduce((sum, { stats }) => sum + Number(stats?.numRecords ?? 0n), 0)
 }

@@ -1,11 +1,9 @@
 // A stream of its own behind silver: it takes silver's batches as they are, one by one and whole, so its
 // tables are the same as if it ran in the process that writes silver.
-import { retainedFrom } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { type DeltaTable, scanSql } from '../../delta/index.ts'
-import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { step } from '../../steps/step.ts'
-import { batchBetween, doneBatch, lookBackMicros } from '../batch-rules.ts'
+import { batchBetween, doneBatch, lookBack } from '../batch-rules.ts'
 import type { Database } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { batchReport } from '../report.ts'
@@ -37,6 +35,7 @@ export async function followSilver(
     streams: [],
     connection: database.batch,
     useThreadsFor: (rows) => database.useThreadsFor(rows),
+    silver,
     recent: await loadRecent(options, database, silver, before),
   }
   const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
@@ -92,10 +91,10 @@ export async function loadRecent(
   silver: DeltaTable,
   before: Progress,
 ): Promise<RecentSilver> {
-  const from = retainedFrom(before, allTables, lookBackMicros(options))
+  const reach = lookBack(before.watermarks.silver, options)
   const snapshot = await silver.snapshot()
   const { directory } = silver
-  const recent = await RecentSilver.load(database.batch, { snapshot, directory }, from, before.timeMicros)
+  const recent = await RecentSilver.load(database.batch, { snapshot, directory }, reach, before.timeMicros)
   await step('recent silver loaded')
   return recent
 }

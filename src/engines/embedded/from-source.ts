@@ -102,6 +102,7 @@ class Pipeline {
       streams: options.streams,
       connection: database.batch,
       useThreadsFor: (rows) => database.useThreadsFor(rows),
+      silver: silver.delta,
       recent: await loadRecent(options, database, silver.delta, progress),
     })
     let context = await contextAt(before)

@@ -1,13 +1,18 @@
 // One batch on Spark: records are parsed and judged once, each table is one Delta write with the progress in
 // it. Silver's commit is the durable plan of the batch; what comes after it is computed again from there.
-import { type Batch, closesWindow, progressAfter, windowOf } from '../../batches/planner.ts'
+import { type Batch, progressAfter } from '../../batches/planner.ts'
 import { encodeProgress, type Progress, progressJson } from '../../batches/progress.ts'
 import type { DeltaCommit, DeltaTable } from '../../delta/index.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
-import { silverHistory, silverRecent, silverTransactions } from '../../lakehouse/2-silver/transactions.ts'
+import {
+  silverIds,
+  silverRecent,
+  silverTransactions,
+  silverUsers,
+} from '../../lakehouse/2-silver/transactions.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { boundSpark, type CompiledTable, compileTable, spark } from '../../sql/index.ts'
-import { alwaysCommitted, lookBackMicros, silentBatchesMax } from '../batch-rules.ts'
+import { alwaysCommitted, closingRows, type LookBack, lookBack, silentBatchesMax } from '../batch-rules.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { OpenTable } from '../tables.ts'
 import { type Relation, sqlRelation } from './connect/relations.ts'
@@ -117,7 +122,7 @@ class BatchRun {
     const held: Record<string, HeldRelation> = {}
     const inputs: Record<string, Relation> = {
       bronze_batch: sqlRelation(records),
-      silver_history: sqlRelation(this.#historySql()),
+      silver_ids: sqlRelation(this.#historySql(silverIds, this.#lookBack.idsMicros)),
     }
     for (const { name, sql } of shared) {
       const relation = sqlRelation(sql, inputs)
@@ -170,7 +175,7 @@ class BatchRun {
 
   /** null where the batch has no row for the table. */
   #rowsOf(table: OpenTable): Relation | null {
-    const { path, rows } = table.definition
+    const { path } = table.definition
     const { sql } = this.#compiled(path)
     switch (path) {
       case 'silver/transactions':
@@ -183,17 +188,13 @@ class BatchRun {
         if (this.#silverRowCount() === 0) return null
         return sqlRelation(inTasks(sql, this.#silverRowCount()), {
           silver_batch: this.#silverRows(),
-          silver_history: sqlRelation(this.#historySql()),
+          silver_users: sqlRelation(this.#historySql(silverUsers, this.#lookBack.usersMicros)),
         })
       default: {
-        const window = windowOf(rows.node)
-        const name = table.definition.watermark
-        assert(window !== null && name !== null, `${path} has no window`)
-        const [after, upTo] = [this.#before.watermarks[name], this.after.watermarks[name]]
-        if (!closesWindow(window, after, upTo)) return null
-        const from = after === null ? null : after - window.sizeMicros
+        const closing = closingRows(table.definition, this.#before, this.after)
+        if (closing === null) return null
         const recent = deltaRows(this.#context.silver.directory, Object.keys(silverRecent.schema), {
-          ...instantsAndDays('event_time', 'transaction_date', from, upTo),
+          ...instantsAndDays('event_time', 'transaction_date', closing.fromMicros, closing.toMicros),
           processing_time: { max: this.#batch.timeMicros },
         })
         return sqlRelation(sql, { silver_recent: sqlRelation(recent) })
@@ -220,12 +221,14 @@ class BatchRun {
     return sqlRelation(`${rows} AND transaction_date IN (${list})`)
   }
 
-  /** Silver's rows of earlier batches that can be repeated, or count for velocity. */
-  #historySql(): string {
-    const { watermarkMicros } = this.#batch
-    const from = watermarkMicros === null ? null : watermarkMicros - lookBackMicros(this.#context.options)
-    return deltaRows(this.#context.silver.directory, Object.keys(silverHistory.schema), {
-      ...instantsAndDays('event_time', 'transaction_date', from, null),
+  get #lookBack(): LookBack {
+    return lookBack(this.#batch.watermarkMicros, this.#context.options)
+  }
+
+  /** Columns of silver's rows of earlier batches. */
+  #historySql(history: { readonly schema: object }, fromMicros: bigint | null): string {
+    return deltaRows(this.#context.silver.directory, Object.keys(history.schema), {
+      ...instantsAndDays('event_time', 'transaction_date', fromMicros, null),
       processing_time: { max: this.#before.timeMicros },
     })
   }

@@ -12,7 +12,8 @@ import { fileUri } from './rows.ts'
 const tableOfInput: Readonly<Record<string, string>> = {
   bronze_batch: 'bronze/transactions',
   silver_batch: 'silver/transactions',
-  silver_history: 'silver/transactions',
+  silver_ids: 'silver/transactions',
+  silver_users: 'silver/transactions',
   silver_recent: 'silver/transactions',
 }
 

@@ -218,16 +218,15 @@ const timed = shared(
   ),
 )
 
-/** What later tables look back on: silver's recent rows before this batch. */
-export const silverHistory = input('silver_history', {
-  transaction_id: 'string',
-  user_id: 'int',
-  event_time: 'timestamp',
-})
+/** Silver's rows before this batch, as far back as one of it can be their repeat. */
+export const silverIds = input('silver_ids', { transaction_id: 'string', event_time: 'timestamp' })
+
+/** Silver's rows before this batch, as far back as they count for a user's velocity. */
+export const silverUsers = input('silver_users', { user_id: 'int', event_time: 'timestamp' })
 
 const judged = extend(
   deduplicate(timed, {
-    history: silverHistory,
+    history: silverIds,
     candidate: (record) => record.is_candidate,
     key: 'transaction_id',
     eventTime: 'event_time',
@@ -294,16 +293,20 @@ export const silverTransactions = defineTable({
 /** The rows that this batch brings to silver. */
 export const silverBatch = input('silver_batch', silverTransactions.rows.schema)
 
-const {
-  location,
-  transaction_date,
-  transaction_hour,
-  transaction_day_of_week,
-  topic,
-  partition,
-  offset,
-  ...recent
-} = silverTransactions.rows.schema
+const { schema } = silverTransactions.rows
 
-/** Silver's recent rows, this batch's included: what windows are computed from when they close. */
-export const silverRecent = input('silver_recent', recent)
+/** Silver's rows in windows that close, this batch's included. */
+export const silverRecent = input('silver_recent', {
+  user_id: schema.user_id,
+  amount: schema.amount,
+  amount_category: schema.amount_category,
+  is_high_value: schema.is_high_value,
+  merchant: schema.merchant,
+  payment_method: schema.payment_method,
+  city: schema.city,
+  country: schema.country,
+  device_id: schema.device_id,
+  is_fraud: schema.is_fraud,
+  is_weekend: schema.is_weekend,
+  event_time: schema.event_time,
+})

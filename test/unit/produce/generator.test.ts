@@ -53,6 +53,16 @@ describe('a generator', () => {
     )
   })
 
+  test('makes other transactions of the same users and merchants after another start', () => {
+    const [first, second] = [1, 2].map((startMs) => generate(2_000, { startMs }).map(parse))
+    const inBoth = (name: 'transaction_id' | 'merchant') => {
+      const names = new Set(first!.map((row) => row[name]))
+      return second!.filter((row) => names.has(row[name])).length
+    }
+    expect(inBoth('transaction_id')).toBe(0)
+    expect(inBoth('merchant')).toBeGreaterThan(1_000)
+  })
+
   test('makes transactions with exactly the fields of silver, typed, and keyed by the user', () => {
     for (const record of generate(1_000)) {
       const row = parse(record)
