@@ -11,8 +11,8 @@ import { activityAt, inventMerchants, isWeekendAt, type Merchants } from './worl
 export type GeneratorOptions = {
   readonly seed: number
   /**
-   * When a stream began, so that each start makes other transactions of the same users and merchants; null for
-   * data that depend on the seed alone.
+   * When a stream began, so that each start makes other transactions of the same users and merchants; null
+   * for data that depend on the seed alone.
    */
   readonly startMs: number | null
   readonly users: number

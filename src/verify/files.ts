@@ -257,7 +257,8 @@ async function filesHolding(
   keys: readonly (readonly [string, string | null])[],
 ): Promise<string[]> {
   const columns = Object.keys(state.definition.rows.schema)
-  if (!keys.every(([name]) => columns.includes(name))) return [] // A version, a file, or a row of another table.
+  // Others name a version, a file, or a row of another table.
+  if (!keys.every(([name]) => columns.includes(name))) return []
   const isRow = keys.map(([name, value]) => {
     const text = value === null ? 'NULL' : quoteText(value)
     return `CAST(${quoteIdentifier(name)} AS VARCHAR) IS NOT DISTINCT FROM ${text}`

@@ -17,7 +17,9 @@ const seconds = Number(process.argv[2] ?? 3_600)
 const rate = Number(process.argv[3] ?? 5_000)
 const topic = 'soak.transactions'
 const root = join(import.meta.dirname, '..', '..')
-/** A row matters to later ones for 40 minutes: the watermark's delay and the time that velocity looks back. */
+/**
+ * A row matters to later ones for 40 minutes: the watermark's delay and the time that velocity looks back.
+ */
 const fillSeconds = Math.min(2_400, seconds)
 /** The first measure is taken when everything is warm: after 10 minutes of an hour. */
 const warmSeconds = seconds / 6

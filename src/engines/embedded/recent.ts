@@ -1,6 +1,7 @@
-// What is kept of silver between batches: the ids that a transaction may repeat, and when each user was active.
-// Both are copies of what silver holds, read again at every start, so there is no state of its own that could
-// be lost, half-written or ahead of the tables. Rows of windows are not kept: they are read when one closes.
+// What is kept of silver between batches: the ids that a transaction may repeat, and when each user was
+// active. Both are copies of what silver holds, read again at every start, so there is no state of its own
+// that could be lost, half-written or ahead of the tables. Rows of windows are not kept: they are read when
+// one closes.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type DeltaSnapshot, scanSql } from '../../delta/index.ts'
 import { silverIds, silverUsers } from '../../lakehouse/2-silver/transactions.ts'
