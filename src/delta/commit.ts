@@ -40,7 +40,6 @@ export type CommitOptions = {
   readonly userMetadata?: string
   readonly operation?: string
   readonly operationParameters?: Readonly<Record<string, unknown>>
-  readonly engineInfo?: string
   readonly timestampMs?: number
 }
 
@@ -147,7 +146,7 @@ export function draftOf(
       operation: options.operation ?? operation,
       operationParameters: options.operationParameters ?? {},
       ...(options.userMetadata === undefined ? {} : { userMetadata: options.userMetadata }),
-      engineInfo: options.engineInfo ?? 'Assay',
+      engineInfo: 'Assay', // Whichever engine computed the rows, this code wrote the commit.
       ...rest.info,
     },
   }

@@ -117,10 +117,7 @@ export class OpenTable {
   async markWhole(): Promise<void> {
     if (this.isWhole) return
     const fence = { appId: writerAppId, version: this.claim }
-    this.#checkWritten(
-      await this.delta.commit(null, { fence, txns: { [sinceAppId]: 0n }, engineInfo: 'assay embedded' }),
-      this.progress,
-    )
+    this.#checkWritten(await this.delta.commit(null, { fence, txns: { [sinceAppId]: 0n } }), this.progress)
     this.isWhole = true
   }
 
@@ -135,7 +132,6 @@ export class OpenTable {
       ...fields,
       fence: { appId: writerAppId, version: this.claim },
       txns: { ...txns, ...streamTxns(by.streams, progress.batch) },
-      engineInfo: 'assay embedded',
       timestampMs: Number(by.clock() / 1000n),
     })
     this.#checkWritten(outcome, progress)
@@ -189,7 +185,7 @@ async function claim(
     const since = txns.get(sinceAppId)?.version ?? (await silverBatchNow())
     const outcome = await delta.commit(null, {
       ...{ appId: writerAppId, version: next, txns: { [sinceAppId]: since } },
-      ...{ operation: 'CLAIM', operationParameters: {}, engineInfo: 'assay embedded' },
+      ...{ operation: 'CLAIM', operationParameters: {} },
     })
     if (outcome.kind === 'committed') return { claim: next, since }
   }

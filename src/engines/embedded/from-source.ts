@@ -16,6 +16,7 @@ import type { PipelineOptions } from '../engine.ts'
 import { batchReport } from '../report.ts'
 import { progressAt } from '../silver-log.ts'
 import { isDerived, type OpenTable, tableAt } from '../tables.ts'
+import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
 import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
 import { followSilver, loadRecent } from './follow-silver.ts'
@@ -149,7 +150,7 @@ class Pipeline {
 
   /** Waits for records and puts them into DuckDB. */
   async #load(offsets: Offsets): Promise<Next> {
-    const { source, once, recordsPerBatchMax } = this.#options
+    const { source, once, recordsPerBatchMax, triggerIntervalMs } = this.#options
     const stop = this.#options.signal
     const signal = AbortSignal.any([stop, this.#failed.signal])
     assert(source, 'kafka-to-delta has an input')
@@ -157,7 +158,7 @@ class Pipeline {
       const waiting = await this.#loadBacklog(offsets)
       if (waiting !== null) return waiting
       for (;;) {
-        await this.#waitForTrigger(signal)
+        if (!once) await waitForTrigger(this.#cutAtMs, triggerIntervalMs, signal)
         const cut = await source.cut(offsets, recordsPerBatchMax, signal)
         this.#cutAtMs = performance.now()
         await step('batch cut')
@@ -189,22 +190,6 @@ class Pipeline {
     const [row] = await rowsOf(this.#database.load, `SELECT count(*) AS count FROM (${select})`)
     const records = { count: Number(row?.count), select, drop: async () => undefined }
     return { kind: 'records', ranges, records, readFrom: 'bronze' }
-  }
-
-  /** As soon as there is data, but at most once in TRIGGER_INTERVAL_MS; never while catching up. */
-  async #waitForTrigger(signal: AbortSignal): Promise<void> {
-    const { once, triggerIntervalMs } = this.#options
-    const waitMs = this.#cutAtMs + triggerIntervalMs - performance.now()
-    if (once || waitMs <= 0 || signal.aborted) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(done, waitMs)
-      function done(): void {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      signal.addEventListener('abort', done)
-    })
   }
 
   async #carry(batch: Batch, records: LoadedRecords): Promise<void> {

@@ -10,6 +10,7 @@ import { Backlog } from '../backlog.ts'
 import { batchBetween, doneBatch } from '../batch-rules.ts'
 import { progressAt, silverBatchesAfter } from '../silver-log.ts'
 import { isDerived, type OpenTable, tableAt } from '../tables.ts'
+import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, executeBatch, type SparkContext } from './batch.ts'
 import { BronzeQuery } from './bronze-query.ts'
@@ -126,7 +127,7 @@ class Pipeline {
     const { delta } = this.#bronze
     let { version } = await delta.snapshot()
     while (!signal.aborted) {
-      await this.#waitForTrigger(signal)
+      await waitForTrigger(this.#cutAtMs, this.#run.options.triggerIntervalMs, signal)
       if (signal.aborted || (await this.#exclusive(() => this.#carryNext()))) continue
       version = await delta.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
         if (signal.aborted) return version // Stopped: the loop sees it.
@@ -208,20 +209,5 @@ class Pipeline {
     const result = this.#queue.then(work)
     this.#queue = result.catch(() => undefined) // The caller has the failure; the queue goes on.
     return result
-  }
-
-  /** As soon as there are rows, but at most once in TRIGGER_INTERVAL_MS. */
-  async #waitForTrigger(signal: AbortSignal): Promise<void> {
-    const waitMs = this.#cutAtMs + this.#run.options.triggerIntervalMs - performance.now()
-    if (waitMs <= 0 || signal.aborted) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(done, waitMs)
-      function done(): void {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      signal.addEventListener('abort', done)
-    })
   }
 }

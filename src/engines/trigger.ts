@@ -1,0 +1,20 @@
+// Batches begin as soon as there is something to carry, but at most once in TRIGGER_INTERVAL_MS.
+
+/** Resolves when the interval since the last cut (of `performance.now()`) is over, or with the signal. */
+export async function waitForTrigger(
+  cutAtMs: number,
+  triggerIntervalMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const waitMs = cutAtMs + triggerIntervalMs - performance.now()
+  if (waitMs <= 0 || signal.aborted) return
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(done, waitMs)
+    function done(): void {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done)
+  })
+}
