@@ -1,12 +1,11 @@
 // `assay explain <table>`: the plan of a table, its DuckDB SQL and its Spark SQL, and what Spark makes of it.
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
-import { LakehouseError } from '../errors/errors.ts'
-import { tables } from '../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { planText } from '../plan/text.ts'
 import { compileTable, type Dialect, duckdb, spark } from '../sql/index.ts'
 import { openSession } from './session.ts'
+import { tableNamed } from './table-name.ts'
 
 export function explainCommand(): Command {
   return new Command('explain')
@@ -26,24 +25,19 @@ type Only = {
 }
 
 async function explain(name: string, only: Only): Promise<void> {
-  const path = name.replaceAll('.', '/')
-  const table = tables.find((one) => one.path === path)
-  if (table === undefined) {
-    const known = tables.map((one) => one.path.replaceAll('/', '.')).join(', ')
-    throw new LakehouseError('TABLE_UNKNOWN', `there is no table ${name}. The tables are: ${known}.`)
-  }
+  const table = tableNamed(name)
   const all = !only.plan && !only.duckdb && !only.spark && !only.sparkPlan
   const parts: string[] = []
   if (all || only.plan) parts.push(`-- ${table.path}: ${table.meaning}\n${planText(table)}`)
-  if (all || only.duckdb) parts.push(`-- DuckDB\n${statements(duckdb, path)}`)
-  if (all || only.spark) parts.push(`-- Spark\n${statements(spark, path)}`)
+  if (all || only.duckdb) parts.push(`-- DuckDB\n${statements(duckdb, table)}`)
+  if (all || only.spark) parts.push(`-- Spark\n${statements(spark, table)}`)
   if (only.sparkPlan) parts.push(`-- Spark's plan\n${await sparkPlan(table)}`)
   process.stdout.write(`${parts.join('\n\n')}\n`)
 }
 
 /** What several tables share comes first, as tables of the batch. */
-function statements(dialect: Dialect, path: string): string {
-  const { shared, sql } = compileTable(dialect, tables.find((one) => one.path === path)!.rows.node)
+function statements(dialect: Dialect, table: TableDefinition): string {
+  const { shared, sql } = compileTable(dialect, table.rows.node)
   const named = shared.map(
     (one) =>
       `CREATE OR REPLACE TEMP ${dialect.engine === 'duckdb' ? 'TABLE' : 'VIEW'} ${one.name} AS\n${one.sql};`,

@@ -36,8 +36,10 @@ const helpFooter = `
 Tables: ${tables.map(sqlName).join(', ')}
 Windows that are still open: ${liveTables.map(liveName).join(', ')}
 
+Those that are written: assay query "show tables"; the columns of one: "describe silver.transactions".
+
 In JSON, integers are numbers with all their digits; decimals, dates and instants are strings;
-bytes are base64.
+bytes are base64. Of two columns with one name the second is called name_2: give it a name with AS.
 Instants are UTC with microseconds. In CSV, null is an empty field and the empty text is "".
 
   assay query "select merchant, sum(amount) from silver.transactions group by all order by 2 desc limit 10"

@@ -57,7 +57,7 @@ export class LakehouseReader {
     try {
       const absent = await this.#makeViews(await parseSelect(this.#connection, sql))
       try {
-        return await this.#connection.stream(sql, { ...parameters })
+        return await this.#connection.stream(isShowTables(sql) ? namesSql : sql, { ...parameters })
       } catch (error) {
         throw absent.length === 0 ? error : this.#withAbsentTables(error, absent)
       }
@@ -127,6 +127,13 @@ export class LakehouseReader {
     return new LakehouseError('QUERY_FAILED', message, { cause: error })
   }
 }
+
+/** DuckDB's own SHOW TABLES lists one schema, and the tables have several. */
+const isShowTables = (sql: string): boolean => /^\s*show\s+tables\s*;?\s*$/i.test(sql)
+
+/** All tables, as a query names them. */
+const namesSql = `SELECT if(schema = 'main', name, schema || '.' || name) AS name
+  FROM (SHOW ALL TABLES) ORDER BY name`
 
 /** DuckDB's own failures, while it prepares a query and while its rows are read. */
 export function queryFailure(error: unknown): unknown {

@@ -12,13 +12,20 @@ export function sqlName(table: Pick<TableDefinition, 'path'>): string {
   return table.path.replace('/', '.')
 }
 
-/** By the name in SQL or by the path. Fails with TABLE_UNKNOWN, which names all tables. */
+/**
+ * By the name in SQL or by the path; the last part is enough where only one table has it. Fails with
+ * TABLE_UNKNOWN, which names the tables.
+ */
 export function tableNamed(name: string): TableDefinition {
   const path = name.toLowerCase().replace('.', '/')
-  const found = tables.find((table) => table.path === path)
-  if (found !== undefined) return found
-  const names = tables.map(sqlName).join(', ')
-  const message = `there is no table ${JSON.stringify(name)}; the tables are ${names}`
+  const exact = tables.find((table) => table.path === path)
+  if (exact !== undefined) return exact
+  const alike = tables.filter((table) => table.path.endsWith(`/${path}`))
+  if (alike.length === 1) return alike[0]!
+  const message =
+    alike.length > 1
+      ? `${JSON.stringify(name)} may be ${alike.map(sqlName).join(' or ')}`
+      : `there is no table ${JSON.stringify(name)}; the tables are ${tables.map(sqlName).join(', ')}`
   throw new LakehouseError('TABLE_UNKNOWN', message)
 }
 

@@ -99,6 +99,18 @@ test('every table of the lakehouse that exists has a view, and the catalogue lis
   )
 })
 
+test('show tables lists the tables of all schemas, as a query names them', async () => {
+  const names = (await output('SHOW tables;', 'csv')).trimEnd().split('\r\n').slice(1)
+  expect(names).toEqual([
+    'bronze.transactions',
+    'fraud_detection',
+    ...['country', 'gold', 'hourly_summary', 'merchant', 'user'].map((name) => `live.${name}`),
+    'silver.quarantine',
+    'silver.transactions',
+  ])
+  for (const name of names) expect(await output(`select count(*) from ${name}`, 'csv')).toMatch(/^count/)
+})
+
 test('a mistake in the SQL is told in the words of DuckDB, with the position', async () => {
   await expect(output('select amont from silver.transactions', 'table')).rejects.toThrow(
     /amont[\s\S]*LINE 1[\s\S]*\^/,

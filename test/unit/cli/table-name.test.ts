@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { sqlName, tableNamed } from '../../../src/cli/table-name.ts'
+import { tables } from '../../../src/lakehouse/pipeline.ts'
+
+test('a table is found by its name in SQL, by its path, and by the last part where one table has it', () => {
+  for (const table of tables) {
+    expect(tableNamed(sqlName(table))).toBe(table)
+    expect(tableNamed(table.path)).toBe(table)
+  }
+  expect(tableNamed('Merchant').path).toBe('aggregations/merchant')
+  expect(tableNamed('quarantine').path).toBe('silver/quarantine')
+})
+
+test('a name that several tables have, or none, is refused with those that may be meant', () => {
+  expect(() => tableNamed('transactions')).toThrow(
+    'may be bronze.transactions or silver.transactions or gold.transactions',
+  )
+  expect(() => tableNamed('merchants')).toThrow(
+    /no table "merchants"; the tables are .*aggregations\.merchant/,
+  )
+})
