@@ -62,3 +62,9 @@ export async function doneBatch(silver: DeltaTable, tables: readonly OpenTable[]
   const { txns } = await silver.snapshot()
   return tables.map((table) => table.doneBatch(txns)).reduce((a, b) => (a < b ? a : b))
 }
+
+/** False where there was no row yet, or none since all windows were closed. */
+export function hasOpenWindows({ finalizedToMicros, eventTimeMaxMicros }: Progress): boolean {
+  if (eventTimeMaxMicros === null) return false
+  return finalizedToMicros === null || eventTimeMaxMicros >= finalizedToMicros
+}

@@ -131,15 +131,7 @@ export type ParameterValues = Readonly<Record<string, bigint | null | readonly s
  * by them.
  */
 export function boundDuckdb(values: ParameterValues): Dialect {
-  return {
-    ...duckdb,
-    parameter: (name, type) => {
-      const value = values[name]
-      assert(value !== undefined, `the batch brings no ${name}`)
-      if (type === 'timestamp' && typeof value === 'bigint') return `make_timestamp(${value})`
-      return literalSql(duckdb, type, value)
-    },
-  }
+  return bound(duckdb, values, 'make_timestamp')
 }
 
 /**
@@ -147,13 +139,18 @@ export function boundDuckdb(values: ParameterValues): Dialect {
  * named ones, and Delta skips files by literals only.
  */
 export function boundSpark(values: ParameterValues): Dialect {
+  return bound(spark, values, 'timestamp_micros')
+}
+
+/** `instantFunction` makes an instant of microseconds. */
+function bound(dialect: Dialect, values: ParameterValues, instantFunction: string): Dialect {
   return {
-    ...spark,
+    ...dialect,
     parameter: (name, type) => {
       const value = values[name]
       assert(value !== undefined, `the batch brings no ${name}`)
-      if (type === 'timestamp' && typeof value === 'bigint') return `timestamp_micros(${value})`
-      return literalSql(spark, type, value)
+      if (type === 'timestamp' && typeof value === 'bigint') return `${instantFunction}(${value})`
+      return literalSql(dialect, type, value)
     },
   }
 }

@@ -2,6 +2,7 @@
 // batch as the engine has it; rows and the input are made up. Before each call of the disk, writers die,
 // pause and rival each other, foreign ones append and compact; clocks go back, and one partition is slower
 // than the other.
+
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -22,6 +23,7 @@ import { bronzeTransactions } from '../../src/lakehouse/1-bronze/transactions.ts
 import { silverTransactions } from '../../src/lakehouse/2-silver/transactions.ts'
 import { goldTransactions } from '../../src/lakehouse/3-gold/transactions.ts'
 import { tableDirectory } from '../../src/lakehouse/delta.ts'
+import { randomOf } from '../generate/random.ts'
 import { testOptions } from '../unit/engine/pipeline.ts'
 import { memoryDisk, stoppingBefore } from './memory-disk.ts'
 import { Scheduler } from './scheduler.ts'
@@ -328,14 +330,4 @@ async function batchesOf(base: string): Promise<Progress[]> {
     batches.push(progress)
   }
   return batches
-}
-
-function randomOf(start: number): () => number {
-  let state = start >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

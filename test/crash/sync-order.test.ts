@@ -1,5 +1,6 @@
 // The power fails between any two system calls: what was written is replayed from the diary of a real run, up
 // to every change, with all, none or any part of what was not synced, and each time every table is whole.
+
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -8,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { judgeLakehouse } from '../compare/judge-lakehouse.ts'
 import { readTables } from '../compare/read-in-process.ts'
 import { lines } from '../generate/lines.ts'
+import { randomOf } from '../generate/random.ts'
 import { type TableName, tableNames } from '../oracle/rows.ts'
 import { recordsOf, runOnce } from '../unit/engine/pipeline.ts'
 import { crashOptions } from './child.ts'
@@ -96,8 +98,8 @@ describe.skipIf(compilerAvailable !== null)('after the power failed', () => {
         const to = join(at, path.slice(top().length))
         await mkdir(dirname(to), { recursive: true })
         await writeFile(to, bytes)
-        // A lock that lost its content is believed for a lease.
-        if (basename(to) === 'lock') await utimes(to, 0, 0)
+        // A lock that lost its content is believed for a lease, and so is a permit to take one over.
+        if (basename(to).startsWith('lock')) await utimes(to, 0, 0)
       }
       const lakehouse = {
         base: join(at, 'tables'),
@@ -150,12 +152,4 @@ function commitProblems(
     const size = files.get(join(table, decodeURIComponent(add.path)))?.length ?? null
     return size === add.size ? [] : [`${name}: ${add.path} has ${size} bytes, the log says ${add.size}`]
   })
-}
-
-function randomOf(start: number): () => number {
-  let state = start >>> 0
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
 }

@@ -1,6 +1,7 @@
 // Kills the pipeline a thousand times at random moments while it carries a million transactions from Kafka
 // through all tables, then lets it end, and compares every table with the oracle.
 // Run: npm run test:torture -- [kills] [transactions] [seed]
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -10,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Consumer } from '@platformatic/kafka'
 import { DeltaTable } from '../../src/delta/index.ts'
 import { judgeLargeLakehouse } from '../compare/judge-large.ts'
+import { randomOf } from '../generate/random.ts'
 import type { RawRecord } from '../oracle/rows.ts'
 import { type Broker, startBroker } from '../services/broker.ts'
 
@@ -116,16 +118,6 @@ async function readTopic({ bootstrapServers }: Broker): Promise<RawRecord[]> {
     return records
   } finally {
     await consumer.close(true)
-  }
-}
-
-function randomOf(start: number): () => number {
-  let state = start >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
 

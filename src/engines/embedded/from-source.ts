@@ -8,7 +8,7 @@ import { isStreamed } from '../../batches/streamed.ts'
 import { assert } from '../../errors/errors.ts'
 import { step } from '../../steps/step.ts'
 import { Backlog } from '../backlog.ts'
-import { batchBetween, doneBatch } from '../batch-rules.ts'
+import { batchBetween, doneBatch, hasOpenWindows } from '../batch-rules.ts'
 import { rowsInRanges, rowsOfBatch } from '../bronze-rows.ts'
 import { endQueries } from '../bronze-writers.ts'
 import { type Database, rowsOf } from '../database.ts'
@@ -224,10 +224,7 @@ class Pipeline {
 
   /** A batch without records that moves all watermarks behind the last window. */
   async #finalize(): Promise<void> {
-    const { finalizedToMicros, eventTimeMaxMicros } = this.#progress
-    if (eventTimeMaxMicros === null) return // No row, no window.
-    // Nothing came since the last time.
-    if (finalizedToMicros !== null && eventTimeMaxMicros < finalizedToMicros) return
+    if (!hasOpenWindows(this.#progress)) return
     await step('finalize begun')
     await this.#carry(planBatch(this.#progress, [], this.#options.clock(), { isFinal: true }), noRecords)
   }

@@ -7,7 +7,7 @@ import type { Progress } from '../../batches/progress.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { Backlog } from '../backlog.ts'
-import { batchBetween, doneBatch } from '../batch-rules.ts'
+import { batchBetween, doneBatch, hasOpenWindows } from '../batch-rules.ts'
 import { progressAt, silverBatchesAfter } from '../silver-log.ts'
 import { isDerived, type OpenTable, tableAt } from '../tables.ts'
 import { waitForTrigger } from '../trigger.ts'
@@ -169,10 +169,7 @@ class Pipeline {
 
   /** A batch without records that moves all watermarks behind the last window. */
   async #finalize(): Promise<void> {
-    const { finalizedToMicros, eventTimeMaxMicros } = this.#progress
-    if (eventTimeMaxMicros === null) return // No row, no window.
-    // Nothing came since the last time.
-    if (finalizedToMicros !== null && eventTimeMaxMicros < finalizedToMicros) return
+    if (!hasOpenWindows(this.#progress)) return
     const now = this.#run.options.clock()
     await this.#carry(planBatch(this.#progress, [], now, { readFrom: 'bronze', isFinal: true }), null)
   }
