@@ -1,12 +1,12 @@
 // What both engines hold to when they carry a batch: which tables say how far they are, how far back silver's
 // rows matter, and how a batch looks that is in the tables already.
-import { type Batch, closesWindow, windowOf } from '../batches/planner.ts'
+import { type Batch, closesWindow, floorTo, windowOf } from '../batches/planner.ts'
 import type { Progress } from '../batches/progress.ts'
 import type { DeltaTable } from '../delta/index.ts'
 import { assert } from '../errors/errors.ts'
 import { velocityRangeMinutes } from '../fraud/rules.ts'
 import { minutes } from '../lakehouse/batch.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import type { TableDefinition, WindowNode } from '../plan/index.ts'
 import type { OpenTable } from './tables.ts'
 
 /**
@@ -33,16 +33,43 @@ export function lookBack(watermark: bigint | null, settings: { readonly dedupMic
   }
 }
 
-/** The event times, both ends included, of the rows in the windows that a table's watermark closes. */
-export type ClosingRows = { readonly fromMicros: bigint | null; readonly toMicros: bigint }
+/** The windows of a table that end in (closedTo, upTo]; closedTo is null where none was closed before. */
+export type Closing = {
+  readonly window: WindowNode
+  readonly closedToMicros: bigint | null
+  readonly upToMicros: bigint
+}
 
 /** null where no window closes. */
-export function closingRows(table: TableDefinition, before: Progress, after: Progress): ClosingRows | null {
+export function closingWindows(table: TableDefinition, before: Progress, after: Progress): Closing | null {
   const window = windowOf(table.rows.node)
   assert(window !== null && table.watermark !== null, `${table.path} has no window`)
-  const [closedTo, upTo] = [before.watermarks[table.watermark], after.watermarks[table.watermark]]
-  if (upTo === null || !closesWindow(window, closedTo, upTo)) return null
-  return { fromMicros: closedTo === null ? null : closedTo - window.sizeMicros, toMicros: upTo - 1n }
+  const [closedToMicros, upToMicros] = [before.watermarks[table.watermark], after.watermarks[table.watermark]]
+  if (upToMicros === null || !closesWindow(window, closedToMicros, upToMicros)) return null
+  return { window, closedToMicros, upToMicros }
+}
+
+/** The event times, both ends included, of the rows in such windows. */
+export function eventTimesOf({ window, closedToMicros, upToMicros }: Closing) {
+  return {
+    fromMicros: closedToMicros === null ? null : closedToMicros - window.sizeMicros,
+    toMicros: upToMicros - 1n,
+  }
+}
+
+/** The same windows in at most so many parts, one after another, with about as many windows in each. */
+export function inParts(closing: Closing, partsMax: number): Closing[] {
+  const { window, closedToMicros, upToMicros } = closing
+  if (closedToMicros === null) return [closing]
+  const first = floorTo(closedToMicros, window.slideMicros)
+  const windows = (floorTo(upToMicros, window.slideMicros) - first) / window.slideMicros
+  const parts = BigInt(Math.max(1, partsMax)) < windows ? BigInt(Math.max(1, partsMax)) : windows
+  const endOf = (part: bigint) => first + ((windows * part) / parts) * window.slideMicros
+  return Array.from({ length: Number(parts) }, (_, part) => ({
+    window,
+    closedToMicros: part === 0 ? closedToMicros : endOf(BigInt(part)),
+    upToMicros: part + 1 === Number(parts) ? upToMicros : endOf(BigInt(part) + 1n),
+  }))
 }
 
 /** The batch that led from one progress to the next, for a replay: it reads nothing of the input. */

@@ -4,14 +4,22 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type Batch, type Delays, progressAfter, windowOf } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
-import { type AddFile, type DeltaTable, prunedFiles, type StagedAppend, scanSql } from '../../delta/index.ts'
+import { type DeltaTable, prunedFiles, type StagedAppend, scanSql } from '../../delta/index.ts'
 import { LakehouseError } from '../../errors/errors.ts'
 import { silverRecent } from '../../lakehouse/2-silver/transactions.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import type { StreamName } from '../../plan/index.ts'
 import { boundDuckdb, compileTable, duckdb, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
-import { alwaysCommitted, type ClosingRows, closingRows, lookBack, silentBatchesMax } from '../batch-rules.ts'
+import {
+  alwaysCommitted,
+  type Closing,
+  closingWindows,
+  eventTimesOf,
+  inParts,
+  lookBack,
+  silentBatchesMax,
+} from '../batch-rules.ts'
 import { rowsOf, setTable, setView } from '../database.ts'
 import type { Executed } from '../report.ts'
 import type { OpenTable } from '../tables.ts'
@@ -96,6 +104,9 @@ function batchFailure(batch: Batch, error: Error): LakehouseError {
   )
 }
 
+/** Exact counts of distinct values need memory for each row: see docs/decisions/state.md. */
+const rowsAtOnceMax = 2_000_000
+
 type Staged = { readonly table: OpenTable; readonly rows: StagedAppend | null }
 
 class BatchRun {
@@ -106,7 +117,6 @@ class BatchRun {
   readonly #batch: Batch
   readonly #before: Progress
   readonly #tables: readonly OpenTable[]
-  #inputRows = 0
 
   constructor(context: BatchContext, batch: Batch, before: Progress, tables: readonly OpenTable[]) {
     this.#context = context
@@ -118,8 +128,7 @@ class BatchRun {
 
   async bindInput(input: BatchInput): Promise<void> {
     const { connection, useThreadsFor } = this.#context
-    this.#inputRows = input.kind === 'bronze' ? Number.POSITIVE_INFINITY : input.count
-    await useThreadsFor(this.#inputRows)
+    await useThreadsFor(input.kind === 'bronze' ? Number.POSITIVE_INFINITY : input.count)
     switch (input.kind) {
       case 'records':
         await setView(connection, 'kafka_batch', input.select)
@@ -172,12 +181,8 @@ class BatchRun {
     const { connection } = this.#context
     const { path } = table.definition
     if (table.has(this.#batch.batch)) return
-    let rows: StagedAppend | null = null
-    if (await this.#bindRows(table)) {
-      const name = materialized[path]
-      if (name && name !== 'silver_batch') await setTable(connection, name, this.#compiled(path).sql)
-      rows = await table.delta.stage(connection, name ? `SELECT * FROM ${name}` : this.#select(path))
-    }
+    const select = await this.#rowsFor(table)
+    const rows = select === null ? null : await table.delta.stage(connection, select)
     const count = Number(rows?.rowCount ?? 0n)
     this.rowsByTable[path] = count
     const isSilent = this.#batch.batch - table.progress.batch >= silentBatchesMax
@@ -185,19 +190,47 @@ class BatchRun {
     else if (alwaysCommitted.has(path) || isSilent) staged.push({ table, rows: null })
   }
 
-  /** False where the batch has no row for the table: most close no window. */
-  async #bindRows({ definition }: OpenTable): Promise<boolean> {
-    if (definition.path === 'bronze/transactions') return this.#batch.readFrom === 'input'
-    if (windowOf(definition.rows.node) === null) return true
-    const closing = closingRows(definition, this.#before, this.after)
-    if (closing !== null) await this.#bindClosing(closing)
-    return closing !== null
+  /** A SELECT of the batch's rows for a table; null where it has none: most batches close no window. */
+  async #rowsFor({ definition }: OpenTable): Promise<string | null> {
+    const { path, rows } = definition
+    if (path === 'bronze/transactions') {
+      return this.#batch.readFrom === 'input' ? 'SELECT * FROM bronze_batch' : null
+    }
+    if (windowOf(rows.node) === null) {
+      const name = materialized[path]
+      if (name === undefined) return this.#compiled(path).sql
+      if (name !== 'silver_batch') await setTable(this.#context.connection, name, this.#compiled(path).sql)
+      return `SELECT * FROM ${name}`
+    }
+    const closing = closingWindows(definition, this.#before, this.after)
+    return closing === null ? null : this.#closedWindows(path, closing)
   }
 
-  /** Silver's rows of earlier batches are in its files; those of this batch are not committed yet. */
-  async #bindClosing({ fromMicros, toMicros }: ClosingRows): Promise<void> {
-    const { connection, silver, useThreadsFor } = this.#context
+  /** Windows with more rows than fit are computed a few at a time. */
+  async #closedWindows(path: string, closing: Closing): Promise<string> {
+    const { connection, useThreadsFor } = this.#context
+    const [batch] = await rowsOf(connection, 'SELECT count(*) AS count FROM silver_batch')
+    const rows = Number(batch?.count) + (await this.#bindClosing(closing))
+    await useThreadsFor(rows)
+    const parts = inParts(closing, Math.ceil(rows / rowsAtOnceMax))
+    if (parts.length === 1) return this.#compiled(path, closing).sql
+    for (const [index, part] of parts.entries()) {
+      await this.#bindClosing(part)
+      const { sql } = this.#compiled(path, part)
+      if (index === 0) await setTable(connection, 'closed_windows', sql)
+      else await connection.run(`INSERT INTO closed_windows ${sql}`)
+    }
+    return 'SELECT * FROM closed_windows'
+  }
+
+  /**
+   * Silver's rows of earlier batches are in its files, those of this batch are not committed yet. Gives how
+   * many rows the files have.
+   */
+  async #bindClosing(closing: Closing): Promise<number> {
+    const { connection, silver } = this.#context
     const { timeMicros } = this.#batch
+    const { fromMicros, toMicros } = eventTimesOf(closing)
     const snapshot = await silver.snapshot()
     const columns = Object.keys(silverRecent.schema)
     const where = [
@@ -213,37 +246,25 @@ class BatchRun {
     await setView(
       connection,
       'silver_recent',
-      `SELECT ${list} FROM (
-        SELECT ${list} FROM (${written}) WHERE processing_time < make_timestamp(${timeMicros})
-        UNION ALL SELECT ${list} FROM silver_batch
-      ) WHERE event_time <= make_timestamp(${toMicros})` +
-        (fromMicros === null ? '' : ` AND event_time >= make_timestamp(${fromMicros})`),
+      `SELECT ${list} FROM (${written}) WHERE processing_time < make_timestamp(${timeMicros}) ` +
+        `UNION ALL SELECT ${list} FROM silver_batch`,
     )
-    await useThreadsFor(this.#inputRows + recordsIn(prunedFiles(snapshot, where)))
+    return prunedFiles(snapshot, where).reduce((sum, { stats }) => sum + Number(stats?.numRecords ?? 0n), 0)
   }
 
-  #select(path: string): string {
-    return path === 'bronze/transactions' ? 'SELECT * FROM bronze_batch' : this.#compiled(path).sql
-  }
-
-  #compiled(path: string) {
+  #compiled(path: string, closing?: Closing) {
     const table = allTables.find((one) => one.path === path)!
-    return compileTable(boundDuckdb(this.#parameters(path)), table.rows.node)
+    return compileTable(boundDuckdb(this.#parameters(closing)), table.rows.node)
   }
 
-  #parameters(path: string): ParameterValues {
-    const watermark = allTables.find((one) => one.path === path)?.watermark ?? null
+  #parameters(closing?: Closing): ParameterValues {
     return {
       processing_time: this.#batch.timeMicros,
       watermark: this.#batch.watermarkMicros,
       dedup_micros: this.#context.dedupMicros,
       high_risk_countries: this.#context.highRiskCountries,
-      closed_after: watermark === null ? null : this.#before.watermarks[watermark],
-      closed_up_to: watermark === null ? null : this.after.watermarks[watermark],
+      closed_after: closing?.closedToMicros ?? null,
+      closed_up_to: closing?.upToMicros ?? null,
     }
   }
-}
-
-function recordsIn(files: readonly AddFile[]): number {
-  return files.reduce((sum, { stats }) => sum + Number(stats?.numRecords ?? 0n), 0)
 }

@@ -12,7 +12,14 @@ import {
 } from '../../lakehouse/2-silver/transactions.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { boundSpark, type CompiledTable, compileTable, spark } from '../../sql/index.ts'
-import { alwaysCommitted, closingRows, type LookBack, lookBack, silentBatchesMax } from '../batch-rules.ts'
+import {
+  alwaysCommitted,
+  closingWindows,
+  eventTimesOf,
+  type LookBack,
+  lookBack,
+  silentBatchesMax,
+} from '../batch-rules.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { OpenTable } from '../tables.ts'
 import { type Relation, sqlRelation } from './connect/relations.ts'
@@ -191,10 +198,11 @@ class BatchRun {
           silver_users: sqlRelation(this.#historySql(silverUsers, this.#lookBack.usersMicros)),
         })
       default: {
-        const closing = closingRows(table.definition, this.#before, this.after)
+        const closing = closingWindows(table.definition, this.#before, this.after)
         if (closing === null) return null
+        const { fromMicros, toMicros } = eventTimesOf(closing)
         const recent = deltaRows(this.#context.silver.directory, Object.keys(silverRecent.schema), {
-          ...instantsAndDays('event_time', 'transaction_date', closing.fromMicros, closing.toMicros),
+          ...instantsAndDays('event_time', 'transaction_date', fromMicros, toMicros),
           processing_time: { max: this.#batch.timeMicros },
         })
         return sqlRelation(sql, { silver_recent: sqlRelation(recent) })
