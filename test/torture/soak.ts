@@ -94,11 +94,25 @@ async function countFiles(): Promise<Files[]> {
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 
-async function measure(pid: number): Promise<{ resident: number; files: Files[] }> {
+/** Fails as soon as the pipeline ends. */
+async function waitBeside(pipeline: ChildProcess, ms: number): Promise<void> {
+  const waiting = new AbortController()
+  const ended = once(pipeline, 'exit', { signal: waiting.signal }).then(([code]) => {
+    throw new Error(`the pipeline ended by itself with ${code}`)
+  })
+  try {
+    await Promise.race([sleep(ms, undefined, { signal: waiting.signal }), ended])
+  } finally {
+    waiting.abort()
+    ended.catch(() => undefined)
+  }
+}
+
+async function measure(pipeline: ChildProcess): Promise<{ resident: number; files: Files[] }> {
   const samples: number[] = []
   for (const end = performance.now() + measureSeconds * 1000; performance.now() < end; ) {
-    samples.push(await residentMiB(pid))
-    await sleep(sampleMs)
+    samples.push(await residentMiB(pipeline.pid!))
+    await waitBeside(pipeline, sampleMs)
   }
   return { resident: median(samples), files: await countFiles() }
 }
@@ -124,11 +138,11 @@ try {
   const latencies = follow(pipeline)
   const producer = assay(['produce', '--rate', String(rate), '--count', String(rate * seconds)], 'ignore')
   const produced = once(producer, 'exit')
-  await sleep((warmSeconds - measureSeconds / 2) * 1000)
-  const early = await measure(pipeline.pid!)
+  await waitBeside(pipeline, (warmSeconds - measureSeconds / 2) * 1000)
+  const early = await measure(pipeline)
   report(`after ${Math.round(warmSeconds)} s`, early)
-  await sleep((seconds - warmSeconds - measureSeconds * 2) * 1000)
-  const late = await measure(pipeline.pid!)
+  await waitBeside(pipeline, (seconds - warmSeconds - measureSeconds * 2) * 1000)
+  const late = await measure(pipeline)
   report(`after ${seconds} s`, late)
   await produced
   const exited = once(pipeline, 'exit')
