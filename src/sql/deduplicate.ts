@@ -51,8 +51,9 @@ LEFT JOIN duplicates ON ${joinArrival(dialect, node, 'duplicates')}`
 }
 
 /**
- * One shuffle of key, time and arrival; the rows themselves are only joined with the few that go. `<=>`,
- * because the history's arrival is null, and `exists` is null where a comparison is.
+ * One shuffle of key, time and arrival; the rows themselves stay where they are, and get the few that go, at
+ * most the keys of a batch. `<=>`, because the history's arrival is null, and `exists` is null where a
+ * comparison is.
  */
 function sparkSql(dialect: Dialect, node: Deduplicate, input: string, history: string): string {
   const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
@@ -84,7 +85,8 @@ duplicates AS (
     FROM folded
   )
 )
-SELECT batch_rows.*, duplicates.${first} IS NOT NULL AS ${spark.name(node.as)}
+SELECT /*+ BROADCAST(duplicates) */ batch_rows.*,
+  duplicates.${first} IS NOT NULL AS ${spark.name(node.as)}
 FROM ${indentRest(input)} AS batch_rows
 LEFT JOIN duplicates ON ${joinArrival(dialect, node, 'duplicates')}`
 }

@@ -4,6 +4,8 @@ export type SessionTuning = { readonly shufflePartitions: number }
 
 /** Partitions of the snapshot of a Delta log: Delta's 50 are far too many tasks for a small log. */
 const snapshotPartitions = 2
+/** HotSpot's HugeMethodLimit. */
+const compiledBytesMax = 8_000
 
 export function sessionSettings({ shufflePartitions }: SessionTuning): Readonly<Record<string, string>> {
   return {
@@ -14,6 +16,8 @@ export function sessionSettings({ shufflePartitions }: SessionTuning): Readonly<
     // Names that stand twice in an inner object are no business of ours; at the top level we look ourselves.
     'spark.sql.variant.allowDuplicateKeys': 'true',
     'spark.sql.shuffle.partitions': String(shufflePartitions),
+    // The JVM interprets a method that is longer: one for each expression is faster than one for all.
+    'spark.sql.codegen.hugeMethodLimit': String(compiledBytesMax),
     'spark.databricks.delta.snapshotPartitions': String(snapshotPartitions),
   }
 }

@@ -43,11 +43,13 @@ export const jsonParsed = defineFunction({
 /** A pair of escapes that stand for one character, in text without escaped backslashes. */
 const surrogatePair = String.raw`'\\\\u[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F][0-9a-fA-F]{2}'`
 const surrogate = String.raw`'\\\\u[dD][89a-fA-F]'`
+/** Looked for first: it costs a quarter of a pattern, and hardly any text has one. */
+const anyEscape = String.raw`'\\u'`
 
 /** Spark's parser puts a question mark in the place of half a character. */
 function hasHalfCharacter(text: string): string {
   const unescaped = String.raw`replace(${text}, '\\\\', '')`
-  return `(${text} RLIKE ${surrogate} AND regexp_replace(${unescaped}, ${surrogatePair}, '') RLIKE ${surrogate})`
+  return `(contains(${text}, ${anyEscape}) AND ${text} RLIKE ${surrogate} AND regexp_replace(${unescaped}, ${surrogatePair}, '') RLIKE ${surrogate})`
 }
 
 export const jsonObject = defineFunction({

@@ -88,7 +88,11 @@ export const presentNames = defineGeneric<(...names: Expr<'string'>[]) => Expr<'
   duckdb: (...names) =>
     `CASE WHEN coalesce(${names.join(', ')}) IS NULL THEN CAST([] AS VARCHAR[]) ` +
     `ELSE list_filter([${names.join(', ')}], lambda name: name IS NOT NULL) END`,
-  spark: (...names) => `filter(array(${names.join(', ')}), name -> name IS NOT NULL)`,
+  // Whatever stands in the arguments of a lambda's function, Spark interprets. Names that stand twice are
+  // computed before, in compiled code.
+  spark: (...names) =>
+    `CASE WHEN coalesce(${names.join(', ')}) IS NULL THEN CAST(array() AS ARRAY<STRING>) ` +
+    `ELSE filter(array(${names.join(', ')}), name -> name IS NOT NULL) END`,
   examples: [
     { in: ['a', null, 'b'], out: ['a', 'b'] },
     { in: [null, null], out: [] },

@@ -2,7 +2,7 @@
 import { defineFunction } from '../function.ts'
 
 const instant = `'[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])?'`
-/** The usual form, in UTC and with a year from 1 on: DuckDB's cast reads it as it is. */
+/** The usual form, in UTC and with a year from 1 on: a cast reads it as it is. */
 const plainInstant = `'([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?Z?'`
 const yearFirst = `TIMESTAMP '0001-01-01 00:00:00'`
 const yearLast = `TIMESTAMP '9999-12-31 23:59:59.999999'`
@@ -35,7 +35,8 @@ export const parseInstant = defineFunction({
       `CASE WHEN ${a} RLIKE '(Z|[+-][0-9]{2}:[0-9]{2})\\\\z' AND length(${a}) > 19 ` +
       `THEN regexp_extract(${a}, '(Z|[+-][0-9]{2}:[0-9]{2})\\\\z', 1) ELSE 'Z' END) AS TIMESTAMP)`
     return (
-      `CASE WHEN ${a} RLIKE '\\\\A${instant.slice(1, -1).replaceAll('\\.', '[.]')}\\\\z' AND left(${a}, 4) <> '0000' ` +
+      `CASE WHEN ${a} RLIKE '\\\\A${plainInstant.slice(1, -1).replaceAll('\\.', '[.]')}\\\\z' THEN try_cast(${a} AS TIMESTAMP) ` +
+      `WHEN ${a} RLIKE '\\\\A${instant.slice(1, -1).replaceAll('\\.', '[.]')}\\\\z' AND left(${a}, 4) <> '0000' ` +
       `AND ${parsed} BETWEEN ${yearFirst} AND ${yearLast} THEN ${parsed} END`
     )
   },
