@@ -1,51 +1,93 @@
 // The velocity operator: how many rows of the same key lie in the time before a row and arrived no later than
 // it.
 import type { PlanNode } from '../plan/index.ts'
-import { arrivedSql, historySql, indentRest, joinArrival, sparkArrival, sparkHistory } from './arrival.ts'
+import { arrivedSql, indentRest, joinArrival, sparkArrival, sparkHistory } from './arrival.ts'
 import { type Dialect, spark } from './dialect.ts'
 
 type Velocity = Extract<PlanNode, { kind: 'velocity' }>
 
+/** The history is counted by so many buckets of time to a range. */
+const bucketsOfRange = 60n
+
 /**
- * A RANGE window counts the rows in the time range, but also those that arrived later. Only a straggler can
- * be one of them: a row whose event time is not greater than one of its key that arrived before it.
- * Stragglers are few, so they are joined and taken off; a join of all rows with all rows of their key would
- * grow with the square of a busy key.
+ * Within the batch a RANGE window counts the rows in the time range, but also those that arrived later. Only
+ * a straggler can be one of them: a row whose event time is not greater than one of its key that arrived
+ * before it. Stragglers are few, so they are joined and taken off.
+ *
+ * All of the history arrived before, and it is large: a window over it would sort it for each batch, and a
+ * join of all rows with all rows of their key would grow with the square of a busy key. So it is counted by
+ * key and bucket of time: a row's range is the buckets from the one of its start to the one before its end,
+ * less what comes before its start in the first, and with what comes up to its end in the last. Only the rows
+ * of these two are sorted. docs/decisions/velocity.md has what it brings.
  */
 export function velocitySql(dialect: Dialect, node: Velocity, input: string, history: string): string {
   if (dialect.engine === 'spark') return sparkSql(node, input, history)
   const key = dialect.name(node.key)
   const time = dialect.name(node.eventTime)
   const interval = `INTERVAL ${node.rangeMicros} MICROSECONDS`
-  const early = `(r.${time} - to_microseconds(${node.rangeMicros}))`
   const arrival = node.arrival.map((column) => dialect.name(column)).join(', ')
+  const bucketMicros = node.rangeMicros < bucketsOfRange ? 1n : node.rangeMicros / bucketsOfRange
+  // Division is towards zero. All that is asked of a bucket is that it never falls as time goes on.
+  const bucketOf = (micros: string) => `${micros} // ${bucketMicros}`
   return `WITH ${arrivedSql(dialect, node, input)},
-both_sides AS (
-  SELECT ${key}, ${time}, arrival, ${arrival} FROM arrived
-  UNION ALL
-  ${historySql(dialect, node, history)}
-),
 ranged AS MATERIALIZED (
-  SELECT *,
+  SELECT *, epoch_us(${time}) AS micros, epoch_us(${time}) - ${node.rangeMicros} AS from_micros,
     count(*) OVER (
       PARTITION BY ${key} ORDER BY ${time} RANGE BETWEEN ${interval} PRECEDING AND CURRENT ROW
     ) AS in_range,
     ${time} <= max(${time}) OVER (
       PARTITION BY ${key} ORDER BY arrival ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ) AND arrival > 0 AS is_straggler
-  FROM both_sides
+    ) AS is_straggler
+  FROM arrived
 ),
 later AS (
   SELECT r.arrival, count(*) AS arrived_later
   FROM ranged AS r JOIN ranged AS s
-    ON s.${key} = r.${key} AND s.${time} <= r.${time} AND s.${time} >= ${early} AND s.arrival > r.arrival
-  WHERE s.is_straggler AND r.arrival > 0
+    ON s.${key} = r.${key} AND s.micros <= r.micros AND s.micros >= r.from_micros AND s.arrival > r.arrival
+  WHERE s.is_straggler
   GROUP BY r.arrival
 ),
+past AS NOT MATERIALIZED (
+  SELECT ${key}, epoch_us(${time}) AS micros, ${bucketOf(`epoch_us(${time})`)} AS bucket
+  FROM ${history.replaceAll('\n', '\n  ')}
+  WHERE ${key} IN (SELECT ${key} FROM arrived)
+),
+whole AS (
+  SELECT r.arrival, sum(bucket_rows) AS in_buckets
+  FROM ranged AS r JOIN (SELECT ${key}, bucket, count(*) AS bucket_rows FROM past GROUP BY ALL) AS p
+    ON p.${key} = r.${key} AND p.bucket >= ${bucketOf('r.from_micros')} AND p.bucket < ${bucketOf('r.micros')}
+  GROUP BY r.arrival
+),
+ends AS (
+  SELECT arrival, ${key}, ${bucketOf('from_micros')} AS bucket, from_micros - 1 AS micros, -1 AS sign
+  FROM ranged
+  UNION ALL
+  SELECT arrival, ${key}, ${bucketOf('micros')} AS bucket, micros, 1 AS sign FROM ranged
+),
+at_ends AS (
+  SELECT arrival, sum(sign * rows_up_to) AS in_part FROM (
+    SELECT arrival, sign, count(CASE WHEN arrival IS NULL THEN 1 END) OVER (
+      PARTITION BY ${key}, bucket ORDER BY micros RANGE UNBOUNDED PRECEDING
+    ) AS rows_up_to
+    FROM (
+      SELECT * FROM ends
+      UNION ALL
+      SELECT NULL, ${key}, bucket, micros, NULL
+      FROM past SEMI JOIN ends ON ends.${key} = past.${key} AND ends.bucket = past.bucket
+    )
+  )
+  WHERE arrival IS NOT NULL
+  GROUP BY arrival
+),
 counted AS (
-  SELECT ${arrival}, CAST(in_range - coalesce(arrived_later, 0) AS ${dialect.type('int')}) AS in_time
-  FROM ranged LEFT JOIN later ON later.arrival = ranged.arrival
-  WHERE ranged.arrival > 0
+  SELECT ${arrival}, CAST(
+    in_range - coalesce(arrived_later, 0) + coalesce(in_buckets, 0) + in_part
+    AS ${dialect.type('int')}
+  ) AS in_time
+  FROM ranged
+  LEFT JOIN later ON later.arrival = ranged.arrival
+  LEFT JOIN whole ON whole.arrival = ranged.arrival
+  JOIN at_ends ON at_ends.arrival = ranged.arrival
 )
 SELECT batch_rows.*, counted.in_time AS ${dialect.name(node.as)}
 FROM ${indentRest(input)} AS batch_rows

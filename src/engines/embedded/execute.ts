@@ -104,6 +104,9 @@ function batchFailure(batch: Batch, error: Error): LakehouseError {
   )
 }
 
+/** Work on so many rows of the state, which are only looked at, is that on one row of the batch. */
+const rowsLookedAtPerRow = 100
+
 /** Exact counts of distinct values need memory for each row: see docs/decisions/state.md. */
 const rowsAtOnceMax = 2_000_000
 
@@ -127,8 +130,9 @@ class BatchRun {
   }
 
   async bindInput(input: BatchInput): Promise<void> {
-    const { connection, useThreadsFor } = this.#context
-    await useThreadsFor(input.kind === 'bronze' ? Number.POSITIVE_INFINITY : input.count)
+    const { connection, recent, useThreadsFor } = this.#context
+    const rows = input.kind === 'bronze' ? Number.POSITIVE_INFINITY : input.count
+    await useThreadsFor(rows + recent.rowCount / rowsLookedAtPerRow)
     switch (input.kind) {
       case 'records':
         await setView(connection, 'kafka_batch', input.select)

@@ -22,6 +22,7 @@ const trimEveryMicros = 5n * 60_000_000n
 export class RecentSilver {
   readonly #connection: DuckDBConnection
   readonly #trimmedTo = new Map<string, bigint>()
+  #rowCount = 0
 
   private constructor(connection: DuckDBConnection) {
     this.#connection = connection
@@ -37,6 +38,7 @@ export class RecentSilver {
     reach: LookBack,
     upToMicros: bigint,
   ): Promise<RecentSilver> {
+    const recent = new RecentSilver(connection)
     for (const one of kept) {
       const fromMicros = reach[one.reach]
       const rows = scanSql(silver.snapshot, silver.directory, {
@@ -49,18 +51,27 @@ export class RecentSilver {
       })
       const isRecent = fromMicros === null ? 'true' : `event_time >= make_timestamp(${fromMicros})`
       await connection.run(`CREATE OR REPLACE TABLE ${one.table} (${columnDefinitions(duckdb, one.schema)})`)
-      await connection.run(
+      const loaded = await connection.run(
         `INSERT INTO ${one.table} SELECT ${columnsOf(one)} FROM (${rows}) ` +
           `WHERE processing_time <= make_timestamp(${upToMicros}) AND ${isRecent}`,
       )
+      recent.#rowCount += loaded.rowsChanged
     }
-    return new RecentSilver(connection)
+    return recent
+  }
+
+  /** Rows in memory: each batch looks at all of them. */
+  get rowCount(): number {
+    return this.#rowCount
   }
 
   /** Takes the batch's rows in, for the batches after it. */
   async add(): Promise<void> {
     for (const one of kept) {
-      await this.#connection.run(`INSERT INTO ${one.table} SELECT ${columnsOf(one)} FROM silver_batch`)
+      const added = await this.#connection.run(
+        `INSERT INTO ${one.table} SELECT ${columnsOf(one)} FROM silver_batch`,
+      )
+      this.#rowCount += added.rowsChanged
     }
   }
 
@@ -71,7 +82,9 @@ export class RecentSilver {
       const trimmedTo = this.#trimmedTo.get(table)
       if (fromMicros === null) continue
       if (trimmedTo !== undefined && fromMicros < trimmedTo + trimEveryMicros) continue
-      await this.#connection.run(`DELETE FROM ${table} WHERE event_time < make_timestamp(${fromMicros})`)
+      const old = `event_time < make_timestamp(${fromMicros})`
+      const deleted = await this.#connection.run(`DELETE FROM ${table} WHERE ${old}`)
+      this.#rowCount -= deleted.rowsChanged
       this.#trimmedTo.set(table, fromMicros)
     }
   }

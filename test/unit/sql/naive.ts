@@ -18,18 +18,22 @@ const history = input('history', { id: 'string', user_id: 'int', at: 'timestamp'
 export type Row = { id: string; user: number; at: number; topic: string; candidate: boolean }
 export type Case = { readonly past: readonly Row[]; readonly now: readonly Row[] }
 
-const row = fc.record<Row>({
-  id: fc.constantFrom('a', 'b', 'c'),
-  user: fc.integer({ min: 1, max: 3 }),
-  at: fc.integer({ min: 0, max: 60 }),
-  topic: fc.constantFrom('t', 'u'),
-  candidate: fc.boolean(),
-})
-export const cases: fc.Arbitrary<Case> = fc.record({
-  past: fc.array(row, { maxLength: 15 }),
-  now: fc.array(row, { maxLength: 30 }),
-})
-const range = 10
+function casesWith(times: { readonly min: number; readonly max: number }): fc.Arbitrary<Case> {
+  const row = fc.record<Row>({
+    id: fc.constantFrom('a', 'b', 'c'),
+    user: fc.integer({ min: 1, max: 3 }),
+    at: fc.integer(times),
+    topic: fc.constantFrom('t', 'u'),
+    candidate: fc.boolean(),
+  })
+  return fc.record({ past: fc.array(row, { maxLength: 15 }), now: fc.array(row, { maxLength: 30 }) })
+}
+
+const repeatRange = 10
+export const repeatCases = casesWith({ min: 0, max: 60 })
+/** Long enough to be counted by buckets of 3 microseconds; times are on both sides of the epoch. */
+const velocityRange = 180
+export const velocityCases = casesWith({ min: -200, max: 400 })
 
 export const marked = deduplicate(batch, {
   history,
@@ -37,7 +41,7 @@ export const marked = deduplicate(batch, {
   key: 'id',
   eventTime: 'at',
   arrival: ['topic', 'offset'],
-  rangeMicros: literal('long', BigInt(range)),
+  rangeMicros: literal('long', BigInt(repeatRange)),
   as: 'is_repeat',
 }).node
 
@@ -46,7 +50,7 @@ export const counted = velocity(batch, {
   key: 'user_id',
   eventTime: 'at',
   arrival: ['topic', 'offset'],
-  rangeMicros: BigInt(range),
+  rangeMicros: BigInt(velocityRange),
   as: 'count',
 }).node
 
@@ -76,7 +80,7 @@ export function naiveCounts({ past, now }: Case): number[] {
   return now.map((one, index) => {
     const arrived = [...past, ...order.slice(0, order.indexOf(index) + 1).map((place) => now[place]!)]
     return arrived.filter(
-      (other) => other.user === one.user && other.at <= one.at && other.at >= one.at - range,
+      (other) => other.user === one.user && other.at <= one.at && other.at >= one.at - velocityRange,
     ).length
   })
 }
@@ -91,7 +95,7 @@ export const longChain: Case = {
 }
 
 function repeats(one: Row, stayed: readonly Row[]): boolean {
-  return stayed.some((other) => other.id === one.id && Math.abs(other.at - one.at) <= range)
+  return stayed.some((other) => other.id === one.id && Math.abs(other.at - one.at) <= repeatRange)
 }
 
 /** The places of `now` in the order of arrival: topic, then offset. */

@@ -6,13 +6,14 @@ import type { PlanNode } from '../../../src/plan/index.ts'
 import { compileTable, duckdb } from '../../../src/sql/index.ts'
 import {
   type Case,
-  cases,
   counted,
   longChain,
   marked,
   naiveCounts,
   naiveRepeats,
   type Row,
+  repeatCases,
+  velocityCases,
   withStayedPast,
 } from './naive.ts'
 
@@ -45,7 +46,7 @@ async function results(node: PlanNode, as: string): Promise<unknown[]> {
 
 test('deduplicate marks what a naive pass in the order of arrival refuses', async () => {
   await fc.assert(
-    fc.asyncProperty(cases.map(withStayedPast), async (one) => {
+    fc.asyncProperty(repeatCases.map(withStayedPast), async (one) => {
       await put(one)
       expect(await results(marked, 'is_repeat')).toEqual(naiveRepeats(one))
     }),
@@ -55,7 +56,7 @@ test('deduplicate marks what a naive pass in the order of arrival refuses', asyn
 
 test('velocity counts what arrived no later and lies in the time before', async () => {
   await fc.assert(
-    fc.asyncProperty(cases, async (one) => {
+    fc.asyncProperty(velocityCases, async (one) => {
       await put(one)
       expect(await results(counted, 'count')).toEqual(naiveCounts(one))
     }),
