@@ -54,11 +54,14 @@ export async function executeBatch(
 ): Promise<Written> {
   const run = new BatchRun(context, batch, before)
   try {
-    const records = recordsSql(context.bronzeDirectory, batch.ranges, sinceMicros)
-    await run.judge(records)
+    if (batch.ranges.length > 0) {
+      await run.judge(recordsSql(context.bronzeDirectory, batch.ranges, sinceMicros))
+    }
     const { delays } = context.options
     run.after = progressAfter(before, batch, run.facts.eventTimeMaxMicros, delays, allTables)
-    for (const table of tables) await run.write(table)
+    const silver = tables.filter(({ definition }) => definition.path === 'silver/transactions')
+    await run.write(silver)
+    await run.write(tables)
     return run.written()
   } finally {
     await run.close()
@@ -76,12 +79,11 @@ export async function completeBatch(
   const run = new BatchRun(context, batch, before, recorded.commit)
   try {
     run.after = recorded.progress
-    for (const table of tables) {
-      if (table.definition.path === 'silver/quarantine' && !table.has(batch.batch)) {
-        await run.judge(batchRowsSql(context.bronzeDirectory, before.offsets, recorded.progress))
-      }
-      await run.write(table)
+    const quarantine = tables.find(({ definition }) => definition.path === 'silver/quarantine')
+    if (quarantine !== undefined && !quarantine.has(batch.batch)) {
+      await run.judge(batchRowsSql(context.bronzeDirectory, before.offsets, recorded.progress))
     }
+    await run.write(tables)
     return run.written()
   } finally {
     await run.close()
@@ -150,8 +152,17 @@ class BatchRun {
     this.facts = { accepted: Number(row.accepted), refused: Number(row.refused), eventTimeMaxMicros: seen }
   }
 
-  /** Writes the batch to a table that lacks it. */
-  async write(table: OpenTable): Promise<void> {
+  /**
+   * Writes the batch to the tables that lack it, to all at the same time: a write leaves the cluster idle while
+   * it is planned and committed.
+   */
+  async write(tables: readonly OpenTable[]): Promise<void> {
+    const outcomes = await Promise.allSettled(tables.map((table) => this.#write(table)))
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  async #write(table: OpenTable): Promise<void> {
     const { path } = table.definition
     if (path === 'bronze/transactions' || table.has(this.#batch.batch)) return
     const relation = this.#rowsOf(table)

@@ -29,8 +29,7 @@ export async function explainOnSpark(
   for (const name of inputs.filter((input) => !shared.some((one) => one.name === input))) {
     relations[name] = inputRelation(name, table, deltaBasePath)
   }
-  // Views of the session: relations that bring relations of their own cannot be named inside of each other.
-  for (const one of shared) await session.createView(one.name, sqlRelation(one.sql, relations), options)
+  for (const one of shared) relations[one.name] = sqlRelation(one.sql, relations)
   return await session.explain(sqlRelation(sql, relations), options)
 }
 

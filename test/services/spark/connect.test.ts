@@ -93,17 +93,23 @@ describe.skipIf(sparkAbsent !== null)('Spark Connect', () => {
     await session.setConfig({ [key]: before! }, call)
   })
 
-  test('inputs of a statement, views and held relations', async () => {
+  test('inputs of a statement and held relations, of several statements at once', async () => {
     const numbers = sqlRelation('SELECT id AS n FROM range(4)')
     const doubled = sqlRelation('SELECT n * 2 AS n FROM numbers', { numbers })
     expect(await session.rows('SELECT sum(n) AS s FROM doubled', { ...call, inputs: { doubled } })).toEqual([
       { s: 12n },
     ])
-    await session.createView('kept', doubled, call)
-    expect(await session.rows('SELECT max(n) AS m FROM kept', call)).toEqual([{ m: 6n }])
     const held = await session.checkpoint(sqlRelation('SELECT uuid() AS u FROM range(3)'), call)
     const first = await session.rows(held.relation, call)
     expect(await session.rows(held.relation, call)).toEqual(first)
+    const count = 'SELECT count(*) AS c FROM rows'
+    const sums = Array.from({ length: 8 }, (_, n) => {
+      const rows = sqlRelation(`SELECT * FROM held LIMIT ${n}`, {
+        held: n % 2 === 0 ? held.relation : doubled,
+      })
+      return session.rows(count, { ...call, inputs: { rows } })
+    })
+    expect((await Promise.all(sums)).flat().map(({ c }) => c)).toEqual([0n, 1n, 2n, 3n, 3n, 4n, 3n, 4n])
     await held.drop(call)
     expect((await failure(session.rows(held.relation, call))).code).toBe('SPARK_EXECUTION_FAILED')
   })
@@ -237,7 +243,7 @@ describe.skipIf(sparkAbsent !== null)('Spark Connect', () => {
 
   test('a released session is lost, with its views, and says so', async () => {
     const own = new SparkSession(spark.address)
-    await own.createView('mine', sqlRelation('SELECT 1 AS one'), call)
+    await own.run('CREATE TEMP VIEW mine AS SELECT 1 AS one', call)
     await own.release(call)
     const error = await failure(own.rows('SELECT * FROM mine', call))
     expect(error).toMatchObject({ code: 'SPARK_SESSION_LOST', policy: { retry: 'backoff' } })

@@ -4,23 +4,39 @@ import { type Relation, RelationSchema } from './gen/spark/connect/spark_connect
 
 export type { Relation } from './gen/spark/connect/spark_connect_pb.ts'
 
-/**
- * Relations that a statement reads by name; they exist for this statement only. Streams may be among them.
- */
+/** Relations that a statement reads by name. Streams may be among them. */
 export type Inputs = Readonly<Record<string, Relation>>
 
 /**
+ * A SELECT over named inputs. Those that are SQL themselves become a part of it. For any other the server makes
+ * a view of the session while it reads the statement, so the name of that is of this one statement: the next
+ * to it may read another relation by the same name at the same time.
+ *
  * Values stand in the SQL as typed literals (`boundSpark`, `literalSql`): the parser that Delta puts before
  * Spark's drops the values of named parameters.
  */
 export function sqlRelation(query: string, inputs: Inputs = {}): Relation {
-  const root = create(RelationSchema, { relType: { case: 'sql', value: { query } } })
-  const names = Object.keys(inputs)
-  if (names.length === 0) return root
-  const references = names.map((alias) =>
-    create(RelationSchema, { relType: { case: 'subqueryAlias', value: { alias, input: inputs[alias]! } } }),
-  )
+  const parts = Object.entries(inputs).map(([name, input]) => ({ name, ...selectOf(input) }))
+  const named = parts.map(({ name, select }) => `${name} AS (\n${select}\n)`).join(',\n')
+  const whole = parts.length === 0 ? query : `WITH ${named}\nSELECT * FROM (\n${query}\n)`
+  const root = create(RelationSchema, { relType: { case: 'sql', value: { query: whole } } })
+  const references = parts.flatMap((part) => part.references)
+  if (references.length === 0) return root
   return create(RelationSchema, { relType: { case: 'withRelations', value: { root, references } } })
+}
+
+let viewCount = 0
+
+function selectOf(input: Relation): { readonly select: string; readonly references: readonly Relation[] } {
+  const { relType } = input
+  if (relType.case === 'sql') return { select: relType.value.query, references: [] }
+  if (relType.case === 'withRelations' && relType.value.root?.relType.case === 'sql') {
+    return { select: relType.value.root.relType.value.query, references: relType.value.references }
+  }
+  viewCount += 1
+  const alias = `input_${viewCount}`
+  const view = create(RelationSchema, { relType: { case: 'subqueryAlias', value: { alias, input } } })
+  return { select: `SELECT * FROM ${alias}`, references: [view] }
 }
 
 export type ReadOptions = {

@@ -1,4 +1,4 @@
-// A session on a Spark Connect server: settings, SQL, rows, views, writes.
+// A session on a Spark Connect server: settings, SQL, rows, writes.
 import { create } from '@bufbuild/protobuf'
 import { assert } from '../../../errors/errors.ts'
 import { parseSparkAddress, type SparkAddress } from './address.ts'
@@ -77,8 +77,8 @@ export class SparkSession {
   }
 
   /** Runs a statement for what it does: DDL, OPTIMIZE, INSERT. */
-  async run(statement: string, options: CallOptions & WithInputs): Promise<void> {
-    const input = sqlRelation(statement, options.inputs)
+  async run(statement: string, options: CallOptions): Promise<void> {
+    const input = sqlRelation(statement)
     await this.command({ case: 'sqlCommand', value: { input } }, options)
   }
 
@@ -98,12 +98,6 @@ export class SparkSession {
     const result = await this.channel.analyze({ case: 'explain', value: { plan, explainMode } }, options)
     assert(result.case === 'explain')
     return result.value.explainString
-  }
-
-  /** Names a relation for the session, in place of one of the same name. */
-  async createView(name: string, input: Relation, options: CallOptions): Promise<void> {
-    const value = { name, input, isGlobal: false, replace: true }
-    await this.command({ case: 'createDataframeView', value }, options)
   }
 
   /**
