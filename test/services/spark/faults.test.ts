@@ -1,18 +1,37 @@
 // What happens to Kafka, to the session and to the tables while Spark carries a lakehouse: nothing is lost,
 // nothing comes twice, and where it cannot go on it says why.
+import { randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { topicLines } from '../../generate/lines.ts'
+import type { OnNotice } from '../../../src/batches/notice.ts'
+import { kafkaConnectionOf } from '../../../src/cli/kafka-connection.ts'
+import { pipelineOptions } from '../../../src/cli/pipeline-options.ts'
+import { sparkOptions } from '../../../src/cli/spark-options.ts'
+import { loadConfig } from '../../../src/config/config.ts'
+import { DeltaTable } from '../../../src/delta/index.ts'
+import type { PipelineOptions } from '../../../src/engines/engine.ts'
+import { sessionIdOf } from '../../../src/engines/spark/cluster.ts'
+import { sqlRelation } from '../../../src/engines/spark/connect/relations.ts'
+import { SparkSession } from '../../../src/engines/spark/connect/session.ts'
+import { ownerOf, sparkEngine } from '../../../src/engines/spark/run.ts'
+import { openKafkaSource } from '../../../src/kafka/source.ts'
+import { streamNames } from '../../../src/plan/index.ts'
+import { differences } from '../../compare/differences.ts'
+import { punctualTopicLines, topicLines } from '../../generate/lines.ts'
 import { type Broker, SASL_USER, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
-import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
-import { recordsOfLines, settingsFor, unevenPartition } from '../pipeline/lakehouse.ts'
-import { smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
-import { expectRight, silverHas } from './lakehouse.ts'
+import { type Assay, runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
+import { recordsOfLines, settingsFor, times, unevenPartition } from '../pipeline/lakehouse.ts'
+import { call, smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
+import { expectRight, silverHas, tablesOf } from './lakehouse.ts'
+import { untilWriting } from './server-kill.ts'
 
+/** What others append to gold. */
+const theirMerchant = 'of another writer'
+const waitMax = { timeout: 240_000, interval: 100 }
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 let broker: Broker
 let producer: JavaProducer
@@ -108,6 +127,90 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     await expectRight(settings, old)
   })
 
+  test('a session that the server ends, between two batches and in the middle of one, is followed by another', async () => {
+    const topic = 'sessions'
+    await broker.createTopic(topic, 2)
+    const records = sampleOf(topic, 120, 2)
+    const settings = await lakehouseOf(topic)
+    await produce(records.slice(0, 40))
+    const running = startAssay(['run'], settings)
+    await untilTold(running, 40)
+    await releaseSession(settings, 0)
+    await produce(records.slice(40, 80))
+    await untilTold(running, 80)
+    await produce(records.slice(80))
+    await untilWriting(running, join(settings.DELTA_BASE_PATH!, 'silver/transactions'))
+    await releaseSession(settings, 1)
+    await silverHas(settings, 120, running)
+    const { code, log } = await running.end('SIGTERM')
+    expect(code, log).toBe(0)
+    expect(log.match(/"code":"SPARK_SESSION_LOST".*goes on from the tables/g), log).toHaveLength(2)
+    await runAssay(['run', '--once', '--finalize'], settings)
+    await expectRight(settings, await consumer.read(topic))
+
+    // A session that the user chose cannot be followed by another.
+    const sessionId = randomUUID()
+    const chosen = { ...settings, SPARK_MASTER: `${server.address};session_id=${sessionId}` }
+    await release(sessionId)
+    const refused = await startAssay(['run', '--once'], chosen).ended
+    expect(refused).toMatchObject({ code: 1, log: expect.stringContaining('[SPARK_SESSION_LOST]') })
+  })
+
+  test('small files are put together while batches go on and others compact and append: no row of either is lost', async () => {
+    const topic = 'upkeep'
+    await broker.createTopic(topic, 1)
+    await produce(sampleOf(topic, 160, 1))
+    const settings = await lakehouseOf(topic, {
+      MAX_RECORDS_PER_BATCH: '20',
+      SPARK_MAX_OFFSETS_PER_TRIGGER: '40',
+    })
+    const [bronze, silver, gold] = ['bronze/transactions', 'silver/transactions', 'gold/transactions'].map(
+      (path) => join(settings.DELTA_BASE_PATH!, path),
+    ) as [string, string, string]
+    const theirs: Promise<unknown>[] = []
+    const notices: string[] = []
+    const disturb = async () => {
+      const merchant = sqlRelation(`SELECT '${theirMerchant}' AS merchant`)
+      await server.session.writeDelta(merchant, { path: `file:${gold}`, mode: 'append' }, call)
+      for (const path of [silver, gold]) await server.session.run(`OPTIMIZE delta.\`${path}\``, call)
+    }
+    // A compaction begins after a batch, the first one after the second.
+    const between = async (batch: number) => {
+      if (batch === 3) await expect.poll(() => optimizedBy(bronze), waitMax).toBeGreaterThan(0)
+      if (batch === 4) await expect.poll(() => optimizedBy(silver), waitMax).toBeGreaterThan(0)
+      if (batch >= 5) theirs.push(disturb())
+    }
+    const onNotice: OnNotice = ({ message }) => void notices.push(message)
+    await runHere(settings, { finalize: true, filesBeforeCompaction: 2, onNotice }, between)
+    expect(theirs.length).toBeGreaterThan(1)
+    // What was written meanwhile may stand against theirs, which is theirs to repeat; against ours nothing does.
+    const outcomes = await Promise.allSettled(theirs)
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected')
+        expect(outcome.reason).toMatchObject({ code: 'DELTA_COMMIT_CONFLICT' })
+    expect(notices.filter((message) => !message.startsWith('compaction of'))).toEqual([])
+    const tables = await tablesOf(settings)
+    const ours = tables['gold/transactions'].filter(({ merchant }) => merchant !== theirMerchant)
+    expect(tables['gold/transactions'].length - ours.length).toBe(theirs.length)
+    await expectRight(settings, await consumer.read(topic), { ...tables, 'gold/transactions': ours })
+  })
+
+  test('a batch of almost only repeats is the same on both engines', async () => {
+    const topic = 'repeats'
+    await broker.createTopic(topic, 2)
+    const [lines] = fc.sample(punctualTopicLines(100, 8), { seed, numRuns: 1 })
+    const repeats = Array.from({ length: 4_900 }, (_, index) => lines![(index * 7) % lines!.length]!)
+    const lastMs = lines!.at(-1)!.nowMs
+    const all = [...lines!, ...repeats.map((line) => ({ ...line, nowMs: lastMs }))]
+    await produce(recordsOfLines(topic, all, ({ user }) => user % 2))
+    const [onSpark, embedded] = [await lakehouseOf(topic), await lakehouseOf(topic, { ENGINE: 'embedded' })]
+    for (const each of [onSpark, embedded]) await runAssay(['run', '--once', '--finalize'], each)
+    const tables = await tablesOf(onSpark)
+    const duplicates = tables['silver/quarantine'].filter(({ reasons }) => String(reasons) === 'duplicate')
+    expect(duplicates.length).toBeGreaterThanOrEqual(4_900)
+    expect(differences(tables, await tablesOf(embedded), times)).toEqual([])
+  })
+
   test('a broker with passwords: the query logs in, and the password is in no table, checkpoint or log', async () => {
     const topic = 'passwords'
     await broker.createTopic(topic, 2)
@@ -141,6 +244,56 @@ async function lakehouseOf(topic: string, more: Settings = {}): Promise<Settings
     SPARK_SHUFFLE_PARTITIONS: '2',
     ...more,
   })
+}
+
+/** The engine in this process: `between` is called, and waited for, when a batch is in all tables. */
+async function runHere(
+  of: Settings,
+  more: Partial<PipelineOptions>,
+  between: (batch: number) => Promise<void>,
+): Promise<void> {
+  const config = loadConfig(of, join(of.DELTA_BASE_PATH!, 'absent'))
+  const source = await openKafkaSource({ ...kafkaConnectionOf(config.kafka), ...config.kafka })
+  let batches = 0
+  Object.assign(source, { reportProgress: () => between(++batches) })
+  try {
+    await sparkEngine(sparkOptions(config, source)).run({
+      ...pipelineOptions(config),
+      streams: streamNames,
+      source,
+      once: true,
+      finalize: false,
+      signal: call.signal,
+      onBatch: () => undefined,
+      onNotice: () => undefined,
+      ...more,
+    })
+  } finally {
+    await source.close()
+  }
+}
+
+/** As the server does with a session that it has not heard of for too long. */
+async function releaseSession({ DELTA_BASE_PATH: base }: Settings, epoch: number): Promise<void> {
+  await release(sessionIdOf(ownerOf({ deltaBasePath: base!, streams: streamNames }), epoch))
+}
+
+async function release(sessionId: string): Promise<void> {
+  await new SparkSession({ ...server.session.channel.address, sessionId }).release(call)
+}
+
+/** Waits until the run has told of batches with so many records, which are in all tables then. */
+async function untilTold(by: Assay, records: number): Promise<void> {
+  const told = () =>
+    [...by.log().matchAll(/"records":(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0)
+  await expect.poll(() => told() >= records || by.hasEnded(), waitMax).toBe(true)
+  expect(by.hasEnded(), by.log()).toBe(false)
+}
+
+/** How many compactions the log of the table tells of. */
+async function optimizedBy(directory: string): Promise<number> {
+  const commits = await Array.fromAsync((await DeltaTable.open(directory)).commits(0n))
+  return commits.filter(({ commitInfo }) => commitInfo?.operation === 'OPTIMIZE').length
 }
 
 async function produce(records: readonly SentRecord[]): Promise<void> {

@@ -13,8 +13,8 @@ export function tablesOf({ DELTA_BASE_PATH: base }: Settings): Promise<Tables> {
 }
 
 /** All tables against what the oracle computes from the records and the batches of silver's log. */
-export async function expectRight(of: Settings, raw: readonly RawRecord[]): Promise<Tables> {
-  const tables = await tablesOf(of)
+export async function expectRight(of: Settings, raw: readonly RawRecord[], found?: Tables): Promise<Tables> {
+  const tables = found ?? (await tablesOf(of))
   const batches = await batchesOfLog(of.DELTA_BASE_PATH!)
   expect(judgeStreamedLakehouse(raw, tables, batches)).toEqual([])
   return tables
