@@ -186,7 +186,9 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     await broker.createTopic('chosen', 1)
     const sessionId = randomUUID()
     const address = `${server.address};session_id=${sessionId}`
-    await newSession(sessionId).release(call)
+    const session = newSession(sessionId)
+    await session.version(call)
+    await session.release(call)
     const settings = await lakehouseOf('chosen', { SPARK_MASTER: address })
     const refused = await startAssay(['run', '--once'], settings).ended
     expect(refused).toMatchObject({ code: 1, log: expect.stringContaining('[SPARK_SESSION_LOST]') })
