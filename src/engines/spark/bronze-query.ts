@@ -250,14 +250,15 @@ function further(known: Offsets, read: Offsets): Offsets {
   return all
 }
 
-/** The offsets behind the last trigger, from Spark's report of it. */
+/** The offsets behind the last trigger, from Spark's report of it: those of a source are JSON within JSON. */
 function offsetsRead(progress: unknown): Offsets {
   const read = new Map<string, { topic: string; partition: number; offset: bigint }>()
   const { sources } = (progress ?? {}) as { sources?: { endOffset?: unknown }[] } // Judged below.
   for (const { endOffset } of sources ?? []) {
-    if (typeof endOffset !== 'object' || endOffset === null) continue
-    for (const [topic, partitions] of Object.entries(endOffset)) {
-      for (const [name, offset] of Object.entries(partitions as Record<string, number>)) {
+    if (typeof endOffset !== 'string') continue
+    const topics = JSON.parse(endOffset) as Record<string, Record<string, number>> // As the Kafka source writes it.
+    for (const [topic, partitions] of Object.entries(topics)) {
+      for (const [name, offset] of Object.entries(partitions)) {
         const at = { topic, partition: Number(name), offset: BigInt(offset) }
         read.set(partitionKey(at), at)
       }
