@@ -126,6 +126,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     await expect.poll(() => activeStreams(session, call), waitMax).toEqual([])
     session.close()
     process.kill(running.pid, 'SIGCONT')
+    // Kafka's end lies behind the mark that ends the transaction, an offset without a record.
     await silverHas(settings, 60, running)
     const { code, log } = await running.end('SIGTERM')
     expect(code, log).toBe(0)
