@@ -186,7 +186,7 @@ export class BronzeQuery {
         'kafka.isolation.level': 'read_committed',
         subscribe: kafka.topics.join(','),
         startingOffsets: startingOffsets(positions),
-        // A loss ends the query; where it is started again the loss is told, and passed over where that is allowed.
+        // A loss ends the query; where it is started again the loss is told, and passed over if that is allowed.
         failOnDataLoss: 'true',
         includeHeaders: 'true',
         maxOffsetsPerTrigger: String(kafka.offsetsPerTriggerMax),
@@ -256,7 +256,7 @@ function offsetsRead(progress: unknown): Offsets {
   const { sources } = (progress ?? {}) as { sources?: { endOffset?: unknown }[] } // Judged below.
   for (const { endOffset } of sources ?? []) {
     if (typeof endOffset !== 'string') continue
-    const topics = JSON.parse(endOffset) as Record<string, Record<string, number>> // As the Kafka source writes it.
+    const topics = JSON.parse(endOffset) as Record<string, Record<string, number>> // As Spark writes it.
     for (const [topic, partitions] of Object.entries(topics)) {
       for (const [name, offset] of Object.entries(partitions)) {
         const at = { topic, partition: Number(name), offset: BigInt(offset) }

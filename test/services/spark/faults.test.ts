@@ -152,7 +152,8 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     expect(code, log).toBe(1)
     expect(log).toContain('[KAFKA_TOPIC_CHANGED]')
     expect(log).toContain('give the topic another name, or set DELTA_BASE_PATH to a new directory')
-    // A new process has only the tables to know it by; by now the topic has more offsets than the old one had.
+    // A new process has only the tables to know it by; by now the topic has more offsets than the old one
+    // had.
     await produce(records.slice(10))
     for (const onDataLoss of ['fail', 'continue']) {
       const again = await startAssay(['run', '--once'], { ...settings, ON_DATA_LOSS: onDataLoss }).ended

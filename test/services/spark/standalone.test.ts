@@ -1,4 +1,5 @@
-// With a master of a cluster: the driver is the server that Assay starts, the work is done in another process.
+// With a master of a cluster: the driver is the server that Assay starts, the work is done in another
+// process.
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { topicLines } from '../../generate/lines.ts'
