@@ -186,7 +186,7 @@ export class BronzeQuery {
         'kafka.isolation.level': 'read_committed',
         subscribe: kafka.topics.join(','),
         startingOffsets: startingOffsets(positions),
-        // A loss ends the query; where it is started again the loss is told, and passed over if that is allowed.
+        // A loss ends the query; where it starts again the loss is told, and passed over if that is allowed.
         failOnDataLoss: 'true',
         includeHeaders: 'true',
         maxOffsetsPerTrigger: String(kafka.offsetsPerTriggerMax),
