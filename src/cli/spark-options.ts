@@ -19,7 +19,6 @@ export function sparkOptions(config: Config, positions: KafkaPositions | null): 
         'kafka.bootstrap.servers': kafka.bootstrapServers.join(','),
         ...securityOptions(kafka.security),
       },
-      onDataLoss: kafka.onDataLoss,
       offsetsPerTriggerMax: spark.offsetsPerTriggerMax,
       partitionsMin: spark.kafkaPartitionsMin,
     },

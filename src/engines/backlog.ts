@@ -1,7 +1,13 @@
 // The rows of bronze that silver has not met yet: where another brings records into bronze (Spark's streaming
 // query), the planner cuts its batches from there. It reads four narrow columns, of few files.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } from '../batches/offsets.ts'
+import {
+  type OffsetRange,
+  type Offsets,
+  type OfTopic,
+  partitionKey,
+  type TopicPartition,
+} from '../batches/offsets.ts'
 import { advanceOffsets } from '../batches/planner.ts'
 import type { Cut } from '../batches/source.ts'
 import { type AddFile, type DeltaSnapshot, type DeltaTable, prunedFiles, scanSql } from '../delta/index.ts'
@@ -60,7 +66,8 @@ export class Backlog {
     const { rows } = await this.#rowsFrom(next)
     const ends = new Map(next)
     for (const { topic, partition, end } of rows === null ? [] : await this.#waiting(rows)) {
-      ends.set(partitionKey({ topic, partition }), { topic, partition, offset: end })
+      const key = partitionKey({ topic, partition })
+      ends.set(key, { topic, partition, ...topicIdOf(next.get(key)), offset: end })
     }
     return ends
   }
@@ -193,8 +200,14 @@ export class Backlog {
 }
 
 function rangeOf({ topic, partition, first }: Waiting, next: Offsets, end: bigint): OffsetRange {
-  const start = next.get(partitionKey({ topic, partition }))?.offset ?? first
-  return { topic, partition, start, end: end < start ? start : end }
+  const known = next.get(partitionKey({ topic, partition }))
+  const start = known?.offset ?? first
+  return { topic, partition, ...topicIdOf(known), start, end: end < start ? start : end }
+}
+
+/** Rows do not tell which topic of that name they are of: it is the one that was read before. */
+function topicIdOf(known: OfTopic | undefined): OfTopic {
+  return known?.topicId === undefined ? {} : { topicId: known.topicId }
 }
 
 /** The least processing time of the files' rows; null where the statistics of one do not tell. */

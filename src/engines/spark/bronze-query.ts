@@ -125,7 +125,6 @@ export class BronzeQuery {
       return
     }
     const positions = await kafka.positions.positions(known, signal)
-    refuseOlder(known, positions)
     await this.#options.onPositions(positions)
     this.#query = await startStream(
       session,
@@ -157,7 +156,7 @@ export class BronzeQuery {
 
   async #look(query: StreamingQuery, signal: AbortSignal): Promise<void> {
     const progress = await query.lastProgress(this.#call('The bronze query could not be asked', signal))
-    this.#readTo = new Map([...this.#readTo, ...offsetsRead(progress)])
+    this.#readTo = further(this.#readTo, offsetsRead(progress))
     const positions = await this.#options.kafka.positions.positions(this.#readTo, signal)
     const behind = positions.filter(({ start, end }) => start < end)
     this.#inputEnds = new Map(behind.map((range) => [partitionKey(range), { ...range, offset: range.end }]))
@@ -165,11 +164,10 @@ export class BronzeQuery {
 
   /** Another topic or another way to read it is another query. */
   #name(trigger: Trigger): string {
-    const { topics, connection, onDataLoss, offsetsPerTriggerMax, partitionsMin } = this.#options.kafka
+    const { topics, connection, offsetsPerTriggerMax, partitionsMin } = this.#options.kafka
     const facts = [
       topics,
       connection['kafka.bootstrap.servers'],
-      onDataLoss,
       offsetsPerTriggerMax,
       partitionsMin,
       trigger,
@@ -188,7 +186,8 @@ export class BronzeQuery {
         'kafka.isolation.level': 'read_committed',
         subscribe: kafka.topics.join(','),
         startingOffsets: startingOffsets(positions),
-        failOnDataLoss: String(kafka.onDataLoss === 'fail'),
+        // A loss ends the query; where it starts again the loss is told, and passed over if that is allowed.
+        failOnDataLoss: 'true',
         includeHeaders: 'true',
         maxOffsetsPerTrigger: String(kafka.offsetsPerTriggerMax),
         ...(kafka.partitionsMin === null ? {} : { minPartitions: String(kafka.partitionsMin) }),
@@ -228,19 +227,6 @@ function isPassing(error: unknown): error is LakehouseError {
   return error.policy.retry === 'backoff'
 }
 
-/** A topic that was made anew starts at 0 again; its offsets would be taken for those that bronze has. */
-function refuseOlder(known: Offsets, positions: readonly OffsetRange[]): void {
-  for (const { topic, partition, start } of positions) {
-    const next = known.get(partitionKey({ topic, partition }))?.offset
-    if (next === undefined || start >= next) continue
-    throw new LakehouseError(
-      'PROGRESS_UNKNOWN',
-      `the tables have ${topic}, partition ${partition}, up to offset ${next}, and Kafka goes on at ${start}: the topic ` +
-        'was made anew, and its offsets say nothing any more. Read it under another name, or into other tables.',
-    )
-  }
-}
-
 /** As Spark's Kafka source takes them: every partition of the topics has to be there. */
 function startingOffsets(positions: readonly OffsetRange[]): string {
   const topics: Record<string, Record<string, unknown>> = {}
@@ -251,14 +237,28 @@ function startingOffsets(positions: readonly OffsetRange[]): string {
   return JSON.stringify(topics)
 }
 
-/** The offsets behind the last trigger, from Spark's report of it. */
+/**
+ * Behind both, where both know a partition. The ids of topics stay, and no offset goes back: so a topic that
+ * was made anew is known by both.
+ */
+function further(known: Offsets, read: Offsets): Offsets {
+  const all = new Map(known)
+  for (const [key, at] of read) {
+    const before = known.get(key)
+    if (at.offset >= (before?.offset ?? 0n)) all.set(key, { ...before, ...at })
+  }
+  return all
+}
+
+/** The offsets behind the last trigger, from Spark's report of it: those of a source are JSON within JSON. */
 function offsetsRead(progress: unknown): Offsets {
   const read = new Map<string, { topic: string; partition: number; offset: bigint }>()
   const { sources } = (progress ?? {}) as { sources?: { endOffset?: unknown }[] } // Judged below.
   for (const { endOffset } of sources ?? []) {
-    if (typeof endOffset !== 'object' || endOffset === null) continue
-    for (const [topic, partitions] of Object.entries(endOffset)) {
-      for (const [name, offset] of Object.entries(partitions as Record<string, number>)) {
+    if (typeof endOffset !== 'string') continue
+    const topics = JSON.parse(endOffset) as Record<string, Record<string, number>> // As Spark writes it.
+    for (const [topic, partitions] of Object.entries(topics)) {
+      for (const [name, offset] of Object.entries(partitions)) {
         const at = { topic, partition: Number(name), offset: BigInt(offset) }
         read.set(partitionKey(at), at)
       }

@@ -61,7 +61,7 @@ async function openSession(
   signal: AbortSignal,
 ): Promise<SparkSession> {
   for (let epoch = 0; epoch < epochsMax; epoch++) {
-    const sessionId = address.sessionId ?? uuidOf(`${resolve(owner)}\n${epoch}`)
+    const sessionId = address.sessionId ?? sessionIdOf(owner, epoch)
     const session = new SparkSession({ ...address, sessionId })
     try {
       const all = { ...sessionSettings(settings), ...fileSettings }
@@ -78,6 +78,11 @@ async function openSession(
     `the Spark Connect server has ended the last ${epochsMax} sessions of ${owner}. Start it anew, or give a ` +
       'session_id in SPARK_MASTER.',
   )
+}
+
+/** The id of the session that an owner opens after so many have ended. */
+export function sessionIdOf(owner: string, epoch: number): string {
+  return uuidOf(`${resolve(owner)}\n${epoch}`)
 }
 
 /** Files as the embedded engine writes them: INT96, Spark's default for instants, has no statistics. */

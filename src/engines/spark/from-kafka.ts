@@ -187,14 +187,18 @@ class Pipeline {
 
   /**
    * Where a partition starts of which the tables know nothing is recorded in silver before anything is read:
-   * `latest` and a time would mean another place later.
+   * `latest` and a time would mean another place later. So is where one goes on behind a loss, which would be
+   * met again; not while bronze has rows before it that silver has yet to take.
    */
   async #recordStarts(positions: readonly OffsetRange[]): Promise<void> {
     const { clock, delays } = this.#run.options
     const ends = await this.#ends()
-    const started = positions
-      .filter((position) => !ends.has(partitionKey(position)))
-      .map((position) => ({ ...position, end: position.start }))
+    const isNew = (position: OffsetRange): boolean => {
+      const end = ends.get(partitionKey(position))?.offset
+      const taken = this.#progress.offsets.get(partitionKey(position))?.offset
+      return end === undefined || (end === taken && end < position.start)
+    }
+    const started = positions.filter(isNew).map((position) => ({ ...position, end: position.start }))
     if (started.length === 0) return
     const batch = planBatch(this.#progress, started, clock(), { readFrom: 'bronze' })
     const after = progressAfter(this.#progress, batch, null, delays, allTables)

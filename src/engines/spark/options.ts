@@ -28,7 +28,6 @@ export type StreamedKafka = {
   readonly topics: readonly string[]
   /** How the cluster reaches the brokers: options of Spark's Kafka source. */
   readonly connection: Readonly<Record<string, string>>
-  readonly onDataLoss: 'fail' | 'continue'
   readonly offsetsPerTriggerMax: number
   /** null: one task for each partition of the topic. */
   readonly partitionsMin: number | null

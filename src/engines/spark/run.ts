@@ -77,8 +77,7 @@ function isPassing(error: unknown, failures: number): error is LakehouseError {
 
 async function runStreams(options: PipelineOptions, spark: SparkEngineOptions): Promise<void> {
   const { deltaBasePath, streams, signal } = options
-  const owner = `${deltaBasePath}\n${streams.join(' ')}`
-  const cluster = await openCluster(spark.cluster, owner, signal)
+  const cluster = await openCluster(spark.cluster, ownerOf(options), signal)
   try {
     const spillDirectory = join(checkpointDirectory(deltaBasePath, streams[0]!), 'spill')
     await rm(spillDirectory, { recursive: true, force: true }) // What a killed process left.
@@ -93,6 +92,14 @@ async function runStreams(options: PipelineOptions, spark: SparkEngineOptions): 
   } finally {
     await cluster.close()
   }
+}
+
+/** Whose session it is. */
+export function ownerOf({
+  deltaBasePath,
+  streams,
+}: Pick<PipelineOptions, 'deltaBasePath' | 'streams'>): string {
+  return `${deltaBasePath}\n${streams.join(' ')}`
 }
 
 async function runTables(

@@ -223,7 +223,9 @@ describe.skipIf(sparkAbsent !== null)('Spark Connect', () => {
     const [found] = await activeStreams(again, call)
     expect(found).toMatchObject({ name: 'copy', instance: { id: query.instance.id } })
     expect(await found!.status(call)).toMatchObject({ isActive: true })
-    expect(await found!.lastProgress(call)).toMatchObject({ name: 'copy' })
+    // Where a source is, is JSON within JSON.
+    const sources = [{ endOffset: expect.stringContaining('"reservoirVersion"') }]
+    expect(await found!.lastProgress(call)).toMatchObject({ name: 'copy', sources })
     expect(await query.awaitEnd(100, call)).toBe(false)
     await found!.stop(call)
     again.close()

@@ -18,6 +18,12 @@ export type TestSpark = {
   readonly close: () => Promise<void>
 }
 
+/** Little code is compiled, and that quickly: for many small plans. */
+export const smallServer = {
+  'spark.driver.extraJavaOptions': '-Duser.timezone=UTC -XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
+  'spark.sql.codegen.wholeStage': 'false',
+}
+
 /** ASSAY_TEST_SPARK=sc://.. is a server that runs already: for who runs one test again and again. */
 export async function startTestSpark(settings: Readonly<Record<string, string>> = {}): Promise<TestSpark> {
   const running = process.env.ASSAY_TEST_SPARK

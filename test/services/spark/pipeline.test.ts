@@ -4,21 +4,18 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { DeltaTable } from '../../../src/delta/index.ts'
 import { tables as allTables } from '../../../src/lakehouse/pipeline.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
 import { differences } from '../../compare/differences.ts'
-import { judgeStreamedLakehouse } from '../../compare/judge-lakehouse.ts'
-import { readTables } from '../../compare/read-in-process.ts'
 import { badInput, topicLines } from '../../generate/lines.ts'
 import { oddValue } from '../../generate/odd-values.ts'
-import type { RawRecord, Tables } from '../../oracle/rows.ts'
 import { type Broker, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
 import { recordsOfLines, settingsFor, times, unevenPartition } from '../pipeline/lakehouse.ts'
-import { sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
+import { smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
+import { expectRight, queriesOf, silverHas, tablesOf } from './lakehouse.ts'
 import { killWhileWriting, sparkSettings } from './server-kill.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
@@ -112,12 +109,6 @@ describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=$
   })
 })
 
-/** Little code is compiled, and that quickly: these are many small plans. */
-const smallServer = {
-  'spark.driver.extraJavaOptions': '-Duser.timezone=UTC -XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
-  'spark.sql.codegen.wholeStage': 'false',
-}
-
 async function settings(topic: string, engine: 'spark' | 'embedded', base?: string): Promise<Settings> {
   return settingsFor(broker.bootstrapServers, topic, base ?? (await temporaryDirectory()), {
     ENGINE: engine,
@@ -154,17 +145,6 @@ function chunks(sent: readonly SentRecord[], count: number): SentRecord[][] {
   return Array.from({ length: count }, (_, index) => sent.slice(index * size, (index + 1) * size))
 }
 
-function tablesOf({ DELTA_BASE_PATH: base }: Settings): Promise<Tables> {
-  return readTables(base!)
-}
-
-async function expectRight(of: Settings, raw: readonly RawRecord[]): Promise<Tables> {
-  const tables = await tablesOf(of)
-  const batches = await batchesOfLog(of.DELTA_BASE_PATH!)
-  expect(judgeStreamedLakehouse(raw, tables, batches)).toEqual([])
-  return tables
-}
-
 /** What each batch with records took. */
 async function rangesOf({ DELTA_BASE_PATH: base }: Settings): Promise<string[]> {
   const batches = await batchesOfLog(base!)
@@ -175,24 +155,4 @@ async function rangesOf({ DELTA_BASE_PATH: base }: Settings): Promise<string[]> 
       .sort()
       .join(', '),
   )
-}
-
-/** Waits until silver's log has taken over so many records; the test's time-out ends the wait. */
-async function silverHas({ DELTA_BASE_PATH: base }: Settings, count: number): Promise<void> {
-  const directory = join(base!, 'silver/transactions')
-  const { signal } = new AbortController()
-  for (;;) {
-    const taken = (await batchesOfLog(base!).catch(() => [])).flatMap(({ ranges }) => ranges)
-    if (taken.reduce((sum, { start, end }) => sum + Number(end - start), 0) >= count) return
-    if (await DeltaTable.exists(directory)) {
-      const table = await DeltaTable.open(directory)
-      await table.waitForVersion((await table.snapshot()).version, 1_000, signal)
-    } else await new Promise((resolve) => setTimeout(resolve, 200))
-  }
-}
-
-/** The ids of the streaming queries that have written bronze. */
-async function queriesOf({ DELTA_BASE_PATH: base }: Settings): Promise<string[]> {
-  const { txns } = await (await DeltaTable.open(join(base!, 'bronze/transactions'))).snapshot()
-  return [...txns.keys()].filter((id) => /^[0-9a-f-]{36}$/.test(id))
 }

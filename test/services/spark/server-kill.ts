@@ -1,4 +1,4 @@
-// Kills the Spark server that a running command has started, in the middle of a write.
+// Waits for the middle of a write of a running command, and kills the Spark server that it has started.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,8 +15,14 @@ export const sparkSettings: Settings = {
     'spark.sql.codegen.wholeStage=false',
 }
 
-/** Waits for a file of the table that no commit names yet, and ends the server without warning. */
+/** Ends the server without warning while the table is written. */
 export async function killWhileWriting(run: Assay, table: string): Promise<void> {
+  await untilWriting(run, table)
+  process.kill(await serverOf(run.pid), 'SIGKILL')
+}
+
+/** Waits for a file of the table that no commit names yet. */
+export async function untilWriting(run: Assay, table: string): Promise<void> {
   let hasEnded = false
   void run.ended.then(() => {
     hasEnded = true
@@ -28,7 +34,6 @@ export async function killWhileWriting(run: Assay, table: string): Promise<void>
       throw new Error(`${table} was written too quickly to be seen`)
     await sleep(pollMs)
   }
-  process.kill(await serverOf(run.pid), 'SIGKILL')
 }
 
 async function dataFiles(table: string): Promise<number> {

@@ -4,7 +4,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { partitionKey } from '../../../src/batches/offsets.ts'
+import { Backlog } from '../../../src/engines/backlog.ts'
 import { checkpointsDirectory } from '../../../src/engines/bronze-writers.ts'
+import { Database } from '../../../src/engines/database.ts'
 import { bronzeTransactions } from '../../../src/lakehouse/1-bronze/transactions.ts'
 import { openTable } from '../../../src/lakehouse/delta.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
@@ -86,6 +89,22 @@ test('a query that still runs can write nothing more once the embedded engine ha
       expect(outcome.kind).toBe('skipped')
     }
   } finally {
+    await lakehouse.remove()
+  }
+})
+
+test('what waits is of the topic that was read before: the id goes along', async () => {
+  const lakehouse = await newLakehouse()
+  const database = await Database.open({ spillDirectory: lakehouse.base, memoryLimitBytes: null, threads: 1 })
+  try {
+    await stream(lakehouse, randomUUID(), 0n, recordsOf(['{}', '{}', '{}'].map((text) => Buffer.from(text))))
+    const backlog = new Backlog(database.load, await openTable(lakehouse.base, bronzeTransactions))
+    const partition = { topic: 'input.ndjson', partition: 0, topicId: 'the first of that name' }
+    const next = new Map([[partitionKey(partition), { ...partition, offset: 3n }]])
+    expect([...(await backlog.ends(next)).values()]).toEqual([{ ...partition, offset: 7n }])
+    expect((await backlog.cut(next, 10)).ranges).toEqual([{ ...partition, start: 3n, end: 7n }])
+  } finally {
+    database.close()
     await lakehouse.remove()
   }
 })

@@ -49,7 +49,8 @@ const codesByClass: readonly (readonly [errorClass: string, code: ErrorCode])[] 
   ['DELTA_FILE_NOT_FOUND_DETAILED', 'DELTA_LOG_CORRUPT'],
   ['DELTA_TRUNCATED_TRANSACTION_LOG', 'DELTA_LOG_CORRUPT'],
   ['DELTA_STATE_RECOVER_ERROR', 'DELTA_LOG_CORRUPT'],
-  ['KAFKA_DATA_LOSS', 'KAFKA_OFFSETS_LOST'],
+  // What is lost, and whether it may be, is decided from Kafka itself, where the query is started again.
+  ['KAFKA_DATA_LOSS', 'SPARK_EXECUTION_FAILED'],
   ['DATA_SOURCE_NOT_FOUND', 'SPARK_JARS_MISSING'],
 ]
 

@@ -1,0 +1,49 @@
+// A lakehouse that Spark carries from a broker, judged by the oracle.
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { DeltaTable } from '../../../src/delta/index.ts'
+import { batchesOfLog } from '../../compare/batches-of-log.ts'
+import { judgeStreamedLakehouse } from '../../compare/judge-lakehouse.ts'
+import { readTables } from '../../compare/read-in-process.ts'
+import type { RawRecord, Tables } from '../../oracle/rows.ts'
+import type { Assay, Settings } from '../pipeline/assay.ts'
+
+export function tablesOf({ DELTA_BASE_PATH: base }: Settings): Promise<Tables> {
+  return readTables(base!)
+}
+
+/** All tables against what the oracle computes from the records and the batches of silver's log. */
+export async function expectRight(of: Settings, raw: readonly RawRecord[], found?: Tables): Promise<Tables> {
+  const tables = found ?? (await tablesOf(of))
+  const batches = await batchesOfLog(of.DELTA_BASE_PATH!)
+  expect(judgeStreamedLakehouse(raw, tables, batches)).toEqual([])
+  return tables
+}
+
+/**
+ * Waits until silver's log has taken over so many offsets, or until the run that should bring them has ended;
+ * the test's time-out ends the wait.
+ */
+export async function silverHas(
+  { DELTA_BASE_PATH: base }: Settings,
+  count: number,
+  by?: Assay,
+): Promise<void> {
+  const directory = join(base!, 'silver/transactions')
+  const { signal } = new AbortController()
+  for (;;) {
+    const taken = (await batchesOfLog(base!).catch(() => [])).flatMap(({ ranges }) => ranges)
+    if (taken.reduce((sum, { start, end }) => sum + Number(end - start), 0) >= count) return
+    if (by?.hasEnded()) throw new Error(`the run has ended:\n${by.log()}`)
+    if (await DeltaTable.exists(directory)) {
+      const table = await DeltaTable.open(directory)
+      await table.waitForVersion((await table.snapshot()).version, 1_000, signal)
+    } else await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}
+
+/** The ids of the streaming queries that have written bronze. */
+export async function queriesOf({ DELTA_BASE_PATH: base }: Settings): Promise<string[]> {
+  const { txns } = await (await DeltaTable.open(join(base!, 'bronze/transactions'))).snapshot()
+  return [...txns.keys()].filter((id) => /^[0-9a-f-]{36}$/.test(id))
+}
