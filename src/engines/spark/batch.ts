@@ -182,8 +182,15 @@ class BatchRun {
   }
 
   written(): Written {
+    // They were written in any order, and are told in that of the pipeline.
+    const rowsByTable = Object.fromEntries(
+      allTables.flatMap(({ path }) => {
+        const count = this.#rowsByTable[path]
+        return count === undefined ? [] : [[path, count]]
+      }),
+    )
     const silverRows = this.#silverRowCount()
-    return { progress: this.after, rowsByTable: this.#rowsByTable, silverRows, commits: this.#commits }
+    return { progress: this.after, rowsByTable, silverRows, commits: this.#commits }
   }
 
   async close(): Promise<void> {
