@@ -25,6 +25,8 @@ import { settingsHint, silverPath } from './silver.ts'
 const rangeMicros = velocityRangeMinutes * 60_000_000
 /** Pairs of rows that one user's half hour may make; a busier one is counted by nothing but the engine. */
 const pairsMaxPerBucket = 100_000_000
+/** What a row of silver takes of memory while the pairs of it are made, generously. */
+const bytesPerRow = 512n
 const computed = [
   'fraud_score',
   'risk_level',
@@ -34,10 +36,15 @@ const computed = [
   'reasons',
 ] as const
 
-export async function checkFraudRows(lakehouse: Lakehouse, state: TableState): Promise<Verdict> {
+/** Counts the velocity of about so many rows at a time; without a number, of as many as fit into memory. */
+export async function checkFraudRows(
+  lakehouse: Lakehouse,
+  state: TableState,
+  rowsPerPart = lakehouse.memoryLimitBytes / bytesPerRow,
+): Promise<Verdict> {
   await prepareBatches(lakehouse)
   const { connection } = lakehouse
-  const skipped = await prepareVelocity(lakehouse)
+  const skipped = await prepareVelocity(lakehouse, rowsPerPart)
   await connection.run(`CREATE OR REPLACE TEMP VIEW expected_fraud AS ${expectedSql(lakehouse, state)}`)
   const columns = Object.keys(state.definition.rows.schema).filter(
     (name) => !position.some((key) => key === name),
@@ -77,31 +84,37 @@ export async function checkFraudRows(lakehouse: Lakehouse, state: TableState): P
 
 /**
  * `velocity`: for each row of silver how many rows of the user lie in the half hour before it and had
- * arrived. Rows meet by user and half hour (their own and the one before it), then each pair is judged.
- * Returns how many rows are left out.
+ * arrived. Rows meet by user and half hour (their own and the one before it), then each pair is judged; some
+ * users after others. Returns how many rows are left out.
  */
-async function prepareVelocity(lakehouse: Lakehouse): Promise<bigint> {
+async function prepareVelocity(lakehouse: Lakehouse, rowsPerPart: bigint): Promise<bigint> {
   const { connection } = lakehouse
   const keys = position.map(quoteIdentifier).join(', ')
-  await connection.run(`CREATE OR REPLACE TEMP TABLE arrivals AS
-    SELECT ${keys}, user_id, epoch_us(event_time) AS micros, epoch_us(event_time) // ${rangeMicros} AS bucket,
-      row_number() OVER (ORDER BY processing_time, ${keys}) AS arrival
-    FROM ${lakehouse.rows(silverPath)}`)
-  await connection.run(`CREATE OR REPLACE TEMP TABLE busy AS
-    SELECT user_id, bucket FROM arrivals GROUP BY ALL HAVING count(*) * count(*) > ${pairsMaxPerBucket}`)
+  const silver = lakehouse.rows(silverPath)
   await connection.run(`CREATE OR REPLACE TEMP TABLE velocity AS
-    WITH judged AS (FROM arrivals ANTI JOIN busy USING (user_id, bucket)),
-    met AS (
-      SELECT user_id, bucket, micros, arrival FROM arrivals
-      UNION ALL SELECT user_id, bucket + 1, micros, arrival FROM arrivals
-    )
-    SELECT r.topic, r.partition, r."offset", CAST(count(*) AS INTEGER) AS tx_count_30min
-    FROM judged AS r JOIN met AS s ON s.user_id = r.user_id AND s.bucket = r.bucket
-    WHERE s.micros BETWEEN r.micros - ${rangeMicros} AND r.micros AND s.arrival <= r.arrival
-    GROUP BY ALL`)
-  const skipped = await lakehouse.number(
-    'SELECT count(*) FROM arrivals SEMI JOIN busy USING (user_id, bucket)',
-  )
+    SELECT ${keys}, 0 AS tx_count_30min FROM ${silver} LIMIT 0`)
+  const rowCount = await lakehouse.number(`SELECT count(*) FROM ${silver}`)
+  const parts = rowCount / rowsPerPart + 1n
+  let skipped = 0n
+  for (let part = 0n; part < parts; part += 1n) {
+    await connection.run(`CREATE OR REPLACE TEMP TABLE arrivals AS
+      SELECT ${keys}, user_id, epoch_us(event_time) AS micros, epoch_us(event_time) // ${rangeMicros} AS bucket,
+        row_number() OVER (ORDER BY processing_time, ${keys}) AS arrival
+      FROM ${silver} WHERE hash(user_id) % ${parts} = ${part}`)
+    await connection.run(`CREATE OR REPLACE TEMP TABLE busy AS
+      SELECT user_id, bucket FROM arrivals GROUP BY ALL HAVING count(*) * count(*) > ${pairsMaxPerBucket}`)
+    await connection.run(`INSERT INTO velocity
+      WITH judged AS (FROM arrivals ANTI JOIN busy USING (user_id, bucket)),
+      met AS (
+        SELECT user_id, bucket, micros, arrival FROM arrivals
+        UNION ALL SELECT user_id, bucket + 1, micros, arrival FROM arrivals
+      )
+      SELECT r.topic, r.partition, r."offset", count(*)
+      FROM judged AS r JOIN met AS s ON s.user_id = r.user_id AND s.bucket = r.bucket
+      WHERE s.micros BETWEEN r.micros - ${rangeMicros} AND r.micros AND s.arrival <= r.arrival
+      GROUP BY ALL`)
+    skipped += await lakehouse.number('SELECT count(*) FROM arrivals SEMI JOIN busy USING (user_id, bucket)')
+  }
   await connection.run('DROP TABLE arrivals')
   await connection.run('DROP TABLE busy')
   return skipped

@@ -91,6 +91,10 @@ export class Lakehouse {
     return new Lakehouse(options, { instance, connection, spillDirectory }, states, unopened)
   }
 
+  get memoryLimitBytes(): bigint {
+    return BigInt(this.options.duckdb.memoryLimitBytes ?? memoryLimitDefaultBytes)
+  }
+
   async close(): Promise<void> {
     this.connection.closeSync()
     this.#instance.closeSync()

@@ -27,6 +27,7 @@ const pollMs = 250
 const probeMsMax = 5_000
 /** Between asking the server to stop and ending it. */
 const STOP_SECONDS_MAX = 20
+const logReadMax = 64 * 1024
 const logShownMax = 1_500
 const javaVersionMin = 17
 
@@ -136,10 +137,13 @@ export class SparkServer {
   async #notStarted(master: string, how: string): Promise<LakehouseError> {
     const handle = await open(this.logFile)
     const { size } = await handle.stat()
-    const start = Math.max(0, size - logShownMax)
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(logShownMax), 0, logShownMax, start)
+    const start = Math.max(0, size - logReadMax)
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(logReadMax), 0, logReadMax, start)
     await handle.close()
-    const tail = buffer.toString('utf8', 0, bytesRead).trim()
+    const lines = buffer.toString('utf8', 0, bytesRead).split('\n')
+    // The reason stands above its stack frames, of which there may be hundreds.
+    const told = lines.filter((line) => !/^\s+(at |\.\.\. )/.test(line)).join('\n')
+    const tail = told.slice(-logShownMax).trim()
     return new LakehouseError(
       'SPARK_NOT_STARTED',
       `The Spark Connect server for the master ${master} did not start: ${how}. Its log (${this.logFile}) ends:\n${tail}`,

@@ -29,15 +29,20 @@ export const parseInstant = defineFunction({
       `AND ${shifted} BETWEEN ${yearFirst} AND ${yearLast} THEN ${shifted} END`
     )
   },
+  // What stands in a lambda is interpreted: the general way is rare, and long enough to slow down the compiled
+  // code of every row.
   spark: (a) => {
+    const pattern = (source: string) => `'\\\\A${source.slice(1, -1).replaceAll('\\.', '[.]')}\\\\z'`
+    const zone = `'(Z|[+-][0-9]{2}:[0-9]{2})\\\\z'`
     const parsed =
-      `try_cast(concat(regexp_replace(regexp_extract(${a}, '^(.{19}([.][0-9]{1,6})?)', 1), 'T', ' '), ` +
-      `CASE WHEN ${a} RLIKE '(Z|[+-][0-9]{2}:[0-9]{2})\\\\z' AND length(${a}) > 19 ` +
-      `THEN regexp_extract(${a}, '(Z|[+-][0-9]{2}:[0-9]{2})\\\\z', 1) ELSE 'Z' END) AS TIMESTAMP)`
-    return (
-      `CASE WHEN ${a} RLIKE '\\\\A${plainInstant.slice(1, -1).replaceAll('\\.', '[.]')}\\\\z' THEN try_cast(${a} AS TIMESTAMP) ` +
-      `WHEN ${a} RLIKE '\\\\A${instant.slice(1, -1).replaceAll('\\.', '[.]')}\\\\z' AND left(${a}, 4) <> '0000' ` +
+      `try_cast(concat(regexp_replace(regexp_extract(given, '^(.{19}([.][0-9]{1,6})?)', 1), 'T', ' '), ` +
+      `CASE WHEN given RLIKE ${zone} AND length(given) > 19 THEN regexp_extract(given, ${zone}, 1) ELSE 'Z' END) AS TIMESTAMP)`
+    const general =
+      `CASE WHEN given RLIKE ${pattern(instant)} AND left(given, 4) <> '0000' ` +
       `AND ${parsed} BETWEEN ${yearFirst} AND ${yearLast} THEN ${parsed} END`
+    return (
+      `CASE WHEN ${a} RLIKE ${pattern(plainInstant)} THEN try_cast(${a} AS TIMESTAMP) ` +
+      `ELSE element_at(transform(array(${a}), given -> ${general}), 1) END`
     )
   },
   examples: [

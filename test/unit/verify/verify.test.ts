@@ -7,6 +7,9 @@ import { parseProgress, progressJson } from '../../../src/batches/progress.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { commitPath } from '../../../src/delta/log-files.ts'
 import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { nothingFound } from '../../../src/verify/check.ts'
+import { checkFraudRows } from '../../../src/verify/fraud.ts'
+import { Lakehouse } from '../../../src/verify/lakehouse.ts'
 import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
 import {
   badInputLines,
@@ -59,6 +62,19 @@ describe('an undamaged lakehouse passes', () => {
     const { ok, checks } = await verifyLakehouse(verifyOptions(base), 'gold/transactions')
     expect(ok).toBe(true)
     expect(checks.map(({ check }) => check)).toEqual(['files', 'commits', 'agreement', 'windows'])
+  })
+
+  test('the velocity of some users after others is that of all at once', async () => {
+    const lakehouse = await Lakehouse.open(verifyOptions(base))
+    try {
+      for (const state of lakehouse.states.values()) await lakehouse.showFiles(state, new Set())
+      const fraud = lakehouse.state('fraud_detection')
+      const whole = await checkFraudRows(lakehouse, fraud)
+      expect(whole.findings).toEqual(nothingFound)
+      expect(await checkFraudRows(lakehouse, fraud, 60n)).toEqual(whole)
+    } finally {
+      await lakehouse.close()
+    }
   })
 
   test('bad input of every kind: refused records with their bytes and reasons', async () => {
