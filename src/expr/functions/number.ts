@@ -29,9 +29,9 @@ export const cents = defineFunction({
   nulls: 'null in, null out',
   meaning:
     'The shortest decimal text of the double, rounded half up to cents; null where 16 digits before the point do not hold it.',
-  // DuckDB rounds a text with a negative exponent wrongly: 9.99e-07 becomes 0.01.
+  // DuckDB casts a text with an exponent wrongly: 9.99e-07 becomes 0.01, and 2e+16 a value of 17 digits.
   duckdb: (a) =>
-    `CASE WHEN abs(${a}) < 0.005 THEN CAST(0 AS DECIMAL(18,2)) ELSE TRY_CAST(CAST(${a} AS VARCHAR) AS DECIMAL(18,2)) END`,
+    `CASE WHEN abs(${a}) < 0.005 THEN CAST(0 AS DECIMAL(18,2)) WHEN abs(${a}) < 1e16 THEN TRY_CAST(CAST(${a} AS VARCHAR) AS DECIMAL(18,2)) END`,
   spark: (a) => `TRY_CAST(CAST(${a} AS STRING) AS DECIMAL(18,2))`,
   examples: [
     { in: [1.005], out: '1.01' },
@@ -45,6 +45,9 @@ export const cents = defineFunction({
     { in: [7.596443935158616e-295], out: '0.00' },
     { in: [-9.99e-7], out: '0.00' },
     { in: [-1.005], out: '-1.01' },
+    { in: [9999999999999998], out: '9999999999999998.00' },
+    { in: [1e16], out: null },
+    { in: [-19851795433690476], out: null },
     { in: [Number.POSITIVE_INFINITY], out: null },
     { in: [1e300], out: null },
     { in: [null], out: null },
