@@ -85,6 +85,26 @@ describe('an undamaged lakehouse passes', () => {
     expect(failedChecks(verification)).toEqual([])
   })
 
+  test('a record that nests deeper than any engine must take may be refused, another may not', async () => {
+    const at = join(work, 'deep')
+    const plain = JSON.stringify({ ...JSON.parse(sampleLines(1)[0]!), x: '[]}"' })
+    const nested = (levels: number) =>
+      `{"transaction_id":"t-${levels}","y":${'['.repeat(levels)}${']'.repeat(levels)},${plain.slice(plain.indexOf('"user_id"'))}`
+    const lines = [99, 100].flatMap((levels) => [nested(levels), nested(levels)])
+    await writeLines(join(at, 'input'), 'deep.ndjson', lines)
+    await runPipeline(join(at, 'lake'), join(at, 'input'))
+    const refused = `SELECT * REPLACE (['malformed'] AS reasons) FROM rows`
+    const path = 'silver/quarantine'
+    const verification = await verifyDamaged(
+      join(at, 'lake'),
+      (copy) => replaceByCommit(copy, path, refused),
+      path,
+    )
+    expect(failedChecks(verification)).toEqual([`${path}, rows`])
+    expect(findingsOf(verification, path, 'rows').map(({ expected }) => expected)).toEqual(['[duplicate]'])
+    expect(verification.checks.find(({ check }) => check === 'rows')?.failures).toBe(1n)
+  })
+
   test('several files, a tail without LF that got it later, and one that went on', async () => {
     const at = join(work, 'tails')
     const [input, lake] = [join(at, 'input'), join(at, 'lake')]
