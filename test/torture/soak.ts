@@ -21,8 +21,8 @@ const root = join(import.meta.dirname, '..', '..')
  * A row matters to later ones for 40 minutes: the watermark's delay and the time that velocity looks back.
  */
 const fillSeconds = Math.min(2_400, seconds)
-/** The first measure is taken when everything is warm: after 10 minutes of an hour. */
-const warmSeconds = seconds / 6
+/** An hour is measured every 10 minutes. At the first of them everything is warm. */
+const parts = 6
 const sampleMs = 5_000
 /** A measure is the median of the samples of so long. */
 const measureSeconds = Math.min(60, seconds / 12)
@@ -108,7 +108,9 @@ async function waitBeside(pipeline: ChildProcess, ms: number): Promise<void> {
   }
 }
 
-async function measure(pipeline: ChildProcess): Promise<{ resident: number; files: Files[] }> {
+type Measure = { readonly resident: number; readonly files: readonly Files[] }
+
+async function measure(pipeline: ChildProcess): Promise<Measure> {
   const samples: number[] = []
   for (const end = performance.now() + measureSeconds * 1000; performance.now() < end; ) {
     samples.push(await residentMiB(pipeline.pid!))
@@ -117,7 +119,7 @@ async function measure(pipeline: ChildProcess): Promise<{ resident: number; file
   return { resident: median(samples), files: await countFiles() }
 }
 
-function report(when: string, { resident, files }: { resident: number; files: Files[] }): void {
+function report(when: string, { resident, files }: Measure): void {
   console.log(`${when}: ${Math.round(resident)} MiB resident, lag ${lag} records`)
   for (const { table, live, small, log } of files) {
     console.log(`  ${table.padEnd(30)} ${live} files, ${small} of them small, ${log} files of the log`)
@@ -138,12 +140,15 @@ try {
   const latencies = follow(pipeline)
   const producer = assay(['produce', '--rate', String(rate), '--count', String(rate * seconds)], 'ignore')
   const produced = once(producer, 'exit')
-  await waitBeside(pipeline, (warmSeconds - measureSeconds / 2) * 1000)
-  const early = await measure(pipeline)
-  report(`after ${Math.round(warmSeconds)} s`, early)
-  await waitBeside(pipeline, (seconds - warmSeconds - measureSeconds * 2) * 1000)
-  const late = await measure(pipeline)
-  report(`after ${seconds} s`, late)
+  const startedMs = performance.now()
+  const measures: Measure[] = []
+  for (let part = 1; part <= parts; part++) {
+    const endMs = startedMs + ((seconds * part) / parts - measureSeconds) * 1000
+    await waitBeside(pipeline, Math.max(0, endMs - performance.now()))
+    measures.push(await measure(pipeline))
+    report(`after ${Math.round((seconds * part) / parts)} s`, measures.at(-1)!)
+  }
+  const [early, late] = [measures[0]!, measures.at(-1)!]
   await produced
   const exited = once(pipeline, 'exit')
   pipeline.kill('SIGTERM')
