@@ -98,7 +98,8 @@ async function prepareVelocity(lakehouse: Lakehouse, rowsPerPart: bigint): Promi
   let skipped = 0n
   for (let part = 0n; part < parts; part += 1n) {
     await connection.run(`CREATE OR REPLACE TEMP TABLE arrivals AS
-      SELECT ${keys}, user_id, epoch_us(event_time) AS micros, epoch_us(event_time) // ${rangeMicros} AS bucket,
+      SELECT ${keys}, user_id, epoch_us(event_time) AS micros,
+        epoch_us(event_time) // ${rangeMicros} AS bucket,
         row_number() OVER (ORDER BY processing_time, ${keys}) AS arrival
       FROM ${silver} WHERE hash(user_id) % ${parts} = ${part}`)
     await connection.run(`CREATE OR REPLACE TEMP TABLE busy AS

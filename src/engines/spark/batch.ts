@@ -153,8 +153,8 @@ class BatchRun {
   }
 
   /**
-   * Writes the batch to the tables that lack it, to all at the same time: a write leaves the cluster idle while
-   * it is planned and committed.
+   * Writes the batch to the tables that lack it, to all at the same time: a write leaves the cluster idle
+   * while it is planned and committed.
    */
   async write(tables: readonly OpenTable[]): Promise<void> {
     const outcomes = await Promise.allSettled(tables.map((table) => this.#write(table)))

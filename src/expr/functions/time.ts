@@ -29,8 +29,8 @@ export const parseInstant = defineFunction({
       `AND ${shifted} BETWEEN ${yearFirst} AND ${yearLast} THEN ${shifted} END`
     )
   },
-  // What stands in a lambda is interpreted: the general way is rare, and long enough to slow down the compiled
-  // code of every row.
+  // What stands in a lambda is interpreted: the general way is rare, and long enough to slow down the
+  // compiled code of every row.
   spark: (a) => {
     const pattern = (source: string) => `'\\\\A${source.slice(1, -1).replaceAll('\\.', '[.]')}\\\\z'`
     const zone = `'(Z|[+-][0-9]{2}:[0-9]{2})\\\\z'`

@@ -8,9 +8,9 @@ export type { Relation } from './gen/spark/connect/spark_connect_pb.ts'
 export type Inputs = Readonly<Record<string, Relation>>
 
 /**
- * A SELECT over named inputs. Those that are SQL themselves become a part of it. For any other the server makes
- * a view of the session while it reads the statement, so the name of that is of this one statement: the next
- * to it may read another relation by the same name at the same time.
+ * A SELECT over named inputs. Those that are SQL themselves become a part of it. For any other the server
+ * makes a view of the session while it reads the statement, so the name of that is of this one statement: the
+ * next to it may read another relation by the same name at the same time.
  *
  * Values stand in the SQL as typed literals (`boundSpark`, `literalSql`): the parser that Delta puts before
  * Spark's drops the values of named parameters.
