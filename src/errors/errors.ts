@@ -179,6 +179,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'The server is not a Spark Connect server of a version that Assay knows.',
   },
+  SPARK_NOT_UTF8: {
+    blame: 'user',
+    retry: 'never',
+    meaning: "The server's JVM reads texts in another encoding than UTF-8.",
+  },
   SPARK_TIMEOUT: {
     blame: 'external',
     retry: 'backoff',

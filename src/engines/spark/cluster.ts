@@ -66,6 +66,7 @@ async function openSession(
     try {
       const all = { ...sessionSettings(settings), ...fileSettings }
       await session.setConfig(all, { signal, what: 'The Spark session could not be opened' })
+      await demandUtf8(session, signal)
       return session
     } catch (error) {
       session.close()
@@ -77,6 +78,26 @@ async function openSession(
     'SPARK_SESSION_LOST',
     `the Spark Connect server has ended the last ${epochsMax} sessions of ${owner}. Start it anew, or give a ` +
       'session_id in SPARK_MASTER.',
+  )
+}
+
+/**
+ * Spark reads the texts of a variant in the encoding of the JVM. In another than UTF-8 every letter beyond
+ * ASCII would be lost without a word, so it is tried on the executors.
+ */
+async function demandUtf8(session: SparkSession, signal: AbortSignal): Promise<void> {
+  const text = `concat('\u00e9', id)`
+  const read = `variant_get(parse_json(concat('"', ${text}, '"')), '$', 'string')`
+  const [row] = await session.rows(`SELECT count_if(${read} <> ${text}) AS wrong FROM range(8)`, {
+    signal,
+    what: 'The encoding of Spark could not be tried',
+  })
+  if (row?.wrong === 0n) return
+  throw new LakehouseError(
+    'SPARK_NOT_UTF8',
+    "the Spark server's JVM does not read texts as UTF-8, so names with other letters than ASCII would be damaged. " +
+      'Start driver and executors with -Dfile.encoding=UTF-8 (spark.driver.defaultJavaOptions, ' +
+      'spark.executor.defaultJavaOptions) or in a UTF-8 locale.',
   )
 }
 

@@ -201,9 +201,11 @@ const standardSettings: Readonly<Record<string, string>> = {
   'spark.sql.extensions': 'io.delta.sql.DeltaSparkSessionExtension',
   'spark.sql.catalog.spark_catalog': 'org.apache.spark.sql.delta.catalog.DeltaCatalog',
   'spark.sql.session.timeZone': 'UTC',
+  // Spark reads the texts of a variant in the encoding that the JVM takes from the locale.
+  'spark.driver.defaultJavaOptions': '-Duser.timezone=UTC -Dfile.encoding=UTF-8',
+  'spark.executor.defaultJavaOptions': '-Duser.timezone=UTC -Dfile.encoding=UTF-8',
   // Batches wait for throughput, nobody for a pause: the parallel collector takes less of the processors.
-  'spark.driver.extraJavaOptions': '-Duser.timezone=UTC -XX:+UseParallelGC',
-  'spark.executor.extraJavaOptions': '-Duser.timezone=UTC',
+  'spark.driver.extraJavaOptions': '-XX:+UseParallelGC',
   'spark.ui.enabled': 'false',
   'spark.ui.showConsoleProgress': 'false',
 }

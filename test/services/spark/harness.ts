@@ -20,7 +20,7 @@ export type TestSpark = {
 
 /** Little code is compiled, and that quickly: for many small plans. */
 export const smallServer = {
-  'spark.driver.extraJavaOptions': '-Duser.timezone=UTC -XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
+  'spark.driver.extraJavaOptions': '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
   'spark.sql.codegen.wholeStage': 'false',
 }
 

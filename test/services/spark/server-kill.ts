@@ -1,6 +1,5 @@
 // Waits for the middle of a write of a running command, and kills the Spark server that it has started.
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Assay, Settings } from '../pipeline/assay.ts'
 
@@ -11,27 +10,38 @@ export const sparkSettings: Settings = {
   SPARK_MASTER: 'local[2]',
   SPARK_DRIVER_MEMORY: '1 GiB',
   SPARK_SETTINGS:
-    'spark.driver.extraJavaOptions=-Duser.timezone=UTC -XX:TieredStopAtLevel=1 -XX:+UseSerialGC;' +
+    'spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC;' +
     'spark.sql.codegen.wholeStage=false',
 }
 
-/** Ends the server without warning while the table is written. */
-export async function killWhileWriting(run: Assay, table: string): Promise<void> {
-  await untilWriting(run, table)
-  process.kill(await serverOf(run.pid), 'SIGKILL')
+/**
+ * Ends the server without warning as soon as one of the tables is written to. Returns that table, or null
+ * where the run ended before.
+ */
+export async function killWhileWriting(run: Assay, tables: readonly string[]): Promise<string | null> {
+  const table = await firstWritten(run, tables)
+  if (table !== null) process.kill(await serverOf(run.pid), 'SIGKILL')
+  return table
 }
 
-/** Waits for a file of the table that no commit names yet. */
+/** Waits until the table is written to. */
 export async function untilWriting(run: Assay, table: string): Promise<void> {
+  const written = await firstWritten(run, [table])
+  if (written === null) throw new Error(`the run ended before it wrote to ${table}:\n${run.log()}`)
+}
+
+/** The first of the tables that has a file which was not there before; null where the run ends without. */
+async function firstWritten(run: Assay, tables: readonly string[]): Promise<string | null> {
   let hasEnded = false
   void run.ended.then(() => {
     hasEnded = true
   })
-  const [files, commits] = [await dataFiles(table), await commitCount(table)]
-  while ((await dataFiles(table)) <= files) {
-    if (hasEnded) throw new Error(`the run ended before it wrote to ${table}:\n${run.log()}`)
-    if ((await commitCount(table)) > commits + 2)
-      throw new Error(`${table} was written too quickly to be seen`)
+  const before = await Promise.all(tables.map(dataFiles))
+  for (;;) {
+    const now = await Promise.all(tables.map(dataFiles))
+    const index = now.findIndex((count, place) => count > before[place]!)
+    if (index >= 0) return tables[index]!
+    if (hasEnded) return null
     await sleep(pollMs)
   }
 }
@@ -39,11 +49,6 @@ export async function untilWriting(run: Assay, table: string): Promise<void> {
 async function dataFiles(table: string): Promise<number> {
   const names = await readdir(table, { recursive: true }).catch(() => [])
   return names.filter((name) => name.endsWith('.parquet') && !name.includes('_delta_log')).length
-}
-
-async function commitCount(table: string): Promise<number> {
-  const names = await readdir(join(table, '_delta_log')).catch(() => [])
-  return names.filter((name) => name.endsWith('.json')).length
 }
 
 /** The JVM: a child of the shell that the command has started. */
