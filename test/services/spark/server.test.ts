@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { openCluster } from '../../../src/engines/spark/cluster.ts'
 import { SparkSession } from '../../../src/engines/spark/connect/session.ts'
 import type { LakehouseError } from '../../../src/errors/errors.ts'
 import { addressText, call, sparkAbsent, startTestServer } from './harness.ts'
@@ -31,6 +32,17 @@ describe.skipIf(sparkAbsent !== null)('a server that Assay starts', () => {
     await expect(new SparkSession(addressText(server)).version(call)).rejects.toMatchObject({
       code: 'SPARK_UNREACHABLE',
     })
+  })
+
+  test('one that does not read texts as UTF-8 is refused', async () => {
+    const server = await startTestServer({ 'spark.driver.defaultJavaOptions': '-Dfile.encoding=US-ASCII' })
+    const settings = { server: server.address, shufflePartitions: 2 }
+    try {
+      const refused = openCluster(settings, 'encoding', call.signal)
+      await expect(refused).rejects.toMatchObject({ code: 'SPARK_NOT_UTF8' })
+    } finally {
+      await server.stop()
+    }
   })
 
   test('does not outlive a killed parent', async () => {
