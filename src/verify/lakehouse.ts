@@ -49,6 +49,10 @@ export type UnopenedTable = {
 /** Bytes that DuckDB may hold before it spills, where nothing is configured. */
 const memoryLimitDefaultBytes = 1024 * 1024 * 1024
 
+function memoryLimitOf({ duckdb }: VerifyOptions): number {
+  return duckdb.memoryLimitBytes ?? memoryLimitDefaultBytes
+}
+
 export class Lakehouse {
   readonly options: VerifyOptions
   readonly connection: DuckDBConnection
@@ -77,11 +81,11 @@ export class Lakehouse {
   static async open(options: VerifyOptions): Promise<Lakehouse> {
     const { states, unopened } = await readStates(options.deltaBasePath)
     const spillDirectory = await mkdtemp(join(tmpdir(), 'assay-verify-'))
-    const { memoryLimitBytes, threads } = options.duckdb
+    const { threads } = options.duckdb
     const instance = await DuckDBInstance.create(':memory:', {
       preserve_insertion_order: 'false',
       temp_directory: spillDirectory,
-      memory_limit: `${memoryLimitBytes ?? memoryLimitDefaultBytes}B`,
+      memory_limit: `${memoryLimitOf(options)}B`,
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
       ...(threads === null ? {} : { threads: String(threads) }),
@@ -92,7 +96,7 @@ export class Lakehouse {
   }
 
   get memoryLimitBytes(): bigint {
-    return BigInt(this.options.duckdb.memoryLimitBytes ?? memoryLimitDefaultBytes)
+    return BigInt(memoryLimitOf(this.options))
   }
 
   async close(): Promise<void> {

@@ -1,15 +1,13 @@
 // What happens to Kafka while the pipeline runs, or before it starts: nothing is lost, nothing comes twice,
 // and where it cannot go on it says why. The real command, a real broker, and the oracle over all tables.
-import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { topicLines } from '../../generate/lines.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
 import { type Broker, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { javaAvailable } from '../tools.ts'
 import { type Assay, runAssay, type Settings, startAssay, temporaryDirectory } from './assay.ts'
-import { expectRight, offsetsTaken, recordsOfLines, settingsFor, unevenPartition } from './lakehouse.ts'
+import { expectRight, offsetsTaken, sampleOf, settingsFor } from './lakehouse.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 /** Far below what any time-out of Kafka would take, and more than a busy machine needs. */
@@ -42,7 +40,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
   test('the broker is killed and restarted during a run', async () => {
     const topic = 'killed'
     await broker.createTopic(topic, 4)
-    const records = sampleOf(topic, 600, 4)
+    const records = sampleOf(topic, 600, 4, seed)
     await produce(records.slice(0, 500))
     const settings = await lakehouseOf(topic, { MAX_RECORDS_PER_BATCH: '20' })
     const running = startAssay(['run'], settings)
@@ -61,7 +59,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
   test('no broker at the start: it waits and says so, ends with 0 on SIGTERM, and goes on when there is one', async () => {
     const topic = 'away'
     await broker.createTopic(topic, 2)
-    const records = sampleOf(topic, 60, 2)
+    const records = sampleOf(topic, 60, 2, seed)
     await produce(records)
     await broker.kill()
     const settings = await lakehouseOf(topic)
@@ -90,7 +88,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
     const running = startAssay(['run'], settings)
     await untilSaid(running, 'KAFKA_TOPIC_MISSING')
     await broker.createTopic(topic, 2)
-    await produce(sampleOf(topic, 60, 2))
+    await produce(sampleOf(topic, 60, 2, seed))
     await untilTaken(settings, 60n, running)
     await expectStops(running)
     await finish(settings)
@@ -100,7 +98,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
   test('partitions are added during a run: they are read from their beginning, also with "latest"', async () => {
     const topic = 'growing'
     await broker.createTopic(topic, 1)
-    const records = sampleOf(topic, 120, 3)
+    const records = sampleOf(topic, 120, 3, seed)
     const settings = await lakehouseOf(topic, { STARTING_OFFSETS: 'latest' })
     const running = startAssay(['run'], settings)
     await untilSaid(running, 'batch 1: 0 records')
@@ -117,7 +115,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
   test('retention deletes offsets that were not read: the run stops with the numbers, or counts them and goes on', async () => {
     const topic = 'retention'
     await broker.createTopic(topic, 2)
-    const records = sampleOf(topic, 200, 2)
+    const records = sampleOf(topic, 200, 2, seed)
     await produce(records.slice(0, 80))
     const settings = await lakehouseOf(topic, { MAX_RECORDS_PER_BATCH: '50' })
     await runAssay(['run', '--once'], settings)
@@ -149,7 +147,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
   test('retention deletes all that was not read: the tables go on behind the hole, and the loss is counted once', async () => {
     const topic = 'expiring'
     await broker.createTopic(topic, 1)
-    const records = sampleOf(topic, 90, 1)
+    const records = sampleOf(topic, 90, 1, seed)
     await produce(records.slice(0, 30))
     const settings = await lakehouseOf(topic, { ON_DATA_LOSS: 'continue' })
     await runAssay(['run', '--once'], settings)
@@ -171,7 +169,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
   test('the topic is deleted and created anew, with fewer records or with more: neither is taken for the old one', async () => {
     const topic = 'anew'
     await broker.createTopic(topic, 1)
-    const records = sampleOf(topic, 100, 1)
+    const records = sampleOf(topic, 100, 1, seed)
     await produce(records.slice(0, 40))
     const settings = await lakehouseOf(topic)
     const running = startAssay(['run'], settings)
@@ -203,7 +201,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
   test('records of 10 MB, values of no bytes and tombstones among ordinary ones', async () => {
     const topic = 'large'
     await broker.createTopic(topic, 2, { 'max.message.bytes': '20000000' })
-    const records = sampleOf(topic, 40, 2)
+    const records = sampleOf(topic, 40, 2, seed)
     const [first, second] = [records[3]!, records[30]!]
     const spaces = Buffer.concat([first.value!, Buffer.alloc(10_000_000, 32)])
     const garbage = Buffer.alloc(10_000_000, 120)
@@ -222,11 +220,6 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
     expect(sizes.filter((size) => size > 13_000_000)).toHaveLength(2)
   })
 })
-
-function sampleOf(topic: string, count: number, partitionCount: number): SentRecord[] {
-  const [lines] = fc.sample(topicLines(count, 8), { seed, numRuns: 1 })
-  return recordsOfLines(topic, lines!, (_, index) => unevenPartition(index, partitionCount))
-}
 
 async function lakehouseOf(topic: string, more: Settings = {}): Promise<Settings> {
   return settingsFor(broker.bootstrapServers, topic, await temporaryDirectory(), more)

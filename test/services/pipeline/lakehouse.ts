@@ -1,12 +1,13 @@
 // A topic and the lakehouse that the real command makes of it, judged by the oracle.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { expect } from 'vitest'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
 import { judgeLakehouse } from '../../compare/judge-lakehouse.ts'
 import { readWithDeltaRs } from '../../compare/read-delta-rs.ts'
 import { readTables } from '../../compare/read-in-process.ts'
-import type { TimedLine } from '../../generate/lines.ts'
+import { type TimedLine, topicLines } from '../../generate/lines.ts'
 import { defaultConfig } from '../../oracle/oracle.ts'
 import type { RawRecord, Tables } from '../../oracle/rows.ts'
 import type { SentRecord } from '../kafka/java-producer.ts'
@@ -68,6 +69,12 @@ export function unevenPartition(number: number, partitionCount: number): number 
     if (left <= partition) return partition
     left -= partition + 1
   }
+}
+
+/** Records of so many lines with disorder, repeats, late and bad ones; the same for the same seed. */
+export function sampleOf(topic: string, count: number, partitionCount: number, seed: number): SentRecord[] {
+  const [lines] = fc.sample(topicLines(count, 8), { seed, numRuns: 1 })
+  return recordsOfLines(topic, lines!, (_, index) => unevenPartition(index, partitionCount))
 }
 
 /** The lines as records whose timestamps are the time of the data, keyed by user or by nothing. */

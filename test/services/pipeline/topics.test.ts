@@ -1,15 +1,13 @@
 // The whole pipeline over the kinds of topics that Kafka has, and from each place where reading may start.
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { partitionKey } from '../../../src/batches/offsets.ts'
-import { topicLines } from '../../generate/lines.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
 import { type Broker, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { javaAvailable } from '../tools.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from './assay.ts'
-import { expectRight, recordsOfLines, settingsFor, unevenPartition } from './lakehouse.ts'
+import { expectRight, sampleOf, settingsFor } from './lakehouse.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 let broker: Broker
@@ -28,7 +26,7 @@ describe.skipIf(javaAvailable !== null)(`topics of every kind (repeat with SEED=
   test('a transactional topic: aborted records are in no table, those of open transactions come later', async () => {
     const topic = 'transactional'
     await broker.createTopic(topic, 3)
-    const records = sampleOf(topic, 320, 3)
+    const records = sampleOf(topic, 320, 3, seed)
     const producers = await Promise.all(
       ['first', 'second'].map((id) =>
         openJavaProducer(broker.bootstrapServers, { 'transactional.id': id, 'linger.ms': '5' }),
@@ -66,7 +64,7 @@ describe.skipIf(javaAvailable !== null)(`topics of every kind (repeat with SEED=
       'delete.retention.ms': '600000', // Tombstones stay, that they are read.
     })
     const producer = await openJavaProducer(broker.bootstrapServers, { 'linger.ms': '0', 'batch.size': '1' })
-    const records = sampleOf(topic, 160, 2).map((record, index): SentRecord => {
+    const records = sampleOf(topic, 160, 2, seed).map((record, index): SentRecord => {
       const key = Buffer.from(`key ${index % 40}`)
       const value = index % 10 === 7 ? null : index % 10 === 9 ? Buffer.alloc(0) : record.value
       return { ...record, key, value, timestampMs: Date.now() - 1_000_000 + index }
@@ -87,7 +85,7 @@ describe.skipIf(javaAvailable !== null)(`topics of every kind (repeat with SEED=
   test('several topics are one input, and arrive in the order of their names', async () => {
     const topics = ['both.b', 'both.A', 'both.a']
     for (const topic of topics) await broker.createTopic(topic, 2)
-    const records = sampleOf('', 300, 6).map((record): SentRecord => {
+    const records = sampleOf('', 300, 6, seed).map((record): SentRecord => {
       const { partition } = record
       return { ...record, topic: topics[partition! % 3]!, partition: partition! % 2 }
     })
@@ -107,7 +105,7 @@ describe.skipIf(javaAvailable !== null)(`topics of every kind (repeat with SEED=
   test('from the earliest record, the latest, or a time; a restart goes on from the tables', async () => {
     const topic = 'starts'
     await broker.createTopic(topic, 2)
-    const records = sampleOf(topic, 90, 2)
+    const records = sampleOf(topic, 90, 2, seed)
     const time = records[30]!.timestampMs!
     const producer = await openJavaProducer(broker.bootstrapServers)
     const send = async (part: readonly SentRecord[]): Promise<RawRecord[]> => {
@@ -146,7 +144,7 @@ describe.skipIf(javaAvailable !== null)(`topics of every kind (repeat with SEED=
   test('with "latest", a stop before the first record does not move the start', async () => {
     const topic = 'latest'
     await broker.createTopic(topic, 2)
-    const records = sampleOf(topic, 40, 2)
+    const records = sampleOf(topic, 40, 2, seed)
     const producer = await openJavaProducer(broker.bootstrapServers)
     for (const record of records.slice(0, 20)) producer.send(record)
     await producer.command('flush')
@@ -167,11 +165,6 @@ describe.skipIf(javaAvailable !== null)(`topics of every kind (repeat with SEED=
     await expectRight(settings.DELTA_BASE_PATH!, expected, starts)
   })
 })
-
-function sampleOf(topic: string, count: number, partitionCount: number): SentRecord[] {
-  const [lines] = fc.sample(topicLines(count, 8), { seed, numRuns: 1 })
-  return recordsOfLines(topic, lines!, (_, index) => unevenPartition(index, partitionCount))
-}
 
 async function lakehouseOf(topic: string, more: Settings = {}): Promise<Settings> {
   return settingsFor(broker.bootstrapServers, topic, await temporaryDirectory(), more)

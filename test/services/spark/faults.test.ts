@@ -21,12 +21,12 @@ import type { LakehouseError } from '../../../src/errors/errors.ts'
 import { openKafkaSource } from '../../../src/kafka/source.ts'
 import { streamNames } from '../../../src/plan/index.ts'
 import { differences } from '../../compare/differences.ts'
-import { punctualTopicLines, topicLines } from '../../generate/lines.ts'
+import { punctualTopicLines } from '../../generate/lines.ts'
 import { type Broker, SASL_USER, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { type Assay, runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
-import { recordsOfLines, settingsFor, times, unevenPartition } from '../pipeline/lakehouse.ts'
+import { recordsOfLines, sampleOf, settingsFor, times } from '../pipeline/lakehouse.ts'
 import { call, smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 import { expectRight, silverHas, tablesOf } from './lakehouse.ts'
 import { untilWriting } from './server-kill.ts'
@@ -57,7 +57,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
   test('retention deletes offsets that were not read: the run stops with the numbers, or counts them and goes on', async () => {
     const topic = 'retention'
     await broker.createTopic(topic, 2)
-    const records = sampleOf(topic, 160, 2)
+    const records = sampleOf(topic, 160, 2, seed)
     await produce(records.slice(0, 60))
     const settings = await lakehouseOf(topic, { MAX_RECORDS_PER_BATCH: '50' })
     await runAssay(['run', '--once'], settings)
@@ -86,7 +86,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
   test('retention deletes all that was not read: the tables go on behind the hole, and the loss is counted once', async () => {
     const topic = 'expiring'
     await broker.createTopic(topic, 1)
-    const records = sampleOf(topic, 90, 1)
+    const records = sampleOf(topic, 90, 1, seed)
     await produce(records.slice(0, 30))
     const settings = await lakehouseOf(topic, { ON_DATA_LOSS: 'continue' })
     await runAssay(['run', '--once'], settings)
@@ -103,7 +103,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
   test('what the query loses while nobody looks at it is counted all the same', async () => {
     const topic = 'unseen'
     await broker.createTopic(topic, 1)
-    const records = sampleOf(topic, 60, 1)
+    const records = sampleOf(topic, 60, 1, seed)
     await produce(records.slice(0, 20))
     const settings = await lakehouseOf(topic, { ON_DATA_LOSS: 'continue' })
     await runAssay(['run', '--once'], settings)
@@ -139,7 +139,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
   test('the topic is deleted and created anew, with fewer records or with more: neither is taken for the old one', async () => {
     const topic = 'anew'
     await broker.createTopic(topic, 1)
-    const records = sampleOf(topic, 100, 1)
+    const records = sampleOf(topic, 100, 1, seed)
     await produce(records.slice(0, 40))
     const settings = await lakehouseOf(topic, { ON_DATA_LOSS: 'continue' })
     const running = startAssay(['run'], settings)
@@ -169,7 +169,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
   test('a session that the server ends, between two batches and in the middle of one, is followed by another', async () => {
     const topic = 'sessions'
     await broker.createTopic(topic, 2)
-    const records = sampleOf(topic, 120, 2)
+    const records = sampleOf(topic, 120, 2, seed)
     const settings = await lakehouseOf(topic)
     await produce(records.slice(0, 40))
     const running = startAssay(['run'], settings)
@@ -204,7 +204,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
   test('small files are put together while batches go on and others compact and append: no row of either is lost', async () => {
     const topic = 'upkeep'
     await broker.createTopic(topic, 1)
-    await produce(sampleOf(topic, 100, 1))
+    await produce(sampleOf(topic, 100, 1, seed))
     const settings = await lakehouseOf(topic, {
       MAX_RECORDS_PER_BATCH: '20',
       SPARK_MAX_OFFSETS_PER_TRIGGER: '40',
@@ -263,7 +263,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
   test('a broker with passwords: the query logs in, and the password is in no table, checkpoint or log', async () => {
     const topic = 'passwords'
     await broker.createTopic(topic, 2)
-    await produce(sampleOf(topic, 40, 2))
+    await produce(sampleOf(topic, 40, 2, seed))
     const settings = await lakehouseOf(topic, {
       KAFKA_BOOTSTRAP_SERVERS: broker.saslBootstrapServers.join(','),
       KAFKA_SECURITY_PROTOCOL: 'SASL_PLAINTEXT',
@@ -280,11 +280,6 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     expect(refused).toMatchObject({ code: 1, log: expect.stringContaining('[KAFKA_AUTHENTICATION_FAILED]') })
   })
 })
-
-function sampleOf(topic: string, count: number, partitionCount: number): SentRecord[] {
-  const [lines] = fc.sample(topicLines(count, 8), { seed, numRuns: 1 })
-  return recordsOfLines(topic, lines!, (_, index) => unevenPartition(index, partitionCount))
-}
 
 async function lakehouseOf(topic: string, more: Settings = {}): Promise<Settings> {
   return settingsFor(broker.bootstrapServers, topic, await temporaryDirectory(), {

@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Assay, Settings } from '../pipeline/assay.ts'
+import { smallServer } from './harness.ts'
 
 const pollMs = 2
 
@@ -9,9 +10,9 @@ const pollMs = 2
 export const sparkSettings: Settings = {
   SPARK_MASTER: 'local[2]',
   SPARK_DRIVER_MEMORY: '1 GiB',
-  SPARK_SETTINGS:
-    'spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC;' +
-    'spark.sql.codegen.wholeStage=false',
+  SPARK_SETTINGS: Object.entries(smallServer)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(';'),
 }
 
 /**
