@@ -1,5 +1,6 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8
 // Starts the command: from the sources in a checkout (Node runs TypeScript as it is), from dist/ in a package.
+// V8 would let young objects fill 32 MiB, within an hour of steady work: 8 MiB are as fast here.
 import { existsSync } from 'node:fs'
 import module from 'node:module'
 

@@ -34,7 +34,7 @@ export type KafkaProducer = {
   readonly partitionCount: number
   /**
    * Resolves when all in-sync replicas have the records. Records of one partition keep the order of the
-   * calls.
+   * calls, so after a failure every later call fails with it.
    */
   send(records: readonly ProducedRecord[]): Promise<void>
   close(): Promise<void>
@@ -43,8 +43,6 @@ export type KafkaProducer = {
 /** A broker refuses a batch of more than message.max.bytes, which is a little over 1 MB unless changed. */
 const BATCH_BYTES_MAX = 900_000
 const RECORD_OVERHEAD_BYTES = 32
-/** Batches of one call that are under way at a time: the next is compressed while the broker writes. */
-const BATCHES_UNDER_WAY_MAX = 4
 /** With the back-off between them these are about a minute. */
 const RETRIES_MAX = 16
 const OPEN_MAX_MS = 30_000
@@ -75,24 +73,18 @@ export async function openKafkaProducer(options: KafkaProducerOptions): Promise<
       throw produceError(error, topic)
     }
   }
+  // The broker knows a repeated batch by its sequence number, but takes a later batch that arrives before the
+  // repeat for lost state; the client then repeats both under a new producer id, which no broker recognises.
+  // So one batch at a time.
+  let last: Promise<void> = Promise.resolve()
   return {
     partitionCount,
-    async send(records) {
-      const underWay = new Set<Promise<void>>()
-      let failed = false
-      for (const batch of batchesOf(records)) {
-        if (failed) break
-        const sent = sendBatch(batch)
-        underWay.add(sent)
-        sent.then(
-          () => underWay.delete(sent),
-          () => {
-            failed = true
-          },
-        )
-        if (underWay.size >= BATCHES_UNDER_WAY_MAX) await Promise.race(underWay)
-      }
-      await Promise.all(underWay)
+    send(records) {
+      const sent = last.then(async () => {
+        for (const batch of batchesOf(records)) await sendBatch(batch)
+      })
+      last = sent
+      return sent
     },
     async close() {
       await producer.close()

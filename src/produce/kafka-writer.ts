@@ -1,4 +1,4 @@
-// Records into a Kafka topic, several requests under way at a time.
+// Records into a Kafka topic; the next are generated while the broker writes.
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaConnectionOptions } from '../kafka/options.ts'
 import { type KafkaCompression, openKafkaProducer } from '../kafka/producer.ts'
@@ -16,9 +16,7 @@ export type KafkaTarget = {
   readonly compression: KafkaCompression
 }
 
-/**
- * The broker recognises a repeated request among the last five of a partition: fewer are under way at a time.
- */
+/** Sends that wait or are under way: enough that the broker never waits for the generator. */
 const SENDS_UNDER_WAY_MAX = 4
 /** How long the records that are under way may take to arrive once the run was told to stop. */
 const FLUSH_MAX_MS = 15_000

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DeltaTable } from '../../src/delta/index.ts'
@@ -39,9 +39,11 @@ const children: ChildProcess[] = []
 let lag = 0
 
 function assay(args: string[], stdout: 'pipe' | 'inherit' | 'ignore'): ChildProcess {
-  const child = spawn(process.execPath, [join(root, 'bin', 'assay.js'), ...args], {
+  // As a user starts it: the options of Node are in the first line of the script.
+  const child = spawn(join(root, 'bin', 'assay.js'), args, {
     env: {
       ...process.env,
+      PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
       KAFKA_BOOTSTRAP_SERVERS: broker.bootstrapServers.join(','),
       KAFKA_TOPIC: topic,
       DELTA_BASE_PATH: base,

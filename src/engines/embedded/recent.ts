@@ -16,8 +16,8 @@ const kept = [
 
 type Kept = (typeof kept)[number]
 
-/** Rows are dropped when so much event time of them is of no more use: each time costs a look at all rows. */
-const trimEveryMicros = 5n * 60_000_000n
+/** Rows are dropped when so much event time of them is of no more use: each time costs about 20 ms. */
+const trimEveryMicros = 60_000_000n
 
 export class RecentSilver {
   readonly #connection: DuckDBConnection
