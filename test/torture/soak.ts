@@ -43,7 +43,7 @@ function assay(args: string[], stdout: 'pipe' | 'inherit' | 'ignore'): ChildProc
   const child = spawn(join(root, 'bin', 'assay.js'), args, {
     env: {
       ...process.env,
-      PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
+      PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
       KAFKA_BOOTSTRAP_SERVERS: broker.bootstrapServers.join(','),
       KAFKA_TOPIC: topic,
       DELTA_BASE_PATH: base,
