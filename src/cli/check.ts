@@ -1,11 +1,13 @@
 // assay check: what has to be right before a run, each as one line that says ok or what to do.
-import { link, mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { access, constants, link, mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { Command } from 'commander'
 import { type Config, loadConfig } from '../config/config.ts'
 import { DeltaTable } from '../delta/index.ts'
+import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { listFiles } from '../files/listing.ts'
 import { checkKafka } from '../kafka/check.ts'
 import { tableDirectory } from '../lakehouse/delta.ts'
 import { tables } from '../lakehouse/pipeline.ts'
@@ -18,10 +20,14 @@ import { formatCount } from './terminal-text.ts'
 export function checkCommand(): Command {
   return new Command('check')
     .description('Checks the configuration, the tables and Kafka; each line says ok or what to do.')
-    .action(async () => {
-      process.exitCode = await check((line) => void process.stdout.write(line))
+    .option('--from <file|directory>', 'check NDJSON files in place of Kafka')
+    .action(async ({ from }: { from?: string }) => {
+      process.exitCode = await check((line) => void process.stdout.write(line), loadConfig, from)
     })
 }
+
+/** How long the names of an input's files may take. */
+const LISTING_MAX_MS = 60_000
 
 export type Finding = {
   readonly verdict: 'ok' | 'warn' | 'FAIL'
@@ -31,7 +37,11 @@ export type Finding = {
 }
 
 /** Writes one line a finding, as soon as it is there. Returns the exit code. */
-export async function check(write: (line: string) => void, load: () => Config = loadConfig): Promise<number> {
+export async function check(
+  write: (line: string) => void,
+  load: () => Config = loadConfig,
+  from?: string,
+): Promise<number> {
   const failed: Finding[] = []
   const report = (finding: Finding) => {
     write(`${finding.verdict.padEnd(4)}  ${finding.subject.padEnd(8)}  ${printable(finding.text)}\n`)
@@ -46,7 +56,8 @@ export async function check(write: (line: string) => void, load: () => Config = 
   }
   report({ verdict: 'ok', subject: 'config', text: 'every variable is valid' })
   for (const text of config.hints) report({ verdict: 'warn', subject: 'config', text })
-  for (const [subject, examine] of Object.entries(examinations)) {
+  const examineInput = from === undefined ? { kafka: examineKafka } : { files: () => examineFiles(from) }
+  for (const [subject, examine] of Object.entries({ ...examinations, ...examineInput })) {
     try {
       for await (const finding of examine(config)) report({ subject, ...finding })
     } catch (error) {
@@ -69,7 +80,6 @@ const examinations: Readonly<Record<string, (config: Config) => AsyncGenerator<F
   path: examinePath,
   disk: examineDisk,
   tables: examineTables,
-  kafka: examineKafka,
 }
 
 async function* examineEngine(config: Config): AsyncGenerator<Found> {
@@ -174,4 +184,14 @@ async function* examineKafka({ kafka }: Config): AsyncGenerator<Found> {
   for (const { name, ok, message } of await checkKafka({ ...kafkaConnectionOf(kafka), topic: kafka.topic })) {
     yield { verdict: ok ? 'ok' : 'FAIL', text: `${name.replace(/^Kafka /, '')}: ${message}` }
   }
+}
+
+async function* examineFiles(from: string): AsyncGenerator<Found> {
+  const files = await listFiles(from, AbortSignal.timeout(LISTING_MAX_MS))
+  for (const { path } of files) await access(path, constants.R_OK)
+  const bytes = files.reduce((sum, { size }) => sum + size, 0)
+  const text = `${from}: ${counted(files.length, 'file')} of ${formatCount(bytes)} bytes, all readable`
+  yield files.length > 0
+    ? { verdict: 'ok', text }
+    : { verdict: 'warn', text: `${from} holds no file yet; a run waits for some` }
 }

@@ -2,6 +2,7 @@
 
 import type { Alert } from '../engines/engine.ts'
 import { unitOf } from '../errors/counted.ts'
+import type { riskLevelLowest, riskLevels } from '../fraud/rules.ts'
 import { type LiveViewState, quantile, recentRates } from './live-view-state.ts'
 import {
   bar,
@@ -27,13 +28,13 @@ const LABEL_WIDTH = 12
 const REASONS_SHOWN_MAX = 4
 const GAP = 3
 
-const riskLevels: readonly (readonly [string, Style])[] = [
-  ['CRITICAL', 'magenta'],
-  ['HIGH', 'red'],
-  ['MEDIUM', 'yellow'],
-  ['LOW', 'cyan'],
-  ['MINIMAL', 'green'],
-]
+const levelStyles = {
+  CRITICAL: 'magenta',
+  HIGH: 'red',
+  MEDIUM: 'yellow',
+  LOW: 'cyan',
+  MINIMAL: 'green',
+} as const satisfies Record<(typeof riskLevels)[number]['name'] | typeof riskLevelLowest, Style>
 
 /**
  * At most `height` lines of at most `width` columns, joined by LF. Without `paint` it holds no escape
@@ -143,7 +144,7 @@ function renderTables(state: LiveViewState, width: number, paint: Paint): string
 function renderRisk(state: LiveViewState, width: number, paint: Paint): string[] {
   const total = Object.values(state.riskLevels).reduce((sum, count) => sum + count, 0)
   const barWidth = Math.max(4, width - 9 - 13 - 8)
-  const lines = riskLevels.map(([level, style]) => {
+  const lines = Object.entries(levelStyles).map(([level, style]) => {
     const count = state.riskLevels[level] ?? 0
     const share = total === 0 ? 0 : count / total
     const percent = fitRight(`${(100 * share).toFixed(1)} %`, 8)
@@ -192,7 +193,7 @@ function renderAlerts(alerts: readonly Alert[], width: number, linesMax: number,
   const titles = [...columns.map((column) => cell(column, column.title)), 'Reasons'].join(' ')
   const lines = alerts.slice(0, linesMax - 1).map((alert) => {
     const cells = columns.map((column) => cell(column, cellText(column.text(alert)))).join(' ')
-    const style = riskLevels.find(([level]) => level === alert.risk_level)?.[1] ?? 'dim'
+    const style = Object.entries(levelStyles).find(([level]) => level === alert.risk_level)?.[1] ?? 'dim'
     return paint(style, `${cells} ${cutToWidth(cellText(alert.reasons.join(' ')), width - used)}`)
   })
   return [

@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { parseDuration } from '../config/duration.ts'
 import { unitOf } from '../errors/counted.ts'
+import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaCompression } from '../kafka/producer.ts'
 import { generatorDefaults, MERCHANTS_MAX, USERS_MAX } from '../produce/generator.ts'
 import { compressions } from '../produce/kafka-writer.ts'
@@ -156,6 +157,10 @@ function ratePerSecondOf({ rate, period }: ProduceFlags): number | null {
 function targetOf(flags: ProduceFlags, kafka: Config['kafka']): ProduceTarget {
   const { partitions, compression, rotateRows, rotateSeconds } = flags
   if (flags.to === 'kafka') {
+    if (kafka.topic.includes(',')) {
+      const message = `assay produce sends to one topic, and KAFKA_TOPIC names several: ${kafka.topic}. Start it with KAFKA_TOPIC=<one of them>.`
+      throw new LakehouseError('CONFIG_INVALID', message, { details: { topic: kafka.topic } })
+    }
     return {
       kind: 'kafka',
       connection: kafkaConnectionOf(kafka),

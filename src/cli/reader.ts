@@ -28,7 +28,8 @@ export async function openReader(config: Config): Promise<LakehouseReader> {
   return new LakehouseReader(config.deltaBasePath, instance, connection)
 }
 
-function instanceOptions({ duckdb }: Config): Record<string, string> {
+/** A DuckDB of its own for one command, within the configured limits. */
+export function instanceOptions({ duckdb }: Config): Record<string, string> {
   return {
     temp_directory: join(tmpdir(), `assay-query-${process.pid}`),
     autoinstall_known_extensions: 'false',

@@ -143,7 +143,7 @@ function logView(log: Logger): View {
     onLost(offsets) {
       lost += offsets
     },
-    onBatch({ alerts, riskLevels, rowsByTable, quarantineReasons, ...report }) {
+    onBatch({ rowsByTable, quarantineReasons, ...report }) {
       const facts = {
         batch: String(report.batch),
         records: report.records,
@@ -158,7 +158,7 @@ function logView(log: Logger): View {
             : new Date(Number(report.watermarkMicros / 1000n)).toISOString(),
         batch_ms: Math.round(report.batchMs),
         latency_ms: report.latencyMs === null ? null : Math.round(report.latencyMs),
-        review: alerts.length,
+        review: report.reviewRows,
       }
       log.info(facts, `batch ${report.batch}: ${counted(report.records, 'record')}`)
     },

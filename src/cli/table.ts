@@ -2,6 +2,7 @@
 
 import { DuckDBInstance } from '@duckdb/node-api'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Config } from '../config/config.ts'
 import { formatDuration, parseDuration } from '../config/duration.ts'
 import type { DeltaTable, HistoryEntry, TableDescription } from '../delta/index.ts'
 import { typeText } from '../delta/schema.ts'
@@ -9,6 +10,7 @@ import { counted } from '../errors/counted.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import { printable } from './printable.ts'
+import { instanceOptions } from './reader.ts'
 import { tableText } from './rows.ts'
 import { openSession, type Session } from './session.ts'
 import { openNamedTable, sqlName } from './table-name.ts'
@@ -34,7 +36,7 @@ export function tableCommand(): Command {
       }),
     )
   verb(command, 'optimize', 'merge small files; writers and readers are not disturbed').action(
-    withTable(optimize),
+    withTable((table, _flags, { config }) => optimize(table, config)),
   )
   verb(command, 'vacuum', 'delete files that no version within the retention needs')
     .addOption(
@@ -77,8 +79,8 @@ function withTable<Options>(
   }
 }
 
-async function optimize(table: DeltaTable): Promise<string> {
-  const instance = await DuckDBInstance.create(':memory:')
+async function optimize(table: DeltaTable, config: Config): Promise<string> {
+  const instance = await DuckDBInstance.create(':memory:', instanceOptions(config))
   const connection = await instance.connect()
   try {
     const result = await table.optimize(connection)

@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { rules, velocityRangeMinutes } from '../fraud/rules.ts'
+import { type Reason, reasonMeanings } from '../lakehouse/reasons.ts'
 import { cellText } from './cell.ts'
 import { printable, printableLine } from './printable.ts'
 import { type LakehouseReader, openReader } from './reader.ts'
@@ -190,25 +191,9 @@ async function refusedText(reader: LakehouseReader, row: Row, id: string): Promi
   ].join('\n')
 }
 
+/** Nothing where another version of Assay refused the record. */
 function meaningOf(reason: string): string {
-  const known = reasonMeanings[reason]
-  if (known !== undefined) return known
-  return reason.endsWith('_invalid')
-    ? `${reason.slice(0, -'_invalid'.length)} is not of the type that it must have`
-    : ''
-}
-
-const reasonMeanings: Readonly<Record<string, string>> = {
-  malformed: 'the value is not one JSON object',
-  transaction_id_missing: 'transaction_id is absent, empty or no string',
-  user_id_invalid: 'user_id is absent or not a whole 32-bit number',
-  amount_invalid: 'amount is absent or no number',
-  amount_out_of_range: 'amount is 10^12 or more',
-  amount_not_positive: 'amount is not greater than zero',
-  timestamp_invalid: 'timestamp is absent or not a real date and time',
-  timestamp_in_future: 'timestamp is more than 1 h ahead of when the record came',
-  late: 'its event time was behind the watermark of the batch (WATERMARK_SILVER)',
-  duplicate: 'a transaction with this id was accepted before (DEDUP_WINDOW)',
+  return reason in reasonMeanings ? reasonMeanings[reason as Reason] : ''
 }
 
 function factsText(heading: string, facts: Row, hidden: ReadonlySet<string> = new Set()): string {

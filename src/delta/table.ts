@@ -184,6 +184,11 @@ export class DeltaTable {
     yield* readCommits(this.directory, afterVersion, version)
   }
 
+  /** One commit; null where the log does not have it (any more). */
+  async commitAt(version: bigint): Promise<DeltaCommit | null> {
+    return (await readCommit(this.directory, version))?.commit ?? null
+  }
+
   /** Resolves with the newest version once it is beyond `after`, or with what it is after `waitMaxMs`. */
   waitForVersion(after: bigint, waitMaxMs: number, signal: AbortSignal): Promise<bigint> {
     const newest = async () => (await this.#exclusive(() => this.#refresh())).version

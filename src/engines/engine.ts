@@ -59,6 +59,9 @@ export type BatchReport = {
    */
   readonly latencyMs: number | null
   readonly riskLevels: Readonly<Record<string, number>>
+  /** How many of the batch's transactions require review. */
+  readonly reviewRows: number
+  /** The first of them. */
   readonly alerts: readonly Alert[]
 }
 

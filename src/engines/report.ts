@@ -43,7 +43,7 @@ export async function batchReport(
     input: facts.input,
     batchMs: facts.finishedMs - facts.startedMs,
     latencyMs: arrived === null ? null : facts.finishedMs - arrived,
-    riskLevels: facts.hasFraud ? await riskLevels(connection) : {},
+    ...(facts.hasFraud ? await riskOf(connection) : { riskLevels: {}, reviewRows: 0 }),
     alerts: facts.hasFraud && facts.alertsMax > 0 ? await alerts(connection, facts.alertsMax) : [],
   }
 }
@@ -66,12 +66,16 @@ async function quarantineReasons(connection: DuckDBConnection): Promise<Record<s
   return Object.fromEntries(rows.map((row) => [String(row.reason), Number(row.count)]))
 }
 
-async function riskLevels(connection: DuckDBConnection): Promise<Record<string, number>> {
+async function riskOf(connection: DuckDBConnection): Promise<Pick<BatchReport, 'riskLevels' | 'reviewRows'>> {
   const rows = await rowsOf(
     connection,
-    'SELECT risk_level, count(*)::INTEGER AS count FROM fraud_batch GROUP BY risk_level',
+    'SELECT risk_level, count(*)::INTEGER AS count, (count(*) FILTER (WHERE requires_review))::INTEGER AS review ' +
+      'FROM fraud_batch GROUP BY risk_level',
   )
-  return Object.fromEntries(rows.map((row) => [String(row.risk_level), Number(row.count)]))
+  return {
+    riskLevels: Object.fromEntries(rows.map((row) => [String(row.risk_level), Number(row.count)])),
+    reviewRows: rows.reduce((sum, row) => sum + Number(row.review), 0),
+  }
 }
 
 async function alerts(connection: DuckDBConnection, alertsMax: number): Promise<Alert[]> {

@@ -2,6 +2,7 @@
 import type { Progress } from '../batches/progress.ts'
 import {
   encodeProgress,
+  needsUserMetadata,
   noProgress,
   sinceAppId,
   streamDone,
@@ -95,8 +96,21 @@ export class OpenTable {
     await step('table claimed')
     await delta.deleteLeftovers(leftoverAgeMs)
     // Read after the claim: nobody who had the table before can move it on from here.
-    const progress = await progressOf(delta, await delta.snapshot())
-    return new OpenTable(definition, delta, progress ?? noProgress, claimed)
+    const snapshot = await delta.snapshot()
+    const progress = await progressOf(delta, snapshot)
+    const table = new OpenTable(definition, delta, progress ?? noProgress, claimed)
+    if (needsUserMetadata(snapshot.txns)) await table.#keepProgress()
+    return table
+  }
+
+  /** The text of a commit goes when the log is cleaned up, txn actions stay. */
+  async #keepProgress(): Promise<void> {
+    const outcome = await this.delta.commit(null, {
+      fence: { appId: writerAppId, version: this.claim },
+      txns: encodeProgress(this.progress).txns,
+      ...{ operation: 'PROGRESS', operationParameters: {} },
+    })
+    this.#checkWritten(outcome, this.progress)
   }
 
   /** True where the table has the batch already: a restart replays it. */

@@ -16,7 +16,6 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'A setting is missing, malformed or contradicts another.',
   },
-  // Reading the lakehouse (assay query, why, table, check)
   QUERY_FAILED: {
     blame: 'user',
     retry: 'never',

@@ -8,6 +8,7 @@ import { type OffsetRange, type Offsets, partitionKey } from '../batches/offsets
 import type { Cut, RecordChunk, RecordSource } from '../batches/source.ts'
 import { counted } from '../errors/counted.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
+import type { NoticeCode } from '../errors/notices.ts'
 import { countLines, type LineFile, lineStart, readLines, shrank } from './lines.ts'
 import { isNotFound, type ListedFile, listFiles, unreadable } from './listing.ts'
 
@@ -198,9 +199,8 @@ class FileSource implements RecordSource {
   #noticeTail(file: ListedFile, position: number): void {
     this.#notice('FILE_TAIL_UNTERMINATED', file.topic, {
       message:
-        `The last line of ${file.path}, from byte ${position} on, has no LF yet. It becomes a record ` +
-        'when the LF is ' +
-        'written; --finalize takes it as it is.',
+        `The last line of ${file.path}, from byte ${position} on, has no LF yet. ` +
+        'It becomes a record when the LF is written; --finalize takes it as it is.',
       details: { path: file.path, position, bytes: file.size - position },
     })
   }
@@ -208,15 +208,14 @@ class FileSource implements RecordSource {
   #noticeInsideLine(file: ListedFile, position: number): void {
     this.#notice('FILE_LINE_CONTINUED', file.topic, {
       message:
-        `The line of ${file.path} that ended at byte ${position} when it was taken without its LF ` +
-        'has grown since ' +
-        'then. What was added is a record of its own.',
+        `The line of ${file.path} that ended at byte ${position} when it was taken without its LF has grown. ` +
+        'What was added is a record of its own.',
       details: { path: file.path, position },
     })
   }
 
   #notice(
-    code: string,
+    code: NoticeCode,
     subject: string,
     notice: { message: string; details: Record<string, unknown> },
   ): void {

@@ -4,7 +4,7 @@ import {
   apiVersionsV3,
   type Connection,
   ConnectionPool,
-  metadataV9,
+  metadataV10,
   metadataV12,
   type Reader,
   type Writer,
@@ -30,7 +30,7 @@ export type PartitionLeader = {
 }
 export type TopicView = {
   readonly name: string
-  /** Null where the broker is too old to tell. */
+  /** Null where the cluster's protocol is set to one that has none. */
   readonly id: string | null
   readonly partitions: readonly PartitionLeader[]
 }
@@ -65,15 +65,12 @@ export class Cluster {
    */
   async describe(topics: readonly string[], signal: AbortSignal): Promise<ClusterView> {
     const connection = await this.anyConnection(signal)
-    const version = await this.version(connection, 'Metadata', 3, [9, 12], signal)
-    const createPayload = () =>
-      version === 12
-        ? metadataV12.createRequest([...topics], false)
-        : metadataV9.createRequest([...topics], false)
-    const parser = version === 12 ? metadataV12.parseResponse : metadataV9.parseResponse
+    const version = await this.version(connection, 'Metadata', 3, [10, 12], signal)
+    const { createRequest, parseResponse } = version === 12 ? metadataV12 : metadataV10
+    const createPayload = () => createRequest([...topics], false)
     const response = await abortable(
       send(connection, 3, version, createPayload, (id, key, ver, reader) =>
-        parseLeniently(parser, id, key, ver, reader),
+        parseLeniently(parseResponse, id, key, ver, reader),
       ),
       signal,
     )

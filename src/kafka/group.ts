@@ -1,6 +1,7 @@
 // Commits offsets to a consumer group without joining it: lag tools read them, Assay never does.
 import {
   FindCoordinatorKeyTypes,
+  findCoordinatorV3,
   findCoordinatorV4,
   offsetCommitV8,
   offsetCommitV9,
@@ -24,10 +25,11 @@ export async function commitOffsets(
   signal: AbortSignal,
 ): Promise<void> {
   const any = await cluster.anyConnection(signal)
-  const findVersion = await cluster.version(any, 'FindCoordinator', FIND_COORDINATOR_API_KEY, [4], signal)
-  const find = () => findCoordinatorV4.createRequest(FindCoordinatorKeyTypes.GROUP, [groupId])
+  const findVersion = await cluster.version(any, 'FindCoordinator', FIND_COORDINATOR_API_KEY, [3, 4], signal)
+  const finding = findVersion === 4 ? findCoordinatorV4 : findCoordinatorV3
+  const find = () => finding.createRequest(FindCoordinatorKeyTypes.GROUP, [groupId])
   const found = await abortable(
-    send(any, FIND_COORDINATOR_API_KEY, findVersion, find, findCoordinatorV4.parseResponse),
+    send(any, FIND_COORDINATOR_API_KEY, findVersion, find, finding.parseResponse),
     signal,
   )
   const coordinator = found.coordinators[0]!

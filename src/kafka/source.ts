@@ -235,10 +235,9 @@ class KafkaSource implements RecordSource, KafkaPositions {
     const starts = undecided.map((led): [string, bigint] => {
       const earliest = earliests.get(led.key) ?? 0n
       const end = ends.get(led.key) ?? earliest
-      if (starting.kind === 'time') return [led.key, times.get(led.key) ?? end]
       // A partition that came after the others holds nothing that was there before the start.
-      const isLatest = starting.kind === 'latest' && !isRunning(led.topic)
-      return [led.key, isLatest ? end : earliest]
+      if (starting.kind === 'earliest' || isRunning(led.topic)) return [led.key, earliest]
+      return [led.key, starting.kind === 'time' ? (times.get(led.key) ?? end) : end]
     })
     for (const [key, start] of starts) this.#starts.set(key, start)
   }

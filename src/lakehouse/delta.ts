@@ -51,13 +51,13 @@ const commitsSearchedMax = 1_000n
 export async function progressOf(table: DeltaTable, snapshot: DeltaSnapshot): Promise<Progress | null> {
   const fromTxns = decodeTxns(snapshot.txns)
   if (fromTxns === null || !needsUserMetadata(snapshot.txns)) return fromTxns
-  const from = snapshot.version - commitsSearchedMax
-  let found: Progress | null = null
-  for await (const commit of table.commits(from < 0n ? -1n : from)) {
+  const { version: newest } = snapshot
+  for (let version = newest; version >= 0n && version > newest - commitsSearchedMax; version--) {
+    const commit = await table.commitAt(version)
+    if (commit === null) break // Older ones were cleaned up as well.
     const progress = parseProgress(commit.commitInfo?.userMetadata)
-    if (progress?.batch === fromTxns.batch) found = progress
+    if (progress?.batch === fromTxns.batch) return progress
   }
-  if (found !== null) return found
   throw new LakehouseError(
     'PROGRESS_UNKNOWN',
     `${table.directory} is at batch ${fromTxns.batch} (txn ${batchAppId}), but no commit in its log says with which offsets. ` +

@@ -69,27 +69,71 @@ function computed(columns: Readonly<Record<string, Expr>>): string {
   return kept === 0 ? list.join(', ') : [...list, `${counted(kept, 'column')} unchanged`].join(', ')
 }
 
-export function exprText(expr: Expr): string {
+/**
+ * How a column of a table is computed, in terms of the table's other columns and of the inputs; null where it
+ * is one of an input's columns as it stands.
+ */
+export function definitionText({ rows }: TableDefinition, name: string): string | null {
+  return definition(rows.node, name, (other) => other !== name && other in rows.schema)
+}
+
+function definition(node: PlanNode, name: string, isNamed: (name: string) => boolean): string | null {
+  switch (node.kind) {
+    case 'input':
+      return null
+    case 'project': {
+      const expr = node.columns[name]!
+      if (expr.kind === 'column') return definition(node.input, expr.name, isNamed)
+      return exprText(expr, (inner) => (isNamed(inner) ? inner : definition(node.input, inner, isNamed)))
+    }
+    case 'jsonFields': {
+      const field = node.fields[name]
+      return field === undefined ? definition(node.input, name, isNamed) : `json '${field}'`
+    }
+    case 'velocity':
+      if (name === node.as)
+        return `rows of the same ${node.key} in the ${duration(node.rangeMicros)} until ${node.eventTime}, this one included`
+      return definition(node.input, name, isNamed)
+    case 'window': {
+      const aggregate = node.aggregates[name]
+      return aggregate === undefined ? null : callText(aggregate)
+    }
+    case 'deduplicate':
+      return name === node.as ? node.as : definition(node.input, name, isNamed)
+    case 'filter':
+    case 'shared':
+      return definition(node.input, name, isNamed)
+    default:
+      return unreachable(node)
+  }
+}
+
+/** `nameOf` says what stands for a column; null is its own name. */
+export function exprText(expr: Expr, nameOf: (column: string) => string | null = () => null): string {
   switch (expr.kind) {
     case 'column':
-      return expr.name
+      return nameOf(expr.name) ?? expr.name
     case 'literal':
-      return typeof expr.value === 'string' ? `'${expr.value}'` : String(expr.value)
+      return expr.type === 'string' ? `'${expr.value}'` : String(expr.value)
     case 'parameter':
       return `$${expr.name}`
     case 'call':
-      return callText(expr)
+      return callText(expr, nameOf)
     case 'case': {
-      const branches = expr.branches.map((branch) => `${exprText(branch.when)} -> ${exprText(branch.then)}`)
-      return `when(${branches.join(', ')}, else ${exprText(expr.otherwise)})`
+      const text = (inner: Expr): string => exprText(inner, nameOf)
+      const branches = expr.branches.map((branch) => `${text(branch.when)} -> ${text(branch.then)}`)
+      return `when(${branches.join(', ')}, else ${text(expr.otherwise)})`
     }
     default:
       return unreachable(expr)
   }
 }
 
-function callText(call: Pick<Aggregate, 'function' | 'args'>): string {
-  return `${call.function}(${call.args.map(exprText).join(', ')})`
+function callText(
+  call: Pick<Aggregate, 'function' | 'args'>,
+  nameOf?: (column: string) => string | null,
+): string {
+  return `${call.function}(${call.args.map((arg) => exprText(arg, nameOf)).join(', ')})`
 }
 
 function duration(micros: bigint): string {

@@ -133,10 +133,16 @@ class BatchRun {
       bronze_batch: sqlRelation(records),
       silver_ids: sqlRelation(this.#historySql(silverIds, this.#lookBack.idsMicros)),
     }
-    for (const { name, sql } of shared) {
-      const relation = sqlRelation(sql, inputs)
-      held[name] = await session.checkpoint(relation, this.#call(`${name} could not be computed`))
-      inputs[name] = held[name].relation
+    try {
+      for (const { name, sql } of shared) {
+        const relation = sqlRelation(sql, inputs)
+        held[name] = await session.checkpoint(relation, this.#call(`${name} could not be computed`))
+        inputs[name] = held[name].relation
+      }
+    } catch (error) {
+      // The server would hold them for as long as the session lives.
+      for (const each of Object.values(held)) await each.drop(this.#call('drop')).catch(() => undefined)
+      throw error
     }
     for (const [name, relation] of Object.entries(held)) {
       if (name === judgedName) this.#judged = relation

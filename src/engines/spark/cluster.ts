@@ -1,5 +1,5 @@
 // The session in which a lakehouse is carried: on a server that runs, or on one that is started for it.
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { LakehouseError } from '../../errors/errors.ts'
 import type { SparkAddress } from './connect/address.ts'
@@ -9,8 +9,13 @@ import type { ClusterSettings, StartableServer } from './options.ts'
 import { SparkServer } from './server.ts'
 import { sessionSettings } from './settings.ts'
 
-/** Sessions that ended are never opened again under their id: so many ids are tried. */
-const epochsMax = 100
+/**
+ * Sessions that ended are never opened again under their id. So many ids are tried, then a new one is taken
+ * that no later process will find.
+ */
+const knownIdsMax = 8
+/** Well within the time after which a server ends a session that nobody calls. */
+const leaseMs = 60_000
 
 export type Cluster = {
   readonly session: SparkSession
@@ -34,10 +39,12 @@ export async function openCluster(
   try {
     const address = started?.address ?? (server as SparkAddress) // Not started: it is an address.
     const session = await openSession(address, owner, settings, signal)
+    const lease = setInterval(() => void keepAlive(session), leaseMs).unref()
     return {
       session,
       ended: started?.ended ?? new Promise<void>(() => undefined),
       close: async () => {
+        clearInterval(lease)
         session.close()
         await started?.stop()
       },
@@ -46,6 +53,12 @@ export async function openCluster(
     await started?.stop()
     throw error
   }
+}
+
+/** Where it fails, the next call that matters says why. */
+async function keepAlive(session: SparkSession): Promise<void> {
+  const call = { signal: AbortSignal.timeout(leaseMs), what: 'The Spark session could not be kept' }
+  await session.version(call).catch(() => undefined)
 }
 
 async function start(server: StartableServer, signal: AbortSignal): Promise<SparkServer> {
@@ -60,8 +73,9 @@ async function openSession(
   settings: ClusterSettings,
   signal: AbortSignal,
 ): Promise<SparkSession> {
-  for (let epoch = 0; epoch < epochsMax; epoch++) {
-    const sessionId = address.sessionId ?? sessionIdOf(owner, epoch)
+  for (let epoch = 0; ; epoch++) {
+    const ownId = epoch < knownIdsMax ? sessionIdOf(owner, epoch) : randomUUID()
+    const sessionId = address.sessionId ?? ownId
     const session = new SparkSession({ ...address, sessionId })
     try {
       const all = { ...sessionSettings(settings), ...fileSettings }
@@ -71,14 +85,9 @@ async function openSession(
     } catch (error) {
       session.close()
       const isOver = error instanceof LakehouseError && error.code === 'SPARK_SESSION_LOST'
-      if (!isOver || address.sessionId !== null) throw error
+      if (!isOver || address.sessionId !== null || epoch >= knownIdsMax) throw error
     }
   }
-  throw new LakehouseError(
-    'SPARK_SESSION_LOST',
-    `the Spark Connect server has ended the last ${epochsMax} sessions of ${owner}. Start it anew, or give a ` +
-      'session_id in SPARK_MASTER.',
-  )
 }
 
 /**

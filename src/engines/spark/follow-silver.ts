@@ -7,9 +7,11 @@ import type { Database } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { openSilver, progressAt, silverBatchesAfter } from '../silver-log.ts'
 import type { OpenTable } from '../tables.ts'
+import { Upkeep } from '../upkeep.ts'
 import { completeBatch, type SparkContext, type Written } from './batch.ts'
 import type { SparkSession } from './connect/session.ts'
 import { reportOf } from './report.ts'
+import { compactWith } from './upkeep.ts'
 
 /** How long one wait for a new commit of silver takes at most. */
 const waitMaxMs = 1_000
@@ -31,25 +33,31 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
   const silver = await openSilver(options)
   if (silver === null) return
   const context = contextOf(run, silver)
+  const upkeep = new Upkeep(compactWith(run.session), tables, options)
   let before = await progressAt(silver, await doneBatch(silver, tables))
   let version = (await silver.snapshot()).version
-  for (;;) {
-    for await (const next of silverBatchesAfter(silver, before.batch)) {
-      if (signal.aborted && upTo === null) break
-      if (upTo !== null && next.progress.batch > upTo) return
-      const startedMs = Number(options.clock() / 1000n)
-      const batch = batchBetween(before, next.progress)
-      const written = await completeBatch(context, batch, before, next, tables)
-      before = next.progress
-      // Batches that are only looked at on the way to where the tables are have been told before.
-      const hasRows = Object.values(written.rowsByTable).some((count) => count > 0)
-      if (hasRows || upTo === null) await tell(run, written, startedMs)
+  try {
+    for (;;) {
+      for await (const next of silverBatchesAfter(silver, before.batch)) {
+        if (signal.aborted && upTo === null) break
+        if (upTo !== null && next.progress.batch > upTo) return
+        const startedMs = Number(options.clock() / 1000n)
+        const batch = batchBetween(before, next.progress)
+        const written = await completeBatch(context, batch, before, next, tables)
+        before = next.progress
+        // Batches that are only looked at on the way to where the tables are have been told before.
+        const hasRows = Object.values(written.rowsByTable).some((count) => count > 0)
+        if (hasRows || upTo === null) await tell(run, written, startedMs)
+        if (upTo === null) upkeep.afterBatch()
+      }
+      if (options.once || upTo !== null || signal.aborted) break
+      version = await silver.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
+        if (signal.aborted) return version // Stopped: the loop sees it.
+        throw error
+      })
     }
-    if (options.once || upTo !== null || signal.aborted) return
-    version = await silver.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
-      if (signal.aborted) return version // Stopped: the loop sees it.
-      throw error
-    })
+  } finally {
+    await upkeep.finish()
   }
 }
 

@@ -21,6 +21,7 @@ import { compactWith } from './upkeep.ts'
 
 /** How long one wait for new rows of bronze takes at most. */
 const waitMaxMs = 1_000
+const lagMaxMs = 2_000
 
 export async function runFromKafka(run: SparkRun & { readonly spark: SparkEngineOptions }): Promise<void> {
   const { kafka } = run.spark
@@ -155,8 +156,9 @@ class Pipeline {
     this.#progress = written.progress
     const consumed = batch.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
     const { offsets } = written.progress
-    // Only to be shown.
-    const lag = await options.source?.lag(offsets, options.signal).catch(() => null)
+    // Only to be shown: while Kafka is away, batches that are in bronze go on.
+    const inTime = AbortSignal.any([options.signal, AbortSignal.timeout(lagMaxMs)])
+    const lag = await options.source?.lag(offsets, inTime).catch(() => null)
     const input = lag === null || lag === undefined ? null : { consumed, lag }
     options.onBatch(
       await reportOf(this.#run, written, { ranges: batch.ranges, input, startedMs, finishedMs }),

@@ -3,7 +3,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LakehouseError } from '../../errors/errors.ts'
+import { type ErrorCode, LakehouseError } from '../../errors/errors.ts'
 import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
 import { checkpointDirectory, lockStreams } from '../lock.ts'
@@ -47,14 +47,18 @@ async function runLocked(options: PipelineOptions, spark: SparkEngineOptions): P
 async function runWithRetries(options: PipelineOptions, spark: SparkEngineOptions): Promise<void> {
   const { signal, once, onNotice } = options
   let failures = 0
+  let codeBefore: ErrorCode | null = null
   for (;;) {
     const startedMs = performance.now()
     try {
       return await runStreams(options, spark)
     } catch (error) {
       if (signal.aborted && !(error instanceof LakehouseError)) return
-      failures = performance.now() - startedMs > healthyMs ? 1 : failures + 1
-      if (!isPassing(error, failures) || signal.aborted || (once && failures >= onceFailuresMax)) throw error
+      if (performance.now() - startedMs > healthyMs) [failures, codeBefore] = [0, null]
+      failures += 1
+      if (!isPassing(error, codeBefore) || signal.aborted || (once && failures >= onceFailuresMax))
+        throw error
+      codeBefore = error.code
       const waitMs = Math.min(backOffMostMs, backOffFirstMs * 2 ** (failures - 1))
       const { errorClass = null } = error.details as { errorClass?: string | null }
       const message = `${error.message} It goes on from the tables in ${Math.round(waitMs / 1000)} s.`
@@ -66,13 +70,13 @@ async function runWithRetries(options: PipelineOptions, spark: SparkEngineOption
 }
 
 /**
- * A write that a vanished client left running in the cluster may come in between, once; whose batch it then
+ * A write that a vanished client or a broken connection left in the cluster may come in between, once; whose batch it then
  * is the tables tell.
  */
-function isPassing(error: unknown, failures: number): error is LakehouseError {
+function isPassing(error: unknown, codeBefore: ErrorCode | null): error is LakehouseError {
   if (!(error instanceof LakehouseError)) return false
-  const isFenced = error.code === 'WRITER_FENCED'
-  return error.policy.retry === 'backoff' || (isFenced && failures === 1)
+  if (error.policy.retry === 'backoff') return true
+  return error.code === 'WRITER_FENCED' && codeBefore !== 'WRITER_FENCED'
 }
 
 async function runStreams(options: PipelineOptions, spark: SparkEngineOptions): Promise<void> {

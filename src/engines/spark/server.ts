@@ -206,6 +206,10 @@ const standardSettings: Readonly<Record<string, string>> = {
   'spark.executor.defaultJavaOptions': '-Duser.timezone=UTC -Dfile.encoding=UTF-8',
   // Batches wait for throughput, nobody for a pause: the parallel collector takes less of the processors.
   'spark.driver.extraJavaOptions': '-XX:+UseParallelGC',
+  // At INFO every call and every plan is a line: gigabytes in a day.
+  'spark.log.level': 'WARN',
+  // A batch needs more classes than the 100 that are kept; what is compiled anew starts interpreted.
+  'spark.sql.codegen.cache.maxEntries': '2000',
   'spark.ui.enabled': 'false',
   'spark.ui.showConsoleProgress': 'false',
 }

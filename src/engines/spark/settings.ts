@@ -18,6 +18,11 @@ export function sessionSettings({ shufflePartitions }: SessionTuning): Readonly<
     'spark.sql.shuffle.partitions': String(shufflePartitions),
     // The JVM interprets a method that is longer: one for each expression is faster than one for all.
     'spark.sql.codegen.hugeMethodLimit': String(compiledBytesMax),
+    // A server's own defaults must not change what SQL means, drop files, or leave commits without counts.
+    'spark.sql.parser.escapedStringLiterals': 'false',
+    'spark.sql.files.ignoreMissingFiles': 'false',
+    'spark.sql.files.ignoreCorruptFiles': 'false',
+    'spark.databricks.delta.stats.collect': 'true',
     'spark.databricks.delta.snapshotPartitions': String(snapshotPartitions),
   }
 }

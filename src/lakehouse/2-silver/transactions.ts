@@ -55,6 +55,7 @@ import {
 } from '../../plan/index.ts'
 import { bronzeBatch } from '../1-bronze/transactions.ts'
 import { dedupMicros, minutes, processingTime, watermark } from '../batch.ts'
+import type { Reason } from '../reasons.ts'
 
 /** A clock may be wrong by so much before its rows are refused: a wrong one must never move the watermark. */
 const futureMicros = minutes(60)
@@ -127,9 +128,11 @@ const typed = extend(texts, (record) => ({
   is_fraud: jsonBoolean(record.json_fraud),
 }))
 
+const named = (reason: Reason): Expr<'string'> => text(reason)
+
 /** The reason as an array element, or null. */
-const reason = (name: string, condition: Expr<'boolean'>): Expr<'string'> =>
-  when([[condition, text(name)]], nullOf('string'))
+const reason = (name: Reason, condition: Expr<'boolean'>): Expr<'string'> =>
+  when([[condition, named(name)]], nullOf('string'))
 
 /** True for a value that is there and was not understood. */
 const isWrong = (value: Expr, json: Expr<'json'>): Expr<'boolean'> =>
@@ -140,27 +143,27 @@ const judgedFields = extend(typed, (record) => ({
   wrong_user: reason('user_id_invalid', isNull(record.user_id)),
   wrong_amount: when(
     [
-      [isNull(record.number_amount), text('amount_invalid')],
+      [isNull(record.number_amount), named('amount_invalid')],
       [
         and(
           greaterThan(record.number_amount, literal('double', 0)),
           or(isNull(record.amount), atLeast(record.amount, amountLimit)),
         ),
-        text('amount_out_of_range'),
+        named('amount_out_of_range'),
       ],
-      [or(isNull(record.amount), not(greaterThan(record.amount, money('0')))), text('amount_not_positive')],
+      [or(isNull(record.amount), not(greaterThan(record.amount, money('0')))), named('amount_not_positive')],
     ],
     nullOf('string'),
   ),
   wrong_time: when(
     [
-      [isNull(record.event_time), text('timestamp_invalid')],
+      [isNull(record.event_time), named('timestamp_invalid')],
       [
         greaterThan(
           record.event_time,
           plusMicros(least(record.kafka_timestamp, record.processing_time), long(futureMicros)),
         ),
-        text('timestamp_in_future'),
+        named('timestamp_in_future'),
       ],
     ],
     nullOf('string'),
@@ -174,7 +177,7 @@ const judgedFields = extend(typed, (record) => ({
 
 const invalid = extend(judgedFields, (record) => ({
   invalid: when(
-    [[not(record.is_document), presentNames(text('malformed'))]],
+    [[not(record.is_document), presentNames(named('malformed'))]],
     presentNames(
       record.wrong_id,
       record.wrong_user,
@@ -238,8 +241,8 @@ const judged = extend(
     reasons: when(
       [
         [not(isEmpty(record.invalid)), record.invalid],
-        [record.is_late, presentNames(text('late'))],
-        [record.is_duplicate, presentNames(text('duplicate'))],
+        [record.is_late, presentNames(named('late'))],
+        [record.is_duplicate, presentNames(named('duplicate'))],
       ],
       presentNames(nullOf('string')),
     ),

@@ -142,6 +142,9 @@ describe.skipIf(javaAvailable !== null)('cutting batches', () => {
     const restarted = await openFor(topic, { kind: 'latest' })
     const cut = await restarted.cut(offsetsOf(topic, [1n]), 1_000, NO_SIGNAL)
     expect(cut.ranges).toEqual(ranges)
+    // Nor does a time at which reading starts count for them, however old their records are.
+    const sinceLater = await openFor(topic, { kind: 'time', timestampMs: start + 1_000_000 })
+    expect((await sinceLater.cut(offsetsOf(topic, [1n]), 1_000, NO_SIGNAL)).ranges).toEqual(ranges)
   })
 
   test('a wait ends soon after the first record was written, else at its limit', async () => {

@@ -14,14 +14,17 @@ afterAll(() => lakehouse.remove())
 /** Nothing listens on port 1. */
 const noKafka = { KAFKA_BOOTSTRAP_SERVERS: 'localhost:1' }
 
-async function lines(environment: Record<string, string>): Promise<{ code: number; text: string }> {
+async function lines(
+  environment: Record<string, string>,
+  from?: string,
+): Promise<{ code: number; text: string }> {
   let text = ''
   const write = (line: string) => {
     text += line
   }
   const load = () =>
     loadConfig({ ...noKafka, ...environment }, join(lakehouse.config.deltaBasePath, 'absent'))
-  return { code: await check(write, load), text }
+  return { code: await check(write, load, from), text }
 }
 
 test('each thing that is right is a line that says ok, and nothing is left behind', async () => {
@@ -38,6 +41,25 @@ test('a broker that does not answer fails the check and says what to do', async 
   const { code, text } = await lines({ DELTA_BASE_PATH: lakehouse.config.deltaBasePath })
   expect(code).toBe(1)
   expect(text).toMatch(/^FAIL +kafka .*KAFKA_BOOTSTRAP_SERVERS/m)
+})
+
+test('with --from the files are looked at in place of Kafka', async () => {
+  const environment = { DELTA_BASE_PATH: lakehouse.config.deltaBasePath }
+  const input = join(lakehouse.config.deltaBasePath, 'input')
+  mkdirSync(join(input, 'below'), { recursive: true })
+  try {
+    expect((await lines(environment, input)).text).toMatch(/^warn +files .*holds no file yet/m)
+    writeFileSync(join(input, 'below', 'a.ndjson'), '{}\n')
+    const { code, text } = await lines(environment, input)
+    expect(text).toMatch(/^ok +files .*: 1 file of 3 bytes, all readable$/m)
+    expect(text).not.toMatch(/kafka/)
+    expect(code).toBe(0)
+    const absent = await lines(environment, join(input, 'absent'))
+    expect(absent.text).toMatch(/^FAIL +files .*There is no file or directory/m)
+    expect(absent.code).toBe(1)
+  } finally {
+    rmSync(input, { recursive: true })
+  }
 })
 
 test('every mistake of the configuration is a line, and the exit code is that of a usage mistake', async () => {

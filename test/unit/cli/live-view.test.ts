@@ -35,6 +35,7 @@ function report(batch: number, more: Partial<LiveViewReport> = {}): LiveViewRepo
     records: 1_000 + 100 * (batch % 5),
     silverRows: 980,
     quarantinedRows: 20,
+    reviewRows: 3,
     rowsByTable: {
       'bronze/transactions': 1_000,
       'silver/transactions': 980,

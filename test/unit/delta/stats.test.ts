@@ -5,8 +5,8 @@ import { parseExact } from '../../../src/delta/json.ts'
 import { parseStats, textLowerBound, textUpperBound } from '../../../src/delta/stats.ts'
 import { column, Workshop } from './workshop.ts'
 
-// A failing run prints its seed; FC_SEED runs it again.
-const seed = Number(process.env.FC_SEED ?? Date.now() % 1_000_000_000)
+// A failing run prints its seed; SEED runs it again.
+const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_000)
 const runs = { seed, numRuns: 200 }
 const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
 const anyText = (maxLength: number) =>

@@ -1,0 +1,21 @@
+// What an operator should know although the run goes on: warnings of the log. A failure that is met but does
+// not end the run is told by its own code.
+import type { ErrorCode } from './errors.ts'
+
+/** One sentence each, for docs/reference/errors.md. */
+export const noticeCodes = {
+  KAFKA_BACK: 'Kafka answers again; reading goes on behind the last record that was taken.',
+  KAFKA_RANGE_EMPTY:
+    'The broker gave no record for offsets that it said exist; compaction may have taken them.',
+  KAFKA_PROGRESS_NOT_REPORTED:
+    'The offsets could not be committed to KAFKA_GROUP_ID: tools that show lag miss them, the tables go on.',
+  FILES_GONE: 'Files that earlier runs read are gone; whether they had unread lines, nobody knows any more.',
+  FILE_TAIL_UNTERMINATED: 'The last line of a file has no line end yet; it is no record until it has one.',
+  FILE_LINE_CONTINUED:
+    'A last line that was taken without its line end has grown: the rest is a record of its own.',
+  SILVER_MISSING: 'The stream reads silver, which nobody has written yet; it waits.',
+  COMPACTION_FAILED:
+    'Small files of a table could not be put together; batches go on, and it is tried again.',
+} as const satisfies Readonly<Record<string, string>>
+
+export type NoticeCode = keyof typeof noticeCodes | ErrorCode

@@ -1,0 +1,40 @@
+// A writer that records progress as text alone (Spark): a table that it wrote can be opened for ever, also
+// when the commits with that text are long gone.
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { batchAppId, noProgress, type Progress, progressJson } from '../../../src/batches/progress.ts'
+import { OpenTable } from '../../../src/engines/tables.ts'
+import { silverTransactions } from '../../../src/lakehouse/2-silver/transactions.ts'
+
+function progressAt(batch: bigint): Progress {
+  const at = { topic: 't', partition: 0, offset: batch * 100n, topicId: 'id' }
+  return { ...noProgress, batch, timeMicros: batch * 1_000_000n, offsets: new Map([['t\n0', at]]) }
+}
+
+test('progress that stands in the text of a commit survives the clean-up of the log', async () => {
+  const base = await mkdtemp(join(tmpdir(), 'assay-progress-'))
+  onTestFinished(() => rm(base, { recursive: true }))
+  const open = () => OpenTable.open(base, silverTransactions, {})
+  const { delta } = await open()
+  const write = (batch: bigint) =>
+    delta.commit(null, { appId: batchAppId, version: batch, userMetadata: progressJson(progressAt(batch)) })
+  await write(1n)
+  await write(2n)
+  const reopened = await open()
+  expect(reopened.progress).toMatchObject({ batch: 2n, timeMicros: 2_000_000n })
+  expect([...reopened.progress.offsets.values()]).toMatchObject([{ offset: 200n, topicId: 'id' }])
+
+  await reopened.delta.checkpoint()
+  const { version } = await reopened.delta.snapshot()
+  const log = join(delta.directory, '_delta_log')
+  for (const name of await readdir(log)) {
+    if (/^\d{20}\.json$/.test(name) && BigInt(name.slice(0, 20)) <= version) await rm(join(log, name))
+  }
+  expect((await open()).progress).toEqual(reopened.progress)
+
+  // The text of a later commit counts, however many starts without a batch come after it.
+  await write(3n)
+  for (let start = 0; start < 3; start++) expect((await open()).progress.batch).toBe(3n)
+})
