@@ -70,8 +70,8 @@ async function runWithRetries(options: PipelineOptions, spark: SparkEngineOption
 }
 
 /**
- * A write that a vanished client or a broken connection left in the cluster may come in between, once; whose batch it then
- * is the tables tell.
+ * A write that a vanished client or a broken connection left in the cluster may come in between, once;
+ * whose batch it then is the tables tell.
  */
 function isPassing(error: unknown, codeBefore: ErrorCode | null): error is LakehouseError {
   if (!(error instanceof LakehouseError)) return false
