@@ -24,9 +24,12 @@ export function functionsPage(): string {
 }
 
 function section(record: FunctionRecord): string[] {
-  const names = record.args.map((type, index) => `${'abcdefghij'[index]}${type.endsWith('*') ? ', ..' : ''}`)
+  // An argument that may be repeated stands twice.
+  const names = record.args.flatMap((type, index) =>
+    type.endsWith('*') ? ['abcdefghij'[index]!, 'abcdefghij'[index + 1]!] : ['abcdefghij'[index]!],
+  )
   const types = record.args.map((type) => type.replace('*', ' ..')).join(', ')
-  const sql = (engine: 'duckdb' | 'spark'): string => record[engine](...names.map((name) => name.slice(0, 1)))
+  const sql = (engine: 'duckdb' | 'spark'): string => record[engine](...names)
   return [
     '',
     `## ${record.name}(${types}) : ${record.returns}`,

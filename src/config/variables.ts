@@ -206,7 +206,7 @@ export const variables = {
     ...byteSize(64 * 2 ** 20),
     meaning: 'Most memory of the DuckDB engine; beyond it work spills to disk',
     default: null,
-    absent: '1 GiB for the pipeline, 80 % of the machine for queries',
+    absent: '1 GiB for the pipeline and for verify, 80 % of the machine for other commands',
     example: '2 GB',
   },
   DUCKDB_THREADS: {
@@ -323,7 +323,7 @@ function watermark(table: string, standard: string) {
   return {
     ...time,
     ...duration(),
-    meaning: `How long a window of ${table} stays open after its end; at least WATERMARK_SILVER, also unset`,
+    meaning: `How long a window of ${table} stays open after its end; never less than WATERMARK_SILVER, to which it is raised where unset`,
     default: standard,
     example: '2 hours',
   } as const

@@ -54,8 +54,8 @@ export class Database {
       temp_directory: options.spillDirectory,
       memory_limit: `${options.memoryLimitBytes ?? memoryLimitDefaultBytes}B`,
       threads: String(threadsMax),
-      // Each file is read a few times within minutes: the kernel's cache does. DuckDB's own would grow with all
-      // that was ever read, up to the limit.
+      // A file is read a few times within minutes: the kernel's cache does. DuckDB's own would hold all that
+      // was ever read, up to the limit.
       enable_external_file_cache: 'false',
       autoinstall_known_extensions: 'false', // Nothing is fetched from anywhere at run time.
       autoload_known_extensions: 'false',
