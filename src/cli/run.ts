@@ -109,12 +109,16 @@ async function openSource(flags: RunFlags, config: Config, onNotice: OnNotice): 
       throw new LakehouseError('FILE_NOT_FOUND', `${what}: give an NDJSON file or a directory of such files.`)
     }
     const { openFileSource } = await import('../files/source.ts')
-    return openFileSource(flags.from, { takeUnterminatedTail: flags.finalize ?? false, onNotice })
+    return openFileSource(flags.from, {
+      takeUnterminatedTail: flags.finalize ?? false,
+      untilNow: flags.once ?? false,
+      onNotice,
+    })
   }
   const { openKafkaSource } = await import('../kafka/source.ts')
   const { topic, groupId, startingOffsets, onDataLoss } = config.kafka
   // A run with an end does not wait for ever for a broker or a topic.
-  const giveUp = flags.once ? { giveUpAfterMs: onceWaitMaxMs } : {}
+  const giveUp = flags.once ? { giveUpAfterMs: onceWaitMaxMs, untilNow: true } : {}
   return openKafkaSource({
     ...giveUp,
     ...kafkaConnectionOf(config.kafka),

@@ -30,6 +30,8 @@ export type CommitOptions = {
    */
   readonly appId?: string
   readonly version?: bigint
+  /** With `version`: what the application committed last. A log that no longer has it is a conflict. */
+  readonly after?: bigint
   /**
    * Refuses the commit where the recorded version of this application is greater: another writer has taken
    * the table over.
@@ -59,7 +61,7 @@ export type CommitDraft = {
   readonly removes: readonly RemoveFile[]
   readonly txns: readonly Txn[]
   /** The txn that makes the commit idempotent. */
-  readonly guard: { readonly appId: string; readonly version: bigint } | null
+  readonly guard: { readonly appId: string; readonly version: bigint; readonly after: bigint } | null
   readonly fence: { readonly appId: string; readonly version: bigint } | null
   readonly metadata: Metadata | null
   readonly protocol: Protocol | null
@@ -88,6 +90,11 @@ export function decideCommit(draft: CommitDraft, log: LogFacts): CommitDecision 
   const recorded = draft.guard === null ? undefined : log.txns.get(draft.guard.appId)?.version
   if (draft.guard && recorded !== undefined && recorded >= draft.guard.version)
     return { kind: 'skip', recorded }
+  if (draft.guard && (recorded ?? 0n) < draft.guard.after) {
+    const { appId, after } = draft.guard
+    const reason = `the log lost version ${after} of ${appId}: another writer, or a backup, put another commit in its place`
+    return { kind: 'conflict', reason }
+  }
   const gone = draft.removes.find((file) => !log.files.has(file.path))
   if (gone) return { kind: 'conflict', reason: `another commit removed ${gone.path}` }
   // A new metaData replaces the whole of the old one, so it must have been made from the one that is there
@@ -124,11 +131,11 @@ export function draftOf(
 ): CommitDraft {
   const timestamp = options.timestampMs ?? Date.now()
   const { operation, ...rest } = parts
-  const { appId, version } = options
+  const { appId, version, after = 0n } = options
   if ((appId === undefined) !== (version === undefined)) {
     throw new LakehouseError('CONFIG_INVALID', 'A commit needs both appId and version, or neither.')
   }
-  const guard = appId === undefined || version === undefined ? null : { appId, version }
+  const guard = appId === undefined || version === undefined ? null : { appId, version, after }
   const versions = new Map(Object.entries(options.txns ?? {}))
   if (guard) versions.set(guard.appId, guard.version)
   return {

@@ -184,6 +184,11 @@ export class DeltaTable {
     yield* readCommits(this.directory, afterVersion, version)
   }
 
+  /** The oldest version whose commit the log still has. */
+  async oldestCommit(): Promise<bigint> {
+    return (await listLog(this.directory)).commits[0] ?? 0n
+  }
+
   /** One commit; null where the log does not have it (any more). */
   async commitAt(version: bigint): Promise<DeltaCommit | null> {
     return (await readCommit(this.directory, version))?.commit ?? null

@@ -5,7 +5,7 @@ import { noProgress, type Progress, parseProgress } from '../batches/progress.ts
 import { type DeltaCommit, DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
-import { tableDirectory } from '../lakehouse/delta.ts'
+import { progressOf, tableDirectory } from '../lakehouse/delta.ts'
 import type { PipelineOptions } from './engine.ts'
 
 /** One batch as silver has it. */
@@ -26,14 +26,20 @@ export async function* silverBatchesAfter(silver: DeltaTable, batch: bigint): As
 /** The progress of the lakehouse after a batch. */
 export async function progressAt(silver: DeltaTable, batch: bigint): Promise<Progress> {
   if (batch === 0n) return noProgress
+  const newest = await progressOf(silver, await silver.snapshot())
+  if (newest?.batch === batch) return newest
   for await (const { progress } of silverBatchesAfter(silver, batch - 1n)) {
     if (progress.batch === batch) return progress
     break
   }
-  throw new LakehouseError(
+  throw batchGone(silver, batch)
+}
+
+function batchGone(silver: DeltaTable, batch: bigint): LakehouseError {
+  return new LakehouseError(
     'PROGRESS_UNKNOWN',
     `${silver.directory}: its log has no commit of batch ${batch} any more (it was cleaned up). ` +
-      'Start the stream before DELTA_LOG_RETENTION has passed, or make its tables anew: remove their directories.',
+      'A stream has to be started before DELTA_LOG_RETENTION has passed; docs/guide/recovery.md says what to do now.',
   )
 }
 
@@ -44,9 +50,14 @@ const searchFirst = 16n
  * back in growing steps, because the batch is nearly always one of the last.
  */
 async function versionOf(silver: DeltaTable, batch: bigint): Promise<bigint> {
-  const { version } = await silver.snapshot()
+  const snapshot = await silver.snapshot()
+  const { version } = snapshot
+  const newest = await progressOf(silver, snapshot)
+  if (newest === null || newest.batch <= batch) return version
+  const oldest = await silver.oldestCommit()
   for (let back = searchFirst; ; back *= 4n) {
-    const after = version - back
+    // Where the log was cleaned up, what is left of it may still be enough.
+    const after = version - back < oldest - 1n ? oldest - 1n : version - back
     if (after < 0n) return -1n
     for await (const commit of silver.commits(after)) {
       const progress = parseProgress(commit.commitInfo?.userMetadata)
@@ -54,6 +65,7 @@ async function versionOf(silver: DeltaTable, batch: bigint): Promise<bigint> {
       if (progress.batch <= batch + 1n) return after
       break
     }
+    if (after === oldest - 1n) throw batchGone(silver, batch + 1n)
   }
 }
 

@@ -9,6 +9,7 @@ import {
   streamTxns,
   writerAppId,
 } from '../batches/progress.ts'
+import { isStreamed } from '../batches/streamed.ts'
 import { type CommitOutcome, type DeltaSnapshot, DeltaTable, type StagedAppend } from '../delta/index.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
@@ -98,6 +99,7 @@ export class OpenTable {
     // Read after the claim: nobody who had the table before can move it on from here.
     const snapshot = await delta.snapshot()
     const progress = await progressOf(delta, snapshot)
+    if (progress === null && snapshot.files.size > 0 && !isStreamed(snapshot.txns)) throw rowsOfUnknown(delta)
     const table = new OpenTable(definition, delta, progress ?? noProgress, claimed)
     if (needsUserMetadata(snapshot.txns)) await table.#keepProgress()
     return table
@@ -135,6 +137,16 @@ export class OpenTable {
     this.isWhole = true
   }
 
+  /** Says, durably, that all tables of the streams have this table's last batch: nothing is left to replay. */
+  async markDone(streams: readonly StreamName[]): Promise<void> {
+    const outcome = await this.delta.commit(null, {
+      fence: { appId: writerAppId, version: this.claim },
+      txns: streamTxns(streams, this.progress.batch + 1n),
+      ...{ operation: 'DONE', operationParameters: {} },
+    })
+    this.#checkWritten(outcome, this.progress)
+  }
+
   /** Commits the rows together with the progress; the batch must not be in the table yet. */
   async commit(
     staged: StagedAppend | null,
@@ -145,6 +157,7 @@ export class OpenTable {
     const outcome = await this.delta.commit(staged, {
       ...fields,
       fence: { appId: writerAppId, version: this.claim },
+      after: this.progress.batch,
       txns: { ...txns, ...streamTxns(by.streams, progress.batch) },
       timestampMs: Number(by.clock() / 1000n),
     })
@@ -177,6 +190,15 @@ export class OpenTable {
         'One process at a time can write a stream.',
     )
   }
+}
+
+/** Beginning at the first offset would bring rows a second time. */
+function rowsOfUnknown({ directory }: DeltaTable): LakehouseError {
+  return new LakehouseError(
+    'PROGRESS_UNKNOWN',
+    `${directory} has rows, but its log does not say which batches they came with: was it copied by a tool that leaves ` +
+      'out txn actions? Copy the directory with its _delta_log, or set DELTA_BASE_PATH to a new directory.',
+  )
 }
 
 const claimAttemptsMax = 20

@@ -5,8 +5,6 @@ import type { ErrorCode } from './errors.ts'
 /** One sentence each, for docs/reference/errors.md. */
 export const noticeCodes = {
   KAFKA_BACK: 'Kafka answers again; reading goes on behind the last record that was taken.',
-  KAFKA_RANGE_EMPTY:
-    'The broker gave no record for offsets that it said exist; compaction may have taken them.',
   KAFKA_PROGRESS_NOT_REPORTED:
     'The offsets could not be committed to KAFKA_GROUP_ID: tools that show lag miss them, the tables go on.',
   FILES_GONE: 'Files that earlier runs read are gone; whether they had unread lines, nobody knows any more.',

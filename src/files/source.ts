@@ -15,6 +15,8 @@ import { isNotFound, type ListedFile, listFiles, unreadable } from './listing.ts
 export type FileSourceOptions = {
   /** Whether a last line without LF is a record: only where the files grow no more. */
   readonly takeUnterminatedTail: boolean
+  /** Reads what was there at the first look and nothing that comes after it. */
+  readonly untilNow?: boolean
   readonly onNotice?: OnNotice
 }
 
@@ -45,6 +47,8 @@ class FileSource implements RecordSource {
   readonly #memory = new Map<string, FileMemory>()
   readonly #paths = new Map<string, string>()
   readonly #noticed = new Set<string>()
+  /** The sizes at the first look; null before it, and where the run has no end. */
+  #firstSizes: ReadonlyMap<string, number> | null = null
 
   constructor(root: string, options: FileSourceOptions) {
     this.#root = root
@@ -119,7 +123,12 @@ class FileSource implements RecordSource {
   async #list(signal: AbortSignal): Promise<ListedFile[]> {
     const files = await listFiles(this.#root, signal)
     for (const file of files) this.#paths.set(file.topic, file.path)
+    if (this.#options.untilNow !== true) return files
+    this.#firstSizes ??= new Map(files.map(({ topic, size }) => [topic, size]))
+    const first = this.#firstSizes
     return files
+      .filter(({ topic }) => first.has(topic))
+      .map((file) => ({ ...file, size: Math.min(file.size, first.get(file.topic)!) }))
   }
 
   /** The path of a listed file: a topic is never joined to a path, for it may come from a table. */

@@ -19,13 +19,13 @@ export class Losses {
     this.#onNotice = options.onNotice ?? (() => {})
   }
 
-  /** Throws KAFKA_OFFSETS_LOST, or notices the loss (once, however often it is met) and returns. */
-  meet({ topic, partition, wanted, earliest }: Loss): void {
+  /**
+   * Throws KAFKA_OFFSETS_LOST, or notices the loss (once, however often it is met) and returns. `what` says
+   * what happened where that was not retention.
+   */
+  meet(loss: Loss, what = deletedText(loss)): void {
+    const { topic, partition, wanted, earliest } = loss
     const details = { topic, partition, wanted, earliest, lost: earliest - wanted }
-    const what =
-      `${topic}, partition ${partition}: Kafka deleted ${counted(details.lost, 'offset')} from ${wanted} on before ` +
-      `Assay had read them; the first that is left is ${earliest}. Retention is shorter than the time that ` +
-      'Assay was behind.'
     if (this.#onDataLoss === 'fail') {
       const message = `${what} Set ON_DATA_LOSS=continue to go on from offset ${earliest}.`
       throw new LakehouseError('KAFKA_OFFSETS_LOST', message, { details })
@@ -36,6 +36,14 @@ export class Losses {
     const message = `${what} ON_DATA_LOSS=continue: reading goes on from offset ${earliest}.`
     this.#onNotice({ code: 'KAFKA_OFFSETS_LOST', message, details })
   }
+}
+
+function deletedText({ topic, partition, wanted, earliest }: Loss): string {
+  return (
+    `${topic}, partition ${partition}: Kafka deleted ${counted(earliest - wanted, 'offset')} from ${wanted} on before ` +
+    `Assay had read them; the first that is left is ${earliest}. Retention is shorter than the time that ` +
+    'Assay was behind.'
+  )
 }
 
 const whatToDo =

@@ -28,6 +28,8 @@ export type KafkaSourceOptions = KafkaConnectionOptions & {
   readonly onDataLoss: 'fail' | 'continue'
   /** How long brokers may be away, or the topic missing, before that is a failure; absent: wait for ever. */
   readonly giveUpAfterMs?: number
+  /** Reads what was there at the first look and nothing that comes after it. */
+  readonly untilNow?: boolean
   readonly onNotice?: OnNotice
 }
 

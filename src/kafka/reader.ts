@@ -35,6 +35,8 @@ const CHUNK_RECORDS = 50_000
  * answer is no proof, and the log of a compacted topic ends with a record, so this is hardly ever waited for.
  */
 const HOLE_PROOF_MS = 10_000
+/** And how often: a process that was paused has seen little of that time. */
+const HOLE_PROOF_ANSWERS = 50
 /** How long the end of a range may be out of reach, as after a change of leaders. */
 const STALL_MAX_MS = 60_000
 
@@ -139,15 +141,14 @@ async function readFromBroker(
   }
   let waiting = [...members]
   let pending = request(waiting)
-  let emptySinceMs: number | null = null
+  let empty: Emptiness | null = null
   while (waiting.length > 0) {
     const response = await abortable(pending, signal)
     if (response.errorCode !== 0) throw new BrokerError(response.errorCode, 'Fetch')
     const fetches = await interpret(context, waiting, response, signal)
     context.retrier.succeeded()
-    const isEmpty = response.partitions.every(({ records }) => records.length === 0)
-    emptySinceMs = isEmpty ? (emptySinceMs ?? performance.now()) : null
-    if (emptySinceMs !== null) judgeEmptiness(context, waiting, response, performance.now() - emptySinceMs)
+    empty = fetches.length === 0 ? oneMore(empty) : null
+    if (empty !== null) judgeEmptiness(context, waiting, response, empty)
     const served = new Set(fetches.map(({ progress }) => progress))
     // Who got nothing comes first now: a broker never leaves out the first for size.
     waiting = waiting
@@ -197,24 +198,45 @@ async function interpret(
   return fetches
 }
 
-/** What it means that a broker has sent nothing for so long although there is something to read. */
+/** Answers without a whole batch of records, one after another. */
+type Emptiness = { readonly answers: number; readonly sinceMs: number }
+
+function oneMore(empty: Emptiness | null): Emptiness {
+  return empty === null
+    ? { answers: 1, sinceMs: performance.now() }
+    : { ...empty, answers: empty.answers + 1 }
+}
+
+/**
+ * What it means that a broker has sent nothing for so long although there is something to read. It may be
+ * slow (tiered storage answers with nothing until it has read), so nothing is passed over without
+ * ON_DATA_LOSS=continue.
+ */
 function judgeEmptiness(
   context: ReadContext,
   waiting: readonly Member[],
   response: FetchResponse,
-  emptyMs: number,
+  empty: Emptiness,
 ): void {
-  if (emptyMs < HOLE_PROOF_MS) return
-  const ends = new Map(response.partitions.map((each) => [partitionKey(each), each.lastStableOffset]))
+  const emptyMs = performance.now() - empty.sinceMs
+  if (emptyMs < HOLE_PROOF_MS || empty.answers < HOLE_PROOF_ANSWERS) return
+  const answers = new Map(response.partitions.map((each) => [partitionKey(each), each]))
   for (const { progress } of waiting) {
     const { topic, partition, fetched, end, key } = progress
-    const readableEnd = ends.get(key)
-    if (fetched >= end || readableEnd === undefined) continue
+    const answer = answers.get(key)
+    if (fetched >= end || answer === undefined) continue
+    const readableEnd = answer.lastStableOffset
     const details = { topic, partition, start: fetched, end, readableEnd }
     const where = `${topic}, partition ${partition}: from offset ${fetched} to ${end}`
+    if (answer.records.length > 0) {
+      const message = `${where} the broker sends bytes that are no whole batch of records. Check its disk and log.`
+      throw new LakehouseError('KAFKA_RECORDS_CORRUPT', message, { details })
+    }
     if (readableEnd >= end) {
-      const message = `${where} there are no records any more, as compaction leaves it.`
-      context.onNotice({ code: 'KAFKA_RANGE_EMPTY', message, details })
+      const what =
+        `${where} the broker gave no record in ${Math.round(emptyMs / 1000)} s. They were compacted away, or its ` +
+        'storage is slow: then start again later.'
+      context.losses.meet({ topic, partition, wanted: fetched, earliest: end }, what)
       progress.fetched = end
       progress.delivered = end
     } else if (emptyMs >= STALL_MAX_MS) {

@@ -44,8 +44,11 @@ export function readBatchHeaders(bytes: Buffer, origin: Origin): BatchHeader[] {
   const headers: BatchHeader[] = []
   let start = 0
   while (start + HEADER_BYTES <= bytes.length) {
-    const end = start + BYTES_BEFORE_LENGTH_COUNTS + bytes.readInt32BE(start + LENGTH_AT)
+    const length = bytes.readInt32BE(start + LENGTH_AT)
+    const end = start + BYTES_BEFORE_LENGTH_COUNTS + length
     const baseOffset = bytes.readBigInt64BE(start)
+    if (length < HEADER_BYTES - BYTES_BEFORE_LENGTH_COUNTS)
+      throw corrupt(origin, { baseOffset, lastOffset: baseOffset }, `its length is ${length}`)
     if (bytes[start + MAGIC_AT] !== MAGIC) throw oldFormat(origin, baseOffset, bytes[start + MAGIC_AT]!)
     if (end > bytes.length) break
     const attributes = bytes.readInt16BE(start + ATTRIBUTES_AT)
@@ -106,10 +109,18 @@ export function decodeBatches(
   range: { readonly start: bigint; readonly end: bigint },
   origin: Origin,
 ): RecordChunk {
+  // A damaged header may say any number of records: nothing is made of it before its checksum.
+  for (const batch of batches) checkSum(bytes, batch, origin)
   const capacity = batches.reduce((sum, batch) => sum + batch.recordCount, 0)
   const columns = new Columns(capacity)
   for (const batch of batches) decodeBatch(bytes, batch, range, origin, columns)
   return columns.finish(origin)
+}
+
+function checkSum(bytes: Buffer, batch: BatchHeader, origin: Origin): void {
+  const body = bytes.subarray(batch.start + CRC_BODY_AT, batch.end)
+  if (crc32c(body) !== bytes.readUInt32BE(batch.start + CRC_AT))
+    throw corrupt(origin, batch, 'its checksum is wrong')
 }
 
 function decodeBatch(
@@ -119,9 +130,6 @@ function decodeBatch(
   origin: Origin,
   columns: Columns,
 ): void {
-  const body = bytes.subarray(batch.start + CRC_BODY_AT, batch.end)
-  if (crc32c(body) !== bytes.readUInt32BE(batch.start + CRC_AT))
-    throw corrupt(origin, batch, 'its checksum is wrong')
   const attributes = bytes.readInt16BE(batch.start + ATTRIBUTES_AT)
   const maxTimestamp = Number(bytes.readBigInt64BE(batch.start + 35))
   const appendTime = (attributes & LOG_APPEND_TIME_BIT) !== 0 ? maxTimestamp : null
@@ -260,7 +268,12 @@ class RecordReader {
   }
 }
 
-function corrupt(origin: Origin, batch: BatchHeader, what: string, cause?: unknown): LakehouseError {
+function corrupt(
+  origin: Origin,
+  batch: Pick<BatchHeader, 'baseOffset' | 'lastOffset'>,
+  what: string,
+  cause?: unknown,
+): LakehouseError {
   return new LakehouseError(
     'KAFKA_RECORDS_CORRUPT',
     `The records of ${origin.topic}, partition ${origin.partition}, offsets ${batch.baseOffset} to ` +

@@ -56,6 +56,8 @@ class KafkaSource implements RecordSource, KafkaPositions {
   #view: { readonly view: ClusterView; readonly atMs: number } | null = null
   /** Where partitions without progress start; a place like "latest" must not move on while nothing comes. */
   readonly #starts = new Map<string, bigint>()
+  /** The ends at the first look; null where the run has no end. */
+  #firstEnds: ReadonlyMap<string, bigint> | null = null
   #cutAtMs: number | null = null
   #reportFails = false
 
@@ -201,18 +203,27 @@ class KafkaSource implements RecordSource, KafkaPositions {
       listOffsets(this.#cluster, partitions, 'readable end', signal),
     ])
     await this.#decideStarts(partitions, next, earliests, ends, signal)
+    if (this.#options.untilNow === true)
+      this.#firstEnds ??= new Map(partitions.map(({ key }) => [key, ends.get(key) ?? 0n]))
     return partitions.map((led) => {
       const earliest = earliests.get(led.key) ?? 0n
       const end = ends.get(led.key) ?? earliest
       const wanted = this.#knownStart(led, next)
       assert(wanted !== null, 'every start is decided')
       const stored = next.get(led.key)?.offset
-      if (stored === undefined) return { led, start: max(wanted, earliest), end }
+      const from = (start: bigint): Readable => ({ led, start, end: max(start, this.#endOf(led.key, end)) })
+      if (stored === undefined) return from(max(wanted, earliest))
       if (wanted > end) throw logRewound(led, wanted, end)
-      if (wanted >= earliest) return { led, start: wanted, end }
+      if (wanted >= earliest) return from(wanted)
       this.#losses.meet({ ...led, wanted, earliest })
-      return { led, start: earliest, end }
+      return from(earliest)
     })
+  }
+
+  /** Where a run with an end stops: a partition that was not there at its first look has nothing for it. */
+  #endOf(key: string, end: bigint): bigint {
+    const first = this.#firstEnds?.get(key) ?? 0n
+    return this.#firstEnds === null || end < first ? end : first
   }
 
   /** Once for each partition that the tables have nothing of. */

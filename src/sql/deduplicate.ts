@@ -9,7 +9,8 @@ type Deduplicate = Extract<PlanNode, { kind: 'deduplicate' }>
 /**
  * Whether a row stays depends on whether the one before it did (A at 0, B at +8, C at +16 minutes: B goes, C
  * stays), so a window function cannot tell. Keys that stand once, nearly all, need no telling; for the others
- * the rows of a key are folded in the order of arrival, history first, into the list of those that stay.
+ * the rows of a key are folded in the order of arrival, history first, into the list of those that stay. All
+ * of the history stays, also where it was judged by a smaller range.
  */
 export function deduplicateSql(dialect: Dialect, node: Deduplicate, input: string, history: string): string {
   if (dialect.engine === 'spark') return sparkSql(dialect, node, input, history)
@@ -23,7 +24,8 @@ export function deduplicateSql(dialect: Dialect, node: Deduplicate, input: strin
   const row = `{'at': epoch_us(${time}), 'arrival': arrival}`
   const fold =
     `list_reduce(list([${row}] ORDER BY arrival, ${time}), lambda stays, one: ` +
-    `CASE WHEN len(list_filter(stays, lambda other: abs(other.at - one[1].at) <= ${range})) > 0 ` +
+    `CASE WHEN one[1].arrival > 0 AND ` +
+    `len(list_filter(stays, lambda other: abs(other.at - one[1].at) <= ${range})) > 0 ` +
     `THEN stays ELSE list_concat(stays, one) END)`
   return `WITH ${arrivedSql(dialect, node, input, expressionSql(dialect, node.candidate))},
 both_sides AS (

@@ -10,9 +10,10 @@ type Velocity = Extract<PlanNode, { kind: 'velocity' }>
 const bucketsOfRange = 60n
 
 /**
- * Within the batch a RANGE window counts the rows in the time range, but also those that arrived later. Only
- * a straggler can be one of them: a row whose event time is not greater than one of its key that arrived
- * before it. Stragglers are few, so they are joined and taken off.
+ * Within the batch a RANGE window counts the earlier rows in the time range, but also those that arrived
+ * later. Only a straggler can be one of them: a row whose event time is less than one of its key that arrived
+ * before it. Stragglers are few, so they are joined and taken off. Rows of one instant, which may be many,
+ * count by their number in the order of arrival.
  *
  * All of the history arrived before, and it is large: a window over it would sort it for each batch, and a
  * join of all rows with all rows of their key would grow with the square of a busy key. So it is counted by
@@ -33,9 +34,10 @@ export function velocitySql(dialect: Dialect, node: Velocity, input: string, his
 ranged AS MATERIALIZED (
   SELECT *, epoch_us(${time}) AS micros, epoch_us(${time}) - ${node.rangeMicros} AS from_micros,
     count(*) OVER (
-      PARTITION BY ${key} ORDER BY ${time} RANGE BETWEEN ${interval} PRECEDING AND CURRENT ROW
-    ) AS in_range,
-    ${time} <= max(${time}) OVER (
+      PARTITION BY ${key} ORDER BY ${time}
+      RANGE BETWEEN ${interval} PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING
+    ) + row_number() OVER (PARTITION BY ${key}, ${time} ORDER BY arrival) AS in_range,
+    ${time} < max(${time}) OVER (
       PARTITION BY ${key} ORDER BY arrival ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS is_straggler
   FROM arrived
@@ -43,7 +45,7 @@ ranged AS MATERIALIZED (
 later AS (
   SELECT r.arrival, count(*) AS arrived_later
   FROM ranged AS r JOIN ranged AS s
-    ON s.${key} = r.${key} AND s.micros <= r.micros AND s.micros >= r.from_micros AND s.arrival > r.arrival
+    ON s.${key} = r.${key} AND s.micros < r.micros AND s.micros >= r.from_micros AND s.arrival > r.arrival
   WHERE s.is_straggler
   GROUP BY r.arrival
 ),

@@ -165,11 +165,10 @@ class BatchRun {
   }
 
   async #progressAfter(input: BatchInput): Promise<Progress> {
-    // What the first attempt decided, whatever is configured now.
-    if (input.kind === 'bronze' && input.recorded !== null) return input.recorded
-    const seen = input.kind === 'silver' ? input.recorded.eventTimeMaxMicros : await this.#eventTimeMax()
-    const after = progressAfter(this.#before, this.#batch, seen, this.#context.delays, allTables)
-    return input.kind === 'silver' ? { ...input.recorded, watermarks: after.watermarks } : after
+    // What the first attempt, or the process that writes silver, decided, whatever is configured now.
+    if (input.kind !== 'records' && input.recorded !== null) return input.recorded
+    const seen = await this.#eventTimeMax()
+    return progressAfter(this.#before, this.#batch, seen, this.#context.delays, allTables)
   }
 
   async #eventTimeMax(): Promise<bigint | null> {

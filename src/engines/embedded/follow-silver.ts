@@ -66,8 +66,7 @@ async function follow(
 ): Promise<Progress> {
   const startedMs = Number(options.clock() / 1000n)
   const { progress } = next
-  const files = new Map(next.commit.adds.map((file) => [file.path, file]))
-  const select = scanSql({ ...(await silver.snapshot()), files }, silver.directory, { naiveTimestamps: true })
+  const select = await batchRowsSql(silver, next)
   const batch = batchBetween(before, progress)
   const silverRows = next.commit.adds.reduce((sum, file) => sum + Number(file.stats?.numRecords ?? 0n), 0)
   const input: BatchInput = { kind: 'silver', select, count: silverRows, recorded: progress }
@@ -83,6 +82,20 @@ async function follow(
   })
   options.onBatch({ ...report, silverRows })
   return executed.progress
+}
+
+/** Silver's rows of a batch: its own files, or, where those were compacted away, what came with its time. */
+async function batchRowsSql(silver: DeltaTable, { progress, commit }: SilverBatch): Promise<string> {
+  const snapshot = await silver.snapshot()
+  const { directory } = silver
+  if (commit.adds.every(({ path }) => snapshot.files.has(path))) {
+    const files = new Map(commit.adds.map((file) => [file.path, file]))
+    return scanSql({ ...snapshot, files }, directory, { naiveTimestamps: true })
+  }
+  const { timeMicros } = progress
+  const where = [{ column: 'processing_time', min: timeMicros, max: timeMicros }]
+  const rows = scanSql(snapshot, directory, { where, naiveTimestamps: true })
+  return `SELECT * FROM (${rows}) WHERE processing_time = make_timestamp(${timeMicros})`
 }
 
 export async function loadRecent(

@@ -13,6 +13,7 @@ import { rowsInRanges, rowsOfBatch } from '../bronze-rows.ts'
 import { endQueries } from '../bronze-writers.ts'
 import { type Database, rowsOf } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
+import { shownLag } from '../lag.ts'
 import { batchReport } from '../report.ts'
 import { progressAt } from '../silver-log.ts'
 import { isDerived, type OpenTable, tableAt } from '../tables.ts'
@@ -97,7 +98,9 @@ class Pipeline {
     const isBehind =
       later.length > 0 && last.batch > 0n && (await doneBatch(silver.delta, later)) < last.batch - 1n
     const replayed = isBehind ? tables.filter((table) => !later.includes(table)) : tables
-    const before = last.batch === 0n ? last : await progressAt(silver.delta, last.batch - 1n)
+    const isDone = last.batch === 0n || (await doneBatch(silver.delta, tables)) >= last.batch
+    // The log need not have the batch before the last one any more where nothing is left to do.
+    const before = isDone ? last : await progressAt(silver.delta, last.batch - 1n)
     const contextAt = async (progress: Progress): Promise<BatchContext> => ({
       ...options,
       streams: options.streams,
@@ -107,7 +110,7 @@ class Pipeline {
       recent: await loadRecent(options, database, silver.delta, progress),
     })
     let context = await contextAt(before)
-    if (last.batch > 0n) {
+    if (!isDone) {
       const input = await bronzeInput(bronze, before, last)
       await executeBatch(context, batchBetween(before, last), before, input, replayed)
     }
@@ -116,6 +119,7 @@ class Pipeline {
       for (const table of later) await table.markWhole()
       context = await contextAt(last)
     }
+    if (!isDone) await silver.markDone(options.streams)
     const { txns } = await bronze.delta.snapshot()
     const backlog = isStreamed(txns) ? new Backlog(database.load, bronze.delta) : null
     return new Pipeline(options, database, tables, context, last, backlog)
@@ -204,11 +208,10 @@ class Pipeline {
     const finishedMs = Number(clock() / 1000n)
     this.#progress = executed.progress
     const consumed = batch.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
-    // Only to be shown.
-    const lag = await source?.lag(executed.progress.offsets, this.#options.signal).catch(() => null)
+    const lag = await shownLag(source, executed.progress.offsets, this.#options.signal)
     const facts = {
       records: records.count,
-      input: lag === null || lag === undefined ? null : { consumed, lag },
+      input: lag === null ? null : { consumed, lag },
       startedMs,
       finishedMs,
       alertsMax,

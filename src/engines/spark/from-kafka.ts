@@ -8,6 +8,7 @@ import { assert, LakehouseError } from '../../errors/errors.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import { Backlog } from '../backlog.ts'
 import { batchBetween, doneBatch, hasOpenWindows } from '../batch-rules.ts'
+import { shownLag } from '../lag.ts'
 import { progressAt, silverBatchesAfter } from '../silver-log.ts'
 import { isDerived, type OpenTable, tableAt } from '../tables.ts'
 import { waitForTrigger } from '../trigger.ts'
@@ -21,7 +22,6 @@ import { compactWith } from './upkeep.ts'
 
 /** How long one wait for new rows of bronze takes at most. */
 const waitMaxMs = 1_000
-const lagMaxMs = 2_000
 
 export async function runFromKafka(run: SparkRun & { readonly spark: SparkEngineOptions }): Promise<void> {
   const { kafka } = run.spark
@@ -156,10 +156,8 @@ class Pipeline {
     this.#progress = written.progress
     const consumed = batch.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
     const { offsets } = written.progress
-    // Only to be shown: while Kafka is away, batches that are in bronze go on.
-    const inTime = AbortSignal.any([options.signal, AbortSignal.timeout(lagMaxMs)])
-    const lag = await options.source?.lag(offsets, inTime).catch(() => null)
-    const input = lag === null || lag === undefined ? null : { consumed, lag }
+    const lag = await shownLag(options.source, offsets, options.signal)
+    const input = lag === null ? null : { consumed, lag }
     options.onBatch(
       await reportOf(this.#run, written, { ranges: batch.ranges, input, startedMs, finishedMs }),
     )

@@ -54,14 +54,7 @@ export const counted = velocity(batch, {
   as: 'count',
 }).node
 
-/** The past holds only rows that stayed. */
-export function withStayedPast({ past, now }: Case): Case {
-  const stayed: Row[] = []
-  for (const one of past) if (!repeats(one, stayed)) stayed.push(one)
-  return { past: stayed, now }
-}
-
-/** For every row of `now`, whether it repeats one that stays. */
+/** For every row of `now`, whether it repeats one that stays. All of the past stays. */
 export function naiveRepeats({ past, now }: Case): boolean[] {
   const stayed = [...past]
   const expected = new Array<boolean>(now.length).fill(false)
