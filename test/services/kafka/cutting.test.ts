@@ -116,6 +116,29 @@ describe.skipIf(javaAvailable !== null)('cutting batches', () => {
     expect(ranges).toMatchObject([{ topic, partition: 0, start: 10n, end: 102n }])
   })
 
+  test('until now means what was there at the first look', async () => {
+    const topic = 'until'
+    await broker.createTopic(topic, 1)
+    await produce(topic, [record(1, start), record(2, start)])
+    const { source } = await openSource({
+      ...{ bootstrapServers: broker.bootstrapServers, topic, untilNow: true },
+    })
+    onTestFinished(() => source.close())
+    const first = await source.cut(new Map(), 1_000, NO_SIGNAL)
+    expect(first.ranges).toMatchObject([{ start: 0n, end: 2n }])
+    await broker.addPartitions(topic, 2)
+    await produce(
+      topic,
+      Array.from({ length: 20 }, (_, index) => record(index, start)),
+    )
+    const next = advance(new Map(), first)
+    expect((await source.cut(next, 1_000, NO_SIGNAL)).ranges).toEqual([])
+    expect(await source.lag(next, NO_SIGNAL)).toBe(0n)
+    const later = await openFor(topic)
+    const { ranges } = await later.cut(next, 1_000, NO_SIGNAL)
+    expect(ranges.reduce((sum, range) => sum + Number(range.end - range.start), 0)).toBe(20)
+  })
+
   test('partitions that are added are read from their beginning', async () => {
     const topic = 'growing'
     await broker.createTopic(topic, 1)

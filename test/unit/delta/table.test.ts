@@ -133,6 +133,17 @@ describe('appending', () => {
     expect(reopened.lastCommitInfo).toMatchObject({ userMetadata: '{"x":1}', operation: 'WRITE' })
   })
 
+  test('a commit whose predecessor the log has lost is refused', async () => {
+    await table.commit(null, { appId: 'a', version: 1n, after: 0n })
+    await table.commit(null, { appId: 'a', version: 2n, after: 1n })
+    const lost = table.commit(null, { appId: 'a', version: 4n, after: 3n })
+    await expect(lost).rejects.toMatchObject({
+      code: 'DELTA_COMMIT_CONFLICT',
+      message: expect.stringContaining('lost version 3 of a'),
+    })
+    expect((await table.snapshot()).txns.get('a')?.version).toBe(2n)
+  })
+
   test('no rows make no file, but the commit and its txn', async () => {
     const staged = await table.stage(workshop.connection, `${oneRow} WHERE false`)
     expect([staged.adds, staged.rowCount]).toEqual([[], 0n])

@@ -81,6 +81,20 @@ describe('which files are read', () => {
   })
 })
 
+test('until now means what was there at the first look: no later line, and no later file', async () => {
+  await put('a', '1\n')
+  const source = await open({ takeUnterminatedTail: false, untilNow: true })
+  const first = await source.cut(new Map(), 1, signal)
+  await put('a', '1\n2\n')
+  await put('b', '3\n')
+  expect(await records(source, first)).toEqual([{ topic: 'a', offset: 0n, value: '1' }])
+  const next = advance(new Map(), first)
+  expect((await source.cut(next, 10, signal)).ranges).toEqual([])
+  expect(await source.lag(next, signal)).toBe(0n)
+  const later = await open()
+  expect((await later.cut(next, 10, signal)).ranges).toHaveLength(2)
+})
+
 describe('what a line is', () => {
   test('it ends with LF, may be empty, and keeps a CR', async () => {
     await put('f', 'a\r\n\n\u00e9\n')
@@ -305,7 +319,7 @@ describe('waitForData and lag', () => {
 })
 
 async function open(
-  options: { takeUnterminatedTail: boolean } = { takeUnterminatedTail: false },
+  options: { takeUnterminatedTail: boolean; untilNow?: boolean } = { takeUnterminatedTail: false },
 ): Promise<RecordSource> {
   return await openFileSource(directory, { ...options, onNotice: (notice) => notices.push(notice) })
 }
