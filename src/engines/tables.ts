@@ -9,7 +9,6 @@ import {
   streamTxns,
   writerAppId,
 } from '../batches/progress.ts'
-import { isStreamed } from '../batches/streamed.ts'
 import { type CommitOutcome, type DeltaSnapshot, DeltaTable, type StagedAppend } from '../delta/index.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
@@ -99,7 +98,7 @@ export class OpenTable {
     // Read after the claim: nobody who had the table before can move it on from here.
     const snapshot = await delta.snapshot()
     const progress = await progressOf(delta, snapshot)
-    if (progress === null && snapshot.files.size > 0 && !isStreamed(snapshot.txns)) throw rowsOfUnknown(delta)
+    if (progress === null && (await beganWithRows(delta))) throw rowsOfUnknown(delta)
     const table = new OpenTable(definition, delta, progress ?? noProgress, claimed)
     if (needsUserMetadata(snapshot.txns)) await table.#keepProgress()
     return table
@@ -190,6 +189,11 @@ export class OpenTable {
         'One process at a time can write a stream.',
     )
   }
+}
+
+/** True for a table that another tool made of rows: one that is made here begins without any. */
+async function beganWithRows(delta: DeltaTable): Promise<boolean> {
+  return ((await delta.commitAt(0n))?.adds.length ?? 0) > 0
 }
 
 /** Beginning at the first offset would bring rows a second time. */

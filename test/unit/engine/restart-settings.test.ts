@@ -1,5 +1,5 @@
 // A start with other settings, or with less of the log than the last one had.
-import { readdir, rm } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -90,6 +90,10 @@ test('a table with rows of which nobody knows the batch is not begun anew', asyn
   })
   connection.closeSync()
   instance.closeSync()
+  const commit = (version: number) =>
+    join(copy.directory, '_delta_log', `${version}`.padStart(20, '0') + '.json')
+  await appendFile(commit(0), await readFile(commit(1)))
+  await rm(commit(1))
   await expect(runOnce(lakehouse, { recordsPerBatchMax: 10 })).rejects.toMatchObject({
     code: 'PROGRESS_UNKNOWN',
   })
