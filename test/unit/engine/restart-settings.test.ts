@@ -91,7 +91,7 @@ test('a table with rows of which nobody knows the batch is not begun anew', asyn
   connection.closeSync()
   instance.closeSync()
   const commit = (version: number) =>
-    join(copy.directory, '_delta_log', `${version}`.padStart(20, '0') + '.json')
+    join(copy.directory, '_delta_log', `${String(version).padStart(20, '0')}.json`)
   await appendFile(commit(0), await readFile(commit(1)))
   await rm(commit(1))
   await expect(runOnce(lakehouse, { recordsPerBatchMax: 10 })).rejects.toMatchObject({
