@@ -119,7 +119,7 @@ export function tablesPage(): string {
   ])
 }
 
-/** What does not fit into a cell is on another page. */
+/** What does not fit into a cell is told below the tables. */
 const definitionLengthMax = 220
 
 function definitionCell(table: TableDefinition, name: string): string {

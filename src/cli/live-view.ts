@@ -28,13 +28,13 @@ const LABEL_WIDTH = 12
 const REASONS_SHOWN_MAX = 4
 const GAP = 3
 
-const levelStyles = {
+const levelStyles: Readonly<Record<string, Style>> = {
   CRITICAL: 'magenta',
   HIGH: 'red',
   MEDIUM: 'yellow',
   LOW: 'cyan',
   MINIMAL: 'green',
-} as const satisfies Record<(typeof riskLevels)[number]['name'] | typeof riskLevelLowest, Style>
+} satisfies Record<(typeof riskLevels)[number]['name'] | typeof riskLevelLowest, Style>
 
 /**
  * At most `height` lines of at most `width` columns, joined by LF. Without `paint` it holds no escape
@@ -193,7 +193,7 @@ function renderAlerts(alerts: readonly Alert[], width: number, linesMax: number,
   const titles = [...columns.map((column) => cell(column, column.title)), 'Reasons'].join(' ')
   const lines = alerts.slice(0, linesMax - 1).map((alert) => {
     const cells = columns.map((column) => cell(column, cellText(column.text(alert)))).join(' ')
-    const style = Object.entries(levelStyles).find(([level]) => level === alert.risk_level)?.[1] ?? 'dim'
+    const style = levelStyles[alert.risk_level] ?? 'dim'
     return paint(style, `${cells} ${cutToWidth(cellText(alert.reasons.join(' ')), width - used)}`)
   })
   return [

@@ -118,9 +118,9 @@ async function openSource(flags: RunFlags, config: Config, onNotice: OnNotice): 
   const { openKafkaSource } = await import('../kafka/source.ts')
   const { topic, groupId, startingOffsets, onDataLoss } = config.kafka
   // A run with an end does not wait for ever for a broker or a topic.
-  const giveUp = flags.once ? { giveUpAfterMs: onceWaitMaxMs, untilNow: true } : {}
+  const bounds = flags.once ? { giveUpAfterMs: onceWaitMaxMs, untilNow: true } : {}
   return openKafkaSource({
-    ...giveUp,
+    ...bounds,
     ...kafkaConnectionOf(config.kafka),
     topic,
     groupId,

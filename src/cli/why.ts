@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { rules, velocityRangeMinutes } from '../fraud/rules.ts'
-import { type Reason, reasonMeanings } from '../lakehouse/reasons.ts'
+import { reasonMeanings } from '../lakehouse/reasons.ts'
 import { cellText } from './cell.ts'
 import { printable, printableLine } from './printable.ts'
 import { type LakehouseReader, openReader } from './reader.ts'
@@ -193,7 +193,8 @@ async function refusedText(reader: LakehouseReader, row: Row, id: string): Promi
 
 /** Nothing where another version of Assay refused the record. */
 function meaningOf(reason: string): string {
-  return reason in reasonMeanings ? reasonMeanings[reason as Reason] : ''
+  const meanings: Readonly<Record<string, string>> = reasonMeanings
+  return meanings[reason] ?? ''
 }
 
 function factsText(heading: string, facts: Row, hidden: ReadonlySet<string> = new Set()): string {

@@ -9,7 +9,13 @@ import {
   streamTxns,
   writerAppId,
 } from '../batches/progress.ts'
-import { type CommitOutcome, type DeltaSnapshot, DeltaTable, type StagedAppend } from '../delta/index.ts'
+import {
+  type CommitOptions,
+  type CommitOutcome,
+  type DeltaSnapshot,
+  DeltaTable,
+  type StagedAppend,
+} from '../delta/index.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
 import { openTable, progressOf, tableDirectory } from '../lakehouse/delta.ts'
@@ -106,12 +112,8 @@ export class OpenTable {
 
   /** The text of a commit goes when the log is cleaned up, txn actions stay. */
   async #keepProgress(): Promise<void> {
-    const outcome = await this.delta.commit(null, {
-      fence: { appId: writerAppId, version: this.claim },
-      txns: encodeProgress(this.progress).txns,
-      ...{ operation: 'PROGRESS', operationParameters: {} },
-    })
-    this.#checkWritten(outcome, this.progress)
+    const { txns } = encodeProgress(this.progress)
+    await this.#record(txns, { operation: 'PROGRESS', operationParameters: {} })
   }
 
   /** True where the table has the batch already: a restart replays it. */
@@ -131,19 +133,20 @@ export class OpenTable {
   /** Says, durably, that the table has caught up with silver. */
   async markWhole(): Promise<void> {
     if (this.isWhole) return
-    const fence = { appId: writerAppId, version: this.claim }
-    this.#checkWritten(await this.delta.commit(null, { fence, txns: { [sinceAppId]: 0n } }), this.progress)
+    await this.#record({ [sinceAppId]: 0n })
     this.isWhole = true
   }
 
   /** Says, durably, that all tables of the streams have this table's last batch: nothing is left to replay. */
   async markDone(streams: readonly StreamName[]): Promise<void> {
-    const outcome = await this.delta.commit(null, {
-      fence: { appId: writerAppId, version: this.claim },
-      txns: streamTxns(streams, this.progress.batch + 1n),
-      ...{ operation: 'DONE', operationParameters: {} },
-    })
-    this.#checkWritten(outcome, this.progress)
+    const txns = streamTxns(streams, this.progress.batch + 1n)
+    await this.#record(txns, { operation: 'DONE', operationParameters: {} })
+  }
+
+  /** Commits txn actions without rows, as long as this process is the writer. */
+  async #record(txns: Readonly<Record<string, bigint>>, about: CommitOptions = {}): Promise<void> {
+    const fence = { appId: writerAppId, version: this.claim }
+    this.#checkWritten(await this.delta.commit(null, { fence, txns, ...about }), this.progress)
   }
 
   /** Commits the rows together with the progress; the batch must not be in the table yet. */

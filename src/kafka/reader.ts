@@ -1,6 +1,5 @@
 // Reads exact ranges of offsets: large fetches over all partitions of a broker, one response decoded while
 // the next is on its way.
-import type { OnNotice } from '../batches/notice.ts'
 import type { OffsetRange } from '../batches/offsets.ts'
 import { partitionKey } from '../batches/offsets.ts'
 import type { RecordChunk } from '../batches/source.ts'
@@ -44,7 +43,6 @@ export type ReadContext = {
   readonly cluster: Cluster
   readonly retrier: Retrier
   readonly losses: Losses
-  readonly onNotice: OnNotice
   /** The cluster as it is now; called again after every failure. */
   describe(signal: AbortSignal): Promise<ClusterView>
 }

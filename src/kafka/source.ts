@@ -120,7 +120,6 @@ class KafkaSource implements RecordSource, KafkaPositions {
       cluster: this.#cluster,
       retrier: this.#retrier,
       losses: this.#losses,
-      onNotice: this.#onNotice,
       describe: async (anyEnd) => {
         const view = await this.#describe(anyEnd, isFirst ? VIEW_AGE_MS_MAX : 0)
         isFirst = false
