@@ -4,25 +4,17 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type Batch, type Delays, progressAfter, windowOf } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
-import { type DeltaTable, prunedFiles, type StagedAppend, scanSql } from '../../delta/index.ts'
-import { LakehouseError } from '../../errors/errors.ts'
-import { silverRecent } from '../../lakehouse/2-silver/transactions.ts'
+import type { DeltaTable, StagedAppend } from '../../delta/index.ts'
 import { tables as allTables } from '../../lakehouse/pipeline.ts'
 import type { StreamName } from '../../plan/index.ts'
-import { boundDuckdb, compileTable, duckdb, type ParameterValues } from '../../sql/index.ts'
+import { boundDuckdb, compileTable, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
-import {
-  alwaysCommitted,
-  type Closing,
-  closingWindows,
-  eventTimesOf,
-  inParts,
-  lookBack,
-  silentBatchesMax,
-} from '../batch-rules.ts'
+import { alwaysCommitted, type Closing, closingWindows, lookBack, silentBatchesMax } from '../batch-rules.ts'
 import { rowsOf, setTable, setView } from '../database.ts'
 import type { Executed } from '../report.ts'
 import type { OpenTable } from '../tables.ts'
+import { closedWindowsSql } from './closed-windows.ts'
+import { batchFailure, isOfDuckdb } from './duckdb-failure.ts'
 import type { RecentSilver } from './recent.ts'
 
 export type BatchContext = {
@@ -90,25 +82,8 @@ export async function executeBatch(
   }
 }
 
-/** The driver throws plain errors without a code, for a full disk as for a number that is too large. */
-function isOfDuckdb(error: unknown): error is Error {
-  return error instanceof Error && Object.getPrototypeOf(error) === Error.prototype && !('code' in error)
-}
-
-function batchFailure(batch: Batch, error: Error): LakehouseError {
-  return new LakehouseError(
-    'BATCH_FAILED',
-    `batch ${batch.batch} failed in DuckDB: ${error.message.split('\n')[0]}. The tables are intact: the next start ` +
-      'goes on with this batch. docs/guide/recovery.md says what to do about disks, memory and limits.',
-    { cause: error },
-  )
-}
-
 /** Work on so many rows of the state, which are only looked at, is that on one row of the batch. */
 const rowsLookedAtPerRow = 100
-
-/** Exact counts of distinct values need memory for each row: see docs/decisions/state.md. */
-const rowsAtOnceMax = 2_000_000
 
 type Staged = { readonly table: OpenTable; readonly rows: StagedAppend | null }
 
@@ -206,53 +181,9 @@ class BatchRun {
       return `SELECT * FROM ${name}`
     }
     const closing = closingWindows(definition, this.#before, this.after)
-    return closing === null ? null : this.#closedWindows(path, closing)
-  }
-
-  /** Windows with more rows than fit are computed a few at a time. */
-  async #closedWindows(path: string, closing: Closing): Promise<string> {
-    const { connection, useThreadsFor } = this.#context
-    const [batch] = await rowsOf(connection, 'SELECT count(*) AS count FROM silver_batch')
-    const rows = Number(batch?.count) + (await this.#bindClosing(closing))
-    await useThreadsFor(rows)
-    const parts = inParts(closing, Math.ceil(rows / rowsAtOnceMax))
-    if (parts.length === 1) return this.#compiled(path, closing).sql
-    for (const [index, part] of parts.entries()) {
-      await this.#bindClosing(part)
-      const { sql } = this.#compiled(path, part)
-      if (index === 0) await setTable(connection, 'closed_windows', sql)
-      else await connection.run(`INSERT INTO closed_windows ${sql}`)
-    }
-    return 'SELECT * FROM closed_windows'
-  }
-
-  /**
-   * Silver's rows of earlier batches are in its files, those of this batch are not committed yet. Gives how
-   * many rows the files have.
-   */
-  async #bindClosing(closing: Closing): Promise<number> {
-    const { connection, silver } = this.#context
-    const { timeMicros } = this.#batch
-    const { fromMicros, toMicros } = eventTimesOf(closing)
-    const snapshot = await silver.snapshot()
-    const columns = Object.keys(silverRecent.schema)
-    const where = [
-      { column: 'event_time', max: toMicros, ...(fromMicros === null ? {} : { min: fromMicros }) },
-      { column: 'processing_time', max: timeMicros - 1n },
-    ]
-    const written = scanSql(snapshot, silver.directory, {
-      columns: [...columns, 'processing_time'],
-      where,
-      naiveTimestamps: true,
-    })
-    const list = columns.map(duckdb.name).join(', ')
-    await setView(
-      connection,
-      'silver_recent',
-      `SELECT ${list} FROM (${written}) WHERE processing_time < make_timestamp(${timeMicros}) ` +
-        `UNION ALL SELECT ${list} FROM silver_batch`,
-    )
-    return prunedFiles(snapshot, where).reduce((sum, { stats }) => sum + Number(stats?.numRecords ?? 0n), 0)
+    if (closing === null) return null
+    const select = (part: Closing) => this.#compiled(path, part).sql
+    return closedWindowsSql({ ...this.#context, timeMicros: this.#batch.timeMicros, select }, closing)
   }
 
   #compiled(path: string, closing?: Closing) {
