@@ -21,7 +21,8 @@ export type AlignedCutInput = {
 
 export type AlignedCut = {
   /**
-   * From every partition the batch takes the records before the first one later than this; null: everything.
+   * From every partition the batch takes the records before the first one later than this, or, where one
+   * millisecond holds more than the limit, a share of them; null: everything.
    */
   readonly timestampMs: number | null
   readonly ends: readonly bigint[]
@@ -36,8 +37,10 @@ const STEP_GROWTH = 8
 type Point = { readonly timestampMs: number; readonly ends: readonly bigint[]; readonly total: bigint }
 
 /**
- * Finds the greatest timestamp whose records are at most `recordsMax` and more than none; where no timestamp
- * is both, the smallest with any. Offsets are counted, so that holes make a batch smaller, never greater.
+ * Finds the greatest timestamp whose records are at most `recordsMax` and more than none. Where no timestamp
+ * is both, one millisecond holds more than the limit (records without a timestamp all have the same, and so
+ * have those of a clock that stands): each partition then gives its share of `recordsMax`. Offsets are
+ * counted, so that holes make a batch smaller, never greater.
  */
 export async function alignedCut(input: AlignedCutInput): Promise<AlignedCut> {
   const { bounds } = input
@@ -54,9 +57,20 @@ export async function alignedCut(input: AlignedCutInput): Promise<AlignedCut> {
   }
   const bracket = await findBracket(probe, bounds, input, recordsMax)
   const { below, above } = await narrow(probe, bracket, recordsMax)
-  // Where `below` has no record, one millisecond holds more than the limit, and `above` is that millisecond.
-  const { timestampMs, ends } = below.total > 0n ? below : above
-  return { timestampMs, ends }
+  if (below.total > 0n) return { timestampMs: below.timestampMs, ends: below.ends }
+  return { timestampMs: above.timestampMs, ends: sharesOf(bounds, above, recordsMax) }
+}
+
+/** `recordsMax` of a point's records, more than these, from each partition in proportion to what it has. */
+function sharesOf(bounds: readonly Bounds[], point: Point, recordsMax: bigint): bigint[] {
+  const counts = bounds.map(({ start }, index) => point.ends[index]! - start)
+  const shares = counts.map((count) => (count * recordsMax) / point.total)
+  let left = recordsMax - shares.reduce((sum, share) => sum + share, 0n)
+  return bounds.map(({ start }, index) => {
+    const rounding = left > 0n && shares[index]! < counts[index]! ? 1n : 0n
+    left -= rounding
+    return start + shares[index]! + rounding
+  })
 }
 
 type Probe = (timestampMs: number) => Promise<Point>
@@ -71,34 +85,55 @@ async function findBracket(
 ): Promise<Bracket> {
   // The two ends of time need no probe: nothing is before it, and everything, more than the limit, is at its
   // end.
-  let below: Point = { timestampMs: TIMESTAMP_MS_MIN - 1, ends: bounds.map(({ start }) => start), total: 0n }
+  const nothing = { timestampMs: TIMESTAMP_MS_MIN - 1, ends: bounds.map(({ start }) => start), total: 0n }
   const everything = bounds.map(({ end }) => end)
-  let above: Point = { timestampMs: TIMESTAMP_MS_MAX, ends: everything, total: totalOf(bounds, everything) }
-  let step = Math.max(1, guess.toMs - guess.fromMs)
-  let timestampMs = guess.fromMs - 1
-  while (timestampMs > below.timestampMs) {
-    const point = await probe(Math.min(timestampMs, TIMESTAMP_MS_MAX - 1))
-    if (point.total <= recordsMax) {
-      below = point
-      break
-    }
-    above = point
-    timestampMs -= step
-    step *= STEP_GROWTH
+  const all = { timestampMs: TIMESTAMP_MS_MAX, ends: everything, total: totalOf(bounds, everything) }
+  const firstMs = Math.max(TIMESTAMP_MS_MIN, Math.min(guess.fromMs - 1, TIMESTAMP_MS_MAX - 1))
+  const first = await probe(firstMs)
+  const stepMs = Math.max(1, guess.toMs - firstMs)
+  return first.total > recordsMax
+    ? await searchBefore(probe, { below: nothing, above: first }, stepMs, recordsMax)
+    : await searchAfter(probe, { below: first, above: all }, stepMs, recordsMax)
+}
+
+async function searchBefore(
+  probe: Probe,
+  { below, above }: Bracket,
+  firstStepMs: number,
+  recordsMax: bigint,
+): Promise<Bracket> {
+  // Records without a timestamp may alone be too many: one probe tells, where a search would take long.
+  const untimed = await probe(TIMESTAMP_MS_MIN)
+  if (untimed.total > recordsMax) return { below, above: untimed }
+  let earliest = above
+  for (let stepMs = firstStepMs; earliest.timestampMs - stepMs > TIMESTAMP_MS_MIN; stepMs *= STEP_GROWTH) {
+    const point = await probe(earliest.timestampMs - stepMs)
+    if (point.total <= recordsMax) return { below: point, above: earliest }
+    earliest = point
   }
-  step = Math.max(1, guess.toMs - below.timestampMs)
-  timestampMs = below.timestampMs + step
-  while (timestampMs < above.timestampMs) {
-    const point = await probe(timestampMs)
-    if (point.total > recordsMax) {
-      above = point
-      break
-    }
-    below = point
-    step *= STEP_GROWTH
-    timestampMs += step
+  return { below: untimed, above: earliest }
+}
+
+async function searchAfter(
+  probe: Probe,
+  { below, above }: Bracket,
+  firstStepMs: number,
+  recordsMax: bigint,
+): Promise<Bracket> {
+  if (below.timestampMs + firstStepMs >= above.timestampMs) return { below, above }
+  const expected = await probe(below.timestampMs + firstStepMs)
+  if (expected.total > recordsMax) return { below, above: expected }
+  // What no clock can have written, such as nanoseconds, may be all that is left.
+  const timed = await probe(TIMESTAMP_MS_MAX - 1)
+  if (timed.total <= recordsMax) return { below: timed, above }
+  let latest = expected
+  const stepMs = firstStepMs * STEP_GROWTH
+  for (let step = stepMs; latest.timestampMs + step < timed.timestampMs; step *= STEP_GROWTH) {
+    const point = await probe(latest.timestampMs + step)
+    if (point.total > recordsMax) return { below: latest, above: point }
+    latest = point
   }
-  return { below, above }
+  return { below: latest, above: timed }
 }
 
 /**

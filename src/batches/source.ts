@@ -1,5 +1,5 @@
 // The contract of an input: Kafka and files implement it, the planner and the engines use it.
-import type { OffsetRange, Offsets } from './offsets.ts'
+import type { OffsetRange, Offsets, TopicPartition } from './offsets.ts'
 
 /** Records of one partition in offset order, column by column: index i of every column is one record. */
 export type RecordChunk = {
@@ -23,6 +23,13 @@ export type Cut = {
   readonly ranges: readonly OffsetRange[]
   /** True where more is waiting behind the cut. */
   readonly more: boolean
+  /**
+   * The partitions whose end, asked before the records of the ranges are read, lies beyond what this batch
+   * takes of them: rows of theirs are still to come, so they may hold the watermark. The end is the real one
+   * even where a run reads only what was there at its start. Always none for files, which are read one after
+   * another.
+   */
+  readonly waiting: readonly TopicPartition[]
 }
 
 export type RecordSource = {
@@ -33,9 +40,15 @@ export type RecordSource = {
    * is no longer readable. A partition that has nothing to read yet gets an empty range where reading goes on
    * elsewhere than `next` says (it is absent there, or records were lost), so that the place is recorded:
    * with the first records, or before them where it would be another one later. No ranges: there is nothing
-   * to do.
+   * to do. `preferred` are partitions that hold the watermark back, the one that holds it most first: where
+   * the cut at one timestamp would give the first of them nothing, they get up to half of the batch.
    */
-  cut(next: Offsets, recordsMax: number, signal: AbortSignal): Promise<Cut>
+  cut(
+    next: Offsets,
+    recordsMax: number,
+    signal: AbortSignal,
+    preferred?: readonly TopicPartition[],
+  ): Promise<Cut>
   /**
    * Reads exactly the records of `ranges`, partition by partition in any interleaving, each in offset order;
    * waits for `onChunk` before it fetches much more (bounded memory).

@@ -20,7 +20,7 @@ import { rowsOf } from './database.ts'
  */
 export type BacklogCut = Cut & { readonly sinceMicros: bigint | null }
 
-const nothing: BacklogCut = { ranges: [], more: false, sinceMicros: null }
+const nothing: BacklogCut = { ranges: [], more: false, waiting: [], sinceMicros: null }
 
 /** What waits in one partition. */
 type Waiting = TopicPartition & { readonly first: bigint; readonly end: bigint; readonly count: bigint }
@@ -49,16 +49,18 @@ export class Backlog {
     const count = waiting.reduce((sum, one) => sum + one.count, 0n)
     if (rows === null || count === 0n) {
       this.#met = { version, before: next }
-      return nothing
+      return { ...nothing, waiting: waitingBehind([], waiting, next, inputEnds) }
     }
     const beforeMs = await this.#untilInputIsHere(rows, waiting, next, inputEnds)
     if (beforeMs === null && count <= BigInt(recordsMax)) {
       const ranges = waiting.map((one) => rangeOf(one, next, one.end))
       this.#met = { version, before: advanceOffsets(next, ranges) }
-      return { ranges, more: false, sinceMicros }
+      const unread = waitingBehind(ranges, waiting, next, inputEnds)
+      return { ranges, more: false, waiting: unread, sinceMicros }
     }
     const ranges = await this.#cutAtTime(rows, waiting, next, recordsMax, beforeMs)
-    return { ranges, more: true, sinceMicros }
+    const unread = waitingBehind(ranges, waiting, next, inputEnds)
+    return { ranges, more: true, waiting: unread, sinceMicros }
   }
 
   /** The next offsets behind everything that bronze has. */
@@ -197,6 +199,24 @@ export class Backlog {
       .map((one) => rangeOf(one, next, ends.get(partitionKey(one)) ?? one.end))
       .filter(({ start, end }) => start < end)
   }
+}
+
+/** The partitions of which bronze or the input has more than the ranges take. */
+function waitingBehind(
+  ranges: readonly OffsetRange[],
+  inBronze: readonly Waiting[],
+  next: Offsets,
+  inputEnds: Offsets,
+): TopicPartition[] {
+  const taken = advanceOffsets(next, ranges)
+  const ends = new Map<string, TopicPartition & { readonly offset: bigint }>(inputEnds)
+  for (const { topic, partition, end } of inBronze) {
+    const key = partitionKey({ topic, partition })
+    if ((ends.get(key)?.offset ?? -1n) < end) ends.set(key, { topic, partition, offset: end })
+  }
+  return [...ends]
+    .filter(([key, { offset }]) => offset > (taken.get(key)?.offset ?? 0n))
+    .map(([, { topic, partition }]) => ({ topic, partition }))
 }
 
 function rangeOf({ topic, partition, first }: Waiting, next: Offsets, end: bigint): OffsetRange {

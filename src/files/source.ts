@@ -67,13 +67,13 @@ class FileSource implements RecordSource {
       // When the batch is full, one line more is enough to know that something waits.
       const taken = await this.#cutFile(file, offset, Math.max(left, 1), signal)
       if (taken.lines === 0) continue
-      if (left === 0) return { ranges, more: true }
+      if (left === 0) return { ranges, more: true, waiting: [] }
       ranges.push({ topic: file.topic, partition: 0, start: BigInt(offset), end: BigInt(taken.end) })
       left -= taken.lines
       if (left === 0 && (await this.#cutFile(file, taken.end, 1, signal)).lines > 0)
-        return { ranges, more: true }
+        return { ranges, more: true, waiting: [] }
     }
-    return { ranges, more: false }
+    return { ranges, more: false, waiting: [] }
   }
 
   async read(

@@ -1,8 +1,9 @@
 // A Kafka topic as an input. It belongs to no consumer group: the tables hold the progress, and what a batch
 // takes is decided from the offsets of the log alone.
-import { type AlignedCut, alignedCut } from '../batches/aligned-cut.ts'
+import type { AlignedCut } from '../batches/aligned-cut.ts'
 import type { OnNotice } from '../batches/notice.ts'
-import type { OffsetRange, Offsets } from '../batches/offsets.ts'
+import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } from '../batches/offsets.ts'
+import { preferredCut } from '../batches/preferred-cut.ts'
 import type { Cut, RecordChunk, RecordSource } from '../batches/source.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { Cluster, type ClusterView } from './cluster.ts'
@@ -41,8 +42,16 @@ export type KafkaPositions = {
   positions(next: Offsets, signal: AbortSignal): Promise<readonly OffsetRange[]>
 }
 
-/** What is readable of a partition: [start, end), the start being where the tables are. */
-type Readable = { readonly led: LedPartition; readonly start: bigint; readonly end: bigint }
+/**
+ * What is readable of a partition: [start, end), the start being where the tables are. `realEnd` lies beyond
+ * where a run takes only what was there at its first look.
+ */
+type Readable = {
+  readonly led: LedPartition
+  readonly start: bigint
+  readonly end: bigint
+  readonly realEnd: bigint
+}
 
 class KafkaSource implements RecordSource, KafkaPositions {
   readonly #options: KafkaSourceOptions
@@ -71,17 +80,23 @@ class KafkaSource implements RecordSource, KafkaPositions {
     this.#onNotice = options.onNotice ?? (() => {})
   }
 
-  async cut(next: Offsets, recordsMax: number, signal: AbortSignal): Promise<Cut> {
+  async cut(
+    next: Offsets,
+    recordsMax: number,
+    signal: AbortSignal,
+    preferred: readonly TopicPartition[] = [],
+  ): Promise<Cut> {
     assert(recordsMax > 0, 'recordsMax must be positive')
     const anyEnd = this.#orClosed(signal)
     return await this.#retrier.run(async () => {
       const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
       const readable = await this.#forgettingOnFailure(this.#readable(view, next, anyEnd))
       const bounds = readable.filter(({ start, end }) => start < end)
-      const cut = await this.#forgettingOnFailure(this.#align(bounds, recordsMax, anyEnd))
+      const cut = await this.#forgettingOnFailure(this.#align(bounds, recordsMax, preferred, anyEnd))
       const ranges = bounds.map(({ led, start }, index) => rangeOf(led, start, cut.ends[index]!))
       const more = bounds.some(({ end }, index) => cut.ends[index]! < end)
       const withRecords = ranges.filter(({ start, end }) => start < end)
+      const waiting = waitingBehind(readable, ranges)
       const unrecorded = readable.filter(
         ({ led, start }) => next.get(led.key)?.offset !== start && !withRecords.some(isOf(led)),
       )
@@ -90,10 +105,11 @@ class KafkaSource implements RecordSource, KafkaPositions {
       // wait for the first batch.
       const canWait =
         this.#options.startingOffsets.kind === 'earliest' && unrecorded.every(({ led }) => !next.has(led.key))
-      if (withRecords.length === 0 && canWait) return { ranges: [], more }
+      if (withRecords.length === 0 && canWait) return { ranges: [], more, waiting }
       return {
         ranges: [...withRecords, ...unrecorded.map(({ led, start }) => rangeOf(led, start, start))],
         more,
+        waiting,
       }
     }, anyEnd)
   }
@@ -210,7 +226,10 @@ class KafkaSource implements RecordSource, KafkaPositions {
       const wanted = this.#knownStart(led, next)
       assert(wanted !== null, 'every start is decided')
       const stored = next.get(led.key)?.offset
-      const from = (start: bigint): Readable => ({ led, start, end: max(start, this.#endOf(led.key, end)) })
+      const from = (start: bigint): Readable => ({
+        ...{ led, start, realEnd: end },
+        end: max(start, this.#endOf(led.key, end)),
+      })
       if (stored === undefined) return from(max(wanted, earliest))
       if (wanted > end) throw logRewound(led, wanted, end)
       if (wanted >= earliest) return from(wanted)
@@ -252,12 +271,19 @@ class KafkaSource implements RecordSource, KafkaPositions {
     for (const [key, start] of starts) this.#starts.set(key, start)
   }
 
-  async #align(bounds: readonly Readable[], recordsMax: number, signal: AbortSignal): Promise<AlignedCut> {
+  async #align(
+    bounds: readonly Readable[],
+    recordsMax: number,
+    preferred: readonly TopicPartition[],
+    signal: AbortSignal,
+  ): Promise<AlignedCut> {
     const partitions = bounds.map(({ led }) => led)
+    const indexes = new Map(partitions.map(({ key }, index) => [key, index]))
     const nowMs = Date.now()
-    const cut = await alignedCut({
+    const cut = await preferredCut({
       bounds,
       recordsMax,
+      preferred: preferred.flatMap((one) => indexes.get(partitionKey(one)) ?? []),
       fromMs: this.#cutAtMs ?? nowMs - GUESSED_BACKLOG_MS,
       toMs: nowMs,
       offsetsAfter: async (timestampMs) => {
@@ -266,7 +292,9 @@ class KafkaSource implements RecordSource, KafkaPositions {
         return partitions.map(({ key }) => offsets.get(key) ?? null)
       },
     })
-    if (cut.timestampMs !== null) this.#cutAtMs = cut.timestampMs
+    // A wrong clock's time would be a bad guess for the next cut.
+    if (cut.timestampMs !== null && cut.timestampMs >= 0 && cut.timestampMs <= nowMs)
+      this.#cutAtMs = cut.timestampMs
     return cut
   }
 
@@ -319,6 +347,14 @@ function isOf(led: LedPartition): (range: OffsetRange) => boolean {
 
 function rangeOf({ topic, partition, topicId }: LedPartition, start: bigint, end: bigint): OffsetRange {
   return { topic, partition, ...(topicId === null ? {} : { topicId }), start, end }
+}
+
+/** The partitions that end behind what the ranges take of them. */
+function waitingBehind(readable: readonly Readable[], ranges: readonly OffsetRange[]): TopicPartition[] {
+  const takenTo = new Map(ranges.map((range) => [partitionKey(range), range.end]))
+  return readable
+    .filter(({ led, start, realEnd }) => realEnd > (takenTo.get(led.key) ?? start))
+    .map(({ led: { topic, partition } }) => ({ topic, partition }))
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Admin } from '@platformatic/kafka'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { OffsetRange } from '../../../src/batches/offsets.ts'
+import type { Cut } from '../../../src/batches/source.ts'
 import type { StartingOffsets } from '../../../src/kafka/options.ts'
 import { openKafkaProducer, type ProducedRecord } from '../../../src/kafka/producer.ts'
 import { type Broker, startBroker } from '../broker.ts'
@@ -65,16 +66,65 @@ describe.skipIf(javaAvailable !== null)('cutting batches', () => {
     expect(seen.size).toBe(7_500)
   })
 
-  test('a millisecond that holds more than the limit is one batch', async () => {
+  test('a millisecond that holds more than the limit is shared among batches', async () => {
     const topic = 'burst'
     await broker.createTopic(topic, 2)
     const records = Array.from({ length: 300 }, (_, index) => record(index, start + Math.floor(index / 100)))
     await produce(topic, records)
     const source = await openFor(topic)
-    const cut = await source.cut(new Map(), 10, NO_SIGNAL)
-    expect(cut.more).toBe(true)
-    const values = (await readRecords(source, cut.ranges)).map(({ value }) => Number(value))
-    expect(values.sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, index) => index))
+    let next = offsetsOf(topic, [])
+    let seen: number[] = []
+    for (let more = true; more; ) {
+      const cut = await source.cut(next, 10, NO_SIGNAL)
+      const values = (await readRecords(source, cut.ranges)).map(({ value }) => Number(value))
+      expect(values.length).toBeLessThanOrEqual(10)
+      // What is earlier was read before.
+      if (seen.length > 0)
+        expect(Math.min(...values)).toBeGreaterThanOrEqual(Math.floor(Math.max(...seen) / 100) * 100)
+      seen = [...seen, ...values]
+      next = advance(next, cut)
+      more = cut.more
+    }
+    expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 300 }, (_, index) => index))
+  })
+
+  test('a partition waits when it ends behind what the batch takes of it', async () => {
+    const topic = 'waiting-behind'
+    await broker.createTopic(topic, 3)
+    const at = (partition: number, ms: number) => ({
+      ...{ topic, partition, timestampMs: start + ms, key: null, value: Buffer.from(`${ms}`) },
+    })
+    const [ahead, others] = [at(0, 3_000_000), Array.from({ length: 40 }, (_, index) => at(index % 2, index))]
+    const java = await openJavaProducer(broker.bootstrapServers)
+    for (const one of [ahead, ...others]) java.send(one)
+    await java.command('flush')
+    const { source } = await openSource({ bootstrapServers: broker.bootstrapServers, topic, untilNow: true })
+    onTestFinished(() => source.close())
+    const taken = ({ ranges }: Cut) =>
+      ranges
+        .filter(({ start, end }) => start < end)
+        .map(({ partition, start, end }) => [partition, start, end])
+    const waitingOf = ({ waiting }: Cut) => waiting.map(({ partition }) => partition)
+    const first = await source.cut(new Map(), 10, NO_SIGNAL)
+    // The record that is ahead keeps its partition out of the cut at one timestamp.
+    expect(taken(first)).toEqual([[1, 0n, 10n]])
+    expect(waitingOf(first)).toEqual([0, 1])
+    const next = advance(offsetsOf(topic, []), first)
+    const preferring = await source.cut(next, 10, NO_SIGNAL, [{ topic, partition: 0 }])
+    expect(taken(preferring)).toEqual([
+      [0, 0n, 5n],
+      [1, 10n, 15n],
+    ])
+    const rest = await source.cut(next, 1_000, NO_SIGNAL)
+    expect(waitingOf(rest)).toEqual([])
+    // The run takes only what was there at its start; the end is the real one.
+    java.send(at(1, 50))
+    java.send(at(2, 50))
+    await java.command('flush')
+    await java.close()
+    const done = await source.cut(advance(next, rest), 1_000, NO_SIGNAL)
+    expect([taken(done), done.more]).toEqual([[], false])
+    expect(waitingOf(done)).toEqual([1, 2])
   })
 
   test('timestamps out of order never stop the progress', async () => {

@@ -1,5 +1,5 @@
 // An input in memory, for records that no file can hold: line feeds, tombstones, keys, headers, timestamps.
-import { type OffsetRange, partitionKey } from '../../../src/batches/offsets.ts'
+import { type OffsetRange, partitionKey, type TopicPartition } from '../../../src/batches/offsets.ts'
 import type { RecordChunk, RecordSource } from '../../../src/batches/source.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
 
@@ -9,6 +9,7 @@ export function memorySource(records: readonly RawRecord[]): RecordSource {
     let left = recordsMax
     const ranges: OffsetRange[] = []
     let more = false
+    const unread: TopicPartition[] = []
     for (const [key, all] of Map.groupBy(records, partitionKey)) {
       const from = next.get(key)?.offset ?? all[0]!.offset
       const waiting = all.filter((record) => record.offset >= from)
@@ -16,9 +17,10 @@ export function memorySource(records: readonly RawRecord[]): RecordSource {
       left -= taken.length
       more ||= waiting.length > taken.length
       const { topic, partition } = all[0]!
+      if (waiting.length > taken.length) unread.push({ topic, partition })
       if (taken.length > 0) ranges.push({ topic, partition, start: from, end: taken.at(-1)!.offset + 1n })
     }
-    return { ranges, more }
+    return { ranges, more, waiting: unread }
   }
   return {
     cut: rangesAfter,

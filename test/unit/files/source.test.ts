@@ -145,7 +145,7 @@ describe('what a line is', () => {
     await appendFile(join(directory, 'f'), '\n')
     for (const takeUnterminatedTail of [true, false]) {
       const source = await open({ takeUnterminatedTail })
-      expect(await source.cut(next, 10, signal)).toEqual({ ranges: [], more: false })
+      expect(await source.cut(next, 10, signal)).toEqual({ ranges: [], more: false, waiting: [] })
     }
     await appendFile(join(directory, 'f'), 'd\n')
     const source = await open()
@@ -193,7 +193,11 @@ describe('cut', () => {
     await put('b', '4\n5\n')
     const source = await open()
     const first = await source.cut(new Map(), 2, signal)
-    expect(first).toEqual({ ranges: [{ topic: 'a', partition: 0, start: 0n, end: 4n }], more: true })
+    expect(first).toEqual({
+      ranges: [{ topic: 'a', partition: 0, start: 0n, end: 4n }],
+      more: true,
+      waiting: [],
+    })
     const second = await source.cut(advance(new Map(), first), 3, signal)
     expect(second).toEqual({
       ranges: [
@@ -201,13 +205,14 @@ describe('cut', () => {
         { topic: 'b', partition: 0, start: 0n, end: 4n },
       ],
       more: false,
+      waiting: [],
     })
   })
 
   test('an unterminated tail behind the cut is not more', async () => {
     await put('a', '1\nx')
     await put('b', 'y')
-    expect(await (await open()).cut(new Map(), 1, signal)).toMatchObject({ more: false })
+    expect(await (await open()).cut(new Map(), 1, signal)).toMatchObject({ more: false, waiting: [] })
   })
 
   test('any contents, cut at any size, give every line once with its own position', async () => {
@@ -253,7 +258,7 @@ describe('failures', () => {
     const whole = advance(half, await source.cut(half, 1, signal))
     await rename(join(directory, 'a'), join(directory, '_a'))
     await expect(source.cut(half, 10, signal)).rejects.toMatchObject({ code: 'FILE_VANISHED' })
-    expect(await source.cut(whole, 10, signal)).toEqual({ ranges: [], more: false })
+    expect(await source.cut(whole, 10, signal)).toEqual({ ranges: [], more: false, waiting: [] })
   })
 
   test('a read of a file that is gone is refused', async () => {
@@ -263,7 +268,7 @@ describe('failures', () => {
     await rm(join(directory, 'a'))
     await expect(records(source, cut)).rejects.toMatchObject({ code: 'FILE_VANISHED' })
     const outside = [{ topic: '../../etc/passwd', partition: 0, start: 0n, end: 1n }]
-    await expect(records(source, { ranges: outside, more: false })).rejects.toMatchObject({
+    await expect(records(source, { ranges: outside, more: false, waiting: [] })).rejects.toMatchObject({
       code: 'FILE_VANISHED',
     })
   })
