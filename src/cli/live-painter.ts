@@ -6,10 +6,11 @@ import {
   emptyLiveView,
   type LiveViewReport,
   type LiveViewState,
+  withNote,
   withReport,
   withTime,
 } from './live-view-state.ts'
-import { coloured } from './terminal-text.ts'
+import { coloured, colourless, type Paint } from './terminal-text.ts'
 
 /** The part of a terminal stream that is used here. */
 export type TerminalOutput = {
@@ -21,11 +22,9 @@ export type TerminalOutput = {
   write(text: string): unknown
 }
 
-/**
- * Whether lines may be repainted: not into a file or a pipe, not in CI, and not where colours are unwanted.
- */
+/** Whether lines may be repainted: not into a file or a pipe, and not in CI. */
 export function isInteractive(out: TerminalOutput, env: Environment): boolean {
-  return out.isTTY === true && !env.NO_COLOR && !env.CI && env.TERM !== 'dumb'
+  return out.isTTY === true && !env.CI && env.TERM !== 'dumb'
 }
 
 export type LivePainter = {
@@ -47,14 +46,16 @@ const FRAME_EVERY_MS = 100
 const LINE_EVERY_MS = 1_000
 
 export function createLivePainter(out: TerminalOutput, env: Environment): LivePainter {
-  return isInteractive(out, env) ? createScreenPainter(out) : createLinePainter(out)
+  return isInteractive(out, env)
+    ? createScreenPainter(out, env.NO_COLOR ? colourless : coloured)
+    : createLinePainter(out)
 }
 
-function createScreenPainter(out: TerminalOutput): LivePainter {
+function createScreenPainter(out: TerminalOutput, paint: Paint): LivePainter {
   let paintedMs = Number.NEGATIVE_INFINITY
   let entered = false
   const frame = (state: LiveViewState): string =>
-    renderLiveView(state, out.columns || COLUMNS_DEFAULT, out.rows || ROWS_DEFAULT, coloured)
+    renderLiveView(state, out.columns || COLUMNS_DEFAULT, out.rows || ROWS_DEFAULT, paint)
   return {
     paint(state) {
       if (state.nowMs - paintedMs < FRAME_EVERY_MS || out.writableNeedDrain === true) return
@@ -92,6 +93,8 @@ function createLinePainter(out: TerminalOutput): LivePainter {
 
 export type LiveView = {
   report(report: LiveViewReport): void
+  /** Says what is being done instead of carrying batches. */
+  say(note: string): void
   close(): void
 }
 
@@ -118,6 +121,10 @@ export function startLiveView(title: string, out: TerminalOutput, env: Environme
   return {
     report(report) {
       state = withReport(state, report, Date.now())
+      painter.paint(state)
+    },
+    say(note) {
+      state = withNote(withTime(state, Date.now()), note)
       painter.paint(state)
     },
     close,

@@ -1,12 +1,15 @@
 // What the live view shows: totals and the recent past, folded from one report for each batch.
 
 import type { Alert, BatchReport } from '../engines/engine.ts'
+import { addLatencies, type LatencyCounts, latencyQuantileMs } from '../engines/latency.ts'
 
 /** What one batch did, with the lag in records: that of files is told in bytes. */
-export type LiveViewReport = Omit<BatchReport, 'input'> & { readonly lagRecords: bigint | null }
+export type LiveViewReport = Omit<BatchReport, 'input' | 'latencyMs'> & { readonly lagRecords: bigint | null }
 
 export type LiveViewState = {
   readonly title: string
+  /** What is being done, where that is not to carry batches; null else. */
+  readonly note: string | null
   readonly startedMs: number
   readonly nowMs: number
   readonly batch: bigint | null
@@ -14,27 +17,40 @@ export type LiveViewState = {
   readonly records: number
   /** Records by whole second, the newest last; seconds without any are absent. */
   readonly recordsBySecond: readonly { readonly second: number; readonly records: number }[]
-  readonly latenciesMs: readonly number[]
+  /** Of the records of each of the last seconds, as those of `recordsBySecond`. */
+  readonly latenciesBySecond: readonly { readonly second: number; readonly counts: LatencyCounts }[]
   readonly batchMs: number | null
   readonly watermarkMicros: bigint | null
   readonly lagRecords: bigint | null
   readonly rowsByTable: Readonly<Record<string, number>>
   readonly quarantineReasons: Readonly<Record<string, number>>
   readonly riskLevels: Readonly<Record<string, number>>
-  /** The newest first. */
+  /** By their event times, the newest first. */
   readonly alerts: readonly Alert[]
 }
 
 export const SECONDS_KEPT = 120
-export const LATENCIES_KEPT = 512
 export const ALERTS_KEPT = 50
 
 export function emptyLiveView(title: string, nowMs: number): LiveViewState {
   return {
-    ...{ title, startedMs: nowMs, nowMs, batch: null, batches: 0, records: 0, recordsBySecond: [] },
-    ...{ latenciesMs: [], batchMs: null, watermarkMicros: null, lagRecords: null },
+    ...{
+      title,
+      note: null,
+      startedMs: nowMs,
+      nowMs,
+      batch: null,
+      batches: 0,
+      records: 0,
+      recordsBySecond: [],
+    },
+    ...{ latenciesBySecond: [], batchMs: null, watermarkMicros: null, lagRecords: null },
     ...{ rowsByTable: {}, quarantineReasons: {}, riskLevels: {}, alerts: [] },
   }
+}
+
+export function withNote(state: LiveViewState, note: string): LiveViewState {
+  return { ...state, note }
 }
 
 export function withTime(state: LiveViewState, nowMs: number): LiveViewState {
@@ -42,23 +58,22 @@ export function withTime(state: LiveViewState, nowMs: number): LiveViewState {
 }
 
 export function withReport(state: LiveViewState, report: LiveViewReport, nowMs: number): LiveViewState {
-  const { latencyMs } = report
+  const second = Math.floor(nowMs / 1000)
   return {
     ...state,
     nowMs,
     batch: report.batch,
     batches: state.batches + 1,
     records: state.records + report.records,
-    recordsBySecond: addToSecond(state.recordsBySecond, Math.floor(nowMs / 1000), report.records),
-    latenciesMs:
-      latencyMs === null ? state.latenciesMs : [...state.latenciesMs, latencyMs].slice(-LATENCIES_KEPT),
+    recordsBySecond: addToSecond(state.recordsBySecond, second, report.records),
+    latenciesBySecond: addLatenciesToSecond(state.latenciesBySecond, second, report.latencies),
     batchMs: report.batchMs,
     watermarkMicros: report.watermarkMicros,
     lagRecords: report.lagRecords,
     rowsByTable: addCounts(state.rowsByTable, report.rowsByTable),
     quarantineReasons: addCounts(state.quarantineReasons, report.quarantineReasons),
     riskLevels: addCounts(state.riskLevels, report.riskLevels),
-    alerts: [...report.alerts.toReversed(), ...state.alerts].slice(0, ALERTS_KEPT),
+    alerts: newestFirst([...report.alerts, ...state.alerts]).slice(0, ALERTS_KEPT),
   }
 }
 
@@ -73,11 +88,15 @@ export function recentRates(state: LiveViewState, seconds: number): number[] {
   return rates
 }
 
-/** The smallest value that at least `share` of the values do not exceed; null without any. */
-export function quantile(values: readonly number[], share: number): number | null {
-  if (values.length === 0) return null
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!
+/** What at least `share` of the records of the last seconds took at most; null without any. */
+export function recentLatencyMs(state: LiveViewState, share: number): number | null {
+  const oldest = Math.floor(state.nowMs / 1000) - SECONDS_KEPT
+  const recent = state.latenciesBySecond.filter(({ second }) => second >= oldest)
+  return latencyQuantileMs(addLatencies(recent.map(({ counts }) => counts)), share)
+}
+
+function newestFirst(alerts: readonly Alert[]): Alert[] {
+  return alerts.toSorted((a, b) => (a.event_time === b.event_time ? 0 : a.event_time < b.event_time ? 1 : -1))
 }
 
 function addToSecond(
@@ -89,6 +108,18 @@ function addToSecond(
   if (newest?.second === second)
     return [...before.slice(0, -1), { second, records: newest.records + records }]
   return [...before, { second, records }].slice(-SECONDS_KEPT)
+}
+
+function addLatenciesToSecond(
+  before: LiveViewState['latenciesBySecond'],
+  second: number,
+  counts: LatencyCounts,
+): LiveViewState['latenciesBySecond'] {
+  if (counts.size === 0) return before
+  const newest = before.at(-1)
+  if (newest?.second === second)
+    return [...before.slice(0, -1), { second, counts: addLatencies([newest.counts, counts]) }]
+  return [...before, { second, counts }].slice(-SECONDS_KEPT)
 }
 
 function addCounts(

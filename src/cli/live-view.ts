@@ -3,10 +3,11 @@
 import type { Alert } from '../engines/engine.ts'
 import { unitOf } from '../errors/counted.ts'
 import type { riskLevelLowest, riskLevels } from '../fraud/rules.ts'
-import { type LiveViewState, quantile, recentRates } from './live-view-state.ts'
+import { type LiveViewState, recentLatencyMs, recentRates } from './live-view-state.ts'
+import { topReasons } from './refusals.ts'
 import {
   bar,
-  cellText,
+  cleanCell,
   cutToWidth,
   displayWidth,
   fitLeft,
@@ -27,6 +28,8 @@ const RATE_SECONDS = 5
 const LABEL_WIDTH = 12
 const REASONS_SHOWN_MAX = 4
 const GAP = 3
+/** Risky transactions are what one looks for: an empty line, their titles and five of them have room. */
+const ALERT_LINES_MIN = 7
 
 const levelStyles: Readonly<Record<string, Style>> = {
   CRITICAL: 'magenta',
@@ -43,7 +46,8 @@ const levelStyles: Readonly<Record<string, Style>> = {
 export function renderLiveView(state: LiveViewState, width: number, height: number, paint = plain): string {
   const columns = Math.min(Math.max(width, WIDTH_MIN), WIDTH_MAX)
   const top = [...renderHead(state, columns, paint), '']
-  const middle = renderMiddle(state, columns, paint)
+  const alertsMin = Math.min(ALERT_LINES_MIN, 2 + Math.max(state.alerts.length, 1))
+  const middle = renderMiddle(state, columns, height - top.length - alertsMin, paint)
   const roomForAlerts = height - top.length - middle.length - 1
   const alerts = roomForAlerts < 2 ? [] : ['', ...renderAlerts(state.alerts, columns, roomForAlerts, paint)]
   return [...top, ...middle, ...alerts].slice(0, Math.max(height, 1)).join('\n')
@@ -56,7 +60,7 @@ export function renderLiveLine(state: LiveViewState): string {
   return [
     `${formatCount(state.records)} ${unitOf(state.records, 'record')}`,
     `${formatCount(rateNow(state))} rows/s`,
-    `latency p99 ${duration(quantile(state.latenciesMs, 0.99))}`,
+    `latency p99 ${duration(recentLatencyMs(state, 0.99))}`,
     `watermark ${watermarkText(state)}`,
     `lag ${state.lagRecords === null ? 'unknown' : formatCount(state.lagRecords)}`,
     `quarantine ${formatCount(state.rowsByTable['silver/quarantine'] ?? 0)}`,
@@ -66,15 +70,15 @@ export function renderLiveLine(state: LiveViewState): string {
 
 function renderHead(state: LiveViewState, width: number, paint: Paint): string[] {
   const batch = state.batch === null ? 'waiting for the first batch' : `batch ${formatCount(state.batch)}`
-  const facts = `${batch} · up ${formatElapsed(state.nowMs - state.startedMs)}`
-  const title = cutToWidth(cellText(state.title), width - displayWidth(facts) - 2)
+  const facts = `${state.note ?? batch} · up ${formatElapsed(state.nowMs - state.startedMs)}`
+  const title = cutToWidth(cleanCell(state.title), width - displayWidth(facts) - 2)
   const space = ' '.repeat(Math.max(1, width - displayWidth(title) - displayWidth(facts)))
   const rate = `${formatCount(rateNow(state))} rows/s`
   const sparkWidth = Math.max(0, Math.min(60, width - LABEL_WIDTH - 20))
   const spark = sparkline(recentRates(state, sparkWidth))
   const latencies = [
-    `p50 ${duration(quantile(state.latenciesMs, 0.5))}`,
-    `p99 ${duration(quantile(state.latenciesMs, 0.99))}`,
+    `p50 ${duration(recentLatencyMs(state, 0.5))}`,
+    `p99 ${duration(recentLatencyMs(state, 0.99))}`,
     `batch ${duration(state.batchMs)}`,
   ].join('   ')
   const { lagRecords } = state
@@ -110,12 +114,14 @@ function watermarkText(state: LiveViewState): string {
   return behindMs > 0 ? `${text}Z, ${formatElapsed(behindMs)} behind` : `${text}Z`
 }
 
-function renderMiddle(state: LiveViewState, width: number, paint: Paint): string[] {
+/** Of at most `height` lines, where what must be told fits into them. */
+function renderMiddle(state: LiveViewState, width: number, height: number, paint: Paint): string[] {
   if (width < TWO_COLUMNS_WIDTH) {
-    return [...renderTables(state, width, paint), '', ...renderRisk(state, width, paint)]
+    const risk = renderRisk(state, width, paint)
+    return [...renderTables(state, width, height - risk.length - 1, paint), '', ...risk]
   }
   const leftWidth = Math.floor((width - GAP) / 2)
-  const left = renderTables(state, leftWidth, paint)
+  const left = renderTables(state, leftWidth, height, paint)
   const right = renderRisk(state, width - GAP - leftWidth, paint)
   return Array.from({ length: Math.max(left.length, right.length) }, (_, index) => {
     const leftLine = left[index] ?? ' '.repeat(leftWidth)
@@ -123,22 +129,36 @@ function renderMiddle(state: LiveViewState, width: number, paint: Paint): string
   })
 }
 
-/** Every line is exactly `width` columns. */
-function renderTables(state: LiveViewState, width: number, paint: Paint): string[] {
-  const numberWidth = 14
+/**
+ * Every line is exactly `width` columns. Where `height` lines are too few, the reasons of quarantine give way
+ * first; then the aggregations become one line.
+ */
+function renderTables(state: LiveViewState, width: number, height: number, paint: Paint): string[] {
+  // Names of tables are seen whole on 80 columns.
+  const numberWidth = Math.min(14, Math.max(11, width - 27))
   const row = (name: string, count: number): string =>
-    fitLeft(cellText(name), width - numberWidth) + fitRight(formatCount(count), numberWidth)
+    fitLeft(cleanCell(name), width - numberWidth) + fitRight(formatCount(count), numberWidth)
   const lines = [paint('bold', fitLeft('Table', width - numberWidth) + fitRight('Rows', numberWidth))]
-  for (const [name, count] of Object.entries(state.rowsByTable)) {
+  const all = Object.entries(state.rowsByTable)
+  const counts = all.length < height ? all : byFolder(all)
+  const reasonsMax = Math.min(REASONS_SHOWN_MAX + 1, height - 1 - counts.length)
+  for (const [name, count] of counts) {
     lines.push(row(name, count))
     if (name !== 'silver/quarantine') continue
-    const reasons = Object.entries(state.quarantineReasons).sort(([, a], [, b]) => b - a)
-    const others = reasons.slice(REASONS_SHOWN_MAX).reduce((sum, [, rows]) => sum + rows, 0)
-    for (const [reason, rows] of reasons.slice(0, REASONS_SHOWN_MAX))
-      lines.push(paint('dim', row(`  ${reason}`, rows)))
-    if (others > 0) lines.push(paint('dim', row('  other reasons', others)))
+    const reasons = topReasons(state.quarantineReasons, reasonsMax)
+    for (const [reason, rows] of reasons) lines.push(paint('dim', row(`  ${reason}`, rows)))
   }
   return lines
+}
+
+/** The aggregations as one line; the others keep theirs. */
+function byFolder(counts: readonly (readonly [name: string, count: number])[]): [string, number][] {
+  const sums = new Map<string, number>()
+  for (const [name, count] of counts) {
+    const line = name.replace(/^(aggregations)\/.*/, '$1')
+    sums.set(line, (sums.get(line) ?? 0) + count)
+  }
+  return [...sums]
 }
 
 function renderRisk(state: LiveViewState, width: number, paint: Paint): string[] {
@@ -192,9 +212,9 @@ function renderAlerts(alerts: readonly Alert[], width: number, linesMax: number,
     (column.right ? fitRight : fitLeft)(text, column.width)
   const titles = [...columns.map((column) => cell(column, column.title)), 'Reasons'].join(' ')
   const lines = alerts.slice(0, linesMax - 1).map((alert) => {
-    const cells = columns.map((column) => cell(column, cellText(column.text(alert)))).join(' ')
+    const cells = columns.map((column) => cell(column, cleanCell(column.text(alert)))).join(' ')
     const style = levelStyles[alert.risk_level] ?? 'dim'
-    return paint(style, `${cells} ${cutToWidth(cellText(alert.reasons.join(' ')), width - used)}`)
+    return paint(style, `${cells} ${cutToWidth(cleanCell(alert.reasons.join(' ')), width - used)}`)
   })
   return [
     paint('bold', cutToWidth(titles, width)),

@@ -2,7 +2,6 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
-import { parseDuration } from '../config/duration.ts'
 import { unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaCompression } from '../kafka/producer.ts'
@@ -11,6 +10,7 @@ import { compressions } from '../produce/kafka-writer.ts'
 import { type ProduceSummary, type ProduceTarget, produce } from '../produce/produce.ts'
 import type { Period } from '../produce/schedule.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
+import { durationMs, seedNumber, wholeNumber } from './option-values.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { openSession } from './session.ts'
 import { formatCount, formatElapsed } from './terminal-text.ts'
@@ -56,19 +56,19 @@ export function produceCommand(): Command {
     .option(
       '--count <records>',
       'stop after so many (default: go on until Ctrl-C or SIGTERM)',
-      whole(0, COUNT_MAX),
+      wholeNumber(0, COUNT_MAX),
     )
-    .option('--seed <number>', 'the same seed makes the same data', seedOf, defaults.seed)
+    .option('--seed <number>', 'the same seed makes the same data', seedNumber, defaults.seed)
     .option(
       '--period <from/to>',
       'spread the event times over a past period, such as 2026-10-01/2026-10-02',
       period,
     )
-    .option('--users <number>', 'how many users there are', whole(1, USERS_MAX), defaults.users)
+    .option('--users <number>', 'how many users there are', wholeNumber(1, USERS_MAX), defaults.users)
     .option(
       '--merchants <number>',
       'how many merchants there are',
-      whole(1, MERCHANTS_MAX),
+      wholeNumber(1, MERCHANTS_MAX),
       defaults.merchants,
     )
     .addOption(shareOption('--fraud', 'of the transactions that are fraud', defaults.fraudShare))
@@ -85,14 +85,14 @@ export function produceCommand(): Command {
     .option(
       '--partitions <number>',
       'partitions of the topic, where it has to be created',
-      whole(1, 10_000),
+      wholeNumber(1, 10_000),
       6,
     )
     .addOption(
       new Option('--compression <codec>', 'of what goes to Kafka').choices(compressions).default('lz4'),
     )
-    .option('--rotate-rows <rows>', 'rows of a full file', whole(1, 100_000_000), 100_000)
-    .option('--rotate-seconds <seconds>', 'age of a full file', whole(1, 86_400), 60)
+    .option('--rotate-rows <rows>', 'rows of a full file', wholeNumber(1, 100_000_000), 100_000)
+    .option('--rotate-seconds <seconds>', 'age of a full file', wholeNumber(1, 86_400), 60)
     .addHelpText('after', '\nA share is a percentage or a fraction: 2% and 0.02 are the same.')
     .action(runProduce)
 }
@@ -180,22 +180,8 @@ function shareOption(flag: string, meaning: string, standard: number): Option {
 
 function durationOption(flag: string, meaning: string, standardMs: number): Option {
   return new Option(`${flag} <duration>`, meaning)
-    .argParser(durationMs)
+    .argParser(durationMs('30s, "10 minutes" or 1h'))
     .default(standardMs, formatElapsed(standardMs).replace(' 0 s', ''))
-}
-
-function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
-    if (value >= min && value <= max) return value
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
-  }
-}
-
-function seedOf(text: string): number {
-  const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN
-  if (Number.isSafeInteger(value)) return value
-  throw new InvalidArgumentError('It must be a whole number of at most 15 digits.')
 }
 
 function rate(text: string): number | 'max' {
@@ -210,12 +196,6 @@ function share(text: string): number {
   const value = match === null ? Number.NaN : Number(match[1]) / (match[2] === '%' ? 100 : 1)
   if (value >= 0 && value <= 1) return value
   throw new InvalidArgumentError('It must be a share, such as 2% or 0.02.')
-}
-
-function durationMs(text: string): number {
-  const micros = parseDuration(text)
-  if (micros !== null) return Number(micros) / 1000
-  throw new InvalidArgumentError('It must be a duration with its unit, such as 30s, "10 minutes" or 1h.')
 }
 
 /** An ISO-8601 interval; a date alone is its midnight in UTC, and so is a time without zone. */

@@ -7,6 +7,7 @@ import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
 import type { BatchReport, Engine } from '../engines/engine.ts'
+import { latencyQuantileMs } from '../engines/latency.ts'
 import { counted, unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
@@ -149,10 +150,10 @@ function logView(log: Logger): View {
     },
     onBatch({ rowsByTable, quarantineReasons, ...report }) {
       const facts = {
-        batch: String(report.batch),
+        batch: report.batch,
         records: report.records,
-        lag: report.input === null ? null : String(report.input.lag),
-        ...(lost > 0n ? { lost: String(lost) } : {}),
+        lag: report.input === null ? null : report.input.lag,
+        ...(lost > 0n ? { lost } : {}),
         silver: report.silverRows,
         quarantined: report.quarantinedRows,
         ...(report.quarantinedRows > 0 ? { reasons: quarantineReasons } : {}),
@@ -161,13 +162,18 @@ function logView(log: Logger): View {
             ? null
             : new Date(Number(report.watermarkMicros / 1000n)).toISOString(),
         batch_ms: Math.round(report.batchMs),
-        latency_ms: report.latencyMs === null ? null : Math.round(report.latencyMs),
+        latency_ms: roundedMs(report.latencyMs),
+        latency_p99_ms: roundedMs(latencyQuantileMs(report.latencies, 0.99)),
         review: report.reviewRows,
       }
       log.info(facts, `batch ${report.batch}: ${counted(report.records, 'record')}`)
     },
     close() {},
   }
+}
+
+function roundedMs(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms)
 }
 
 /** A progress bar, then what became of the records. */

@@ -1,14 +1,15 @@
 // assay table: what a Delta table is, what happened to it, and its upkeep.
 
 import { DuckDBInstance } from '@duckdb/node-api'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import type { Config } from '../config/config.ts'
-import { formatDuration, parseDuration } from '../config/duration.ts'
+import { formatDuration } from '../config/duration.ts'
 import type { DeltaTable, HistoryEntry, TableDescription } from '../delta/index.ts'
 import { typeText } from '../delta/schema.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
 import { tables } from '../lakehouse/pipeline.ts'
+import { durationMs, wholeNumber } from './option-values.ts'
 import { printable } from './printable.ts'
 import { instanceOptions } from './reader.ts'
 import { tableText } from './rows.ts'
@@ -27,7 +28,9 @@ export function tableCommand(): Command {
       }),
     )
   verb(command, 'history', 'its versions, newest first')
-    .addOption(new Option('--limit <count>', 'at most so many').argParser(positive).default(20))
+    .addOption(
+      new Option('--limit <count>', 'at most so many').argParser(wholeNumber(1, 999_999_999)).default(20),
+    )
     .option('--json', 'one JSON object a line')
     .action(
       withTable(async (table, { limit, json }: { limit: number; json?: true }) => {
@@ -41,7 +44,7 @@ export function tableCommand(): Command {
   verb(command, 'vacuum', 'delete files that no version within the retention needs')
     .addOption(
       new Option('--retention <duration>', 'keep what was live within')
-        .argParser(retentionMs)
+        .argParser(durationMs('"7 days"'))
         .default(sevenDaysMs, '7 days'),
     )
     .option('--dry-run', 'name the files, delete nothing')
@@ -172,16 +175,4 @@ function sizeText(bytes: bigint): string {
     size /= kib
   }
   return `${size.toFixed(1)} TiB`
-}
-
-function positive(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 on.')
-  return Number(text)
-}
-
-function retentionMs(text: string): number {
-  const micros = parseDuration(text)
-  if (micros === null)
-    throw new InvalidArgumentError('It must be a duration with its unit, such as "7 days".')
-  return Number(micros / 1000n)
 }

@@ -10,7 +10,7 @@ const STACKED_MARKS = /(\p{M}{2})\p{M}+/gu
 /**
  * Text from data, for a cell: one line, nothing in it acts on the terminal, no mark grows into other lines.
  */
-export function cellText(text: string): string {
+export function cleanCell(text: string): string {
   return printableLine(text.slice(0, DATA_LENGTH_MAX)).replace(STACKED_MARKS, '$1')
 }
 
@@ -51,6 +51,9 @@ export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green' | 'cyan' | 'mage
 export type Paint = (style: Style, text: string) => string
 
 export const plain: Paint = (_, text) => text
+/** Without colours (NO_COLOR): bold and dim stay, they are none. */
+export const colourless: Paint = (style, text) =>
+  style === 'bold' || style === 'dim' ? coloured(style, text) : text
 export const coloured: Paint = (style, text) => styleText(style, text, { validateStream: false })
 
 const BAR_EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'] as const

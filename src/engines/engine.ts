@@ -3,6 +3,7 @@ import type { OnNotice } from '../batches/notice.ts'
 import type { Delays } from '../batches/planner.ts'
 import type { RecordSource } from '../batches/source.ts'
 import type { StreamName } from '../plan/index.ts'
+import type { LatencyCounts } from './latency.ts'
 
 export type PipelineOptions = {
   readonly deltaBasePath: string
@@ -58,6 +59,8 @@ export type BatchReport = {
    * records.
    */
   readonly latencyMs: number | null
+  /** The same of each record; empty without records. */
+  readonly latencies: LatencyCounts
   readonly riskLevels: Readonly<Record<string, number>>
   /** How many of the batch's transactions require review. */
   readonly reviewRows: number

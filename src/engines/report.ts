@@ -3,6 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Progress } from '../batches/progress.ts'
 import { rowsOf } from './database.ts'
 import type { Alert, BatchReport, InputPosition } from './engine.ts'
+import { type LatencyCounts, latencyBucketSql, latencyQuantileMs, noLatencies } from './latency.ts'
 
 /** What a batch brought. */
 export type Executed = {
@@ -30,7 +31,8 @@ export async function batchReport(
   facts: BatchFacts,
 ): Promise<BatchReport> {
   const { progress, rowsByTable } = executed
-  const arrived = facts.hasRecords && facts.records > 0 ? await medianArrivalMs(connection) : null
+  const hasArrivals = facts.hasRecords && facts.records > 0
+  const latencies = hasArrivals ? await latenciesUntil(connection, facts.finishedMs) : noLatencies
   return {
     batch: progress.batch,
     timeMicros: progress.timeMicros,
@@ -42,20 +44,27 @@ export async function batchReport(
     watermarkMicros: progress.watermarks.silver,
     input: facts.input,
     batchMs: facts.finishedMs - facts.startedMs,
-    latencyMs: arrived === null ? null : facts.finishedMs - arrived,
+    latencyMs: latencyQuantileMs(latencies, 0.5),
+    latencies,
     ...(facts.hasFraud ? await riskOf(connection) : { riskLevels: {}, reviewRows: 0 }),
     alerts: facts.hasFraud && facts.alertsMax > 0 ? await alerts(connection, facts.alertsMax) : [],
   }
 }
 
-async function medianArrivalMs(connection: DuckDBConnection): Promise<number | null> {
-  const [row] = await rowsOf(
-    connection,
-    'SELECT coalesce((SELECT median(epoch_ms(kafka_timestamp)) FROM kafka_batch), ' +
-      '(SELECT median(epoch_ms(event_time)) FROM silver_batch)) AS arrived',
-  )
-  const arrived = row?.arrived
-  return typeof arrived === 'number' ? arrived : null
+/** Since their Kafka timestamps; where no record has one (files have none), since silver's event times. */
+async function latenciesUntil(connection: DuckDBConnection, finishedMs: number): Promise<LatencyCounts> {
+  for (const [rows, arrival] of [
+    ['kafka_batch', 'kafka_timestamp'],
+    ['silver_batch', 'event_time'],
+  ]) {
+    const counts = await rowsOf(
+      connection,
+      `SELECT ${latencyBucketSql(`${finishedMs} - epoch_ms(${arrival})`)} AS bucket, count(*)::INTEGER AS count ` +
+        `FROM ${rows} WHERE ${arrival} IS NOT NULL GROUP BY bucket`,
+    )
+    if (counts.length > 0) return new Map(counts.map(({ bucket, count }) => [Number(bucket), Number(count)]))
+  }
+  return noLatencies
 }
 
 async function quarantineReasons(connection: DuckDBConnection): Promise<Record<string, number>> {

@@ -77,7 +77,7 @@ function follow(pipeline: ChildProcess): number[] {
     createInterface({ input: stream }).on('line', (line) => {
       const entry = line.startsWith('{') ? JSON.parse(line) : {}
       if (typeof entry.latency_ms === 'number') latencies.push(entry.latency_ms)
-      if (typeof entry.lag === 'string') lag = Number(entry.lag)
+      if (typeof entry.lag === 'number') lag = entry.lag
       if (entry.batch === undefined) console.log(line)
     })
   }

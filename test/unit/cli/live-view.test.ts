@@ -4,16 +4,17 @@ import { renderLiveLine, renderLiveView } from '../../../src/cli/live-view.ts'
 import {
   ALERTS_KEPT,
   emptyLiveView,
-  LATENCIES_KEPT,
   type LiveViewReport,
   type LiveViewState,
-  quantile,
+  recentLatencyMs,
   SECONDS_KEPT,
+  withNote,
   withReport,
   withTime,
 } from '../../../src/cli/live-view-state.ts'
 import { coloured, displayWidth } from '../../../src/cli/terminal-text.ts'
 import type { Alert } from '../../../src/engines/engine.ts'
+import { addLatencies, type LatencyCounts } from '../../../src/engines/latency.ts'
 
 const startMs = Date.UTC(2026, 9, 31, 10)
 const alert: Alert = {
@@ -55,11 +56,28 @@ function report(batch: number, more: Partial<LiveViewReport> = {}): LiveViewRepo
     watermarkMicros: BigInt(startMs + batch * 1000 - 600_000) * 1000n,
     lagRecords: 12n,
     batchMs: 85,
-    latencyMs: 100 + batch,
+    latencies: latenciesOf([100 + batch]),
     riskLevels: { CRITICAL: 2, HIGH: 18, MEDIUM: 100, LOW: 300, MINIMAL: 560 },
     alerts: [{ ...alert, user_id: alert.user_id + batch, risk_level: batch % 2 === 0 ? 'HIGH' : 'CRITICAL' }],
     ...more,
   }
+}
+
+const countsOfAllTables = {
+  'bronze/transactions': 1_000,
+  'silver/transactions': 980,
+  'silver/quarantine': 20,
+  'gold/transactions': 4,
+  fraud_detection: 980,
+  'aggregations/merchant': 10,
+  'aggregations/user': 10,
+  'aggregations/country': 10,
+  'aggregations/hourly_summary': 10,
+}
+
+/** As the engine counts them. */
+function latenciesOf(milliseconds: readonly number[]): LatencyCounts {
+  return addLatencies(milliseconds.map((ms) => new Map([[Math.floor(16 * Math.log2(ms)), 1]])))
 }
 
 function runningView(batches = 40, more: Partial<LiveViewReport> = {}): LiveViewState {
@@ -128,11 +146,12 @@ describe('the live view', () => {
   })
 
   test('keeps a bounded past', () => {
-    const state = runningView(LATENCIES_KEPT + 50)
-    expect(state.latenciesMs.length).toBe(LATENCIES_KEPT)
+    const batches = Math.max(SECONDS_KEPT, ALERTS_KEPT) + 50
+    const state = runningView(batches)
+    expect(state.latenciesBySecond.length).toBe(SECONDS_KEPT)
     expect(state.recordsBySecond.length).toBe(SECONDS_KEPT)
     expect(state.alerts.length).toBe(ALERTS_KEPT)
-    expect(state.alerts[0]!.user_id).toBe(alert.user_id + LATENCIES_KEPT + 50)
+    expect(state.alerts[0]!.user_id).toBe(alert.user_id + batches)
   })
 
   test('shows a rate that falls to zero when nothing comes any more', () => {
@@ -143,16 +162,56 @@ describe('the live view', () => {
 
   test('says one line for a log', () => {
     expect(renderLiveLine(runningView())).toMatchInlineSnapshot(
-      `"48,000 records | 1,200 rows/s | latency p99 140 ms | watermark 2026-10-31 09:50:40Z, 10 min 0 s behind | lag 12 | quarantine 800 | critical 80, high 720"`,
+      `"48,000 records | 1,200 rows/s | latency p99 143 ms | watermark 2026-10-31 09:50:40Z, 10 min 0 s behind | lag 12 | quarantine 800 | critical 80, high 720"`,
     )
   })
 })
 
-test('a quantile is a value that occurs', () => {
-  expect(quantile([], 0.5)).toBe(null)
-  expect(quantile([3, 1, 2], 0.5)).toBe(2)
-  expect(quantile([3, 1, 2], 0.99)).toBe(3)
-  expect(quantile([3, 1, 2], 0)).toBe(1)
+describe('on a terminal of 80 by 24', () => {
+  const lines = (state: LiveViewState, width = 80): string[] => renderLiveView(state, width, 24).split('\n')
+
+  test('the risky transactions are seen, with all tables', () => {
+    const state = runningView(40, { rowsByTable: countsOfAllTables })
+    const seen = lines(state)
+    const titles = seen.findIndex((line) => line.startsWith('Time'))
+    expect(
+      seen.slice(titles + 1).filter((line) => line.includes('known_fraud')).length,
+    ).toBeGreaterThanOrEqual(5)
+    for (const name of Object.keys(countsOfAllTables)) expect(seen.join('\n')).toContain(name)
+  })
+
+  test('they are seen on 60 columns too: reasons and aggregations give way', () => {
+    const seen = lines(runningView(40, { rowsByTable: countsOfAllTables }), 60)
+    expect(seen.some((line) => line.startsWith('09:59:58'))).toBe(true)
+    expect(seen.join('\n')).toMatch(/^aggregations +1,600$/m)
+  })
+
+  test('without any, the reasons of quarantine keep their lines', () => {
+    expect(lines(runningView(40, { alerts: [] })).join('\n')).toMatch(/^ {2}late +400 /m)
+  })
+})
+
+test('risky transactions stand in the order of their times, the newest first', () => {
+  const at = (second: number): Alert => ({ ...alert, event_time: `2026-10-31T09:59:0${second}Z` })
+  let state = withReport(emptyLiveView('', startMs), report(1, { alerts: [at(3), at(5), at(1)] }), startMs)
+  state = withReport(state, report(2, { alerts: [at(2), at(4)] }), startMs)
+  expect(state.alerts.map(({ event_time }) => event_time.at(-2))).toEqual(['5', '4', '3', '2', '1'])
+})
+
+test('a latency is that of records, not of batches', () => {
+  const slow = latenciesOf([9_000])
+  const fast = latenciesOf(Array.from({ length: 999 }, () => 100))
+  let state = withReport(emptyLiveView('', startMs), report(1, { latencies: slow }), startMs)
+  expect(recentLatencyMs(state, 0.99)).toBeGreaterThan(8_000)
+  state = withReport(state, report(2, { latencies: fast }), startMs + 1_000)
+  expect(recentLatencyMs(state, 0.99)).toBeLessThan(110)
+  expect(recentLatencyMs(state, 1)).toBeGreaterThan(8_000)
+  expect(recentLatencyMs(withTime(state, startMs + SECONDS_KEPT * 1_000 + 2_000), 0.5)).toBe(null)
+})
+
+test('what is done in place of batches is told', () => {
+  const state = withNote(runningView(), 'stopping: the batch at hand is finished')
+  expect(renderLiveView(state, 80, 24)).toContain('stopping: the batch at hand is finished')
 })
 
 describe('the painter', () => {
@@ -188,6 +247,21 @@ describe('the painter', () => {
     expect(out.written[0]).toContain('CRITICAL')
   })
 
+  test('NO_COLOR takes the colours away and nothing else', () => {
+    const frame = (environment: Record<string, string>): string => {
+      const out = output()
+      createLivePainter(out, environment).paint(runningView())
+      return out.written[0]!
+    }
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the colours are what is looked for.
+    const colour = /\u001b\[[349][0-9]m/g
+    const [painted, bare] = [frame({}), frame({ NO_COLOR: '1' })]
+    expect(painted).toMatch(colour)
+    expect(bare).not.toMatch(colour)
+    expect(bare).toBe(painted.replaceAll(colour, ''))
+    expect(frame({ NO_COLOR: '' })).toBe(painted)
+  })
+
   test('paints at most ten frames a second, and none while the terminal is behind', () => {
     const out = output()
     const painter = createLivePainter(out, {})
@@ -201,7 +275,6 @@ describe('the painter', () => {
 
   test.each([
     ['the output is no terminal', { isTTY: false }, {}],
-    ['NO_COLOR is set', {}, { NO_COLOR: '1' }],
     ['CI is set', {}, { CI: 'true' }],
     ['the terminal is dumb', {}, { TERM: 'dumb' }],
   ])('writes one plain line a second where %s', (_, stream, environment) => {

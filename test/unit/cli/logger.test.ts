@@ -69,3 +69,12 @@ test('a mistake of the configuration has the exit code of a usage mistake', () =
 test('what has no code is told as a bug, with its stack', () => {
   expect(report('thrown text').text).toContain('bug')
 })
+
+test('numbers are numbers in the JSON log, whatever their size and kind', () => {
+  const { lines, stderr } = stream(false)
+  createLogger({ level: 'info', format: 'json' }, stderr).info(
+    { batch: 7n, lag: 12_345_678_901n, nested: { lost: 3n }, none: null },
+    'batch',
+  )
+  expect(lines[0]).toContain('"batch":7,"lag":12345678901,"nested":{"lost":3},"none":null')
+})

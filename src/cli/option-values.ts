@@ -1,0 +1,32 @@
+// What options may be: each parser gives the value or says what it must be.
+import { InvalidArgumentError } from 'commander'
+import { parseDuration } from '../config/duration.ts'
+
+export function positiveNumber(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text)
+  if (value > 0 && Number.isFinite(value)) return value
+  throw new InvalidArgumentError('It must be a number greater than 0.')
+}
+
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
+  }
+}
+
+export function seedNumber(text: string): number {
+  const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+  if (Number.isSafeInteger(value)) return value
+  throw new InvalidArgumentError('It must be a whole number of at most 15 digits.')
+}
+
+/** In milliseconds. */
+export function durationMs(examples: string): (text: string) => number {
+  return (text) => {
+    const micros = parseDuration(text)
+    if (micros !== null) return Number(micros / 1000n)
+    throw new InvalidArgumentError(`It must be a duration with its unit, such as ${examples}.`)
+  }
+}
