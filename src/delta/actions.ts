@@ -53,6 +53,9 @@ export type CommitInfo = Readonly<Record<string, unknown>> & {
   readonly userMetadata?: string
 }
 
+/** How a commit says that this code wrote it, whichever engine computed its rows. */
+export const engineInfo = 'Assay'
+
 /** Everything that one version of the table says. */
 export type DeltaCommit = {
   readonly version: bigint

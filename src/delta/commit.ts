@@ -7,6 +7,7 @@ import {
   addToJson,
   type CommitInfo,
   type DeltaCommit,
+  engineInfo,
   type Metadata,
   metadataToJson,
   type Protocol,
@@ -39,6 +40,13 @@ export type CommitOptions = {
   readonly fence?: { readonly appId: string; readonly version: bigint }
   /** Further txn actions in the same commit; they are recorded, not judged. */
   readonly txns?: Readonly<Record<string, bigint>>
+  /**
+   * The version up to which the caller knows of rows that other writers removed: a commit onto a table that
+   * was restored since is refused.
+   */
+  readonly removalsKnown?: bigint
+  /** Which removals are refused: that a table was put back to an older version (the default), or any. */
+  readonly removalsRefused?: 'restore' | 'any'
   readonly userMetadata?: string
   readonly operation?: string
   readonly operationParameters?: Readonly<Record<string, unknown>>
@@ -54,6 +62,8 @@ export type CommitOutcome =
   | { readonly kind: 'skipped'; readonly version: bigint; readonly recorded: bigint }
   /** Another writer has taken the table over: `recorded` is its version of the fence. */
   | { readonly kind: 'fenced'; readonly version: bigint; readonly recorded: bigint }
+  /** Another writer removed rows in `version`, which the caller does not know of. */
+  | { readonly kind: 'changed'; readonly version: bigint; readonly operation: string }
 
 /** Everything a commit is to say, before it is known which version it becomes. */
 export type CommitDraft = {
@@ -63,6 +73,8 @@ export type CommitDraft = {
   /** The txn that makes the commit idempotent. */
   readonly guard: { readonly appId: string; readonly version: bigint; readonly after: bigint } | null
   readonly fence: { readonly appId: string; readonly version: bigint } | null
+  /** The version up to which removals of others are known, and which later ones are refused. */
+  readonly removals: { readonly known: bigint; readonly refused: 'restore' | 'any' } | null
   readonly metadata: Metadata | null
   readonly protocol: Protocol | null
   /** The schema that the added files were written with. */
@@ -74,10 +86,14 @@ export type CommitDecision =
   | { readonly kind: 'write'; readonly version: bigint }
   | { readonly kind: 'skip'; readonly recorded: bigint }
   | { readonly kind: 'fence'; readonly recorded: bigint }
+  | { readonly kind: 'changed'; readonly version: bigint; readonly operation: string }
   | { readonly kind: 'conflict'; readonly reason: string }
 
 /** The facts of the log that a decision rests on. */
-export type LogFacts = Pick<LogState, 'version' | 'files' | 'txns' | 'metadata'>
+export type LogFacts = Pick<
+  LogState,
+  'version' | 'files' | 'txns' | 'metadata' | 'lastRemoval' | 'lastRestore'
+>
 
 /**
  * Whether the draft can follow the newest version. Appends never disturb each other; removed files must be
@@ -87,6 +103,9 @@ export function decideCommit(draft: CommitDraft, log: LogFacts): CommitDecision 
   const holder = draft.fence === null ? undefined : log.txns.get(draft.fence.appId)?.version
   if (draft.fence && holder !== undefined && holder > draft.fence.version)
     return { kind: 'fence', recorded: holder }
+  const removal = draft.removals?.refused === 'any' ? log.lastRemoval : log.lastRestore
+  if (draft.removals && removal !== null && removal.version > draft.removals.known)
+    return { kind: 'changed', ...removal }
   const recorded = draft.guard === null ? undefined : log.txns.get(draft.guard.appId)?.version
   if (draft.guard && recorded !== undefined && recorded >= draft.guard.version)
     return { kind: 'skip', recorded }
@@ -147,13 +166,17 @@ export function draftOf(
     ...rest,
     guard,
     fence: options.fence ?? null,
+    removals:
+      options.removalsKnown === undefined
+        ? null
+        : { known: options.removalsKnown, refused: options.removalsRefused ?? 'restore' },
     txns: [...versions].map(([id, of]) => ({ appId: id, version: of, lastUpdated: timestamp })),
     info: {
       timestamp,
       operation: options.operation ?? operation,
       operationParameters: options.operationParameters ?? {},
       ...(options.userMetadata === undefined ? {} : { userMetadata: options.userMetadata }),
-      engineInfo: 'Assay', // Whichever engine computed the rows, this code wrote the commit.
+      engineInfo,
       ...rest.info,
     },
   }
@@ -180,6 +203,7 @@ export async function writeCommit(
           return { kind: 'skipped', version: state.version, recorded: decision.recorded }
         case 'fence':
           return { kind: 'fenced', version: state.version, recorded: decision.recorded }
+        case 'changed':
         case 'conflict':
           return decision
         case 'write': {

@@ -1,12 +1,12 @@
 // Compaction: many small files of a partition become few large ones. No row changes (dataChange=false), so
 // readers of changes skip it, and it gives way to every writer.
-import { dirname, isAbsolute, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { AssertionError, unreachable } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
 import type { AddFile, Metadata, PartitionValues, RemoveFile } from './actions.ts'
 import { type CommitDraft, draftOf, type WriteOutcome } from './commit.ts'
 import { syncFiles, toAddFile, type WrittenFile, writeOneFile } from './parquet-files.ts'
+import { directoryBeside } from './paths.ts'
 import { partitionKey, selectFromFiles } from './scan.ts'
 import type { DeltaSnapshot } from './state.ts'
 
@@ -96,7 +96,9 @@ export async function compact(
   await step('compaction written')
   options.signal?.throwIfAborted()
   const deletionTimestamp = options.timestampMs ?? Date.now()
-  const removes = groups.flatMap((group) => group.files.map((file) => removeOf(file, deletionTimestamp)))
+  const removes = groups.flatMap((group) =>
+    group.files.map((file) => removeOf(file, deletionTimestamp, false)),
+  )
   const info = {
     isBlindAppend: false,
     operationMetrics: { numRemovedFiles: String(removes.length), numAddedFiles: String(adds.length) },
@@ -115,7 +117,8 @@ export function optimizeResult(draft: CommitDraft, outcome: WriteOutcome): Optim
       return outcome
     case 'skipped':
     case 'fenced':
-      throw new AssertionError('a compaction has no application version to be judged by')
+    case 'changed':
+      throw new AssertionError('a compaction has nothing to be judged by')
     case 'committed':
       return {
         kind: 'compacted',
@@ -142,7 +145,8 @@ async function rewrite(
   const interrupt = () => connection.interrupt()
   signal?.addEventListener('abort', interrupt, { once: true })
   try {
-    return await writeOneFile(connection, select, targetOf(directory, group), group.partitionValues)
+    const target = directoryBeside(directory, group.files[0]?.path ?? '')
+    return await writeOneFile(connection, select, target, group.partitionValues)
   } catch (error) {
     signal?.throwIfAborted() // What DuckDB says of the interruption is not what the caller asked for.
     throw error
@@ -151,13 +155,8 @@ async function rewrite(
   }
 }
 
-/** Beside the first of the small files, which is in a directory that is safe and there. */
-function targetOf(directory: string, group: CompactionGroup): string {
-  const first = group.files[0]?.path ?? ''
-  return isAbsolute(first) ? directory : join(directory, dirname(first))
-}
-
-function removeOf(file: AddFile, deletionTimestamp: number): RemoveFile {
+/** The action that takes the file out of the table. */
+export function removeOf(file: AddFile, deletionTimestamp: number, dataChange: boolean): RemoveFile {
   const { path, partitionValues, size } = file
-  return { path, deletionTimestamp, dataChange: false, partitionValues, size }
+  return { path, deletionTimestamp, dataChange, partitionValues, size }
 }

@@ -1,6 +1,6 @@
 // How the log spells the path of a data file.
 import { randomUUID } from 'node:crypto'
-import { isAbsolute, join } from 'node:path'
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The log holds a URI: every byte but these is percent-encoded, so any file name survives every reader. */
@@ -31,6 +31,17 @@ export function newFileName(): string {
 /** True for the files that this folder wrote. Other writers number their files, so their names are longer. */
 export function isOwnFile(path: string): boolean {
   return ownFilePattern.test(path)
+}
+
+/** The directory of the file, where that is inside of the table's; else the table's own. */
+export function directoryBeside(directory: string, path: string): string {
+  const beside = dirname(filePath(directory, path))
+  return isInside(directory, beside) ? beside : directory
+}
+
+function isInside(directory: string, path: string): boolean {
+  const way = relative(resolve(directory), resolve(path))
+  return !isAbsolute(way) && way.split(sep)[0] !== '..'
 }
 
 /** Where the file is on this machine. */

@@ -1,12 +1,34 @@
 // The state of a table at one version, built by replaying its log.
 import { LakehouseError } from '../errors/errors.ts'
-import type { AddFile, CommitInfo, DeltaCommit, Metadata, Protocol, RemoveFile, Txn } from './actions.ts'
+import {
+  type AddFile,
+  type CommitInfo,
+  type DeltaCommit,
+  engineInfo,
+  type Metadata,
+  type Protocol,
+  type RemoveFile,
+  type Txn,
+} from './actions.ts'
 import { readCheckpoint } from './checkpoint-read.ts'
 import type { FileIdentity } from './disk.ts'
 import { type CommitFile, type LogListing, listLog, readCommit } from './log-files.ts'
 import { checkReadable, unsupported } from './protocol.ts'
 
 const commitsReadAtOnce = 16
+
+/** A commit of another writer that took rows out of the table, or put the table back to an older version. */
+export type ForeignRemoval = { readonly version: bigint; readonly operation: string }
+
+/** null for a commit of this folder, whatever it removed, and for one that removed no row. */
+export function foreignRemoval(commit: DeltaCommit): ForeignRemoval | null {
+  const { version, commitInfo, removes, dataChange } = commit
+  if (commitInfo?.engineInfo === engineInfo) return null
+  const operation = typeof commitInfo?.operation === 'string' ? commitInfo.operation : 'an unnamed operation'
+  // A RESTORE to a version that had more files removes none; its rows come back all the same.
+  const changesRows = removes.some((file) => file.dataChange) || (operation === 'RESTORE' && dataChange)
+  return changesRows ? { version, operation } : null
+}
 
 /** The table at one version. It never changes: a later version is another snapshot. */
 export type DeltaSnapshot = {
@@ -33,6 +55,9 @@ export class LogState {
   lastCommitInfo: CommitInfo | null = null
   /** null where the newest version came from a checkpoint and has no commit file any more. */
   identity: FileIdentity | null = null
+  /** The newest among the commits that this state has seen one by one; a checkpoint does not tell. */
+  lastRemoval: ForeignRemoval | null = null
+  lastRestore: ForeignRemoval | null = null
   readonly #directory: string
   #snapshot: DeltaSnapshot | null = null
 
@@ -40,7 +65,27 @@ export class LogState {
     this.#directory = directory
   }
 
-  apply(commit: DeltaCommit, identity: FileIdentity | null): void {
+  /** Begins with what a checkpoint says, as if it were one commit. */
+  begin(checkpoint: DeltaCommit): void {
+    this.#put(checkpoint)
+    this.identity = null
+  }
+
+  apply(commit: DeltaCommit, identity: FileIdentity): void {
+    this.#put(commit)
+    this.identity = identity
+    const removal = foreignRemoval(commit)
+    this.lastRemoval = removal ?? this.lastRemoval
+    if (removal?.operation === 'RESTORE') this.lastRestore = removal
+  }
+
+  /** Takes over what an older state of the same table has seen. */
+  remember(older: LogState): void {
+    this.lastRemoval = newerOf(this.lastRemoval, older.lastRemoval)
+    this.lastRestore = newerOf(this.lastRestore, older.lastRestore)
+  }
+
+  #put(commit: DeltaCommit): void {
     if (commit.protocol) checkReadable(commit.protocol, this.#directory)
     this.protocol = commit.protocol ?? this.protocol
     this.metadata = commit.metadata ?? this.metadata
@@ -55,7 +100,6 @@ export class LogState {
     for (const txn of commit.txns) this.txns.set(txn.appId, txn)
     this.lastCommitInfo = commit.commitInfo
     this.version = commit.version
-    this.identity = identity
     this.#snapshot = null
   }
 
@@ -80,6 +124,11 @@ export class LogState {
   }
 }
 
+function newerOf(left: ForeignRemoval | null, right: ForeignRemoval | null): ForeignRemoval | null {
+  if (left === null || right === null) return left ?? right
+  return left.version >= right.version ? left : right
+}
+
 function sumRecords(files: Iterable<AddFile>): bigint | null {
   let sum = 0n
   for (const file of files) {
@@ -102,7 +151,7 @@ export async function loadState(directory: string, upTo?: bigint): Promise<LogSt
     if (upTo !== undefined && checkpoint.version > upTo) continue
     try {
       const state = new LogState(directory)
-      state.apply(await readCheckpoint(checkpoint), null)
+      state.begin(await readCheckpoint(checkpoint))
       return await replay(directory, state, listing, upTo)
     } catch (error) {
       // A damaged checkpoint is only a slower start, as long as an older one or the commits are there.

@@ -19,6 +19,7 @@ import {
   writeCommit,
   writeFirstCommit,
 } from './commit.ts'
+import { type DeleteOptions, type DeleteResult, deleteResult, stageDeletion } from './delete-rows.ts'
 import {
   describeState,
   type HistoryEntry,
@@ -46,10 +47,11 @@ import {
 import type { QueryParameters } from './parquet-files.ts'
 import { checkpointInterval, logRetentionMs } from './properties.ts'
 import { checkWritable, newTableProtocol } from './protocol.ts'
+import { deleteLogBefore } from './purge-log.ts'
 import { type Row, withRows } from './rows.ts'
 import { checkDefinition, type DeltaTableDefinition } from './schema.ts'
 import { type StagedAppend, stageQuery } from './stage.ts'
-import { type DeltaSnapshot, type LogState, loadState } from './state.ts'
+import { type DeltaSnapshot, type ForeignRemoval, type LogState, loadState } from './state.ts'
 import { readCommits, waitForVersion } from './tail.ts'
 import { deleteLeftovers, type VacuumOptions, vacuumFacts, vacuumFiles } from './vacuum.ts'
 
@@ -235,6 +237,50 @@ export class DeltaTable {
     return optimizeResult(draft, await this.#write(draft))
   }
 
+  /**
+   * Deletes the rows for which `where`, a condition in DuckDB's SQL, is true, in one commit that writes the
+   * files anew which hold such rows. What others append meanwhile is not looked at.
+   */
+  async deleteRows(
+    connection: DuckDBConnection,
+    where: string,
+    options: DeleteOptions = {},
+  ): Promise<DeleteResult> {
+    for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
+      const snapshot = await this.snapshot()
+      checkWritable(snapshot.protocol, snapshot.metadata, this.directory)
+      const deletion = await stageDeletion(this.directory, snapshot, connection, where, options)
+      if (deletion === null) return { kind: 'nothing' }
+      const result = deleteResult(deletion, await this.#write(deletion.draft))
+      if (result !== null) return result
+    }
+    const message = `${this.directory}: ${commitAttemptsMax} attempts to delete rows met a faster writer each time.`
+    throw new LakehouseError('DELTA_COMMIT_CONFLICT', `${message} Stop what rewrites the table meanwhile.`)
+  }
+
+  /**
+   * Leaves nothing of what was deleted: neither log entries of older versions nor files that the newest one
+   * lacks. For a table that nobody else reads or writes at the time. Fails where the table may not be
+   * written by these options.
+   */
+  async purgeLog(options: CommitOptions = {}): Promise<CommitOutcome> {
+    // A version of its own without rows: what others wrote into the log is older than it.
+    const outcome = await this.commit(null, { operation: 'PURGE', operationParameters: {}, ...options })
+    if (outcome.kind !== 'committed') return outcome
+    await this.#exclusive(async () => {
+      const state = await this.#refresh()
+      await writeCheckpoint(this.directory, checkpointContent(state, Date.now()))
+      await deleteLogBefore(this.directory, state.version)
+    })
+    await this.vacuum({ retentionMs: 0, force: true })
+    return outcome
+  }
+
+  /** What other writers removed, as far as this object has read the log; null where they removed nothing. */
+  get lastRemoval(): ForeignRemoval | null {
+    return this.#state.lastRemoval
+  }
+
   /** Deletes files that no version within the retention needs; returns their paths. */
   async vacuum(options: VacuumOptions = {}): Promise<string[]> {
     const state = await this.#exclusive(() => this.#refresh())
@@ -286,7 +332,11 @@ export class DeltaTable {
 
   /** Brings the state up to the newest version. To be called inside `#exclusive`. */
   async #refresh(): Promise<LogState> {
-    if (await this.#isStale()) this.#state = await loadState(this.directory)
+    if (await this.#isStale()) {
+      const fresh = await loadState(this.directory)
+      fresh.remember(this.#state)
+      this.#state = fresh
+    }
     for (;;) {
       const next = await readCommit(this.directory, this.#state.version + 1n)
       if (next === null) return this.#state

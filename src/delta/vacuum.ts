@@ -31,7 +31,8 @@ export function vacuumFacts(directory: string, state: LogState, options: VacuumO
     const advice = 'Readers and writers at work may still need the files. Use a longer one, or force it.'
     throw new LakehouseError('DELTA_RETENTION_TOO_SHORT', `${message} ${advice}`)
   }
-  const cutoffMs = (options.nowMs ?? Date.now()) - retentionMs
+  // Without a retention, what was written in this very millisecond is dead as well.
+  const cutoffMs = (options.nowMs ?? Date.now()) - retentionMs + (retentionMs === 0 ? 1 : 0)
   const recent = [...state.tombstones.values()].filter((file) => file.deletionTimestamp > cutoffMs)
   return { protectedPaths: new Set([...state.files.keys(), ...recent.map((file) => file.path)]), cutoffMs }
 }

@@ -74,6 +74,8 @@ export class OpenTable {
   filesSinceUpkeep = 0
   /** The number of this process among those that ever wrote the table. */
   readonly claim: bigint
+  /** The version that the progress was read from: what others removed later is new to this process. */
+  readonly versionRead: bigint
   /** False while the table may lack batches that silver had before it was made. */
   isWhole: boolean
 
@@ -81,12 +83,13 @@ export class OpenTable {
     definition: TableDefinition,
     delta: DeltaTable,
     progress: Progress,
-    claimed: { readonly claim: bigint; readonly since: bigint },
+    claimed: { readonly claim: bigint; readonly since: bigint; readonly versionRead: bigint },
   ) {
     this.definition = definition
     this.delta = delta
     this.progress = progress
     this.claim = claimed.claim
+    this.versionRead = claimed.versionRead
     this.isWhole = claimed.since === 0n
   }
 
@@ -105,7 +108,10 @@ export class OpenTable {
     const snapshot = await delta.snapshot()
     const progress = await progressOf(delta, snapshot)
     if (progress === null && (await beganWithRows(delta))) throw rowsOfUnknown(delta)
-    const table = new OpenTable(definition, delta, progress ?? noProgress, claimed)
+    const table = new OpenTable(definition, delta, progress ?? noProgress, {
+      ...claimed,
+      versionRead: snapshot.version,
+    })
     if (needsUserMetadata(snapshot.txns)) await table.#keepProgress()
     return table
   }
@@ -146,7 +152,8 @@ export class OpenTable {
   /** Commits txn actions without rows, as long as this process is the writer. */
   async #record(txns: Readonly<Record<string, bigint>>, about: CommitOptions = {}): Promise<void> {
     const fence = { appId: writerAppId, version: this.claim }
-    this.#checkWritten(await this.delta.commit(null, { fence, txns, ...about }), this.progress)
+    const options = { fence, txns, removalsKnown: this.versionRead, ...about }
+    this.#checkWritten(await this.delta.commit(null, options), this.progress)
   }
 
   /** Commits the rows together with the progress; the batch must not be in the table yet. */
@@ -160,6 +167,7 @@ export class OpenTable {
       ...fields,
       fence: { appId: writerAppId, version: this.claim },
       after: this.progress.batch,
+      removalsKnown: this.versionRead,
       txns: { ...txns, ...streamTxns(by.streams, progress.batch) },
       timestampMs: Number(by.clock() / 1000n),
     })
@@ -176,6 +184,7 @@ export class OpenTable {
 
   #checkWritten(outcome: CommitOutcome, progress: Progress): void {
     if (outcome.kind === 'committed') return
+    if (outcome.kind === 'changed') throw this.#restored(outcome)
     const { recorded } = outcome
     const what = outcome.kind === 'fenced' ? this.#takenOver(recorded) : `is at batch ${recorded} already`
     throw this.#fenced(`${what}, while this process was about to write batch ${progress.batch}`)
@@ -183,6 +192,21 @@ export class OpenTable {
 
   #takenOver(newest: bigint): string {
     return `has been taken over by another process (writer ${newest}, this one is ${this.claim})`
+  }
+
+  #restored({
+    version,
+    operation,
+  }: {
+    readonly version: bigint
+    readonly operation: string
+  }): LakehouseError {
+    return new LakehouseError(
+      'TABLE_RESTORED',
+      `${this.delta.directory}: another program put the table back to older rows (${operation}, version ${version}) while this ` +
+        'process wrote it. This one stops before it writes onto them: start it again, and it goes on from what the tables have.',
+      { details: { table: this.definition.path, version, operation } },
+    )
   }
 
   #fenced(what: string): LakehouseError {

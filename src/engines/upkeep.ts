@@ -11,6 +11,8 @@ export class Upkeep {
   readonly #tables: readonly OpenTable[]
   readonly #options: PipelineOptions
   readonly #stop = new AbortController()
+  /** By table: the version of the last removal that was told. */
+  readonly #removalsTold = new Map<string, bigint>()
   #running: Promise<void> | null = null
 
   constructor(compactTable: Compact, tables: readonly OpenTable[], options: PipelineOptions) {
@@ -21,6 +23,7 @@ export class Upkeep {
 
   /** Starts a compaction where one is due and none runs. It never fails a batch. */
   afterBatch(): void {
+    this.#tellOfRemovals()
     const { smallFileBytes, filesBeforeCompaction } = this.#options
     const due = this.#tables.find((table) => table.filesSinceUpkeep >= filesBeforeCompaction)
     if (smallFileBytes === null || this.#running !== null || due === undefined) return
@@ -28,6 +31,22 @@ export class Upkeep {
     this.#running = this.#compact(due, smallFileBytes).finally(() => {
       this.#running = null
     })
+  }
+
+  /** Once for each commit of another writer that removed rows since this process read the table. */
+  #tellOfRemovals(): void {
+    for (const { definition, delta, versionRead } of this.#tables) {
+      const { path } = definition
+      const removal = delta.lastRemoval
+      if (removal === null || removal.version <= (this.#removalsTold.get(path) ?? versionRead)) continue
+      this.#removalsTold.set(path, removal.version)
+      const { version, operation } = removal
+      this.#options.onNotice({
+        code: 'TABLE_ROWS_REMOVED',
+        message: `${path}: another program removed rows (${operation}, version ${version}); batches go on`,
+        details: { table: path, version: String(version), operation },
+      })
+    }
   }
 
   async #compact(table: OpenTable, smallFileBytes: number): Promise<void> {

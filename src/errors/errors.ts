@@ -51,6 +51,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'Another process has taken the stream over; this one stopped before it wrote anything twice.',
   },
+  TABLE_RESTORED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'Another program put a table back to an older version while a run wrote it; the run stopped.',
+  },
   BATCH_FAILED: {
     blame: 'external',
     retry: 'backoff',

@@ -12,6 +12,8 @@ export const noticeCodes = {
   FILE_LINE_CONTINUED:
     'A last line that was taken without its line end has grown: the rest is a record of its own.',
   SILVER_MISSING: 'The stream reads silver, which nobody has written yet; it waits.',
+  TABLE_ROWS_REMOVED:
+    'Another program deleted, updated or replaced rows of a table; the run goes on, and verify will report what is missing.',
   COMPACTION_FAILED:
     'Small files of a table could not be put together; batches go on, and it is tried again.',
 } as const satisfies Readonly<Record<string, string>>

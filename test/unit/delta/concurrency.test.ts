@@ -121,6 +121,8 @@ describe('writers of one table', () => {
       files: new Map(snapshot.files),
       txns: new Map(),
       metadata: snapshot.metadata,
+      lastRemoval: null,
+      lastRestore: null,
     }
     expect(decideCommit(draft, facts)).toEqual({ kind: 'write', version: 10n })
     const [path] = facts.files.keys()

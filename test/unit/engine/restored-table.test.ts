@@ -1,0 +1,74 @@
+// Another program changes a table while a run writes it.
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { SourceNotice } from '../../../src/batches/notice.ts'
+import { newLakehouse, runOnce, writeInput } from './pipeline.ts'
+
+const values = Array.from({ length: 6 }, (_, index) =>
+  Buffer.from(
+    JSON.stringify({
+      transaction_id: `t${index}`,
+      user_id: index,
+      amount: 5,
+      timestamp: `2026-10-01T00:00:0${index}`,
+    }),
+  ),
+)
+
+let lakehouse: Awaited<ReturnType<typeof newLakehouse>>
+beforeEach(async () => {
+  lakehouse = await newLakehouse()
+  await writeInput(lakehouse, values)
+})
+afterEach(() => lakehouse.remove())
+
+/** A commit of another program behind the newest one of silver. */
+async function commitToSilver(operation: string, count: number): Promise<void> {
+  const log = join(lakehouse.base, 'silver/transactions/_delta_log')
+  const commits = (await readdir(log)).filter((name) => name.endsWith('.json')).sort()
+  const data = await readdir(join(lakehouse.base, 'silver/transactions/transaction_date=2026-10-01'))
+  const actions = [
+    { commitInfo: { timestamp: 1, operation, engineInfo: 'Apache-Spark/4.1.1' } },
+    ...data.slice(0, count).map((name) => ({
+      remove: { path: `transaction_date=2026-10-01/${name}`, deletionTimestamp: 1, dataChange: true },
+    })),
+  ]
+  const text = actions.map((action) => JSON.stringify(action)).join('\n')
+  for (let version = commits.length; ; version++) {
+    const name = `${String(version).padStart(20, '0')}.json`
+    // The run writes meanwhile: who is second takes the next version.
+    const isWritten = await writeFile(join(log, name), text, { flag: 'wx' }).then(
+      () => true,
+      () => false,
+    )
+    if (isWritten) return
+  }
+}
+
+test('a run stops where silver was restored, and says which version and what to do', async () => {
+  const restored = runOnce(lakehouse, {
+    recordsPerBatchMax: 1,
+    onBatch: ({ batch }) => (batch === 2n ? void commitToSilver('RESTORE', 1) : undefined),
+  })
+  await expect(restored).rejects.toMatchObject({
+    code: 'TABLE_RESTORED',
+    message: expect.stringMatching(/silver\/transactions: .*RESTORE, version \d+.*start it again/),
+  })
+})
+
+test('a run goes on where rows of silver were deleted, and says so once', async () => {
+  const notices: SourceNotice[] = []
+  const told: Promise<void>[] = []
+  await runOnce(lakehouse, {
+    recordsPerBatchMax: 1,
+    onBatch: ({ batch }) => {
+      if (batch === 2n) told.push(commitToSilver('DELETE', 1))
+    },
+    onNotice: (notice) => void notices.push(notice),
+  })
+  await Promise.all(told)
+  expect(notices.filter(({ code }) => code === 'TABLE_ROWS_REMOVED')).toMatchObject([
+    { details: { table: 'silver/transactions', operation: 'DELETE' } },
+  ])
+})
