@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { configurationPage, envExample } from '../src/config/reference.ts'
-import { type ErrorPolicy, errorCodes } from '../src/errors/errors.ts'
+import { type ErrorPolicy, errorCodes, type Retry } from '../src/errors/errors.ts'
 import { noticeCodes } from '../src/errors/notices.ts'
 import { progressPage } from './progress-page.ts'
 import { functionsPage, tablesPage } from './reference-pages.ts'
@@ -25,8 +25,9 @@ const blameText = {
 
 const retryText = {
   never: 'no',
-  backoff: 'yes, later',
-} as const satisfies Record<ErrorPolicy['retry'], string>
+  backoff: 'yes, a few times',
+  wait: 'yes, when it is over',
+} as const satisfies Record<Retry, string>
 
 function errorsPage(): string {
   const rows = Object.entries<ErrorPolicy>(errorCodes)

@@ -5,6 +5,7 @@ import type { PipelineOptions } from '../engines/engine.ts'
 /** How many of a batch's riskiest transactions are shown. */
 const alertsMax = 10
 const filesBeforeCompaction = 64
+const retryFirstMs = 1_000
 
 type FromConfig = Omit<
   PipelineOptions,
@@ -25,6 +26,7 @@ export function pipelineOptions(config: Config): FromConfig {
     },
     filesBeforeCompaction,
     leaseMs: config.writerLeaseMs,
+    retryFirstMs,
     smallFileBytes: config.compaction.enabled ? config.compaction.smallFileBytes : null,
     duckdb: config.duckdb,
     clock: () => BigInt(Date.now()) * 1000n,

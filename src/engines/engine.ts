@@ -27,6 +27,8 @@ export type PipelineOptions = {
   readonly filesBeforeCompaction: number
   /** A writer that gives no sign of life for so long can be replaced by another. */
   readonly leaseMs: number
+  /** The wait before a failed run is taken up again from the tables; each further one is twice as long. */
+  readonly retryFirstMs: number
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   /** Microseconds since the epoch. */
   readonly clock: () => bigint

@@ -2,9 +2,10 @@
 // it lives. The lock keeps two processes from starting; what keeps a holder that was thought dead from
 // writing is the claim in the tables themselves (tables.ts).
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, readlink, rename, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { hasErrno, makeDirectory } from '../delta/log-files.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import type { StreamName } from '../plan/index.ts'
@@ -15,6 +16,8 @@ type Holder = {
   readonly owner: string
   readonly pid: number
   readonly host: string
+  /** The namespace of its process number: containers of one host may share all else. */
+  readonly processes: string
   readonly processStarted: string
   readonly since: string
 }
@@ -22,11 +25,15 @@ type Holder = {
 export type LockOptions = {
   /** A lock whose holder has given no sign of life for so long can be taken over. */
   readonly leaseMs: number
+  /** Ends the wait for a holder that may be gone. */
+  readonly signal?: AbortSignal
 }
 
 /** Signs of life within a lease: one that comes late must not lose the lock. */
 const beatsPerLease = 5
 const attemptsMax = 3
+/** Looks at a holder that may be gone: more often than it gives signs of life. */
+const looksPerLease = 2 * beatsPerLease
 
 /** The directory of a stream's own files: all of it can be deleted while the stream does not run. */
 export function checkpointDirectory(deltaBasePath: string, stream: StreamName): string {
@@ -43,6 +50,7 @@ export async function lockStreams(
     owner: randomUUID(),
     pid: process.pid,
     host: await thisHost(),
+    processes: await processNamespace(),
     processStarted: await processStarted(process.pid),
     since: new Date().toISOString(),
   }
@@ -61,6 +69,7 @@ export async function lockStreams(
 export class Lock {
   readonly #holder: Holder
   readonly #leaseMs: number
+  readonly #stop: AbortSignal | undefined
   readonly #taken = new Map<string, string>()
   readonly #lost = new AbortController()
   #timer: NodeJS.Timeout | null = null
@@ -69,6 +78,7 @@ export class Lock {
   constructor(holder: Holder, options: LockOptions) {
     this.#holder = holder
     this.#leaseMs = options.leaseMs
+    this.#stop = options.signal
   }
 
   /** Aborted, with the LakehouseError as its reason, as soon as another process is seen to hold a lock. */
@@ -103,7 +113,8 @@ export class Lock {
    */
   async #takeOver(path: string, pending: string, where: string): Promise<boolean> {
     const holder = await readHolder(path)
-    if (!(await this.#isStale(holder, path, pending))) {
+    const isGone = (await this.#isStale(holder, path, pending)) || (await this.#staysSilent(holder, path))
+    if (!isGone) {
       throw new LakehouseError('STREAM_LOCKED', lockedMessage(where, holder, path))
     }
     const permit = `${path}.${holder?.owner ?? 'unreadable'}.over.tmp`
@@ -128,11 +139,31 @@ export class Lock {
    * system that holds the lock, so no two clocks are compared.
    */
   async #isStale(holder: Holder | null, path: string, pending: string): Promise<boolean> {
-    if (holder !== null && holder.host === this.#holder.host) {
+    if (holder !== null && holder.host === this.#holder.host && this.#sees(holder)) {
       if ((await processStarted(holder.pid)) !== holder.processStarted) return true
     }
     const [now, beat] = [await stat(pending), await statOrNull(path)]
     return beat === null || now.mtimeMs - beat.mtimeMs > this.#leaseMs
+  }
+
+  /** True where the number of the holder's process means the same here. */
+  #sees(holder: Holder): boolean {
+    return holder.processes === this.#holder.processes
+  }
+
+  /**
+   * A container that was started again has the name of the one before it, whose processes it cannot see: whether
+   * that holder lives shows by its signs of life alone. True where a whole lease passes without one.
+   */
+  async #staysSilent(holder: Holder | null, path: string): Promise<boolean> {
+    if (holder === null || holder.host !== this.#holder.host || this.#sees(holder)) return false
+    const last = await statOrNull(path)
+    const endMs = performance.now() + this.#leaseMs
+    while (performance.now() < endMs) {
+      await sleep(this.#leaseMs / looksPerLease, undefined, { signal: this.#stop })
+      if ((await statOrNull(path))?.mtimeMs !== last?.mtimeMs) return false
+    }
+    return true
   }
 
   startBeating(): void {
@@ -277,6 +308,11 @@ async function thisHost(): Promise<string> {
   } catch {
     return hostname() // Systems without /proc.
   }
+}
+
+/** Empty on systems without namespaces of processes. */
+async function processNamespace(): Promise<string> {
+  return await readlink('/proc/self/ns/pid').catch(() => '')
 }
 
 /** Tells two processes with one number apart; empty where the process is gone. */

@@ -1,11 +1,17 @@
 // Every failure that Assay can name. The code fixes who has to act and whether a retry helps; the message
 // says what is wrong, where, and what to do. Nothing branches on message text.
 
+/**
+ * Whether doing the same again can help. `wait`: an outage, which is waited for as long as it lasts. `backoff`: it
+ * may be gone the next time; what still fails after some attempts does not heal. `never`: it is the same each time.
+ */
+export type Retry = 'never' | 'backoff' | 'wait'
+
 /** Who has to act, and whether doing the same again can help. */
 export type ErrorPolicy = {
   /** user: the configuration or the data set; external: a service or the machine; bug: Assay itself. */
   readonly blame: 'user' | 'external' | 'bug'
-  readonly retry: 'never' | 'backoff'
+  readonly retry: Retry
   /** One sentence for docs/reference/errors.md. */
   readonly meaning: string
 }
@@ -63,8 +69,13 @@ export const errorCodes = {
   },
   STORAGE_FAILED: {
     blame: 'external',
-    retry: 'backoff',
-    meaning: 'The file system under the tables refuses to read or write.',
+    retry: 'wait',
+    meaning: 'The file system under the tables cannot read or write now.',
+  },
+  STORAGE_REFUSED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The file system under the tables does not allow to read or write there.',
   },
   PROGRESS_UNKNOWN: {
     blame: 'user',
@@ -119,12 +130,12 @@ export const errorCodes = {
   // Kafka
   KAFKA_UNREACHABLE: {
     blame: 'external',
-    retry: 'backoff',
+    retry: 'wait',
     meaning: 'No Kafka broker answers.',
   },
   KAFKA_TOPIC_MISSING: {
     blame: 'user',
-    retry: 'backoff',
+    retry: 'wait',
     meaning: 'The topic does not exist.',
   },
   KAFKA_OFFSETS_LOST: {
@@ -170,7 +181,7 @@ export const errorCodes = {
   // Spark
   SPARK_UNREACHABLE: {
     blame: 'external',
-    retry: 'backoff',
+    retry: 'wait',
     meaning: 'No Spark Connect server answers.',
   },
   SPARK_AUTHENTICATION_FAILED: {
@@ -202,6 +213,12 @@ export const errorCodes = {
     blame: 'external',
     retry: 'backoff',
     meaning: 'Somebody interrupted what Spark was doing.',
+  },
+  SPARK_BRONZE_QUERY_FAILED: {
+    blame: 'external',
+    retry: 'never',
+    meaning:
+      'The bronze query failed again and again without bringing a record; the message ends with its cause.',
   },
   SPARK_STREAM_NOT_FOUND: {
     blame: 'external',

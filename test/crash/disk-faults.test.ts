@@ -1,5 +1,5 @@
-// The disk refuses: full, broken, forbidden, too many files. The run ends with a message that says what to do
-// (or goes on, where it can), the tables are whole, and after the repair the next run goes on.
+// The disk refuses: full, broken, forbidden, too many files. A run with an end tries again some times, and then ends
+// with a message that says what to do; the tables are whole, and after the repair it goes on.
 import { spawnSync } from 'node:child_process'
 import { rm } from 'node:fs/promises'
 import { constants } from 'node:os'
@@ -31,7 +31,7 @@ type Fault = {
   /** The calls that fail: the first, counted from 1, and how many. */
   readonly from: number
   readonly count: number
-  /** What the system or DuckDB calls it, and what is to be done. */
+  /** What the system or DuckDB calls it, and what is to be done; empty where the run goes on by itself. */
   readonly says: RegExp
 }
 
@@ -67,16 +67,16 @@ const faults: readonly Fault[] = [
     errno: EIO,
     from: 15,
     count: 1,
-    says: /input\/output error|i\/o error/i,
+    says: /^$/,
   },
-  { name: 'one sync fails', call: 'sync', errno: EIO, from: 95, count: 1, says: /log of the system/ },
+  { name: 'one sync fails', call: 'sync', errno: EIO, from: 95, count: 1, says: /^$/ },
   {
     name: 'the sync of a directory fails after the commit has its name',
     call: 'sync',
     errno: EIO,
     from: 88,
     count: 1,
-    says: /log of the system/,
+    says: /^$/,
   },
   {
     name: 'a commit cannot be given its name',
@@ -84,7 +84,7 @@ const faults: readonly Fault[] = [
     errno: EIO,
     from: 30,
     count: 1,
-    says: /log of the system/,
+    says: /^$/,
   },
   {
     name: 'the directory is read-only',
@@ -146,7 +146,7 @@ async function goesOn(lakehouse: Lakehouse): Promise<void> {
 }
 
 function expectClear(ended: Ended, says: RegExp): void {
-  expect(['STORAGE_FAILED', 'BATCH_FAILED']).toContain(ended.code)
+  expect(['STORAGE_FAILED', 'STORAGE_REFUSED', 'BATCH_FAILED']).toContain(ended.code)
   expect(ended.message).toMatch(says)
   expect(ended.message).toMatch(
     /(The tables are intact|What is in the tables is whole): the next start goes on/,
@@ -206,6 +206,6 @@ test('a process that may open few files says so, and goes on with more', () =>
       return `${stdout}\n${stderr}`
     })
     // With fewest, Node itself cannot start; with a few more, the engine says what is missing.
-    expect(outcomes.join('\n')).toMatch(/"(STORAGE_FAILED|BATCH_FAILED)".*([Tt]oo many open files|EMFILE)/)
+    expect(outcomes.join('\n')).toMatch(/"(STORAGE_REFUSED|BATCH_FAILED)".*([Tt]oo many open files|EMFILE)/)
     await goesOn(lakehouse)
   }))

@@ -204,6 +204,34 @@ describe('the lock', () => {
       await take(base)
     }))
 
+  test('of another container of this host is taken when a lease has passed without a sign of life', () =>
+    withLakehouse(async ({ base }) => {
+      // Its process number is that of nobody here, and of somebody there.
+      await writeLock(base, { processes: 'pid:[1]', pid: 2 ** 30, processStarted: '1' }, 0)
+      const startedMs = performance.now()
+      await (await lockStreams(base, ['aggregations'], { leaseMs: 1_000 })).release()
+      expect(performance.now() - startedMs).toBeGreaterThan(800)
+    }))
+
+  test('of another container of this host is believed as soon as it gives a sign of life', () =>
+    withLakehouse(async ({ base }) => {
+      await writeLock(base, { processes: 'pid:[1]', pid: 2 ** 30, processStarted: '1' }, 0)
+      const path = join(checkpointDirectory(base, 'aggregations'), 'lock')
+      const beat = setInterval(() => void utimes(path, new Date(), new Date()), 100)
+      try {
+        await expect(take(base)).rejects.toMatchObject({ code: 'STREAM_LOCKED' })
+      } finally {
+        clearInterval(beat)
+      }
+    }))
+
+  test('a stop ends the wait for the holder of another container', () =>
+    withLakehouse(async (lakehouse) => {
+      await writeLock(lakehouse.base, { processes: 'pid:[1]', pid: 2 ** 30, processStarted: '1' }, 0)
+      const options = { streams: ['aggregations'], signal: AbortSignal.timeout(200) } as const
+      expect(await runOnce(lakehouse, { ...options, recordsPerBatchMax: 1 })).toEqual([])
+    }))
+
   test('that is no lock of ours is believed until its lease is over, too', () =>
     withLakehouse(async ({ base }) => {
       await writeLock(base, {}, 0)

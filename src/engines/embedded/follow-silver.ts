@@ -40,20 +40,23 @@ export async function followSilver(
   }
   const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   let version = (await silver.snapshot()).version
-  for (;;) {
-    for await (const next of silverBatchesAfter(silver, before.batch)) {
-      if (options.signal.aborted && upTo === null) break
-      if (upTo !== null && next.progress.batch > upTo) return
-      before = await follow(options, context, silver, before, next, tables)
-      upkeep.afterBatch()
+  try {
+    for (;;) {
+      for await (const next of silverBatchesAfter(silver, before.batch)) {
+        if (options.signal.aborted && upTo === null) break
+        if (upTo !== null && next.progress.batch > upTo) return
+        before = await follow(options, context, silver, before, next, tables)
+        upkeep.afterBatch()
+      }
+      if (options.once || upTo !== null || options.signal.aborted) break
+      version = await silver.waitForVersion(version, waitMaxMs, options.signal).catch((error: unknown) => {
+        if (options.signal.aborted) return version // Stopped: the loop sees it.
+        throw error
+      })
     }
-    if (options.once || upTo !== null || options.signal.aborted) break
-    version = await silver.waitForVersion(version, waitMaxMs, options.signal).catch((error: unknown) => {
-      if (options.signal.aborted) return version // Stopped: the loop sees it.
-      throw error
-    })
+  } finally {
+    await upkeep.finish() // Before the database is closed, in which it works.
   }
-  await upkeep.finish()
 }
 
 async function follow(

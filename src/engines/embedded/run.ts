@@ -3,32 +3,13 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
-import { checkpointDirectory, lockStreams } from '../lock.ts'
-import { storageFailure } from '../storage-failure.ts'
+import { checkpointDirectory } from '../lock.ts'
+import { runLocked } from '../retry.ts'
 import { openTables } from '../tables.ts'
 import { followSilver } from './follow-silver.ts'
 import { runFromSource } from './from-source.ts'
 
-export const embeddedEngine: Engine = { run }
-
-async function run(options: PipelineOptions): Promise<void> {
-  try {
-    await runLocked(options)
-  } catch (error) {
-    throw storageFailure(error, options.deltaBasePath) ?? error
-  }
-}
-
-async function runLocked(options: PipelineOptions): Promise<void> {
-  const lock = await lockStreams(options.deltaBasePath, options.streams, options)
-  try {
-    // A holder that lost its lock stops after the batch at hand, as on SIGTERM, and then says why.
-    await runStreams({ ...options, signal: AbortSignal.any([options.signal, lock.lost]) })
-    lock.lost.throwIfAborted()
-  } finally {
-    await lock.release()
-  }
-}
+export const embeddedEngine: Engine = { run: (options) => runLocked(options, runStreams) }
 
 async function runStreams(options: PipelineOptions): Promise<void> {
   const spillDirectory = join(checkpointDirectory(options.deltaBasePath, options.streams[0]!), 'spill')

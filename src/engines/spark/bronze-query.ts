@@ -13,6 +13,8 @@ import { LakehouseError } from '../../errors/errors.ts'
 import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
 import { compileTable, spark } from '../../sql/index.ts'
 import { checkpointsDirectory, endQueries } from '../bronze-writers.ts'
+import type { PipelineOptions } from '../engine.ts'
+import { FailuresInARow, seconds } from '../retry.ts'
 import { isSessionGone } from './cluster.ts'
 import { type Relation, readStream, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, SparkSession } from './connect/session.ts'
@@ -22,19 +24,13 @@ import { fileUri } from './rows.ts'
 
 /** The time between two looks at the query; each renews the session, so they are its lease. */
 const lookMs = 2_000
-const backOffFirstMs = 1_000
-const backOffMostMs = 60_000
-/** A run with an end gives up after so many failures one after another. */
-const onceFailuresMax = 5
-/** A query that ran for so long has recovered: the next failure is a first one. */
-const healthyMs = 60_000
-
 export type BronzeQueryOptions = {
   readonly session: SparkSession
   readonly kafka: StreamedKafka
   readonly deltaBasePath: string
   readonly bronze: DeltaTable
   readonly triggerIntervalMs: number
+  readonly retries: Pick<PipelineOptions, 'once' | 'retryFirstMs'>
   /** The next offsets behind all that bronze and silver know. */
   readonly ends: () => Promise<Offsets>
   /** Told where reading starts, before the query does, so that the tables know it. */
@@ -49,9 +45,17 @@ export class BronzeQuery {
   #readTo: Offsets = new Map()
   /** What Kafka had when the query was last looked at, without what the query had read by then. */
   #inputEnds: Offsets = new Map()
+  /** Whether the query that runs was seen with nothing left to read. */
+  #isCaughtUp = false
+  readonly #failures: FailuresInARow
 
   constructor(options: BronzeQueryOptions) {
     this.#options = options
+    this.#failures = new FailuresInARow(options.retries)
+  }
+
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp
   }
 
   /** Offsets that Kafka has reached, of partitions that the query has yet to bring to bronze up to there. */
@@ -61,13 +65,13 @@ export class BronzeQuery {
 
   /** Brings what Kafka has now to bronze. */
   async once(signal: AbortSignal): Promise<void> {
-    await this.#supervise(signal, { kind: 'availableNow' }, onceFailuresMax)
+    await this.#supervise(signal, { kind: 'availableNow' })
   }
 
   /** Keeps bringing records to bronze until the signal aborts; a query that fails is started anew. */
   async follow(signal: AbortSignal): Promise<void> {
     const trigger = { kind: 'every', ms: this.#options.triggerIntervalMs } as const
-    await this.#supervise(signal, trigger, Number.POSITIVE_INFINITY)
+    await this.#supervise(signal, trigger)
   }
 
   /** Ends the query. A trigger that is under way is given up: bronze has all of it or nothing. */
@@ -77,10 +81,8 @@ export class BronzeQuery {
     await query?.stop(this.#call('The bronze query could not be stopped', new AbortController().signal))
   }
 
-  async #supervise(signal: AbortSignal, trigger: Trigger, failuresMax: number): Promise<void> {
-    let failures = 0
+  async #supervise(signal: AbortSignal, trigger: Trigger): Promise<void> {
     while (!signal.aborted) {
-      const startedMs = performance.now()
       try {
         await this.#start(trigger, signal)
         await this.#watch(signal)
@@ -88,19 +90,28 @@ export class BronzeQuery {
         throw new LakehouseError('SPARK_STREAM_NOT_FOUND', 'Somebody stopped the bronze query.')
       } catch (error) {
         if (signal.aborted) break
-        failures = performance.now() - startedMs > healthyMs ? 1 : failures + 1
-        if (failures >= failuresMax || !isPassing(error)) throw error
-        const waitMs = Math.min(backOffMostMs, backOffFirstMs * 2 ** (failures - 1))
-        this.#tell(error, failures, waitMs)
+        this.#isCaughtUp = false
+        if (!isPassing(error)) throw error
+        const waitMs = this.#failures.next(error.policy.retry === 'wait')
+        if (waitMs === null) throw this.#failedForGood(error)
+        const { errorClass = null } = error.details as { errorClass?: string | null }
+        this.#options.onNotice({
+          code: error.code,
+          message: `${error.message} It is started again in ${seconds(waitMs)}.`,
+          details: { failures: this.#failures.count, errorClass },
+        })
         await sleep(waitMs, undefined, { signal }).catch(() => undefined) // Stopped: the loop sees it.
       }
     }
   }
 
-  #tell(error: LakehouseError, failures: number, waitMs: number): void {
-    const { errorClass = null } = error.details as { errorClass?: string | null }
-    const message = `${error.message} It is started again in ${Math.round(waitMs / 1000)} s.`
-    this.#options.onNotice({ code: error.code, message, details: { failures, errorClass } })
+  /** It must not begin again with another session: the session is not what failed. */
+  #failedForGood(cause: LakehouseError): LakehouseError {
+    const { count } = this.#failures
+    const message =
+      `The bronze query failed ${count} times one after another, and brought no record between: ` +
+      `${cause.message} The tables are whole, and the next start goes on behind what they have.`
+    return new LakehouseError('SPARK_BRONZE_QUERY_FAILED', message, { cause, details: cause.details })
   }
 
   /** Starts the query, or takes over the one that a process before this one left running in the session. */
@@ -156,10 +167,14 @@ export class BronzeQuery {
 
   async #look(query: StreamingQuery, signal: AbortSignal): Promise<void> {
     const progress = await query.lastProgress(this.#call('The bronze query could not be asked', signal))
-    this.#readTo = further(this.#readTo, offsetsRead(progress))
+    const read = further(this.#readTo, offsetsRead(progress))
+    const hasRead = [...read].some(([key, { offset }]) => offset > (this.#readTo.get(key)?.offset ?? 0n))
+    this.#readTo = read
     const positions = await this.#options.kafka.positions.positions(this.#readTo, signal)
     const behind = positions.filter(({ start, end }) => start < end)
     this.#inputEnds = new Map(behind.map((range) => [partitionKey(range), { ...range, offset: range.end }]))
+    this.#isCaughtUp = behind.length === 0
+    if (hasRead || this.#isCaughtUp) this.#failures.gotOn()
   }
 
   /** Another topic or another way to read it is another query. */
@@ -224,7 +239,7 @@ type Trigger = { readonly kind: 'availableNow' } | { readonly kind: 'every'; rea
 /** True for what time may heal in this session. */
 function isPassing(error: unknown): error is LakehouseError {
   if (!(error instanceof LakehouseError) || isSessionGone(error)) return false
-  return error.policy.retry === 'backoff'
+  return error.policy.retry !== 'never'
 }
 
 /** As Spark's Kafka source takes them: every partition of the topics has to be there. */

@@ -21,6 +21,8 @@ export type SparkRun = {
   readonly session: SparkSession
   readonly database: Database
   readonly tables: readonly OpenTable[]
+  /** Told when nothing is left to do: a failure after it is no failure of what was done before. */
+  readonly gotOn: () => void
 }
 
 /**
@@ -50,6 +52,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
         if (hasRows || upTo === null) await tell(run, written, startedMs)
         if (upTo === null) upkeep.afterBatch()
       }
+      if (upTo === null) run.gotOn()
       if (options.once || upTo !== null || signal.aborted) break
       version = await silver.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
         if (signal.aborted) return version // Stopped: the loop sees it.

@@ -61,6 +61,7 @@ class Pipeline {
       kafka,
       deltaBasePath: options.deltaBasePath,
       bronze: this.#bronze.delta,
+      retries: options,
       triggerIntervalMs: options.triggerIntervalMs,
       ends: () => this.#exclusive(() => this.#ends()),
       onPositions: (positions) => this.#exclusive(() => this.#recordStarts(positions)),
@@ -130,6 +131,7 @@ class Pipeline {
     while (!signal.aborted) {
       await waitForTrigger(this.#cutAtMs, this.#run.options.triggerIntervalMs, signal)
       if (signal.aborted || (await this.#exclusive(() => this.#carryNext()))) continue
+      if (this.#query.isCaughtUp) this.#run.gotOn()
       version = await delta.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
         if (signal.aborted) return version // Stopped: the loop sees it.
         throw error

@@ -169,7 +169,7 @@ describe.skipIf(sparkAbsent !== null)('Spark Connect', () => {
     try {
       expect(await failure(nobody.version(call))).toMatchObject({
         code: 'SPARK_UNREACHABLE',
-        policy: { retry: 'backoff' },
+        policy: { retry: 'wait' },
       })
       expect((await failure(stranger.version(call))).code).toBe('SPARK_AUTHENTICATION_FAILED')
     } finally {

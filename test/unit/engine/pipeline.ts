@@ -76,6 +76,7 @@ export const testOptions: Omit<PipelineOptions, 'deltaBasePath' | 'source'> = {
   smallFileBytes: null,
   filesBeforeCompaction: 64,
   leaseMs: 30_000,
+  retryFirstMs: 1,
   duckdb: { memoryLimitBytes: null, threads: 1 },
   clock: () => ++clockMicros,
   signal: new AbortController().signal,

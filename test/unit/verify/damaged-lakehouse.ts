@@ -55,6 +55,7 @@ export async function runPipeline(base: string, input: string, run: RunOptions =
     smallFileBytes: null,
     filesBeforeCompaction: 64,
     leaseMs: 30_000,
+    retryFirstMs: 1,
     clock: () => (micros += 1_000_000n),
     signal: new AbortController().signal,
     onBatch: () => undefined,

@@ -1,0 +1,162 @@
+// A run that fails is taken up again from the tables: an outage is waited for, as long as it lasts; a failure that
+// comes again and again, and nothing gets done between, ends the run with its cause. Both engines use this.
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ErrorCode, LakehouseError } from '../errors/errors.ts'
+import type { PipelineOptions } from './engine.ts'
+import { checkpointDirectory, lockStreams } from './lock.ts'
+import { storageFailure } from './storage-failure.ts'
+
+/** So many failures, one after another without anything done between them, end the run. */
+export const failuresMax = 10
+/** A run with an end has somebody who waits for it. */
+export const onceFailuresMax = 5
+const backOffMostMs = 60_000
+/** What is written to learn whether the disk takes anything: more than what a full disk may still have. */
+const probeBytes = 1024 * 1024
+
+/** Failures of one thing, one after another. */
+export class FailuresInARow {
+  readonly #once: boolean
+  readonly #firstMs: number
+  #failures = 0
+  #outages = 0
+
+  constructor({ once, retryFirstMs }: Pick<PipelineOptions, 'once' | 'retryFirstMs'>) {
+    this.#once = once
+    this.#firstMs = retryFirstMs
+  }
+
+  get count(): number {
+    return this.#failures + this.#outages
+  }
+
+  /** Something got done: the next failure is a first one. */
+  gotOn(): void {
+    this.#failures = 0
+    this.#outages = 0
+  }
+
+  /** How long to wait before the next attempt; null where there is to be none. */
+  next(isOutage: boolean): number | null {
+    if (isOutage && !this.#once) this.#outages += 1
+    else this.#failures += 1
+    if (this.#failures >= (this.#once ? onceFailuresMax : failuresMax)) return null
+    return Math.min(backOffMostMs, this.#firstMs * 2 ** Math.min(this.count - 1, 30))
+  }
+}
+
+/** Carries out one run from the tables; it calls `gotOn` when nothing is left to do. */
+export type Attempt = (options: PipelineOptions, gotOn: () => void) => Promise<void>
+
+/**
+ * The whole of a run: its streams are locked, and it is attempted until it succeeds, or is stopped, or a failure
+ * ends it. A failure with one of the codes `onceOnly` may be gone at the next attempt, although its code says
+ * never; met again before something got done it ends the run.
+ */
+export async function runLocked(
+  options: PipelineOptions,
+  attempt: Attempt,
+  onceOnly: readonly ErrorCode[] = [],
+): Promise<void> {
+  const { deltaBasePath, streams, signal } = options
+  try {
+    const lock = await lockStreams(deltaBasePath, streams, options)
+    try {
+      // A holder that lost its lock stops after the batch at hand, as on SIGTERM, and then says why.
+      const locked = { ...options, signal: AbortSignal.any([signal, lock.lost]) }
+      await runWithRetries(locked, attempt, onceOnly)
+      lock.lost.throwIfAborted()
+    } finally {
+      await lock.release()
+    }
+  } catch (error) {
+    if (signal.aborted && isAbort(error, signal)) return
+    throw storageFailure(error, deltaBasePath) ?? error
+  }
+}
+
+async function runWithRetries(
+  options: PipelineOptions,
+  attempt: Attempt,
+  onceOnly: readonly ErrorCode[],
+): Promise<void> {
+  const { signal, onNotice } = options
+  const failures = new FailuresInARow(options)
+  let pardoned: ErrorCode | null = null
+  const gotOn = (): void => {
+    failures.gotOn()
+    pardoned = null
+  }
+  let batchMost = 0n
+  const onBatch: PipelineOptions['onBatch'] = (report) => {
+    // A batch that is told anew, because the tables behind it lacked it, is nothing new.
+    if (report.batch > batchMost) gotOn()
+    if (report.batch > batchMost) batchMost = report.batch
+    options.onBatch(report)
+  }
+  for (;;) {
+    try {
+      return await attempt({ ...options, onBatch }, gotOn)
+    } catch (error) {
+      if (signal.aborted && isAbort(error, signal)) return
+      const failure = await failureOfRun(error, options)
+      if (failure === null) throw error
+      const { code } = failure
+      const { retry } = failure.policy
+      const isPardoned = retry === 'never' && onceOnly.includes(code) && pardoned !== code
+      const isOver = signal.aborted || (retry === 'never' && !isPardoned)
+      const waitMs = isOver ? null : failures.next(retry === 'wait')
+      if (waitMs === null) throw failure
+      if (isPardoned) pardoned = code
+      const { errorClass = null } = failure.details as { errorClass?: string | null }
+      onNotice({
+        code,
+        message: `${failure.message} Assay goes on from the tables in ${seconds(waitMs)}.`,
+        details: { failures: failures.count, errorClass },
+      })
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined) // Stopped: seen below.
+      if (signal.aborted) return
+    }
+  }
+}
+
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  if (error instanceof LakehouseError) return false
+  return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
+}
+
+export function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`
+}
+
+/** The failure with a name, if it has one. What DuckDB could not do because of the disk is a failure of the disk. */
+async function failureOfRun(error: unknown, options: PipelineOptions): Promise<LakehouseError | null> {
+  const { deltaBasePath } = options
+  if (!(error instanceof LakehouseError)) return storageFailure(error, deltaBasePath)
+  if (error.code !== 'BATCH_FAILED') return error
+  return (await diskFailure(options)) ?? error
+}
+
+/** null where the disk under the tables takes what is written to it. */
+async function diskFailure({ deltaBasePath, streams }: PipelineOptions): Promise<LakehouseError | null> {
+  const directory = checkpointDirectory(deltaBasePath, streams[0]!)
+  const path = join(directory, `probe.${randomUUID()}.tmp`)
+  try {
+    await mkdir(directory, { recursive: true })
+    const file = await open(path, 'wx')
+    try {
+      await file.write(new Uint8Array(probeBytes))
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    return null
+  } catch (error) {
+    return storageFailure(error, deltaBasePath)
+  } finally {
+    await rm(path, { force: true }).catch(() => undefined) // The directory is a cache.
+  }
+}
