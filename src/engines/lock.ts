@@ -152,8 +152,9 @@ export class Lock {
   }
 
   /**
-   * A container that was started again has the name of the one before it, whose processes it cannot see: whether
-   * that holder lives shows by its signs of life alone. True where a whole lease passes without one.
+   * A container that was started again has the name of the one before it, whose processes it cannot see:
+   * whether that holder lives shows by its signs of life alone. True where a whole lease passes without
+   * one.
    */
   async #staysSilent(holder: Holder | null, path: string): Promise<boolean> {
     if (holder === null || holder.host !== this.#holder.host || this.#sees(holder)) return false

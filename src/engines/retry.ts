@@ -1,5 +1,6 @@
-// A run that fails is taken up again from the tables: an outage is waited for, as long as it lasts; a failure that
-// comes again and again, and nothing gets done between, ends the run with its cause. Both engines use this.
+// A run that fails is taken up again from the tables: an outage is waited for, as long as it lasts; a
+// failure that comes again and again, and nothing gets done between, ends the run with its cause. Both
+// engines use this.
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -52,9 +53,9 @@ export class FailuresInARow {
 export type Attempt = (options: PipelineOptions, gotOn: () => void) => Promise<void>
 
 /**
- * The whole of a run: its streams are locked, and it is attempted until it succeeds, or is stopped, or a failure
- * ends it. A failure with one of the codes `onceOnly` may be gone at the next attempt, although its code says
- * never; met again before something got done it ends the run.
+ * The whole of a run: its streams are locked, and it is attempted until it succeeds, or is stopped, or a
+ * failure ends it. A failure with one of the codes `onceOnly` may be gone at the next attempt, although its
+ * code says never; met again before something got done it ends the run.
  */
 export async function runLocked(
   options: PipelineOptions,
@@ -132,7 +133,10 @@ export function seconds(ms: number): string {
   return `${Math.round(ms / 1000)} s`
 }
 
-/** The failure with a name, if it has one. What DuckDB could not do because of the disk is a failure of the disk. */
+/**
+ * The failure with a name, if it has one. What DuckDB could not do because of the disk is a failure of the
+ * disk.
+ */
 async function failureOfRun(error: unknown, options: PipelineOptions): Promise<LakehouseError | null> {
   const { deltaBasePath } = options
   if (!(error instanceof LakehouseError)) return storageFailure(error, deltaBasePath)

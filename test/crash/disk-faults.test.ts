@@ -1,5 +1,5 @@
-// The disk refuses: full, broken, forbidden, too many files. A run with an end tries again some times, and then ends
-// with a message that says what to do; the tables are whole, and after the repair it goes on.
+// The disk refuses: full, broken, forbidden, too many files. A run with an end tries again some times, and
+// then ends with a message that says what to do; the tables are whole, and after the repair it goes on.
 import { spawnSync } from 'node:child_process'
 import { rm } from 'node:fs/promises'
 import { constants } from 'node:os'

@@ -14,8 +14,8 @@ import type { SparkEngineOptions } from './options.ts'
 
 export function sparkEngine(spark: SparkEngineOptions): Engine {
   const attempt: Attempt = (options, gotOn) => runStreams(options, spark, gotOn)
-  // A write that a vanished client or a broken connection left in the cluster may come in between, once; whose
-  // batch it then is the tables tell.
+  // A write that a vanished client or a broken connection left in the cluster may come in between, once;
+  // whose batch it then is the tables tell.
   return { run: (options) => runLocked(options, attempt, ['WRITER_FENCED']) }
 }
 
