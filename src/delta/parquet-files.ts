@@ -37,11 +37,70 @@ export async function writeOneFile(
   return withoutNanBounds(connection, written)
 }
 
+/** DuckDB keeps buffers for each open partition, on each thread about half a megabyte. */
+const partitionsAtOnceMax = 32
+
 /**
  * Writes one or more files for every combination of values of the partition columns, which `select` has as
- * text.
+ * text. Rows of many partitions are put aside and written some partitions at a time, so the memory that is
+ * needed does not grow with their number.
  */
 export async function writePartitions(
+  connection: DuckDBConnection,
+  select: string,
+  directory: string,
+  partitionColumns: readonly string[],
+  parameters?: QueryParameters,
+): Promise<WrittenFile[]> {
+  const keys = partitionColumns.map(quoteIdentifier).join(', ')
+  const partitions = `SELECT DISTINCT ${keys} FROM (${select}\n) LIMIT ${partitionsAtOnceMax + 1}`
+  const counted = await connection.runAndReadAll(
+    `SELECT count(*) FROM (${partitions})`,
+    parameters && { ...parameters },
+  )
+  const count = Number(counted.getRows()[0]![0])
+  if (count === 0) return []
+  const written =
+    count <= partitionsAtOnceMax
+      ? await copyPartitions(connection, select, directory, partitionColumns, parameters)
+      : await copyGroups(connection, select, directory, partitionColumns, parameters)
+  return withoutNanBounds(connection, written)
+}
+
+/** Tables for rows that are put aside have names of their own: a connection may write for two callers. */
+let setAsideCount = 0
+
+async function copyGroups(
+  connection: DuckDBConnection,
+  select: string,
+  directory: string,
+  partitionColumns: readonly string[],
+  parameters?: QueryParameters,
+): Promise<WrittenFile[]> {
+  const table = `rows_set_aside_${++setAsideCount}`
+  const keys = partitionColumns.map((column) => `q.${quoteIdentifier(column)}`).join(', ')
+  await connection.run(
+    `CREATE TEMP TABLE ${table} AS
+    SELECT (dense_rank() OVER (ORDER BY ${keys}) - 1) // ${partitionsAtOnceMax} AS group_number, q AS columns
+    FROM (${select}\n) AS q`,
+    parameters && { ...parameters },
+  )
+  try {
+    const greatest = await connection.runAndReadAll(`SELECT max(group_number) FROM ${table}`)
+    const groups = Number(greatest.getRows()[0]![0]) + 1
+    const written: WrittenFile[] = []
+    for (let group = 0; group < groups; group++) {
+      const rows = `SELECT unnest(columns) FROM ${table} WHERE group_number = ${group}`
+      written.push(...(await copyPartitions(connection, rows, directory, partitionColumns)))
+    }
+    return written
+  } finally {
+    // A transaction that failed takes no statement any more, and its end takes the table away.
+    await connection.run(`DROP TABLE IF EXISTS ${table}`).catch(() => undefined)
+  }
+}
+
+async function copyPartitions(
   connection: DuckDBConnection,
   select: string,
   directory: string,
@@ -54,13 +113,12 @@ export async function writePartitions(
   const options = [...copyOptions, by, 'APPEND', "FILENAME_PATTERN 'part-{uuid}'"]
   // Without the dot DuckDB 1.5 drops non-ASCII characters from the end of the directory's name.
   const rows = await copy(connection, select, `${directory}/.`, options, parameters)
-  const written = rows.map((row) => {
+  return rows.map((row) => {
     const keys = new Map(mapEntries(row.partition_keys))
     // An empty text means null to every reader, so it is written as what it means.
     const values = partitionColumns.map((column) => [column, textOrNull(keys.get(column)) || null])
     return { ...writtenFile(row), partitionValues: Object.fromEntries(values) }
   })
-  return withoutNanBounds(connection, written)
 }
 
 /**

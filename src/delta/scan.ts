@@ -28,11 +28,23 @@ export function scanSql(snapshot: DeltaSnapshot, directory: string, options: Sca
   const fields = selectedFields(snapshot, directory, options.columns)
   const files = prunedFiles(snapshot, options.where ?? [])
   if (files.length === 0) return emptyRelation(fields, options)
-  const selects = [...byPartition(files, metadata.partitionColumns).values()].map((group) => {
-    return selectFromFiles(group, fields, metadata.partitionColumns, resolve(directory), options)
+  const { partitionColumns } = metadata
+  const selected = partitionColumns.filter((name) => fields.some((field) => field.name === name))
+  const partitions = [...byPartition(files, selected).values()]
+  // A column of this name would hide DuckDB's own, which says the file of a row.
+  const canTellFile = metadata.fields.every(({ name }) => name.toLowerCase() !== 'file_index')
+  const groups = partitions.length > partitionsApartMax && canTellFile ? [files] : partitions
+  const selects = groups.map((group) => {
+    return selectFromFiles(group, fields, partitionColumns, resolve(directory), options)
   })
   return selects.join('\nUNION ALL\n')
 }
+
+/**
+ * So many partitions are reads of their own, whose values DuckDB can prune by. A plan with more of them costs
+ * more memory and time than pruning saves.
+ */
+const partitionsApartMax = 32
 
 /** The live files that may hold rows within all the ranges. */
 export function prunedFiles(snapshot: DeltaSnapshot, where: readonly PruneRange[]): AddFile[] {
@@ -80,7 +92,7 @@ export function partitionKey(values: PartitionValues, partitionColumns: readonly
   return JSON.stringify(partitionColumns.map((column) => values[column] ?? null))
 }
 
-/** A SELECT over files with equal partition values, in their order as far as their writers allow. */
+/** A SELECT over files, in their order as far as their writers allow. */
 export function selectFromFiles(
   group: readonly AddFile[],
   fields: readonly DeltaField[],
@@ -88,12 +100,11 @@ export function selectFromFiles(
   directory: string,
   options: ScanOptions = {},
 ): string {
-  const values = group[0]?.partitionValues ?? {}
   const stored = fields.filter((field) => !partitionColumns.includes(field.name))
   const select = (files: readonly AddFile[], instants: InstantForm) => {
     const list = fields.map((field) => {
       const value = partitionColumns.includes(field.name)
-        ? partitionLiteral(values[field.name] ?? null, field.type)
+        ? partitionValue(files, field)
         : storedColumn(field, instants)
       // Not timezone('UTC', ..), which asks a calendar for every row.
       const cast = options.naiveTimestamps
@@ -155,13 +166,26 @@ function readFiles(
   return `read_parquet([${paths.join(', ')}], hive_partitioning = false${schema})`
 }
 
+/** The value of a partition column: one literal where all files have it, else by the place of the row's file. */
+function partitionValue(files: readonly AddFile[], { name, type }: DeltaField): string {
+  const values = files.map(({ partitionValues }) => partitionValues[name] ?? null)
+  const [first = null] = values
+  if (values.every((value) => value === first)) return partitionLiteral(first, type)
+  const literals = values.map((value) => (value === null ? 'NULL' : quoteText(partitionText(value, type))))
+  const text = `CAST([${literals.join(', ')}] AS VARCHAR[])[CAST(file_index AS BIGINT) + 1]`
+  return `CAST(${text} AS ${duckdbType(type)})`
+}
+
 function partitionLiteral(value: string | null, type: DeltaType): string {
   const duckdb = duckdbType(type)
   if (value === null) return `CAST(NULL AS ${duckdb})`
-  if (type === 'string') return quoteText(value)
+  const text = quoteText(partitionText(value, type))
+  return type === 'string' ? text : `CAST(${text} AS ${duckdb})`
+}
+
+function partitionText(value: string, type: DeltaType): string {
   // A time without a zone is in the zone of the machine that wrote it; ours and the recommended one is UTC.
-  const text = type === 'timestamp' && !/(Z|[+-]\d\d(:?\d\d)?)$/.test(value) ? `${value}Z` : value
-  return `CAST(${quoteText(text)} AS ${duckdb})`
+  return type === 'timestamp' && !/(Z|[+-]\d\d(:?\d\d)?)$/.test(value) ? `${value}Z` : value
 }
 
 function scanType(type: DeltaType, options: ScanOptions): string {
