@@ -40,7 +40,7 @@ const pictures: readonly Picture[] = [
     name: 'why',
     command:
       `id=$(npx assay query --csv "select transaction_id from fraud_detection where is_high_velocity ` +
-      `order by fraud_score desc, event_time limit 1" | tail -1 | tr -d '\\r'); npx assay why $id`,
+      `order by fraud_score desc, event_time limit 1" | tail -1); npx assay why $id`,
     rows: 56,
     afterMs: null,
   },

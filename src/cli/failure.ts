@@ -5,7 +5,11 @@ import { printable } from './printable.ts'
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const
 
 /** Failures of what was asked for, not of doing it. */
-const usageCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONFIG_INVALID', 'GENERATOR_OPTIONS_INVALID'])
+const usageCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'CONFIG_INVALID',
+  'GENERATOR_OPTIONS_INVALID',
+  'TABLE_UNKNOWN',
+])
 
 /** Writes one clear line (a stack only for bugs and with LOG_LEVEL=debug) and returns the exit code. */
 export function reportFailure(error: unknown, to: { write(text: string): unknown }): number {

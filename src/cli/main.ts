@@ -36,12 +36,20 @@ async function main(args: readonly string[]): Promise<number> {
   }
   throwInsteadOfExit(program)
   try {
-    await program.parseAsync(args, { from: 'user' })
+    await program.parseAsync(withSqlLast(args), { from: 'user' })
     return typeof process.exitCode === 'number' ? process.exitCode : exitCodes.ok
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
     return reportFailure(error, process.stderr)
   }
+}
+
+/** SQL may begin with a comment, which looks like an option: it goes to the end, where no option is looked for. */
+function withSqlLast(args: readonly string[]): readonly string[] {
+  const isSql = (argument: string): boolean =>
+    argument.startsWith('--') && argument !== '--' && !/^--[a-z][a-z-]*(=|$)/.test(argument)
+  if (args[0] !== 'query' || args.includes('--') || !args.some(isSql)) return args
+  return [...args.filter((argument) => !isSql(argument)), '--', ...args.filter(isSql)]
 }
 
 /** Commander would end the process itself, with 1 for a wrong usage. */

@@ -8,10 +8,15 @@ import { tables } from '../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { boundDuckdb, compileTable } from '../sql/index.ts'
 
-/** Every table with windows, by its name in the schema `live`: that of its watermark. */
+/** Every table with windows. */
 export const liveTables: readonly TableDefinition[] = tables.filter((table) => table.watermark !== null)
 
-export const liveName = (table: TableDefinition): string => `live.${table.watermark}`
+/** Its name in the schema `live`: the last part of its path; `transactions` are known by their folder. */
+export function liveName({ path }: Pick<TableDefinition, 'path'>): string {
+  const parts = path.split('/')
+  const last = parts.at(-1)!
+  return `live.${last === 'transactions' ? (parts.at(-2) ?? last) : last}`
+}
 
 /** The end of time: every window that is not closed ends before it. */
 const everMicros = 253_402_300_799_999_999n

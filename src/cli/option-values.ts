@@ -1,6 +1,7 @@
 // What options may be: each parser gives the value or says what it must be.
 import { InvalidArgumentError } from 'commander'
 import { parseDuration } from '../config/duration.ts'
+import { byteSize } from '../config/values.ts'
 
 export function positiveNumber(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text)
@@ -28,5 +29,14 @@ export function durationMs(examples: string): (text: string) => number {
     const micros = parseDuration(text)
     if (micros !== null) return Number(micros / 1000n)
     throw new InvalidArgumentError(`It must be a duration with its unit, such as ${examples}.`)
+  }
+}
+
+export function bytes(min: number): (text: string) => number {
+  const { schema, allowed } = byteSize(min)
+  return (text) => {
+    const parsed = schema.safeParse(text)
+    if (parsed.success) return parsed.data
+    throw new InvalidArgumentError(`It must be ${allowed}.`)
   }
 }

@@ -1,15 +1,34 @@
 // assay query: SQL over the tables, for reading only.
 import { text as textOf } from 'node:stream/consumers'
+import type { DuckDBResult } from '@duckdb/node-api'
 import { Command, Option } from 'commander'
 import type { Config } from '../config/config.ts'
+import { DeltaTable } from '../delta/index.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { tableDirectory } from '../lakehouse/delta.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import { liveName, liveTables } from './open-windows.ts'
-import { openReader, queryFailure } from './reader.ts'
-import { type Output, writeCsv, writeNdjson, writeTable } from './rows.ts'
+import { bytes, durationMs } from './option-values.ts'
+import { printable } from './printable.ts'
+import { notWrittenAdvice, openReader, queryFailure } from './reader.ts'
+import { type Output, writeCsv, writeNdjson, writeTable } from './result-output.ts'
+import { isShowTables } from './select-statement.ts'
 import { openSession } from './session.ts'
 import { sqlName } from './table-name.ts'
+import { formatElapsed } from './terminal-text.ts'
 
-export type QueryFormat = keyof typeof writers
+export type QueryFormat = 'table' | 'expanded' | 'json' | 'csv'
+
+/** DuckDB needs some to do anything at all. */
+const memoryMin = 16 * 2 ** 20
+
+type QueryFlags = {
+  readonly json?: true
+  readonly csv?: true
+  readonly expanded?: true
+  readonly timeout?: number
+  readonly memory?: number
+}
 
 export function queryCommand(): Command {
   return new Command('query')
@@ -17,19 +36,46 @@ export function queryCommand(): Command {
       'Runs one SELECT over the tables, with DuckDB. Nothing is written and no other file is read.',
     )
     .argument('[sql]', 'the query; read from standard input where it is absent or -')
-    .addOption(new Option('--json', 'one JSON object a line').conflicts('csv'))
-    .addOption(new Option('--csv', 'CSV as in RFC 4180, with a header'))
+    .addOption(new Option('--json', 'one JSON object a line').conflicts(['csv', 'expanded']))
+    .addOption(new Option('--csv', 'CSV with a header, quoted as in RFC 4180').conflicts('expanded'))
+    .option('--expanded', 'a line for each column of each row, whole; so are rows too wide for the terminal')
+    .addOption(
+      new Option('--timeout <duration>', 'end the query after so long (default: never)').argParser(
+        durationMs('30s or "5 minutes"'),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--memory <size>',
+        'most memory, beyond it work spills to disk (default: DUCKDB_MEMORY_LIMIT)',
+      ).argParser(bytes(memoryMin)),
+    )
     .addHelpText('after', helpFooter)
-    .action(async (sql: string | undefined, options: { json?: true; csv?: true }) => {
-      const format = options.json ? 'json' : options.csv ? 'csv' : 'table'
-      const { config } = openSession()
-      await query(
-        config,
-        sql === undefined || sql === '-' ? await textOf(process.stdin) : sql,
-        format,
-        process.stdout,
-      )
-    })
+    .action(runQuery)
+}
+
+async function runQuery(sql: string | undefined, flags: QueryFlags): Promise<void> {
+  const { config } = openSession()
+  const format = flags.json ? 'json' : flags.csv ? 'csv' : flags.expanded ? 'expanded' : 'table'
+  if (sql === undefined && process.stdin.isTTY) throw noSql()
+  const text = sql === undefined || sql === '-' ? await textOf(process.stdin) : sql
+  const { memory, timeout } = flags
+  const limits = memory === undefined ? config.duckdb : { ...config.duckdb, memoryLimitBytes: memory }
+  await query({ ...config, duckdb: limits }, text, format, process.stdout, timeout ?? null)
+  if (isShowTables(text)) await sayWhereNoTables(config)
+}
+
+function noSql(): LakehouseError {
+  const message =
+    'there is no SQL: give it as the argument, or pipe it in. For example:\n' +
+    '  assay query "show tables"\n  assay query "from fraud_detection limit 5"\n  assay query < report.sql'
+  return new LakehouseError('CONFIG_INVALID', message)
+}
+
+/** On stderr, so that what reads the result finds an empty one. */
+async function sayWhereNoTables({ deltaBasePath }: Config): Promise<void> {
+  for (const table of tables) if (await DeltaTable.exists(tableDirectory(deltaBasePath, table))) return
+  process.stderr.write(printable(`${deltaBasePath} has no table yet: ${notWrittenAdvice}\n`))
 }
 
 const helpFooter = `
@@ -40,24 +86,48 @@ Those that are written: assay query "show tables"; the columns of one: "describe
 
 In JSON, integers are numbers with all their digits; decimals, dates and instants are strings;
 bytes are base64. Of two columns with one name the second is called name_2: give it a name with AS.
-Instants are UTC with microseconds. In CSV, null is an empty field and the empty text is "".
+Instants are UTC with microseconds. In CSV, null is an empty field, the empty text is "", and lines end with LF.
 
   assay query "select merchant, sum(amount) from silver.transactions group by all order by 2 desc limit 10"
   assay query --json "from fraud_detection where requires_review" | jq .transaction_id`
 
-/** Runs the query and writes its rows. */
-export async function query(config: Config, sql: string, format: QueryFormat, output: Output): Promise<void> {
+/** Runs the query and writes its rows. Fails with QUERY_FAILED after `timeoutMs`, where that is given. */
+export async function query(
+  config: Config,
+  sql: string,
+  format: QueryFormat,
+  output: Output,
+  timeoutMs: number | null = null,
+): Promise<void> {
   const reader = await openReader(config)
-  const interrupt = () => reader.interrupt()
+  let ended: string | null = null
+  const end = (why: string): void => {
+    ended = why
+    reader.interrupt()
+  }
+  const interrupt = (): void => end('it was interrupted')
+  const late = (): void => end(`it took longer than ${formatElapsed(timeoutMs ?? 0)}: give more by --timeout`)
   process.once('SIGINT', interrupt)
+  const timer = timeoutMs === null ? null : setTimeout(late, timeoutMs)
   try {
-    await writers[format](await reader.select(sql), output)
+    await write(format, await reader.select(sql), output)
   } catch (error) {
-    throw queryFailure(error)
+    if (ended === null) throw queryFailure(error)
+    throw new LakehouseError('QUERY_FAILED', `the query was ended: ${ended}.`, { cause: error })
   } finally {
+    if (timer !== null) clearTimeout(timer)
     process.off('SIGINT', interrupt)
     reader.close()
   }
 }
 
-const writers = { table: writeTable, json: writeNdjson, csv: writeCsv } as const
+async function write(format: QueryFormat, result: DuckDBResult, output: Output): Promise<void> {
+  switch (format) {
+    case 'json':
+      return await writeNdjson(result, output)
+    case 'csv':
+      return await writeCsv(result, output)
+    default:
+      return await writeTable(result, output, { expanded: format === 'expanded' })
+  }
+}

@@ -14,8 +14,8 @@ import { tableDirectory } from '../lakehouse/delta.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { liveName, liveTables, openWindowsSql } from './open-windows.ts'
-import { type NamedTables, parseSelect } from './select-statement.ts'
-import { sqlName } from './table-name.ts'
+import { isShowTables, type NamedTables, parseSelect } from './select-statement.ts'
+import { nearestNames, sqlName } from './table-name.ts'
 
 export async function openReader(config: Config): Promise<LakehouseReader> {
   const instance = await DuckDBInstance.create(':memory:', instanceOptions(config))
@@ -56,10 +56,13 @@ export class LakehouseReader {
   /** Runs one SELECT. Fails with QUERY_FAILED, whose message is DuckDB's, or with QUERY_NOT_READ_ONLY. */
   async select(sql: string, parameters: Readonly<Record<string, DuckDBValue>> = {}): Promise<DuckDBResult> {
     try {
-      const absent = await this.#makeViews(await parseSelect(this.#connection, sql))
+      const named = await parseSelect(this.#connection, sql)
+      const absent = await this.#makeViews(named)
       try {
         return await this.#connection.stream(isShowTables(sql) ? namesSql : sql, { ...parameters })
       } catch (error) {
+        const unknown = [...(named ?? [])].filter((name) => !knownNames.includes(name))
+        if (unknown.length > 0) throw unknownTables(error, unknown)
         throw absent.length === 0 ? error : this.#withAbsentTables(error, absent)
       }
     } catch (error) {
@@ -115,22 +118,32 @@ export class LakehouseReader {
     const select = await openWindowsSql(this.#basePath, definition)
     if (select === null) return
     await this.#connection.run('CREATE SCHEMA IF NOT EXISTS live')
-    await this.#connection.run(
-      `CREATE OR REPLACE VIEW live.${quoteIdentifier(String(definition.watermark))} AS ${select}`,
-    )
+    const view = liveName(definition).split('.').map(quoteIdentifier).join('.')
+    await this.#connection.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
   }
 
   /** DuckDB says that a table does not exist; why it does not is for us to say. */
   #withAbsentTables(error: unknown, absent: readonly TableDefinition[]): LakehouseError {
     const names = absent.map(sqlName).join(', ')
-    const advice = 'is DELTA_BASE_PATH right, and did "assay run" run?'
-    const message = `${names}: not written yet in ${this.#basePath}; ${advice}`
+    const message = `${names}: not written yet in ${this.#basePath}; ${notWrittenAdvice}`
     return new LakehouseError('QUERY_FAILED', message, { cause: error })
   }
 }
 
-/** DuckDB's own SHOW TABLES lists one schema, and the tables have several. */
-const isShowTables = (sql: string): boolean => /^\s*show\s+tables\s*;?\s*$/i.test(sql)
+export const notWrittenAdvice = 'is DELTA_BASE_PATH right, and did "assay run" run?'
+
+const knownNames: readonly string[] = [...tables.map(sqlName), ...liveTables.map(liveName)]
+
+/** With the nearest names, or else all of them. */
+function unknownTables(cause: unknown, unknown: readonly string[]): LakehouseError {
+  const sentences = unknown.map((name) => {
+    const near = nearestNames(name, knownNames)
+    const advice =
+      near.length > 0 ? `did you mean ${near.join(' or ')}?` : `there are ${knownNames.join(', ')}`
+    return `there is no table ${JSON.stringify(name)}: ${advice}`
+  })
+  return new LakehouseError('QUERY_FAILED', sentences.join('\n'), { cause })
+}
 
 /** All tables, as a query names them. */
 const namesSql = `SELECT if(schema = 'main', name, schema || '.' || name) AS name
@@ -141,5 +154,11 @@ export function queryFailure(error: unknown): unknown {
   if (error instanceof LakehouseError || !(error instanceof Error)) return error
   // The binding's own prefix says nothing to who wrote the SQL.
   const message = error.message.replace(/^Failed to extract statements: /, '')
-  return new LakehouseError('QUERY_FAILED', message, { cause: error })
+  const advice = outOfMemory.test(message) ? `\n${memoryAdvice}` : ''
+  return new LakehouseError('QUERY_FAILED', message + advice, { cause: error })
 }
+
+/** The driver tells the class of a failure of DuckDB by the first words of the message alone. */
+const outOfMemory = /^Out of Memory Error:/
+const memoryAdvice =
+  'Give the query more by --memory or DUCKDB_MEMORY_LIMIT, let DUCKDB_THREADS be fewer, or ask for less at once.'

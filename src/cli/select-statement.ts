@@ -4,10 +4,18 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { LakehouseError } from '../errors/errors.ts'
 
 /**
- * The tables that a SELECT reads, as `schema.name` or `name`, in lower case; null where only running it can
- * tell.
+ * The tables that a SELECT reads, as `schema.name` or `name`, in lower case, without those that it defines
+ * itself; null where only running it can tell.
  */
 export type NamedTables = ReadonlySet<string> | null
+
+const comment = String.raw`--[^\n]*(?:\n|$)|/\*[\s\S]*?\*/`
+const showTables = new RegExp(String.raw`^(?:\s|${comment})*show\s+tables(?:\s|;|${comment})*$`, 'i')
+
+/** DuckDB's own SHOW TABLES lists one schema, and the tables have several. */
+export function isShowTables(sql: string): boolean {
+  return showTables.test(sql)
+}
 
 /** Fails with QUERY_NOT_READ_ONLY for what is not one SELECT, with QUERY_FAILED for what is no SQL. */
 export async function parseSelect(connection: DuckDBConnection, sql: string): Promise<NamedTables> {
@@ -36,8 +44,10 @@ function notOneSelect(what: string): LakehouseError {
 
 function namedTables(statement: unknown): NamedTables {
   const names = new Set<string>()
+  const defined = new Set<string>()
   let isCatalogue = false
   visit(statement, (node) => {
+    for (const name of commonTables(node)) defined.add(name)
     if (node.type === 'SHOW_REF' || node.type === 'TABLE_FUNCTION') isCatalogue = true
     if (node.type !== 'BASE_TABLE') return
     const [schema, table] = [String(node.schema_name), String(node.table_name)].map((name) =>
@@ -46,7 +56,13 @@ function namedTables(statement: unknown): NamedTables {
     if (schema === 'information_schema' || table!.startsWith('duckdb_')) isCatalogue = true
     names.add(schema === '' || schema === 'main' ? table! : `${schema}.${table}`)
   })
-  return isCatalogue ? null : names
+  return isCatalogue ? null : names.difference(defined)
+}
+
+/** The names that the WITH of a query defines. */
+function commonTables(node: Readonly<Record<string, unknown>>): string[] {
+  const { map } = Object(node.cte_map) as { readonly map?: unknown }
+  return Array.isArray(map) ? map.map((entry) => String(Object(entry).key).toLowerCase()) : []
 }
 
 function visit(node: unknown, onObject: (node: Readonly<Record<string, unknown>>) => void): void {

@@ -1,6 +1,7 @@
 // Which table a person means.
 import { resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
+import { editDistance } from '../config/spelling.ts'
 import { DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { tableDirectory } from '../lakehouse/delta.ts'
@@ -10,6 +11,26 @@ import type { TableDefinition } from '../plan/index.ts'
 /** The name of a table in SQL: `silver/transactions` is silver.transactions. */
 export function sqlName(table: Pick<TableDefinition, 'path'>): string {
   return table.path.replace('/', '.')
+}
+
+const distanceMax = 3
+
+/** Those of `names` that somebody may have meant: with the same last or first part, or spelt nearly so. */
+export function nearestNames(name: string, names: readonly string[]): readonly string[] {
+  const [given, last] = [name.toLowerCase(), name.toLowerCase().split('.').at(-1)!]
+  const isPart = (known: string): boolean => {
+    const parts = known.split('.')
+    return parts.length > 1 && (parts.at(-1) === last || parts[0] === given)
+  }
+  const parts = names.filter((known) => isPart(known) || known === last)
+  if (parts.length > 0) return parts
+  const distances = names.map((known) => {
+    const toLast = given.includes('.') ? Infinity : editDistance(given, known.split('.').at(-1)!)
+    return { known, distance: Math.min(editDistance(given, known), toLast) }
+  })
+  const least = Math.min(...distances.map(({ distance }) => distance))
+  if (least > distanceMax || least >= last.length) return []
+  return distances.filter(({ distance }) => distance === least).map(({ known }) => known)
 }
 
 /**
@@ -22,10 +43,13 @@ export function tableNamed(name: string): TableDefinition {
   if (exact !== undefined) return exact
   const alike = tables.filter((table) => table.path.endsWith(`/${path}`))
   if (alike.length === 1) return alike[0]!
+  const known = tables.map(sqlName)
+  const near = nearestNames(name.replace('/', '.'), known)
+  const advice = near.length > 0 ? `; did you mean ${near.join(' or ')}?` : ''
   const message =
     alike.length > 1
       ? `${JSON.stringify(name)} may be ${alike.map(sqlName).join(' or ')}`
-      : `there is no table ${JSON.stringify(name)}; the tables are ${tables.map(sqlName).join(', ')}`
+      : `there is no table ${JSON.stringify(name)}${advice || `; the tables are ${known.join(', ')}`}`
   throw new LakehouseError('TABLE_UNKNOWN', message)
 }
 

@@ -28,7 +28,7 @@ function closest(name: string): string | null {
 }
 
 /** How many characters to insert, delete, replace or swap with their neighbour (optimal string alignment). */
-function editDistance(left: string, right: string): number {
+export function editDistance(left: string, right: string): number {
   const rows = Array.from({ length: left.length + 1 }, () => new Array<number>(right.length + 1).fill(0))
   const at = (row: number, column: number) => rows[row]![column]!
   for (let row = 0; row <= left.length; row++) {

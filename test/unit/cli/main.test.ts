@@ -39,7 +39,16 @@ test.each([
   ['query', '--nonsense'],
   ['query', '--csv', '--json', 'select 1'],
   ['table', 'describe'],
-])('assay %s %s is a wrong usage: exit code 2 and nothing on stdout', (...args) => {
+  ['table', 'describe', 'nonsense'],
+  ['table', 'nonsense'],
+  ['explain', 'nonsense'],
+  ['run', 'nonsense'],
+  ['run', '--finalize'],
+  ['run', '--engine', 'nonsense'],
+  ['query', '--timeout', 'soon', 'select 1'],
+  ['query', '--memory', '1', 'select 1'],
+  ['help', 'nonsense'],
+])('assay %s %s %s is a wrong usage: exit code 2 and nothing on stdout', (...args) => {
   const { status, stdout, stderr } = assay(...args.filter((argument) => argument !== undefined))
   expect(status).toBe(2)
   expect(stdout).toBe('')
@@ -58,3 +67,28 @@ test('a reader that closes the pipe early ends the command without a failure', (
   expect(stdout).toBe('{"range":0}\n0\n')
   expect(stderr).toBe('')
 })
+
+test('SQL that begins with a comment is no option', () => {
+  const { status, stdout } = assay('query', '-- one\nselect 1 as one', '--csv')
+  expect(stdout).toBe('one\n1\n')
+  expect(status).toBe(0)
+})
+
+test('show tables where none is written says so, and gives a result without rows', () => {
+  const { status, stdout, stderr } = assay('query', '--csv', 'show tables')
+  expect(stdout).toBe('name\n')
+  expect(stderr).toMatch(/absent has no table yet: .*DELTA_BASE_PATH/)
+  expect(status).toBe(0)
+})
+
+test.skipIf(process.platform !== 'linux')(
+  'query without SQL at a terminal says how; piped SQL is read',
+  () => {
+    const command = `"${process.execPath}" "${bin}" query`
+    const typed = spawnSync('script', ['-qefc', command, '/dev/null'], { encoding: 'utf8', timeout: 60_000 })
+    expect(typed.stdout).toMatch(/there is no SQL[\s\S]*assay query "show tables"/)
+    expect(typed.status).toBe(2)
+    const piped = spawnSync('bash', ['-c', `echo "select 2 as two" | ${command} --csv`], { encoding: 'utf8' })
+    expect(piped.stdout).toBe('two\n2\n')
+  },
+)

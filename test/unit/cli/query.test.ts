@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { liveName, liveTables } from '../../../src/cli/open-windows.ts'
 import { type QueryFormat, query } from '../../../src/cli/query.ts'
 import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
 
@@ -41,11 +42,33 @@ test('control sequences in the data do not reach the terminal', async () => {
   for (const format of ['table', 'json'] as const) expect(await output(sql, format)).not.toContain('\x1b')
 })
 
-test('a table is not wider than the terminal', async () => {
+test('a table is not wider than the terminal, and says what of it was cut', async () => {
   const sql = "select repeat('数', 200) a, repeat('b', 200) b, 1 c"
-  const lines = (await output(sql, 'table', 60)).split('\n')
-  expect(Math.max(...lines.map((line) => [...line].length))).toBeLessThanOrEqual(60)
+  const lines = (await output(sql, 'table', 60)).trimEnd().split('\n')
+  expect(Math.max(...lines.slice(0, -1).map((line) => [...line].length))).toBeLessThanOrEqual(60)
   expect(lines[2]).toContain('…')
+  expect(lines.at(-1)).toBe('(1 row; cut to the terminal: a, b; --expanded shows all of them)')
+})
+
+describe('a row that is too wide for the terminal', () => {
+  const columns = Array.from({ length: 9 }, (_, index) => `repeat('v', 30) AS column_${index}`)
+  const sql = `select ${columns.join(', ')}`
+
+  test('is a block with a line for each column, whole', async () => {
+    const lines = (await output(sql, 'table', 80)).split('\n')
+    expect(lines[0]).toMatch(/^── row 1 ─+$/)
+    expect(lines.slice(1, 10)).toEqual(columns.map((_, index) => `column_${index}  ${'v'.repeat(30)}`))
+    expect(lines[10]).toBe('(1 row)')
+  })
+
+  test('is a line where the output is no terminal', async () => {
+    expect(await output(sql, 'table')).toMatch(/^column_0 .* column_8\n/)
+  })
+})
+
+test('blocks can be asked for', async () => {
+  const text = await output('select 1 a, null b union all select 22, 3 order by 1', 'expanded')
+  expect(text).toBe('── row 1 \na  1\nb\n── row 2 \na  22\nb  3\n(2 rows)\n')
 })
 
 test('JSON keeps every digit: integers as numbers, decimals and instants as strings', async () => {
@@ -64,7 +87,7 @@ test('JSON keeps both of two columns with one name', async () => {
 
 test('CSV quotes what RFC 4180 wants quoted and tells null from the empty text', async () => {
   const sql = `select merchant, country, '' as empty from silver.transactions where amount > 100`
-  expect(await output(sql, 'csv')).toBe('merchant,country,empty\r\n"Shop, ""A""",,""\r\n')
+  expect(await output(sql, 'csv')).toBe('merchant,country,empty\n"Shop, ""A""",,""\n')
 })
 
 test('an instant is the same whatever the zone of the machine', async () => {
@@ -72,7 +95,7 @@ test('an instant is the same whatever the zone of the machine', async () => {
   process.env.TZ = 'America/New_York'
   try {
     expect(await output("select timestamptz '2024-03-10 00:00:00+00' t", 'csv')).toBe(
-      't\r\n2024-03-10T00:00:00.000000Z\r\n',
+      't\n2024-03-10T00:00:00.000000Z\n',
     )
   } finally {
     if (before === undefined) delete process.env.TZ
@@ -95,12 +118,12 @@ test('every table of the lakehouse that exists has a view, and the catalogue lis
       'silver,quarantine',
       'silver,transactions',
       '',
-    ].join('\r\n'),
+    ].join('\n'),
   )
 })
 
 test('show tables lists the tables of all schemas, as a query names them', async () => {
-  const names = (await output('SHOW tables;', 'csv')).trimEnd().split('\r\n').slice(1)
+  const names = (await output('SHOW tables;', 'csv')).trimEnd().split('\n').slice(1)
   expect(names).toEqual([
     'bronze.transactions',
     'fraud_detection',
@@ -109,6 +132,62 @@ test('show tables lists the tables of all schemas, as a query names them', async
     'silver.transactions',
   ])
   for (const name of names) expect(await output(`select count(*) from ${name}`, 'csv')).toMatch(/^count/)
+})
+
+test('every table with open windows has a name of its own, also two of one watermark', () => {
+  const names = liveTables.map(liveName)
+  expect(new Set(names).size).toBe(names.length)
+  expect(liveName({ path: 'aggregations/device' })).toBe('live.device')
+  expect(liveName({ path: 'gold/transactions' })).toBe('live.gold')
+})
+
+describe('SQL may begin with a comment', () => {
+  test.each([
+    ['-- all\nshow tables', 'silver.transactions'],
+    ['/* all\nof */ show tables; -- done', 'silver.transactions'],
+    ['-- one\n/* two */ select 1 as one', 'one'],
+  ])('%j', async (sql, found) => {
+    expect(await output(sql, 'csv')).toContain(found)
+  })
+})
+
+describe('the name of no table', () => {
+  test.each([
+    ['silver.transaction', /did you mean silver\.transactions\?/],
+    ['merchant', /did you mean aggregations\.merchant or live\.merchant\?/],
+    ['transactions', /did you mean bronze\.transactions or silver\.transactions or gold\.transactions\?/],
+    ['gold', /did you mean gold\.transactions or live\.gold\?/],
+    ['fraud', /there are bronze\.transactions, .*fraud_detection/],
+    ['fraud_detections', /did you mean fraud_detection\?/],
+    ['zzz.zzz', /there are bronze\.transactions/],
+  ])('%s is answered by the nearest, or by all', async (name, answer) => {
+    await expect(output(`select * from ${name}`, 'table')).rejects.toThrow(answer)
+  })
+
+  test('a name that the query itself defines is none of them', async () => {
+    expect(await output('with gold as (select 1 as one) select * from gold', 'csv')).toBe('one\n1\n')
+    const failing = 'with gold as (select 1 as one) select two from gold'
+    await expect(output(failing, 'csv')).rejects.toThrow(/two/)
+  })
+})
+
+describe('a limit', () => {
+  const endless = 'select count(*) from range(1000000000000) a'
+
+  test('of time ends the query, and says so', async () => {
+    const late = query(lakehouse.config, endless, 'csv', new PassThrough(), 50)
+    await expect(late).rejects.toMatchObject({
+      code: 'QUERY_FAILED',
+      message: /longer than 50 ms.*--timeout/,
+    })
+  })
+
+  test('of memory fails with what to do', async () => {
+    const config = { ...lakehouse.config, duckdb: { memoryLimitBytes: 16 * 2 ** 20, threads: 1 } }
+    const sql = 'select list(i) from range(100000000) t(i)'
+    const failing = query(config, sql, 'csv', new PassThrough())
+    await expect(failing).rejects.toMatchObject({ code: 'QUERY_FAILED', message: /--memory/ })
+  })
 })
 
 test('a mistake in the SQL is told in the words of DuckDB, with the position', async () => {

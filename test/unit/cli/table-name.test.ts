@@ -15,7 +15,6 @@ test('a name that several tables have, or none, is refused with those that may b
   expect(() => tableNamed('transactions')).toThrow(
     'may be bronze.transactions or silver.transactions or gold.transactions',
   )
-  expect(() => tableNamed('merchants')).toThrow(
-    /no table "merchants"; the tables are .*aggregations\.merchant/,
-  )
+  expect(() => tableNamed('merchants')).toThrow(/no table "merchants"; did you mean aggregations\.merchant\?/)
+  expect(() => tableNamed('x')).toThrow(/no table "x"; the tables are .*aggregations\.merchant/)
 })
