@@ -44,7 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** SQL may begin with a comment, which looks like an option: it goes to the end, where no option is looked for. */
+/** SQL may begin with a comment, which looks like an option: it goes behind the options. */
 function withSqlLast(args: readonly string[]): readonly string[] {
   const isSql = (argument: string): boolean =>
     argument.startsWith('--') && argument !== '--' && !/^--[a-z][a-z-]*(=|$)/.test(argument)
