@@ -36,6 +36,8 @@ export type PipelineOptions = {
   readonly signal: AbortSignal
   readonly onBatch: (report: BatchReport) => void
   readonly onNotice: OnNotice
+  /** Told each time that nothing is there to be carried, before more is waited for. */
+  readonly onWait?: () => void
   /** How many of the riskiest transactions of a batch are reported. */
   readonly alertsMax: number
 }
@@ -48,6 +50,8 @@ export type BatchReport = {
   readonly silverRows: number
   readonly quarantinedRows: number
   readonly quarantineReasons: Readonly<Record<string, number>>
+  /** The first record of those with the commonest reason, where most were refused; null else. */
+  readonly refusedSample: RefusedSample | null
   readonly rowsByTable: Readonly<Record<string, number>>
   /** Silver's, at the end of the batch; null before the first row. */
   readonly watermarkMicros: bigint | null
@@ -72,6 +76,15 @@ export type BatchReport = {
 
 /** In offsets: records of Kafka, bytes of files. */
 export type InputPosition = { readonly consumed: bigint; readonly lag: bigint }
+
+export type RefusedSample = {
+  readonly reason: string
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  /** null is a tombstone. */
+  readonly value: Uint8Array | null
+}
 
 /** A transaction that requires review. */
 export type Alert = {

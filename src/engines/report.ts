@@ -1,8 +1,9 @@
 // What a batch did, for progress bars, the live view and the log.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Progress } from '../batches/progress.ts'
+import { duckdb } from '../sql/index.ts'
 import { rowsOf } from './database.ts'
-import type { Alert, BatchReport, InputPosition } from './engine.ts'
+import type { Alert, BatchReport, InputPosition, RefusedSample } from './engine.ts'
 import { type LatencyCounts, latencyBucketSql, latencyQuantileMs, noLatencies } from './latency.ts'
 
 /** What a batch brought. */
@@ -33,13 +34,17 @@ export async function batchReport(
   const { progress, rowsByTable } = executed
   const hasArrivals = facts.hasRecords && facts.records > 0
   const latencies = hasArrivals ? await latenciesUntil(connection, facts.finishedMs) : noLatencies
+  const quarantinedRows = rowsByTable['silver/quarantine'] ?? 0
+  const reasons = quarantinedRows > 0 ? await quarantineReasons(connection) : {}
+  const isMostRefused = 2 * quarantinedRows > facts.records
   return {
     batch: progress.batch,
     timeMicros: progress.timeMicros,
     records: facts.records,
     silverRows: rowsByTable['silver/transactions'] ?? 0,
-    quarantinedRows: rowsByTable['silver/quarantine'] ?? 0,
-    quarantineReasons: (rowsByTable['silver/quarantine'] ?? 0) > 0 ? await quarantineReasons(connection) : {},
+    quarantinedRows,
+    quarantineReasons: reasons,
+    refusedSample: isMostRefused ? await refusedSample(connection, reasons) : null,
     rowsByTable,
     watermarkMicros: progress.watermarks.silver,
     input: facts.input,
@@ -73,6 +78,20 @@ async function quarantineReasons(connection: DuckDBConnection): Promise<Record<s
     'SELECT reason, count(*)::INTEGER AS count FROM (SELECT unnest(reasons) AS reason FROM quarantine_batch) GROUP BY reason',
   )
   return Object.fromEntries(rows.map((row) => [String(row.reason), Number(row.count)]))
+}
+
+async function refusedSample(
+  connection: DuckDBConnection,
+  reasons: Readonly<Record<string, number>>,
+): Promise<RefusedSample | null> {
+  const [reason] = Object.keys(reasons).sort((a, b) => reasons[b]! - reasons[a]! || (a < b ? -1 : 1))
+  if (reason === undefined) return null
+  const [row] = await rowsOf(
+    connection,
+    `SELECT topic, "partition", "offset", value FROM quarantine_batch ` +
+      `WHERE list_contains(reasons, ${duckdb.text(reason)}) ORDER BY topic, "partition", "offset" LIMIT 1`,
+  )
+  return row === undefined ? null : ({ reason, ...row } as RefusedSample) // The columns just named.
 }
 
 async function riskOf(connection: DuckDBConnection): Promise<Pick<BatchReport, 'riskLevels' | 'reviewRows'>> {

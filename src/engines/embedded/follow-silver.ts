@@ -49,6 +49,7 @@ export async function followSilver(
         upkeep.afterBatch()
       }
       if (options.once || upTo !== null || options.signal.aborted) break
+      options.onWait?.()
       version = await silver.waitForVersion(version, waitMaxMs, options.signal).catch((error: unknown) => {
         if (options.signal.aborted) return version // Stopped: the loop sees it.
         throw error

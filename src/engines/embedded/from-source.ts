@@ -172,6 +172,7 @@ class Pipeline {
           return { kind: 'records', ranges: cut.ranges, records, readFrom: 'input' }
         }
         if (once || signal.aborted) return { kind: 'end' }
+        this.#options.onWait?.()
         await source.waitForData(offsets, waitMaxMs, signal)
       }
     } catch (error) {

@@ -54,6 +54,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
       }
       if (upTo === null) run.gotOn()
       if (options.once || upTo !== null || signal.aborted) break
+      options.onWait?.()
       version = await silver.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
         if (signal.aborted) return version // Stopped: the loop sees it.
         throw error

@@ -132,6 +132,7 @@ class Pipeline {
       await waitForTrigger(this.#cutAtMs, this.#run.options.triggerIntervalMs, signal)
       if (signal.aborted || (await this.#exclusive(() => this.#carryNext()))) continue
       if (this.#query.isCaughtUp) this.#run.gotOn()
+      this.#run.options.onWait?.()
       version = await delta.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
         if (signal.aborted) return version // Stopped: the loop sees it.
         throw error
