@@ -1,8 +1,7 @@
 // The configuration: what .env and the environment say, validated at the start, all mistakes at once.
-import { readFileSync } from 'node:fs'
-import { parseEnv } from 'node:util'
 import { LakehouseError } from '../errors/errors.ts'
 import { formatDuration } from './duration.ts'
+import { readEnvFile } from './env-file.ts'
 import { spellingHints } from './spelling.ts'
 import type { Secret, StartingOffsets } from './values.ts'
 import { type Values, type VariableName, variable, variableNames } from './variables.ts'
@@ -68,7 +67,7 @@ export type Config = {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'auto' | 'pretty' | 'json'
   }
-  /** One sentence for each variable that is not ours but looks like a misspelt one of ours. */
+  /** One sentence for each variable that is not ours but looks like one, and for each odd line of .env. */
   readonly hints: readonly string[]
 }
 
@@ -79,12 +78,12 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * Fails with CONFIG_INVALID, whose message has one line for each mistake.
  */
 export function loadConfig(environment: Environment = process.env, envFile = '.env'): Config {
-  const fromFile = readEnvFile(envFile)
-  const texts = { ...fromFile, ...withoutEmpty(environment) }
+  const file = readEnvFile(envFile)
+  const texts = { ...withoutEmpty(file.settings), ...withoutEmpty(environment) }
   const mistakes: string[] = []
   const values = withRaisedWatermarks(parseValues(texts, mistakes), texts)
   mistakes.push(...contradictions(values))
-  const hints = spellingHints(Object.keys(texts))
+  const hints = [...file.hints, ...spellingHints(Object.keys(texts), Object.keys(file.settings))]
   if (mistakes.length > 0) throw invalid([...mistakes, ...hints])
   return configOf(values as Values, hints)
 }
@@ -95,23 +94,6 @@ function invalid(lines: readonly string[]): LakehouseError {
   return new LakehouseError('CONFIG_INVALID', [heading, ...lines].join('\n  '), {
     details: { mistakes: lines },
   })
-}
-
-function readEnvFile(path: string): Environment {
-  try {
-    return withoutEmpty(parseEnv(readFileSync(path, 'utf8')))
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    // A directory .env is the Python environment of somebody.
-    if (code === 'ENOENT' || code === 'EISDIR') return {}
-    throw new LakehouseError(
-      'CONFIG_INVALID',
-      `cannot read ${path}: make it readable or remove it (${code})`,
-      {
-        cause: error,
-      },
-    )
-  }
 }
 
 function withoutEmpty(environment: Environment): Environment {

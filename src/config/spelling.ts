@@ -4,15 +4,29 @@ import { laterVariables, variableNames } from './variables.ts'
 const distanceMax = 2
 const lengthMin = 6
 
-/** One sentence for each of `names` that looks like a misspelt variable, or like one of another version. */
-export function spellingHints(names: readonly string[]): readonly string[] {
+/**
+ * What begins so in the file .env is meant for Assay. In the environment it may be another program's:
+ * KAFKA_HOME and SPARK_LOCAL_IP are.
+ */
+const prefixes = ['ASSAY_', 'KAFKA_', 'DELTA_', 'WATERMARK_', 'DEDUP_', 'COMPACTION_', 'SPARK_', 'DUCKDB_']
+
+/**
+ * One sentence for each of `names` that looks like a misspelt variable, or like one of another version;
+ * `inFile` are those of them that the file has.
+ */
+export function spellingHints(names: readonly string[], inFile: readonly string[]): readonly string[] {
   const ours = new Set<string>(variableNames)
   return names.flatMap((name) => {
     const later = laterVariables.get(name)
     if (later !== undefined) return [`${name} has no effect: ${later}`]
     if (ours.has(name) || name.length < lengthMin) return []
-    const meant = closest(name.toUpperCase())
-    return meant === null ? [] : [`${name} is not a variable of Assay: did you mean ${meant}?`]
+    const isInFile = inFile.includes(name)
+    const meant = closest(name.toUpperCase()) ?? (isInFile ? sameWords(name.toUpperCase()) : null)
+    if (meant !== null) return [`${name} is not a variable of Assay: did you mean ${meant}?`]
+    const prefix = prefixes.find((each) => name.toUpperCase().startsWith(each))
+    if (prefix === undefined || !isInFile) return []
+    const known = variableNames.filter((each) => each.startsWith(prefix))
+    return [`${name} is not a variable of Assay and has no effect. There is ${known.join(', ')}.`]
   })
 }
 
@@ -25,6 +39,17 @@ function closest(name: string): string | null {
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
   }
   return best
+}
+
+/** The variable that has all words of `name`, or of which `name` has all words, where there is only one. */
+function sameWords(name: string): string | null {
+  const words = name.split('_')
+  const isIn = (some: readonly string[], all: readonly string[]) => some.every((word) => all.includes(word))
+  const found = variableNames.filter((candidate) => {
+    const its = candidate.split('_')
+    return words.length > 1 && its.length > 1 && (isIn(words, its) || isIn(its, words))
+  })
+  return found.length === 1 ? found[0]! : null
 }
 
 /** How many characters to insert, delete, replace or swap with their neighbour (optimal string alignment). */

@@ -1,4 +1,5 @@
 // The kinds of value that a variable can have: each reads text and says what it allows when it cannot.
+import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
@@ -117,12 +118,19 @@ function commaSeparated(value: string): string[] {
     .filter((part) => part !== '')
 }
 
+/** A path on this machine; one that begins with ~/ is in the user's home directory, as in a shell. */
 export function localPath(): ValueKind<string> {
-  return kindOf('a path on this machine (object stores and HDFS are not supported)', (value) => {
-    if (value.includes('\0')) return null
+  return kindOf('a path on this machine (object stores, HDFS and ~name are not supported)', (text) => {
+    const value = inHome(text)
+    if (value.includes('\0') || /^~[^/]/.test(value)) return null
     if (value.startsWith('file:')) return URL.canParse(value) ? fileUrlPath(value) : null
     return /^[A-Za-z][A-Za-z0-9+.-]+:\/\//.test(value) ? null : resolve(value)
   })
+}
+
+/** `~` and `~/..` mean the home directory, also where no shell has seen them: in .env and in `--from=~/x`. */
+export function inHome(path: string): string {
+  return path === '~' || path.startsWith('~/') ? `${homedir()}${path.slice(1)}` : path
 }
 
 function fileUrlPath(url: string): string | null {

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -147,6 +147,38 @@ test('variables of other programs get no hint', () => {
   )
 })
 
+test('in the file, what begins as ours do is told, with what is meant or what there is', () => {
+  const file = join(directory, 'misspelt.env')
+  const names = ['DELTA_PATH', 'DUCKDB_TEMP', 'KAFKA_BROKERS', 'OTHER_APP', 'SPARK_MASTR', 'WATERMARK_HOURLY']
+  writeFileSync(file, names.map((name) => `${name}=x\n`).join(''))
+  expect(loadConfig({}, file).hints).toEqual([
+    expect.stringContaining('did you mean DELTA_BASE_PATH?'),
+    expect.stringMatching(/^DUCKDB_TEMP is not .*DUCKDB_MEMORY_LIMIT, DUCKDB_THREADS/),
+    expect.stringMatching(/^KAFKA_BROKERS is not .* no effect.*KAFKA_BOOTSTRAP_SERVERS, KAFKA_TOPIC/),
+    expect.stringContaining('did you mean SPARK_MASTER?'),
+    expect.stringContaining('did you mean WATERMARK_HOURLY_SUMMARY?'),
+  ])
+})
+
+test('lines of the file that are no settings are told by their numbers, without what may be secret', () => {
+  const file = join(directory, 'odd.env')
+  const lines = [
+    ...['\ufeffKAFKA_TOPIC=first', '', '# KAFKA_GROUP_ID', 'KAFKA_SASL_PASSWORD hunter2', 'hunter3'],
+    ...['export LOG_LEVEL=debug', 'OF_ANOTHER="two', 'lines"', 'LOG_FORMAT: json', 'A B=c'],
+    ...['ENGINE="embedded', 'COMPACTION=off', 'HIGH_RISK_COUNTRIES="none"', 'DELTA_BASE_PATH=/lake'],
+  ]
+  writeFileSync(file, lines.join('\r\n'))
+  const told = loadConfig({ ENGINE: 'embedded' }, file)
+  expect(told.kafka.topic).toBe('first')
+  expect(told.hints).toEqual([
+    `${file}, line 4, which begins with KAFKA_SASL_PASSWORD, is not a setting: write NAME=value`,
+    `${file}, line 5 is not a setting: write NAME=value`,
+    `${file}, line 9, which begins with LOG_FORMAT, is not a setting: write NAME=value`,
+    `${file}, line 10 is not a setting: write NAME=value`,
+    `${file}, line 11: the quote of ENGINE is closed only in line 13, so all up to there is its value`,
+  ])
+})
+
 test('a variable of a later version is told to have no effect', () => {
   expect(load({ METRICS_PORT: '9000' }).hints).toEqual([
     expect.stringContaining('METRICS_PORT has no effect'),
@@ -156,7 +188,10 @@ test('a variable of a later version is told to have no effect', () => {
 test('a path is absolute, and one of an object store is refused', () => {
   expect(load({ DELTA_BASE_PATH: 'lake' }).deltaBasePath).toBe(join(process.cwd(), 'lake'))
   expect(load({ DELTA_BASE_PATH: 'file:///a%20b' }).deltaBasePath).toBe('/a b')
-  for (const path of ['s3://bucket/x', 'hdfs://h/x', 'abfss://c@h/x']) {
+  expect(load({ DELTA_BASE_PATH: '~/lake' }).deltaBasePath).toBe(join(homedir(), 'lake'))
+  expect(load({ DELTA_BASE_PATH: '~' }).deltaBasePath).toBe(homedir())
+  expect(load({ DELTA_BASE_PATH: './~/lake' }).deltaBasePath).toBe(join(process.cwd(), '~', 'lake'))
+  for (const path of ['s3://bucket/x', 'hdfs://h/x', 'abfss://c@h/x', '~somebody/lake']) {
     expect(mistakes({ DELTA_BASE_PATH: path })).toHaveLength(1)
   }
 })
