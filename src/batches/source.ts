@@ -1,13 +1,19 @@
 // The contract of an input: Kafka and files implement it, the planner and the engines use it.
 import type { OffsetRange, Offsets, TopicPartition } from './offsets.ts'
 
+/** What Kafka has in place of the timestamp of a record without one. */
+export const NO_TIMESTAMP_MS = -1n
+
 /** Records of one partition in offset order, column by column: index i of every column is one record. */
 export type RecordChunk = {
   readonly topic: string
   readonly partition: number
   readonly count: number
   readonly offsets: BigInt64Array
-  /** Milliseconds since the epoch; null where the input has no record timestamps (files). */
+  /**
+   * Milliseconds since the epoch, `NO_TIMESTAMP_MS` where a record has none; null where the input has no
+   * record timestamps (files). Any 64 bits may stand here: they are what a producer wrote.
+   */
   readonly timestampsMs: BigInt64Array | null
   readonly keys: readonly (Uint8Array | null)[]
   /** null is a tombstone. */
@@ -16,6 +22,10 @@ export type RecordChunk = {
   readonly headers: readonly (readonly RecordHeader[] | null)[]
 }
 
+/**
+ * The key as text. Bytes that are not UTF-8 are `\x` and their hexadecimal digits, and so is a text that
+ * begins with `\x` itself: the bytes come back from either.
+ */
 export type RecordHeader = { readonly key: string; readonly value: Uint8Array | null }
 
 /** What the next batch may take: one range for every partition that has something to read. */
@@ -60,12 +70,16 @@ export type RecordSource = {
   ): Promise<void>
   /** Resolves as soon as something may be readable behind `next`, or after `waitMaxMs`. */
   waitForData(next: Offsets, waitMaxMs: number, signal: AbortSignal): Promise<void>
-  /** How many records (bytes, for files) are waiting behind `next`: for lag, progress bars and metrics. */
+  /**
+   * How many records (bytes, for files) are waiting behind `next`, for lag, progress bars and metrics: as the
+   * last cut saw them, so that nothing is asked; where there was none, it looks.
+   */
   lag(next: Offsets, signal: AbortSignal): Promise<bigint>
   /**
    * Tells the outside how far the tables are (the Kafka consumer group, for lag tools only); never read back.
-   * Where that takes its time, `stop` makes it hurry.
+   * Resolves at once: it is told in the background, one request at a time, the newest offsets alone, and
+   * `close` waits a moment for the last.
    */
-  reportProgress(next: Offsets, stop: AbortSignal): Promise<void>
+  reportProgress(next: Offsets): Promise<void>
   close(): Promise<void>
 }

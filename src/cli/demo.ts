@@ -103,15 +103,15 @@ async function produceAll(flags: DemoFlags, path: string, signal: AbortSignal): 
 export function growingBatches(source: RecordSource): RecordSource {
   let recordsMax = firstBatchRecords
   return {
-    async cut(next, recordsPerBatchMax, signal) {
-      const cut = await source.cut(next, Math.min(recordsMax, recordsPerBatchMax), signal)
+    async cut(next, recordsPerBatchMax, signal, preferred) {
+      const cut = await source.cut(next, Math.min(recordsMax, recordsPerBatchMax), signal, preferred)
       if (cut.ranges.length > 0) recordsMax *= 2
       return cut
     },
     read: (ranges, onChunk, signal) => source.read(ranges, onChunk, signal),
     waitForData: (next, waitMaxMs, signal) => source.waitForData(next, waitMaxMs, signal),
     lag: (next, signal) => source.lag(next, signal),
-    reportProgress: (next, signal) => source.reportProgress(next, signal),
+    reportProgress: (next) => source.reportProgress(next),
     close: () => source.close(),
   }
 }

@@ -1,18 +1,16 @@
 // A Kafka topic as an input. It belongs to no consumer group: the tables hold the progress, and what a batch
 // takes is decided from the offsets of the log alone.
 import type { AlignedCut } from '../batches/aligned-cut.ts'
-import type { OnNotice } from '../batches/notice.ts'
 import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } from '../batches/offsets.ts'
 import { preferredCut } from '../batches/preferred-cut.ts'
 import type { Cut, RecordChunk, RecordSource } from '../batches/source.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { Cluster, type ClusterView } from './cluster.ts'
-import { failureOf } from './failures.ts'
-import { commitOffsets } from './group.ts'
 import { Losses, logRewound, topicRecreated } from './losses.ts'
 import { type KafkaSourceOptions, topicNames } from './options.ts'
 import { Polls } from './polls.ts'
 import { type LedPartition, ledPartitions, listOffsets } from './positions.ts'
+import { ProgressReports } from './progress-reports.ts'
 import { type ReadContext, readRanges } from './reader.ts'
 import { Retrier } from './retry.ts'
 
@@ -20,11 +18,6 @@ import { Retrier } from './retry.ts'
  * How old the view of partitions and leaders may be before a cut: so long may a new partition stay unseen.
  */
 const VIEW_AGE_MS_MAX = 5_000
-/** The coordinator of a group may have to be found or made first. */
-const REPORT_MAX_MS = 10_000
-/** Batches do not wait longer for a coordinator that was away before, nor does the end of a run. */
-const REPORT_HURRIED_MAX_MS = 1_000
-
 /**
  * Opens a topic (or several). It needs no broker yet: the first cut waits for one, and says so.
  * Fails with CONFIG_INVALID where an address or a name cannot be one.
@@ -48,6 +41,7 @@ export type KafkaPositions = {
  */
 type Readable = {
   readonly led: LedPartition
+  readonly earliest: bigint
   readonly start: bigint
   readonly end: bigint
   readonly realEnd: bigint
@@ -60,7 +54,7 @@ class KafkaSource implements RecordSource, KafkaPositions {
   readonly #retrier: Retrier
   readonly #losses: Losses
   readonly #polls: Polls
-  readonly #onNotice: OnNotice
+  readonly #reports: ProgressReports
   readonly #closed = new AbortController()
   #view: { readonly view: ClusterView; readonly atMs: number } | null = null
   /** Where partitions without progress start; a place like "latest" must not move on while nothing comes. */
@@ -68,7 +62,8 @@ class KafkaSource implements RecordSource, KafkaPositions {
   /** The ends at the first look; null where the run has no end. */
   #firstEnds: ReadonlyMap<string, bigint> | null = null
   #cutAtMs: number | null = null
-  #reportFails = false
+  /** Of every partition, at the last look: from here the lag is told without a request. */
+  #lastSeen: readonly Readable[] | null = null
 
   constructor(options: KafkaSourceOptions) {
     this.#options = options
@@ -77,7 +72,8 @@ class KafkaSource implements RecordSource, KafkaPositions {
     this.#retrier = new Retrier(options.bootstrapServers.join(', '), options)
     this.#losses = new Losses(options)
     this.#polls = new Polls(this.#cluster)
-    this.#onNotice = options.onNotice ?? (() => {})
+    const onNotice = options.onNotice ?? (() => {})
+    this.#reports = new ProgressReports({ cluster: this.#cluster, groupId: options.groupId, onNotice })
   }
 
   async cut(
@@ -169,42 +165,24 @@ class KafkaSource implements RecordSource, KafkaPositions {
 
   async lag(next: Offsets, signal: AbortSignal): Promise<bigint> {
     const anyEnd = this.#orClosed(signal)
-    return await this.#retrier.run(async () => {
-      const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
-      const readable = await this.#forgettingOnFailure(this.#readable(view, next, anyEnd))
-      return readable.reduce((sum, { start, end }) => sum + (end - start), 0n)
-    }, anyEnd)
+    const seen =
+      this.#lastSeen ??
+      (await this.#retrier.run(async () => {
+        const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
+        return await this.#forgettingOnFailure(this.#readable(view, next, anyEnd))
+      }, anyEnd))
+    return seen.reduce((sum, { led, earliest, start, end }) => {
+      const from = max(earliest, next.get(led.key)?.offset ?? start)
+      return sum + max(0n, end - from)
+    }, 0n)
   }
 
-  async reportProgress(next: Offsets, stop: AbortSignal): Promise<void> {
-    if (next.size === 0) return
-    const isStopped = stop.aborted
-    const limitMs = isStopped || this.#reportFails ? REPORT_HURRIED_MAX_MS : REPORT_MAX_MS
-    const limit = this.#orClosed(AbortSignal.timeout(limitMs))
-    const signal = isStopped ? limit : AbortSignal.any([limit, stop])
-    try {
-      const ours = new Map([...next].filter(([, { topic }]) => this.#topics.includes(topic)))
-      // The absence of a coordinator is no outage of reading.
-      const retrier = new Retrier(this.#options.groupId, { giveUpAfterMs: limitMs })
-      const { groupId } = this.#options
-      await retrier.run(() => commitOffsets(this.#cluster, groupId, ours, signal), signal)
-      this.#reportFails = false
-    } catch (error) {
-      if (stop.aborted && !isStopped) return await this.reportProgress(next, stop)
-      if (this.#reportFails || this.#closed.signal.aborted) return
-      this.#reportFails = true
-      this.#onNotice({
-        code: 'KAFKA_PROGRESS_NOT_REPORTED',
-        message:
-          `The offsets of consumer group ${this.#options.groupId} were not committed: ` +
-          `${reasonOf(error)} Only tools ` +
-          'that show the lag of the group notice; the tables hold the progress.',
-        details: { groupId: this.#options.groupId },
-      })
-    }
+  async reportProgress(next: Offsets): Promise<void> {
+    this.#reports.report(new Map([...next].filter(([, { topic }]) => this.#topics.includes(topic))))
   }
 
   async close(): Promise<void> {
+    await this.#reports.close()
     this.#closed.abort(new LakehouseError('KAFKA_UNREACHABLE', 'The Kafka source was closed.'))
     await this.#cluster.close()
   }
@@ -220,14 +198,14 @@ class KafkaSource implements RecordSource, KafkaPositions {
     await this.#decideStarts(partitions, next, earliests, ends, signal)
     if (this.#options.untilNow === true)
       this.#firstEnds ??= new Map(partitions.map(({ key }) => [key, ends.get(key) ?? 0n]))
-    return partitions.map((led) => {
+    const readable = partitions.map((led) => {
       const earliest = earliests.get(led.key) ?? 0n
       const end = ends.get(led.key) ?? earliest
       const wanted = this.#knownStart(led, next)
       assert(wanted !== null, 'every start is decided')
       const stored = next.get(led.key)?.offset
       const from = (start: bigint): Readable => ({
-        ...{ led, start, realEnd: end },
+        ...{ led, earliest, start, realEnd: end },
         end: max(start, this.#endOf(led.key, end)),
       })
       if (stored === undefined) return from(max(wanted, earliest))
@@ -236,6 +214,8 @@ class KafkaSource implements RecordSource, KafkaPositions {
       this.#losses.meet({ ...led, wanted, earliest })
       return from(earliest)
     })
+    this.#lastSeen = readable
+    return readable
   }
 
   /** Where a run with an end stops: a partition that was not there at its first look has nothing for it. */
@@ -370,10 +350,4 @@ function refuseRecreated(partitions: readonly LedPartition[], next: Offsets): vo
 
 function max(a: bigint, b: bigint): bigint {
   return a > b ? a : b
-}
-
-function reasonOf(error: unknown): string {
-  const failure = failureOf(error)
-  if (failure.kind === 'retry') return failure.reason
-  return failure.error instanceof Error ? failure.error.message : String(failure.error)
 }

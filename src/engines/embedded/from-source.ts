@@ -221,7 +221,7 @@ class Pipeline {
     const hasFraud = executed.rowsByTable.fraud_detection !== undefined
     onBatch(await batchReport(this.#context.connection, executed, { ...facts, hasFraud }))
     await records.drop()
-    await source?.reportProgress(executed.progress.offsets, this.#options.signal)
+    await source?.reportProgress(executed.progress.offsets)
     await step('progress reported')
     this.#upkeep.afterBatch()
   }

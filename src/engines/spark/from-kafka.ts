@@ -164,7 +164,7 @@ class Pipeline {
     options.onBatch(
       await reportOf(this.#run, written, { ranges: batch.ranges, input, startedMs, finishedMs }),
     )
-    await options.source?.reportProgress(offsets, options.signal)
+    await options.source?.reportProgress(offsets)
     // The query writes a file for each partition in a trigger, and a trigger makes a batch or less.
     this.#bronze.filesSinceUpkeep += batch.ranges.length
     this.#upkeep.afterBatch()

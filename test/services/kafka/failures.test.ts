@@ -47,6 +47,26 @@ describe.skipIf(javaAvailable !== null)('when something fails', () => {
     expect(await source.lag(offsetsOf(topic, [0n, 0n]), NO_SIGNAL)).toBe(BigInt(count))
   })
 
+  test('lag and progress are told without waiting, also while the broker is away', async () => {
+    const topic = 'unhurried'
+    await broker.createTopic(topic, 1)
+    await produce(topic, 30)
+    const { source, notices } = await openFor(topic)
+    await source.cut(new Map(), 10, NO_SIGNAL)
+    await broker.kill()
+    const begun = performance.now()
+    for (let offset = 0n; offset < 20n; offset += 1n) {
+      await source.reportProgress(offsetsOf(topic, [offset]))
+      expect(await source.lag(offsetsOf(topic, [offset]), NO_SIGNAL)).toBe(30n - offset)
+    }
+    expect(performance.now() - begun).toBeLessThan(100)
+    const closing = performance.now()
+    await source.close()
+    expect(performance.now() - closing).toBeLessThan(5_000)
+    expect(notices.map(({ code }) => code)).toEqual(['KAFKA_PROGRESS_NOT_REPORTED'])
+    await broker.restart()
+  })
+
   test('a wait lasts through the absence of the broker, and ends at its limit', async () => {
     const topic = 'absent'
     await broker.createTopic(topic, 1)
