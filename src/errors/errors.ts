@@ -171,7 +171,7 @@ export const errorCodes = {
   KAFKA_RECORD_TOO_LARGE: {
     blame: 'user',
     retry: 'never',
-    meaning: 'A record is larger than the topic takes.',
+    meaning: 'A record is larger than the topic takes, or than Assay holds in memory.',
   },
   KAFKA_REQUEST_REFUSED: {
     blame: 'external',

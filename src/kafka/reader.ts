@@ -17,7 +17,8 @@ import {
 } from './fetch.ts'
 import { type Losses, logRewound, topicRecreated } from './losses.ts'
 import { byLeader, type LedPartition, ledPartitions, listOffsets } from './positions.ts'
-import { type BatchHeader, committedBatches, decodeBatches, readBatchHeaders } from './record-batches.ts'
+import { type BatchHeader, committedBatches, readBatchHeaders } from './record-batches.ts'
+import { decodeBatches } from './record-chunks.ts'
 import { abortable, type Retrier } from './retry.ts'
 
 /**
@@ -27,8 +28,6 @@ import { abortable, type Retrier } from './retry.ts'
 const FETCH_RESPONSE_BYTES = 16 * 1024 * 1024
 const FETCH_PARTITION_BYTES = 4 * 1024 * 1024
 const FETCH_WAIT_MS = 100
-/** Records handed over at once, give or take one batch. */
-const CHUNK_RECORDS = 50_000
 /**
  * How long a broker must answer with nothing before the rest of a range is taken for a hole. A single empty
  * answer is no proof, and the log of a compacted topic ends with a record, so this is hardly ever waited for.
@@ -251,19 +250,11 @@ async function deliver(fetch: Fetch, handOver: OnChunk, signal: AbortSignal): Pr
   const committed = committedBatches(partition.records, headers, partition.aborted).filter(
     ({ baseOffset, lastOffset }) => lastOffset >= progress.delivered && baseOffset < progress.end,
   )
-  let group: BatchHeader[] = []
-  let records = 0
-  for (const [index, batch] of committed.entries()) {
-    group.push(batch)
-    records += batch.recordCount
-    if (records < CHUNK_RECORDS && index < committed.length - 1) continue
+  const range = { start: progress.delivered, end: progress.end }
+  for await (const { records, behind } of decodeBatches(partition.records, committed, range, partition)) {
     signal.throwIfAborted()
-    const range = { start: progress.delivered, end: progress.end }
-    const chunk = decodeBatches(partition.records, group, range, partition)
-    if (chunk.count > 0) await handOver(chunk)
-    progress.delivered = batch.lastOffset + 1n
-    group = []
-    records = 0
+    await handOver(records)
+    progress.delivered = behind
   }
   progress.delivered = headers.at(-1)!.lastOffset + 1n
 }

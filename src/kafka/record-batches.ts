@@ -1,9 +1,7 @@
-// Record batches (message format 2) as the broker stores them: headers first, so that positions are known
-// before anything is decompressed, then records as columns whose keys and values are views of the
-// decompressed bytes.
-import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka'
-import type { RecordChunk, RecordHeader } from '../batches/source.ts'
+// Record batches (message format 2) as the broker stores them: only their headers, so that positions are
+// known before anything is decompressed.
 import { LakehouseError } from '../errors/errors.ts'
+import { RecordReader } from './record-reader.ts'
 
 export type BatchHeader = {
   readonly baseOffset: bigint
@@ -20,18 +18,15 @@ export type BatchHeader = {
 
 export type AbortedTransaction = { readonly producerId: bigint; readonly firstOffset: bigint }
 
-type Origin = { readonly topic: string; readonly partition: number }
+/** Where records are from. */
+export type Origin = { readonly topic: string; readonly partition: number }
 
 const HEADER_BYTES = 61
 const LENGTH_AT = 8
 const MAGIC_AT = 16
-const CRC_AT = 17
 const ATTRIBUTES_AT = 21
-const CRC_BODY_AT = ATTRIBUTES_AT
 const BYTES_BEFORE_LENGTH_COUNTS = 12
 const MAGIC = 2
-const COMPRESSION_BITS = 0b111
-const LOG_APPEND_TIME_BIT = 1 << 3
 const TRANSACTIONAL_BIT = 1 << 4
 const CONTROL_BIT = 1 << 5
 const MARKER_ABORT = 0
@@ -92,183 +87,19 @@ export function committedBatches(
 
 function isAbortMarker(bytes: Buffer, header: BatchHeader): boolean {
   if (header.recordCount === 0) return false // Compaction leaves the header of a marker that it removed.
-  const reader = new RecordReader(bytes, header.start + HEADER_BYTES, header.end)
+  const reader = new RecordReader()
+  const record = bytes.subarray(header.start + HEADER_BYTES, header.end)
+  reader.feed(record)
   reader.varint() // length
   reader.position += 1 // attributes
   reader.varlong() // timestamp delta
   reader.varint() // offset delta
-  const keyLength = reader.varint()
   // The key is a version and a type, both int16.
-  return keyLength >= 4 && bytes.readInt16BE(reader.position + 2) === MARKER_ABORT
+  const key = reader.bytesOrNull()
+  return key !== null && key.length >= 4 && key.readInt16BE(2) === MARKER_ABORT
 }
 
-/** The records with start <= offset < end of `batches`, all of one partition, as one chunk. */
-export function decodeBatches(
-  bytes: Buffer,
-  batches: readonly BatchHeader[],
-  range: { readonly start: bigint; readonly end: bigint },
-  origin: Origin,
-): RecordChunk {
-  // A damaged header may say any number of records: nothing is made of it before its checksum.
-  for (const batch of batches) checkSum(bytes, batch, origin)
-  const capacity = batches.reduce((sum, batch) => sum + batch.recordCount, 0)
-  const columns = new Columns(capacity)
-  for (const batch of batches) decodeBatch(bytes, batch, range, origin, columns)
-  return columns.finish(origin)
-}
-
-function checkSum(bytes: Buffer, batch: BatchHeader, origin: Origin): void {
-  const body = bytes.subarray(batch.start + CRC_BODY_AT, batch.end)
-  if (crc32c(body) !== bytes.readUInt32BE(batch.start + CRC_AT))
-    throw corrupt(origin, batch, 'its checksum is wrong')
-}
-
-function decodeBatch(
-  bytes: Buffer,
-  batch: BatchHeader,
-  range: { readonly start: bigint; readonly end: bigint },
-  origin: Origin,
-  columns: Columns,
-): void {
-  const attributes = bytes.readInt16BE(batch.start + ATTRIBUTES_AT)
-  const maxTimestamp = Number(bytes.readBigInt64BE(batch.start + 35))
-  const appendTime = (attributes & LOG_APPEND_TIME_BIT) !== 0 ? maxTimestamp : null
-  const baseTimestamp = Number(bytes.readBigInt64BE(batch.start + 27))
-  const stored = bytes.subarray(batch.start + HEADER_BYTES, batch.end)
-  const records = decompress(stored, attributes & COMPRESSION_BITS, batch, origin)
-  const reader = new RecordReader(records, 0, records.length)
-  const base = Number(batch.baseOffset)
-  const start = Number(range.start)
-  const end = Number(range.end)
-  for (let index = 0; index < batch.recordCount; index += 1) {
-    const length = reader.varint()
-    const recordEnd = reader.position + length
-    if (length < 0 || recordEnd > records.length) throw corrupt(origin, batch, 'a record is cut off')
-    reader.position += 1 // attributes, unused
-    const timestamp = reader.varlong() + baseTimestamp
-    const offset = base + reader.varint()
-    if (offset < start || offset >= end) {
-      reader.position = recordEnd
-      continue
-    }
-    const key = reader.bytesOrNull()
-    const value = reader.bytesOrNull()
-    const headers = reader.headersOrNull()
-    if (reader.position !== recordEnd) throw corrupt(origin, batch, 'a record does not have its length')
-    columns.add(offset, appendTime ?? timestamp, key, value, headers)
-  }
-}
-
-function decompress(stored: Buffer, compression: number, batch: BatchHeader, origin: Origin): Buffer {
-  if (compression === 0) return stored
-  const algorithm =
-    compressionsAlgorithmsByBitmask[compression as keyof typeof compressionsAlgorithmsByBitmask]
-  if (algorithm === undefined) throw corrupt(origin, batch, `its compression (${compression}) is not known`)
-  try {
-    return algorithm.decompressSync(stored)
-  } catch (cause) {
-    throw corrupt(origin, batch, 'it cannot be decompressed', cause)
-  }
-}
-
-class Columns {
-  readonly #offsets: BigInt64Array
-  readonly #timestampsMs: BigInt64Array
-  readonly #keys: (Uint8Array | null)[] = []
-  readonly #values: (Uint8Array | null)[] = []
-  readonly #headers: (readonly RecordHeader[] | null)[] = []
-
-  constructor(capacity: number) {
-    this.#offsets = new BigInt64Array(capacity)
-    this.#timestampsMs = new BigInt64Array(capacity)
-  }
-
-  add(
-    offset: number,
-    timestampMs: number,
-    key: Uint8Array | null,
-    value: Uint8Array | null,
-    headers: readonly RecordHeader[] | null,
-  ): void {
-    const index = this.#values.length
-    this.#offsets[index] = BigInt(offset)
-    this.#timestampsMs[index] = BigInt(timestampMs)
-    this.#keys.push(key)
-    this.#values.push(value)
-    this.#headers.push(headers)
-  }
-
-  finish(origin: Origin): RecordChunk {
-    const count = this.#values.length
-    return {
-      topic: origin.topic,
-      partition: origin.partition,
-      count,
-      offsets: this.#offsets.subarray(0, count),
-      timestampsMs: this.#timestampsMs.subarray(0, count),
-      keys: this.#keys,
-      values: this.#values,
-      headers: this.#headers,
-    }
-  }
-}
-
-/**
- * Reads the fields of records. Behind the end it reads zeros; the caller compares positions record by record.
- */
-class RecordReader {
-  readonly #bytes: Buffer
-  readonly #end: number
-  position: number
-
-  constructor(bytes: Buffer, start: number, end: number) {
-    this.#bytes = bytes
-    this.#end = end
-    this.position = start
-  }
-
-  varint(): number {
-    let byte = this.#bytes[this.position++]!
-    let value = byte & 0x7f
-    for (let shift = 7; byte >= 0x80; shift += 7) {
-      byte = this.#bytes[this.position++]!
-      value |= (byte & 0x7f) << shift
-    }
-    return (value >>> 1) ^ -(value & 1)
-  }
-
-  /** A 64-bit varint as a number: exact up to 2^53, which no timestamp in milliseconds comes near. */
-  varlong(): number {
-    let byte = this.#bytes[this.position++]!
-    let value = byte & 0x7f
-    for (let factor = 128; byte >= 0x80; factor *= 128) {
-      byte = this.#bytes[this.position++]!
-      value += (byte & 0x7f) * factor
-    }
-    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
-  }
-
-  bytesOrNull(): Buffer | null {
-    const length = this.varint()
-    if (length < 0) return null
-    const start = this.position
-    this.position = start + length
-    return this.#bytes.subarray(start, this.position)
-  }
-
-  headersOrNull(): RecordHeader[] | null {
-    const count = this.varint()
-    if (count <= 0) return null
-    const headers: RecordHeader[] = []
-    for (let index = 0; index < count && this.position < this.#end; index += 1) {
-      const key = this.bytesOrNull()
-      headers.push({ key: key === null ? '' : key.toString('utf8'), value: this.bytesOrNull() })
-    }
-    return headers
-  }
-}
-
-function corrupt(
+export function corrupt(
   origin: Origin,
   batch: Pick<BatchHeader, 'baseOffset' | 'lastOffset'>,
   what: string,

@@ -157,7 +157,9 @@ function takeRecord(
   silver: Silver,
   tables: { [name in TableName]: Row[] },
 ): void {
-  const kafkaTimestamp = record.timestampMs === null ? null : BigInt(record.timestampMs) * 1000n
+  // Kafka has -1 in place of a timestamp that a record does not have.
+  const hasTimestamp = record.timestampMs !== null && record.timestampMs !== -1
+  const kafkaTimestamp = hasTimestamp ? BigInt(record.timestampMs) * 1000n : null
   const bronzeTime = broughtAt(record) ?? time
   tables['bronze/transactions'].push(bronzeRow(record, kafkaTimestamp, bronzeTime))
   const judged = judge(record.value, kafkaTimestamp, bronzeTime)

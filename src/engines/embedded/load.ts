@@ -17,7 +17,7 @@ import {
 } from '@duckdb/node-api'
 import duckdbBindings from '@duckdb/node-bindings'
 import type { OffsetRange } from '../../batches/offsets.ts'
-import type { RecordChunk, RecordSource } from '../../batches/source.ts'
+import { NO_TIMESTAMP_MS, type RecordChunk, type RecordSource } from '../../batches/source.ts'
 import { kafkaRecords } from '../../lakehouse/0-kafka/transactions.ts'
 import { duckdb } from '../../sql/index.ts'
 
@@ -93,7 +93,7 @@ function recordsSql(table: string, topics: readonly { topic: string; partition: 
     `SELECT CAST(${names} AS VARCHAR[])[source] AS topic, CAST(${partitions} AS INTEGER[])[source] AS partition, ` +
     `record_offset AS "offset", kafka_key, value, headers, ` +
     `CASE WHEN timestamp_ms BETWEEN ${timestampFirstMs} AND ${timestampLastMs} ` +
-    `THEN make_timestamp(timestamp_ms * 1000) END AS kafka_timestamp FROM ${table}`
+    `AND timestamp_ms <> ${NO_TIMESTAMP_MS} THEN make_timestamp(timestamp_ms * 1000) END AS kafka_timestamp FROM ${table}`
   )
 }
 
