@@ -1,21 +1,33 @@
 // assay verify: one line for each thing that is proved or refuted.
 
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import type { Config } from '../config/config.ts'
+import { parseInstantMs } from '../config/values.ts'
 import { counted } from '../errors/counted.ts'
 import type { CheckResult, Finding } from '../verify/check.ts'
 import { exitCodes } from './failure.ts'
+import { isInteractive } from './live-painter.ts'
 import { printableLine } from './printable.ts'
+import { createProgressBar, type ProgressBar } from './progress-bar.ts'
 import { openSession } from './session.ts'
 import { sqlName, tableNamed } from './table-name.ts'
 
-type VerifyFlags = { readonly json?: true }
+type VerifyFlags = { readonly json?: true; readonly since?: bigint }
 
 export function verifyCommand(): Command {
   return new Command('verify')
     .argument('[table]', 'only the checks of this table (default: all)')
+    .option('--since <time>', 'only batches from this time on; without a zone it is UTC', since)
     .option('--json', 'as one JSON object')
     .action((table: string | undefined, flags: VerifyFlags) => verify(openSession().config, table, flags))
+}
+
+/** Microseconds since the epoch. */
+function since(text: string): bigint {
+  const ms = parseInstantMs(text)
+  if (ms === null)
+    throw new InvalidArgumentError('A time such as 2026-10-01 or 2026-10-01T12:00:00Z is needed.')
+  return BigInt(ms) * 1000n
 }
 
 /** Sets the exit code to 1 where a check fails. */
@@ -23,18 +35,30 @@ export async function verify(config: Config, table: string | undefined, flags: V
   const { verifyLakehouse } = await import('../verify/verify.ts')
   const only = table === undefined ? null : tableNamed(table).path
   const { deltaBasePath, watermarkMicros, dedupWindowMicros, highRiskCountries, duckdb } = config
+  const bar = isInteractive(process.stderr, process.env)
+    ? createProgressBar('rows', process.stderr, process.env)
+    : null
   const options = {
     deltaBasePath,
     highRiskCountries,
     duckdb,
     delays: watermarkMicros,
     dedupMicros: dedupWindowMicros,
+    sinceMicros: flags.since ?? null,
+    onProgress: (done: number, total: number) => bar?.update(done, total),
   }
-  const print = (result: CheckResult): void => void process.stdout.write(resultText(result))
-  const { ok, checks } = await verifyLakehouse(options, only, flags.json ? undefined : print)
+  const print = flags.json ? undefined : (result: CheckResult): void => printResult(result, bar)
+  const { ok, checks } = await verifyLakehouse(options, only, print)
+  bar?.close()
   if (flags.json) process.stdout.write(`${JSON.stringify({ ok, checks }, exact)}\n`)
   else process.stdout.write(summaryText(config.deltaBasePath, checks))
   process.exitCode = ok ? exitCodes.ok : exitCodes.failed
+}
+
+/** The line of the progress makes way. */
+function printResult(result: CheckResult, bar: ProgressBar | null): void {
+  if (bar !== null) process.stderr.write('\r\u001b[K')
+  process.stdout.write(resultText(result))
 }
 
 export function resultText({ table, check, ok, message, findings, notes, hint }: CheckResult): string {

@@ -150,7 +150,7 @@ export function startingOffsets(): ValueKind<StartingOffsets> {
 }
 
 /** An ISO date, perhaps with a time and a zone; without a zone it is UTC, as everywhere in Assay. */
-function parseInstantMs(value: string): number | null {
+export function parseInstantMs(value: string): number | null {
   const match =
     /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?)(Z|[+-]\d{2}:\d{2})?)?$/.exec(value)
   if (match === null) return null

@@ -53,7 +53,7 @@ import { checkDefinition, type DeltaTableDefinition } from './schema.ts'
 import { type StagedAppend, stageQuery } from './stage.ts'
 import { type DeltaSnapshot, type ForeignRemoval, type LogState, loadState } from './state.ts'
 import { readCommits, waitForVersion } from './tail.ts'
-import { deleteLeftovers, type VacuumOptions, vacuumFacts, vacuumFiles } from './vacuum.ts'
+import { deleteLeftovers, unnamedFiles, type VacuumOptions, vacuumFacts, vacuumFiles } from './vacuum.ts'
 
 export type AppendOptions = CommitOptions & {
   readonly appId: string
@@ -288,6 +288,11 @@ export class DeltaTable {
     checkWritable(protocol, metadata, this.directory)
     const facts = vacuumFacts(this.directory, state, options)
     return vacuumFiles(this.directory, metadata.partitionColumns, facts, options)
+  }
+
+  /** The paths of files under the directory that no version in the log names. */
+  async *unnamedFiles(): AsyncGenerator<string> {
+    yield* unnamedFiles(this.directory, await this.#exclusive(() => this.#refresh()))
   }
 
   /**

@@ -37,6 +37,17 @@ export function vacuumFacts(directory: string, state: LogState, options: VacuumO
   return { protectedPaths: new Set([...state.files.keys(), ...recent.map((file) => file.path)]), cutoffMs }
 }
 
+/**
+ * Files under the directory that no version in the log names: of a writer at work, or of one that died before
+ * its commit.
+ */
+export function unnamedFiles(directory: string, state: LogState): AsyncGenerator<string> {
+  const protectedPaths = new Set([...state.files.keys(), ...state.tombstones.keys()])
+  const { partitionColumns } = state.essentials().metadata
+  const facts = { protectedPaths, cutoffMs: Number.POSITIVE_INFINITY }
+  return deadFiles(directory, directory, partitionColumns, facts)
+}
+
 /** Deletes, and returns the paths relative to the table's directory. */
 export async function vacuumFiles(
   directory: string,

@@ -85,6 +85,12 @@ export function together(...all: readonly Findings[]): Findings {
   }
 }
 
+/** A value as the text of a finding, cut to what a line can show. */
+export function valueText(value: unknown): string | null {
+  const text = textOrNull(value)
+  return text === null || text.length <= valueLengthMax ? text : `${text.slice(0, valueLengthMax)}..`
+}
+
 function textOrNull(value: unknown): string | null {
   return value === null || value === undefined ? null : String(value)
 }

@@ -10,13 +10,15 @@ import { quoteIdentifier, quotePathToRead, quoteText } from '../delta/sql.ts'
 import { statsTextMaxCharacters } from '../delta/stats.ts'
 import { counted } from '../errors/counted.ts'
 import { type Finding, type Findings, findingsOf, findingsToldMax, together, type Verdict } from './check.ts'
-import type { Lakehouse, TableState } from './lakehouse.ts'
+import { type Lakehouse, rowsOfFiles, type TableState } from './lakehouse.ts'
 
 const filesPerQuery = 500
 const filesStattedAtOnce = 32
+/** A file that no log names yet may be younger than its commit. */
+const youngMs = 3_600_000
 
 export async function checkFiles(lakehouse: Lakehouse, state: TableState): Promise<Verdict> {
-  const files = [...state.snapshot.files.values()]
+  const files = lakehouse.filesToJudge(state)
   const present: AddFile[] = []
   const findings: Finding[] = []
   for (let from = 0; from < files.length; from += filesStattedAtOnce) {
@@ -31,10 +33,9 @@ export async function checkFiles(lakehouse: Lakehouse, state: TableState): Promi
   const broken = new Map<string, string>()
   let figures: Findings = { count: 0n, first: [] }
   for (let from = 0; from < present.length; from += filesPerQuery) {
-    figures = together(
-      figures,
-      await checkFigures(lakehouse, state, present.slice(from, from + filesPerQuery), broken),
-    )
+    const some = present.slice(from, from + filesPerQuery)
+    figures = together(figures, await checkFigures(lakehouse, state, some, broken))
+    lakehouse.work.add(rowsOfFiles(some) ?? 0n)
   }
   for (const [path, message] of broken) {
     findings.push(finding(path, `cannot be read: ${message}`, null, null, null))
@@ -42,7 +43,7 @@ export async function checkFiles(lakehouse: Lakehouse, state: TableState): Promi
   const readable = new Set(present.map((file) => file.path).filter((path) => !broken.has(path)))
   const unreadable = files.map((file) => file.path).filter((path) => !readable.has(path))
   await lakehouse.showFiles(state, new Set(unreadable))
-  const rows = state.snapshot.numRecords
+  const rows = rowsOfFiles(files)
   return {
     proved: `${counted(files.length, 'file')}, each there with the size, rows and bounds that the log says${
       rows === null ? '' : `; ${counted(rows, 'row')}`
@@ -51,7 +52,28 @@ export async function checkFiles(lakehouse: Lakehouse, state: TableState): Promi
       { count: BigInt(findings.length), first: findings.slice(0, findingsToldMax) },
       figures,
     ),
+    notes: await unnamedNotes(state),
   }
+}
+
+/** Files that no log names take space, and hide nothing: no reader sees them. */
+async function unnamedNotes(state: TableState): Promise<string[]> {
+  let [count, young, bytes] = [0, 0, 0n]
+  for await (const path of state.table.unnamedFiles()) {
+    const found = await stat(path, { bigint: true }).catch(() => null)
+    if (found === null) continue // Its writer has taken it away.
+    count += 1
+    bytes += found.size
+    if (Date.now() - Number(found.mtimeMs) < youngMs) young += 1
+  }
+  if (count === 0) return []
+  const told = `no log names ${counted(count, 'file')} of ${counted(bytes, 'byte')} in its directory`
+  const ofWriter = young === 0 ? '' : ` (${young} of the last hour: a writer may be at work on them)`
+  return [`${told}${ofWriter}; "assay table vacuum ${sqlName(state)}" deletes those that are old enough`]
+}
+
+function sqlName({ definition: { path } }: TableState): string {
+  return path.replaceAll('/', '.')
 }
 
 async function sizeOf(state: TableState, file: AddFile): Promise<bigint | null> {

@@ -1,13 +1,18 @@
-// The tables as they are: snapshots, progress and batches, read from the logs alone, and a DuckDB to ask them
-// with.
+// The tables as they are: snapshots and progress, read from the logs alone, and a DuckDB to ask them with.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Delays } from '../batches/planner.ts'
-import { type Progress, parseProgress, sinceAppId, streamDone } from '../batches/progress.ts'
-import { type DeltaSnapshot, DeltaTable, scanSql } from '../delta/index.ts'
-import { listLog } from '../delta/log-files.ts'
+import { type Progress, sinceAppId, streamDone } from '../batches/progress.ts'
+import {
+  type AddFile,
+  type DeltaSnapshot,
+  DeltaTable,
+  type PruneRange,
+  prunedFiles,
+  scanSql,
+} from '../delta/index.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { assert } from '../errors/errors.ts'
 import { progressOf, tableDirectory } from '../lakehouse/delta.ts'
@@ -20,18 +25,22 @@ export type VerifyOptions = {
   readonly dedupMicros: bigint
   readonly highRiskCountries: readonly string[]
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
+  /** Batches before this instant are not judged; null or absent: all of them are. */
+  readonly sinceMicros?: bigint | null
+  /** About so many rows are judged at a time. */
+  readonly rowsAtOnce?: number
+  /** How many rows the checks have looked at, of how many. */
+  readonly onProgress?: (done: number, total: number) => void
 }
-
-/** One commit of a table that carries a batch. */
-export type BatchCommit = { readonly version: bigint; readonly progress: Progress }
 
 export type TableState = {
   readonly definition: TableDefinition
   readonly directory: string
+  readonly table: DeltaTable
   readonly snapshot: DeltaSnapshot
   readonly progress: Progress | null
-  /** The commits that the log still has, oldest first. */
-  readonly commits: readonly BatchCommit[]
+  /** The oldest version whose commit the log still has. */
+  readonly oldestVersion: bigint
   /** True where the log goes back to the first version. */
   readonly isLogWhole: boolean
   /** The batch up to which all of its rows are there. */
@@ -48,30 +57,71 @@ export type UnopenedTable = {
 
 /** Bytes that DuckDB may hold before it spills, where nothing is configured. */
 const memoryLimitDefaultBytes = 1024 * 1024 * 1024
+const rowsAtOnceDefault = 1_000_000
+
+/** Instants from one to another, both included; null is without a bound. */
+export type InstantRange = { readonly fromMicros: bigint | null; readonly toMicros: bigint | null }
 
 function memoryLimitOf({ duckdb }: VerifyOptions): number {
   return duckdb.memoryLimitBytes ?? memoryLimitDefaultBytes
 }
 
+/** The column with the time of the batch that wrote a row. */
+function batchTimeColumn({ rows: { schema } }: TableDefinition): string {
+  return 'aggregation_time' in schema ? 'aggregation_time' : 'processing_time'
+}
+
+/** null where a file does not say how many it has. */
+export function rowsOfFiles(files: readonly AddFile[]): bigint | null {
+  let sum = 0n
+  for (const { stats } of files) {
+    if (stats === null) return null
+    sum += stats.numRecords
+  }
+  return sum
+}
+
+/** How much there is to do, in rows that a check looks at, and how much of it is done. */
+export class Work {
+  total = 0
+  #done = 0
+  readonly #onProgress: (done: number, total: number) => void
+
+  constructor(onProgress: (done: number, total: number) => void) {
+    this.#onProgress = onProgress
+  }
+
+  add(rows: bigint | number): void {
+    this.#done = Math.min(this.#done + Number(rows), this.total)
+    this.#onProgress(this.#done, this.total)
+  }
+}
+
 export class Lakehouse {
   readonly options: VerifyOptions
   readonly connection: DuckDBConnection
+  /** For results that are read while `connection` is at work; it sees none of its views. */
+  readonly streaming: DuckDBConnection
   readonly states: ReadonlyMap<string, TableState>
   /** Tables that are not there, or whose log cannot be read. */
   readonly unopened: readonly UnopenedTable[]
+  readonly work: Work
   readonly #instance: DuckDBInstance
   readonly #spillDirectory: string
-  readonly #prepared = new Map<string, Promise<void>>()
   readonly #readable = new Map<string, DeltaSnapshot>()
 
   private constructor(
     options: VerifyOptions,
-    database: { instance: DuckDBInstance; connection: DuckDBConnection; spillDirectory: string },
+    database: { instance: DuckDBInstance; connections: DuckDBConnection[]; spillDirectory: string },
     states: ReadonlyMap<string, TableState>,
     unopened: readonly UnopenedTable[],
   ) {
     this.options = options
-    this.connection = database.connection
+    this.work = new Work(options.onProgress ?? (() => undefined))
+    const [connection, streaming] = database.connections
+    assert(connection && streaming)
+    this.connection = connection
+    this.streaming = streaming
     this.#instance = database.instance
     this.#spillDirectory = database.spillDirectory
     this.states = states
@@ -90,17 +140,22 @@ export class Lakehouse {
       autoload_known_extensions: 'false',
       ...(threads === null ? {} : { threads: String(threads) }),
     })
-    const connection = await instance.connect()
-    await connection.run(`SET TimeZone = 'UTC'`)
-    return new Lakehouse(options, { instance, connection, spillDirectory }, states, unopened)
+    const connections = [await instance.connect(), await instance.connect()]
+    for (const connection of connections) await connection.run(`SET TimeZone = 'UTC'`)
+    return new Lakehouse(options, { instance, connections, spillDirectory }, states, unopened)
   }
 
-  get memoryLimitBytes(): bigint {
-    return BigInt(memoryLimitOf(this.options))
+  get rowsAtOnce(): number {
+    return this.options.rowsAtOnce ?? rowsAtOnceDefault
+  }
+
+  get sinceMicros(): bigint | null {
+    return this.options.sinceMicros ?? null
   }
 
   async close(): Promise<void> {
     this.connection.closeSync()
+    this.streaming.closeSync()
     this.#instance.closeSync()
     await rm(this.#spillDirectory, { recursive: true, force: true })
   }
@@ -129,17 +184,51 @@ export class Lakehouse {
     await this.connection.run(`CREATE OR REPLACE TEMP VIEW ${this.rows(state.definition.path)} AS ${select}`)
   }
 
+  /** The files that may hold rows of the batches that are judged. */
+  filesToJudge({ definition, snapshot }: TableState): AddFile[] {
+    const { sinceMicros } = this
+    if (sinceMicros === null) return [...snapshot.files.values()]
+    return prunedFiles(snapshot, [{ column: batchTimeColumn(definition), min: sinceMicros }])
+  }
+
   /** A SELECT of the same rows, each with the column `filename`. */
   rowsWithFiles(state: TableState): string {
     const snapshot = this.#readable.get(state.definition.path) ?? state.snapshot
     return scanSql(snapshot, state.directory, { naiveTimestamps: true, fileNames: true })
   }
 
-  /** Runs `make` once, however many checks need what it makes. */
-  prepare(name: string, make: () => Promise<void>): Promise<void> {
-    const made = this.#prepared.get(name) ?? make()
-    this.#prepared.set(name, made)
-    return made
+  /**
+   * A SELECT of the rows whose instant in `column` is within the range. Files and parts of files that cannot
+   * hold one are skipped.
+   */
+  rowsWithin(path: string, column: string, { fromMicros, toMicros }: InstantRange): string {
+    const range: PruneRange = {
+      column,
+      ...(fromMicros === null ? {} : { min: fromMicros }),
+      ...(toMicros === null ? {} : { max: toMicros }),
+    }
+    const name = quoteIdentifier(column)
+    // Compared as it is stored, before it becomes a TIMESTAMP: DuckDB then skips by a file's statistics.
+    const bounds = [
+      ...(fromMicros === null ? [] : [`${name} >= make_timestamptz(${fromMicros})`]),
+      ...(toMicros === null ? [] : [`${name} <= make_timestamptz(${toMicros})`]),
+    ]
+    return this.rowsOf(path, bounds.length === 0 ? [] : [range], bounds)
+  }
+
+  /**
+   * A SELECT of the rows that meet the conditions; instants are TIMESTAMP in UTC. Files that cannot hold a row
+   * within the ranges are skipped.
+   */
+  rowsOf(path: string, where: readonly PruneRange[], conditions: readonly string[] = []): string {
+    const { directory, snapshot: all } = this.state(path)
+    const snapshot = this.#readable.get(path) ?? all
+    const scan = scanSql(snapshot, directory, { where })
+    const instants = snapshot.metadata.fields
+      .filter(({ type }) => type === 'timestamp')
+      .map(({ name }) => `make_timestamp(epoch_us(${quoteIdentifier(name)})) AS ${quoteIdentifier(name)}`)
+    const filter = conditions.length === 0 ? '' : `\nWHERE ${conditions.join(' AND ')}`
+    return `SELECT * REPLACE (${instants.join(', ')})\nFROM (${scan})${filter}`
   }
 
   async number(select: string): Promise<bigint> {
@@ -189,19 +278,13 @@ async function readState(
 ): Promise<TableState> {
   const table = await DeltaTable.open(directory)
   const snapshot = await table.snapshot()
-  const { commits: versions } = await listLog(directory)
-  const oldest = versions[0] ?? snapshot.version
-  const commits: BatchCommit[] = []
-  for await (const { version, commitInfo } of table.commits(oldest - 1n)) {
-    if (version > snapshot.version) break
-    const progress = parseProgress(commitInfo?.userMetadata)
-    if (progress !== null) commits.push({ version, progress })
-  }
+  const oldestVersion = await table.oldestCommit()
   const progress = await progressOf(table, snapshot)
   const own = progress?.batch ?? 0n
   // Of a table that was made again the claims are true when it has caught up.
   const isWhole = (snapshot.txns.get(sinceAppId)?.version ?? 0n) === 0n
   const carried = isWhole ? streamDone(claims, definition.stream) : 0n
   const doneBatch = own > carried ? own : carried
-  return { definition, directory, snapshot, progress, commits, isLogWhole: oldest === 0n, doneBatch }
+  const isLogWhole = oldestVersion === 0n
+  return { definition, directory, table, snapshot, progress, oldestVersion, isLogWhole, doneBatch }
 }

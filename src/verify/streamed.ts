@@ -1,16 +1,67 @@
 // A bronze that a streaming query wrote: its rows have a time of their own, and silver's log says which batch
 // took them.
-import { type OffsetRange, type Offsets, partitionKey } from '../batches/offsets.ts'
+import type { OffsetRange, Offsets } from '../batches/offsets.ts'
 import { isStreamed } from '../batches/streamed.ts'
 import { quoteText } from '../delta/sql.ts'
 import type { Lakehouse } from './lakehouse.ts'
+import type { LoggedBatch } from './logged-batches.ts'
 
 const bronze = 'bronze/transactions'
 const silver = 'silver/transactions'
+const quarantine = 'silver/quarantine'
 const tuplesPerInsert = 1_000
 
 export function isStreamedLakehouse(lakehouse: Lakehouse): boolean {
   return lakehouse.has(bronze) && isStreamed(lakehouse.state(bronze).snapshot.txns)
+}
+
+/**
+ * A SELECT of bronze's rows of these batches, each with the time of its batch as `batch_time`. With the last
+ * slice come those that no batch has taken yet, of an infinite time; with the first those of batches whose
+ * ranges nobody knows any more: silver and quarantine say which batch took them.
+ */
+export async function streamedRowsSql(
+  lakehouse: Lakehouse,
+  batches: readonly LoggedBatch[],
+  isLast: boolean,
+): Promise<string> {
+  const ranges = batches.flatMap(({ ranges, timeMicros }) => {
+    return (ranges ?? []).map((range) => ({ ...range, start: range.start ?? 0n, timeMicros }))
+  })
+  const unknownUpTo = batches.findLast(({ ranges }) => ranges === null)?.nextOffsets ?? new Map()
+  await insertRanges(lakehouse, ranges)
+  await insertOffsets(lakehouse, 'unknown_up_to', unknownUpTo)
+  await insertOffsets(lakehouse, 'taken_up_to', takenUpTo(lakehouse))
+  const isBounded = unknownUpTo.size === 0 && !isLast
+  const rows = lakehouse.rowsOf(bronze, isBounded ? boundsOf(ranges) : [])
+  const takers = [silver, quarantine].filter((path) => lakehouse.has(path))
+  const taken = takers.map((path) => {
+    return `SELECT topic, partition, "offset", processing_time AS time FROM ${lakehouse.rows(path)}`
+  })
+  const taker =
+    unknownUpTo.size === 0 || taken.length === 0
+      ? 'SELECT NULL::VARCHAR AS topic, NULL::INTEGER AS partition, NULL::BIGINT AS "offset", NULL::TIMESTAMP AS time WHERE false'
+      : taken.join(' UNION ALL ')
+  return `SELECT r.*, CASE WHEN r."offset" < t.next THEN t.time
+    WHEN r."offset" < n.next THEN coalesce(k.time, r.processing_time) ELSE TIMESTAMP 'infinity' END AS batch_time
+  FROM (${rows}) AS r
+  ASOF LEFT JOIN taken_ranges AS t ON t.topic = r.topic AND t.partition = r.partition AND r."offset" >= t.first
+  LEFT JOIN unknown_up_to AS n ON n.topic = r.topic AND n.partition = r.partition
+  LEFT JOIN taken_up_to AS u ON u.topic = r.topic AND u.partition = r.partition
+  LEFT JOIN (SELECT topic, partition, "offset", min(time) AS time FROM (${taker}) GROUP BY ALL) AS k
+    ON k.topic = r.topic AND k.partition = r.partition AND k."offset" = r."offset"
+  WHERE r."offset" < t.next OR r."offset" < n.next OR (${isLast} AND (u.next IS NULL OR r."offset" >= u.next))`
+}
+
+type TimedRange = OffsetRange & { readonly timeMicros: bigint }
+
+/** Files whose offsets lie outside are not read. */
+function boundsOf(ranges: readonly TimedRange[]) {
+  const starts = ranges.map(({ start }) => start)
+  const ends = ranges.map(({ end }) => end)
+  const min = starts.reduce((a, b) => (b < a ? b : a), starts[0] ?? 0n)
+  const max = ends.reduce((a, b) => (b > a ? b : a), 0n)
+  return [{ column: 'offset', min, max }]
 }
 
 /** What silver has taken: rows of bronze behind it wait for their batch. */
@@ -19,41 +70,24 @@ function takenUpTo(lakehouse: Lakehouse): Offsets {
   return lakehouse.state(silver).progress?.offsets ?? new Map()
 }
 
-/**
- * A SELECT that gives rows of bronze's columns the time and day of their batch in place of their own; the
- * time of those that wait is infinite.
- */
-export async function withBatchTimes(lakehouse: Lakehouse, rows: string): Promise<string> {
-  if (!isStreamedLakehouse(lakehouse)) return rows
-  await prepareTakenRanges(lakehouse)
-  return `SELECT r.* REPLACE (
-    CASE WHEN t.time IS NOT NULL THEN t.time WHEN u.next IS NULL OR r."offset" >= u.next THEN TIMESTAMP 'infinity'
-      ELSE r.processing_time END AS processing_time,
-    CAST(CASE WHEN t.time IS NOT NULL THEN t.time ELSE r.processing_time END AS DATE) AS processing_date
+async function insertRanges(lakehouse: Lakehouse, ranges: readonly TimedRange[]): Promise<void> {
+  await lakehouse.connection.run(
+    'CREATE OR REPLACE TEMP TABLE taken_ranges (topic VARCHAR, partition INTEGER, first BIGINT, next BIGINT, time TIMESTAMP)',
   )
-  FROM (${rows}) AS r
-  LEFT JOIN taken_ranges AS t ON t.topic = r.topic AND t.partition = r.partition
-    AND r."offset" >= t.first AND r."offset" < t.next
-  LEFT JOIN taken_up_to AS u ON u.topic = r.topic AND u.partition = r.partition`
+  const tuples = ranges.map(
+    ({ topic, partition, start, end, timeMicros }) =>
+      `(${quoteText(topic)}, ${partition}, ${start}, ${end}, make_timestamp(${timeMicros}))`,
+  )
+  await insert(lakehouse, 'taken_ranges', tuples)
 }
 
-function prepareTakenRanges(lakehouse: Lakehouse): Promise<void> {
-  return lakehouse.prepare('taken ranges', async () => {
-    const columns = 'topic VARCHAR, partition INTEGER, first BIGINT, next BIGINT, time TIMESTAMP'
-    await lakehouse.connection.run(`CREATE TEMP TABLE taken_ranges (${columns})`)
-    await lakehouse.connection.run(
-      'CREATE TEMP TABLE taken_up_to (topic VARCHAR, partition INTEGER, next BIGINT)',
-    )
-    const ranges = takenRanges(lakehouse).map(
-      ({ topic, partition, start, end, timeMicros }) =>
-        `(${quoteText(topic)}, ${partition}, ${start}, ${end}, make_timestamp(${timeMicros}))`,
-    )
-    const ends = [...takenUpTo(lakehouse).values()].map(
-      ({ topic, partition, offset }) => `(${quoteText(topic)}, ${partition}, ${offset})`,
-    )
-    await insert(lakehouse, 'taken_ranges', ranges)
-    await insert(lakehouse, 'taken_up_to', ends)
-  })
+async function insertOffsets(lakehouse: Lakehouse, table: string, offsets: Offsets): Promise<void> {
+  const columns = 'topic VARCHAR, partition INTEGER, next BIGINT'
+  await lakehouse.connection.run(`CREATE OR REPLACE TEMP TABLE ${table} (${columns})`)
+  const tuples = [...offsets.values()].map(
+    ({ topic, partition, offset }) => `(${quoteText(topic)}, ${partition}, ${offset})`,
+  )
+  await insert(lakehouse, table, tuples)
 }
 
 async function insert(lakehouse: Lakehouse, table: string, tuples: readonly string[]): Promise<void> {
@@ -62,22 +96,4 @@ async function insert(lakehouse: Lakehouse, table: string, tuples: readonly stri
       `INSERT INTO ${table} VALUES ${tuples.slice(from, from + tuplesPerInsert).join(', ')}`,
     )
   }
-}
-
-/** Of the batches that were cut from bronze, as far as silver's log goes back. */
-function takenRanges(lakehouse: Lakehouse): (OffsetRange & { readonly timeMicros: bigint })[] {
-  if (!lakehouse.has(silver)) return []
-  let before: Offsets = new Map()
-  return lakehouse.state(silver).commits.flatMap(({ progress }, index) => {
-    const { readFrom, timeMicros } = progress
-    const ranges = [...progress.offsets.values()].flatMap(({ topic, partition, offset }) => {
-      const start = before.get(partitionKey({ topic, partition }))?.offset
-      // Of the first commit of a log that was cleaned up, nobody knows where it began.
-      const isKnown = index > 0 || lakehouse.state(silver).isLogWhole
-      if (readFrom !== 'bronze' || !isKnown || (start ?? 0n) >= offset) return []
-      return [{ topic, partition, start: start ?? 0n, end: offset, timeMicros }]
-    })
-    before = progress.offsets
-    return ranges
-  })
 }

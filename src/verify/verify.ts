@@ -5,22 +5,32 @@ import { windowOf } from '../batches/planner.ts'
 import { counted } from '../errors/counted.ts'
 import { AssertionError } from '../errors/errors.ts'
 import { tables } from '../lakehouse/pipeline.ts'
+import type { TableDefinition } from '../plan/index.ts'
 import { checkOffsets } from './bronze.ts'
 import { type CheckResult, findingsToldMax, nothingFound, type Verdict } from './check.ts'
 import { checkFiles, showReadable, withFiles } from './files.ts'
 import { checkFraudRows } from './fraud.ts'
-import { Lakehouse, type TableState, type UnopenedTable, type VerifyOptions } from './lakehouse.ts'
-import { checkAgreement, checkCommits, checkWatermarks } from './progress.ts'
+import {
+  Lakehouse,
+  rowsOfFiles,
+  type TableState,
+  type UnopenedTable,
+  type VerifyOptions,
+} from './lakehouse.ts'
+import { batchesOf } from './logged-batches.ts'
+import { LogJudge } from './logs.ts'
+import { checkQuarantineRows } from './quarantine.ts'
+import { checkSecondReading } from './second-reading.ts'
 import {
   bronzePath,
-  checkNoneLate,
   checkNoRepeats,
-  checkQuarantineRows,
   checkSilverRows,
   checkSplit,
   quarantinePath,
   silverPath,
 } from './silver.ts'
+import { type RunningCheck, type Slice, slicesOf } from './slice.ts'
+import { checkNoneLate, checkWatermarks } from './watermarks.ts'
 import { checkWindows } from './windows.ts'
 
 export type Verification = { readonly ok: boolean; readonly checks: readonly CheckResult[] }
@@ -30,7 +40,7 @@ type Check = {
   readonly tables: (path: string) => boolean
   /** Other tables that it reads. */
   readonly reads: readonly string[]
-  readonly run: (lakehouse: Lakehouse, state: TableState) => Promise<Verdict>
+  readonly start: (lakehouse: Lakehouse, state: TableState, logs: LogJudge) => RunningCheck
 }
 
 const always = (): boolean => true
@@ -43,20 +53,41 @@ const isWindowed = (path: string): boolean => {
   return definition !== undefined && windowOf(definition.rows.node) !== null
 }
 
-/** In the order in which they are run for each table. */
+const ofLogs = (
+  verdict: (logs: LogJudge, lakehouse: Lakehouse, state: TableState) => Verdict,
+): Check['start'] => {
+  return (lakehouse, state, logs) => ({ finish: async () => verdict(logs, lakehouse, state) })
+}
+
+/** In the order in which they are told for each table. */
 const checks: readonly Check[] = [
-  { name: 'files', tables: always, reads: [], run: checkFiles },
-  { name: 'commits', tables: always, reads: [], run: checkCommits },
-  { name: 'agreement', tables: always, reads: [], run: checkAgreement },
-  { name: 'offsets', tables: only(bronzePath), reads: [], run: checkOffsets },
-  { name: 'split', tables: only(silverPath), reads: [bronzePath, quarantinePath], run: checkSplit },
-  { name: 'rows', tables: only(silverPath), reads: [bronzePath], run: checkSilverRows },
-  { name: 'watermarks', tables: only(silverPath), reads: [bronzePath], run: checkWatermarks },
-  { name: 'none late', tables: only(silverPath), reads: [bronzePath], run: checkNoneLate },
-  { name: 'no repeats', tables: only(silverPath), reads: [], run: checkNoRepeats },
-  { name: 'rows', tables: only(quarantinePath), reads: [bronzePath, silverPath], run: checkQuarantineRows },
-  { name: 'rows', tables: only('fraud_detection'), reads: [silverPath], run: checkFraudRows },
-  { name: 'windows', tables: isWindowed, reads: [silverPath], run: checkWindows },
+  {
+    name: 'commits',
+    tables: always,
+    reads: [],
+    start: ofLogs((logs, _, state) => logs.commitsOf(state)),
+  },
+  {
+    name: 'agreement',
+    tables: always,
+    reads: [],
+    start: ofLogs((logs, lakehouse, state) => logs.agreementOf(lakehouse, state)),
+  },
+  { name: 'offsets', tables: only(bronzePath), reads: [], start: checkOffsets },
+  { name: 'split', tables: only(silverPath), reads: [bronzePath, quarantinePath], start: checkSplit },
+  { name: 'rows', tables: only(silverPath), reads: [bronzePath], start: checkSilverRows },
+  {
+    name: 'second reading',
+    tables: only(silverPath),
+    reads: [bronzePath, quarantinePath],
+    start: checkSecondReading,
+  },
+  { name: 'watermarks', tables: only(silverPath), reads: [bronzePath], start: checkWatermarks },
+  { name: 'none late', tables: only(silverPath), reads: [bronzePath], start: checkNoneLate },
+  { name: 'no repeats', tables: only(silverPath), reads: [], start: checkNoRepeats },
+  { name: 'rows', tables: only(quarantinePath), reads: [bronzePath, silverPath], start: checkQuarantineRows },
+  { name: 'rows', tables: only('fraud_detection'), reads: [silverPath], start: checkFraudRows },
+  { name: 'windows', tables: isWindowed, reads: [silverPath], start: checkWindows },
 ]
 
 /** Verifies all tables, or one of them; `onCheck` is told each result as it is there. */
@@ -80,15 +111,103 @@ export async function verifyLakehouse(
     for (const state of lakehouse.states.values()) {
       if (!chosen.includes(state.definition)) await showReadable(lakehouse, state)
     }
-    const [files, ...others] = checks
-    for (const { path } of chosen) tell(await runCheck(lakehouse, files!, path))
+    const logs = new LogJudge()
+    const atWork = chosen.flatMap(({ path }) =>
+      checks
+        .filter((check) => check.tables(path))
+        .map(({ name, reads, start }) => {
+          return new CheckAtWork(lakehouse, { name, path, reads }, (state) => start(lakehouse, state, logs))
+        }),
+    )
+    lakehouse.work.total = workOf(lakehouse, chosen, atWork)
     for (const { path } of chosen) {
-      for (const check of others) if (check.tables(path)) tell(await runCheck(lakehouse, check, path))
+      const judged = new CheckAtWork(lakehouse, { name: 'files', path, reads: [] }, (state) => ({
+        finish: () => checkFiles(lakehouse, state),
+      }))
+      tell(await judged.finish())
     }
+    const batches = batchesOf(lakehouse, (path) => chosen.some((table) => table.path === path), logs)
+    for await (const slice of slicesOf(lakehouse, batches)) {
+      await slice.show()
+      for (const check of atWork) await check.slice(slice)
+    }
+    for (const check of atWork) tell(await check.finish())
   } finally {
     await lakehouse.close()
   }
   return { ok: results.every(({ ok }) => ok), checks: results }
+}
+
+/** In rows: those of the files, those that are looked at slice by slice, and those around which others lie. */
+function workOf(
+  lakehouse: Lakehouse,
+  chosen: readonly TableDefinition[],
+  atWork: readonly CheckAtWork[],
+): number {
+  const rowsOf = (path: string): number => {
+    return lakehouse.has(path) ? Number(rowsOfFiles(lakehouse.filesToJudge(lakehouse.state(path))) ?? 0n) : 0
+  }
+  const inFiles = chosen.reduce((sum, { path }) => sum + rowsOf(path), 0)
+  const inSlices = rowsOf(bronzePath) * atWork.filter(({ isOfSlices }) => isOfSlices).length
+  const ofEvents = chosen.filter(({ path }) => {
+    return path === silverPath || path === 'fraud_detection' || isWindowed(path)
+  })
+  return inFiles + inSlices + rowsOf(silverPath) * ofEvents.length
+}
+
+/** A check of one table: what stops it is told as its result, and does not stop the others. */
+class CheckAtWork {
+  readonly #lakehouse: Lakehouse
+  readonly #about: { readonly name: string; readonly path: string; readonly reads: readonly string[] }
+  #running: RunningCheck | null = null
+  #obstacle: string | null = null
+
+  constructor(
+    lakehouse: Lakehouse,
+    about: { readonly name: string; readonly path: string; readonly reads: readonly string[] },
+    start: (state: TableState) => RunningCheck,
+  ) {
+    this.#lakehouse = lakehouse
+    this.#about = about
+    const missing = about.reads.filter((name) => !lakehouse.has(name))
+    if (missing.length > 0) this.#obstacle = `${missing.join(', ')} cannot be read`
+    else this.#running = start(lakehouse.state(about.path))
+  }
+
+  get isOfSlices(): boolean {
+    return this.#running?.slice !== undefined
+  }
+
+  async slice(slice: Slice): Promise<void> {
+    if (this.#obstacle === null) await this.#attempt(async () => this.#running?.slice?.(slice))
+    if (this.isOfSlices) this.#lakehouse.work.add(slice.rowCount)
+  }
+
+  async finish(): Promise<CheckResult> {
+    const { path, name, reads } = this.#about
+    const about = { table: path, check: name }
+    const lakehouse = this.#lakehouse
+    let result: CheckResult | null = null
+    if (this.#obstacle === null) {
+      await this.#attempt(async () => {
+        const judged = resultOf(about, await this.#running!.finish())
+        const compared = [path, ...reads].map((one) => lakehouse.state(one))
+        result = { ...judged, findings: await withFiles(lakehouse, compared, judged.findings) }
+      })
+    }
+    if (result !== null) return result
+    const message = `not checked: ${this.#obstacle}`
+    return { ...about, ok: false, message, failures: 1n, findings: [], notes: [], hint: null }
+  }
+
+  async #attempt(act: () => Promise<void>): Promise<void> {
+    try {
+      await act()
+    } catch (error) {
+      if (error instanceof AssertionError || !(error instanceof Error)) throw error
+      this.#obstacle = error.message.split('\n')[0]!
+    }
+  }
 }
 
 function unopenedResult({ definition, failure, isLost }: UnopenedTable): CheckResult {
@@ -99,25 +218,6 @@ function unopenedResult({ definition, failure, isLost }: UnopenedTable): CheckRe
   const message = `not written yet: run "assay run ${definition.stream}"`
   if (definition.stream === 'kafka-to-delta') return failed(message)
   return { ...result, ok: true, failures: 0n, message }
-}
-
-async function runCheck(lakehouse: Lakehouse, check: Check, path: string): Promise<CheckResult> {
-  const missing = check.reads.filter((name) => !lakehouse.has(name))
-  const about = { table: path, check: check.name }
-  if (missing.length > 0) {
-    const message = `not checked: ${missing.join(', ')} cannot be read`
-    return { ...about, ok: false, message, failures: 1n, findings: [], notes: [], hint: null }
-  }
-  try {
-    const state = lakehouse.state(path)
-    const compared = check.reads.map((name) => lakehouse.state(name))
-    const result = resultOf(about, await check.run(lakehouse, state))
-    return { ...result, findings: await withFiles(lakehouse, [state, ...compared], result.findings) }
-  } catch (error) {
-    if (error instanceof AssertionError || !(error instanceof Error)) throw error
-    const message = `not checked: ${error.message.split('\n')[0]}`
-    return { ...about, ok: false, message, failures: 1n, findings: [], notes: [], hint: null }
-  }
 }
 
 function resultOf(about: { table: string; check: string }, verdict: Verdict): CheckResult {

@@ -2,83 +2,155 @@
 // over the rows of the window gives it. Each row is copied into every window that holds it: no panes, no
 // batches.
 
-import { windowOf } from '../batches/planner.ts'
+import { floorTo, windowOf } from '../batches/planner.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
-import type { WindowNode } from '../plan/index.ts'
+import type { WatermarkName, WindowNode } from '../plan/index.ts'
 import { aggregateSql, boundDuckdb, expressionSql } from '../sql/index.ts'
-import { findingsOf, together, type Verdict } from './check.ts'
+import { findingsOf, nothingFound, together, type Verdict } from './check.ts'
 import { differencesSql } from './compare.ts'
+import { type EventSlice, eventSlices } from './event-slices.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
-import { checkTimes, prepareBatches } from './progress.ts'
-import { silverPath } from './silver.ts'
+import type { LoggedBatch } from './logged-batches.ts'
+import type { RunningCheck } from './slice.ts'
 
-export async function checkWindows(lakehouse: Lakehouse, state: TableState): Promise<Verdict> {
-  await prepareBatches(lakehouse)
-  const { connection } = lakehouse
-  const { definition } = state
-  const node = windowOf(definition.rows.node)
-  assert(node !== null && definition.watermark !== null, `${definition.path} has windows`)
-  const found = lakehouse.rows(definition.path)
-  await connection.run(`CREATE OR REPLACE TEMP TABLE closing AS ${closingSql(state)}`)
-  await connection.run(
-    `CREATE OR REPLACE TEMP TABLE expected_windows AS ${expectedSql(lakehouse, state, node)}`,
-  )
-  const keys = ['window_start', ...node.keys]
-  const columns = Object.keys(definition.rows.schema).filter((name) => !keys.includes(name))
-  const differences = differencesSql({
-    found,
-    expected: 'expected_windows',
-    keys,
-    columns,
-    isComplete: true,
-    extra: 'silver has no rows for it, or it is not closed yet',
-  })
-  const findings = together(
-    await findingsOf(connection, differences, keys),
-    await checkTimes(lakehouse, state, 'aggregation_time'),
-  )
-  const count = await lakehouse.number('SELECT count(*) FROM expected_windows')
-  const ends = await lakehouse.number('SELECT count(DISTINCT window_start) FROM expected_windows')
-  const lag = await lakehouse.number(
-    `SELECT count(*) FROM batches WHERE batch > ${state.doneBatch} AND ${quoteIdentifier(definition.watermark)} >
-      (SELECT max(watermark) FROM closing)`,
-  )
-  await connection.run('DROP TABLE expected_windows')
-  await connection.run('DROP TABLE closing')
+const tuplesPerInsert = 1_000
+
+export function checkWindows(lakehouse: Lakehouse, state: TableState): RunningCheck {
+  const node = windowOf(state.definition.rows.node)
+  const { watermark } = state.definition
+  assert(node !== null && watermark !== null, `${state.definition.path} has windows`)
+  const closings = new Closings(node, watermark, state)
   return {
-    proved: `${counted(count, 'group')} of ${counted(ends, 'closed window')}, every cell as silver's rows give it`,
-    findings,
-    notes:
-      lag <= 1n
-        ? []
-        : [
-            `it lags behind silver by ${counted(lag, 'batch', 'batches')}: run "assay run ${definition.stream}"`,
-          ],
+    async slice({ batches, before }) {
+      closings.take(batches, before)
+    },
+    async finish() {
+      await closings.insert(lakehouse)
+      return judgeWindows(lakehouse, state, node, closings)
+    },
   }
 }
 
 /**
- * The batches of the table by the watermark at their end, each with the first that had it: a window is
- * written by the first batch whose watermark reaches its end. A table of a stream of its own has its own
- * watermark in its commits.
+ * The batches that closed windows: a window is written by the first batch whose watermark reaches its end.
+ * Kept are those whose watermark passed an end: not more than there are windows.
  */
-function closingSql(state: TableState): string {
-  const { watermark } = state.definition
-  assert(watermark !== null)
-  const name = quoteIdentifier(watermark)
-  const own = state.progress?.watermarks[watermark] ?? null
-  const done = `SELECT time, ${name} AS watermark FROM batches
-    WHERE ${name} IS NOT NULL AND coalesce(batch, 0) <= ${state.doneBatch}`
-  const bound =
-    own === null
-      ? ''
-      : `UNION ALL SELECT make_timestamp(${state.progress!.timeMicros}), make_timestamp(${own})`
-  return `SELECT watermark, min(time) AS time FROM (${done} ${bound}) GROUP BY watermark`
+class Closings {
+  readonly #node: WindowNode
+  readonly #watermark: WatermarkName
+  readonly #doneBatch: bigint
+  readonly #closed: { readonly timeMicros: bigint; readonly watermarkMicros: bigint }[] = []
+  #reached: bigint | null
+  #lastEnd: bigint | null = null
+  /** Batches that closed windows after the last one of the table. */
+  lag = 0
+
+  constructor(node: WindowNode, watermark: WatermarkName, { doneBatch, progress }: TableState) {
+    this.#node = node
+    this.#watermark = watermark
+    this.#doneBatch = doneBatch
+    // A table of a stream of its own has its own watermark in its commits.
+    this.#reached = progress?.watermarks[watermark] ?? null
+    if (this.#reached !== null) {
+      this.#closed.push({ timeMicros: progress!.timeMicros, watermarkMicros: this.#reached })
+    }
+  }
+
+  take(batches: readonly LoggedBatch[], before: LoggedBatch | null): void {
+    // What was closed before the first batch that is judged was closed by one of the batches before it.
+    const isFirst = this.#lastEnd === null && before !== null
+    for (const { batch, timeMicros, watermarks } of isFirst ? [before, ...batches] : batches) {
+      const watermarkMicros = watermarks[this.#watermark]
+      if (watermarkMicros === null) continue
+      if ((batch ?? 0n) > this.#doneBatch) {
+        if (this.#reached !== null && watermarkMicros > this.#reached) this.lag += 1
+        continue
+      }
+      if (this.#reached === null || watermarkMicros > this.#reached) this.#reached = watermarkMicros
+      const end = this.#endBefore(watermarkMicros)
+      if (this.#lastEnd !== null && end <= this.#lastEnd) continue
+      this.#lastEnd = end
+      this.#closed.push({ timeMicros, watermarkMicros })
+    }
+  }
+
+  #endBefore(watermarkMicros: bigint): bigint {
+    return floorTo(watermarkMicros, this.#node.slideMicros)
+  }
+
+  /** As the table `closing`. */
+  async insert({ connection }: Lakehouse): Promise<void> {
+    await connection.run('CREATE OR REPLACE TEMP TABLE closings (time TIMESTAMP, watermark TIMESTAMP)')
+    for (let from = 0; from < this.#closed.length; from += tuplesPerInsert) {
+      const tuples = this.#closed
+        .slice(from, from + tuplesPerInsert)
+        .map(({ timeMicros, watermarkMicros }) => {
+          return `(make_timestamp(${timeMicros}), make_timestamp(${watermarkMicros}))`
+        })
+      await connection.run(`INSERT INTO closings VALUES ${tuples.join(', ')}`)
+    }
+    await connection.run(`CREATE OR REPLACE TEMP TABLE closing AS
+      SELECT watermark, min(time) AS time FROM closings GROUP BY watermark`)
+  }
 }
 
-function expectedSql(lakehouse: Lakehouse, state: TableState, node: WindowNode): string {
+async function judgeWindows(
+  lakehouse: Lakehouse,
+  state: TableState,
+  node: WindowNode,
+  { lag }: Closings,
+): Promise<Verdict> {
+  const { connection } = lakehouse
+  const keys = ['window_start', ...node.keys]
+  const columns = Object.keys(state.definition.rows.schema).filter((name) => !keys.includes(name))
+  let findings = nothingFound
+  let [groups, windows] = [0n, 0n]
+  for await (const slice of eventSlices(lakehouse, node.sizeMicros)) {
+    if (slice.part > 0) continue // Groups of one window meet in all of their columns: it is judged whole.
+    await connection.run(`CREATE OR REPLACE TEMP TABLE expected_windows AS
+      ${expectedSql(lakehouse, state, node, slice)}`)
+    const differences = differencesSql({
+      found: `(${foundSql(lakehouse, state, slice)})`,
+      expected: 'expected_windows',
+      keys,
+      columns,
+      isComplete: true,
+      extra: 'silver has no rows for it, or it is not closed yet',
+    })
+    findings = together(findings, await findingsOf(connection, differences, keys))
+    groups += await lakehouse.number('SELECT count(*) FROM expected_windows')
+    windows += await lakehouse.number('SELECT count(DISTINCT window_start) FROM expected_windows')
+    await connection.run('DROP TABLE expected_windows')
+  }
+  await connection.run('DROP TABLE closing')
+  const behind = `it lags behind silver by ${counted(lag, 'batch', 'batches')}: run "assay run ${state.definition.stream}"`
+  return {
+    proved: `${counted(groups, 'group')} of ${counted(windows, 'closed window')}, every cell as silver's rows give it`,
+    findings,
+    notes: lag <= 1 ? [] : [behind],
+  }
+}
+
+/** A window is of the slice that holds its last instant. */
+function foundSql(lakehouse: Lakehouse, { definition: { path } }: TableState, slice: EventSlice): string {
+  const fromMicros = slice.fromMicros === null ? null : slice.fromMicros + 1n
+  const toMicros = slice.toMicros === null ? null : slice.toMicros + 1n
+  const rows = lakehouse.rowsWithin(path, 'window_end', { fromMicros, toMicros })
+  if (lakehouse.sinceMicros !== null) {
+    return `SELECT * FROM (${rows}) WHERE aggregation_time >= make_timestamp(${lakehouse.sinceMicros})`
+  }
+  const isLast = toMicros === null && fromMicros !== null
+  return isLast ? `${rows} UNION ALL SELECT * FROM ${lakehouse.rows(path)} WHERE window_end IS NULL` : rows
+}
+
+function expectedSql(
+  { sinceMicros }: Lakehouse,
+  state: TableState,
+  node: WindowNode,
+  slice: EventSlice,
+): string {
   const dialect = boundDuckdb({})
   const { sizeMicros: size, slideMicros: slide } = node
   const keys = node.keys.map(quoteIdentifier)
@@ -95,16 +167,22 @@ function expectedSql(lakehouse: Lakehouse, state: TableState, node: WindowNode):
     if (name === 'aggregation_time') return 'closing.time AS aggregation_time'
     return `${expressionSql(dialect, expr)} AS ${quoteIdentifier(name)}`
   })
+  const lastInstant = `epoch_us(window_start) + ${size - 1n}`
+  const own = [
+    ...(slice.fromMicros === null ? [] : [`${lastInstant} >= ${slice.fromMicros}`]),
+    ...(slice.toMicros === null ? [] : [`${lastInstant} <= ${slice.toMicros}`]),
+  ]
   return `WITH copied AS (
-  SELECT *, unnest(${starts}) AS window_start FROM ${lakehouse.rows(silverPath)}
+  SELECT *, unnest(${starts}) AS window_start FROM (${slice.rows})
 ),
 grouped AS (
   SELECT window_start, window_start + to_microseconds(${size}) AS window_end,
     ${[...keys, ...aggregates].join(',\n    ')}
   FROM copied
-  WHERE window_start + to_microseconds(${size}) <= (SELECT max(watermark) FROM closing)
+  WHERE ${[`window_start + to_microseconds(${size}) <= (SELECT max(watermark) FROM closing)`, ...own].join(' AND ')}
   GROUP BY ${['window_start', ...keys].join(', ')}
 )
 SELECT ${columns.join(', ')}
-FROM grouped ASOF JOIN closing ON grouped.window_end <= closing.watermark`
+FROM grouped ASOF JOIN closing ON grouped.window_end <= closing.watermark
+${sinceMicros === null ? '' : `WHERE closing.time >= make_timestamp(${sinceMicros})`}`
 }

@@ -1,9 +1,12 @@
 // fraud_detection: the rules that fire for one transaction, given the user's transactions that arrived before
 // it.
-import { decimalText } from './money.ts'
+
+import { decimalText } from '../../src/verify/money.ts'
+import { isWeekend } from '../../src/verify/silver-cells.ts'
+import { utcDate, utcHour } from '../../src/verify/timestamp.ts'
 import type { Row } from './rows.ts'
-import { isWeekend, type SilverTransaction } from './silver.ts'
-import { dateOf, day, floorTo, hour, hourOf, minute } from './time.ts'
+import type { SilverTransaction } from './silver.ts'
+import { day, floorTo, hour, minute } from './time.ts'
 
 /** `earlierOfUser`: the user's rows in silver that arrived before this one. */
 export function fraudRow(
@@ -36,8 +39,8 @@ export function fraudRow(
     country: of.country,
     device_id: of.deviceId,
     event_time: of.eventTime,
-    transaction_date: dateOf(of.eventTime),
-    transaction_hour: hourOf(of.eventTime),
+    transaction_date: utcDate(of.eventTime),
+    transaction_hour: utcHour(of.eventTime),
     is_weekend: isWeekend(of),
     is_fraud: of.isFraud,
     fraud_score: BigInt(score),

@@ -1,12 +1,14 @@
 // The meaning of every table, computed from the records and the batches alone: plain arrays, no database,
 // none of the code that it judges. Slow and readable on purpose. The contract is the design's chapter on the
 // tables.
+
 import { partitionKey } from '../../src/batches/offsets.ts'
+import { type Judged, judge } from '../../src/verify/judge.ts'
+import { utcDate } from '../../src/verify/timestamp.ts'
 import { fraudRow } from './fraud.ts'
-import { type Judged, judge } from './judge.ts'
 import { base64, type OracleBatch, type RawRecord, type Row, type TableName, type Tables } from './rows.ts'
 import { type SilverTransaction, silverRow } from './silver.ts'
-import { dateOf, hour, minute } from './time.ts'
+import { hour, minute } from './time.ts'
 import { groupsOf, type WindowTableName, windowStarts, windowTables } from './windows.ts'
 
 export type OracleConfig = {
@@ -231,7 +233,7 @@ function bronzeRow(record: RawRecord, kafkaTimestamp: bigint | null, time: bigin
     headers: record.headers?.map(({ key, value }) => ({ key, value: base64(value) })) ?? null,
     kafka_timestamp: kafkaTimestamp,
     processing_time: time,
-    processing_date: dateOf(time),
+    processing_date: utcDate(time),
   }
 }
 
@@ -244,7 +246,7 @@ function quarantineRow(record: RawRecord, reasons: readonly string[], time: bigi
     value: base64(record.value),
     reasons,
     processing_time: time,
-    processing_date: dateOf(time),
+    processing_date: utcDate(time),
   }
 }
 

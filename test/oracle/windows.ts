@@ -1,7 +1,8 @@
 // The five tables of windows: which windows a row is in, what a group is, and the columns of a group.
-import { decimalText, doubleOf } from './money.ts'
+import { decimalText, doubleOf } from '../../src/verify/money.ts'
+import { amountCategory, isHighValue, isWeekend } from '../../src/verify/silver-cells.ts'
 import type { Cell, Row, TableName } from './rows.ts'
-import { amountCategory, isHighValue, isWeekend, type SilverTransaction } from './silver.ts'
+import type { SilverTransaction } from './silver.ts'
 import { floorTo, hour, minute } from './time.ts'
 
 export type WindowTableName = Extract<TableName, 'gold/transactions' | `aggregations/${string}`>

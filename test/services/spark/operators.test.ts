@@ -7,9 +7,9 @@ import { sqlRelation } from '../../../src/engines/spark/connect/relations.ts'
 import { refused } from '../../../src/lakehouse/2-silver/transactions.ts'
 import type { PlanNode } from '../../../src/plan/index.ts'
 import { boundDuckdb, boundSpark, compileTable, spark } from '../../../src/sql/index.ts'
+import { judge } from '../../../src/verify/judge.ts'
 import { badInput } from '../../generate/lines.ts'
 import { oddValue } from '../../generate/odd-values.ts'
-import { judge } from '../../oracle/judge.ts'
 import {
   type Case,
   counted,

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { type Judged, judge } from '../../oracle/judge.ts'
-import { centsOfDouble, decimalText, doubleOf } from '../../oracle/money.ts'
+import { type Judged, judge } from '../../../src/verify/judge.ts'
+import { centsOfDouble, decimalText, doubleOf } from '../../../src/verify/money.ts'
+import { parseTimestamp, utcDate, utcDayOfWeek, utcHour } from '../../../src/verify/timestamp.ts'
 import { silverRow } from '../../oracle/silver.ts'
-import { dateOf, dayOfWeekOf, hour, hourOf, parseTimestamp } from '../../oracle/time.ts'
+import { hour } from '../../oracle/time.ts'
 
 const noon = parseTimestamp('2026-11-01T12:00:00Z')!
 const transaction = { transaction_id: 't', user_id: 1, amount: 5, timestamp: '2026-11-01T10:00:00Z' }
@@ -151,8 +152,8 @@ describe('instants', () => {
 
   test('a day before 1970 has its date, hour and weekday', () => {
     const instant = parseTimestamp('1969-12-31T23:59:59.999999Z')!
-    expect([dateOf(instant), hourOf(instant), dayOfWeekOf(instant)]).toEqual(['1969-12-31', 23n, 4n])
-    expect(dayOfWeekOf(parseTimestamp('2026-11-01T00:00:00Z')!)).toBe(1n)
-    expect(dateOf(parseTimestamp('0001-01-01T00:00:00Z')!)).toBe('0001-01-01')
+    expect([utcDate(instant), utcHour(instant), utcDayOfWeek(instant)]).toEqual(['1969-12-31', 23n, 4n])
+    expect(utcDayOfWeek(parseTimestamp('2026-11-01T00:00:00Z')!)).toBe(1n)
+    expect(utcDate(parseTimestamp('0001-01-01T00:00:00Z')!)).toBe('0001-01-01')
   })
 })

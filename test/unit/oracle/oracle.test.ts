@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { parseTimestamp } from '../../../src/verify/timestamp.ts'
 import { defaultConfig, recompute } from '../../oracle/oracle.ts'
 import type { OracleBatch, RawRecord, Row } from '../../oracle/rows.ts'
-import { hour, minute, parseTimestamp, second } from '../../oracle/time.ts'
+import { hour, minute, second } from '../../oracle/time.ts'
 
 // Every expectation here is worked out by hand from the contract; 2026-11-02 is a Monday.
 const at = (time: string) => parseTimestamp(`2026-11-02T${time}Z`)!

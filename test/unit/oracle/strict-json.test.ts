@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseStrictJson } from '../../oracle/strict-json.ts'
+import { parseStrictJson } from '../../../src/verify/strict-json.ts'
 
 const parse = (text: string) => parseStrictJson(Buffer.from(text))
 

@@ -122,12 +122,13 @@ export async function verifyDamaged(
   base: string,
   damage: (copy: string) => Promise<void>,
   only: string | null = null,
+  options: Partial<VerifyOptions> = {},
 ): Promise<Verification> {
   const copy = await temporaryDirectory()
   try {
     await cp(base, copy, { recursive: true })
     await damage(copy)
-    return await verifyLakehouse(verifyOptions(copy), only)
+    return await verifyLakehouse({ ...verifyOptions(copy), ...options }, only)
   } finally {
     await rm(copy, { recursive: true, force: true })
   }

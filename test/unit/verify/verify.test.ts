@@ -7,9 +7,6 @@ import { parseProgress, progressJson } from '../../../src/batches/progress.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { commitPath } from '../../../src/delta/log-files.ts'
 import { tables } from '../../../src/lakehouse/pipeline.ts'
-import { nothingFound } from '../../../src/verify/check.ts'
-import { checkFraudRows } from '../../../src/verify/fraud.ts'
-import { Lakehouse } from '../../../src/verify/lakehouse.ts'
 import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
 import {
   badInputLines,
@@ -46,6 +43,21 @@ function findingsOf({ checks }: Verification, table: string, check: string) {
   return result!.findings
 }
 
+/** The first number in what a check says: of its rows, records or groups. */
+function countOf({ checks }: Verification, path: string): number {
+  const check = { 'bronze/transactions': 'offsets', 'gold/transactions': 'windows' }[path] ?? 'rows'
+  const found = checks.find((one) => one.table === path && one.check === check)
+  return Number(/\d+/.exec(found?.message ?? '')?.[0])
+}
+
+async function compact(lake: string, path: string): Promise<void> {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
+  const connection = await instance.connect()
+  await (await DeltaTable.open(join(lake, path))).optimize(connection)
+  connection.closeSync()
+  instance.closeSync()
+}
+
 describe('an undamaged lakehouse passes', () => {
   test('every table is proved, each by its own checks', async () => {
     const verification = await verifyLakehouse(verifyOptions(base), null)
@@ -64,17 +76,49 @@ describe('an undamaged lakehouse passes', () => {
     expect(checks.map(({ check }) => check)).toEqual(['files', 'commits', 'agreement', 'windows'])
   })
 
-  test('the velocity of some users after others is that of all at once', async () => {
-    const lakehouse = await Lakehouse.open(verifyOptions(base))
-    try {
-      for (const state of lakehouse.states.values()) await lakehouse.showFiles(state, new Set())
-      const fraud = lakehouse.state('fraud_detection')
-      const whole = await checkFraudRows(lakehouse, fraud)
-      expect(whole.findings).toEqual(nothingFound)
-      expect(await checkFraudRows(lakehouse, fraud, 60n)).toEqual(whole)
-    } finally {
-      await lakehouse.close()
+  test('only batches since an instant: what lies before them is not looked at', async () => {
+    const bronze = await DeltaTable.open(join(base, 'bronze/transactions'))
+    const times = await Array.fromAsync(bronze.commits(-1n), ({ commitInfo }) => {
+      return parseProgress(commitInfo?.userMetadata)?.timeMicros
+    })
+    const sinceMicros = times.filter((time) => time !== undefined)[4]!
+    for (const rowsAtOnce of [60, 1_000_000]) {
+      const whole = await verifyLakehouse(verifyOptions(base), null)
+      const part = await verifyLakehouse({ ...verifyOptions(base), sinceMicros, rowsAtOnce }, null)
+      expect(failedChecks(part)).toEqual([])
+      for (const path of [
+        'bronze/transactions',
+        'silver/quarantine',
+        'fraud_detection',
+        'gold/transactions',
+      ]) {
+        expect(countOf(part, path)).toBeLessThan(countOf(whole, path))
+        expect(countOf(part, path)).toBeGreaterThan(0)
+      }
     }
+    // Batches come with 60 records each: the first row is of the first batch, the last of one that is judged.
+    const rowsOf = (
+      order: string,
+    ) => `SELECT * EXCLUDE (number) REPLACE (if(number = 1, amount + 1, amount) AS amount)
+      FROM (SELECT *, row_number() OVER (ORDER BY processing_time ${order}, "offset") AS number FROM rows)`
+    const verifySince = (order: string) =>
+      verifyDamaged(
+        base,
+        async (copy) => {
+          await compact(copy, 'silver/transactions')
+          await replaceByCommit(copy, 'silver/transactions', rowsOf(order))
+        },
+        'silver/transactions',
+        { sinceMicros },
+      )
+    expect(failedChecks(await verifySince('ASC'))).toEqual([])
+    expect(failedChecks(await verifySince('DESC'))).toContain('silver/transactions, rows')
+  })
+
+  test('slice by slice the same is proved as of all at once', async () => {
+    const whole = await verifyLakehouse(verifyOptions(base), null)
+    const inSlices = await verifyLakehouse({ ...verifyOptions(base), rowsAtOnce: 60 }, null)
+    expect(inSlices).toEqual(whole)
   })
 
   test('bad input of every kind: refused records with their bytes and reasons', async () => {
@@ -256,6 +300,20 @@ describe('rows that were changed are found', () => {
     })
   }
 
+  test.each([
+    ['bronze/transactions', 'a row is gone', 'bronze/transactions, offsets'],
+    ['silver/transactions', 'a row is of a later batch', 'silver/transactions, rows'],
+    ['silver/transactions', 'an amount is another', 'silver/transactions, second reading'],
+    ['silver/quarantine', 'the bytes are others', 'silver/quarantine, rows'],
+    ['fraud_detection', 'a velocity is another', 'fraud_detection, rows'],
+    ['gold/transactions', 'a window is another', 'gold/transactions, windows'],
+  ])('%s: %s, found slice by slice', async (table, what, expected) => {
+    const [, , select] = alterations.find((one) => one[0] === table && one[1] === what)!
+    const damage = (copy: string) => replaceByCommit(copy, table, select)
+    const verification = await verifyDamaged(base, damage, expected.split(', ')[0]!, { rowsAtOnce: 60 })
+    expect(failedChecks(verification)).toContain(expected)
+  })
+
   for (const { path } of tables) {
     test(`${path}: a file that was rewritten in place is named`, async () => {
       const { file } = await largestFile(base, path)
@@ -275,6 +333,21 @@ describe('rows that were changed are found', () => {
       expect(failedChecks(verification).length).toBeGreaterThan(1)
     })
   }
+
+  test('files that no log names are told with their size, and are no failure', async () => {
+    const verification = await verifyDamaged(
+      base,
+      async (copy) => {
+        await writeFile(join(copy, 'fraud_detection', 'part-left.parquet'), 'x'.repeat(1_000))
+        await writeFile(join(copy, 'fraud_detection', 'transaction_date=2026-09-21', 'part-2.parquet'), 'y')
+      },
+      'fraud_detection',
+    )
+    expect(failedChecks(verification)).toEqual([])
+    const { notes } = verification.checks.find(({ check }) => check === 'files')!
+    expect(notes).toEqual([expect.stringContaining('no log names 2 files of 1001 bytes')])
+    expect(notes[0]).toContain('assay table vacuum fraud_detection')
+  })
 
   test('a file whose end is cut off is named and does not hide the other findings', async () => {
     const { file } = await largestFile(base, 'silver/transactions')
@@ -380,11 +453,7 @@ test('the command names what is damaged and ends with 1', async () => {
 describe('what other hands do rightly is no damage', () => {
   test('compacted tables', async () => {
     const verification = await verifyDamaged(base, async (copy) => {
-      const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
-      const connection = await instance.connect()
-      for (const { path } of tables) await (await DeltaTable.open(join(copy, path))).optimize(connection)
-      connection.closeSync()
-      instance.closeSync()
+      for (const { path } of tables) await compact(copy, path)
     })
     expect(failedChecks(verification)).toEqual([])
     expect(verification.checks[0]?.message).toMatch(/^1 /)

@@ -1,7 +1,7 @@
 // What one record becomes, looked at alone: the fields of a silver row, or every reason why it is none.
 import { centsOfDouble } from './money.ts'
 import { type JsonValue, parseStrictJson } from './strict-json.ts'
-import { hour, parseTimestamp } from './time.ts'
+import { parseTimestamp } from './timestamp.ts'
 
 export type Transaction = {
   readonly transactionId: string
@@ -26,7 +26,8 @@ export type Judged = (
 }
 
 const textFields = ['merchant', 'payment_method', 'location', 'device_id'] as const
-const futureMax = hour
+/** An event may be so many microseconds ahead of the clock that its record was stamped with. */
+const futureMax = 3_600_000_000n
 
 export function judge(
   value: Uint8Array | null,

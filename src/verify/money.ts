@@ -1,4 +1,4 @@
-// Exact money for the oracle: amounts and sums are cents in bigint, and text with two decimals in the tables.
+// Exact money: amounts and sums are cents in bigint, and text with two decimals in the tables.
 
 /** The shortest decimal text of a finite double, rounded half up to cents. */
 export function centsOfDouble(value: number): bigint {

@@ -1,5 +1,5 @@
-// A strict reader of one JSON object (RFC 8259), written for the oracle: slow, plain, and sharing no code
-// with any parser that the engines use. Numbers keep their text, because what a number means is the judge's
+// A strict reader of one JSON object (RFC 8259): slow, plain, and sharing no code with any parser that the
+// engines use. Numbers keep their text, because what a number means is the judge's
 // affair.
 
 export type JsonValue =
@@ -21,7 +21,7 @@ export type JsonObject = {
 
 /** Nesting beyond this may be refused; the object itself is level 1. */
 const levelsAlwaysTaken = 100
-/** Beyond this the oracle stops looking: recursion has an end. */
+/** Beyond this the reader stops looking: recursion has an end. */
 const levelsMax = 1000
 
 export function parseStrictJson(bytes: Uint8Array): JsonObject | { readonly kind: 'malformed' } {

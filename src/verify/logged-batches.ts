@@ -1,0 +1,235 @@
+// The batches as the logs tell them: the commits of all tables are read side by side, oldest first, and judged
+// as they pass. What is kept of them does not grow with their number.
+
+import type { Offsets, TopicPartition } from '../batches/offsets.ts'
+import type { Delays } from '../batches/planner.ts'
+import { type Progress, parseProgress, type Watermarks } from '../batches/progress.ts'
+import { watermarkNames } from '../plan/index.ts'
+import type { Lakehouse, TableState } from './lakehouse.ts'
+import { isStreamedLakehouse } from './streamed.ts'
+
+const silver = 'silver/transactions'
+const bronze = 'bronze/transactions'
+const commitsReadAtOnce = 16
+
+/** One commit of a table that carries a batch. */
+export type BatchCommit = { readonly version: bigint; readonly progress: Progress }
+
+/** What a batch read of a partition: start <= offset < end; `start` is null where nobody knows it. */
+export type ReadRange = TopicPartition & { readonly start: bigint | null; readonly end: bigint }
+
+export type LoggedBatch = {
+  /** null where no log has the batch any more: it is known by its rows alone. */
+  readonly batch: bigint | null
+  readonly timeMicros: bigint
+  /** Greatest event_time of silver, the batch included. */
+  readonly eventTimeMaxMicros: bigint | null
+  readonly finalizedToMicros: bigint | null
+  /** At the end of the batch. */
+  readonly watermarks: Watermarks
+  /** Silver's watermark at its start. */
+  readonly lateBeforeMicros: bigint | null
+  readonly readFrom: Progress['readFrom']
+  /** null where the log begins with the batch, so that nobody knows what it read. */
+  readonly ranges: readonly ReadRange[] | null
+  /** The next offsets after the batch; empty where no log has it any more. */
+  readonly nextOffsets: Offsets
+}
+
+/** Is told the commits as they are read. */
+export type CommitJudge = {
+  /** Of each table in the order of versions. */
+  readonly onCommit: (state: TableState, commit: BatchCommit) => void
+  /** A commit, beside what silver (or, without it, bronze) says of the same batch. */
+  readonly onBatch: (state: TableState, commit: BatchCommit, recorded: Progress) => void
+}
+
+/**
+ * All batches in the order of their times: first those that the logs have forgotten, by the times of their
+ * rows, then those of the logs of silver and bronze. Where only those since an instant are asked for, a few
+ * before it may come as well.
+ */
+export async function* batchesOf(
+  lakehouse: Lakehouse,
+  readsTable: (path: string) => boolean,
+  judge: CommitJudge,
+): AsyncGenerator<LoggedBatch> {
+  let lateBeforeMicros: bigint | null = null
+  for await (const batch of everyBatch(lakehouse, readsTable, judge)) {
+    yield { ...batch, lateBeforeMicros }
+    lateBeforeMicros = batch.watermarks.silver
+  }
+}
+
+type BatchFacts = Omit<LoggedBatch, 'lateBeforeMicros'>
+
+async function* everyBatch(
+  lakehouse: Lakehouse,
+  readsTable: (path: string) => boolean,
+  judge: CommitJudge,
+): AsyncGenerator<BatchFacts> {
+  let before: Progress | null = null
+  for await (const { recorded, isFirstOfAll } of recordedBatches(lakehouse, readsTable, judge)) {
+    const isFirstOfLogs = before === null && !isFirstOfAll
+    // Those that are not asked for need not be known.
+    if (isFirstOfLogs && recorded.timeMicros > (lakehouse.sinceMicros ?? 0n)) {
+      yield* forgottenBatches(lakehouse, recorded.timeMicros)
+    }
+    const { batch, timeMicros, eventTimeMaxMicros, finalizedToMicros, watermarks, readFrom } = recorded
+    const ranges = isFirstOfLogs ? null : rangesBetween(before, recorded)
+    const end = { timeMicros, eventTimeMaxMicros, finalizedToMicros, watermarks }
+    yield { batch, ...end, readFrom, ranges, nextOffsets: recorded.offsets }
+    before = recorded
+  }
+  if (before === null) yield* forgottenBatches(lakehouse, null)
+}
+
+/** Reads the commits of all tables side by side; gives each batch that bronze or silver has. */
+async function* recordedBatches(
+  lakehouse: Lakehouse,
+  readsTable: (path: string) => boolean,
+  judge: CommitJudge,
+): AsyncGenerator<{ readonly recorded: Progress; readonly isFirstOfAll: boolean }> {
+  const states = [...lakehouse.states.values()].filter(({ definition: { path } }) => {
+    return path === bronze || path === silver || readsTable(path)
+  })
+  const cursors = await Promise.all(states.map((state) => CommitCursor.open(lakehouse, state, judge)))
+  const isWhole = states.every(({ isLogWhole }) => isLogWhole) && lakehouse.sinceMicros === null
+  let isFirst = true
+  for (;;) {
+    const waiting = cursors.flatMap(({ head }) => (head === null ? [] : [head.progress.batch]))
+    if (waiting.length === 0) return
+    const batch = waiting.reduce((a, b) => (b < a ? b : a))
+    const those = cursors.filter(({ head }) => head?.progress.batch === batch)
+    const headOf = (path: string) => those.find(({ state }) => state.definition.path === path)?.head ?? null
+    const recorded = (headOf(silver) ?? headOf(bronze))?.progress ?? null
+    for (const cursor of those) {
+      if (recorded !== null) judge.onBatch(cursor.state, cursor.head!, recorded)
+      await cursor.advance()
+    }
+    if (recorded === null) continue // A later table's commit, of a batch whose own are cleaned up.
+    yield { recorded, isFirstOfAll: isFirst && isWhole }
+    isFirst = false
+  }
+}
+
+/** The commits of one table that carry a batch, one after another. */
+class CommitCursor {
+  readonly state: TableState
+  head: BatchCommit | null = null
+  readonly #commits: AsyncGenerator<BatchCommit>
+  readonly #judge: CommitJudge
+
+  private constructor(state: TableState, commits: AsyncGenerator<BatchCommit>, judge: CommitJudge) {
+    this.state = state
+    this.#commits = commits
+    this.#judge = judge
+  }
+
+  static async open(
+    { sinceMicros }: Lakehouse,
+    state: TableState,
+    judge: CommitJudge,
+  ): Promise<CommitCursor> {
+    const from = sinceMicros === null ? state.oldestVersion : await versionBefore(state, sinceMicros)
+    const cursor = new CommitCursor(state, commitsFrom(state, from), judge)
+    await cursor.advance()
+    return cursor
+  }
+
+  /** To the next commit of a later batch: what goes back is the judge's affair. */
+  async advance(): Promise<void> {
+    const batch = this.head?.progress.batch ?? null
+    for (;;) {
+      const { value, done } = await this.#commits.next()
+      if (done) break
+      this.#judge.onCommit(this.state, value)
+      if (batch !== null && value.progress.batch <= batch) continue
+      this.head = value
+      return
+    }
+    // The newest batch may stand in a checkpoint alone.
+    const { progress, snapshot } = this.state
+    const isKnown = progress === null || progress.batch <= (batch ?? 0n)
+    this.head = isKnown ? null : { version: snapshot.version, progress }
+  }
+}
+
+async function* commitsFrom(state: TableState, from: bigint): AsyncGenerator<BatchCommit> {
+  const { table, snapshot } = state
+  for (let version = from; version <= snapshot.version; version += BigInt(commitsReadAtOnce)) {
+    const versions = Array.from({ length: commitsReadAtOnce }, (_, index) => version + BigInt(index))
+    const known = versions.filter((one) => one <= snapshot.version)
+    for (const commit of await Promise.all(known.map((one) => table.commitAt(one)))) {
+      const progress = parseProgress(commit?.commitInfo?.userMetadata)
+      if (commit !== null && progress !== null) yield { version: commit.version, progress }
+    }
+  }
+}
+
+/** A version whose batch is earlier than the instant, as late as halving finds one; or the oldest. */
+async function versionBefore(state: TableState, sinceMicros: bigint): Promise<bigint> {
+  let [low, high] = [state.oldestVersion, state.snapshot.version]
+  while (low < high) {
+    const middle = (low + high + 1n) / 2n
+    const found = await commitsFrom(state, middle).next()
+    if (!found.done && found.value.progress.timeMicros < sinceMicros) low = middle
+    else high = middle - 1n
+  }
+  return low
+}
+
+function rangesBetween(before: Progress | null, after: Progress): ReadRange[] {
+  return [...after.offsets].flatMap(([key, { topic, partition, offset: end }]) => {
+    const start = before?.offsets.get(key)?.offset ?? null
+    return start === end ? [] : [{ topic, partition, start, end }]
+  })
+}
+
+/**
+ * Batches that no log has any more, before the instant: by the times of bronze's rows, with the watermarks
+ * that the configured delays give.
+ */
+async function* forgottenBatches(
+  lakehouse: Lakehouse,
+  beforeMicros: bigint | null,
+): AsyncGenerator<BatchFacts> {
+  const select = forgottenSql(lakehouse, beforeMicros)
+  if (select === null) return
+  const result = await lakehouse.streaming.stream(select)
+  for await (const rows of result.yieldRowsJs()) {
+    for (const [time, seen] of rows as [bigint, bigint | null][]) {
+      // As selected.
+      yield {
+        batch: null,
+        timeMicros: time,
+        eventTimeMaxMicros: seen,
+        finalizedToMicros: null,
+        watermarks: watermarksBehind(seen, lakehouse.options.delays),
+        readFrom: 'input',
+        ranges: null,
+        nextOffsets: new Map(),
+      }
+    }
+  }
+}
+
+function forgottenSql(lakehouse: Lakehouse, beforeMicros: bigint | null): string | null {
+  // The rows of a streaming query have times that are no batch's.
+  const timed = [bronze, silver].filter((path) => {
+    return lakehouse.has(path) && !(path === bronze && isStreamedLakehouse(lakehouse))
+  })
+  if (timed.length === 0) return null
+  const range = { fromMicros: null, toMicros: beforeMicros === null ? null : beforeMicros - 1n }
+  const times = timed.map((path) => {
+    const eventTime = path === silver ? 'event_time' : 'NULL::TIMESTAMP AS event_time'
+    return `SELECT processing_time, ${eventTime} FROM (${lakehouse.rowsWithin(path, 'processing_time', range)})`
+  })
+  return `SELECT epoch_us(processing_time) AS time, max(max(epoch_us(event_time))) OVER (ORDER BY processing_time)
+    FROM (${times.join(' UNION ALL ')}) WHERE processing_time IS NOT NULL GROUP BY processing_time ORDER BY time`
+}
+
+function watermarksBehind(seenMicros: bigint | null, delays: Delays): Watermarks {
+  const entries = watermarkNames.map((name) => [name, seenMicros === null ? null : seenMicros - delays[name]])
+  return Object.fromEntries(entries) as Watermarks // One entry for each name.
+}

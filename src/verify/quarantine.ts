@@ -1,0 +1,90 @@
+// Quarantine against bronze and silver: it has the record as bronze does, and the reasons that its bytes, the
+// watermark and silver give.
+
+import { counted } from '../errors/counted.ts'
+import { position } from './bronze.ts'
+import { findingsOf, nothingFound, together } from './check.ts'
+import { differencesSql } from './compare.ts'
+import type { Lakehouse } from './lakehouse.ts'
+import { keys, prepareRefused, samePosition } from './parsed.ts'
+import { settingsHint } from './silver.ts'
+import { type RunningCheck, sliceOf } from './slice.ts'
+import { timesOutsideSql } from './watermarks.ts'
+
+export function checkQuarantineRows(lakehouse: Lakehouse): RunningCheck {
+  const { connection } = lakehouse
+  let findings = nothingFound
+  let rows = 0n
+  let isOfSettings = false
+  return {
+    async slice(slice) {
+      await prepareRefused(lakehouse, slice)
+      await connection.run(`CREATE OR REPLACE TEMP VIEW expected_reasons AS ${expectedSql}`)
+      const found = together(
+        await findingsOf(connection, bytesSql, position),
+        await findingsOf(connection, timesSql, position),
+        await findingsOf(connection, reasonsSql, position),
+        await findingsOf(connection, unfoundedSql, position),
+        await findingsOf(connection, timesOutsideSql(sliceOf.quarantine, 'processing_time'), [
+          'processing_time',
+        ]),
+      )
+      isOfSettings ||= found.first.some(({ column }) => column === 'reasons')
+      findings = together(findings, found)
+      rows += await lakehouse.number(`SELECT count(*) FROM ${sliceOf.quarantine}`)
+    },
+    async finish() {
+      return {
+        proved: `${counted(rows, 'row')} with the record's own bytes, each with the reasons that hold for it`,
+        findings,
+        hint: isOfSettings ? settingsHint : null,
+      }
+    },
+  }
+}
+
+const compared = { found: sliceOf.quarantine, keys: position, isComplete: false, extra: 'is not in bronze' }
+
+/** Few rows of bronze are meant: the others are left aside before their bytes are looked at. */
+const refusedBronze = `(SELECT * FROM ${sliceOf.bronze} SEMI JOIN ${sliceOf.quarantine} USING (${keys}))`
+const bytesSql = withoutTwice(
+  differencesSql({ ...compared, expected: refusedBronze, columns: ['kafka_key', 'value'] }),
+)
+const timesSql = `SELECT * FROM (${differencesSql({
+  ...compared,
+  expected: 'parsed',
+  columns: ['processing_time', 'processing_date'],
+})}) WHERE problem = 'differs'`
+const reasonsSql = differencesSql({ ...compared, expected: 'expected_reasons', columns: ['reasons'] })
+
+function withoutTwice(differences: string): string {
+  return `SELECT * FROM (${differences}) WHERE problem <> 'is there more than once'`
+}
+
+/**
+ * An engine may refuse a record that nests deeper: Spark's parser does so from 1,000 levels on. The judge here
+ * takes it, and believes a table where it was refused.
+ */
+const levelsAlwaysTaken = 100
+
+const expectedSql = `SELECT p.topic, p.partition, p."offset",
+  CASE WHEN q.reasons = ['malformed'] AND p.invalid <> q.reasons AND ${levelsSql('q.value')} > ${levelsAlwaysTaken}
+    THEN q.reasons WHEN len(p.invalid) > 0 THEN p.invalid
+    WHEN r.is_late THEN ['late'] ELSE ['duplicate'] END AS reasons
+FROM parsed AS p JOIN ${sliceOf.quarantine} AS q ON ${samePosition('p', 'q')}
+LEFT JOIN refused AS r ON ${samePosition('r', 'p')}`
+
+const unfoundedSql = `SELECT q.topic, q.partition, q."offset", 'repeats no row of silver' AS problem,
+  'reasons' AS "column", CAST(q.reasons AS VARCHAR) AS found,
+  'an earlier row with id ' || coalesce(r.transaction_id, 'null') AS expected
+FROM ${sliceOf.quarantine} AS q JOIN refused AS r ON ${samePosition('r', 'q')}
+WHERE q.reasons = ['duplicate'] AND NOT r.repeats`
+
+/** How deep the arrays and objects of a JSON document are nested. */
+function levelsSql(bytes: string): string {
+  const outside = `regexp_replace(TRY(decode(${bytes})), '"(?:[^"\\\\]|\\\\.)*"', '', 'gs')`
+  const brackets = `string_split(regexp_replace(${outside}, '[^\\[\\]{}]', '', 'g'), '')`
+  const steps = `list_transform(${brackets}, lambda c: {'level': if(c IN ('[', '{'), 1, -1), 'deepest': 0})`
+  const deeper = `{'level': a.level + b.level, 'deepest': greatest(a.deepest, a.level + b.level)}`
+  return `list_reduce(list_prepend({'level': 0, 'deepest': 0}, ${steps}), lambda a, b: ${deeper}).deepest`
+}

@@ -1,0 +1,196 @@
+// Slices: batches one after another, so many at a time that their rows fit into memory. What is judged by rows
+// of one batch is judged slice by slice.
+
+import { watermarkNames } from '../plan/index.ts'
+import { instantSql, type Verdict } from './check.ts'
+import type { InstantRange, Lakehouse } from './lakehouse.ts'
+import type { LoggedBatch } from './logged-batches.ts'
+import { isStreamedLakehouse, streamedRowsSql } from './streamed.ts'
+
+const silver = 'silver/transactions'
+const quarantine = 'silver/quarantine'
+const bronze = 'bronze/transactions'
+const tuplesPerInsert = 1_000
+/** A slice has at most so many batches: a batch may have few rows, or none. */
+const batchesPerSliceMax = 100_000
+
+/** The names of what a slice makes of itself in the database. */
+export const sliceOf = {
+  /** One row for each batch: number, time, watermarks at its end, and silver's at its start (`late_before`). */
+  batches: 'batches',
+  /** Rows of bronze, with the time of their batch as `batch_time`. */
+  bronze: 'bronze_slice',
+  silver: 'silver_slice',
+  quarantine: 'quarantine_slice',
+  fraud: 'fraud_slice',
+} as const
+
+const views: readonly (readonly [path: string, name: string])[] = [
+  [silver, sliceOf.silver],
+  [quarantine, sliceOf.quarantine],
+  ['fraud_detection', sliceOf.fraud],
+]
+
+/** A check at work: it judges slice after slice, and then says what it found. */
+export type RunningCheck = {
+  readonly slice?: (slice: Slice) => Promise<void>
+  readonly finish: () => Promise<Verdict>
+}
+
+export class Slice {
+  readonly lakehouse: Lakehouse
+  readonly batches: readonly LoggedBatch[]
+  /** The batch in front of them, of the slice before or left out; null where nobody knows one. */
+  readonly before: LoggedBatch | null
+  /** About so many records are in it. */
+  readonly rowCount: number
+  /** Times of batches. The first slice begins before all, the last one ends behind all. */
+  readonly range: InstantRange
+  readonly #prepared = new Map<string, Promise<void>>()
+
+  constructor(
+    lakehouse: Lakehouse,
+    batches: readonly LoggedBatch[],
+    before: LoggedBatch | null,
+    rowCount: number,
+    range: InstantRange,
+  ) {
+    this.lakehouse = lakehouse
+    this.batches = batches
+    this.before = before
+    this.rowCount = rowCount
+    this.range = range
+  }
+
+  /** Runs `make` once, however many checks need what it makes. */
+  prepare(name: string, make: () => Promise<void>): Promise<void> {
+    const made = this.#prepared.get(name) ?? make()
+    this.#prepared.set(name, made)
+    return made
+  }
+
+  /** Makes the batches and the rows of the slice, in place of those of the slice before it. */
+  async show(): Promise<void> {
+    const { lakehouse } = this
+    await insertBatches(lakehouse, this.batches)
+    for (const [path, name] of views) {
+      if (lakehouse.has(path)) await this.#view(name, this.#rowsOf(path))
+    }
+    if (!lakehouse.has(bronze)) return
+    const select = isStreamedLakehouse(lakehouse)
+      ? await streamedRowsSql(lakehouse, this.batches, this.range.toMicros === null)
+      : `SELECT *, processing_time AS batch_time FROM (${this.#rowsOf(bronze)})`
+    await this.#view(sliceOf.bronze, select)
+  }
+
+  /** Rows without a time are of no batch, and are looked at with the last slice. */
+  #rowsOf(path: string): string {
+    const rows = this.lakehouse.rowsWithin(path, 'processing_time', this.range)
+    const isLast = this.range.toMicros === null && this.range.fromMicros !== null
+    if (!isLast) return rows
+    return `${rows} UNION ALL SELECT * FROM ${this.lakehouse.rows(path)} WHERE processing_time IS NULL`
+  }
+
+  async #view(name: string, select: string): Promise<void> {
+    await this.lakehouse.connection.run(`CREATE OR REPLACE TEMP VIEW ${name} AS ${select}`)
+  }
+}
+
+async function insertBatches({ connection }: Lakehouse, batches: readonly LoggedBatch[]): Promise<void> {
+  const watermarks = watermarkNames.map((name) => `"${name}" TIMESTAMP`).join(', ')
+  await connection.run(
+    `CREATE OR REPLACE TEMP TABLE ${sliceOf.batches} (batch BIGINT, time TIMESTAMP, seen TIMESTAMP,
+      finalized TIMESTAMP, late_before TIMESTAMP, ${watermarks})`,
+  )
+  const tuples = batches.map((batch) => {
+    const instants = [
+      batch.timeMicros,
+      batch.eventTimeMaxMicros,
+      batch.finalizedToMicros,
+      batch.lateBeforeMicros,
+      ...watermarkNames.map((name) => batch.watermarks[name]),
+    ]
+    return `(${[batch.batch ?? 'NULL', ...instants.map(instantSql)].join(', ')})`
+  })
+  for (let from = 0; from < tuples.length; from += tuplesPerInsert) {
+    const some = tuples.slice(from, from + tuplesPerInsert)
+    await connection.run(`INSERT INTO ${sliceOf.batches} VALUES ${some.join(', ')}`)
+  }
+}
+
+/** The batches in slices, one after another; all rows of the tables are in one of them. */
+export async function* slicesOf(
+  lakehouse: Lakehouse,
+  batches: AsyncIterable<LoggedBatch>,
+): AsyncGenerator<Slice> {
+  const { sinceMicros } = lakehouse
+  const isStreamed = isStreamedLakehouse(lakehouse)
+  const pieces = await rowPieces(lakehouse)
+  let fromMicros = sinceMicros
+  let held: LoggedBatch[] = []
+  let before: LoggedBatch | null = null
+  let rowCount = 0
+  const sliceTo = (toMicros: bigint | null): Slice => {
+    const slice = new Slice(lakehouse, held, before, rowCount, { fromMicros, toMicros })
+    before = held.at(-1) ?? before
+    fromMicros = toMicros === null ? null : toMicros + 1n
+    held = []
+    rowCount = 0
+    return slice
+  }
+  /** The slices that end before the instant. */
+  const endedBefore = function* (micros: bigint | null, mayCut: boolean) {
+    for (let piece = pieces[0]; piece !== undefined; piece = pieces[0]) {
+      if (piece.toMicros === null || (micros !== null && micros <= piece.toMicros)) return
+      pieces.shift()
+      rowCount += piece.rows
+      if (mayCut) yield sliceTo(piece.toMicros)
+    }
+  }
+  for await (const batch of batches) {
+    if (sinceMicros !== null && batch.timeMicros < sinceMicros) {
+      before = batch
+      continue
+    }
+    // Where nobody knows what batches took of a streaming query's rows, these are looked at all at once.
+    yield* endedBefore(batch.timeMicros, !isStreamed || batch.ranges !== null)
+    const last = held.at(-1)
+    if (last !== undefined && held.length === batchesPerSliceMax) yield sliceTo(last.timeMicros)
+    held.push(batch)
+  }
+  yield* endedBefore(null, true)
+  rowCount += pieces[0]?.rows ?? 0
+  yield sliceTo(null)
+}
+
+type RowPiece = { readonly toMicros: bigint | null; readonly rows: number }
+
+/** Parts the rows into pieces of about `rowsAtOnce`, by the seconds of their batches; the last has no end. */
+async function rowPieces(lakehouse: Lakehouse): Promise<RowPiece[]> {
+  const { sinceMicros, rowsAtOnce } = lakehouse
+  const isTimed = lakehouse.has(bronze) && !isStreamedLakehouse(lakehouse)
+  // The rows of a streaming query have times that are no batch's; silver and quarantine have the same records.
+  const paths = (isTimed ? [bronze] : [silver, quarantine]).filter((path) => lakehouse.has(path))
+  if (paths.length === 0) return []
+  const range = { fromMicros: sinceMicros, toMicros: null }
+  const times = paths.map(
+    (path) => `SELECT processing_time FROM (${lakehouse.rowsWithin(path, 'processing_time', range)})`,
+  )
+  const result = await lakehouse.connection.stream(
+    `SELECT epoch_us(processing_time) // 1000000 AS second, count(*) FROM (${times.join(' UNION ALL ')})
+    WHERE processing_time IS NOT NULL GROUP BY second ORDER BY second`,
+  )
+  const pieces: RowPiece[] = []
+  let rows = 0
+  for await (const chunk of result.yieldRowsJs()) {
+    // As selected.
+    for (const [second, count] of chunk as [bigint, bigint][]) {
+      if (rows > 0 && rows + Number(count) > rowsAtOnce) {
+        pieces.push({ toMicros: second * 1_000_000n - 1n, rows })
+        rows = 0
+      }
+      rows += Number(count)
+    }
+  }
+  return [...pieces, { toMicros: null, rows }]
+}

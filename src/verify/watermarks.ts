@@ -1,0 +1,143 @@
+// Watermarks and times: the recorded watermarks follow the rows, no row came behind the one of its batch, and
+// every row has the time of a batch.
+
+import { formatDuration } from '../config/duration.ts'
+import { quoteIdentifier, quoteText } from '../delta/sql.ts'
+import { counted } from '../errors/counted.ts'
+import { type WatermarkName, watermarkNames } from '../plan/index.ts'
+import { findingsOf, instantSql, nothingFound, together } from './check.ts'
+import type { Lakehouse, TableState } from './lakehouse.ts'
+import type { LoggedBatch } from './logged-batches.ts'
+import { type RunningCheck, sliceOf } from './slice.ts'
+
+const silver = 'silver/transactions'
+const rowPosition = ['topic', 'partition', 'offset'] as const
+
+/** The recorded greatest event time is that of the rows, and the watermarks follow it, each by one delay. */
+export function checkWatermarks(lakehouse: Lakehouse, state: TableState): RunningCheck {
+  const { connection } = lakehouse
+  let findings = nothingFound
+  let batches = 0
+  let seenMicros: bigint | null = null
+  const followed: Followed = new Map()
+  return {
+    async slice(slice) {
+      const [first] = slice.batches
+      if (first === undefined) return
+      // Of the rows before the instant that the check begins with, nobody has told the greatest event time.
+      if (batches === 0 && lakehouse.sinceMicros !== null) seenMicros = await seenBefore(lakehouse, first)
+      const selects = [seenSql(state, seenMicros), ...aheadSqls]
+      findings = together(findings, await findingsOf(connection, selects.join('\nUNION ALL\n'), ['batch']))
+      const seen = `SELECT max(epoch_us(event_time)) FROM ${sliceOf.silver}`
+      const value = (await connection.runAndReadAll(seen)).getRows()[0]?.[0]
+      if (typeof value === 'bigint' && (seenMicros === null || value > seenMicros)) seenMicros = value
+      batches += slice.batches.length
+      keepFollowed(followed, slice.batches)
+    },
+    async finish() {
+      return {
+        proved: `the watermarks of ${counted(batches, 'batch', 'batches')} follow the greatest event time of the rows`,
+        findings,
+        ...delayNotes(lakehouse, followed),
+      }
+    },
+  }
+}
+
+async function seenBefore(lakehouse: Lakehouse, { timeMicros }: LoggedBatch): Promise<bigint | null> {
+  const rows = lakehouse.rowsWithin(silver, 'processing_time', {
+    fromMicros: null,
+    toMicros: timeMicros - 1n,
+  })
+  const select = `SELECT max(epoch_us(event_time)) FROM (${rows})`
+  const value = (await lakehouse.connection.runAndReadAll(select)).getRows()[0]?.[0]
+  return typeof value === 'bigint' ? value : null
+}
+
+function seenSql({ doneBatch }: TableState, seenMicros: bigint | null): string {
+  return `SELECT batch, 'differs from the rows' AS problem, 'event_time_max' AS "column",
+    CAST(seen AS VARCHAR) AS found, CAST(computed AS VARCHAR) AS expected
+  FROM (
+    SELECT batch, seen, greatest(${instantSql(seenMicros)}, max(event_time) OVER (ORDER BY time)) AS computed
+    FROM ${sliceOf.batches} LEFT JOIN (
+      SELECT processing_time AS time, max(event_time) AS event_time FROM ${sliceOf.silver} GROUP BY ALL
+    ) USING (time)
+  ) WHERE seen IS DISTINCT FROM computed AND coalesce(batch, 0) <= ${doneBatch}`
+}
+
+/**
+ * A delay may have been changed between two batches, and a watermark never goes back; but none outruns the
+ * rows.
+ */
+const aheadSqls = watermarkNames.map((name) => {
+  const column = quoteIdentifier(name)
+  return `SELECT batch, 'is ahead of the rows' AS problem, ${quoteText(`watermark ${name}`)} AS "column",
+    CAST(${column} AS VARCHAR) AS found, 'at most ' || coalesce(CAST(greatest(seen, finalized) AS VARCHAR), 'none') AS expected
+  FROM ${sliceOf.batches} WHERE ${column} > coalesce(greatest(seen, finalized), TIMESTAMP '-infinity')
+    OR (finalized IS NOT NULL AND ${column} IS DISTINCT FROM greatest(${column}, finalized))`
+})
+
+/** Of each watermark the newest batch in which it followed the rows. */
+type Followed = Map<WatermarkName, LoggedBatch>
+
+function keepFollowed(followed: Followed, batches: readonly LoggedBatch[]): void {
+  for (const name of watermarkNames) {
+    const newest = batches.findLast(({ batch, eventTimeMaxMicros, finalizedToMicros, watermarks }) => {
+      return batch !== null && eventTimeMaxMicros !== null && watermarks[name] !== finalizedToMicros
+    })
+    if (newest !== undefined) followed.set(name, newest)
+  }
+}
+
+/** The delays that the newest batches were written with, where they are not those that are configured. */
+function delayNotes(
+  { options }: Lakehouse,
+  followed: Followed,
+): { readonly notes: string[]; readonly hint: string | null } {
+  const notes = [...followed].flatMap(([name, { eventTimeMaxMicros, watermarks }]) => {
+    const delay = (eventTimeMaxMicros ?? 0n) - (watermarks[name] ?? 0n)
+    const configured = options.delays[name]
+    if (delay === configured) return []
+    const written = `watermark ${name} was written ${formatDuration(delay)} behind the rows`
+    return [`${written}; WATERMARK_${name.toUpperCase()} is ${formatDuration(configured)}`]
+  })
+  const hint =
+    notes.length === 0 ? null : 'the configuration is not the one that the tables were written with'
+  return { notes, hint }
+}
+
+/** No row of silver came after its watermark had passed. */
+export function checkNoneLate({ connection }: Lakehouse): RunningCheck {
+  let findings = nothingFound
+  let forgotten = 0
+  return {
+    async slice(slice) {
+      const late = `SELECT s.topic, s.partition, s."offset", 'is late, but not in quarantine' AS problem,
+        'event_time' AS "column", CAST(s.event_time AS VARCHAR) AS found,
+        CAST(b.late_before AS VARCHAR) || ' or later' AS expected
+      FROM ${sliceOf.silver} AS s JOIN ${sliceOf.batches} AS b ON b.time = s.processing_time
+      WHERE s.event_time < b.late_before`
+      findings = together(findings, await findingsOf(connection, late, rowPosition))
+      forgotten += slice.batches.filter(({ batch }) => batch === null).length
+    },
+    async finish() {
+      const told = counted(forgotten, 'batch', 'batches')
+      const note =
+        `the logs have forgotten ${told}: their watermarks are computed from the rows and the configured ` +
+        'delays, as if no --finalize had been among them'
+      return {
+        proved: 'no row is behind the watermark of its batch',
+        findings,
+        notes: forgotten === 0 ? [] : [note],
+      }
+    },
+  }
+}
+
+/** The times of a relation's rows that are of no batch of the slice. */
+export function timesOutsideSql(relation: string, column: string): string {
+  const name = quoteIdentifier(column)
+  return `SELECT ${name}, 'is no time of a batch' AS problem, ${quoteText(column)} AS "column",
+    CAST(count(*) AS VARCHAR) || if(count(*) = 1, ' row', ' rows') AS found, NULL AS expected
+  FROM ${relation} WHERE ${name} IS NULL OR ${name} NOT IN (SELECT time FROM ${sliceOf.batches}) GROUP BY ${name}`
+}
