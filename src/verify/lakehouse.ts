@@ -217,8 +217,8 @@ export class Lakehouse {
   }
 
   /**
-   * A SELECT of the rows that meet the conditions; instants are TIMESTAMP in UTC. Files that cannot hold a row
-   * within the ranges are skipped.
+   * A SELECT of the rows that meet the conditions; instants are TIMESTAMP in UTC. Files that cannot hold a
+   * row within the ranges are skipped.
    */
   rowsOf(path: string, where: readonly PruneRange[], conditions: readonly string[] = []): string {
     const { directory, snapshot: all } = this.state(path)

@@ -1,5 +1,5 @@
-// The batches as the logs tell them: the commits of all tables are read side by side, oldest first, and judged
-// as they pass. What is kept of them does not grow with their number.
+// The batches as the logs tell them: the commits of all tables are read side by side, oldest first, and
+// judged as they pass. What is kept of them does not grow with their number.
 
 import type { Offsets, TopicPartition } from '../batches/offsets.ts'
 import type { Delays } from '../batches/planner.ts'

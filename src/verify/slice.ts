@@ -1,5 +1,5 @@
-// Slices: batches one after another, so many at a time that their rows fit into memory. What is judged by rows
-// of one batch is judged slice by slice.
+// Slices: batches one after another, so many at a time that their rows fit into memory. What is judged by
+// rows of one batch is judged slice by slice.
 
 import { watermarkNames } from '../plan/index.ts'
 import { instantSql, type Verdict } from './check.ts'
@@ -169,7 +169,8 @@ type RowPiece = { readonly toMicros: bigint | null; readonly rows: number }
 async function rowPieces(lakehouse: Lakehouse): Promise<RowPiece[]> {
   const { sinceMicros, rowsAtOnce } = lakehouse
   const isTimed = lakehouse.has(bronze) && !isStreamedLakehouse(lakehouse)
-  // The rows of a streaming query have times that are no batch's; silver and quarantine have the same records.
+  // The rows of a streaming query have times that are no batch's; silver and quarantine have the same
+  // records.
   const paths = (isTimed ? [bronze] : [silver, quarantine]).filter((path) => lakehouse.has(path))
   if (paths.length === 0) return []
   const range = { fromMicros: sinceMicros, toMicros: null }

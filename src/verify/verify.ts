@@ -138,7 +138,7 @@ export async function verifyLakehouse(
   return { ok: results.every(({ ok }) => ok), checks: results }
 }
 
-/** In rows: those of the files, those that are looked at slice by slice, and those around which others lie. */
+/** In rows: those of the files, those that are judged slice by slice, and those judged by rows around them. */
 function workOf(
   lakehouse: Lakehouse,
   chosen: readonly TableDefinition[],

@@ -14,6 +14,7 @@ import { embeddedEngine } from '../../../src/engines/embedded/run.ts'
 import type { PipelineOptions } from '../../../src/engines/engine.ts'
 import { openFileSource } from '../../../src/files/source.ts'
 import { type StreamName, streamNames } from '../../../src/plan/index.ts'
+import type { Finding } from '../../../src/verify/check.ts'
 import type { VerifyOptions } from '../../../src/verify/lakehouse.ts'
 import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
 
@@ -195,6 +196,22 @@ export async function replaceByCommit(base: string, path: string, select: string
   const { version } = await table.snapshot()
   const actions = [{ remove }, { add }].map((action) => `${JSON.stringify(action)}\n`)
   await writeFile(commitPath(table.directory, version + 1n), actions.join(''))
+}
+
+/** One file in place of many, by the table's own compaction. */
+export async function compact(lake: string, path: string): Promise<void> {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
+  const connection = await instance.connect()
+  await (await DeltaTable.open(join(lake, path))).optimize(connection)
+  connection.closeSync()
+  instance.closeSync()
+}
+
+/** The finding of a check, found as a whole line: the test says where the damage is. */
+export function findingsOf({ checks }: Verification, table: string, check: string): readonly Finding[] {
+  const result = checks.find((one) => one.table === table && one.check === check)
+  if (result === undefined || result.ok) throw new Error(`${table}, ${check} found nothing`)
+  return result.findings
 }
 
 /** `table, check` of what failed. */

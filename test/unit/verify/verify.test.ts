@@ -1,16 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { appendFile, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseProgress, progressJson } from '../../../src/batches/progress.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { commitPath } from '../../../src/delta/log-files.ts'
 import { tables } from '../../../src/lakehouse/pipeline.ts'
-import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
+import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import {
-  badInputLines,
   failedChecks,
+  findingsOf,
   largestFile,
   replaceByCommit,
   rewriteInPlace,
@@ -35,161 +34,6 @@ beforeAll(async () => {
 })
 
 afterAll(() => rm(work, { recursive: true, force: true }))
-
-/** The finding of a check, found as a whole line: the test says where the damage is. */
-function findingsOf({ checks }: Verification, table: string, check: string) {
-  const result = checks.find((one) => one.table === table && one.check === check)
-  expect(result?.ok).toBe(false)
-  return result!.findings
-}
-
-/** The first number in what a check says: of its rows, records or groups. */
-function countOf({ checks }: Verification, path: string): number {
-  const check = { 'bronze/transactions': 'offsets', 'gold/transactions': 'windows' }[path] ?? 'rows'
-  const found = checks.find((one) => one.table === path && one.check === check)
-  return Number(/\d+/.exec(found?.message ?? '')?.[0])
-}
-
-async function compact(lake: string, path: string): Promise<void> {
-  const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
-  const connection = await instance.connect()
-  await (await DeltaTable.open(join(lake, path))).optimize(connection)
-  connection.closeSync()
-  instance.closeSync()
-}
-
-describe('an undamaged lakehouse passes', () => {
-  test('every table is proved, each by its own checks', async () => {
-    const verification = await verifyLakehouse(verifyOptions(base), null)
-    expect(failedChecks(verification)).toEqual([])
-    expect(verification.ok).toBe(true)
-    expect(new Set(verification.checks.map(({ table }) => table))).toEqual(
-      new Set(tables.map(({ path }) => path)),
-    )
-    const notes = verification.checks.flatMap((check) => check.notes)
-    expect(notes).toEqual([])
-  })
-
-  test('one table alone is proved by its own checks only', async () => {
-    const { ok, checks } = await verifyLakehouse(verifyOptions(base), 'gold/transactions')
-    expect(ok).toBe(true)
-    expect(checks.map(({ check }) => check)).toEqual(['files', 'commits', 'agreement', 'windows'])
-  })
-
-  test('only batches since an instant: what lies before them is not looked at', async () => {
-    const bronze = await DeltaTable.open(join(base, 'bronze/transactions'))
-    const times = await Array.fromAsync(bronze.commits(-1n), ({ commitInfo }) => {
-      return parseProgress(commitInfo?.userMetadata)?.timeMicros
-    })
-    const sinceMicros = times.filter((time) => time !== undefined)[4]!
-    for (const rowsAtOnce of [60, 1_000_000]) {
-      const whole = await verifyLakehouse(verifyOptions(base), null)
-      const part = await verifyLakehouse({ ...verifyOptions(base), sinceMicros, rowsAtOnce }, null)
-      expect(failedChecks(part)).toEqual([])
-      for (const path of [
-        'bronze/transactions',
-        'silver/quarantine',
-        'fraud_detection',
-        'gold/transactions',
-      ]) {
-        expect(countOf(part, path)).toBeLessThan(countOf(whole, path))
-        expect(countOf(part, path)).toBeGreaterThan(0)
-      }
-    }
-    // Batches come with 60 records each: the first row is of the first batch, the last of one that is judged.
-    const rowsOf = (
-      order: string,
-    ) => `SELECT * EXCLUDE (number) REPLACE (if(number = 1, amount + 1, amount) AS amount)
-      FROM (SELECT *, row_number() OVER (ORDER BY processing_time ${order}, "offset") AS number FROM rows)`
-    const verifySince = (order: string) =>
-      verifyDamaged(
-        base,
-        async (copy) => {
-          await compact(copy, 'silver/transactions')
-          await replaceByCommit(copy, 'silver/transactions', rowsOf(order))
-        },
-        'silver/transactions',
-        { sinceMicros },
-      )
-    expect(failedChecks(await verifySince('ASC'))).toEqual([])
-    expect(failedChecks(await verifySince('DESC'))).toContain('silver/transactions, rows')
-  })
-
-  test('slice by slice the same is proved as of all at once', async () => {
-    const whole = await verifyLakehouse(verifyOptions(base), null)
-    const inSlices = await verifyLakehouse({ ...verifyOptions(base), rowsAtOnce: 60 }, null)
-    expect(inSlices).toEqual(whole)
-  })
-
-  test('bad input of every kind: refused records with their bytes and reasons', async () => {
-    const at = join(work, 'bad')
-    await writeLines(join(at, 'input'), 'bad.ndjson', badInputLines())
-    await runPipeline(join(at, 'lake'), join(at, 'input'), { recordsPerBatchMax: 17 })
-    const verification = await verifyLakehouse(verifyOptions(join(at, 'lake')), null)
-    expect(failedChecks(verification)).toEqual([])
-  })
-
-  test('a record that nests deeper than any engine must take may be refused, another may not', async () => {
-    const at = join(work, 'deep')
-    const plain = JSON.stringify({ ...JSON.parse(sampleLines(1)[0]!), x: '[]}"' })
-    const nested = (levels: number) =>
-      `{"transaction_id":"t-${levels}","y":${'['.repeat(levels)}${']'.repeat(levels)},${plain.slice(plain.indexOf('"user_id"'))}`
-    const lines = [99, 100].flatMap((levels) => [nested(levels), nested(levels)])
-    await writeLines(join(at, 'input'), 'deep.ndjson', lines)
-    await runPipeline(join(at, 'lake'), join(at, 'input'))
-    const refused = `SELECT * REPLACE (['malformed'] AS reasons) FROM rows`
-    const path = 'silver/quarantine'
-    const verification = await verifyDamaged(
-      join(at, 'lake'),
-      (copy) => replaceByCommit(copy, path, refused),
-      path,
-    )
-    expect(failedChecks(verification)).toEqual([`${path}, rows`])
-    expect(findingsOf(verification, path, 'rows').map(({ expected }) => expected)).toEqual(['[duplicate]'])
-    expect(verification.checks.find(({ check }) => check === 'rows')?.failures).toBe(1n)
-  })
-
-  test('several files, a tail without LF that got it later, and one that went on', async () => {
-    const at = join(work, 'tails')
-    const [input, lake] = [join(at, 'input'), join(at, 'lake')]
-    const lines = sampleLines(60)
-    await writeLines(input, 'a.ndjson', lines.slice(0, 20))
-    await writeLines(input, 'b.ndjson', lines.slice(20, 30))
-    await appendFile(join(input, 'a.ndjson'), lines[30]!)
-    await appendFile(join(input, 'b.ndjson'), '{"transaction_id": "cut')
-    await runPipeline(lake, input, { finalize: true })
-    await appendFile(join(input, 'a.ndjson'), `\n${lines[31]}\n`)
-    await appendFile(join(input, 'b.ndjson'), ` off"}\n${lines[32]}\n`)
-    await runPipeline(lake, input)
-    expect(failedChecks(await verifyLakehouse(verifyOptions(lake), null))).toEqual([])
-  })
-
-  test('streams that lag behind silver are told, and are no failure', async () => {
-    const at = join(work, 'lagging')
-    const [input, lake] = [join(at, 'input'), join(at, 'lake')]
-    const lines = sampleLines(300)
-    await writeLines(input, 'a.ndjson', lines.slice(0, 150))
-    await runPipeline(lake, input, { streams: ['kafka-to-delta'] })
-    const before = await verifyLakehouse(verifyOptions(lake), null)
-    expect(failedChecks(before)).toEqual([])
-    await runPipeline(lake, input, { streams: ['fraud-detection'] })
-    await runPipeline(lake, input, { streams: ['aggregations'] })
-    await writeLines(input, 'b.ndjson', lines.slice(150))
-    await runPipeline(lake, input, { streams: ['kafka-to-delta'] })
-    const behind = await verifyLakehouse(verifyOptions(lake), null)
-    expect(failedChecks(behind)).toEqual([])
-    expect(behind.checks.flatMap(({ notes }) => notes).join('\n')).toContain(
-      'run "assay run fraud-detection"',
-    )
-    await runPipeline(lake, input, { streams: ['fraud-detection'] })
-    await runPipeline(lake, input, { streams: ['aggregations'] })
-    const after = await verifyLakehouse(verifyOptions(lake), null)
-    expect(failedChecks(after)).toEqual([])
-    expect(
-      after.checks.find((one) => one.table === 'fraud_detection' && one.check === 'rows')?.notes,
-    ).toEqual([])
-  })
-})
 
 /** A change of rows, and the check that has to see it where the log itself is in order. */
 const alterations: readonly (readonly [table: string, what: string, select: string, check: string])[] = [
@@ -447,47 +291,6 @@ test('the command names what is damaged and ends with 1', async () => {
     expect(stdout).toContain(file.path)
     expect(stdout).toContain('the file is not there')
     expect(status).toBe(1)
-  })
-})
-
-describe('what other hands do rightly is no damage', () => {
-  test('compacted tables', async () => {
-    const verification = await verifyDamaged(base, async (copy) => {
-      for (const { path } of tables) await compact(copy, path)
-    })
-    expect(failedChecks(verification)).toEqual([])
-    expect(verification.checks[0]?.message).toMatch(/^1 /)
-  })
-
-  test('logs whose old commits were cleaned up: watermarks come from the rows', async () => {
-    const verification = await verifyDamaged(base, async (copy) => {
-      for (const path of ['bronze/transactions', 'silver/transactions']) {
-        const table = await DeltaTable.open(join(copy, path))
-        await table.checkpoint()
-        for (const version of [0n, 1n, 2n, 3n]) await rm(commitPath(table.directory, version))
-      }
-    })
-    expect(failedChecks(verification)).toEqual([])
-    expect(verification.checks.flatMap(({ notes }) => notes).join()).toContain('the logs have forgotten')
-  })
-
-  test('a crash between two commits: the records of the newest batch are told as waiting', async () => {
-    const at = join(work, 'crash')
-    await writeLines(join(at, 'input'), 'a.ndjson', sampleLines(100))
-    await runPipeline(join(at, 'lake'), join(at, 'input'))
-    for (const { path } of tables.slice(1)) {
-      const table = await DeltaTable.open(join(at, 'lake', path))
-      const { version, lastCommitInfo } = await table.snapshot()
-      const last = parseProgress(lastCommitInfo?.userMetadata)
-      if (last?.batch === 2n) await rm(commitPath(table.directory, version))
-    }
-    const crashed = await verifyLakehouse(verifyOptions(join(at, 'lake')), null)
-    expect(failedChecks(crashed)).toEqual([])
-    expect(crashed.checks.flatMap(({ notes }) => notes).join()).toContain('in bronze alone: ')
-    await runPipeline(join(at, 'lake'), join(at, 'input'))
-    const resumed = await verifyLakehouse(verifyOptions(join(at, 'lake')), null)
-    expect(failedChecks(resumed)).toEqual([])
-    expect(resumed.checks.flatMap(({ notes }) => notes)).toEqual([])
   })
 })
 
