@@ -138,7 +138,7 @@ export async function verifyLakehouse(
   return { ok: results.every(({ ok }) => ok), checks: results }
 }
 
-/** In rows: those of the files, those that are judged slice by slice, and those judged by rows around them. */
+/** In rows: those of the files, those judged slice by slice, and those judged by the rows around them. */
 function workOf(
   lakehouse: Lakehouse,
   chosen: readonly TableDefinition[],

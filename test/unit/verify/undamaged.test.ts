@@ -212,6 +212,8 @@ describe('what other hands do rightly is no damage', () => {
     await runPipeline(join(at, 'lake'), join(at, 'input'))
     const resumed = await verifyLakehouse(verifyOptions(join(at, 'lake')), null)
     expect(failedChecks(resumed)).toEqual([])
-    expect(resumed.checks.flatMap(({ notes }) => notes)).toEqual([])
+    // The files of the commits that are gone are left.
+    const notes = resumed.checks.flatMap((check) => check.notes)
+    expect(notes.filter((note) => !note.startsWith('no log names'))).toEqual([])
   })
 })
