@@ -6,15 +6,19 @@ import { printable, printableLine } from './printable.ts'
 export type { Logger } from 'pino'
 
 export function createLogger(config: Config['log'], stderr: NodeJS.WriteStream = process.stderr): Logger {
-  const pretty = config.format === 'pretty' || (config.format === 'auto' && stderr.isTTY === true)
   const options = { level: config.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
-  if (pretty) {
+  if (isPretty(config, stderr)) {
     const colours = stderr.isTTY === true && !process.env.NO_COLOR
     return pino(options, { write: (line) => void stderr.write(prettyLine(line, colours)) })
   }
   // Words in place of pino's numbers: that is what log collectors look for.
   const formatters = { level: (label: string) => ({ level: label }) }
   return pino({ ...options, formatters }, { write: (line) => void stderr.write(line) })
+}
+
+/** Whether the log is for people. */
+export function isPretty({ format }: Config['log'], stderr: NodeJS.WriteStream = process.stderr): boolean {
+  return format === 'pretty' || (format === 'auto' && stderr.isTTY === true)
 }
 
 const levelNames: Readonly<Record<number, readonly [name: string, colour: number]>> = {

@@ -44,6 +44,8 @@ function etaText(left: number, perSecond: number): string {
 
 export type ProgressBar = {
   update(done: number, total: number | null): void
+  /** Takes its line away until the next update, so that other text has a line of its own. */
+  clear(): void
   /** Leaves the last state behind as a line of its own. */
   close(): void
 }
@@ -87,6 +89,10 @@ export function createProgressBar(
       if (nowMs - shownMs < (interactive ? REPAINT_EVERY_MS : PLAIN_LINE_EVERY_MS)) return
       shownMs = nowMs
       show()
+    },
+    clear() {
+      if (interactive && shownMs !== Number.NEGATIVE_INFINITY) out.write('\r\u001b[K')
+      if (interactive) shownMs = Number.NEGATIVE_INFINITY
     },
     close() {
       const elapsedMs = monotonicMs() - startMs

@@ -1,4 +1,8 @@
 // Why records were refused, as people are told.
+import type { RefusedSample } from '../engines/engine.ts'
+import { unitOf } from '../errors/counted.ts'
+import { reasonMeanings } from '../lakehouse/reasons.ts'
+import { cleanCell, cutToWidth, formatCount } from './terminal-text.ts'
 
 /** The commonest reasons first; those of one count by name. */
 export function sortedReasons(counts: Readonly<Record<string, number>>): [reason: string, rows: number][] {
@@ -16,4 +20,46 @@ export function topReasons(
   const shown = sorted.slice(0, linesMax - 1)
   const others = sorted.slice(linesMax - 1).reduce((sum, [, rows]) => sum + rows, 0)
   return [...shown, ['other reasons', others]]
+}
+
+/** From this share on, something is wrong with the input rather than with some records of it. */
+const nearlyAllShare = 0.9
+const sampleWidthMax = 160
+
+export type Refused = {
+  readonly records: number
+  readonly quarantined: number
+  readonly reasons: Readonly<Record<string, number>>
+  readonly samples: readonly RefusedSample[]
+}
+
+/**
+ * Where nearly every record is refused: how many are, the commonest reason, and a record that has it. null
+ * where records are taken.
+ */
+export function nearlyAllRefused(
+  refused: Refused,
+  heading = 'NEARLY EVERY RECORD WAS REFUSED',
+): string | null {
+  const { records, quarantined, reasons, samples } = refused
+  if (quarantined === 0 || quarantined < nearlyAllShare * records) return null
+  const [reason, rows] = sortedReasons(reasons)[0]!
+  const meanings: Readonly<Record<string, string>> = reasonMeanings
+  const meaning = meanings[reason] === undefined ? '' : ` (${meanings[reason].replace(/\.$/, '')})`
+  const sample = samples.find((one) => one.reason === reason)
+  const of = `${formatCount(quarantined)} of ${formatCount(records)} ${unitOf(records, 'record')}`
+  return (
+    `${heading}: ${of}, ${formatCount(rows)} as ${reason}${meaning}` +
+    `${sample === undefined ? '' : `, such as ${sampleText(sample)}`}. ` +
+    'docs/guide/records.md says what a record must be, and assay query "from silver.quarantine" shows those refused.'
+  )
+}
+
+/** Where the record is, and its beginning; what is no text is shown as such. */
+function sampleText({ topic, partition, offset, value }: RefusedSample): string {
+  const at = `${topic}, partition ${partition}, offset ${offset}`
+  if (value === null) return `${at}, which has no value`
+  // Bytes that are no UTF-8 become replacement characters.
+  const text = cleanCell(Buffer.from(value).toString('utf8'))
+  return `${at}: ${cutToWidth(text, sampleWidthMax)}`
 }

@@ -11,6 +11,8 @@ export const noticeCodes = {
   FILE_TAIL_UNTERMINATED: 'The last line of a file has no line end yet; it is no record until it has one.',
   FILE_LINE_CONTINUED:
     'A last line that was taken without its line end has grown: the rest is a record of its own.',
+  NEARLY_ALL_REFUSED:
+    'Nearly every record was refused; the message names the commonest reason and a record that has it.',
   SILVER_MISSING: 'The stream reads silver, which nobody has written yet; it waits.',
   TABLE_ROWS_REMOVED:
     'Another program deleted, updated or replaced rows of a table; the run goes on, and verify will report what is missing.',

@@ -1,0 +1,176 @@
+// What a run says: what it reads and writes, what it waits for, what each batch did, that it stops, and a
+// summary.
+import type { SourceNotice } from '../batches/notice.ts'
+import type { Config } from '../config/config.ts'
+import type { BatchReport } from '../engines/engine.ts'
+import { latencyQuantileMs } from '../engines/latency.ts'
+import { counted } from '../errors/counted.ts'
+import type { StreamName } from '../plan/index.ts'
+import { createLagEstimate } from './lag-estimate.ts'
+import { isPretty, type Logger } from './logger.ts'
+import { createProgressBar } from './progress-bar.ts'
+import { nearlyAllRefused } from './refusals.ts'
+import { noTotals, type RunTotals, totalsSentence, totalsText, withBatch, withLost } from './run-totals.ts'
+
+export type RunFacts = {
+  /** What is read, in words. */
+  readonly input: string
+  readonly deltaBasePath: string
+  /** How many are written. */
+  readonly tables: number
+  readonly streams: readonly StreamName[]
+  readonly engine: Config['engine']
+}
+
+export type RunView = {
+  onStart(): void
+  onBatch(report: BatchReport): void
+  onNotice(notice: SourceNotice): void
+  /** Nothing is there to be read; told often, said seldom. */
+  onWait(): void
+  onStop(signal: NodeJS.Signals): void
+  /** The summary. */
+  onEnd(): void
+  /** The summary of what was done before, where anything was. */
+  onFailure(): void
+}
+
+/** After a batch, waiting is worth a line only when it lasts. */
+const WAITING_TOLD_AFTER_MS = 30_000
+/** How often a run without end says that nearly all is refused, and over how many records it judges. */
+const REFUSALS_EVERY_MS = 10 * 60_000
+const REFUSALS_RECORDS = 1_000
+
+/** With `once` a progress bar and a summary; without, a line of the log for each batch. */
+export function openRunView(about: RunFacts, log: Logger, once: boolean, config: Config['log']): RunView {
+  return once ? onceView(about, log) : logView(about, log, isPretty(config))
+}
+
+function start({ input, deltaBasePath, tables, streams, engine }: RunFacts, log: Logger): void {
+  log.info({ engine, streams }, `reading ${input}, writing ${counted(tables, 'table')} in ${deltaBasePath}`)
+}
+
+function stopping(signal: NodeJS.Signals, log: Logger): void {
+  const advice = 'a second signal ends the process at once, which loses nothing either'
+  log.info({ signal }, `${signal}: stopping after the batch at hand; ${advice}`)
+}
+
+function lostOffsets({ code, details }: SourceNotice): bigint {
+  return code === 'KAFKA_OFFSETS_LOST' && typeof details.lost === 'bigint' ? details.lost : 0n
+}
+
+function warnOfRefusals(totals: RunTotals, log: Logger): boolean {
+  const message = nearlyAllRefused(totals)
+  if (message === null) return false
+  const { records, quarantined } = totals
+  log.warn({ code: 'NEARLY_ALL_REFUSED', records, quarantined }, message)
+  return true
+}
+
+/** A progress bar, then what became of the records. */
+function onceView(about: RunFacts, log: Logger): RunView {
+  const bar = createProgressBar('records', process.stderr, process.env)
+  const lag = createLagEstimate()
+  const startedMs = performance.now()
+  let totals = noTotals
+  /** The line of the bar goes, so that the log gets one of its own. */
+  const say = (tell: () => void): void => {
+    bar.clear()
+    tell()
+  }
+  const summarize = (): void => {
+    bar.close()
+    process.stderr.write(totalsText(totals, performance.now() - startedMs))
+    warnOfRefusals(totals, log)
+  }
+  return {
+    onEnd: summarize,
+    onFailure: () => (totals.batches > 0 ? summarize() : bar.clear()),
+    onStart: () => say(() => start(about, log)),
+    onWait: () => undefined,
+    onStop: (signal) => say(() => stopping(signal, log)),
+    onNotice(notice) {
+      totals = withLost(totals, lostOffsets(notice))
+      say(() => log.warn({ code: notice.code, ...notice.details }, notice.message))
+    },
+    onBatch(report) {
+      totals = withBatch(totals, report)
+      const waiting = lag.records(report)
+      bar.update(totals.records, waiting === null ? null : totals.records + Number(waiting))
+    },
+  }
+}
+
+/** For people the summary is the text that `--once` ends with, for machines it is an entry of the log. */
+function logView(about: RunFacts, log: Logger, pretty: boolean): RunView {
+  const startedMs = performance.now()
+  let [totals, sinceJudged] = [noTotals, noTotals]
+  let [batchAtMs, isWaitingTold] = [startedMs, false]
+  let warnedAtMs = Number.NEGATIVE_INFINITY
+  const summarize = (): void => {
+    const elapsedMs = performance.now() - startedMs
+    if (pretty) process.stderr.write(totalsText(totals, elapsedMs))
+    else log.info(totalsFacts(totals, elapsedMs), `ended: ${totalsSentence(totals, elapsedMs)}`)
+  }
+  return {
+    onEnd: summarize,
+    onFailure: () => (totals.batches > 0 ? summarize() : undefined),
+    onStart: () => start(about, log),
+    onStop: (signal) => stopping(signal, log),
+    onNotice(notice) {
+      totals = withLost(totals, lostOffsets(notice))
+      log.warn({ code: notice.code, ...notice.details }, notice.message)
+    },
+    onWait() {
+      const waitedMs = performance.now() - batchAtMs
+      if (isWaitingTold || (totals.batches > 0 && waitedMs < WAITING_TOLD_AFTER_MS)) return
+      isWaitingTold = true
+      log.info(`everything is read: waiting for more in ${about.input}`)
+    },
+    onBatch(report) {
+      totals = withBatch(totals, report)
+      sinceJudged = withBatch(sinceJudged, report)
+      log.info(batchFacts(report, totals.lost), `batch ${report.batch}: ${counted(report.records, 'record')}`)
+      const nowMs = performance.now()
+      ;[batchAtMs, isWaitingTold] = [nowMs, false]
+      if (totals.batches > 1 && sinceJudged.records < REFUSALS_RECORDS) return
+      if (nowMs - warnedAtMs >= REFUSALS_EVERY_MS && warnOfRefusals(sinceJudged, log)) warnedAtMs = nowMs
+      sinceJudged = noTotals
+    },
+  }
+}
+
+function totalsFacts(totals: RunTotals, elapsedMs: number): Readonly<Record<string, unknown>> {
+  const { batches, records, lost, quarantined, reasons, rowsByTable } = totals
+  return {
+    batches,
+    records,
+    lost,
+    quarantined,
+    reasons,
+    rows: rowsByTable,
+    elapsed_ms: Math.round(elapsedMs),
+  }
+}
+
+function batchFacts(report: BatchReport, lost: bigint): Readonly<Record<string, unknown>> {
+  const { watermarkMicros } = report
+  return {
+    batch: report.batch,
+    records: report.records,
+    lag: report.input === null ? null : report.input.lag,
+    ...(lost > 0n ? { lost } : {}),
+    silver: report.silverRows,
+    quarantined: report.quarantinedRows,
+    ...(report.quarantinedRows > 0 ? { reasons: report.quarantineReasons } : {}),
+    watermark: watermarkMicros === null ? null : new Date(Number(watermarkMicros / 1000n)).toISOString(),
+    batch_ms: Math.round(report.batchMs),
+    latency_ms: roundedMs(report.latencyMs),
+    latency_p99_ms: roundedMs(latencyQuantileMs(report.latencies, 0.99)),
+    review: report.reviewRows,
+  }
+}
+
+function roundedMs(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms)
+}

@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+const bin = join(dirname(dirname(dirname(import.meta.dirname))), 'bin', 'assay.js')
+
+let home: string
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'assay-run-'))
+  mkdirSync(join(home, 'input'))
+})
+afterEach(() => rmSync(home, { recursive: true, force: true }))
+
+function run(...args: string[]): ChildProcess {
+  const env = { ...process.env, DELTA_BASE_PATH: join(home, 'tables'), LOG_LEVEL: 'info' }
+  const all = [bin, 'run', '--from', join(home, 'input'), ...args]
+  return spawn(process.execPath, all, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+/** The code and the log; SIGTERM is sent when `until` is in it. */
+async function ended(child: ChildProcess, until?: string): Promise<{ code: number | null; log: string }> {
+  let log = ''
+  child.stderr!.on('data', (bytes: Buffer) => {
+    log += bytes
+    if (until !== undefined && log.includes(until) && !child.killed) child.kill('SIGTERM')
+  })
+  const [code] = await once(child, 'close')
+  return { code, log }
+}
+
+const entries = (log: string): Record<string, unknown>[] =>
+  log
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+
+test('a run without end says what it reads, that it waits, that it stops, and what it did', async () => {
+  const { code, log } = await ended(run(), 'waiting for more')
+  expect(code, log).toBe(0)
+  expect(entries(log).map(({ msg }) => String(msg).split(/[,:;]/)[0])).toEqual([
+    `reading ${join(home, 'input')}`,
+    'everything is read',
+    'SIGTERM',
+    'ended',
+  ])
+  expect(entries(log).at(-1)).toMatchObject({ level: 'info', batches: 0, records: 0, lost: 0 })
+})
+
+test('a run that refuses everything says so at its end, with a record', async () => {
+  writeFileSync(join(home, 'input', 'a.ndjson'), '{"transaction_id":"t-1","amount":1}\n'.repeat(20))
+  const { code, log } = await ended(run('--once'))
+  expect(code, log).toBe(0)
+  expect(log).toMatch(/^ {2}silver\/quarantine +20\n {4}timestamp_invalid +20\n {4}user_id_invalid +20$/m)
+  const [warning] = entries(log.slice(log.lastIndexOf('\n{') + 1))
+  expect(warning).toMatchObject({ level: 'warn', code: 'NEARLY_ALL_REFUSED', records: 20, quarantined: 20 })
+  expect(warning!.msg).toContain('offset 0: {"transaction_id":"t-1","amount":1}')
+})
