@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance, type DuckDBResult, type DuckDBValue } from '@duckdb/node-api'
 import type { Config } from '../config/config.ts'
 import { DeltaTable, scanSql } from '../delta/index.ts'
-import { quoteIdentifier, quoteText } from '../delta/sql.ts'
+import { literalPattern, quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { tableDirectory } from '../lakehouse/delta.ts'
 import { tables } from '../lakehouse/pipeline.ts'
@@ -20,9 +20,11 @@ import { nearestNames, sqlName } from './table-name.ts'
 export async function openReader(config: Config): Promise<LakehouseReader> {
   const instance = await DuckDBInstance.create(':memory:', instanceOptions(config))
   const connection = await instance.connect()
-  const directories = tables.map((table) => quoteText(tableDirectory(config.deltaBasePath, table)))
+  const directories = tables
+    .map((table) => tableDirectory(config.deltaBasePath, table))
+    .flatMap((directory) => [...new Set([directory, literalPattern(directory)])])
   await connection.run("SET TimeZone = 'UTC'")
-  await connection.run(`SET allowed_directories = [${directories.join(', ')}]`)
+  await connection.run(`SET allowed_directories = [${directories.map(quoteText).join(', ')}]`)
   await connection.run('SET enable_external_access = false')
   await connection.run('SET lock_configuration = true')
   return new LakehouseReader(config.deltaBasePath, instance, connection)

@@ -1,6 +1,5 @@
 // The actions of a Delta log: parsed once from JSON, typed from there on, and written back.
 import { LakehouseError } from '../errors/errors.ts'
-import { parseExact } from './json.ts'
 import { decodePath, encodePath } from './paths.ts'
 import { type DeltaField, schemaFromJson, schemaToJson } from './schema.ts'
 import { type FileStats, parseStats } from './stats.ts'
@@ -35,6 +34,8 @@ export type AddFile = {
   readonly statsJson: string | null
   readonly stats: FileStats | null
   readonly tags: Readonly<Record<string, string>> | null
+  /** Present where some rows of the file are deleted without a change of the file. */
+  readonly hasDeletionVector?: true
 }
 
 export type RemoveFile = {
@@ -73,40 +74,7 @@ export type DeltaCommit = {
   readonly commitInfo: CommitInfo | null
 }
 
-export function parseCommit(version: bigint, text: string, fileTimeMs: number, where: string): DeltaCommit {
-  const adds: AddFile[] = []
-  const removes: RemoveFile[] = []
-  const txns: Txn[] = []
-  let metadata: Metadata | null = null
-  let protocol: Protocol | null = null
-  let commitInfo: CommitInfo | null = null
-  for (const line of text.split('\n')) {
-    if (line.trim() === '') continue
-    const action = objectOf(parseLine(line, where), where)
-    if (action.add) adds.push(parseAdd(objectOf(action.add, where), where))
-    else if (action.remove) removes.push(parseRemove(objectOf(action.remove, where), where))
-    else if (action.txn) txns.push(parseTxn(objectOf(action.txn, where), where))
-    else if (action.metaData) metadata = parseMetadata(objectOf(action.metaData, where), where)
-    else if (action.protocol) protocol = parseProtocol(objectOf(action.protocol, where), where)
-    else if (action.commitInfo) commitInfo = objectOf(action.commitInfo, where)
-    // cdc, domainMetadata and actions of later protocols do not change which rows the table has.
-  }
-  const timestamp = numberOr(commitInfo?.inCommitTimestamp ?? commitInfo?.timestamp, fileTimeMs)
-  const dataChange = adds.some((file) => file.dataChange) || removes.some((file) => file.dataChange)
-  return { version, timestamp, adds, removes, dataChange, txns, metadata, protocol, commitInfo }
-}
-
-function parseLine(line: string, where: string): unknown {
-  try {
-    return parseExact(line)
-  } catch (cause) {
-    const advice = 'The file is damaged: restore it from a backup.'
-    throw new LakehouseError('DELTA_LOG_CORRUPT', `${where}: a line is not JSON. ${advice}`, { cause })
-  }
-}
-
 export function parseAdd(add: Record<string, unknown>, where: string): AddFile {
-  refuseDeletionVector(add, where)
   return addFile({
     path: decodePath(textOf(add.path, 'add.path', where)),
     partitionValues: textMap(add.partitionValues),
@@ -115,6 +83,7 @@ export function parseAdd(add: Record<string, unknown>, where: string): AddFile {
     dataChange: add.dataChange !== false,
     statsJson: typeof add.stats === 'string' ? add.stats : null,
     tags: add.tags ? stringMap(add.tags) : null,
+    ...(add.deletionVector ? { hasDeletionVector: true } : {}),
   })
 }
 
@@ -128,6 +97,19 @@ export function addFile(file: Omit<AddFile, 'stats'>): AddFile {
       return parsed
     },
   }
+}
+
+/** The rows of all these files; null where a file has no statistics. */
+export function sumRecords(files: Iterable<AddFile>): bigint | null {
+  let sum = 0n
+  for (const file of files) {
+    // Every writer begins with it, and of most files nothing else is asked.
+    const first = /^\{"numRecords":(\d+)/.exec(file.statsJson ?? '')?.[1]
+    const count = first === undefined ? file.stats?.numRecords : BigInt(first)
+    if (count === undefined) return null
+    sum += count
+  }
+  return sum
 }
 
 export function parseRemove(remove: Record<string, unknown>, where: string): RemoveFile {
@@ -168,14 +150,6 @@ export function parseProtocol(protocol: Record<string, unknown>, where: string):
     readerFeatures: stringList(protocol.readerFeatures),
     writerFeatures: stringList(protocol.writerFeatures),
   }
-}
-
-function refuseDeletionVector(action: Record<string, unknown>, where: string): void {
-  if (action.deletionVector === undefined || action.deletionVector === null) return
-  const message =
-    `${where}: the table has deletion vectors, which are not supported. REORG TABLE .. APPLY (PURGE) and
-drop the feature with the program that wrote them.`.replace('\n', ' ')
-  throw new LakehouseError('DELTA_FEATURE_UNSUPPORTED', message, { details: { feature: 'deletionVectors' } })
 }
 
 export function addToJson(file: AddFile): Record<string, unknown> {
@@ -253,7 +227,7 @@ function bigintOf(value: unknown, what: string, where: string): bigint {
   throw new LakehouseError('DELTA_LOG_CORRUPT', `${where}: ${what} is not a whole number.`)
 }
 
-function numberOr(value: unknown, otherwise: number): number {
+export function numberOr(value: unknown, otherwise: number): number {
   return typeof value === 'number' ? value : otherwise
 }
 

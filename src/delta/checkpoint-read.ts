@@ -1,5 +1,6 @@
 // Reading a checkpoint: the replayed log in one Parquet file, or in several parts.
 import { DuckDBInstance } from '@duckdb/node-api'
+import { LakehouseError } from '../errors/errors.ts'
 import {
   type AddFile,
   type DeltaCommit,
@@ -35,6 +36,8 @@ export async function readCheckpoint(checkpoint: CheckpointFiles): Promise<Delta
     else if (kind === 'protocol') protocol = parseProtocol(action, where)
   }
   const { version } = checkpoint
+  if (metadata === null || protocol === null)
+    throw new LakehouseError('DELTA_LOG_CORRUPT', `${where}: the checkpoint has no protocol or no metaData.`)
   return {
     version,
     timestamp: 0,

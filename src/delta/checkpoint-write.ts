@@ -6,58 +6,82 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { assert } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
-import { addToJson, metadataToJson, protocolToJson, removeToJson, txnToJson } from './actions.ts'
-import { disk } from './disk.ts'
-import { logDirectory, PendingFile, versionDigits } from './log-files.ts'
+import {
+  type AddFile,
+  addToJson,
+  type Metadata,
+  metadataToJson,
+  type Protocol,
+  protocolToJson,
+  removeToJson,
+  type Txn,
+  txnToJson,
+} from './actions.ts'
+import { disk, type FileIdentity } from './disk.ts'
+import { commitPath, identityOf, logDirectory, PendingFile, versionDigits } from './log-files.ts'
 import { deletedFileRetentionMs } from './properties.ts'
-import { quoteText } from './sql.ts'
+import { quotePathToRead, quoteText } from './sql.ts'
 import type { LogState } from './state.ts'
 
 const linesWrittenAtOnce = 1000
 const stringMap = 'MAP(VARCHAR, VARCHAR)'
 
-/** A consistent copy of the state as lines of JSON, one action each. */
+/** A consistent copy of the state. It costs two references for each file; lines are made as they are written. */
 export type CheckpointContent = {
   readonly version: bigint
-  readonly lines: readonly unknown[]
-  readonly addCount: number
-  readonly hasTableFeatures: boolean
+  /** Of the commit of that version; null where only a checkpoint is left of it. */
+  readonly identity: FileIdentity | null
+  readonly protocol: Protocol
+  readonly metadata: Metadata
+  readonly txns: readonly Txn[]
+  readonly files: readonly AddFile[]
+  readonly tombstones: readonly (readonly [path: string, deletionTimestamp: number])[]
 }
 
 /** Removed files are in it until they expire: vacuum must know how long a file has been dead. */
 export function checkpointContent(state: LogState, nowMs: number): CheckpointContent {
+  const { version, identity } = state
   const { protocol, metadata } = state.essentials()
   const retention = deletedFileRetentionMs(metadata)
-  const tombstones = [...state.tombstones.values()].filter((file) => {
-    return retention === null || file.deletionTimestamp > nowMs - retention
+  const tombstones = [...state.tombstones].filter(([, deletionTimestamp]) => {
+    return retention === null || deletionTimestamp > nowMs - retention
   })
-  // An entry of a checkpoint is state, not a change, whatever the commit said.
-  const lines = [
-    { protocol: protocolToJson(protocol) },
-    { metaData: metadataToJson(metadata) },
-    ...[...state.txns.values()].map((txn) => ({ txn: txnToJson(txn) })),
-    ...[...state.files.values()].map((file) => ({ add: { ...addToJson(file), dataChange: false } })),
-    ...tombstones.map((file) => ({ remove: { ...removeToJson(file), dataChange: false } })),
-  ]
-  const hasTableFeatures = protocol.readerFeatures !== null || protocol.writerFeatures !== null
-  return { version: state.version, lines, addCount: state.files.size, hasTableFeatures }
+  const [txns, files] = [[...state.txns.values()], [...state.files.values()]]
+  return { version, identity, protocol, metadata, txns, files, tombstones }
 }
 
-/** The checkpoint appears whole or not at all; the same version written twice has the same content. */
+function* linesOf(content: CheckpointContent): Generator<unknown> {
+  yield { protocol: protocolToJson(content.protocol) }
+  yield { metaData: metadataToJson(content.metadata) }
+  for (const txn of content.txns) yield { txn: txnToJson(txn) }
+  // An entry of a checkpoint is state, not a change, whatever the commit said.
+  for (const file of content.files) yield { add: { ...addToJson(file), dataChange: false } }
+  const removed = { dataChange: false, partitionValues: null, size: null }
+  for (const [path, deletionTimestamp] of content.tombstones) {
+    yield { remove: removeToJson({ path, deletionTimestamp, ...removed }) }
+  }
+}
+
+/**
+ * The checkpoint appears whole or not at all; the same version written twice has the same content. Where the
+ * table has another commit of that version by then (it was made again), nothing is written.
+ */
 export async function writeCheckpoint(directory: string, content: CheckpointContent): Promise<void> {
   const log = logDirectory(directory)
   const temporary = join(log, `.${randomUUID()}.checkpoint`)
   const [json, parquet] = [`${temporary}.json.tmp`, `${temporary}.parquet.tmp`]
   try {
-    await writeLines(json, content.lines)
-    await convert(json, parquet, content)
+    const lineCount = await writeLines(json, linesOf(content))
+    await convert(json, parquet, hasTableFeatures(content), lineCount)
     await disk.sync(parquet)
     await step('checkpoint written')
     const { size } = await disk.stat(parquet)
+    const there = await identityOf(commitPath(directory, content.version))
+    if (there?.inode !== content.identity?.inode || there?.size !== content.identity?.size) return
     await disk.rename(parquet, join(log, `${versionDigits(content.version)}.checkpoint.parquet`))
     await step('checkpoint named')
     await disk.sync(log)
-    await writeHint(log, content, size)
+    await writeHint(log, content, lineCount, size)
     await step('checkpoint complete')
   } finally {
     await disk.remove(json)
@@ -65,34 +89,44 @@ export async function writeCheckpoint(directory: string, content: CheckpointCont
   }
 }
 
-async function writeLines(path: string, lines: readonly unknown[]): Promise<void> {
+function hasTableFeatures({ protocol }: CheckpointContent): boolean {
+  return protocol.readerFeatures !== null || protocol.writerFeatures !== null
+}
+
+/** Whoever else has work to do gets his turn after every slice. Returns how many lines there are. */
+async function writeLines(path: string, lines: Iterable<unknown>): Promise<number> {
   const file = await open(path, 'wx')
+  let count = 0
   try {
-    for (let start = 0; start < lines.length; start += linesWrittenAtOnce) {
-      const slice = lines.slice(start, start + linesWrittenAtOnce)
-      await file.appendFile(`${slice.map((line) => JSON.stringify(line)).join('\n')}\n`)
+    let slice = ''
+    for (const line of lines) {
+      slice += `${JSON.stringify(line)}\n`
+      count += 1
+      if (count % linesWrittenAtOnce !== 0) continue
+      await file.appendFile(slice)
+      slice = ''
     }
+    await file.appendFile(slice)
+    return count
   } finally {
     await file.close()
   }
 }
 
-async function convert(json: string, parquet: string, content: CheckpointContent): Promise<void> {
-  const columns = Object.entries(checkpointColumns(content.hasTableFeatures)).map(([name, fields]) => {
+async function convert(json: string, parquet: string, features: boolean, lineCount: number): Promise<void> {
+  const columns = Object.entries(checkpointColumns(features)).map(([name, fields]) => {
     const struct = Object.entries(fields).map(([field, type]) => `"${field}" ${type}`)
     return `"${name}": ${quoteText(`STRUCT(${struct.join(', ')})`)}`
   })
   const types = `columns = {${columns.join(', ')}}`
-  const source = `read_json(${quoteText(json)}, format = 'newline_delimited', ${types})`
+  const source = `read_json(${quotePathToRead(json)}, format = 'newline_delimited', ${types})`
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
   try {
     const connection = await instance.connect()
     const sql = `COPY (SELECT * FROM ${source}) TO ${quoteText(parquet)} (FORMAT parquet, COMPRESSION zstd)`
     const reader = await connection.runAndReadAll(sql)
-    assert(
-      Number(reader.getRows()[0]?.[0]) === content.lines.length,
-      'the checkpoint does not have every action',
-    )
+    const written = Number(reader.getRows()[0]?.[0])
+    assert(written === lineCount, 'the checkpoint does not have every action')
   } finally {
     instance.closeSync()
   }
@@ -134,12 +168,17 @@ function checkpointColumns(hasTableFeatures: boolean): Record<string, Record<str
 }
 
 /** Only a hint where to start: this folder lists the log instead, and never depends on it. */
-async function writeHint(log: string, content: CheckpointContent, sizeInBytes: bigint): Promise<void> {
+async function writeHint(
+  log: string,
+  content: CheckpointContent,
+  lineCount: number,
+  sizeInBytes: bigint,
+): Promise<void> {
   const hint = {
     version: Number(content.version),
-    size: content.lines.length,
+    size: lineCount,
     sizeInBytes: Number(sizeInBytes),
-    numOfAddFiles: content.addCount,
+    numOfAddFiles: content.files.length,
   }
   const pending = await PendingFile.write(log, JSON.stringify(hint))
   try {

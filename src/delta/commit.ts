@@ -17,9 +17,10 @@ import {
   type Txn,
   txnToJson,
 } from './actions.ts'
+import { clock } from './disk.ts'
 import { commitPath, logDirectory, PendingFile } from './log-files.ts'
 import { checkWritable } from './protocol.ts'
-import { missingFields, typeText } from './schema.ts'
+import { type DeltaTableDefinition, missingFields, typeText } from './schema.ts'
 import type { LogState } from './state.ts'
 
 export const commitAttemptsMax = 100
@@ -148,7 +149,7 @@ export function draftOf(
   options: CommitOptions,
   parts: Partial<CommitDraft> & { operation: string },
 ): CommitDraft {
-  const timestamp = options.timestampMs ?? Date.now()
+  const timestamp = options.timestampMs ?? clock()
   const { operation, ...rest } = parts
   const { appId, version, after = 0n } = options
   if ((appId === undefined) !== (version === undefined)) {
@@ -244,14 +245,15 @@ function protocolAfter(draft: CommitDraft, state: LogState): [Protocol, Metadata
 
 function commitText(draft: CommitDraft): string {
   const actions = [
-    { commitInfo: { ...draft.info, txnId: randomUUID() } },
     ...(draft.protocol ? [{ protocol: protocolToJson(draft.protocol) }] : []),
     ...(draft.metadata ? [{ metaData: metadataToJson(draft.metadata) }] : []),
     ...draft.txns.map((txn) => ({ txn: txnToJson(txn) })),
     ...draft.removes.map((file) => ({ remove: removeToJson(file) })),
     ...draft.adds.map((file) => ({ add: addToJson(file) })),
   ]
-  return `${actions.map((action) => JSON.stringify(action)).join('\n')}\n`
+  // Their count tells a reader whether the file is whole.
+  const commitInfo = { ...draft.info, txnId: randomUUID(), actionCount: actions.length }
+  return `${[{ commitInfo }, ...actions].map((action) => JSON.stringify(action)).join('\n')}\n`
 }
 
 function asCommit(draft: CommitDraft, version: bigint): DeltaCommit {
@@ -266,12 +268,33 @@ export function rowMetrics(adds: readonly AddFile[], rowCount: bigint): Record<s
   return { numFiles: String(adds.length), numOutputRows: String(rowCount), numOutputBytes: String(bytes) }
 }
 
-/** The metadata with the columns that the definition adds; null where the table has them all. */
+/** A change of the metadata, with the name that other writers have for it. */
+export type Evolution = {
+  readonly operation: 'ADD COLUMNS' | 'SET TBLPROPERTIES'
+  readonly operationParameters: Readonly<Record<string, unknown>>
+  readonly metadata: Metadata
+}
+
+/** What the table lacks of the definition: columns and properties; null where it has them all. */
 export function evolved(
   metadata: Metadata,
-  definition: Parameters<typeof missingFields>[1],
+  definition: DeltaTableDefinition,
   where: string,
-): Metadata | null {
-  const added = missingFields(metadata, definition, where)
-  return added.length === 0 ? null : { ...metadata, fields: [...metadata.fields, ...added] }
+): Evolution | null {
+  const columns = missingFields(metadata, definition, where)
+  const properties = Object.fromEntries(
+    Object.entries(definition.properties ?? {}).filter(
+      ([name, value]) => metadata.configuration[name] !== value,
+    ),
+  )
+  if (columns.length === 0 && Object.keys(properties).length === 0) return null
+  const fields = [...metadata.fields, ...columns]
+  const configuration = { ...metadata.configuration, ...properties }
+  const after = { ...metadata, fields, configuration }
+  if (columns.length === 0) {
+    const operationParameters = { properties: JSON.stringify(properties) }
+    return { operation: 'SET TBLPROPERTIES', operationParameters, metadata: after }
+  }
+  const operationParameters = { columns: JSON.stringify(columns.map((column) => ({ column }))) }
+  return { operation: 'ADD COLUMNS', operationParameters, metadata: after }
 }

@@ -10,6 +10,7 @@ import {
   draftOf,
   type WriteOutcome,
 } from './commit.ts'
+import { clock } from './disk.ts'
 import { removeOf } from './optimize.ts'
 import { type QueryParameters, syncFiles, toAddFile, writeOneFile } from './parquet-files.ts'
 import { directoryBeside, filePath } from './paths.ts'
@@ -62,7 +63,7 @@ export async function stageDeletion(
     options.signal?.throwIfAborted()
     if (matching < rows) adds.push(await rewritten(directory, metadata, file, connection, where, options))
   }
-  const deletionTimestamp = options.timestampMs ?? Date.now()
+  const deletionTimestamp = options.timestampMs ?? clock()
   const removes = affected.map(({ file }) => removeOf(file, deletionTimestamp, true))
   const rowsDeleted = sum(affected.map(({ matching }) => matching))
   const operationMetrics = {

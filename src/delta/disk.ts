@@ -78,7 +78,15 @@ function factsOf(stats: Stats): FileFacts {
 
 export let disk: Disk = fileSystem
 
+/** Milliseconds since the epoch, as files age by them. */
+export let clock: () => number = Date.now
+
 /** For simulations: what this process takes for the file system of all logs. */
 export function setDisk(next: Disk): void {
   disk = next
+}
+
+/** For simulations, in which time jumps. */
+export function setClock(next: () => number): void {
+  clock = next
 }

@@ -3,43 +3,68 @@ import { join } from 'node:path'
 import { disk } from './disk.ts'
 import { commitPath, emptyWhenAbsent, type LogListing, listLog, logDirectory } from './log-files.ts'
 
-const dayMs = 86_400_000
+/** So many files are deleted at most before others may have the disk for longer. */
+const filesDeletedMax = 20_000
+const filesDeletedAtOnce = 8
+
+/** Commits, their checksums, checkpoints of every form, and commits that another writer put together. */
+const versionedName = /^(\d{20})\.(json|crc|checkpoint\.|(\d{20})\.compacted\.json)/
 
 /**
- * Deletes the expired part of the log; returns the oldest version that it still has, or null when nothing was
- * done.
+ * Deletes the expired part of the log, or the oldest of it; returns how many commits the log still has, or
+ * null where more of them are expired.
  */
 export async function cleanLog(
   directory: string,
   retentionMs: number,
   nowMs: number,
-): Promise<bigint | null> {
+): Promise<number | null> {
   const listing = await listLog(directory)
-  // The cut-off is a midnight, so that the log is cleaned once a day and not at every checkpoint.
-  const cutoffMs = Math.floor((nowMs - retentionMs) / dayMs) * dayMs
-  const keepFrom = firstKept(listing, await newestExpired(directory, listing, cutoffMs))
-  if (keepFrom === null) return null
+  const keepFrom = firstKept(listing, await newestExpired(directory, listing, nowMs - retentionMs))
+  const { commits } = listing
+  if (keepFrom === null) return commits.length
+  const isDone = await deleteLogBefore(directory, keepFrom, filesDeletedMax)
+  return isDone ? commits.length - commits.filter((version) => version < keepFrom).length : null
+}
+
+/**
+ * Deletes the log before `version`, oldest first, so that what is left has no hole, whenever this ends. A
+ * checkpoint of that version has to be there. Returns false where there are more than `filesMax`.
+ */
+export async function deleteLogBefore(
+  directory: string,
+  version: bigint,
+  filesMax = Number.POSITIVE_INFINITY,
+): Promise<boolean> {
   const log = logDirectory(directory)
-  for (const name of await disk.readdir(log)) {
-    const version = /^(\d{20})\.(json|crc|checkpoint\.)/.exec(name)?.[1]
-    if (version !== undefined && BigInt(version) < keepFrom) await disk.remove(join(log, name))
+  const names = (await disk.readdir(log)).filter((name) => {
+    const of = versionedName.exec(name)?.[1]
+    return of !== undefined && BigInt(of) < version
+  })
+  names.sort()
+  for (let start = 0; start < Math.min(names.length, filesMax); start += filesDeletedAtOnce) {
+    const slice = names.slice(start, start + filesDeletedAtOnce)
+    await Promise.all(slice.map((name) => disk.remove(join(log, name))))
   }
-  return keepFrom
+  return names.length <= filesMax
 }
 
 /** The newest commit that is not newer than the cut-off. Commits are in the order of their times. */
 async function newestExpired(
   directory: string,
-  listing: LogListing,
+  { commits }: LogListing,
   cutoffMs: number,
 ): Promise<bigint | null> {
-  let newest: bigint | null = null
-  for (const version of listing.commits) {
-    const found = await emptyWhenAbsent(disk.stat(commitPath(directory, version)), null)
-    if (found === null || found.changedMs > cutoffMs) break
-    newest = version
+  // The first that is kept is between these two.
+  let [expired, kept] = [-1, commits.length]
+  while (kept - expired > 1) {
+    const middle = Math.floor((expired + kept) / 2)
+    const found = await emptyWhenAbsent(disk.stat(commitPath(directory, commits[middle]!)), null)
+    // One that another process deleted meanwhile was expired.
+    if (found === null || found.changedMs <= cutoffMs) expired = middle
+    else kept = middle
   }
-  return newest
+  return commits[expired] ?? null
 }
 
 /**

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { step } from '../steps/step.ts'
-import { type DeltaCommit, parseCommit } from './actions.ts'
+import type { DeltaCommit } from './actions.ts'
+import { parseCommit } from './commit-parse.ts'
 import { disk, type FileIdentity } from './disk.ts'
 
 export function logDirectory(table: string): string {
@@ -75,15 +76,17 @@ export async function readCommit(table: string, version: bigint): Promise<Commit
 /** A text that is durably on the disk under a name of its own, waiting for the name it is to have. */
 export class PendingFile {
   readonly #path: string
-  private constructor(path: string) {
+  readonly #text: string
+  private constructor(path: string, text: string) {
     this.#path = path
+    this.#text = text
   }
 
   static async write(directory: string, text: string): Promise<PendingFile> {
     const path = join(directory, `.${randomUUID()}.tmp`)
     await disk.writeNew(path, text)
     await step('commit prepared')
-    return new PendingFile(path)
+    return new PendingFile(path, text)
   }
 
   /** Gives it the name unless another has it: the one atomic step of a commit. */
@@ -91,13 +94,20 @@ export class PendingFile {
     try {
       await disk.link(this.#path, path)
     } catch (error) {
-      if (hasErrno(error, 'EEXIST')) return null
-      throw error
+      // A network mount repeats a call whose answer was lost: the name is there because the first one made it.
+      if (!hasErrno(error, 'EEXIST')) throw error
+      if (!(await this.#has(path))) return null
     }
     await step('commit linked')
     await disk.sync(dirname(path))
     await step('commit durable')
     return disk.stat(path)
+  }
+
+  /** Whether the file of that name is this one: every commit has an id, so no other has its text. */
+  async #has(path: string): Promise<boolean> {
+    const there = await emptyWhenAbsent(disk.read(path), null)
+    return there?.text === this.#text
   }
 
   /** Gives it the name, in place of what had it. */

@@ -5,6 +5,7 @@ import { AssertionError, unreachable } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
 import type { AddFile, Metadata, PartitionValues, RemoveFile } from './actions.ts'
 import { type CommitDraft, draftOf, type WriteOutcome } from './commit.ts'
+import { clock } from './disk.ts'
 import { syncFiles, toAddFile, type WrittenFile, writeOneFile } from './parquet-files.ts'
 import { directoryBeside } from './paths.ts'
 import { partitionKey, selectFromFiles } from './scan.ts'
@@ -95,7 +96,7 @@ export async function compact(
   }
   await step('compaction written')
   options.signal?.throwIfAborted()
-  const deletionTimestamp = options.timestampMs ?? Date.now()
+  const deletionTimestamp = options.timestampMs ?? clock()
   const removes = groups.flatMap((group) =>
     group.files.map((file) => removeOf(file, deletionTimestamp, false)),
   )

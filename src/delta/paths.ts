@@ -33,6 +33,11 @@ export function isOwnFile(path: string): boolean {
   return ownFilePattern.test(path)
 }
 
+/** True where the log spells a path that may be another file's as well: absolute, or with `.` or `..` in it. */
+export function isOddPath(path: string): boolean {
+  return /(^|\/)\.{0,2}(\/|$)/.test(path)
+}
+
 /** The directory of the file, where that is inside of the table's; else the table's own. */
 export function directoryBeside(directory: string, path: string): string {
   const beside = dirname(filePath(directory, path))

@@ -1,6 +1,6 @@
 // Which tables can be read and which can be written. Anything unknown is refused by its name, never misread.
 import { LakehouseError } from '../errors/errors.ts'
-import type { Metadata, Protocol } from './actions.ts'
+import type { AddFile, Metadata, Protocol } from './actions.ts'
 import type { DeltaField } from './schema.ts'
 
 /** What new tables are written with: every Delta reader since 2019 opens them. */
@@ -13,8 +13,19 @@ export const newTableProtocol: Protocol = {
 
 const tableFeaturesReader = 3
 const tableFeaturesWriter = 7
-/** Features that cost a reader nothing. */
-const readerFeaturesKnown: readonly string[] = []
+const columnMappingReader = 2
+
+/**
+ * The reader features that are known, each with what in this table makes use of it; unused ones do no harm.
+ */
+const readerFeaturesKnown: Readonly<Record<string, (metadata: Metadata) => string | null>> = {
+  deletionVectors: () => null, // A file with a vector is refused by itself.
+  columnMapping: columnMappingUsed,
+  timestampNtz: () => null, // A column of the type is refused by itself.
+  typeWidening: (metadata) => fieldUsing(metadata.fields, 'delta.typeChanges'),
+  'typeWidening-preview': (metadata) => fieldUsing(metadata.fields, 'delta.typeChanges'),
+  vacuumProtocolCheck: () => null, // It asks writers to look at the protocol before they delete files.
+}
 
 /**
  * The writer features that are known, each with what in this table makes use of it; unused ones do no harm.
@@ -38,18 +49,26 @@ const writerVersionFeatures: readonly (readonly [number, readonly string[]])[] =
   [6, ['identityColumns']],
 ]
 
-export function checkReadable(protocol: Protocol, where: string): void {
+export function checkReadable(protocol: Protocol, metadata: Metadata, where: string): void {
   const version = protocol.minReaderVersion
-  if (version === 1) return
-  if (version !== tableFeaturesReader) {
-    throw unsupported(
-      where,
-      'read',
-      version === 2 ? 'columnMapping (reader version 2)' : `reader version ${version}`,
-    )
+  if (version > tableFeaturesReader) throw unsupported(where, 'read', `reader version ${version}`)
+  const features = version === tableFeaturesReader ? (protocol.readerFeatures ?? []) : []
+  for (const feature of version === columnMappingReader ? ['columnMapping'] : features) {
+    const usedBy = Object.hasOwn(readerFeaturesKnown, feature) ? readerFeaturesKnown[feature] : undefined
+    const use = usedBy === undefined ? feature : usedBy(metadata)
+    if (use !== null) throw unsupported(where, 'read', use === feature ? feature : `${feature} (${use})`)
   }
-  for (const feature of protocol.readerFeatures ?? []) {
-    if (!readerFeaturesKnown.includes(feature)) throw unsupported(where, 'read', feature)
+}
+
+/** Fails for a file of which some rows are deleted by a vector. */
+export function refuseVectors(files: Iterable<AddFile>, where: string): void {
+  for (const file of files) {
+    if (file.hasDeletionVector === undefined) continue
+    const message = `${where}: ${file.path} has a deletion vector, which is not supported.`
+    const advice =
+      'REORG TABLE .. APPLY (PURGE) with the program that wrote it puts the rows into files without vectors.'
+    const details = { feature: 'deletionVectors' }
+    throw new LakehouseError('DELTA_FEATURE_UNSUPPORTED', `${message} ${advice}`, { details })
   }
 }
 
@@ -72,6 +91,11 @@ function writerFeatures(protocol: Protocol): readonly string[] {
   return writerVersionFeatures
     .filter(([version]) => version <= protocol.minWriterVersion)
     .flatMap(([, features]) => features)
+}
+
+function columnMappingUsed(metadata: Metadata): string | null {
+  const mode = metadata.configuration['delta.columnMapping.mode']
+  return mode === undefined || mode === 'none' ? null : `mode ${mode}`
 }
 
 function fieldUsing(fields: readonly DeltaField[], key: string): string | null {

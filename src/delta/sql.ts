@@ -14,5 +14,10 @@ export function quoteText(text: string): string {
  * A path as read_parquet takes it: it reads its argument as a pattern, so the pattern characters are escaped.
  */
 export function quotePathToRead(path: string): string {
-  return quoteText(path.replace(/[[*?]/g, (character) => `[${character}]`))
+  return quoteText(literalPattern(path))
+}
+
+/** The pattern that matches this path alone. DuckDB judges permissions by the pattern, not by what matches. */
+export function literalPattern(path: string): string {
+  return path.replace(/[[*?]/g, (character) => `[${character}]`)
 }

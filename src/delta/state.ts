@@ -7,13 +7,15 @@ import {
   engineInfo,
   type Metadata,
   type Protocol,
-  type RemoveFile,
+  sumRecords,
   type Txn,
 } from './actions.ts'
 import { readCheckpoint } from './checkpoint-read.ts'
-import type { FileIdentity } from './disk.ts'
+import { clock, type FileIdentity } from './disk.ts'
 import { type CommitFile, type LogListing, listLog, readCommit } from './log-files.ts'
-import { checkReadable, unsupported } from './protocol.ts'
+import { isOddPath } from './paths.ts'
+import { deletedFileRetentionMs } from './properties.ts'
+import { checkReadable, refuseVectors, unsupported } from './protocol.ts'
 
 const commitsReadAtOnce = 16
 
@@ -47,10 +49,17 @@ export type DeltaSnapshot = {
 /** Grows with the log, commit by commit: what a commit costs does not depend on how many there were. */
 export class LogState {
   version = -1n
+  /** The version of the checkpoint that it began with; null without one. */
+  checkpoint: bigint | null = null
   protocol: Protocol | null = null
   metadata: Metadata | null = null
   readonly files = new Map<string, AddFile>()
-  readonly tombstones = new Map<string, RemoveFile>()
+  /** When each removed file was removed, oldest first; only as long as a reader or vacuum needs to know. */
+  readonly tombstones = new Map<string, number>()
+  /** Of the paths above, those that have to be compared by where they lead. */
+  readonly oddPaths = new Set<string>()
+  /** How many tombstones were dropped since the files were last vacuumed. */
+  expiredCount = 0
   readonly txns = new Map<string, Txn>()
   lastCommitInfo: CommitInfo | null = null
   /** null where the newest version came from a checkpoint and has no commit file any more. */
@@ -59,7 +68,10 @@ export class LogState {
   lastRemoval: ForeignRemoval | null = null
   lastRestore: ForeignRemoval | null = null
   readonly #directory: string
+  readonly #withVector = new Set<string>()
   #snapshot: DeltaSnapshot | null = null
+  /** Whether what the log says was found to be readable. */
+  #isChecked = false
 
   constructor(directory: string) {
     this.#directory = directory
@@ -68,6 +80,7 @@ export class LogState {
   /** Begins with what a checkpoint says, as if it were one commit. */
   begin(checkpoint: DeltaCommit): void {
     this.#put(checkpoint)
+    this.checkpoint = checkpoint.version
     this.identity = null
   }
 
@@ -86,21 +99,41 @@ export class LogState {
   }
 
   #put(commit: DeltaCommit): void {
-    if (commit.protocol) checkReadable(commit.protocol, this.#directory)
     this.protocol = commit.protocol ?? this.protocol
     this.metadata = commit.metadata ?? this.metadata
-    for (const file of commit.removes) {
-      this.files.delete(file.path)
-      this.tombstones.set(file.path, file)
+    for (const { path, deletionTimestamp } of commit.removes) {
+      this.files.delete(path)
+      this.#withVector.delete(path)
+      this.tombstones.delete(path) // So that it comes last.
+      this.tombstones.set(path, deletionTimestamp)
+      if (isOddPath(path)) this.oddPaths.add(path)
     }
     for (const file of commit.adds) {
       this.files.set(file.path, file)
       this.tombstones.delete(file.path)
+      if (file.hasDeletionVector) this.#withVector.add(file.path)
+      else this.#withVector.delete(file.path)
+      if (isOddPath(file.path)) this.oddPaths.add(file.path)
     }
     for (const txn of commit.txns) this.txns.set(txn.appId, txn)
     this.lastCommitInfo = commit.commitInfo
     this.version = commit.version
     this.#snapshot = null
+    this.#isChecked = false
+    this.#expireTombstones()
+  }
+
+  /** The oldest come first, but for those of writers with other clocks, which stay until then. */
+  #expireTombstones(): void {
+    const retentionMs = this.metadata === null ? null : deletedFileRetentionMs(this.metadata)
+    if (retentionMs === null) return
+    const cutoffMs = clock() - retentionMs
+    for (const [path, deletionTimestamp] of this.tombstones) {
+      if (deletionTimestamp > cutoffMs) return
+      this.tombstones.delete(path)
+      this.expiredCount += 1
+      if (!this.files.has(path)) this.oddPaths.delete(path)
+    }
   }
 
   snapshot(): DeltaSnapshot {
@@ -115,27 +148,27 @@ export class LogState {
     return this.#snapshot
   }
 
+  /** Fails with DELTA_FEATURE_UNSUPPORTED where rows of this version would be misread. */
   essentials(): { readonly protocol: Protocol; readonly metadata: Metadata } {
-    if (this.protocol !== null && this.metadata !== null)
-      return { protocol: this.protocol, metadata: this.metadata }
-    const what = `the log up to version ${this.version} has no protocol or no metaData action`
-    const message = `${this.#directory}: ${what}.`
-    throw new LakehouseError('DELTA_LOG_CORRUPT', message)
+    const { protocol, metadata } = this
+    if (protocol === null || metadata === null) {
+      const what = `the log up to version ${this.version} has no protocol or no metaData action`
+      throw new LakehouseError('DELTA_LOG_CORRUPT', `${this.#directory}: ${what}.`)
+    }
+    if (this.#isChecked) return { protocol, metadata }
+    checkReadable(protocol, metadata, this.#directory)
+    refuseVectors(
+      [...this.#withVector].flatMap((path) => this.files.get(path) ?? []),
+      this.#directory,
+    )
+    this.#isChecked = true
+    return { protocol, metadata }
   }
 }
 
 function newerOf(left: ForeignRemoval | null, right: ForeignRemoval | null): ForeignRemoval | null {
   if (left === null || right === null) return left ?? right
   return left.version >= right.version ? left : right
-}
-
-function sumRecords(files: Iterable<AddFile>): bigint | null {
-  let sum = 0n
-  for (const file of files) {
-    if (file.stats === null) return null
-    sum += file.stats.numRecords
-  }
-  return sum
 }
 
 /**
@@ -149,15 +182,16 @@ export async function loadState(directory: string, upTo?: bigint): Promise<LogSt
   const failures: unknown[] = []
   for (const checkpoint of listing.checkpoints) {
     if (upTo !== undefined && checkpoint.version > upTo) continue
+    const state = new LogState(directory)
     try {
-      const state = new LogState(directory)
       state.begin(await readCheckpoint(checkpoint))
-      return await replay(directory, state, listing, upTo)
     } catch (error) {
       // A damaged checkpoint is only a slower start, as long as an older one or the commits are there.
       if (error instanceof LakehouseError && error.code !== 'DELTA_LOG_CORRUPT') throw error
       failures.push(error)
+      continue
     }
+    return replay(directory, state, listing, upTo)
   }
   if (listing.commits[0] !== 0n) throw unreachableVersion(directory, listing, upTo, failures)
   return replay(directory, new LogState(directory), listing, upTo)

@@ -6,7 +6,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { LakehouseError } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
 import type { DeltaCommit } from './actions.ts'
-import { checkpointContent, writeCheckpoint } from './checkpoint-write.ts'
+import { checkpointContent } from './checkpoint-write.ts'
 import {
   type CommitDraft,
   type CommitOptions,
@@ -20,6 +20,7 @@ import {
   writeFirstCommit,
 } from './commit.ts'
 import { type DeleteOptions, type DeleteResult, deleteResult, stageDeletion } from './delete-rows.ts'
+import { clock } from './disk.ts'
 import {
   describeState,
   type HistoryEntry,
@@ -27,7 +28,6 @@ import {
   type TableDescription,
   versionAtTime,
 } from './history.ts'
-import { cleanLog } from './log-cleanup.ts'
 import {
   commitPath,
   identityOf,
@@ -37,6 +37,7 @@ import {
   readCommit,
   syncNamesOf,
 } from './log-files.ts'
+import { LogUpkeep } from './log-upkeep.ts'
 import {
   compact,
   type OptimizeOptions,
@@ -45,15 +46,14 @@ import {
   planCompaction,
 } from './optimize.ts'
 import type { QueryParameters } from './parquet-files.ts'
-import { checkpointInterval, logRetentionMs } from './properties.ts'
 import { checkWritable, newTableProtocol } from './protocol.ts'
-import { deleteLogBefore } from './purge-log.ts'
+import { keepOnlyVersion } from './purge-log.ts'
 import { type Row, withRows } from './rows.ts'
 import { checkDefinition, type DeltaTableDefinition } from './schema.ts'
 import { type StagedAppend, stageQuery } from './stage.ts'
 import { type DeltaSnapshot, type ForeignRemoval, type LogState, loadState } from './state.ts'
 import { readCommits, waitForVersion } from './tail.ts'
-import { deleteLeftovers, unnamedFiles, type VacuumOptions, vacuumFacts, vacuumFiles } from './vacuum.ts'
+import { deleteLeftovers, unnamedFiles, type VacuumOptions, vacuumCutoffMs, vacuumFiles } from './vacuum.ts'
 
 export type AppendOptions = CommitOptions & {
   readonly appId: string
@@ -66,11 +66,12 @@ export class DeltaTable {
   #state: LogState
   /** The end of the queue of what reads or changes the state: one at a time, in the order of the calls. */
   #queue: Promise<unknown> = Promise.resolve()
-  #checkpointFailure: unknown = null
+  readonly #logUpkeep: LogUpkeep
 
   private constructor(directory: string, state: LogState) {
     this.directory = directory
     this.#state = state
+    this.#logUpkeep = new LogUpkeep(directory, state.checkpoint)
   }
 
   static async open(directory: string): Promise<DeltaTable> {
@@ -84,8 +85,9 @@ export class DeltaTable {
   }
 
   /**
-   * Makes the table, or opens it and adds the nullable columns it lacks. Any other difference fails with
-   * DELTA_SCHEMA_MISMATCH. Others may do the same at the same time.
+   * Makes the table, or opens it, adds the nullable columns it lacks and gives it the properties of the
+   * definition; other properties stay. Any other difference fails with DELTA_SCHEMA_MISMATCH. Others may do
+   * the same at the same time.
    */
   static async createOrEvolve(directory: string, definition: DeltaTableDefinition): Promise<DeltaTable> {
     const path = resolve(directory)
@@ -102,9 +104,10 @@ export class DeltaTable {
       for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
         const state = await this.#refresh()
         const before = state.essentials().metadata
-        const metadata = evolved(before, definition, this.directory)
-        if (metadata === null) return
-        const draft = draftOf({}, { operation: 'ADD COLUMNS', metadata, writtenFor: before })
+        const change = evolved(before, definition, this.directory)
+        if (change === null) return
+        const { operation, operationParameters, metadata } = change
+        const draft = draftOf({ operationParameters }, { operation, metadata, writtenFor: before })
         // A concurrent change of the schema shows as a conflict, and the next round judges it anew.
         const outcome = await writeCommit(this.directory, draft, () => this.#refresh())
         if (outcome.kind === 'committed') return
@@ -222,7 +225,14 @@ export class DeltaTable {
    * allows. Commits do this by themselves (delta.checkpointInterval).
    */
   async checkpoint(options: { readonly nowMs?: number } = {}): Promise<void> {
-    await this.#exclusive(async () => this.#checkpoint(await this.#refresh(), options.nowMs ?? Date.now()))
+    const nowMs = options.nowMs ?? clock()
+    const content = await this.#exclusive(async () => {
+      const state = await this.#refresh()
+      const { protocol, metadata } = state.essentials()
+      checkWritable(protocol, metadata, this.directory) // A feature may have actions that a checkpoint must keep.
+      return checkpointContent(state, nowMs)
+    })
+    await this.#logUpkeep.write(content, nowMs)
   }
 
   /**
@@ -268,9 +278,10 @@ export class DeltaTable {
     const outcome = await this.commit(null, { operation: 'PURGE', operationParameters: {}, ...options })
     if (outcome.kind !== 'committed') return outcome
     await this.#exclusive(async () => {
+      await this.settled() // Else it would put a checkpoint of an older version into the log.
       const state = await this.#refresh()
-      await writeCheckpoint(this.directory, checkpointContent(state, Date.now()))
-      await deleteLogBefore(this.directory, state.version)
+      await this.#logUpkeep.write(checkpointContent(state, clock()), clock())
+      await keepOnlyVersion(this.directory, state.version)
     })
     await this.vacuum({ retentionMs: 0, force: true })
     return outcome
@@ -286,13 +297,26 @@ export class DeltaTable {
     const state = await this.#exclusive(() => this.#refresh())
     const { protocol, metadata } = state.essentials()
     checkWritable(protocol, metadata, this.directory)
-    const facts = vacuumFacts(this.directory, state, options)
-    return vacuumFiles(this.directory, metadata.partitionColumns, facts, options)
+    const cutoffMs = vacuumCutoffMs(this.directory, metadata, options)
+    const deleted = await vacuumFiles(this.directory, () => this.#state, cutoffMs, options)
+    if (deleted.length < (options.filesMax ?? Number.POSITIVE_INFINITY)) this.#state.expiredCount = 0
+    return deleted
   }
 
-  /** The paths of files under the directory that no version in the log names. */
+  /** How many removed files passed the table's retention since this object last vacuumed; no look at the disk. */
+  get expiredCount(): number {
+    return this.#state.expiredCount
+  }
+
+  /** How many files the last version that was read has, and how many removed ones are within the retention. */
+  get fileCounts(): { readonly live: number; readonly removed: number } {
+    return { live: this.#state.files.size, removed: this.#state.tombstones.size }
+  }
+
+  /** The paths of files under the directory that no version within the retention names. */
   async *unnamedFiles(): AsyncGenerator<string> {
-    yield* unnamedFiles(this.directory, await this.#exclusive(() => this.#refresh()))
+    await this.#exclusive(() => this.#refresh())
+    yield* unnamedFiles(this.directory, () => this.#state)
   }
 
   /**
@@ -300,39 +324,28 @@ export class DeltaTable {
    * at work.
    */
   async deleteLeftovers(ageMs: number): Promise<void> {
-    await deleteLeftovers(this.directory, Date.now() - ageMs)
+    await deleteLeftovers(this.directory, clock() - ageMs)
   }
 
   /** Why the last automatic checkpoint failed; null when it did not. The commit stands without it. */
   get checkpointFailure(): unknown {
-    return this.#checkpointFailure
+    return this.#logUpkeep.failure
+  }
+
+  /**
+   * Resolves when no checkpoint is being written. Commits do not wait for the checkpoints that they begin: to
+   * be called before the process ends, else the last one may be missing.
+   */
+  settled(): Promise<void> {
+    return this.#logUpkeep.settled()
   }
 
   #write(draft: CommitDraft): Promise<WriteOutcome> {
     return this.#exclusive(async () => {
       const outcome = await writeCommit(this.directory, draft, () => this.#refresh())
-      if (outcome.kind === 'committed') await this.#checkpointWhenDue()
+      if (outcome.kind === 'committed') this.#logUpkeep.afterCommit(this.#state)
       return outcome
     })
-  }
-
-  async #checkpointWhenDue(): Promise<void> {
-    const { version } = this.#state
-    const isDue = version % checkpointInterval(this.#state.essentials().metadata) === 0n
-    if (!isDue && this.#checkpointFailure === null) return
-    try {
-      await this.#checkpoint(this.#state, Date.now())
-      this.#checkpointFailure = null
-    } catch (error) {
-      // The commit is durable, and readers do without the checkpoint. The next commit tries again.
-      this.#checkpointFailure = error
-    }
-  }
-
-  async #checkpoint(state: LogState, nowMs: number): Promise<void> {
-    await writeCheckpoint(this.directory, checkpointContent(state, nowMs))
-    const retentionMs = logRetentionMs(state.essentials().metadata)
-    if (retentionMs !== null) await cleanLog(this.directory, retentionMs, nowMs)
   }
 
   /** Brings the state up to the newest version. To be called inside `#exclusive`. */
@@ -344,9 +357,11 @@ export class DeltaTable {
     }
     for (;;) {
       const next = await readCommit(this.directory, this.#state.version + 1n)
-      if (next === null) return this.#state
+      if (next === null) break
       this.#state.apply(next.commit, next.identity)
     }
+    this.#state.essentials()
+    return this.#state
   }
 
   /** True where the commit that the state ends with is gone (log clean-up, or the table was made again). */

@@ -2,7 +2,8 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { LakehouseError } from '../errors/errors.ts'
 import type { DeltaCommit } from './actions.ts'
-import { logDirectory, readCommit } from './log-files.ts'
+import { listLog, logDirectory, readCommit } from './log-files.ts'
+import { refuseVectors } from './protocol.ts'
 
 /** Notifications do not reach every file system (network mounts), so the log is also looked at this often. */
 export const pollMs = 1000
@@ -15,12 +16,18 @@ export async function* readCommits(
 ): AsyncGenerator<DeltaCommit> {
   for (let version = after + 1n; version <= head; version++) {
     const found = await readCommit(directory, version)
-    if (found === null) throw truncated(directory, version)
+    if (found === null) throw await missing(directory, version)
+    refuseVectors(found.commit.adds, directory)
     yield found.commit
   }
 }
 
-function truncated(directory: string, version: bigint): LakehouseError {
+async function missing(directory: string, version: bigint): Promise<LakehouseError> {
+  const [oldest] = (await listLog(directory)).commits
+  if (oldest !== undefined && oldest < version) {
+    const what = `the log has no version ${version}, but earlier and later ones`
+    return new LakehouseError('DELTA_LOG_CORRUPT', `${directory}: ${what}. Restore the file.`)
+  }
   const message = `${directory}: the log no longer has version ${version}; its files were cleaned up.`
   const advice = 'Start from the whole table, or keep the log longer (delta.logRetentionDuration).'
   return new LakehouseError('DELTA_LOG_TRUNCATED', `${message} ${advice}`, { details: { version } })

@@ -1,30 +1,34 @@
 // Vacuum: deletes files under the table's directory that no version within the retention needs.
-import type { Dirent } from 'node:fs'
-import { readdir, rm, stat } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
+import { type Dirent, realpathSync } from 'node:fs'
+import { readdir, realpath } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { LakehouseError } from '../errors/errors.ts'
-import { disk } from './disk.ts'
+import type { Metadata } from './actions.ts'
+import { clock, disk } from './disk.ts'
 import { emptyWhenAbsent, logDirectory } from './log-files.ts'
 import { deletedFileRetentionDefaultMs, deletedFileRetentionMs } from './properties.ts'
 import type { LogState } from './state.ts'
 
 export type VacuumOptions = {
-  /** Files that were dead for at least this long are deleted. Default: 7 days. */
+  /** Files that were dead for at least this long are deleted. Default: what the table's properties say. */
   readonly retentionMs?: number
   /** Names what would be deleted, and deletes nothing. */
   readonly dryRun?: boolean
   /** Allows a retention shorter than the table's: right only when nobody else reads or writes the table. */
   readonly force?: boolean
+  /** Ends when so many files are deleted. */
+  readonly filesMax?: number
   readonly nowMs?: number
   readonly signal?: AbortSignal
 }
 
-/** The facts that vacuum decides by, copied from one state. */
-export type VacuumFacts = { readonly protectedPaths: ReadonlySet<string>; readonly cutoffMs: number }
+const filesDeletedAtOnce = 8
 
-export function vacuumFacts(directory: string, state: LogState, options: VacuumOptions): VacuumFacts {
-  const retentionMs = options.retentionMs ?? deletedFileRetentionDefaultMs
-  const leastMs = deletedFileRetentionMs(state.essentials().metadata) ?? Number.POSITIVE_INFINITY
+/** The time before which a file must have died to be deleted. */
+export function vacuumCutoffMs(directory: string, metadata: Metadata, options: VacuumOptions): number {
+  const ofTable = deletedFileRetentionMs(metadata)
+  const retentionMs = options.retentionMs ?? ofTable ?? deletedFileRetentionDefaultMs
+  const leastMs = ofTable ?? Number.POSITIVE_INFINITY
   if (retentionMs < leastMs && options.force !== true) {
     const [asked, least] = [`${retentionMs} ms`, `${leastMs} ms`]
     const message = `${directory}: a retention of ${asked} is shorter than the table's (${least}).`
@@ -32,56 +36,105 @@ export function vacuumFacts(directory: string, state: LogState, options: VacuumO
     throw new LakehouseError('DELTA_RETENTION_TOO_SHORT', `${message} ${advice}`)
   }
   // Without a retention, what was written in this very millisecond is dead as well.
-  const cutoffMs = (options.nowMs ?? Date.now()) - retentionMs + (retentionMs === 0 ? 1 : 0)
-  const recent = [...state.tombstones.values()].filter((file) => file.deletionTimestamp > cutoffMs)
-  return { protectedPaths: new Set([...state.files.keys(), ...recent.map((file) => file.path)]), cutoffMs }
+  return (options.nowMs ?? clock()) - retentionMs + (retentionMs === 0 ? 1 : 0)
 }
 
 /**
- * Files under the directory that no version in the log names: of a writer at work, or of one that died before
- * its commit.
+ * Deletes, and returns the paths relative to the table's directory. The newest state is asked about every
+ * file, so that one that comes into the table meanwhile stays.
  */
-export function unnamedFiles(directory: string, state: LogState): AsyncGenerator<string> {
-  const protectedPaths = new Set([...state.files.keys(), ...state.tombstones.keys()])
-  const { partitionColumns } = state.essentials().metadata
-  const facts = { protectedPaths, cutoffMs: Number.POSITIVE_INFINITY }
-  return deadFiles(directory, directory, partitionColumns, facts)
-}
-
-/** Deletes, and returns the paths relative to the table's directory. */
 export async function vacuumFiles(
   directory: string,
-  partitionColumns: readonly string[],
-  facts: VacuumFacts,
+  newest: () => LogState,
+  cutoffMs: number,
   options: VacuumOptions,
 ): Promise<string[]> {
+  const isNeeded = await neededFiles(directory, newest, cutoffMs)
+  const { partitionColumns } = newest().essentials().metadata
+  const filesMax = options.filesMax ?? Number.POSITIVE_INFINITY
   const deleted: string[] = []
-  for await (const path of deadFiles(directory, directory, partitionColumns, facts, options.signal)) {
-    deleted.push(relative(directory, path).split(sep).join('/'))
-    if (options.dryRun !== true) await rm(path, { force: true })
+  let slice: string[] = []
+  const deleteSlice = async () => {
+    const paths = slice.filter((path) => !isNeeded(path))
+    slice = []
+    deleted.push(...paths)
+    if (options.dryRun === true) return
+    await Promise.all(paths.map((path) => disk.remove(join(directory, path))))
   }
-  if (options.dryRun !== true) await deleteLeftovers(directory, facts.cutoffMs)
+  for await (const path of filesBelow(directory, '', partitionColumns, options.signal)) {
+    if (isNeeded(path)) continue
+    const found = await emptyWhenAbsent(disk.stat(join(directory, path)), null)
+    if (found === null || found.changedMs >= cutoffMs) continue
+    slice.push(path)
+    if (slice.length >= Math.min(filesDeletedAtOnce, filesMax - deleted.length)) await deleteSlice()
+    if (deleted.length >= filesMax) return deleted
+  }
+  await deleteSlice()
+  if (options.dryRun !== true) await deleteLeftovers(directory, cutoffMs)
   return deleted
 }
 
-async function* deadFiles(
-  root: string,
+/**
+ * Files under the directory that no version within the retention names: of a writer at work, or of one that
+ * died before its commit.
+ */
+export async function* unnamedFiles(directory: string, newest: () => LogState): AsyncGenerator<string> {
+  const isNeeded = await neededFiles(directory, newest, Number.NEGATIVE_INFINITY)
+  const { partitionColumns } = newest().essentials().metadata
+  for await (const path of filesBelow(directory, '', partitionColumns)) {
+    if (!isNeeded(path)) yield join(directory, path)
+  }
+}
+
+/** Whether a version within the retention has the file of a path, relative to the table's directory. */
+async function neededFiles(
   directory: string,
+  newest: () => LogState,
+  cutoffMs: number,
+): Promise<(path: string) => boolean> {
+  const root = await realpath(directory)
+  let [version, odd] = [-1n, new Set<string>()]
+  const isNamed = (state: LogState, path: string): boolean => {
+    const removedMs = state.tombstones.get(path)
+    return state.files.has(path) || (removedMs !== undefined && removedMs > cutoffMs)
+  }
+  return (path) => {
+    const state = newest()
+    if (state.version !== version) {
+      version = state.version
+      odd = new Set(
+        [...state.oddPaths].filter((named) => isNamed(state, named)).map((named) => placeOf(root, named)),
+      )
+    }
+    return isNamed(state, path) || (odd.size > 0 && odd.has(resolve(root, path)))
+  }
+}
+
+/** Where a path of the log leads to, links resolved as far as the file is there. */
+function placeOf(root: string, path: string): string {
+  const place = resolve(root, path)
+  try {
+    return realpathSync(place)
+  } catch {
+    return place // No such file: nothing to be protected.
+  }
+}
+
+/** The files that may be data, relative to `root`. */
+async function* filesBelow(
+  root: string,
+  below: string,
   partitionColumns: readonly string[],
-  facts: VacuumFacts,
   signal?: AbortSignal,
 ): AsyncGenerator<string> {
+  const directory = join(root, below)
   for (const entry of await emptyWhenAbsent(readdir(directory, { withFileTypes: true }), [])) {
     signal?.throwIfAborted()
     if (isHidden(entry, partitionColumns)) continue
-    const path = join(directory, entry.name)
-    if (entry.isDirectory()) {
-      // An empty directory stays: a writer may be about to put a file into it.
-      yield* deadFiles(root, path, partitionColumns, facts, signal)
-    } else if (entry.isFile() && !facts.protectedPaths.has(relative(root, path).split(sep).join('/'))) {
-      const found = await emptyWhenAbsent(stat(path), null)
-      if (found !== null && found.mtimeMs < facts.cutoffMs) yield path
-    }
+    const path = below === '' ? entry.name : `${below}/${entry.name}`
+    // An empty directory stays: a writer may be about to put a file into it.
+    if (entry.isDirectory()) yield* filesBelow(root, path, partitionColumns, signal)
+    else if (entry.isFile()) yield path
   }
 }
 

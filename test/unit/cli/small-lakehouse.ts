@@ -15,8 +15,9 @@ export type SmallLakehouse = { readonly config: Config; readonly remove: () => P
  * u7 buys twice: `t-1` (score 55) and `t-2`; `t-2` comes again, `t-9` has no amount, and one record is
  * garbage.
  */
-export async function smallLakehouse(): Promise<SmallLakehouse> {
-  const base = await mkdtemp(join(tmpdir(), 'assay-cli-'))
+export async function smallLakehouse(name = 'lake'): Promise<SmallLakehouse> {
+  const directory = await mkdtemp(join(tmpdir(), 'assay-cli-'))
+  const base = join(directory, name)
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
   await connection.run("SET TimeZone = 'UTC'")
@@ -35,8 +36,8 @@ export async function smallLakehouse(): Promise<SmallLakehouse> {
   connection.closeSync()
   instance.closeSync()
   return {
-    config: loadConfig({ DELTA_BASE_PATH: base }, join(base, '.env')),
-    remove: () => rm(base, { recursive: true, force: true }),
+    config: loadConfig({ DELTA_BASE_PATH: base }, join(directory, '.env')),
+    remove: () => rm(directory, { recursive: true, force: true }),
   }
 }
 

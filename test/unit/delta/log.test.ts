@@ -2,6 +2,7 @@ import { copyFile, readdir, readFile, rename, rm, utimes, writeFile } from 'node
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DeltaTable, type DeltaTableDefinition } from '../../../src/delta/index.ts'
+import { encodePath } from '../../../src/delta/paths.ts'
 import { intervalMs } from '../../../src/delta/properties.ts'
 import { column, Workshop } from './workshop.ts'
 
@@ -33,6 +34,7 @@ async function append(from: number, to: number): Promise<void> {
       version: BigInt(version),
       txns: { [`b${version}`]: 1n },
     })
+    await table.settled()
   }
 }
 
@@ -237,20 +239,70 @@ describe('logs of other writers', () => {
   const protocol = (fields: Record<string, unknown>) => (line: Record<string, unknown>) =>
     'protocol' in line ? { protocol: fields } : line
 
+  const setting = (configuration: Record<string, string>) => (line: Record<string, unknown>) =>
+    'metaData' in line ? { metaData: { ...(line.metaData as object), configuration } } : line
+  const features = (...readerFeatures: string[]) => ({
+    ...{ minReaderVersion: 3, minWriterVersion: 7, readerFeatures },
+    writerFeatures: readerFeatures,
+  })
+  const mapped = { 'delta.columnMapping.mode': 'name' }
+
   test.each([
-    [
-      'a reader feature',
-      { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['columnMapping'], writerFeatures: [] },
-      'columnMapping',
-    ],
-    ['column mapping', { minReaderVersion: 2, minWriterVersion: 5 }, 'columnMapping (reader version 2)'],
-    ['a later reader version', { minReaderVersion: 4, minWriterVersion: 7 }, 'reader version 4'],
-  ])('a table with %s is not read, and the message names it', async (_what, fields, name) => {
+    ['a reader feature', features('v2Checkpoint'), {}, 'v2Checkpoint'],
+    ['column mapping', { minReaderVersion: 2, minWriterVersion: 5 }, mapped, 'columnMapping (mode name)'],
+    ['column mapping as a feature', features('columnMapping'), mapped, 'columnMapping (mode name)'],
+    ['a later reader version', { minReaderVersion: 4, minWriterVersion: 7 }, {}, 'reader version 4'],
+  ])('a table with %s is not read, and the message names it', async (_what, fields, configuration, name) => {
     await rewriteFirst(protocol(fields))
+    await rewriteFirst(setting(configuration))
     await expect(DeltaTable.open(table.directory)).rejects.toMatchObject({
       code: 'DELTA_FEATURE_UNSUPPORTED',
       message: expect.stringContaining(name),
     })
+  })
+
+  test.each([
+    ['deletion vectors', features('deletionVectors')],
+    ['column mapping', { minReaderVersion: 2, minWriterVersion: 5 }],
+    ['several', features('columnMapping', 'timestampNtz', 'typeWidening', 'vacuumProtocolCheck')],
+  ])('a table that lists %s and makes no use of it is read, and not written', async (_what, fields) => {
+    await append(1, 1)
+    await rewriteFirst(protocol(fields))
+    const opened = await DeltaTable.open(table.directory)
+    expect((await opened.snapshot()).numRecords).toBe(1n)
+    const refused = { code: 'DELTA_FEATURE_UNSUPPORTED' }
+    await expect(opened.commit(null)).rejects.toMatchObject(refused)
+    await expect(opened.checkpoint()).rejects.toMatchObject(refused)
+    await expect(opened.vacuum()).rejects.toMatchObject(refused)
+  })
+
+  test('a file with a deletion vector is refused, and read again when it is gone', async () => {
+    await append(1, 1)
+    await rewriteFirst(protocol(features('deletionVectors')))
+    const opened = await DeltaTable.open(table.directory)
+    const [file] = (await opened.snapshot()).files.values()
+    const add = {
+      ...{ path: encodePath(file!.path), partitionValues: file!.partitionValues, size: Number(file!.size) },
+      ...{ modificationTime: 1, dataChange: true, stats: file!.statsJson },
+    }
+    const remove = { path: encodePath(file!.path), deletionTimestamp: 1, dataChange: true }
+    const deletionVector = { storageType: 'u', pathOrInlineDv: 'x', sizeInBytes: 1, cardinality: 1 }
+    const lines = (...actions: object[]) => actions.map((action) => `${JSON.stringify(action)}\n`).join('')
+    // Spark puts the removal of the file without its vector behind the file with it.
+    await writeFile(fileOf(2), lines({ add: { ...add, deletionVector } }, { remove }))
+    const refused = {
+      code: 'DELTA_FEATURE_UNSUPPORTED',
+      message: expect.stringMatching(/part-.* has a deletion vector/),
+    }
+    for (let turn = 0; turn < 2; turn++) await expect(opened.snapshot()).rejects.toMatchObject(refused)
+    await expect(DeltaTable.open(table.directory)).rejects.toMatchObject(refused)
+    await writeFile(fileOf(3), lines({ remove: { ...remove, deletionVector } }, { add }))
+    expect((await opened.snapshot()).numRecords).toBe(1n)
+    expect((await reopened()).numRecords).toBe(1n)
+    const follow = async () => {
+      for await (const commit of opened.commits(0n)) expect(commit.version).toBe(1n)
+    }
+    await expect(follow()).rejects.toMatchObject(refused)
   })
 
   test.each([

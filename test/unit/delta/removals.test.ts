@@ -17,7 +17,10 @@ beforeEach(async () => {
   workshop = await Workshop.open()
   table = await DeltaTable.createOrEvolve(workshop.path('t [1]'), definition)
 })
-afterEach(() => workshop.close())
+afterEach(async () => {
+  await table.settled()
+  await workshop.close()
+})
 
 async function append(version: number, names: readonly string[], p = 'x'): Promise<void> {
   const rows = names.map((name, index) => ({ id: BigInt(version * 100 + index), name, p }))

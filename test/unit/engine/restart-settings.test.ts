@@ -1,5 +1,5 @@
 // A start with other settings, or with less of the log than the last one had.
-import { appendFile, readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -92,7 +92,10 @@ test('a table with rows of which nobody knows the batch is not begun anew', asyn
   instance.closeSync()
   const commit = (version: number) =>
     join(copy.directory, '_delta_log', `${String(version).padStart(20, '0')}.json`)
-  await appendFile(commit(0), await readFile(commit(1)))
+  const texts = await Promise.all([0, 1].map((version) => readFile(commit(version), 'utf8')))
+  const actions = texts.join('').split('\n')
+  // Two versions as one, by a tool that says nothing of itself.
+  await writeFile(commit(0), actions.filter((line) => !line.includes('"commitInfo"')).join('\n'))
   await rm(commit(1))
   await expect(runOnce(lakehouse, { recordsPerBatchMax: 10 })).rejects.toMatchObject({
     code: 'PROGRESS_UNKNOWN',
