@@ -26,7 +26,7 @@ import type { LogState } from './state.ts'
 const linesWrittenAtOnce = 1000
 const stringMap = 'MAP(VARCHAR, VARCHAR)'
 
-/** A consistent copy of the state. It costs two references for each file; lines are made as they are written. */
+/** A consistent copy of the state: references alone. Lines are made as they are written. */
 export type CheckpointContent = {
   readonly version: bigint
   /** Of the commit of that version; null where only a checkpoint is left of it. */

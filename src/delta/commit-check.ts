@@ -1,5 +1,5 @@
-// Whether a commit is whole. A file that was cut at the end of a line is JSON line by line; what its writer says
-// of it tells that lines are missing. docs/decisions/damaged-commits.md says who is taken at his word.
+// Whether a commit is whole. A file that was cut at the end of a line is JSON line by line; what its writer
+// says of it tells that lines are missing. docs/decisions/damaged-commits.md says who is taken at his word.
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { type DeltaCommit, engineInfo, sumRecords } from './actions.ts'

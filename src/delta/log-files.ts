@@ -94,7 +94,7 @@ export class PendingFile {
     try {
       await disk.link(this.#path, path)
     } catch (error) {
-      // A network mount repeats a call whose answer was lost: the name is there because the first one made it.
+      // A network mount repeats a call whose answer was lost: the first one made the name.
       if (!hasErrno(error, 'EEXIST')) throw error
       if (!(await this.#has(path))) return null
     }

@@ -1,4 +1,4 @@
-// Checkpoints and the cleaning of the log, beside the commits: a commit never waits for them, and they fail none.
+// Checkpoints and the cleaning of the log, beside the commits: no commit waits for them, and they fail none.
 import { type CheckpointContent, checkpointContent, writeCheckpoint } from './checkpoint-write.ts'
 import { clock } from './disk.ts'
 import { cleanLog } from './log-cleanup.ts'

@@ -17,7 +17,7 @@ export function quotePathToRead(path: string): string {
   return quoteText(literalPattern(path))
 }
 
-/** The pattern that matches this path alone. DuckDB judges permissions by the pattern, not by what matches. */
+/** The pattern that matches this path alone. DuckDB permits patterns, not what they match. */
 export function literalPattern(path: string): string {
   return path.replace(/[[*?]/g, (character) => `[${character}]`)
 }

@@ -229,7 +229,8 @@ export class DeltaTable {
     const content = await this.#exclusive(async () => {
       const state = await this.#refresh()
       const { protocol, metadata } = state.essentials()
-      checkWritable(protocol, metadata, this.directory) // A feature may have actions that a checkpoint must keep.
+      // An unknown feature may have actions that a checkpoint must keep.
+      checkWritable(protocol, metadata, this.directory)
       return checkpointContent(state, nowMs)
     })
     await this.#logUpkeep.write(content, nowMs)
@@ -308,7 +309,7 @@ export class DeltaTable {
     return this.#state.expiredCount
   }
 
-  /** How many files the last version that was read has, and how many removed ones are within the retention. */
+  /** The files of the last version that was read, and the removed ones that are within the retention. */
   get fileCounts(): { readonly live: number; readonly removed: number } {
     return { live: this.#state.files.size, removed: this.#state.tombstones.size }
   }

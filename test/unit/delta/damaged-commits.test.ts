@@ -1,4 +1,4 @@
-// A commit file that a crash or a broken copy left short is an error that names it, wherever it is in the log.
+// A commit file that a crash or a broken copy left short is an error that names it, wherever it is.
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'

@@ -1,5 +1,5 @@
-// Upkeep of a table that is written: properties that follow the definition, checkpoints and clean-up beside the
-// commits, and tombstones that are forgotten.
+// Upkeep of a table that is written: properties that follow the definition, checkpoints and clean-up beside
+// the commits, and tombstones that are forgotten.
 import { readdir, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
