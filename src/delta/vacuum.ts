@@ -94,6 +94,12 @@ async function neededFiles(
 ): Promise<(path: string) => boolean> {
   const root = await realpath(directory)
   let [version, odd] = [-1n, new Set<string>()]
+  const places = new Map<string, string>()
+  const placeOfNamed = (path: string): string => {
+    const place = places.get(path) ?? placeOf(root, path)
+    places.set(path, place)
+    return place
+  }
   const isNamed = (state: LogState, path: string): boolean => {
     const removedMs = state.tombstones.get(path)
     return state.files.has(path) || (removedMs !== undefined && removedMs > cutoffMs)
@@ -102,9 +108,7 @@ async function neededFiles(
     const state = newest()
     if (state.version !== version) {
       version = state.version
-      odd = new Set(
-        [...state.oddPaths].filter((named) => isNamed(state, named)).map((named) => placeOf(root, named)),
-      )
+      odd = new Set([...state.oddPaths].filter((named) => isNamed(state, named)).map(placeOfNamed))
     }
     return isNamed(state, path) || (odd.size > 0 && odd.has(resolve(root, path)))
   }
