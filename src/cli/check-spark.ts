@@ -11,7 +11,7 @@ import type { SparkSession } from '../engines/spark/connect/session.ts'
 import { SPARK_VERSION } from '../engines/spark/install.ts'
 import { fileUri } from '../engines/spark/rows.ts'
 import { counted } from '../errors/counted.ts'
-import type { Found } from './check.ts'
+import type { Found } from './check-finding.ts'
 import { sparkOptions } from './spark-options.ts'
 
 const { signal } = new AbortController()

@@ -11,9 +11,12 @@ import { listFiles } from '../files/listing.ts'
 import { checkKafka } from '../kafka/check.ts'
 import { tableDirectory } from '../lakehouse/delta.ts'
 import { tables } from '../lakehouse/pipeline.ts'
+import type { CheckFinding, Found } from './check-finding.ts'
 import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { printable } from './printable.ts'
+import { nearlyAllRefused, sortedReasons } from './refusals.ts'
+import type { RunTotals } from './run-totals.ts'
 import { sqlName } from './table-name.ts'
 import { formatCount } from './terminal-text.ts'
 
@@ -26,15 +29,11 @@ export function checkCommand(): Command {
     })
 }
 
+/** How long reading and judging a sample of the input may take. */
+const SAMPLE_MAX_MS = 20_000
+
 /** How long the names of an input's files may take. */
 const LISTING_MAX_MS = 60_000
-
-export type Finding = {
-  readonly verdict: 'ok' | 'warn' | 'FAIL'
-  readonly subject: string
-  /** What was found; where the verdict is not ok, also what to do. */
-  readonly text: string
-}
 
 /** Writes one line a finding, as soon as it is there. Returns the exit code. */
 export async function check(
@@ -42,8 +41,8 @@ export async function check(
   load: () => Config = loadConfig,
   from?: string,
 ): Promise<number> {
-  const failed: Finding[] = []
-  const report = (finding: Finding) => {
+  const failed: CheckFinding[] = []
+  const report = (finding: CheckFinding) => {
     write(`${finding.verdict.padEnd(4)}  ${finding.subject.padEnd(8)}  ${printable(finding.text)}\n`)
     if (finding.verdict === 'FAIL') failed.push(finding)
   }
@@ -56,7 +55,8 @@ export async function check(
   }
   report({ verdict: 'ok', subject: 'config', text: 'every variable is valid' })
   for (const text of config.hints) report({ verdict: 'warn', subject: 'config', text })
-  const examineInput = from === undefined ? { kafka: examineKafka } : { files: () => examineFiles(from) }
+  const examineInput =
+    from === undefined ? { kafka: examineKafka } : { files: (config: Config) => examineFiles(config, from) }
   for (const [subject, examine] of Object.entries({ ...examinations, ...examineInput })) {
     try {
       for await (const finding of examine(config)) report({ subject, ...finding })
@@ -72,8 +72,6 @@ function mistakesOf(error: unknown): readonly string[] {
   const { mistakes } = error.details
   return Array.isArray(mistakes) ? mistakes.map(String) : [error.message]
 }
-
-export type Found = Omit<Finding, 'subject'>
 
 const examinations: Readonly<Record<string, (config: Config) => AsyncGenerator<Found>>> = {
   engine: examineEngine,
@@ -180,18 +178,59 @@ async function* examineTables({ deltaBasePath }: Config): AsyncGenerator<Found> 
   yield { verdict: 'ok', text }
 }
 
-async function* examineKafka({ kafka }: Config): AsyncGenerator<Found> {
+async function* examineKafka(config: Config): AsyncGenerator<Found> {
+  const { kafka } = config
+  let isRight = true
   for (const { name, ok, message } of await checkKafka({ ...kafkaConnectionOf(kafka), topic: kafka.topic })) {
     yield { verdict: ok ? 'ok' : 'FAIL', text: `${name.replace(/^Kafka /, '')}: ${message}` }
+    isRight &&= ok
+  }
+  if (!isRight) return
+  const { openKafkaSource } = await import('../kafka/source.ts')
+  const { judgeNewest } = await import('./sample.ts')
+  const source = await openKafkaSource({
+    ...kafkaConnectionOf(kafka),
+    topic: kafka.topic,
+    groupId: kafka.groupId,
+    startingOffsets: { kind: 'earliest' },
+    onDataLoss: 'continue',
+    giveUpAfterMs: SAMPLE_MAX_MS,
+  })
+  try {
+    yield sampleFinding(await judgeNewest(config, source, AbortSignal.timeout(SAMPLE_MAX_MS)), 'newest')
+  } finally {
+    await source.close()
   }
 }
 
-async function* examineFiles(from: string): AsyncGenerator<Found> {
+/** What a run would make of the input: a wrong topic or other names of fields are seen before it. */
+function sampleFinding(totals: RunTotals, which: string): Found {
+  const { records, quarantined, reasons } = totals
+  if (records === 0) return { verdict: 'ok', text: 'no record yet, so none was judged' }
+  const refused = nearlyAllRefused(totals, 'nearly every record would be refused')
+  if (refused !== null) return { verdict: 'warn', text: refused }
+  const judged = `of the ${which} ${counted(records, 'record')}`
+  if (quarantined === 0) return { verdict: 'ok', text: `${judged} all would be taken` }
+  const why = sortedReasons(reasons).map(([reason, rows]) => `${reason} ${formatCount(rows)}`)
+  return { verdict: 'ok', text: `${judged} ${formatCount(quarantined)} would be refused: ${why.join(', ')}` }
+}
+
+async function* examineFiles(config: Config, from: string): AsyncGenerator<Found> {
   const files = await listFiles(from, AbortSignal.timeout(LISTING_MAX_MS))
   for (const { path } of files) await access(path, constants.R_OK)
   const bytes = files.reduce((sum, { size }) => sum + size, 0)
   const text = `${from}: ${counted(files.length, 'file')} of ${formatCount(bytes)} bytes, all readable`
-  yield files.length > 0
-    ? { verdict: 'ok', text }
-    : { verdict: 'warn', text: `${from} holds no file yet; a run waits for some` }
+  if (files.length === 0) {
+    yield { verdict: 'warn', text: `${from} holds no file yet; a run waits for some` }
+    return
+  }
+  yield { verdict: 'ok', text }
+  const { openFileSource } = await import('../files/source.ts')
+  const { judgeFirst } = await import('./sample.ts')
+  const source = await openFileSource(from, { takeUnterminatedTail: true })
+  try {
+    yield sampleFinding(await judgeFirst(config, source, AbortSignal.timeout(SAMPLE_MAX_MS)), 'first')
+  } finally {
+    await source.close()
+  }
 }

@@ -34,24 +34,21 @@ export type Refused = {
 }
 
 /**
- * Where nearly every record is refused: how many are, the commonest reason, and a record that has it. null
- * where records are taken.
+ * Where nearly every record is refused: `heading`, how many are, the commonest reason, and a record that has
+ * it. null where records are taken.
  */
-export function nearlyAllRefused(
-  refused: Refused,
-  heading = 'NEARLY EVERY RECORD WAS REFUSED',
-): string | null {
+export function nearlyAllRefused(refused: Refused, heading: string): string | null {
   const { records, quarantined, reasons, samples } = refused
   if (quarantined === 0 || quarantined < nearlyAllShare * records) return null
   const [reason, rows] = sortedReasons(reasons)[0]!
   const meanings: Readonly<Record<string, string>> = reasonMeanings
-  const meaning = meanings[reason] === undefined ? '' : ` (${meanings[reason].replace(/\.$/, '')})`
+  const meaning = meanings[reason] === undefined ? '' : ` (${meanings[reason]})`
   const sample = samples.find((one) => one.reason === reason)
   const of = `${formatCount(quarantined)} of ${formatCount(records)} ${unitOf(records, 'record')}`
   return (
     `${heading}: ${of}, ${formatCount(rows)} as ${reason}${meaning}` +
     `${sample === undefined ? '' : `, such as ${sampleText(sample)}`}. ` +
-    'docs/guide/records.md says what a record must be, and assay query "from silver.quarantine" shows those refused.'
+    'docs/guide/records.md says what a record must be.'
   )
 }
 

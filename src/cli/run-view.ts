@@ -60,8 +60,9 @@ function lostOffsets({ code, details }: SourceNotice): bigint {
 }
 
 function warnOfRefusals(totals: RunTotals, log: Logger): boolean {
-  const message = nearlyAllRefused(totals)
-  if (message === null) return false
+  const told = nearlyAllRefused(totals, 'NEARLY EVERY RECORD WAS REFUSED')
+  if (told === null) return false
+  const message = `${told} assay query "from silver.quarantine" shows what was refused.`
   const { records, quarantined } = totals
   log.warn({ code: 'NEARLY_ALL_REFUSED', records, quarantined }, message)
   return true

@@ -62,6 +62,27 @@ test('with --from the files are looked at in place of Kafka', async () => {
   }
 })
 
+test('a sample of the files is judged as a run would, which says beforehand that all would be refused', async () => {
+  const base = lakehouse.config.deltaBasePath
+  const input = join(base, 'input')
+  mkdirSync(input)
+  try {
+    const good = '{"transaction_id":"t","user_id":1,"amount":5,"timestamp":"2024-03-10T10:00:00Z"}\n'
+    writeFileSync(join(input, 'a.ndjson'), `${good}{"transaction_id":"u"}\n${good}`)
+    const some = await lines({ DELTA_BASE_PATH: base }, input)
+    const reasons = 'amount_invalid 1, duplicate 1, timestamp_invalid 1, user_id_invalid 1'
+    expect(some.text).toContain(`of the first 3 records 2 would be refused: ${reasons}`)
+    expect(some.code).toBe(0)
+    writeFileSync(join(input, 'a.ndjson'), '{"transactionId":"t-1"}\n'.repeat(5_000))
+    const all = await lines({ DELTA_BASE_PATH: base }, input)
+    expect(all.text).toMatch(/^warn +files +nearly every record would be refused: 1,000 of 1,000 records/m)
+    expect(all.text).toContain('a.ndjson, partition 0, offset 0: {"transactionId":"t-1"}')
+    expect(all.code).toBe(0)
+  } finally {
+    rmSync(input, { recursive: true })
+  }
+})
+
 test('every mistake of the configuration is a line, and the exit code is that of a usage mistake', async () => {
   const { code, text } = await lines({ LOG_LEVEL: 'x', TRIGGER_INTERVAL_MS: '-1' })
   expect(code).toBe(2)

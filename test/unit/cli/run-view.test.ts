@@ -65,8 +65,11 @@ test('the summary has the reasons of refusal under quarantine, the commonest fir
 
 describe('a run in which nearly everything was refused', () => {
   test('says how much, the commonest reason, and a record: cut, and safe to print', () => {
-    const message = nearlyAllRefused(totalsOf(report(1_000, { malformed: 5, user_id_invalid: 990 })))!
-    expect(message).toMatch(/REFUSED: 995 of 1,000 records, 990 as user_id_invalid \(user_id is absent/)
+    const message = nearlyAllRefused(
+      totalsOf(report(1_000, { malformed: 5, user_id_invalid: 990 })),
+      'refused',
+    )!
+    expect(message).toMatch(/refused: 995 of 1,000 records, 990 as user_id_invalid \(user_id is absent/)
     expect(message).toMatch(/such as payments, partition 3, offset 17: \{"transaction_id":"t-1",␊"note":"/)
     expect(message).toContain('docs/guide/records.md')
     expect(message).not.toMatch(/\p{Cc}/u)
@@ -75,12 +78,12 @@ describe('a run in which nearly everything was refused', () => {
 
   test('a tombstone is told as what has no value', () => {
     const totals = totalsOf(report(1, { user_id_invalid: 1 }, { refusedSample: { ...sample, value: null } }))
-    expect(nearlyAllRefused(totals)).toContain('offset 17, which has no value')
+    expect(nearlyAllRefused(totals, 'refused')).toContain('offset 17, which has no value')
   })
 
   test('one in which most records were taken says nothing', () => {
-    expect(nearlyAllRefused(totalsOf(report(1_000, { malformed: 500, late: 399 })))).toBe(null)
-    expect(nearlyAllRefused(totalsOf(report(0, {})))).toBe(null)
+    expect(nearlyAllRefused(totalsOf(report(1_000, { malformed: 500, late: 399 })), 'refused')).toBe(null)
+    expect(nearlyAllRefused(totalsOf(report(0, {})), 'refused')).toBe(null)
   })
 })
 

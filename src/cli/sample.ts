@@ -1,0 +1,90 @@
+// What a run would make of the records that the input holds: the real engine carries a sample of them into
+// tables that are thrown away.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { OffsetRange } from '../batches/offsets.ts'
+import type { RecordSource } from '../batches/source.ts'
+import type { Config } from '../config/config.ts'
+import { embeddedEngine } from '../engines/embedded/run.ts'
+import type { KafkaPositions } from '../kafka/source.ts'
+import { pipelineOptions } from './pipeline-options.ts'
+import { noTotals, type RunTotals, withBatch } from './run-totals.ts'
+
+const sampleRecordsMax = 1_000
+
+/** Judges the newest records of each partition of Kafka. */
+export async function judgeNewest(
+  config: Config,
+  source: RecordSource & KafkaPositions,
+  signal: AbortSignal,
+): Promise<RunTotals> {
+  const partitions = await source.positions(new Map(), signal)
+  const each = BigInt(Math.max(1, Math.floor(sampleRecordsMax / Math.max(1, partitions.length))))
+  const newest = partitions.map((range) => ({ ...range, start: later(range.start, range.end - each) }))
+  return await judge(
+    config,
+    source,
+    newest.filter(({ start, end }) => end > start),
+    signal,
+  )
+}
+
+/** Judges the first records of files. */
+export async function judgeFirst(
+  config: Config,
+  source: RecordSource,
+  signal: AbortSignal,
+): Promise<RunTotals> {
+  const { ranges } = await source.cut(new Map(), sampleRecordsMax, signal)
+  return await judge(config, source, ranges, signal)
+}
+
+function later(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
+}
+
+async function judge(
+  config: Config,
+  source: RecordSource,
+  ranges: readonly OffsetRange[],
+  signal: AbortSignal,
+): Promise<RunTotals> {
+  if (ranges.length === 0) return noTotals
+  const deltaBasePath = await mkdtemp(join(tmpdir(), 'assay-check-'))
+  let totals = noTotals
+  try {
+    await embeddedEngine.run({
+      ...pipelineOptions({ ...config, deltaBasePath }),
+      streams: ['kafka-to-delta'],
+      source: onlyRanges(source, ranges),
+      once: true,
+      finalize: false,
+      signal,
+      onBatch(report) {
+        totals = withBatch(totals, report)
+      },
+      onNotice: () => undefined,
+    })
+  } finally {
+    await rm(deltaBasePath, { recursive: true, force: true })
+  }
+  return totals
+}
+
+/** An input that holds those ranges and nothing else, and tells nobody how far it was read. */
+function onlyRanges(source: RecordSource, ranges: readonly OffsetRange[]): RecordSource {
+  let left = ranges
+  return {
+    async cut() {
+      const cut = { ranges: left, more: false, waiting: [] }
+      left = []
+      return cut
+    },
+    read: (taken, onChunk, signal) => source.read(taken, onChunk, signal),
+    waitForData: async () => undefined,
+    lag: async () => 0n,
+    reportProgress: async () => undefined,
+    close: async () => undefined,
+  }
+}
