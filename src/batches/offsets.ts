@@ -7,6 +7,8 @@ export type TopicPartition = { readonly topic: string; readonly partition: numbe
 export type OfTopic = {
   /** Absent where the input has none: files, and brokers before 2.8. */
   readonly topicId?: string
+  /** True for a file, whose progress stands in `ops/files` and not in every commit. */
+  readonly isFile?: true
 }
 
 /**

@@ -1,39 +1,19 @@
 // The planner: what the next batch is and what the lakehouse's progress is after it. Pure; the engines carry
 // it out.
 import { assert } from '../errors/errors.ts'
-import {
-  type PlanNode,
-  type TableDefinition,
-  type WatermarkName,
-  type WindowNode,
-  watermarkNames,
-} from '../plan/index.ts'
-import { type OffsetRange, type Offsets, partitionKey } from './offsets.ts'
-import type { Progress, Watermarks } from './progress.ts'
-
-export type Delays = Readonly<Record<WatermarkName, bigint>>
-
-/** A batch as data: what an engine needs to execute it. */
-export type Batch = {
-  readonly batch: bigint
-  readonly timeMicros: bigint
-  /** What is read; empty for a batch that only closes windows. */
-  readonly ranges: readonly OffsetRange[]
-  /** Where the records of the ranges are: still to be brought to bronze, or there already. */
-  readonly readFrom: Progress['readFrom']
-  /** Silver's watermark at the start: rows before it are late. */
-  readonly watermarkMicros: bigint | null
-  /** Moves all watermarks behind the last window. */
-  readonly isFinal: boolean
-}
+import { type PlanNode, type TableDefinition, type WindowNode, watermarkNames } from '../plan/index.ts'
+import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } from './offsets.ts'
+import type { BatchPlan, Delays } from './plan.ts'
+import type { PartitionTime, Progress, Watermarks } from './progress.ts'
 
 /** The batch after `progress`. Its time is now, but always later than the last one's. */
 export function planBatch(
   progress: Progress,
   ranges: readonly OffsetRange[],
   nowMicros: bigint,
-  { readFrom = 'input', isFinal = false }: Partial<Pick<Batch, 'readFrom' | 'isFinal'>> = {},
-): Batch {
+  rules: Pick<BatchPlan, 'settings' | 'definitions'>,
+  { readFrom = 'input', isFinal = false, waiting = [] }: Partial<BatchPlan> = {},
+): BatchPlan {
   const earliest = progress.timeMicros + 1n
   return {
     batch: progress.batch + 1n,
@@ -41,7 +21,10 @@ export function planBatch(
     ranges,
     readFrom,
     watermarkMicros: progress.watermarks.silver,
+    waiting,
     isFinal,
+    settings: rules.settings,
+    definitions: rules.definitions,
   }
 }
 
@@ -55,41 +38,117 @@ export function advanceOffsets(offsets: Offsets, ranges: readonly OffsetRange[])
   return next
 }
 
-/**
- * The progress after a batch, from the greatest event_time of the rows it brought to silver (null without
- * any).
- */
+/** What the rows of a batch say of time. */
+export type BatchTimes = {
+  /** The greatest event_time that the batch brought to silver; null without rows. */
+  readonly eventTimeMaxMicros: bigint | null
+  /** By partition of Kafka: the greatest event_time of its valid rows, and the records after the last one. */
+  readonly partitions: readonly PartitionTime[]
+}
+
+export const noTimes: BatchTimes = { eventTimeMaxMicros: null, partitions: [] }
+
+/** The progress after a batch. */
 export function progressAfter(
   before: Progress,
-  batch: Batch,
-  eventTimeMaxMicros: bigint | null,
-  delays: Delays,
+  plan: BatchPlan,
+  times: BatchTimes,
   tables: readonly TableDefinition[],
 ): Progress {
-  const seen = greatest(before.eventTimeMaxMicros, eventTimeMaxMicros)
-  const finalizedTo = batch.isFinal
+  const seen = greatest(before.eventTimeMaxMicros, times.eventTimeMaxMicros)
+  const finalizedTo = plan.isFinal
     ? greatest(before.finalizedToMicros, lastWindowEnd(tables, seen))
     : before.finalizedToMicros
+  const partitions = partitionsAfter(before.partitions, times.partitions)
+  const held = plan.isFinal ? seen : heldBack(seen, plan, partitions)
   return {
-    batch: batch.batch,
-    timeMicros: batch.timeMicros,
-    offsets: advanceOffsets(before.offsets, batch.ranges),
-    readFrom: batch.readFrom,
+    batch: plan.batch,
+    timeMicros: plan.timeMicros,
+    offsets: advanceOffsets(before.offsets, plan.ranges),
+    readFrom: plan.readFrom,
     eventTimeMaxMicros: seen,
     finalizedToMicros: finalizedTo,
-    watermarks: watermarksAfter(before.watermarks, seen, finalizedTo, delays),
+    watermarks: watermarksAfter(before.watermarks, held, finalizedTo, plan.settings.delays),
+    partitions,
   }
 }
 
-/** Each watermark follows the greatest event time by its delay, and never goes back. */
+function partitionsAfter(
+  before: Progress['partitions'],
+  read: readonly PartitionTime[],
+): ReadonlyMap<string, PartitionTime> {
+  if (read.length === 0) return before
+  const after = new Map(before)
+  for (const one of read) {
+    const known = before.get(partitionKey(one))
+    const isInvalid = one.eventTimeMaxMicros === null
+    after.set(partitionKey(one), {
+      topic: one.topic,
+      partition: one.partition,
+      eventTimeMaxMicros: greatest(known?.eventTimeMaxMicros ?? null, one.eventTimeMaxMicros),
+      recordsSinceValid: one.recordsSinceValid + (isInvalid ? (known?.recordsSinceValid ?? 0) : 0),
+    })
+  }
+  return after
+}
+
+/**
+ * The event time that watermarks follow: the greatest of silver, but not beyond what a partition that waits
+ * has shown, so that no row is late because another partition was read first. null leaves them where they
+ * are: of a partition that waits nothing is known yet. docs/decisions/holds.md
+ */
+export function heldBack(
+  seen: bigint | null,
+  plan: Pick<BatchPlan, 'waiting' | 'settings'>,
+  partitions: Progress['partitions'],
+): bigint | null {
+  let held = seen
+  for (const one of plan.waiting) {
+    const hold = holdOf(one, plan, partitions)
+    if (hold === 'none') continue
+    if (hold === 'unknown' || held === null) return null
+    if (hold < held) held = hold
+  }
+  return held
+}
+
+function holdOf(
+  of: TopicPartition,
+  { settings }: Pick<BatchPlan, 'settings'>,
+  partitions: Progress['partitions'],
+): bigint | 'none' | 'unknown' {
+  const time = partitions.get(partitionKey(of))
+  if (time === undefined) return 'unknown'
+  if (time.recordsSinceValid >= settings.recordsPerBatchMax) return 'none'
+  return time.eventTimeMaxMicros ?? 'unknown'
+}
+
+/**
+ * The partitions in the order in which reading them moves the watermark, the least hold first: of those that
+ * waited in the last batch and were never read nothing is known yet.
+ */
+export function byHold(progress: Progress, waited: readonly TopicPartition[]): TopicPartition[] {
+  const unread = waited.filter((one) => !progress.partitions.has(partitionKey(one)))
+  const read = [...progress.partitions.values()]
+  return [...unread, ...read.sort((a, b) => compareHolds(a.eventTimeMaxMicros, b.eventTimeMaxMicros))]
+}
+
+/** A partition of which nothing is known comes first. */
+function compareHolds(a: bigint | null, b: bigint | null): number {
+  if (a === b) return 0
+  if (a === null) return -1
+  return b === null || a > b ? 1 : -1
+}
+
+/** Each watermark follows the event time by its delay, and never goes back. */
 function watermarksAfter(
   before: Watermarks,
-  seen: bigint | null,
+  followed: bigint | null,
   finalizedTo: bigint | null,
   delays: Delays,
 ): Watermarks {
   const entries = watermarkNames.map((name) => {
-    const following = seen === null ? null : seen - delays[name]
+    const following = followed === null ? null : followed - delays[name]
     return [name, greatest(before[name], greatest(following, finalizedTo))]
   })
   return Object.fromEntries(entries) as Watermarks // One entry for each name.

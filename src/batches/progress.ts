@@ -1,9 +1,10 @@
-// Progress: how far a table is. Every commit carries it together with its rows, so that the tables alone tell
-// where to go on; there is no other record of it. docs/reference/progress.md describes the layout for other
-// writers.
+// Progress: how far a table is. Every commit of a batch carries the batch's plan and what came of it
+// together with the rows, so that the tables alone tell where to go on. docs/reference/progress.md
+// describes the layout for other writers.
 import { assert } from '../errors/errors.ts'
 import { type StreamName, type WatermarkName, watermarkNames } from '../plan/index.ts'
-import { type NextOffset, type Offsets, type OfTopic, partitionKey } from './offsets.ts'
+import { type NextOffset, type Offsets, type OfTopic, partitionKey, type TopicPartition } from './offsets.ts'
+import { type BatchPlan, objectOf, planFromJson, planToJson } from './plan.ts'
 
 export type Watermarks = Readonly<Record<WatermarkName, bigint | null>>
 
@@ -29,6 +30,34 @@ export type Progress = {
    * closed.
    */
   readonly watermarks: Watermarks
+  /** By partition of Kafka, what its records said of time; files have none. */
+  readonly partitions: ReadonlyMap<string, PartitionTime>
+}
+
+/** How far the event times of a partition are, by its valid rows: those of silver, late ones and repeats. */
+export type PartitionTime = TopicPartition & {
+  /** null before the first valid row. */
+  readonly eventTimeMaxMicros: bigint | null
+  /** How many records came after the last valid one. */
+  readonly recordsSinceValid: number
+}
+
+/** What came of a batch, in rows. */
+export type BatchCounts = {
+  /** Records that were read. */
+  readonly records: number
+  readonly silver: number
+  readonly quarantined: number
+}
+
+/**
+ * A batch as its commits tell it. Plan and counts are null for a batch of a version that did not record
+ * them.
+ */
+export type RecordedBatch = {
+  readonly plan: BatchPlan | null
+  readonly progress: Progress
+  readonly counts: BatchCounts | null
 }
 
 // All of its keys.
@@ -43,6 +72,7 @@ export const noProgress: Progress = {
   eventTimeMaxMicros: null,
   finalizedToMicros: null,
   watermarks: noWatermarks,
+  partitions: new Map(),
 }
 
 /** The application id of the txn action whose version is the batch; a batch is committed to a table once. */
@@ -72,7 +102,14 @@ export type ProgressFields = {
   readonly userMetadata: string
 }
 
-export function encodeProgress(progress: Progress): ProgressFields {
+export function encodeBatch(recorded: RecordedBatch): ProgressFields {
+  const { progress } = recorded
+  const userMetadata = batchJson(recorded)
+  return { appId: batchAppId, version: progress.batch, txns: progressTxns(progress), userMetadata }
+}
+
+/** The progress as txn actions, which stay when old commits are cleaned up. */
+export function progressTxns(progress: Progress): Readonly<Record<string, bigint>> {
   const txns: Record<string, bigint> = { 'assay/batch': progress.batch, 'assay/time': progress.timeMicros }
   const optional = (name: string, value: bigint | null): void => {
     if (value !== null) txns[name] = value
@@ -81,11 +118,20 @@ export function encodeProgress(progress: Progress): ProgressFields {
   optional('assay/event_time_max', progress.eventTimeMaxMicros)
   optional('assay/finalized_to', progress.finalizedToMicros)
   for (const name of watermarkNames) optional(`assay/watermark/${name}`, progress.watermarks[name])
-  for (const { topic, partition, offset, topicId } of progress.offsets.values()) {
+  for (const { topic, partition, offset, topicId } of offsetsInCommits(progress)) {
     txns[`assay/offset/${partition}/${topic}`] = offset
     if (topicId !== undefined) txns[`assay/topic/${topicId}/${topic}`] = progress.batch
   }
-  return { appId: batchAppId, version: progress.batch, txns, userMetadata: progressJson(progress) }
+  for (const { topic, partition, eventTimeMaxMicros, recordsSinceValid } of progress.partitions.values()) {
+    optional(`assay/valid_event_time_max/${partition}/${topic}`, eventTimeMaxMicros)
+    txns[`assay/records_since_valid/${partition}/${topic}`] = BigInt(recordsSinceValid)
+  }
+  return txns
+}
+
+/** Those of files are not: they stand in `ops/files`, or every commit would grow with every file. */
+function offsetsInCommits({ offsets }: Progress): NextOffset[] {
+  return [...offsets.values()].filter(({ isFile }) => isFile !== true)
 }
 
 /**
@@ -137,7 +183,22 @@ export function decodeTxns(txns: ReadonlyMap<string, { readonly version: bigint 
     finalizedToMicros: txns.get('assay/finalized_to')?.version ?? null,
     // All keys.
     watermarks: Object.fromEntries(watermarkNames.map((name) => [name, watermark(name)])) as Watermarks,
+    partitions: partitionTimes(txns),
   }
+}
+
+function partitionTimes(
+  txns: ReadonlyMap<string, { readonly version: bigint }>,
+): ReadonlyMap<string, PartitionTime> {
+  const times = new Map<string, PartitionTime>()
+  for (const [appId, { version }] of txns) {
+    const match = /^assay\/records_since_valid\/(\d+)\/(.+)$/s.exec(appId)
+    if (!match) continue
+    const at = { topic: match[2]!, partition: Number(match[1]) }
+    const eventTimeMaxMicros = txns.get(`assay/valid_event_time_max/${match[1]}/${match[2]}`)?.version ?? null
+    times.set(partitionKey(at), { ...at, eventTimeMaxMicros, recordsSinceValid: Number(version) })
+  }
+  return times
 }
 
 /** True where the newest batch was committed with userMetadata alone. */
@@ -145,9 +206,18 @@ export function needsUserMetadata(txns: ReadonlyMap<string, { readonly version: 
   return txns.get(batchAppId)?.version !== txns.get('assay/batch')?.version
 }
 
-/** Bigints are text: JSON numbers are doubles to most readers. */
-export function progressJson(progress: Progress): string {
+/** The batch as the text of a commit. */
+export function batchJson({ plan, progress, counts }: RecordedBatch): string {
   return JSON.stringify({
+    ...progressToJson(progress),
+    ...(plan === null ? {} : { plan: planToJson(plan) }),
+    ...(counts === null ? {} : { counts }),
+  })
+}
+
+/** Bigints are text: JSON numbers are doubles to most readers. */
+function progressToJson(progress: Progress): Readonly<Record<string, unknown>> {
+  return {
     assay: 1,
     batch: String(progress.batch),
     time: String(progress.timeMicros),
@@ -155,19 +225,39 @@ export function progressJson(progress: Progress): string {
     event_time_max: textOf(progress.eventTimeMaxMicros),
     finalized_to: textOf(progress.finalizedToMicros),
     watermarks: Object.fromEntries(watermarkNames.map((name) => [name, textOf(progress.watermarks[name])])),
-    offsets: [...progress.offsets.values()].map(({ topic, partition, offset, topicId }) => [
+    offsets: offsetsInCommits(progress).map(({ topic, partition, offset, topicId }) => [
       topic,
       partition,
       String(offset),
       ...(topicId === undefined ? [] : [topicId]),
     ]),
-  })
+    partitions: [...progress.partitions.values()].map((one) => [
+      one.topic,
+      one.partition,
+      textOf(one.eventTimeMaxMicros),
+      one.recordsSinceValid,
+    ]),
+  }
+}
+
+/** The batch in a commit's userMetadata; null where that is not ours. */
+export function parseBatch(userMetadata: string | undefined): RecordedBatch | null {
+  const parsed = parseObject(userMetadata)
+  if (parsed?.assay !== 1) return null
+  return {
+    plan: parsed.plan === undefined ? null : planFromJson(objectOf(parsed.plan)),
+    progress: progressFromJson(parsed),
+    counts: parsed.counts === undefined ? null : (parsed.counts as BatchCounts), // As batchJson wrote it.
+  }
 }
 
 /** The progress in a commit's userMetadata; null where that is not ours. */
 export function parseProgress(userMetadata: string | undefined): Progress | null {
   const parsed = parseObject(userMetadata)
-  if (parsed?.assay !== 1) return null
+  return parsed?.assay === 1 ? progressFromJson(parsed) : null
+}
+
+function progressFromJson(parsed: Readonly<Record<string, unknown>>): Progress {
   const watermarks = (parsed.watermarks ?? {}) as Record<string, unknown> // Judged field by field below.
   const offsets = new Map<string, NextOffset>()
   for (const entry of parsed.offsets as unknown[]) {
@@ -186,7 +276,20 @@ export function parseProgress(userMetadata: string | undefined): Progress | null
     watermarks: Object.fromEntries(
       watermarkNames.map((name) => [name, microsOf(watermarks[name])]),
     ) as Watermarks, // All keys.
+    partitions: partitionTimesOf(parsed.partitions),
   }
+}
+
+/** Absent in commits of a version that did not record them. */
+function partitionTimesOf(entries: unknown): ReadonlyMap<string, PartitionTime> {
+  const times = new Map<string, PartitionTime>()
+  for (const entry of Array.isArray(entries) ? (entries as unknown[]) : []) {
+    assert(Array.isArray(entry) && typeof entry[0] === 'string' && typeof entry[1] === 'number')
+    const [topic, partition, eventTimeMax, recordsSinceValid] = entry
+    const at = { topic, partition, eventTimeMaxMicros: microsOf(eventTimeMax) }
+    times.set(partitionKey(at), { ...at, recordsSinceValid: Number(recordsSinceValid) })
+  }
+  return times
 }
 
 function ofTopic(topicId: string | undefined): OfTopic {

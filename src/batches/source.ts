@@ -43,6 +43,8 @@ export type Cut = {
 }
 
 export type RecordSource = {
+  /** Of files the progress stands in `ops/files`, of Kafka in every commit. */
+  readonly kind: 'kafka' | 'files'
   /**
    * Decides the ranges of the next batch: everything that is there from `next` on, at most `recordsMax`
    * records, cut at one record timestamp over all partitions when more is waiting. A partition absent from

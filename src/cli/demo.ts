@@ -103,6 +103,7 @@ async function produceAll(flags: DemoFlags, path: string, signal: AbortSignal): 
 export function growingBatches(source: RecordSource): RecordSource {
   let recordsMax = firstBatchRecords
   return {
+    kind: source.kind,
     async cut(next, recordsPerBatchMax, signal, preferred) {
       const cut = await source.cut(next, Math.min(recordsMax, recordsPerBatchMax), signal, preferred)
       if (cut.ranges.length > 0) recordsMax *= 2

@@ -1,12 +1,13 @@
 // What both engines hold to when they carry a batch: which tables say how far they are, how far back silver's
 // rows matter, and how a batch looks that is in the tables already.
-import { type Batch, closesWindow, floorTo, windowOf } from '../batches/planner.ts'
-import type { Progress } from '../batches/progress.ts'
-import type { DeltaTable } from '../delta/index.ts'
+import type { BatchPlan, BatchSettings } from '../batches/plan.ts'
+import { closesWindow, floorTo, windowOf } from '../batches/planner.ts'
+import type { Progress, RecordedBatch } from '../batches/progress.ts'
+import type { DeltaSnapshot } from '../delta/index.ts'
 import { assert } from '../errors/errors.ts'
-import { velocityRangeMinutes } from '../fraud/rules.ts'
-import { minutes } from '../lakehouse/batch.ts'
-import type { TableDefinition, WindowNode } from '../plan/index.ts'
+import type { PlanNode, TableDefinition, WindowNode } from '../plan/index.ts'
+import { rangesBetween } from './bronze-rows.ts'
+import type { PipelineOptions } from './engine.ts'
 import type { OpenTable } from './tables.ts'
 
 /**
@@ -25,12 +26,21 @@ export const silentBatchesMax = 500n
  */
 export type LookBack = { readonly idsMicros: bigint | null; readonly usersMicros: bigint | null }
 
-export function lookBack(watermark: bigint | null, settings: { readonly dedupMicros: bigint }): LookBack {
+export function lookBack(
+  watermark: bigint | null,
+  settings: Pick<BatchSettings, 'dedupMicros'>,
+  tables: readonly TableDefinition[],
+): LookBack {
   if (watermark === null) return { idsMicros: null, usersMicros: null }
-  return {
-    idsMicros: watermark - settings.dedupMicros,
-    usersMicros: watermark - minutes(velocityRangeMinutes),
-  }
+  const ranges = tables.map(({ rows }) => velocityMicros(rows.node))
+  const most = ranges.reduce((a, b) => (a > b ? a : b), 0n)
+  return { idsMicros: watermark - settings.dedupMicros, usersMicros: watermark - most }
+}
+
+/** The longest range that a velocity of the plan looks back; 0 where it has none. */
+function velocityMicros(node: PlanNode): bigint {
+  const below = 'input' in node ? velocityMicros(node.input) : 0n
+  return node.kind === 'velocity' && node.rangeMicros > below ? node.rangeMicros : below
 }
 
 /** The windows of a table that end in (closedTo, upTo]; closedTo is null where none was closed before. */
@@ -72,22 +82,38 @@ export function inParts(closing: Closing, partsMax: number): Closing[] {
   }))
 }
 
-/** The batch that led from one progress to the next, for a replay: it reads nothing of the input. */
-export function batchBetween(before: Progress, after: Progress): Batch {
+/**
+ * The plan of a batch that is in the tables already. A version that did not record plans left only its
+ * outcome: the rest is taken from what is configured now.
+ */
+export function planOf(
+  before: Progress,
+  { plan, progress }: RecordedBatch,
+  rules: Pick<BatchPlan, 'settings' | 'definitions'>,
+): BatchPlan {
+  if (plan !== null) return plan
   return {
-    batch: after.batch,
-    timeMicros: after.timeMicros,
-    ranges: [],
-    readFrom: after.readFrom,
+    batch: progress.batch,
+    timeMicros: progress.timeMicros,
+    ranges: rangesBetween(before.offsets, progress.offsets),
+    readFrom: progress.readFrom,
     watermarkMicros: before.watermarks.silver,
-    isFinal: after.finalizedToMicros !== before.finalizedToMicros,
+    waiting: [],
+    isFinal: progress.finalizedToMicros !== before.finalizedToMicros,
+    settings: rules.settings,
+    definitions: rules.definitions,
   }
 }
 
 /** The last batch that all these tables are known to be complete with. */
-export async function doneBatch(silver: DeltaTable, tables: readonly OpenTable[]): Promise<bigint> {
-  const { txns } = await silver.snapshot()
-  return tables.map((table) => table.doneBatch(txns)).reduce((a, b) => (a < b ? a : b))
+export function doneBatch(tables: readonly OpenTable[], claims: readonly DeltaSnapshot['txns'][]): bigint {
+  return tables.map((table) => table.doneBatch(claims)).reduce((a, b) => (a < b ? a : b))
+}
+
+/** The settings that decide rows, as they are configured. */
+export function settingsOf(options: Omit<PipelineOptions, 'deltaBasePath' | 'source'>): BatchSettings {
+  const { delays, dedupMicros, highRiskCountries, recordsPerBatchMax } = options
+  return { delays, dedupMicros, highRiskCountries, recordsPerBatchMax }
 }
 
 /** False where there was no row yet, or none since all windows were closed. */

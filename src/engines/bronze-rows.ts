@@ -1,6 +1,6 @@
 // Rows of bronze by their offsets, as SQL for DuckDB over the few files that can hold them.
 import { type OffsetRange, type Offsets, partitionKey } from '../batches/offsets.ts'
-import type { Progress } from '../batches/progress.ts'
+import type { BatchPlan } from '../batches/plan.ts'
 import { type AddFile, type DeltaSnapshot, prunedFiles, scanSql } from '../delta/index.ts'
 import { duckdb } from '../sql/index.ts'
 
@@ -28,16 +28,10 @@ export function rowsInRanges(
   return `SELECT * FROM (${rows}) WHERE ${conditions.length === 0 ? 'false' : conditions.join(' OR ')}`
 }
 
-/** The rows of a batch that bronze has, by the progress after it and the offsets before it. */
-export function rowsOfBatch(
-  snapshot: DeltaSnapshot,
-  directory: string,
-  before: Offsets,
-  after: Progress,
-): string {
-  if (after.readFrom === 'bronze')
-    return rowsInRanges(snapshot, directory, rangesBetween(before, after.offsets))
-  const { timeMicros } = after
+/** The rows of a batch that bronze has. */
+export function rowsOfBatch(snapshot: DeltaSnapshot, directory: string, plan: BatchPlan): string {
+  if (plan.readFrom === 'bronze') return rowsInRanges(snapshot, directory, plan.ranges)
+  const { timeMicros } = plan
   const rows = scanSql(snapshot, directory, {
     where: [{ column: 'processing_time', min: timeMicros, max: timeMicros }],
     naiveTimestamps: true,
@@ -46,8 +40,8 @@ export function rowsOfBatch(
 }
 
 export function rangesBetween(before: Offsets, after: Offsets): OffsetRange[] {
-  return [...after.values()].map(({ topic, partition, offset }) => {
+  return [...after.values()].flatMap(({ topic, partition, offset }) => {
     const start = before.get(partitionKey({ topic, partition }))?.offset ?? 0n
-    return { topic, partition, start: start < offset ? start : offset, end: offset }
+    return start < offset ? [{ topic, partition, start, end: offset }] : []
   })
 }

@@ -1,6 +1,6 @@
 // The contract of an engine: it executes the planner's batches, and tells what each did.
 import type { OnNotice } from '../batches/notice.ts'
-import type { Delays } from '../batches/planner.ts'
+import type { Delays } from '../batches/plan.ts'
 import type { RecordSource } from '../batches/source.ts'
 import type { StreamName } from '../plan/index.ts'
 import type { LatencyCounts } from './latency.ts'

@@ -1,6 +1,6 @@
 // What a batch did, for progress bars, the live view and the log.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Progress } from '../batches/progress.ts'
+import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf } from './database.ts'
 import type { Alert, BatchReport, InputPosition, RefusedSample } from './engine.ts'
@@ -8,8 +8,11 @@ import { type LatencyCounts, latencyBucketSql, latencyQuantileMs, noLatencies } 
 
 /** What a batch brought. */
 export type Executed = {
+  readonly recorded: RecordedBatch
   readonly progress: Progress
   readonly rowsByTable: Readonly<Record<string, number>>
+  /** How long each phase took, in milliseconds. */
+  readonly phasesMs: Readonly<Record<string, number>>
 }
 
 export type BatchFacts = {
@@ -28,7 +31,7 @@ export type BatchFacts = {
  */
 export async function batchReport(
   connection: DuckDBConnection,
-  executed: Executed,
+  executed: Pick<Executed, 'progress' | 'rowsByTable'>,
   facts: BatchFacts,
 ): Promise<BatchReport> {
   const { progress, rowsByTable } = executed

@@ -1,9 +1,10 @@
 // The Delta tables that a run writes, and how far each is.
-import type { Progress } from '../batches/progress.ts'
+import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import {
-  encodeProgress,
+  encodeBatch,
   needsUserMetadata,
   noProgress,
+  progressTxns,
   sinceAppId,
   streamDone,
   streamTxns,
@@ -118,8 +119,7 @@ export class OpenTable {
 
   /** The text of a commit goes when the log is cleaned up, txn actions stay. */
   async #keepProgress(): Promise<void> {
-    const { txns } = encodeProgress(this.progress)
-    await this.#record(txns, { operation: 'PROGRESS', operationParameters: {} })
+    await this.#record(progressTxns(this.progress), { operation: 'PROGRESS', operationParameters: {} })
   }
 
   /** True where the table has the batch already: a restart replays it. */
@@ -128,12 +128,13 @@ export class OpenTable {
   }
 
   /**
-   * The last batch that the table is known to be complete with: its own, or what silver's log says of its
-   * stream.
+   * The last batch that the table is known to be complete with: its own, or what silver and the journal
+   * claim of its stream. Silver has a commit of every batch, so nothing needs to be claimed of it.
    */
-  doneBatch(silverTxns: DeltaSnapshot['txns']): bigint {
-    const carried = this.isWhole ? streamDone(silverTxns, this.definition.stream) : 0n
-    return this.progress.batch > carried ? this.progress.batch : carried
+  doneBatch(claims: readonly DeltaSnapshot['txns'][]): bigint {
+    if (this.definition.path === silverTransactions.path) return this.progress.batch
+    const carried = this.isWhole ? claims.map((txns) => streamDone(txns, this.definition.stream)) : []
+    return carried.reduce((most, batch) => (batch > most ? batch : most), this.progress.batch)
   }
 
   /** Says, durably, that the table has caught up with silver. */
@@ -141,12 +142,6 @@ export class OpenTable {
     if (this.isWhole) return
     await this.#record({ [sinceAppId]: 0n })
     this.isWhole = true
-  }
-
-  /** Says, durably, that all tables of the streams have this table's last batch: nothing is left to replay. */
-  async markDone(streams: readonly StreamName[]): Promise<void> {
-    const txns = streamTxns(streams, this.progress.batch + 1n)
-    await this.#record(txns, { operation: 'DONE', operationParameters: {} })
   }
 
   /** Commits txn actions without rows, as long as this process is the writer. */
@@ -159,10 +154,11 @@ export class OpenTable {
   /** Commits the rows together with the progress; the batch must not be in the table yet. */
   async commit(
     staged: StagedAppend | null,
-    progress: Progress,
+    recorded: RecordedBatch,
     by: { readonly clock: () => bigint; readonly streams: readonly StreamName[] },
   ): Promise<void> {
-    const { txns, ...fields } = encodeProgress(progress)
+    const { progress } = recorded
+    const { txns, ...fields } = encodeBatch(recorded)
     const outcome = await this.delta.commit(staged, {
       ...fields,
       fence: { appId: writerAppId, version: this.claim },
@@ -236,6 +232,11 @@ const claimAttemptsMax = 20
 
 /** A commit is written within seconds: an older unfinished one has no writer any more. */
 const leftoverAgeMs = 3_600_000
+
+/** Makes this process the only writer of a table that belongs to no stream's batches. */
+export async function claimTable(delta: DeltaTable): Promise<bigint> {
+  return (await claim(delta, () => Promise.resolve(0n))).claim
+}
 
 /**
  * Makes this process the only one that can commit batches to the table: every commit of a batch carries the

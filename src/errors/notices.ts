@@ -13,6 +13,8 @@ export const noticeCodes = {
     'A last line that was taken without its line end has grown: the rest is a record of its own.',
   NEARLY_ALL_REFUSED:
     'Nearly every record was refused; the message names the commonest reason and a record that has it.',
+  DEFINITIONS_CHANGED:
+    'Rules, lists, tables or settings are others than in the last batch: rows that are there stay as they are.',
   SILVER_MISSING: 'The stream reads silver, which nobody has written yet; it waits.',
   TABLE_ROWS_REMOVED:
     'Another program deleted, updated or replaced rows of a table; the run goes on, and verify will report what is missing.',

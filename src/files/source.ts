@@ -42,6 +42,7 @@ type FileMemory = {
 type FileCut = { readonly lines: number; readonly end: number }
 
 class FileSource implements RecordSource {
+  readonly kind = 'files'
   readonly #root: string
   readonly #options: FileSourceOptions
   readonly #memory = new Map<string, FileMemory>()

@@ -11,19 +11,22 @@ import {
   lessThan,
   money,
   or,
+  type Schema,
   text,
 } from '../expr/index.ts'
 
 /** The columns that rules may look at. */
-export type RuleInput = {
-  readonly amount: 'decimal(18,2)'
-  readonly payment_method: 'string'
-  readonly country: 'string'
-  readonly is_fraud: 'boolean'
-  readonly transaction_hour: 'int'
-  readonly is_weekend: 'boolean'
-  readonly is_high_velocity: 'boolean'
-}
+export const ruleInput = {
+  amount: 'decimal(18,2)',
+  payment_method: 'string',
+  country: 'string',
+  is_fraud: 'boolean',
+  transaction_hour: 'int',
+  is_weekend: 'boolean',
+  is_high_velocity: 'boolean',
+} as const satisfies Schema
+
+export type RuleInput = typeof ruleInput
 
 export type Rule = {
   readonly name: string

@@ -48,6 +48,7 @@ type Readable = {
 }
 
 class KafkaSource implements RecordSource, KafkaPositions {
+  readonly kind = 'kafka'
   readonly #options: KafkaSourceOptions
   readonly #topics: readonly string[]
   readonly #cluster: Cluster

@@ -5,7 +5,9 @@ import {
   decodeTxns,
   needsUserMetadata,
   type Progress,
+  parseBatch,
   parseProgress,
+  type RecordedBatch,
 } from '../batches/progress.ts'
 import {
   type DeltaField,
@@ -21,6 +23,19 @@ import type { TableDefinition } from '../plan/index.ts'
 /** The directory of a table; no table's directory lies inside of another's. */
 export function tableDirectory(deltaBasePath: string, table: TableDefinition): string {
   return join(deltaBasePath, ...table.path.split('/'))
+}
+
+/** The directory of a table that Assay keeps of its own work, such as `ops/batches`. */
+export function opsDirectory(deltaBasePath: string, path: string): string {
+  return join(deltaBasePath, ...path.split('/'))
+}
+
+export function openOpsTable(
+  deltaBasePath: string,
+  path: string,
+  definition: DeltaTableDefinition,
+): Promise<DeltaTable> {
+  return DeltaTable.createOrEvolve(opsDirectory(deltaBasePath, path), definition)
 }
 
 export function deltaDefinition(
@@ -63,6 +78,18 @@ export async function progressOf(table: DeltaTable, snapshot: DeltaSnapshot): Pr
     `${table.directory} is at batch ${fromTxns.batch} (txn ${batchAppId}), but no commit in its log says with which offsets. ` +
       'Its log was cleaned up since. Restore the log from a backup.',
   )
+}
+
+/** The last batch of a table with its plan; without one where no commit of it is left, or none had one. */
+export async function recordedBatch(table: DeltaTable, progress: Progress): Promise<RecordedBatch> {
+  const { version: newest } = await table.snapshot()
+  for (let version = newest; version >= 0n && version > newest - commitsSearchedMax; version--) {
+    const commit = await table.commitAt(version)
+    if (commit === null) break
+    const recorded = parseBatch(commit.commitInfo?.userMetadata)
+    if (recorded?.progress.batch === progress.batch) return recorded
+  }
+  return { plan: null, progress, counts: null }
 }
 
 function deltaField(name: string, type: DeltaType): DeltaField {

@@ -20,6 +20,8 @@ export const stepNames = [
   'table committed',
   'all tables committed',
   'batch ended',
+  'files noted',
+  'batches noted',
   'progress reported',
   'checkpoint written', // Under a temporary name.
   'checkpoint named',

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import type { Delays } from '../batches/planner.ts'
+import type { Delays } from '../batches/plan.ts'
 import { type Progress, sinceAppId, streamDone } from '../batches/progress.ts'
 import {
   type AddFile,
@@ -14,8 +14,11 @@ import {
   scanSql,
 } from '../delta/index.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
+import { withFileOffsets } from '../engines/file-progress.ts'
 import { assert } from '../errors/errors.ts'
-import { progressOf, tableDirectory } from '../lakehouse/delta.ts'
+import { opsDirectory, progressOf, tableDirectory } from '../lakehouse/delta.ts'
+import { batchesPath } from '../lakehouse/ops/batches.ts'
+import { filesPath } from '../lakehouse/ops/files.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../plan/index.ts'
 
@@ -142,6 +145,7 @@ export class Lakehouse {
     })
     const connections = [await instance.connect(), await instance.connect()]
     for (const connection of connections) await connection.run(`SET TimeZone = 'UTC'`)
+    await addFileOffsets(states, options.deltaBasePath, connections[0]!)
     return new Lakehouse(options, { instance, connections, spillDirectory }, states, unopened)
   }
 
@@ -244,8 +248,12 @@ export class Lakehouse {
 async function readStates(
   deltaBasePath: string,
 ): Promise<{ states: Map<string, TableState>; unopened: UnopenedTable[] }> {
-  const claims = await silverTxns(deltaBasePath)
-  const isCarried = ({ stream }: TableDefinition): boolean => streamDone(claims, stream) > 0n
+  const claims = [
+    await claimsOf(join(deltaBasePath, 'silver', 'transactions')),
+    await claimsOf(opsDirectory(deltaBasePath, batchesPath)),
+  ]
+  const isCarried = ({ stream }: TableDefinition): boolean =>
+    claims.some((txns) => streamDone(txns, stream) > 0n)
   const states = new Map<string, TableState>()
   const unopened: UnopenedTable[] = []
   for (const definition of tables.toReversed()) {
@@ -262,8 +270,7 @@ async function readStates(
   return { states, unopened }
 }
 
-async function silverTxns(deltaBasePath: string): Promise<DeltaSnapshot['txns']> {
-  const directory = join(deltaBasePath, 'silver', 'transactions')
+async function claimsOf(directory: string): Promise<DeltaSnapshot['txns']> {
   try {
     return (await (await DeltaTable.open(directory)).snapshot()).txns
   } catch {
@@ -274,7 +281,7 @@ async function silverTxns(deltaBasePath: string): Promise<DeltaSnapshot['txns']>
 async function readState(
   definition: TableDefinition,
   directory: string,
-  claims: DeltaSnapshot['txns'],
+  claims: readonly DeltaSnapshot['txns'][],
 ): Promise<TableState> {
   const table = await DeltaTable.open(directory)
   const snapshot = await table.snapshot()
@@ -283,8 +290,23 @@ async function readState(
   const own = progress?.batch ?? 0n
   // Of a table that was made again the claims are true when it has caught up.
   const isWhole = (snapshot.txns.get(sinceAppId)?.version ?? 0n) === 0n
-  const carried = isWhole ? streamDone(claims, definition.stream) : 0n
-  const doneBatch = own > carried ? own : carried
+  const carried = isWhole ? claims.map((txns) => streamDone(txns, definition.stream)) : []
+  const doneBatch = carried.reduce((most, batch) => (batch > most ? batch : most), own)
   const isLogWhole = oldestVersion === 0n
   return { definition, directory, table, snapshot, progress, oldestVersion, isLogWhole, doneBatch }
+}
+
+/** The commits of bronze do not say how far files were read that were done before. */
+async function addFileOffsets(
+  states: Map<string, TableState>,
+  deltaBasePath: string,
+  connection: DuckDBConnection,
+): Promise<void> {
+  const bronze = states.get('bronze/transactions')
+  if (bronze?.progress == null) return
+  const directory = opsDirectory(deltaBasePath, filesPath)
+  const files = (await DeltaTable.exists(directory)) ? await DeltaTable.open(directory) : null
+  const facts = { files, bronze: bronze.table, connection, isOfFiles: false }
+  const { progress } = await withFileOffsets(bronze.progress, facts)
+  states.set('bronze/transactions', { ...bronze, progress })
 }

@@ -2,8 +2,8 @@
 // judged as they pass. What is kept of them does not grow with their number.
 
 import type { Offsets, TopicPartition } from '../batches/offsets.ts'
-import type { Delays } from '../batches/planner.ts'
-import { type Progress, parseProgress, type Watermarks } from '../batches/progress.ts'
+import type { Delays } from '../batches/plan.ts'
+import { type Progress, parseBatch, type RecordedBatch, type Watermarks } from '../batches/progress.ts'
 import { watermarkNames } from '../plan/index.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 import { isStreamedLakehouse } from './streamed.ts'
@@ -13,7 +13,7 @@ const bronze = 'bronze/transactions'
 const commitsReadAtOnce = 16
 
 /** One commit of a table that carries a batch. */
-export type BatchCommit = { readonly version: bigint; readonly progress: Progress }
+export type BatchCommit = RecordedBatch & { readonly version: bigint }
 
 /** What a batch read of a partition: start <= offset < end; `start` is null where nobody knows it. */
 export type ReadRange = TopicPartition & { readonly start: bigint | null; readonly end: bigint }
@@ -69,14 +69,15 @@ async function* everyBatch(
   judge: CommitJudge,
 ): AsyncGenerator<BatchFacts> {
   let before: Progress | null = null
-  for await (const { recorded, isFirstOfAll } of recordedBatches(lakehouse, readsTable, judge)) {
+  for await (const { recorded: commit, isFirstOfAll } of recordedBatches(lakehouse, readsTable, judge)) {
+    const { plan, progress: recorded } = commit
     const isFirstOfLogs = before === null && !isFirstOfAll
     // Those that are not asked for need not be known.
     if (isFirstOfLogs && recorded.timeMicros > (lakehouse.sinceMicros ?? 0n)) {
       yield* forgottenBatches(lakehouse, recorded.timeMicros)
     }
     const { batch, timeMicros, eventTimeMaxMicros, finalizedToMicros, watermarks, readFrom } = recorded
-    const ranges = isFirstOfLogs ? null : rangesBetween(before, recorded)
+    const ranges = plan?.ranges ?? (isFirstOfLogs ? null : rangesBetween(before, recorded))
     const end = { timeMicros, eventTimeMaxMicros, finalizedToMicros, watermarks }
     yield { batch, ...end, readFrom, ranges, nextOffsets: recorded.offsets }
     before = recorded
@@ -89,7 +90,7 @@ async function* recordedBatches(
   lakehouse: Lakehouse,
   readsTable: (path: string) => boolean,
   judge: CommitJudge,
-): AsyncGenerator<{ readonly recorded: Progress; readonly isFirstOfAll: boolean }> {
+): AsyncGenerator<{ readonly recorded: BatchCommit; readonly isFirstOfAll: boolean }> {
   const states = [...lakehouse.states.values()].filter(({ definition: { path } }) => {
     return path === bronze || path === silver || readsTable(path)
   })
@@ -102,9 +103,9 @@ async function* recordedBatches(
     const batch = waiting.reduce((a, b) => (b < a ? b : a))
     const those = cursors.filter(({ head }) => head?.progress.batch === batch)
     const headOf = (path: string) => those.find(({ state }) => state.definition.path === path)?.head ?? null
-    const recorded = (headOf(silver) ?? headOf(bronze))?.progress ?? null
+    const recorded = headOf(silver) ?? headOf(bronze)
     for (const cursor of those) {
-      if (recorded !== null) judge.onBatch(cursor.state, cursor.head!, recorded)
+      if (recorded !== null) judge.onBatch(cursor.state, cursor.head!, recorded.progress)
       await cursor.advance()
     }
     if (recorded === null) continue // A later table's commit, of a batch whose own are cleaned up.
@@ -151,7 +152,7 @@ class CommitCursor {
     // The newest batch may stand in a checkpoint alone.
     const { progress, snapshot } = this.state
     const isKnown = progress === null || progress.batch <= (batch ?? 0n)
-    this.head = isKnown ? null : { version: snapshot.version, progress }
+    this.head = isKnown ? null : { version: snapshot.version, plan: null, progress, counts: null }
   }
 }
 
@@ -161,8 +162,8 @@ async function* commitsFrom(state: TableState, from: bigint): AsyncGenerator<Bat
     const versions = Array.from({ length: commitsReadAtOnce }, (_, index) => version + BigInt(index))
     const known = versions.filter((one) => one <= snapshot.version)
     for (const commit of await Promise.all(known.map((one) => table.commitAt(one)))) {
-      const progress = parseProgress(commit?.commitInfo?.userMetadata)
-      if (commit !== null && progress !== null) yield { version: commit.version, progress }
+      const recorded = parseBatch(commit?.commitInfo?.userMetadata)
+      if (commit !== null && recorded !== null) yield { version: commit.version, ...recorded }
     }
   }
 }

@@ -3,6 +3,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { partitionKey } from '../../src/batches/offsets.ts'
+import type { OracleConfig } from '../oracle/oracle.ts'
 import type { OracleBatch } from '../oracle/rows.ts'
 
 /** Part of what a commit carries as text; integers are text. */
@@ -12,6 +13,41 @@ type Told = {
   readonly time: string
   readonly finalized_to: string | null
   readonly offsets: readonly (readonly [topic: string, partition: number, next: string])[]
+  readonly plan?: {
+    readonly ranges: readonly (readonly [
+      topic: string,
+      partition: number,
+      start: string,
+      end: string,
+      topicId?: string | null,
+      isFile?: boolean,
+    ])[]
+    readonly waiting: readonly (readonly [topic: string, partition: number])[]
+    readonly settings: {
+      readonly delays: Readonly<Record<string, string>>
+      readonly dedup_window: string
+      readonly high_risk_countries: readonly string[]
+      readonly records_per_batch_max: number
+    }
+  }
+}
+
+/** The settings of a plan, as the oracle takes them. */
+function configOf({ settings }: NonNullable<Told['plan']>): OracleConfig {
+  const delay = (name: string): bigint => BigInt(settings.delays[name]!)
+  return {
+    watermarks: {
+      'silver/transactions': delay('silver'),
+      'gold/transactions': delay('gold'),
+      'aggregations/merchant': delay('merchant'),
+      'aggregations/user': delay('user'),
+      'aggregations/country': delay('country'),
+      'aggregations/hourly_summary': delay('hourly_summary'),
+    },
+    dedupWindow: BigInt(settings.dedup_window),
+    highRiskCountries: settings.high_risk_countries,
+    recordsPerBatchMax: settings.records_per_batch_max,
+  }
 }
 
 /** In the order of their numbers. A partition starts where `starts` (by partition key) says, else at 0. */
@@ -33,10 +69,17 @@ export async function batchesOfLog(
       next.set(key, BigInt(end))
       return { topic, partition, start, end: BigInt(end) }
     })
+    // Of files the commits tell only what the batch read.
+    for (const [topic, partition, start, end, , isFile] of told.plan?.ranges ?? []) {
+      if (isFile === true) ranges.push({ topic, partition, start: BigInt(start), end: BigInt(end) })
+    }
+    const waiting = (told.plan?.waiting ?? []).map(([topic, partition]) => ({ topic, partition }))
     const finalize = told.finalized_to !== finalizedTo
     finalizedTo = told.finalized_to
     const withRecords = ranges.filter(({ start, end }) => start < end)
-    batches.push({ batch: BigInt(told.batch), timeMicros: BigInt(told.time), ranges: withRecords, finalize })
+    const [batch, timeMicros] = [BigInt(told.batch), BigInt(told.time)]
+    const config = told.plan === undefined ? {} : { config: configOf(told.plan) }
+    batches.push({ batch, timeMicros, ranges: withRecords, finalize, waiting, ...config })
   }
   return batches
 }

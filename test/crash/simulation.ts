@@ -8,28 +8,37 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type OffsetRange, type Offsets, partitionKey } from '../../src/batches/offsets.ts'
-import { type Batch, closesWindow, planBatch, progressAfter, windowOf } from '../../src/batches/planner.ts'
-import { noProgress, type Progress, parseProgress, writerAppId } from '../../src/batches/progress.ts'
+import type { BatchPlan } from '../../src/batches/plan.ts'
+import { closesWindow, planBatch, progressAfter, windowOf } from '../../src/batches/planner.ts'
+import {
+  noProgress,
+  type Progress,
+  parseProgress,
+  type RecordedBatch,
+  writerAppId,
+} from '../../src/batches/progress.ts'
 import { type AddFile, addFile } from '../../src/delta/actions.ts'
 import { draftOf, writeCommit } from '../../src/delta/commit.ts'
 import { type Disk, fileSystem, setDisk } from '../../src/delta/disk.ts'
 import { DeltaTable, type StagedAppend } from '../../src/delta/index.ts'
 import { listLog } from '../../src/delta/log-files.ts'
 import { loadState } from '../../src/delta/state.ts'
-import { progressAt } from '../../src/engines/silver-log.ts'
+import { BatchHistory } from '../../src/engines/batch-history.ts'
+import { settingsOf } from '../../src/engines/batch-rules.ts'
 import { OpenTable } from '../../src/engines/tables.ts'
 import { LakehouseError } from '../../src/errors/errors.ts'
 import { bronzeTransactions } from '../../src/lakehouse/1-bronze/transactions.ts'
 import { silverTransactions } from '../../src/lakehouse/2-silver/transactions.ts'
 import { goldTransactions } from '../../src/lakehouse/3-gold/transactions.ts'
-import { tableDirectory } from '../../src/lakehouse/delta.ts'
+import { recordedBatch, tableDirectory } from '../../src/lakehouse/delta.ts'
 import { randomOf } from '../generate/random.ts'
 import { testOptions } from '../unit/engine/pipeline.ts'
 import { memoryDisk, stoppingBefore } from './memory-disk.ts'
 import { Scheduler } from './scheduler.ts'
 
 const definitions = [bronzeTransactions, silverTransactions, goldTransactions]
-const { delays, streams } = testOptions
+const { streams } = testOptions
+const rules = { settings: settingsOf(testOptions), definitions: '' }
 const topic = 'simulated'
 const recordsOfPartition = [40n, 25n]
 const recordsPerBatchMax = 9n
@@ -132,7 +141,7 @@ async function write({ base, tableProperties }: Place, random: () => number): Pr
   const tables: OpenTable[] = []
   for (const definition of definitions) tables.push(await OpenTable.open(base, definition, tableProperties))
   try {
-    await carryAll(tables, random)
+    await carryAll(base, tables, random)
   } catch (error) {
     if (isFenced(error) && (await holdsNewestClaims(tables))) throw new Error('the newest writer was fenced')
     throw error
@@ -146,36 +155,38 @@ async function holdsNewestClaims(tables: readonly OpenTable[]): Promise<boolean>
   return true
 }
 
-async function carryAll(tables: readonly OpenTable[], random: () => number): Promise<void> {
+async function carryAll(base: string, tables: readonly OpenTable[], random: () => number): Promise<void> {
   const [bronze, silver] = tables
   let progress = bronze!.progress
   if (progress.batch > 0n) {
-    const before = await progressAt(silver!.delta, progress.batch - 1n)
-    await commit(tables, before, progress)
+    // There is no journal, so nothing is asked of DuckDB.
+    const history = new BatchHistory(base, silver!.delta, null)
+    const before = await history.progressAt(progress.batch - 1n)
+    await commit(tables, before, await recordedBatch(bronze!.delta, progress))
   }
   for (;;) {
     const ranges = cut(progress.offsets, random)
     if (ranges.length === 0) return
     // A clock that is set back now and then.
-    const batch = planBatch(progress, ranges, BigInt(Math.floor(random() * 1_000)))
-    const after = afterBatch(progress, batch)
-    await commit(tables, progress, after)
+    const plan = planBatch(progress, ranges, BigInt(Math.floor(random() * 1_000)), rules)
+    const after = afterBatch(progress, plan)
+    await commit(tables, progress, { plan, progress: after, counts: null })
     progress = after
   }
 }
 
-function afterBatch(before: Progress, batch: Batch): Progress {
-  const times = batch.ranges.map(({ end }) => end * minuteMicros)
-  return progressAfter(
-    before,
-    batch,
-    times.reduce((a, b) => (a > b ? a : b)),
-    delays,
-    definitions,
-  )
+function afterBatch(before: Progress, plan: BatchPlan): Progress {
+  const times = plan.ranges.map(({ end }) => end * minuteMicros)
+  const eventTimeMaxMicros = times.reduce((a, b) => (a > b ? a : b))
+  return progressAfter(before, plan, { eventTimeMaxMicros, partitions: [] }, definitions)
 }
 
-async function commit(tables: readonly OpenTable[], before: Progress, after: Progress): Promise<void> {
+async function commit(
+  tables: readonly OpenTable[],
+  before: Progress,
+  recorded: RecordedBatch,
+): Promise<void> {
+  const { progress: after } = recorded
   const staged: [OpenTable, StagedAppend | null][] = []
   for (const table of tables) {
     if (table.has(after.batch)) continue
@@ -187,7 +198,7 @@ async function commit(tables: readonly OpenTable[], before: Progress, after: Pro
     ])
   }
   const by = { clock: () => after.timeMicros, streams }
-  for (const [table, rows] of staged) await table.commit(rows, after, by)
+  for (const [table, rows] of staged) await table.commit(rows, recorded, by)
 }
 
 /** What a table holds of a batch, as a pure function of it; null where that is no row. */

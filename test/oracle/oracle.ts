@@ -16,6 +16,8 @@ export type OracleConfig = {
   readonly watermarks: { readonly [name in 'silver/transactions' | WindowTableName]: bigint }
   readonly dedupWindow: bigint
   readonly highRiskCountries: readonly string[]
+  /** A waiting partition whose last so many records had no valid row does not hold the watermark. */
+  readonly recordsPerBatchMax?: number
 }
 
 export const defaultConfig: OracleConfig = {
@@ -56,24 +58,34 @@ export type Watermark = {
 export type Recomputed = { readonly tables: Tables; readonly watermarks: readonly Watermark[] }
 
 export function recompute(input: OracleInput): Recomputed {
-  const { config } = input
   const tables = emptyTables()
   const records = byPartition(input.records)
   const silver = new Silver()
   const watermarks: Watermark[] = []
+  const partitionTimes = new PartitionTimes()
   // What --finalize moved every watermark to; null until then.
   let floor: bigint | null = null
   let timeBefore: bigint | null = null
+  const reached = new Map<'silver/transactions' | WindowTableName, bigint | null>()
   for (const batch of input.batches) {
     if (timeBefore !== null && batch.timeMicros <= timeBefore)
       throw new Error('the time of a batch goes back')
     timeBefore = batch.timeMicros
-    const start = later(behind(silver, config.watermarks['silver/transactions']), floor)
+    const config = batch.config ?? input.config
+    const start = reached.get('silver/transactions') ?? null
     if (batch.finalize) floor = later(floor, greatestWindowEnd(silver))
     for (const record of recordsOf(batch, records)) {
-      takeRecord(record, batch.timeMicros, start, input, silver, tables)
+      const eventTime = takeRecord(record, batch.timeMicros, start, { ...input, config }, silver, tables)
+      partitionTimes.take(record, eventTime)
     }
-    const end = (name: WindowTableName) => later(behind(silver, config.watermarks[name]), floor)
+    const followed = heldEventTime(silver, batch, partitionTimes, config)
+    const end = (name: 'silver/transactions' | WindowTableName): bigint | null => {
+      const following = followed === null ? null : followed - config.watermarks[name]
+      const is = later(reached.get(name) ?? null, later(following, floor))
+      reached.set(name, is)
+      return is
+    }
+    end('silver/transactions')
     watermarks.push({
       batch: batch.batch,
       start,
@@ -150,7 +162,10 @@ function firstIndex(count: number, holds: (index: number) => boolean): number {
   return low
 }
 
-/** Adds one record to bronze, and to silver and fraud_detection or to quarantine. */
+/**
+ * Adds one record to bronze, and to silver and fraud_detection or to quarantine. Gives the event time of a
+ * valid one: late ones and repeats are valid.
+ */
 function takeRecord(
   record: RawRecord,
   time: bigint,
@@ -158,18 +173,19 @@ function takeRecord(
   { config, wasMalformed = () => true, broughtAt = () => null }: OracleInput,
   silver: Silver,
   tables: { [name in TableName]: Row[] },
-): void {
+): bigint | null {
   // Kafka has -1 in place of a timestamp that a record does not have.
   const hasTimestamp = record.timestampMs !== null && record.timestampMs !== -1
   const kafkaTimestamp = hasTimestamp ? BigInt(record.timestampMs) * 1000n : null
   const bronzeTime = broughtAt(record) ?? time
   tables['bronze/transactions'].push(bronzeRow(record, kafkaTimestamp, bronzeTime))
   const judged = judge(record.value, kafkaTimestamp, bronzeTime)
+  const validTime = judged.kind === 'refused' ? null : judged.transaction.eventTime
   const reasons =
     judged.mayBeRefused && wasMalformed(record) ? ['malformed'] : reasonsOf(judged, silver, watermark, config)
   if (judged.kind === 'refused' || reasons.length > 0) {
     tables['silver/quarantine'].push(quarantineRow(record, reasons, time))
-    return
+    return reasons.includes('malformed') ? null : validTime
   }
   const transaction: SilverTransaction = { ...judged.transaction, record, processingTime: time }
   tables['silver/transactions'].push(silverRow(transaction))
@@ -177,6 +193,7 @@ function takeRecord(
     fraudRow(transaction, silver.ofUser(transaction.userId), config.highRiskCountries),
   )
   silver.keep(transaction)
+  return validTime
 }
 
 /** Why a record is not in silver; nothing where it is. `silver` holds the rows that arrived earlier. */
@@ -282,10 +299,40 @@ function closedWindows(
   return rows
 }
 
-/** The watermark that rows alone make. */
-function behind(silver: Silver, delay: bigint): bigint | null {
-  const { greatestEventTime } = silver
-  return greatestEventTime === null ? null : greatestEventTime - delay
+/** What each partition has shown of event time. */
+class PartitionTimes {
+  readonly #times = new Map<string, { eventTime: bigint | null; recordsSinceValid: number }>()
+
+  take(record: RawRecord, eventTime: bigint | null): void {
+    const before = this.#times.get(partitionKey(record)) ?? { eventTime: null, recordsSinceValid: 0 }
+    const after =
+      eventTime === null
+        ? { ...before, recordsSinceValid: before.recordsSinceValid + 1 }
+        : { eventTime: later(before.eventTime, eventTime), recordsSinceValid: 0 }
+    this.#times.set(partitionKey(record), after)
+  }
+
+  of(partition: { readonly topic: string; readonly partition: number }) {
+    return this.#times.get(partitionKey(partition)) ?? { eventTime: null, recordsSinceValid: 0 }
+  }
+}
+
+/** The event time that watermarks may follow after a batch; null where they stay. */
+function heldEventTime(
+  silver: Silver,
+  batch: OracleBatch,
+  times: PartitionTimes,
+  { recordsPerBatchMax = Number.POSITIVE_INFINITY }: OracleConfig,
+): bigint | null {
+  let held = silver.greatestEventTime
+  if (batch.finalize) return held
+  for (const partition of batch.waiting ?? []) {
+    const { eventTime, recordsSinceValid } = times.of(partition)
+    if (recordsSinceValid >= recordsPerBatchMax) continue
+    if (eventTime === null || held === null) return null
+    if (eventTime < held) held = eventTime
+  }
+  return held
 }
 
 /** A later instant is in no window that ends earlier: the greatest event_time has the greatest window_end. */

@@ -1,5 +1,6 @@
 // The shape in which tables are compared: plain rows of plain cells, whoever computed or read them.
 import type { OffsetRange } from '../../src/batches/offsets.ts'
+import type { OracleConfig } from './oracle.ts'
 
 /**
  * bigint: every integer, and instants as microseconds since the epoch. number: doubles only. string: text,
@@ -47,6 +48,10 @@ export type OracleBatch = {
   readonly ranges: readonly OffsetRange[]
   /** A batch without records that closes every window. */
   readonly finalize: boolean
+  /** The partitions that had more than the batch took. */
+  readonly waiting?: readonly { readonly topic: string; readonly partition: number }[]
+  /** What the batch was decided by, where that is another than for the others. */
+  readonly config?: OracleConfig
 }
 
 export function base64(bytes: Uint8Array | null): string | null {

@@ -2,9 +2,11 @@
 // cells or in quarantine with the right reasons, and in one of the two.
 // Run: npm run test:fuzz -- [records] [seed]
 import fc from 'fast-check'
+import { batchesOfLog } from '../compare/batches-of-log.ts'
 import { judgeLakehouse } from '../compare/judge-lakehouse.ts'
 import { readTables } from '../compare/read-in-process.ts'
 import { fuzzRecord } from '../generate/fuzz.ts'
+import { defaultConfig } from '../oracle/oracle.ts'
 import type { RawRecord, Tables } from '../oracle/rows.ts'
 import { memorySource } from '../unit/engine/memory-source.ts'
 import { newLakehouse, runOnce } from '../unit/engine/pipeline.ts'
@@ -32,7 +34,9 @@ export async function fuzz({ seed, records: count, recordsPerBatchMax }: FuzzOpt
   try {
     await runOnce(lakehouse, { recordsPerBatchMax, finalize: true }, memorySource(records))
     const tables = await readTables(lakehouse.base)
-    const wrong = [...judgeLakehouse(records, tables), ...notInOne(records, tables)]
+    const batches = await batchesOfLog(lakehouse.base)
+    const found = judgeLakehouse(records, tables, defaultConfig, batches)
+    const wrong = [...found, ...notInOne(records, tables)]
     const reasons = new Map<string, number>()
     for (const row of tables['silver/quarantine']) {
       for (const reason of row.reasons as string[]) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)

@@ -1,13 +1,17 @@
 // A stream of its own behind silver: it takes silver's batches as they are, one by one and whole, so its
 // tables are the same as if it ran in the process that writes silver.
+import type { BatchPlan } from '../../batches/plan.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { type DeltaTable, scanSql } from '../../delta/index.ts'
 import { step } from '../../steps/step.ts'
-import { batchBetween, doneBatch, lookBack } from '../batch-rules.ts'
+import { BatchHistory, openSilver, type SilverBatch } from '../batch-history.ts'
+import { doneBatch, lookBack, planOf, settingsOf } from '../batch-rules.ts'
 import type { Database } from '../database.ts'
+import { definitionsOfRun } from '../definition-changes.ts'
+import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
+import { journalTxns } from '../journal.ts'
 import { batchReport } from '../report.ts'
-import { openSilver, progressAt, type SilverBatch, silverBatchesAfter } from '../silver-log.ts'
 import type { OpenTable } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
 import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
@@ -18,46 +22,65 @@ import { compactWith } from './upkeep.ts'
 const waitMaxMs = 1_000
 
 /**
- * Brings the tables up to silver and keeps them there; with `upTo` only to that batch. A silver that is not
- * there yet is waited for, unless the run is `once`.
+ * What a process that carries silver too gives to the tables behind it: they are brought up to this batch.
+ */
+export type Within = { readonly upTo: bigint; readonly definitions: DefinitionStore }
+
+/**
+ * Brings the tables up to silver and keeps them there; `within` another stream only to a batch. A silver
+ * that is not there yet is waited for, unless the run is `once`.
  */
 export async function followSilver(
   options: PipelineOptions,
   database: Database,
   tables: readonly OpenTable[],
-  upTo: bigint | null,
+  within: Within | null,
 ): Promise<void> {
   const silver = await openSilver(options)
   if (silver === null) return
-  let before = await progressAt(silver, await doneBatch(silver, tables))
-  const context: BatchContext = {
-    ...options,
-    streams: [],
-    connection: database.batch,
-    useThreadsFor: (rows) => database.useThreadsFor(rows),
-    silver,
-    recent: await loadRecent(options, database, silver, before),
-  }
+  const definitions = within?.definitions ?? definitionsOfRun(options, database.load)
+  const history = new BatchHistory(options.deltaBasePath, silver, database.load)
+  const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
+  let before = await history.progressAt(doneBatch(tables, claims))
+  const rules = { settings: settingsOf(options), definitions: definitions.current.hash }
+  const context = await contextOf(options, database, silver, definitions, before, rules)
   const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   let version = (await silver.snapshot()).version
   try {
     for (;;) {
-      for await (const next of silverBatchesAfter(silver, before.batch)) {
-        if (options.signal.aborted && upTo === null) break
-        if (upTo !== null && next.progress.batch > upTo) return
+      for await (const next of history.after(before.batch)) {
+        if (options.signal.aborted && within === null) break
+        if (within !== null && next.progress.batch > within.upTo) return
         before = await follow(options, context, silver, before, next, tables)
-        upkeep.afterBatch()
+        if (within === null) upkeep.afterBatch()
       }
-      if (options.once || upTo !== null || options.signal.aborted) break
+      if (options.once || within !== null || options.signal.aborted) break
       options.onWait?.()
       version = await silver.waitForVersion(version, waitMaxMs, options.signal).catch((error: unknown) => {
         if (options.signal.aborted) return version // Stopped: the loop sees it.
         throw error
       })
     }
+    if (within === null) await markReached(options, tables, history, before)
   } finally {
-    await upkeep.finish() // Before the database is closed, in which it works.
+    await upkeep.finish()
   }
+}
+
+/**
+ * Says in each table how far the stream is, so that the next start need not go through batches without
+ * rows.
+ */
+async function markReached(
+  { clock }: PipelineOptions,
+  tables: readonly OpenTable[],
+  history: BatchHistory,
+  { batch }: Progress,
+): Promise<void> {
+  const behind = tables.filter((table) => !table.has(batch))
+  if (behind.length === 0) return
+  const recorded = await history.at(batch)
+  for (const table of behind) await table.commit(null, recorded, { clock, streams: [] })
 }
 
 async function follow(
@@ -69,12 +92,12 @@ async function follow(
   tables: readonly OpenTable[],
 ): Promise<Progress> {
   const startedMs = Number(options.clock() / 1000n)
-  const { progress } = next
   const select = await batchRowsSql(silver, next)
-  const batch = batchBetween(before, progress)
-  const silverRows = next.commit.adds.reduce((sum, file) => sum + Number(file.stats?.numRecords ?? 0n), 0)
-  const input: BatchInput = { kind: 'silver', select, count: silverRows, recorded: progress }
-  const executed = await executeBatch(context, batch, before, input, tables)
+  const rules = { settings: settingsOf(options), definitions: context.definitions.current.hash }
+  const plan = planOf(before, next, rules)
+  const silverRows = rowsOfCommit(next)
+  const input: BatchInput = { kind: 'silver', select, count: silverRows, recorded: next }
+  const executed = await executeBatch(context, plan, before, input, tables)
   const report = await batchReport(context.connection, executed, {
     records: silverRows,
     input: null,
@@ -92,7 +115,7 @@ async function follow(
 async function batchRowsSql(silver: DeltaTable, { progress, commit }: SilverBatch): Promise<string> {
   const snapshot = await silver.snapshot()
   const { directory } = silver
-  if (commit.adds.every(({ path }) => snapshot.files.has(path))) {
+  if (commit?.adds.every(({ path }) => snapshot.files.has(path))) {
     const files = new Map(commit.adds.map((file) => [file.path, file]))
     return scanSql({ ...snapshot, files }, directory, { naiveTimestamps: true })
   }
@@ -102,16 +125,32 @@ async function batchRowsSql(silver: DeltaTable, { progress, commit }: SilverBatc
   return `SELECT * FROM (${rows}) WHERE processing_time = make_timestamp(${timeMicros})`
 }
 
-export async function loadRecent(
+function rowsOfCommit({ commit, counts }: SilverBatch): number {
+  const rows = commit?.adds.reduce((sum, file) => sum + Number(file.stats?.numRecords ?? 0n), 0)
+  return rows ?? counts?.silver ?? 0
+}
+
+/** What executing batches needs, with silver's rows before a batch as far back as its rules ask for them. */
+export async function contextOf(
   options: PipelineOptions,
   database: Database,
   silver: DeltaTable,
+  definitions: DefinitionStore,
   before: Progress,
-): Promise<RecentSilver> {
-  const reach = lookBack(before.watermarks.silver, options)
+  rules: Pick<BatchPlan, 'settings' | 'definitions'>,
+): Promise<BatchContext> {
+  const reach = lookBack(before.watermarks.silver, rules.settings, await definitions.tablesOf(rules))
   const snapshot = await silver.snapshot()
   const { directory } = silver
   const recent = await RecentSilver.load(database.batch, { snapshot, directory }, reach, before.timeMicros)
   await step('recent silver loaded')
-  return recent
+  return {
+    connection: database.batch,
+    useThreadsFor: (rows) => database.useThreadsFor(rows),
+    silver,
+    recent,
+    definitions,
+    clock: options.clock,
+    streams: [],
+  }
 }

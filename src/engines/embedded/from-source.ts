@@ -1,27 +1,27 @@
 // The stream that reads the input, with the later ones in the same process: the next batch is fetched while
 // this one is computed.
 
-import type { OffsetRange, Offsets } from '../../batches/offsets.ts'
-import { advanceOffsets, type Batch, planBatch } from '../../batches/planner.ts'
+import type { OffsetRange, Offsets, TopicPartition } from '../../batches/offsets.ts'
+import type { BatchPlan } from '../../batches/plan.ts'
+import { advanceOffsets, byHold, planBatch } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { isStreamed } from '../../batches/streamed.ts'
 import { assert } from '../../errors/errors.ts'
 import { step } from '../../steps/step.ts'
 import { Backlog } from '../backlog.ts'
-import { batchBetween, doneBatch, hasOpenWindows } from '../batch-rules.ts'
-import { rowsInRanges, rowsOfBatch } from '../bronze-rows.ts'
-import { endQueries } from '../bronze-writers.ts'
+import { hasOpenWindows, settingsOf } from '../batch-rules.ts'
+import { rowsInRanges } from '../bronze-rows.ts'
 import { type Database, rowsOf } from '../database.ts'
 import type { PipelineOptions } from '../engine.ts'
+import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { batchReport } from '../report.ts'
-import { progressAt } from '../silver-log.ts'
-import { isDerived, type OpenTable, tableAt } from '../tables.ts'
+import { type OpenTable, tableAt } from '../tables.ts'
 import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
-import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
-import { followSilver, loadRecent } from './follow-silver.ts'
+import { type BatchInput, executeBatch } from './execute.ts'
 import { type LoadedRecords, loadRecords, noRecords } from './load.ts'
+import { type Resumed, resume } from './resume.ts'
 import { compactWith } from './upkeep.ts'
 
 /** How long one wait for new records takes at most. */
@@ -32,7 +32,12 @@ export async function runFromSource(
   database: Database,
   tables: readonly OpenTable[],
 ): Promise<void> {
-  const pipeline = await Pipeline.resume(options, database, tables)
+  const journal = await Journal.open({ ...options, connection: database.batch })
+  const resumed = await resume(options, database, tables, journal)
+  const { txns } = await tableAt(tables, 'bronze/transactions').delta.snapshot()
+  const bronze = tableAt(tables, 'bronze/transactions').delta
+  const backlog = isStreamed(txns) ? new Backlog(database.load, bronze) : null
+  const pipeline = new Pipeline(options, database, tables, { ...resumed, journal, backlog })
   try {
     await pipeline.run()
   } finally {
@@ -47,6 +52,7 @@ type Next =
       readonly ranges: readonly OffsetRange[]
       readonly records: LoadedRecords
       readonly readFrom: Progress['readFrom']
+      readonly waiting: readonly TopicPartition[]
     }
   | { readonly kind: 'end' }
 
@@ -54,75 +60,33 @@ class Pipeline {
   readonly #options: PipelineOptions
   readonly #database: Database
   readonly #tables: readonly OpenTable[]
-  readonly #context: BatchContext
+  readonly #resumed: Resumed
+  readonly #journal: Journal
   readonly #upkeep: Upkeep
   /** Ends the fetching ahead when a batch fails. */
   readonly #failed = new AbortController()
   #progress: Progress
+  /** The partitions that waited in the last batch. */
+  #waited: readonly TopicPartition[]
   /** Rows that Spark left in bronze come first; null when there can be none. */
   #backlog: Backlog | null
   #cutAtMs = Number.NEGATIVE_INFINITY
 
-  private constructor(
+  constructor(
     options: PipelineOptions,
     database: Database,
     tables: readonly OpenTable[],
-    context: BatchContext,
-    progress: Progress,
-    backlog: Backlog | null,
+    from: Resumed & { readonly journal: Journal; readonly backlog: Backlog | null },
   ) {
-    this.#backlog = backlog
     this.#options = options
     this.#database = database
     this.#tables = tables
-    this.#context = context
-    this.#progress = progress
+    this.#resumed = from
+    this.#journal = from.journal
+    this.#backlog = from.backlog
+    this.#progress = from.progress
+    this.#waited = from.waited
     this.#upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
-  }
-
-  /**
-   * Goes on from the tables. The last batch of bronze, which this engine commits first, or of silver, where
-   * Spark was the last, is the last one that any table can have; it is replayed from bronze, and the tables
-   * that have it skip it.
-   */
-  static async resume(
-    options: PipelineOptions,
-    database: Database,
-    tables: readonly OpenTable[],
-  ): Promise<Pipeline> {
-    const bronze = tableAt(tables, 'bronze/transactions')
-    const silver = tableAt(tables, 'silver/transactions')
-    await endQueries(options.deltaBasePath, bronze.delta)
-    const last = silver.progress.batch >= bronze.progress.batch ? silver.progress : bronze.progress
-    const later = tables.filter(isDerived)
-    const isBehind =
-      later.length > 0 && last.batch > 0n && (await doneBatch(silver.delta, later)) < last.batch - 1n
-    const replayed = isBehind ? tables.filter((table) => !later.includes(table)) : tables
-    const isDone = last.batch === 0n || (await doneBatch(silver.delta, tables)) >= last.batch
-    // The log need not have the batch before the last one any more where nothing is left to do.
-    const before = isDone ? last : await progressAt(silver.delta, last.batch - 1n)
-    const contextAt = async (progress: Progress): Promise<BatchContext> => ({
-      ...options,
-      streams: options.streams,
-      connection: database.batch,
-      useThreadsFor: (rows) => database.useThreadsFor(rows),
-      silver: silver.delta,
-      recent: await loadRecent(options, database, silver.delta, progress),
-    })
-    let context = await contextAt(before)
-    if (!isDone) {
-      const input = await bronzeInput(bronze, before, last)
-      await executeBatch(context, batchBetween(before, last), before, input, replayed)
-    }
-    if (isBehind) {
-      await followSilver(options, database, later, last.batch)
-      for (const table of later) await table.markWhole()
-      context = await contextAt(last)
-    }
-    if (!isDone) await silver.markDone(options.streams)
-    const { txns } = await bronze.delta.snapshot()
-    const backlog = isStreamed(txns) ? new Backlog(database.load, bronze.delta) : null
-    return new Pipeline(options, database, tables, context, last, backlog)
   }
 
   async run(): Promise<void> {
@@ -137,8 +101,7 @@ class Pipeline {
       // Told when it is awaited; a failure of this batch must not hide behind it.
       loading.catch(() => undefined)
       try {
-        const { ranges, readFrom } = next
-        await this.#carry(planBatch(this.#progress, ranges, options.clock(), { readFrom }), next.records)
+        await this.#carry(this.#plan(next.ranges, next), next.records)
       } catch (error) {
         this.#failed.abort()
         await loading.catch(() => undefined)
@@ -148,8 +111,16 @@ class Pipeline {
     if (options.finalize && !signal.aborted) await this.#finalize()
   }
 
+  /** Leaves nothing that the next start would have to do again. */
   async finish(): Promise<void> {
     await this.#upkeep.finish()
+    await this.#journal.flush()
+  }
+
+  #plan(ranges: readonly OffsetRange[], more: Partial<BatchPlan>): BatchPlan {
+    const definitions = this.#resumed.definitions.current.hash
+    const rules = { settings: settingsOf(this.#options), definitions }
+    return planBatch(this.#progress, ranges, this.#options.clock(), rules, more)
   }
 
   /** Waits for records and puts them into DuckDB. */
@@ -163,13 +134,15 @@ class Pipeline {
       if (waiting !== null) return waiting
       for (;;) {
         if (!once) await waitForTrigger(this.#cutAtMs, triggerIntervalMs, signal)
-        const cut = await source.cut(offsets, recordsPerBatchMax, signal)
+        const preferred = byHold(this.#progress, this.#waited)
+        const cut = await source.cut(offsets, recordsPerBatchMax, signal, preferred)
         this.#cutAtMs = performance.now()
         await step('batch cut')
         if (cut.ranges.length > 0) {
           const records = await loadRecords(this.#database.load, source, cut.ranges, signal)
           await step('records loaded')
-          return { kind: 'records', ranges: cut.ranges, records, readFrom: 'input' }
+          const ranges = source.kind === 'files' ? cut.ranges.map(ofFile) : cut.ranges
+          return { kind: 'records', ranges, records, readFrom: 'input', waiting: cut.waiting }
         }
         if (once || signal.aborted) return { kind: 'end' }
         this.#options.onWait?.()
@@ -185,7 +158,7 @@ class Pipeline {
   /** The next of the rows that bronze has and silver has not; null where there are none. */
   async #loadBacklog(offsets: Offsets): Promise<Next | null> {
     if (this.#backlog === null) return null
-    const { ranges } = await this.#backlog.cut(offsets, this.#options.recordsPerBatchMax)
+    const { ranges, waiting } = await this.#backlog.cut(offsets, this.#options.recordsPerBatchMax)
     if (ranges.length === 0) {
       this.#backlog = null // Nothing else writes bronze from here on.
       return null
@@ -194,21 +167,21 @@ class Pipeline {
     const select = rowsInRanges(await bronze.snapshot(), bronze.directory, ranges)
     const [row] = await rowsOf(this.#database.load, `SELECT count(*) AS count FROM (${select})`)
     const records = { count: Number(row?.count), select, drop: async () => undefined }
-    return { kind: 'records', ranges, records, readFrom: 'bronze' }
+    return { kind: 'records', ranges, records, readFrom: 'bronze', waiting }
   }
 
-  async #carry(batch: Batch, records: LoadedRecords): Promise<void> {
+  async #carry(plan: BatchPlan, records: LoadedRecords): Promise<void> {
     const { source, clock, onBatch, alertsMax } = this.#options
     const startedMs = Number(clock() / 1000n)
     const { select, count } = records
     const input: BatchInput =
-      batch.readFrom === 'input'
-        ? { kind: 'records', select, count }
-        : { kind: 'bronze', select, recorded: null }
-    const executed = await executeBatch(this.#context, batch, this.#progress, input, this.#tables)
+      plan.readFrom === 'input' ? { kind: 'records', select, count } : { kind: 'bronze', select }
+    const { context } = this.#resumed
+    const executed = await executeBatch(context, plan, this.#progress, input, this.#tables)
     const finishedMs = Number(clock() / 1000n)
     this.#progress = executed.progress
-    const consumed = batch.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
+    this.#waited = plan.waiting
+    const consumed = plan.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
     const lag = await shownLag(source, executed.progress.offsets, this.#options.signal)
     const facts = {
       records: records.count,
@@ -219,8 +192,12 @@ class Pipeline {
       hasRecords: true,
     }
     const hasFraud = executed.rowsByTable.fraud_detection !== undefined
-    onBatch(await batchReport(this.#context.connection, executed, { ...facts, hasFraud }))
+    const report = await batchReport(context.connection, executed, { ...facts, hasFraud })
+    onBatch(report)
     await records.drop()
+    const { recorded, rowsByTable, phasesMs } = executed
+    const { streams } = this.#options
+    await this.#journal.note({ recorded, streams, rowsByTable, reasons: report.quarantineReasons, phasesMs })
     await source?.reportProgress(executed.progress.offsets)
     await step('progress reported')
     this.#upkeep.afterBatch()
@@ -230,13 +207,10 @@ class Pipeline {
   async #finalize(): Promise<void> {
     if (!hasOpenWindows(this.#progress)) return
     await step('finalize begun')
-    await this.#carry(planBatch(this.#progress, [], this.#options.clock(), { isFinal: true }), noRecords)
+    await this.#carry(this.#plan([], { isFinal: true }), noRecords)
   }
 }
 
-/** The rows that bronze has of a batch. */
-async function bronzeInput(bronze: OpenTable, before: Progress, recorded: Progress): Promise<BatchInput> {
-  const { delta } = bronze
-  const select = rowsOfBatch(await delta.snapshot(), delta.directory, before.offsets, recorded)
-  return { kind: 'bronze', select, recorded }
+function ofFile(range: OffsetRange): OffsetRange {
+  return { ...range, isFile: true }
 }

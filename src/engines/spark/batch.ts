@@ -1,7 +1,8 @@
 // One batch on Spark: records are parsed and judged once, each table is one Delta write with the progress in
 // it. Silver's commit is the durable plan of the batch; what comes after it is computed again from there.
-import { type Batch, progressAfter } from '../../batches/planner.ts'
-import { encodeProgress, type Progress, progressJson } from '../../batches/progress.ts'
+import type { BatchPlan } from '../../batches/plan.ts'
+import { type BatchTimes, noTimes, progressAfter } from '../../batches/planner.ts'
+import { encodeBatch, type Progress, type RecordedBatch } from '../../batches/progress.ts'
 import type { DeltaCommit, DeltaTable } from '../../delta/index.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
 import {
@@ -10,8 +11,9 @@ import {
   silverTransactions,
   silverUsers,
 } from '../../lakehouse/2-silver/transactions.ts'
-import { tables as allTables } from '../../lakehouse/pipeline.ts'
+import type { TableDefinition } from '../../plan/index.ts'
 import { boundSpark, type CompiledTable, compileTable, spark } from '../../sql/index.ts'
+import type { SilverBatch } from '../batch-history.ts'
 import {
   alwaysCommitted,
   closingWindows,
@@ -20,6 +22,7 @@ import {
   lookBack,
   silentBatchesMax,
 } from '../batch-rules.ts'
+import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { OpenTable } from '../tables.ts'
 import { type Relation, sqlRelation } from './connect/relations.ts'
@@ -31,9 +34,11 @@ export type SparkContext = {
   readonly options: PipelineOptions
   readonly bronzeDirectory: string
   readonly silver: DeltaTable
+  readonly definitions: DefinitionStore
 }
 
 export type Written = {
+  readonly recorded: RecordedBatch
   readonly progress: Progress
   readonly rowsByTable: Readonly<Record<string, number>>
   readonly silverRows: number
@@ -47,18 +52,20 @@ const rowsPerTask = 100_000
 /** A batch whose records are in bronze: silver first, then the tables after it. */
 export async function executeBatch(
   context: SparkContext,
-  batch: Batch,
+  plan: BatchPlan,
   before: Progress,
   tables: readonly OpenTable[],
   sinceMicros: bigint | null,
 ): Promise<Written> {
-  const run = new BatchRun(context, batch, before)
+  const definitions = await context.definitions.tablesOf(plan)
+  const run = new BatchRun(context, plan, before, definitions)
   try {
-    if (batch.ranges.length > 0) {
-      await run.judge(recordsSql(context.bronzeDirectory, batch.ranges, sinceMicros))
+    if (plan.ranges.length > 0) {
+      await run.judge(recordsSql(context.bronzeDirectory, plan.ranges, sinceMicros))
     }
-    const { delays } = context.options
-    run.after = progressAfter(before, batch, run.facts.eventTimeMaxMicros, delays, allTables)
+    const { accepted, refused, times } = run.facts
+    const counts = { records: accepted + refused, silver: accepted, quarantined: refused }
+    run.recorded = { plan, progress: progressAfter(before, plan, times, definitions), counts }
     const silver = tables.filter(({ definition }) => definition.path === 'silver/transactions')
     await run.write(silver)
     await run.write(tables)
@@ -71,17 +78,17 @@ export async function executeBatch(
 /** A batch that silver has: the tables that lack it are brought up to it. */
 export async function completeBatch(
   context: SparkContext,
-  batch: Batch,
+  plan: BatchPlan,
   before: Progress,
-  recorded: { readonly progress: Progress; readonly commit: DeltaCommit },
+  recorded: SilverBatch,
   tables: readonly OpenTable[],
 ): Promise<Written> {
-  const run = new BatchRun(context, batch, before, recorded.commit)
+  const definitions = await context.definitions.tablesOf(plan)
+  const run = new BatchRun(context, plan, before, definitions, recorded)
   try {
-    run.after = recorded.progress
     const quarantine = tables.find(({ definition }) => definition.path === 'silver/quarantine')
-    if (quarantine !== undefined && !quarantine.has(batch.batch)) {
-      await run.judge(batchRowsSql(context.bronzeDirectory, before.offsets, recorded.progress))
+    if (quarantine !== undefined && !quarantine.has(plan.batch)) {
+      await run.judge(batchRowsSql(context.bronzeDirectory, plan))
     }
     await run.write(tables)
     return run.written()
@@ -93,32 +100,45 @@ export async function completeBatch(
 type Facts = {
   readonly accepted: number
   readonly refused: number
-  readonly eventTimeMaxMicros: bigint | null
+  readonly times: BatchTimes
 }
 
 class BatchRun {
-  after: Progress
-  facts: Facts = { accepted: 0, refused: 0, eventTimeMaxMicros: null }
+  facts: Facts = { accepted: 0, refused: 0, times: noTimes }
   readonly #context: SparkContext
-  readonly #batch: Batch
+  readonly #plan: BatchPlan
   readonly #before: Progress
+  readonly #definitions: readonly TableDefinition[]
   readonly #rowsByTable: Record<string, number> = {}
   readonly #commits = new Map<string, DeltaCommit>()
-  /** Silver's commit, where the batch is in it already. */
-  readonly #silverCommit: DeltaCommit | null
+  /** The batch as silver has it, where it is in silver already. */
+  readonly #inSilver: SilverBatch | null
+  #recorded: RecordedBatch | null
   #judged: HeldRelation | null = null
 
   constructor(
     context: SparkContext,
-    batch: Batch,
+    plan: BatchPlan,
     before: Progress,
-    silverCommit: DeltaCommit | null = null,
+    definitions: readonly TableDefinition[],
+    inSilver: SilverBatch | null = null,
   ) {
     this.#context = context
-    this.#batch = batch
+    this.#plan = plan
     this.#before = before
-    this.after = before
-    this.#silverCommit = silverCommit
+    this.#definitions = definitions
+    this.#inSilver = inSilver
+    this.#recorded = inSilver
+  }
+
+  /** What the commits carry; known when the records are judged. */
+  get recorded(): RecordedBatch {
+    assert(this.#recorded !== null, 'the batch is judged')
+    return this.#recorded
+  }
+
+  set recorded(recorded: RecordedBatch) {
+    this.#recorded = recorded
   }
 
   /**
@@ -148,14 +168,39 @@ class BatchRun {
       if (name === judgedName) this.#judged = relation
       else await relation.drop(this.#call(`${name} could not be dropped`))
     }
-    const [row] = await session.rows(
-      'SELECT count_if(is_accepted) AS accepted, count_if(NOT is_accepted) AS refused, ' +
-        `max(CASE WHEN is_accepted THEN event_time END) AS seen FROM ${judgedName}`,
+    this.facts = await this.#judgedFacts()
+  }
+
+  /** Of each partition: what was accepted, and how far its valid rows are in event time. */
+  async #judgedFacts(): Promise<Facts> {
+    const rows = await this.#context.session.rows(
+      `SELECT topic, \`partition\`, count_if(is_accepted) AS accepted, count_if(NOT is_accepted) AS refused,
+        max(CASE WHEN is_accepted THEN event_time END) AS seen,
+        max(CASE WHEN size(invalid) = 0 THEN event_time END) AS valid,
+        count_if(\`offset\` > coalesce(last_valid, -1)) AS since_valid
+      FROM (
+        SELECT *, max(CASE WHEN size(invalid) = 0 THEN \`offset\` END) OVER (PARTITION BY topic, \`partition\`) AS last_valid
+        FROM ${judgedName}
+      ) GROUP BY topic, \`partition\``,
       { inputs: { [judgedName]: this.#judged!.relation }, ...this.#call('The batch could not be counted') },
     )
-    assert(row !== undefined)
-    const seen = row.seen as bigint | null // As selected.
-    this.facts = { accepted: Number(row.accepted), refused: Number(row.refused), eventTimeMaxMicros: seen }
+    const sum = (name: string): number => rows.reduce((total, row) => total + Number(row[name]), 0)
+    const seen = rows.flatMap(({ seen: one }) => (typeof one === 'bigint' ? [one] : []))
+    const partitions = rows.map((row) => ({
+      topic: String(row.topic),
+      partition: Number(row.partition),
+      eventTimeMaxMicros: typeof row.valid === 'bigint' ? row.valid : null,
+      recordsSinceValid: Number(row.since_valid),
+    }))
+    const greatest = seen.reduce<bigint | null>(
+      (most, one) => (most === null || one > most ? one : most),
+      null,
+    )
+    return {
+      accepted: sum('accepted'),
+      refused: sum('refused'),
+      times: { eventTimeMaxMicros: greatest, partitions },
+    }
   }
 
   /**
@@ -170,7 +215,7 @@ class BatchRun {
 
   async #write(table: OpenTable): Promise<void> {
     const { path } = table.definition
-    if (path === 'bronze/transactions' || table.has(this.#batch.batch)) return
+    if (path === 'bronze/transactions' || table.has(this.#plan.batch)) return
     const relation = this.#rowsOf(table)
     if (relation !== null) {
       const commit = await this.#append(table, relation)
@@ -180,23 +225,24 @@ class BatchRun {
       return
     }
     this.#rowsByTable[path] = 0
-    const isSilent = this.#batch.batch - table.progress.batch >= silentBatchesMax
+    const isSilent = this.#plan.batch - table.progress.batch >= silentBatchesMax
     // Progress alone needs no Spark.
     if (alwaysCommitted.has(path) || isSilent) {
-      await table.commit(null, this.after, { clock: this.#context.options.clock, streams: [] })
+      await table.commit(null, this.recorded, { clock: this.#context.options.clock, streams: [] })
     }
   }
 
   written(): Written {
     // They were written in any order, and are told in that of the pipeline.
     const rowsByTable = Object.fromEntries(
-      allTables.flatMap(({ path }) => {
+      this.#definitions.flatMap(({ path }) => {
         const count = this.#rowsByTable[path]
         return count === undefined ? [] : [[path, count]]
       }),
     )
     const silverRows = this.#silverRowCount()
-    return { progress: this.after, rowsByTable, silverRows, commits: this.#commits }
+    const { recorded } = this
+    return { recorded, progress: recorded.progress, rowsByTable, silverRows, commits: this.#commits }
   }
 
   async close(): Promise<void> {
@@ -211,10 +257,8 @@ class BatchRun {
     switch (path) {
       case 'silver/transactions':
         return this.facts.accepted === 0 ? null : this.#silverRows()
-      case 'silver/quarantine': {
-        if (this.facts.refused === 0) return null
-        return sqlRelation(inTasks(sql, this.facts.refused), { [judgedName]: this.#judged!.relation })
-      }
+      case 'silver/quarantine':
+        return this.#quarantineRows(sql)
       case 'fraud_detection':
         if (this.#silverRowCount() === 0) return null
         return sqlRelation(inTasks(sql, this.#silverRowCount()), {
@@ -222,39 +266,59 @@ class BatchRun {
           silver_users: sqlRelation(this.#historySql(silverUsers, this.#lookBack.usersMicros)),
         })
       default: {
-        const closing = closingWindows(table.definition, this.#before, this.after)
+        const closing = closingWindows(this.#definitionOf(path), this.#before, this.recorded.progress)
         if (closing === null) return null
         const { fromMicros, toMicros } = eventTimesOf(closing)
         const recent = deltaRows(this.#context.silver.directory, Object.keys(silverRecent.schema), {
           ...instantsAndDays('event_time', 'transaction_date', fromMicros, toMicros),
-          processing_time: { max: this.#batch.timeMicros },
+          processing_time: { max: this.#plan.timeMicros },
         })
         return sqlRelation(sql, { silver_recent: sqlRelation(recent) })
       }
     }
   }
 
+  /** Where silver has the batch already, all records that it lacks are refused, whatever is judged today. */
+  #quarantineRows(sql: string): Relation | null {
+    const judged = this.#judged!.relation
+    if (this.#inSilver === null) {
+      if (this.facts.refused === 0) return null
+      return sqlRelation(inTasks(sql, this.facts.refused), { [judgedName]: judged })
+    }
+    const decided = `SELECT j.* EXCEPT (is_accepted, reasons), s.topic IS NOT NULL AS is_accepted,
+        CASE WHEN s.topic IS NULL AND size(j.reasons) = 0 THEN array('duplicate') ELSE j.reasons END AS reasons
+      FROM judged AS j LEFT JOIN silver AS s
+      ON s.topic = j.topic AND s.\`partition\` = j.\`partition\` AND s.\`offset\` = j.\`offset\``
+    const inputs = { judged, silver: this.#silverRows() }
+    return sqlRelation(sql, { [judgedName]: sqlRelation(decided, inputs) })
+  }
+
   #silverRowCount(): number {
-    return this.#silverCommit === null ? this.facts.accepted : rowsOfCommit(this.#silverCommit)
+    if (this.#inSilver === null) return this.facts.accepted
+    const { commit, counts } = this.#inSilver
+    return commit === null ? (counts?.silver ?? Number.POSITIVE_INFINITY) : rowsOfCommit(commit)
   }
 
   /** The batch's rows of silver: from what was judged, or as silver has them. */
   #silverRows(): Relation {
-    if (this.#silverCommit === null) {
+    if (this.#inSilver === null) {
       const { sql } = this.#compiled('silver/transactions')
       return sqlRelation(inTasks(sql, this.facts.accepted), { [judgedName]: this.#judged!.relation })
     }
-    const days = [...new Set(this.#silverCommit.adds.map((file) => file.partitionValues.transaction_date))]
-    const { timeMicros } = this.#batch
-    const rows = deltaRows(this.#context.silver.directory, Object.keys(silverTransactions.rows.schema), {
+    const { timeMicros } = this.#plan
+    const columns = Object.keys(silverTransactions.rows.schema)
+    const rows = deltaRows(this.#context.silver.directory, columns, {
       processing_time: { min: timeMicros, max: timeMicros },
     })
+    const { commit } = this.#inSilver
+    if (commit === null || commit.adds.length === 0) return sqlRelation(rows)
+    const days = [...new Set(commit.adds.map((file) => file.partitionValues.transaction_date))]
     const list = days.map((day) => `DATE ${spark.text(String(day))}`).join(', ')
     return sqlRelation(`${rows} AND transaction_date IN (${list})`)
   }
 
   get #lookBack(): LookBack {
-    return lookBack(this.#batch.watermarkMicros, this.#context.options)
+    return lookBack(this.#plan.watermarkMicros, this.#plan.settings, this.#definitions)
   }
 
   /** Columns of silver's rows of earlier batches. */
@@ -267,15 +331,15 @@ class BatchRun {
 
   async #append(table: OpenTable, relation: Relation): Promise<DeltaCommit> {
     const { version: versionBefore } = await table.delta.snapshot()
-    const { appId, version, userMetadata } = encodeProgress(this.after)
+    const { appId, version, userMetadata } = encodeBatch(this.recorded)
     await this.#context.session.writeDelta(
       relation,
       { path: fileUri(table.delta.directory), mode: 'append', transaction: { appId, version }, userMetadata },
       this.#call(`Batch ${version} could not be written to ${table.definition.path}`),
     )
     for await (const commit of table.delta.commits(versionBefore)) {
-      if (commit.commitInfo?.userMetadata !== progressJson(this.after)) continue
-      table.progress = this.after
+      if (commit.commitInfo?.userMetadata !== userMetadata) continue
+      table.progress = this.recorded.progress
       table.filesSinceUpkeep += commit.adds.length
       return commit
     }
@@ -287,18 +351,27 @@ class BatchRun {
   }
 
   #compiled(path: string): CompiledTable {
-    const { options } = this.#context
-    const table = allTables.find((one) => one.path === path)!
-    const { watermark } = table
+    const { settings } = this.#plan
+    const { rows, watermark } = this.#definitionOf(path)
+    // Which windows close is asked of the outcome: silver's own SQL is made before there is one.
+    const after = watermark === null ? null : this.recorded.progress.watermarks[watermark]
     const dialect = boundSpark({
-      processing_time: this.#batch.timeMicros,
-      watermark: this.#batch.watermarkMicros,
-      dedup_micros: options.dedupMicros,
-      high_risk_countries: options.highRiskCountries,
+      processing_time: this.#plan.timeMicros,
+      watermark: this.#plan.watermarkMicros,
+      dedup_micros: settings.dedupMicros,
+      high_risk_countries: settings.highRiskCountries,
       closed_after: watermark === null ? null : this.#before.watermarks[watermark],
-      closed_up_to: watermark === null ? null : this.after.watermarks[watermark],
+      closed_up_to: after,
     })
-    return compileTable(dialect, table.rows.node)
+    return compileTable(dialect, rows.node)
+  }
+
+  /** A table that came later than the batch is as it is defined today. */
+  #definitionOf(path: string): TableDefinition {
+    const isIt = (table: TableDefinition): boolean => table.path === path
+    const found = this.#definitions.find(isIt) ?? this.#context.definitions.current.tables.find(isIt)
+    assert(found, `no table ${path} is defined`)
+    return found
   }
 
   /** A batch that has begun is finished on SIGTERM: nothing here is aborted. */

@@ -2,10 +2,13 @@
 import type { DeltaTable } from '../../delta/index.ts'
 import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
 import { tableDirectory } from '../../lakehouse/delta.ts'
-import { batchBetween, doneBatch } from '../batch-rules.ts'
+import { BatchHistory, openSilver } from '../batch-history.ts'
+import { doneBatch, planOf, settingsOf } from '../batch-rules.ts'
 import type { Database } from '../database.ts'
+import { definitionsOfRun } from '../definition-changes.ts'
+import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
-import { openSilver, progressAt, silverBatchesAfter } from '../silver-log.ts'
+import { journalTxns } from '../journal.ts'
 import type { OpenTable } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, type SparkContext, type Written } from './batch.ts'
@@ -25,6 +28,11 @@ export type SparkRun = {
   readonly gotOn: () => void
 }
 
+/** What decides the rows of a batch that does not say so itself. */
+export function rulesOf({ options }: SparkRun, definitions: DefinitionStore) {
+  return { settings: settingsOf(options), definitions: definitions.current.hash }
+}
+
 /**
  * Brings the tables up to silver and keeps them there; with `upTo` only to that batch. A silver that is not
  * there yet is waited for, unless the run is `once`.
@@ -34,18 +42,21 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
   const { signal } = options
   const silver = await openSilver(options)
   if (silver === null) return
-  const context = contextOf(run, silver)
+  const definitions = definitionsOfRun(options, run.database.load)
+  const context = contextOf(run, silver, definitions)
+  const history = new BatchHistory(options.deltaBasePath, silver, run.database.load)
+  const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
   const upkeep = new Upkeep(compactWith(run.session), tables, options)
-  let before = await progressAt(silver, await doneBatch(silver, tables))
+  let before = await history.progressAt(doneBatch(tables, claims))
   let version = (await silver.snapshot()).version
   try {
     for (;;) {
-      for await (const next of silverBatchesAfter(silver, before.batch)) {
+      for await (const next of history.after(before.batch)) {
         if (signal.aborted && upTo === null) break
         if (upTo !== null && next.progress.batch > upTo) return
         const startedMs = Number(options.clock() / 1000n)
-        const batch = batchBetween(before, next.progress)
-        const written = await completeBatch(context, batch, before, next, tables)
+        const plan = planOf(before, next, rulesOf(run, definitions))
+        const written = await completeBatch(context, plan, before, next, tables)
         before = next.progress
         // Batches that are only looked at on the way to where the tables are have been told before.
         const hasRows = Object.values(written.rowsByTable).some((count) => count > 0)
@@ -65,9 +76,14 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
   }
 }
 
-export function contextOf({ session, options }: SparkRun, silver: DeltaTable): SparkContext {
+export function contextOf(
+  { session, options }: SparkRun,
+  silver: DeltaTable,
+  definitions: DefinitionStore,
+): SparkContext {
   return {
     session,
+    definitions,
     options,
     silver,
     bronzeDirectory: tableDirectory(options.deltaBasePath, bronzeTransactions),

@@ -2,20 +2,23 @@
 // to bronze; batches are cut from what waits there, and carried through the tables one after another.
 import type { OffsetRange, Offsets } from '../../batches/offsets.ts'
 import { partitionKey } from '../../batches/offsets.ts'
-import { type Batch, planBatch, progressAfter } from '../../batches/planner.ts'
+import type { BatchPlan } from '../../batches/plan.ts'
+import { noTimes, planBatch, progressAfter } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
-import { tables as allTables } from '../../lakehouse/pipeline.ts'
+import { recordedBatch } from '../../lakehouse/delta.ts'
 import { Backlog } from '../backlog.ts'
-import { batchBetween, doneBatch, hasOpenWindows } from '../batch-rules.ts'
+import { BatchHistory } from '../batch-history.ts'
+import { doneBatch, hasOpenWindows, planOf } from '../batch-rules.ts'
+import { currentDefinitions, tellChanges } from '../definition-changes.ts'
+import { completeJournal, Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
-import { progressAt, silverBatchesAfter } from '../silver-log.ts'
 import { isDerived, type OpenTable, tableAt } from '../tables.ts'
 import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, executeBatch, type SparkContext } from './batch.ts'
 import { BronzeQuery } from './bronze-query.ts'
-import { contextOf, followSilver, type SparkRun } from './follow-silver.ts'
+import { contextOf, followSilver, rulesOf, type SparkRun } from './follow-silver.ts'
 import type { SparkEngineOptions, StreamedKafka } from './options.ts'
 import { reportOf } from './report.ts'
 import { compactWith } from './upkeep.ts'
@@ -37,6 +40,7 @@ export async function runFromKafka(run: SparkRun & { readonly spark: SparkEngine
 class Pipeline {
   readonly #run: SparkRun
   readonly #context: SparkContext
+  readonly #journal: Journal
   readonly #bronze: OpenTable
   readonly #silver: OpenTable
   readonly #backlog: Backlog
@@ -47,7 +51,8 @@ class Pipeline {
   /** The end of the queue of what changes the progress: batches, and where new partitions start. */
   #queue: Promise<unknown> = Promise.resolve()
 
-  private constructor(run: SparkRun, context: SparkContext, kafka: StreamedKafka) {
+  private constructor(run: SparkRun, context: SparkContext, kafka: StreamedKafka, journal: Journal) {
+    this.#journal = journal
     const { options, session, database, tables } = run
     this.#run = run
     this.#context = context
@@ -74,22 +79,31 @@ class Pipeline {
    * can lack silver's last batch alone.
    */
   static async resume(run: SparkRun, kafka: StreamedKafka): Promise<Pipeline> {
-    const { options, tables } = run
+    const { options, tables, database } = run
     const silver = tableAt(tables, 'silver/transactions')
-    const context = contextOf(run, silver.delta)
-    const last = silver.progress
-    if (last.batch > 0n) {
+    const { deltaBasePath } = options
+    const journal = await Journal.open({ ...options, connection: database.load })
+    const definitions = await currentDefinitions(options, database.load)
+    const context = contextOf(run, silver.delta, definitions)
+    const history = new BatchHistory(deltaBasePath, silver.delta, database.load)
+    const last = await recordedBatch(silver.delta, silver.progress)
+    const { batch } = last.progress
+    await completeJournal(journal, history, batch)
+    await tellChanges(definitions, last, options.onNotice)
+    const claims = [(await silver.delta.snapshot()).txns, await journal.txns()]
+    if (batch > 0n && doneBatch(tables, claims) < batch) {
       const own = tables.filter((table) => !isDerived(table))
-      const before = await progressAt(silver.delta, last.batch - 1n)
-      for await (const recorded of silverBatchesAfter(silver.delta, before.batch)) {
-        await completeBatch(context, batchBetween(before, recorded.progress), before, recorded, own)
-      }
+      const before = await history.progressAt(batch - 1n)
+      const recorded = await history.at(batch)
+      const plan = planOf(before, recorded, rulesOf(run, definitions))
+      await completeBatch(context, plan, before, recorded, own)
       const later = tables.filter((table) => !own.includes(table))
-      const isBehind = later.length > 0 && (await doneBatch(silver.delta, later)) < last.batch
-      if (isBehind) await followSilver({ ...run, options, tables: later }, last.batch)
+      const isBehind = later.length > 0 && doneBatch(later, claims) < batch
+      if (isBehind) await followSilver({ ...run, options, tables: later }, batch)
       for (const table of later) await table.markWhole()
+      await journal.noteReplayed(last, options.streams)
     }
-    return new Pipeline(run, context, kafka)
+    return new Pipeline(run, context, kafka, journal)
   }
 
   async run(): Promise<void> {
@@ -116,6 +130,7 @@ class Pipeline {
 
   async finish(): Promise<void> {
     await this.#upkeep.finish()
+    await this.#journal.flush()
     try {
       await this.#query.stop()
     } catch (error) {
@@ -142,39 +157,47 @@ class Pipeline {
 
   /** Carries the next batch; false where nothing waits. */
   async #carryNext(): Promise<boolean> {
-    const { clock, recordsPerBatchMax, once } = this.#run.options
+    const { recordsPerBatchMax, once } = this.#run.options
     this.#cutAtMs = performance.now()
     const inputEnds = once ? new Map() : this.#query.inputEnds
     const cut = await this.#backlog.cut(this.#progress.offsets, recordsPerBatchMax, inputEnds)
     if (cut.ranges.length === 0) return false
-    await this.#carry(planBatch(this.#progress, cut.ranges, clock(), { readFrom: 'bronze' }), cut.sinceMicros)
+    await this.#carry(this.#plan(cut.ranges, { waiting: cut.waiting }), cut.sinceMicros)
     return true
   }
 
-  async #carry(batch: Batch, sinceMicros: bigint | null): Promise<void> {
+  #plan(ranges: readonly OffsetRange[], more: Partial<BatchPlan> = {}): BatchPlan {
+    const rules = rulesOf(this.#run, this.#context.definitions)
+    const now = this.#run.options.clock()
+    return planBatch(this.#progress, ranges, now, rules, { ...more, readFrom: 'bronze' })
+  }
+
+  async #carry(plan: BatchPlan, sinceMicros: bigint | null): Promise<void> {
     const { options, tables } = this.#run
     const startedMs = Number(options.clock() / 1000n)
-    const written = await executeBatch(this.#context, batch, this.#progress, tables, sinceMicros)
+    const written = await executeBatch(this.#context, plan, this.#progress, tables, sinceMicros)
     const finishedMs = Number(options.clock() / 1000n)
     this.#progress = written.progress
-    const consumed = batch.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
+    const consumed = plan.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
     const { offsets } = written.progress
     const lag = await shownLag(options.source, offsets, options.signal)
     const input = lag === null ? null : { consumed, lag }
-    options.onBatch(
-      await reportOf(this.#run, written, { ranges: batch.ranges, input, startedMs, finishedMs }),
-    )
+    const report = await reportOf(this.#run, written, { ranges: plan.ranges, input, startedMs, finishedMs })
+    options.onBatch(report)
+    const { recorded, rowsByTable } = written
+    const phasesMs = { batch: finishedMs - startedMs }
+    const reasons = report.quarantineReasons
+    await this.#journal.note({ recorded, streams: options.streams, rowsByTable, reasons, phasesMs })
     await options.source?.reportProgress(offsets)
     // The query writes a file for each partition in a trigger, and a trigger makes a batch or less.
-    this.#bronze.filesSinceUpkeep += batch.ranges.length
+    this.#bronze.filesSinceUpkeep += plan.ranges.length
     this.#upkeep.afterBatch()
   }
 
   /** A batch without records that moves all watermarks behind the last window. */
   async #finalize(): Promise<void> {
     if (!hasOpenWindows(this.#progress)) return
-    const now = this.#run.options.clock()
-    await this.#carry(planBatch(this.#progress, [], now, { readFrom: 'bronze', isFinal: true }), null)
+    await this.#carry(this.#plan([], { isFinal: true }), null)
   }
 
   /** The next offsets behind all that the tables know: of silver, of bronze's own progress, of its rows. */
@@ -194,7 +217,7 @@ class Pipeline {
    * met again; not while bronze has rows before it that silver has yet to take.
    */
   async #recordStarts(positions: readonly OffsetRange[]): Promise<void> {
-    const { clock, delays } = this.#run.options
+    const { clock } = this.#run.options
     const ends = await this.#ends()
     const isNew = (position: OffsetRange): boolean => {
       const end = ends.get(partitionKey(position))?.offset
@@ -203,10 +226,14 @@ class Pipeline {
     }
     const started = positions.filter(isNew).map((position) => ({ ...position, end: position.start }))
     if (started.length === 0) return
-    const batch = planBatch(this.#progress, started, clock(), { readFrom: 'bronze' })
-    const after = progressAfter(this.#progress, batch, null, delays, allTables)
-    await this.#silver.commit(null, after, { clock, streams: [] })
-    this.#progress = after
+    const plan = this.#plan(started)
+    const progress = progressAfter(this.#progress, plan, noTimes, this.#context.definitions.current.tables)
+    const counts = { records: 0, silver: 0, quarantined: 0 }
+    const recorded = { plan, progress, counts }
+    await this.#silver.commit(null, recorded, { clock, streams: [] })
+    const { streams } = this.#run.options
+    await this.#journal.note({ recorded, streams, rowsByTable: {}, reasons: {}, phasesMs: {} })
+    this.#progress = progress
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {

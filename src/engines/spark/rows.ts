@@ -1,6 +1,6 @@
 // Which rows of bronze and silver a batch reads, as SQL that partitions and statistics can prune by.
-import { type OffsetRange, type Offsets, partitionKey } from '../../batches/offsets.ts'
-import type { Progress } from '../../batches/progress.ts'
+import type { OffsetRange } from '../../batches/offsets.ts'
+import type { BatchPlan } from '../../batches/plan.ts'
 import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
 import { literalSql, spark } from '../../sql/index.ts'
 
@@ -61,15 +61,10 @@ export function recordsSql(
   return `${rows} AND (${parts.length === 0 ? 'false' : parts.join(' OR ')})`
 }
 
-/** The rows of bronze that belong to a batch, by the progress after it and the offsets before it. */
-export function batchRowsSql(bronzeDirectory: string, before: Offsets, after: Progress): string {
-  const ranges = [...after.offsets.values()].map(({ topic, partition, offset }) => {
-    const start = before.get(partitionKey({ topic, partition }))?.offset ?? 0n
-    return { topic, partition, start: after.readFrom === 'input' ? 0n : start, end: offset }
-  })
-  const rows = recordsSql(bronzeDirectory, ranges, null)
-  if (after.readFrom === 'bronze') return rows
-  return `${rows} AND processing_time = ${literal(after.timeMicros)}`
+/** The rows of bronze that belong to a batch. */
+export function batchRowsSql(bronzeDirectory: string, plan: BatchPlan): string {
+  const rows = recordsSql(bronzeDirectory, plan.ranges, null)
+  return plan.readFrom === 'bronze' ? rows : `${rows} AND processing_time = ${literal(plan.timeMicros)}`
 }
 
 function literal(value: bigint | string): string {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { partitionKey } from '../../../src/batches/offsets.ts'
 import {
+  byHold,
   closesWindow,
   floorTo,
   lastWindowEnd,
@@ -11,10 +12,12 @@ import {
   windowOf,
 } from '../../../src/batches/planner.ts'
 import {
+  batchJson,
   decodeTxns,
-  encodeProgress,
+  encodeBatch,
   noProgress,
   type Progress,
+  parseBatch,
   parseProgress,
 } from '../../../src/batches/progress.ts'
 import { tables } from '../../../src/lakehouse/pipeline.ts'
@@ -25,6 +28,9 @@ const delays = { silver: 10n, gold: 10n, merchant: 15n, user: 60n, country: 30n,
 const delaysMicros = Object.fromEntries(
   Object.entries(delays).map(([name, minutes]) => [name, minutes * minute]),
 ) as typeof delays
+
+const settings = { delays: delaysMicros, dedupMicros: 0n, highRiskCountries: ['A'], recordsPerBatchMax: 100 }
+const rules = { settings, definitions: 'd' }
 
 const micros = fc.bigInt({ min: -(10n ** 16n), max: 10n ** 17n })
 const progress = fc
@@ -44,11 +50,20 @@ const progress = fc
     eventTimeMaxMicros: fc.option(micros),
     finalizedToMicros: fc.option(micros),
     watermarks: fc.record(Object.fromEntries(watermarkNames.map((name) => [name, fc.option(micros)]))),
+    partitions: fc.array(
+      fc.record({
+        topic: fc.string({ minLength: 1 }),
+        partition: fc.nat(),
+        eventTimeMaxMicros: fc.option(micros),
+        recordsSinceValid: fc.nat(),
+      }),
+    ),
   })
   .map(
-    ({ offsets, topicId, ...rest }) =>
+    ({ offsets, topicId, partitions, ...rest }) =>
       ({
         ...rest,
+        partitions: new Map(partitions.map((one) => [partitionKey(one), one])),
         offsets: new Map(
           offsets.map((one) => [partitionKey(one), one.topic.length % 2 === 0 ? { ...one, topicId } : one]),
         ),
@@ -58,7 +73,7 @@ const progress = fc
 test('progress comes back from txn actions and from userMetadata as it was', () => {
   fc.assert(
     fc.property(progress, (one) => {
-      const { txns, appId, version, userMetadata } = encodeProgress(one)
+      const { txns, appId, version, userMetadata } = encodeBatch({ plan: null, progress: one, counts: null })
       const recorded = new Map(
         Object.entries({ ...txns, [appId]: version }).map(([id, number]) => [id, { version: number }]),
       )
@@ -78,13 +93,8 @@ test('watermarks never go back, whatever the batches bring', () => {
     fc.property(fc.array(fc.record({ seen: fc.option(micros), isFinal: fc.boolean() })), (batches) => {
       let before = noProgress
       for (const { seen, isFinal } of batches) {
-        const after = progressAfter(
-          before,
-          planBatch(before, [], 0n, { isFinal }),
-          seen,
-          delaysMicros,
-          tables,
-        )
+        const plan = planBatch(before, [], 0n, rules, { isFinal })
+        const after = progressAfter(before, plan, { eventTimeMaxMicros: seen, partitions: [] }, tables)
         for (const name of watermarkNames) {
           const [was, is] = [before.watermarks[name], after.watermarks[name]]
           if (was !== null) expect(is! >= was).toBe(true)
@@ -116,4 +126,64 @@ test('a window closes exactly when an end lies behind the old watermark and not 
   )
   expect(closesWindow(node, null, 0n)).toBe(true)
   expect(closesWindow(node, null, null)).toBe(false)
+})
+
+test('a plan comes back from the text of a commit as it was', () => {
+  const range = { topic: 't', partition: 1, start: 5n, end: 9n }
+  const ranges = [range, { ...range, topicId: 'id' }, { ...range, isFile: true as const }]
+  const more = { readFrom: 'bronze', isFinal: true, waiting: [{ topic: 't', partition: 2 }] } as const
+  const plan = planBatch(
+    { ...noProgress, watermarks: { ...noProgress.watermarks, silver: 3n } },
+    ranges,
+    7n,
+    rules,
+    more,
+  )
+  const counts = { records: 3, silver: 2, quarantined: 1 }
+  const recorded = { plan, progress: { ...noProgress, batch: 1n }, counts }
+  expect(parseBatch(batchJson(recorded))).toEqual(recorded)
+})
+
+/** After a batch that read the partitions, each up to that event time; null is one without a valid row. */
+function afterReading(
+  times: Readonly<Record<number, number | null>>,
+  waiting: readonly number[],
+  records = 1,
+) {
+  const partitions = Object.entries(times).map(([partition, time]) => ({
+    topic: 't',
+    partition: Number(partition),
+    eventTimeMaxMicros: time === null ? null : BigInt(time) * minute,
+    recordsSinceValid: time === null ? records : 0,
+  }))
+  const greatest = Math.max(...Object.values(times).map((time) => time ?? 0))
+  const plan = planBatch(noProgress, [], 0n, rules, {
+    waiting: waiting.map((partition) => ({ topic: 't', partition })),
+  })
+  const seen = { eventTimeMaxMicros: BigInt(greatest) * minute, partitions }
+  return progressAfter(noProgress, plan, seen, tables).watermarks.silver
+}
+
+test('a partition that waits holds the watermark where its rows are', () => {
+  expect(afterReading({ 0: 60, 1: 100 }, [])).toBe(90n * minute)
+  expect(afterReading({ 0: 60, 1: 100 }, [0])).toBe(50n * minute)
+  expect(afterReading({ 0: 60, 1: 100 }, [1])).toBe(90n * minute)
+})
+
+test('a partition that waits and was never read leaves the watermark where it is, one of garbage does not', () => {
+  expect(afterReading({ 0: 60 }, [1])).toBeNull()
+  expect(afterReading({ 0: 60, 1: null }, [1])).toBeNull()
+  expect(afterReading({ 0: 60, 1: null }, [1], 100)).toBe(50n * minute)
+})
+
+test('the partition that holds the watermark most is read first', () => {
+  const partitions = [30, 10, 20].map((time, partition) => {
+    return { topic: 't', partition, eventTimeMaxMicros: BigInt(time), recordsSinceValid: 0 }
+  })
+  const progress = { ...noProgress, partitions: new Map(partitions.map((one) => [partitionKey(one), one])) }
+  const order = byHold(progress, [
+    { topic: 't', partition: 5 },
+    { topic: 't', partition: 1 },
+  ])
+  expect(order.map(({ partition }) => partition)).toEqual([5, 1, 2, 0])
 })

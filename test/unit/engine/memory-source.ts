@@ -23,6 +23,7 @@ export function memorySource(records: readonly RawRecord[]): RecordSource {
     return { ranges, more, waiting: unread }
   }
   return {
+    kind: 'kafka',
     cut: rangesAfter,
     async read(ranges, onChunk) {
       for (const range of ranges)

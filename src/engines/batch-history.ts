@@ -1,0 +1,130 @@
+// The batches of a lakehouse, one after another: by silver's log, which has one commit for each, or, where
+// the log was cleaned up, by the journal.
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import {
+  noProgress,
+  type Progress,
+  parseBatch,
+  parseProgress,
+  type RecordedBatch,
+} from '../batches/progress.ts'
+import { type DeltaCommit, DeltaTable } from '../delta/index.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
+import { opsDirectory, progressOf, tableDirectory } from '../lakehouse/delta.ts'
+import { batchesPath } from '../lakehouse/ops/batches.ts'
+import type { PipelineOptions } from './engine.ts'
+import { journalAfter } from './journal.ts'
+
+/** One batch as silver has it. `commit` is silver's; null where the log no longer has it. */
+export type SilverBatch = RecordedBatch & { readonly commit: DeltaCommit | null }
+
+export class BatchHistory {
+  readonly silver: DeltaTable
+  /** Reads the journal; null where there is none to read. */
+  readonly #connection: DuckDBConnection | null
+  readonly #journalDirectory: string
+
+  constructor(deltaBasePath: string, silver: DeltaTable, connection: DuckDBConnection | null) {
+    this.silver = silver
+    this.#connection = connection
+    this.#journalDirectory = opsDirectory(deltaBasePath, batchesPath)
+  }
+
+  /** The batches after `batch`, oldest first, up to the newest that silver has now. */
+  async *after(batch: bigint): AsyncGenerator<SilverBatch> {
+    let last = batch
+    let version = await versionOf(this.silver, last)
+    if (version === null) {
+      for await (const recorded of this.#journalAfter(last)) {
+        if (recorded.progress.batch !== last + 1n) throw batchGone(this.silver, last + 1n)
+        last = recorded.progress.batch
+        yield { ...recorded, commit: null }
+      }
+      version = await versionOf(this.silver, last)
+    }
+    if (version === null) throw batchGone(this.silver, last + 1n)
+    // Commits of other writers carry no batch.
+    for await (const commit of this.silver.commits(version)) {
+      const recorded = parseBatch(commit.commitInfo?.userMetadata)
+      if (recorded !== null && recorded.progress.batch > last) yield { ...recorded, commit }
+    }
+  }
+
+  /** A batch that is in silver. */
+  async at(batch: bigint): Promise<SilverBatch> {
+    for await (const found of this.after(batch - 1n)) {
+      if (found.progress.batch === batch) return found
+      break
+    }
+    throw batchGone(this.silver, batch)
+  }
+
+  /** The progress of the lakehouse after a batch. */
+  async progressAt(batch: bigint): Promise<Progress> {
+    if (batch === 0n) return noProgress
+    const newest = await progressOf(this.silver, await this.silver.snapshot())
+    return newest?.batch === batch ? newest : (await this.at(batch)).progress
+  }
+
+  async *#journalAfter(batch: bigint): AsyncGenerator<RecordedBatch> {
+    if (this.#connection === null || !(await DeltaTable.exists(this.#journalDirectory))) return
+    yield* journalAfter(this.#connection, await DeltaTable.open(this.#journalDirectory), batch)
+  }
+}
+
+function batchGone(silver: DeltaTable, batch: bigint): LakehouseError {
+  return new LakehouseError(
+    'PROGRESS_UNKNOWN',
+    `${silver.directory}: its log has no commit of batch ${batch} any more (it was cleaned up), and ops/batches has ` +
+      'no row of it. docs/guide/recovery.md says what to do now.',
+  )
+}
+
+const searchFirst = 16n
+
+/**
+ * A version of silver whose commit, and with it all before, holds no batch greater than the given one; null
+ * where the log does not go back so far. Looks back in growing steps, because the batch is nearly always
+ * one of the last.
+ */
+async function versionOf(silver: DeltaTable, batch: bigint): Promise<bigint | null> {
+  const snapshot = await silver.snapshot()
+  const { version } = snapshot
+  const newest = await progressOf(silver, snapshot)
+  if (newest === null || newest.batch <= batch) return version
+  const oldest = await silver.oldestCommit()
+  for (let back = searchFirst; ; back *= 4n) {
+    // Where the log was cleaned up, what is left of it may still be enough.
+    const after = version - back < oldest - 1n ? oldest - 1n : version - back
+    if (after < 0n) return -1n
+    for await (const commit of silver.commits(after)) {
+      const progress = parseProgress(commit.commitInfo?.userMetadata)
+      if (progress === null) continue
+      if (progress.batch <= batch + 1n) return after
+      break
+    }
+    if (after === oldest - 1n) return null
+  }
+}
+
+/** How long one wait for silver to be made takes at most. */
+const waitMaxMs = 1_000
+
+/** Silver; null when stopped while waiting for it. A run with an end does not wait. */
+export async function openSilver(options: PipelineOptions): Promise<DeltaTable | null> {
+  const directory = tableDirectory(options.deltaBasePath, silverTransactions)
+  let told = false
+  while (!(await DeltaTable.exists(directory))) {
+    if (options.signal.aborted) return null
+    const message = `${join(options.deltaBasePath, silverTransactions.path)} is not there yet: start the stream kafka-to-delta.`
+    if (options.once) throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
+    if (!told) options.onNotice({ code: 'SILVER_MISSING', message, details: { directory } })
+    told = true
+    // Stopped: the loop sees it.
+    await sleep(waitMaxMs, undefined, { signal: options.signal }).catch(() => undefined)
+  }
+  return DeltaTable.open(directory)
+}

@@ -1,0 +1,116 @@
+// Going on from the tables: what the process before left undone is carried to its end, by the plan of its
+// batch, before anything new is read.
+import type { TopicPartition } from '../../batches/offsets.ts'
+import type { BatchPlan } from '../../batches/plan.ts'
+import type { Progress, RecordedBatch } from '../../batches/progress.ts'
+import { scanSql } from '../../delta/index.ts'
+import { recordedBatch } from '../../lakehouse/delta.ts'
+import { BatchHistory } from '../batch-history.ts'
+import { doneBatch, planOf, settingsOf } from '../batch-rules.ts'
+import { rowsOfBatch } from '../bronze-rows.ts'
+import { endQueries } from '../bronze-writers.ts'
+import type { Database } from '../database.ts'
+import { currentDefinitions, tellChanges } from '../definition-changes.ts'
+import type { DefinitionStore } from '../definition-store.ts'
+import type { PipelineOptions } from '../engine.ts'
+import { withFileOffsets } from '../file-progress.ts'
+import { completeJournal, type Journal } from '../journal.ts'
+import { isDerived, type OpenTable, tableAt } from '../tables.ts'
+import { type BatchContext, executeBatch } from './execute.ts'
+import { contextOf, followSilver } from './follow-silver.ts'
+
+/** Where the stream that reads the input goes on. */
+export type Resumed = {
+  /** After the last batch that any table has; now all have it. */
+  readonly progress: Progress
+  readonly definitions: DefinitionStore
+  readonly context: BatchContext
+  /** The partitions that waited in the last batch. */
+  readonly waited: readonly TopicPartition[]
+}
+
+/**
+ * The last batch of bronze, which this engine commits first, or of silver, where Spark was the last, is the
+ * last one that any table can have. It is replayed from bronze; tables that have it skip it.
+ */
+export async function resume(
+  options: PipelineOptions,
+  database: Database,
+  tables: readonly OpenTable[],
+  journal: Journal,
+): Promise<Resumed> {
+  const bronze = tableAt(tables, 'bronze/transactions')
+  const silver = tableAt(tables, 'silver/transactions')
+  await endQueries(options.deltaBasePath, bronze.delta)
+  const definitions = await currentDefinitions(options, database.load)
+  const history = new BatchHistory(options.deltaBasePath, silver.delta, database.load)
+  const furthest = silver.progress.batch >= bronze.progress.batch ? silver : bronze
+  const last = await recordedBatch(furthest.delta, furthest.progress)
+  await completeJournal(journal, history, last.progress.batch)
+  await tellChanges(definitions, last, options.onNotice)
+
+  const claims = [(await silver.delta.snapshot()).txns, await journal.txns()]
+  const isDone = last.progress.batch === 0n || doneBatch(tables, claims) >= last.progress.batch
+  if (!isDone) {
+    const undone = { options, database, tables, definitions, history, last }
+    await carryUndone(undone, doneBatch(tables.filter(isDerived), claims))
+    await journal.noteReplayed(last, options.streams)
+  }
+  const { progress, unnoted } = await withFileOffsets(last.progress, {
+    files: journal.files,
+    bronze: bronze.delta,
+    connection: database.load,
+    isOfFiles: options.source?.kind === 'files',
+  })
+  journal.noteFiles(unnoted.map((at) => ({ ...at, start: 0n, end: at.offset })))
+  const rules = { settings: settingsOf(options), definitions: definitions.current.hash }
+  const context = await contextOf(options, database, silver.delta, definitions, progress, rules)
+  const waited = last.plan?.waiting ?? []
+  return { progress, definitions, waited, context: { ...context, streams: options.streams } }
+}
+
+type Undone = {
+  readonly options: PipelineOptions
+  readonly database: Database
+  readonly tables: readonly OpenTable[]
+  readonly definitions: DefinitionStore
+  readonly history: BatchHistory
+  readonly last: RecordedBatch
+}
+
+/** `laterDone` is the last batch that all tables behind silver have. */
+async function carryUndone(undone: Undone, laterDone: bigint): Promise<void> {
+  const { options, database, tables, history, definitions, last } = undone
+  const { batch } = last.progress
+  const later = tables.filter(isDerived)
+  const isBehind = later.length > 0 && laterDone < batch - 1n
+  const before = await history.progressAt(batch - 1n)
+  const rules = { settings: settingsOf(options), definitions: definitions.current.hash }
+  const plan = planOf(before, last, rules)
+  await replay(undone, before, plan, isBehind ? tables.filter((table) => !later.includes(table)) : tables)
+  if (!isBehind) return
+  await followSilver(options, database, later, { upTo: batch, definitions })
+  for (const table of later) await table.markWhole()
+}
+
+/** What bronze and silver have of the batch is taken from there. */
+async function replay(
+  { options, database, definitions, last, tables }: Undone,
+  before: Progress,
+  plan: BatchPlan,
+  lacking: readonly OpenTable[],
+): Promise<void> {
+  const silver = tableAt(tables, 'silver/transactions')
+  const bronze = tableAt(tables, 'bronze/transactions').delta
+  const context = await contextOf(options, database, silver.delta, definitions, before, plan)
+  const select = rowsOfBatch(await bronze.snapshot(), bronze.directory, plan)
+  const rows = silver.has(plan.batch) ? await silverRows(silver, plan) : null
+  const input = { kind: 'replay', select, silver: rows, recorded: last } as const
+  await executeBatch({ ...context, streams: options.streams }, plan, before, input, lacking)
+}
+
+async function silverRows({ delta }: OpenTable, { timeMicros }: BatchPlan): Promise<string> {
+  const where = [{ column: 'processing_time', min: timeMicros, max: timeMicros }]
+  const rows = scanSql(await delta.snapshot(), delta.directory, { where, naiveTimestamps: true })
+  return `SELECT * FROM (${rows}) WHERE processing_time = make_timestamp(${timeMicros})`
+}

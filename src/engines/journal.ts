@@ -1,0 +1,208 @@
+// The journal of the batches: `ops/batches` and `ops/files`. It belongs to the process that writes silver,
+// which notes a batch when all of its tables have it. Notes of up to some seconds share a commit: a crash
+// loses none, for what the journal lacks follows from the commits of the tables.
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { NextOffset, OffsetRange } from '../batches/offsets.ts'
+import { partitionKey } from '../batches/offsets.ts'
+import { batchAppId, type RecordedBatch, streamTxns, writerAppId } from '../batches/progress.ts'
+import { type DeltaSnapshot, DeltaTable, scanSql } from '../delta/index.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { openOpsTable, opsDirectory } from '../lakehouse/delta.ts'
+import {
+  type BatchRow,
+  batchesDefinition,
+  batchesPath,
+  batchRowsSql,
+  recordedOf,
+} from '../lakehouse/ops/batches.ts'
+import { fileOffset, fileRowsSql, filesDefinition, filesPath } from '../lakehouse/ops/files.ts'
+import type { StreamName } from '../plan/index.ts'
+import { step } from '../steps/step.ts'
+import { rowsOf } from './database.ts'
+import { claimTable } from './tables.ts'
+
+/** A note waits at most so long for others to share its commit. */
+const noteAgeMsMax = 10_000
+/** Notes that share a commit at most: a fast run of small batches must not collect them without end. */
+const notesMax = 1_000
+const rowsReadAtOnce = 1_000
+
+type Claimed = { readonly delta: DeltaTable; readonly claim: bigint }
+
+export class Journal {
+  readonly #batches: Claimed
+  readonly #files: Claimed
+  readonly #connection: DuckDBConnection
+  readonly #clock: () => bigint
+  #notes: BatchRow[] = []
+  /** How far files were read by the batches since the last commit of `ops/files`. */
+  #fileNotes = new Map<string, NextOffset>()
+  #oldestNoteMs = 0
+  #lastWritten: bigint
+
+  private constructor(
+    batches: Claimed,
+    files: Claimed,
+    lastWritten: bigint,
+    by: { readonly connection: DuckDBConnection; readonly clock: () => bigint },
+  ) {
+    this.#batches = batches
+    this.#files = files
+    this.#lastWritten = lastWritten
+    this.#connection = by.connection
+    this.#clock = by.clock
+  }
+
+  /** Opens the journal as its only writer. */
+  static async open(options: {
+    readonly deltaBasePath: string
+    readonly tableProperties: Readonly<Record<string, string>>
+    readonly connection: DuckDBConnection
+    readonly clock: () => bigint
+  }): Promise<Journal> {
+    const { deltaBasePath, tableProperties: properties } = options
+    const claimed = async (path: string, definition: typeof batchesDefinition): Promise<Claimed> => {
+      const delta = await openOpsTable(deltaBasePath, path, { ...definition, properties })
+      return { delta, claim: await claimTable(delta) }
+    }
+    const batches = await claimed(batchesPath, batchesDefinition)
+    const files = await claimed(filesPath, filesDefinition)
+    const { txns } = await batches.delta.snapshot()
+    return new Journal(batches, files, txns.get(batchAppId)?.version ?? 0n, options)
+  }
+
+  /** The last batch that the journal has, written or not. */
+  get lastBatch(): bigint {
+    return this.#notes.at(-1)?.recorded.progress.batch ?? this.#lastWritten
+  }
+
+  /** The streams that are complete, as txn actions that `streamDone` reads. */
+  async txns(): Promise<DeltaSnapshot['txns']> {
+    return (await this.#batches.delta.snapshot()).txns
+  }
+
+  /** The table of how far files were read. */
+  get files(): DeltaTable {
+    return this.#files.delta
+  }
+
+  /** Notes a batch that all tables of its streams have; written soon, or with `flush`. */
+  async note(row: BatchRow): Promise<void> {
+    if (row.recorded.progress.batch <= this.lastBatch) return
+    if (this.#notes.length === 0) this.#oldestNoteMs = performance.now()
+    this.#notes.push(row)
+    this.noteFiles(row.recorded.plan?.ranges ?? [])
+    const isOld = performance.now() - this.#oldestNoteMs >= noteAgeMsMax
+    if (isOld || this.#notes.length >= notesMax) await this.flush()
+  }
+
+  /** Notes a batch that was left undone by the process before, and is in all tables now. */
+  async noteReplayed(recorded: RecordedBatch, streams: readonly StreamName[]): Promise<void> {
+    await this.note({ recorded, streams, ...untold })
+    await this.flush()
+  }
+
+  /** How far the files among the ranges were read. */
+  noteFiles(ranges: readonly OffsetRange[]): void {
+    for (const range of ranges) {
+      if (range.isFile !== true) continue
+      this.#fileNotes.set(partitionKey(range), fileOffset(range.topic, range.end))
+    }
+  }
+
+  /** Writes what was noted. Files first: a batch that the journal has is one that all of it has. */
+  async flush(): Promise<void> {
+    const last = this.#notes.at(-1)
+    if (last === undefined) return
+    const { batch } = last.recorded.progress
+    if (this.#fileNotes.size > 0) {
+      await this.#commit(this.#files, fileRowsSql([...this.#fileNotes.values()]), batch, {})
+      this.#fileNotes = new Map()
+    }
+    await step('files noted')
+    await this.#commit(this.#batches, batchRowsSql(this.#notes), batch, streamTxns(last.streams, batch + 1n))
+    this.#notes = []
+    this.#lastWritten = batch
+    await step('batches noted')
+  }
+
+  async #commit(
+    { delta, claim }: Claimed,
+    select: string,
+    batch: bigint,
+    txns: Readonly<Record<string, bigint>>,
+  ): Promise<void> {
+    const outcome = await delta.commit(await delta.stage(this.#connection, select), {
+      ...{ appId: batchAppId, version: batch, txns },
+      fence: { appId: writerAppId, version: claim },
+      timestampMs: Number(this.#clock() / 1000n),
+    })
+    if (outcome.kind !== 'fenced') return
+    throw new LakehouseError(
+      'WRITER_FENCED',
+      `${delta.directory} has been taken over by another process (writer ${outcome.recorded}, this one is ${claim}). ` +
+        'This one stops; nothing was written twice. One process at a time can write a stream.',
+    )
+  }
+}
+
+/** What the journal of a lakehouse claims of its streams, for those who do not write it. */
+export async function journalTxns(deltaBasePath: string): Promise<DeltaSnapshot['txns']> {
+  const directory = opsDirectory(deltaBasePath, batchesPath)
+  if (!(await DeltaTable.exists(directory))) return new Map()
+  return (await (await DeltaTable.open(directory)).snapshot()).txns
+}
+
+/** A journal that begins later than the tables takes so many of the batches before it from silver's log. */
+const batchesBeforeJournalMax = 20_000n
+
+/**
+ * Notes the batches before `last` that the journal lacks, because the process before ended too soon, or was
+ * of a version without a journal. Which tables have them is not said by that.
+ */
+export async function completeJournal(
+  journal: Journal,
+  history: { after(batch: bigint): AsyncIterable<RecordedBatch> },
+  last: bigint,
+): Promise<void> {
+  const { lastBatch } = journal
+  if (lastBatch >= last - 1n) return
+  const isTooMany = lastBatch === 0n && last > batchesBeforeJournalMax
+  const from = isTooMany ? last - batchesBeforeJournalMax : lastBatch
+  try {
+    for await (const recorded of history.after(from)) {
+      if (recorded.progress.batch >= last) break
+      await journal.note({ recorded, ...untold, streams: [] })
+    }
+  } catch (error) {
+    // A log that was cleaned up before there was a journal has them no more.
+    if (!(error instanceof LakehouseError) || error.code !== 'PROGRESS_UNKNOWN') throw error
+  }
+  await journal.flush()
+}
+
+const untold = { rowsByTable: {}, reasons: {}, phasesMs: {} }
+
+/** The batches after one, oldest first, as `ops/batches` has them. */
+export async function* journalAfter(
+  connection: DuckDBConnection,
+  batches: DeltaTable,
+  batch: bigint,
+): AsyncGenerator<RecordedBatch> {
+  const snapshot = await batches.snapshot()
+  let last = batch
+  for (;;) {
+    const where = [{ column: 'batch', min: last + 1n }]
+    const scan = scanSql(snapshot, batches.directory, { columns: ['batch', 'plan', 'outcome'], where })
+    const rows = await rowsOf(
+      connection,
+      `SELECT batch, plan, outcome FROM (${scan}) WHERE batch > ${last} ORDER BY batch LIMIT ${rowsReadAtOnce}`,
+    )
+    for (const { plan, outcome } of rows) {
+      const recorded = recordedOf(plan === null ? null : String(plan), String(outcome))
+      last = recorded.progress.batch
+      yield recorded
+    }
+    if (rows.length < rowsReadAtOnce) return
+  }
+}

@@ -1,0 +1,127 @@
+// ops/definitions: what decided the rows, as text by its hash. A replay, `assay verify` and a table that is
+// made again use the definitions of the batch, whatever the sources say by then.
+import { createHash } from 'node:crypto'
+import type { BatchSettings } from '../../batches/plan.ts'
+import { formatDuration } from '../../config/duration.ts'
+import type { DeltaTableDefinition } from '../../delta/index.ts'
+import { assert } from '../../errors/errors.ts'
+import { columnsOf } from '../../expr/index.ts'
+import { type Rule, ruleInput, rules } from '../../fraud/rules.ts'
+import { storedTable, storedText, type TableDefinition } from '../../plan/index.ts'
+import { duckdb } from '../../sql/index.ts'
+import { highRiskCountries } from '../batch.ts'
+
+export const definitionsPath = 'ops/definitions'
+
+export type StoredDefinition = {
+  readonly kind: 'table' | 'rule' | 'setting'
+  readonly name: string
+  readonly content: string
+  readonly hash: string
+}
+
+/** All that decides the rows of a batch. */
+export type Definitions = {
+  readonly hash: string
+  readonly stored: readonly StoredDefinition[]
+  readonly tables: readonly TableDefinition[]
+}
+
+export const definitionsDefinition: Omit<DeltaTableDefinition, 'properties'> = {
+  description: 'The tables, rules and settings that decided rows, as text by their hash.',
+  partitionColumns: [],
+  fields: ['hash', 'kind', 'name', 'content'].map((name) => {
+    return { name, type: 'string', nullable: true, metadata: {} }
+  }),
+}
+
+export function definitionsOf(tables: readonly TableDefinition[], settings: BatchSettings): Definitions {
+  const stored = [
+    ...tables.map((table) => define('table', table.path, storedText(table))),
+    ...rules.map((rule) => define('rule', rule.name, storedText(ruleAsData(rule)))),
+    ...Object.entries(settingTexts(settings)).map(([name, value]) => define('setting', name, value)),
+  ]
+  return { hash: hashOf(setText(stored)), stored, tables }
+}
+
+/** As they would stand in .env. */
+function settingTexts(settings: BatchSettings): Readonly<Record<string, string>> {
+  const { delays, dedupMicros, recordsPerBatchMax } = settings
+  const watermarks = Object.entries(delays).map(([name, micros]) => {
+    return [`WATERMARK_${name.toUpperCase()}`, formatDuration(micros)]
+  })
+  return {
+    ...Object.fromEntries(watermarks),
+    DEDUP_WINDOW: formatDuration(dedupMicros),
+    HIGH_RISK_COUNTRIES: settings.highRiskCountries.join(','),
+    MAX_RECORDS_PER_BATCH: String(recordsPerBatchMax),
+  }
+}
+
+function ruleAsData(rule: Rule): unknown {
+  const fires = rule.fires(columnsOf(ruleInput), { highRiskCountries })
+  return { points: rule.points, meaning: rule.meaning, fires }
+}
+
+function define(kind: StoredDefinition['kind'], name: string, content: string): StoredDefinition {
+  return { kind, name, content, hash: hashOf(`${kind}\n${name}\n${content}`) }
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}
+
+function setText(stored: readonly StoredDefinition[]): string {
+  return storedText(stored.map(({ kind, name, hash }) => [kind, name, hash]))
+}
+
+/**
+ * A SELECT of the rows that a set of definitions brings: each of its parts that is not known, and the list.
+ */
+export function definitionRowsSql({ hash, stored }: Definitions, known: ReadonlySet<string>): string {
+  const rows = [
+    ...stored.filter((one) => !known.has(one.hash)),
+    { hash, kind: 'set', name: '', content: setText(stored) },
+  ]
+  const cells = rows.map(
+    (row) => `(${[row.hash, row.kind, row.name, row.content].map(duckdb.text).join(', ')})`,
+  )
+  return `SELECT * FROM (VALUES ${cells.join(',\n')}) AS definitions(hash, kind, name, content)`
+}
+
+/** The definitions of a set's text; `contentOf` gives the text of a part, null where it is gone. */
+export function definitionsFrom(
+  hash: string,
+  set: string,
+  contentOf: (hash: string) => string | null,
+): Definitions | null {
+  const parts: unknown = JSON.parse(set)
+  assert(Array.isArray(parts), 'a set of definitions is a list')
+  const stored: StoredDefinition[] = []
+  for (const [kind, name, partHash] of parts as [StoredDefinition['kind'], string, string][]) {
+    const content = contentOf(partHash)
+    if (content === null) return null
+    stored.push({ kind, name, content, hash: partHash })
+  }
+  const tables = stored.filter(({ kind }) => kind === 'table').map(({ content }) => storedTable(content))
+  return { hash, stored, tables }
+}
+
+/** What is another in `after` than in `before`, in words: for the notice at a start. */
+export function changedDefinitions(before: Definitions, after: Definitions): string[] {
+  const keyOf = ({ kind, name }: StoredDefinition): string => `${kind} ${name}`
+  const old = new Map(before.stored.map((one) => [keyOf(one), one]))
+  const changes: string[] = []
+  for (const one of after.stored) {
+    const was = old.get(keyOf(one))
+    old.delete(keyOf(one))
+    if (was === undefined) changes.push(`${keyOf(one)} is new`)
+    else if (was.hash !== one.hash) changes.push(changeOf(was, one))
+  }
+  return [...changes, ...[...old.keys()].map((key) => `${key} is gone`)]
+}
+
+function changeOf(was: StoredDefinition, is: StoredDefinition): string {
+  const what = `${is.kind} ${is.name}`
+  return is.kind === 'setting' ? `${what}: ${was.content} became ${is.content}` : `${what} was changed`
+}

@@ -1,0 +1,201 @@
+// What the lakehouse keeps of its batches beside the commits: plans, outcomes, definitions, and how far files
+// were read.
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { SourceNotice } from '../../../src/batches/notice.ts'
+import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
+import { openFileSource } from '../../../src/files/source.ts'
+import { readTables } from '../../compare/read-in-process.ts'
+import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
+
+let lakehouse: Lakehouse
+
+beforeEach(async () => {
+  lakehouse = await newLakehouse()
+})
+afterEach(() => lakehouse.remove())
+
+const minute = 60_000_000n
+
+function transaction(index: number, more: object = {}): Buffer {
+  const timestamp = new Date(Date.UTC(2026, 9, 1, 10) + index * 60_000).toISOString()
+  const facts = { transaction_id: `t${index}`, user_id: index % 3, amount: index + 1, timestamp }
+  return Buffer.from(JSON.stringify({ ...facts, merchant: 'm', location: 'Lagos, Nigeria', ...more }))
+}
+
+const transactions = (count: number): Buffer[] =>
+  Array.from({ length: count }, (_, index) => transaction(index))
+
+async function rowsOf(path: string, columns: string): Promise<Record<string, unknown>[]> {
+  const table = await DeltaTable.open(join(lakehouse.base, path))
+  const instance = await DuckDBInstance.create(':memory:')
+  try {
+    const connection = await instance.connect()
+    const select = `SELECT ${columns} FROM (${scanSql(await table.snapshot(), table.directory)}) ORDER BY ALL`
+    return (await connection.runAndReadAll(select)).getRowObjectsJS()
+  } finally {
+    instance.closeSync()
+  }
+}
+
+/** The versions of all tables. */
+async function versions(): Promise<Record<string, bigint>> {
+  const found: Record<string, bigint> = {}
+  for (const path of ['bronze/transactions', 'silver/transactions', 'silver/quarantine', 'fraud_detection']) {
+    found[path] = (await (await DeltaTable.open(join(lakehouse.base, path))).snapshot()).version
+  }
+  return found
+}
+
+/** As maintenance of somebody else leaves a log: a checkpoint, and no commit before it. */
+async function cleanLog(path: string): Promise<void> {
+  const table = await DeltaTable.open(join(lakehouse.base, path))
+  await table.checkpoint()
+  const { version } = await table.snapshot()
+  const log = join(table.directory, '_delta_log')
+  for (const name of await readdir(log)) {
+    if (/^\d{20}\.json$/.test(name) && BigInt(name.slice(0, 20)) <= version) await rm(join(log, name))
+  }
+}
+
+test('every batch has a row with its plan, its outcome and what became of its records', async () => {
+  await writeInput(lakehouse, [...transactions(25), Buffer.from('{')])
+  const reports = await runOnce(lakehouse, { recordsPerBatchMax: 10, finalize: true })
+  const rows = await rowsOf(
+    'ops/batches',
+    `batch, records, silver_rows, quarantined_rows, plan::JSON->>'$.settings.dedup_window' AS dedup,
+    reasons['malformed'] AS malformed, rows_by_table['fraud_detection'] AS scored, len(streams) AS streams`,
+  )
+  expect(rows.map(({ batch, records, silver_rows }) => [batch, records, silver_rows])).toEqual([
+    [1n, 10n, 10n],
+    [2n, 10n, 10n],
+    [3n, 6n, 5n],
+    [4n, 0n, 0n],
+  ])
+  expect(reports.length).toBe(4)
+  expect(rows[2]).toMatchObject({
+    quarantined_rows: 1n,
+    malformed: 1n,
+    scored: 5n,
+    dedup: '600000000',
+    streams: 3n,
+  })
+})
+
+test('a clean stop leaves nothing to replay: the next start commits no batch', async () => {
+  await writeInput(lakehouse, transactions(15))
+  await runOnce(lakehouse, { recordsPerBatchMax: 10 })
+  const before = await versions()
+  await runOnce(lakehouse, { recordsPerBatchMax: 10 })
+  const after = await versions()
+  // Each start claims its tables, in one commit each.
+  const grown = Object.entries(after).map(([path, version]) => version - before[path]!)
+  expect(grown).toEqual([1n, 1n, 1n, 1n])
+})
+
+test('other settings after a clean stop change no row that is there, and are told', async () => {
+  const repeated = [transaction(0), transaction(5, { transaction_id: 't0' })]
+  await writeInput(lakehouse, repeated)
+  await runOnce(lakehouse, { recordsPerBatchMax: 10, dedupMicros: minute })
+  const before = await readTables(lakehouse.base)
+  const notices: SourceNotice[] = []
+  const onNotice = (notice: SourceNotice) => void notices.push(notice)
+  const others = { dedupMicros: 10n * minute, highRiskCountries: ['France'], onNotice }
+  await runOnce(lakehouse, { recordsPerBatchMax: 10, ...others })
+  expect(await readTables(lakehouse.base)).toEqual(before)
+  const [told] = notices.filter(({ code }) => code === 'DEFINITIONS_CHANGED')
+  expect(told?.details.changes).toEqual([
+    'setting DEDUP_WINDOW: 1 minute became 10 minutes',
+    'setting HIGH_RISK_COUNTRIES: Nigeria,Russia,China became France',
+  ])
+  // Rows of the next batch are judged by the new ones: the repeat of a row that stands there.
+  await writeInput(lakehouse, [...repeated, transaction(6, { transaction_id: 't0' })])
+  await runOnce(lakehouse, { recordsPerBatchMax: 10, ...others })
+  const after = await readTables(lakehouse.base)
+  expect(after['silver/quarantine'].map(({ reasons }) => reasons)).toEqual([['duplicate']])
+})
+
+test('a changed rule is told, and counts from the next batch on', async () => {
+  await writeInput(lakehouse, transactions(3))
+  await runOnce(lakehouse, { recordsPerBatchMax: 10 })
+  const scores = async () =>
+    (await readTables(lakehouse.base)).fraud_detection.map((row) => Number(row.fraud_score))
+  expect(await scores()).toEqual([15, 15, 15])
+  vi.resetModules()
+  vi.doMock('../../../src/fraud/rules.ts', async (original) => {
+    const found = await original<typeof import('../../../src/fraud/rules.ts')>()
+    return { ...found, rules: found.rules.map((rule) => ({ ...rule, points: rule.points + 1 })) }
+  })
+  try {
+    const changed = await import('./pipeline.ts')
+    await writeInput(lakehouse, transactions(5))
+    const notices: SourceNotice[] = []
+    const onNotice = (notice: SourceNotice) => void notices.push(notice)
+    await changed.runOnce(lakehouse, { recordsPerBatchMax: 10, onNotice })
+    expect(notices.find(({ code }) => code === 'DEFINITIONS_CHANGED')?.details.changes).toContain(
+      'rule high_risk_country was changed',
+    )
+  } finally {
+    vi.doUnmock('../../../src/fraud/rules.ts')
+    vi.resetModules()
+  }
+  expect(await scores()).toEqual([15, 15, 15, 16, 16])
+  const [tables, sets] = await Promise.all([
+    rowsOf('ops/definitions', `count(*) FILTER (WHERE name = 'fraud_detection') AS count`),
+    rowsOf('ops/definitions', `count(*) FILTER (WHERE kind = 'set') AS count`),
+  ])
+  expect([tables[0]!.count, sets[0]!.count]).toEqual([2n, 2n])
+})
+
+test('a derived table is made anew although no log goes back to the first batch', async () => {
+  await writeInput(lakehouse, transactions(200))
+  await runOnce(lakehouse, { recordsPerBatchMax: 20 })
+  const before = await readTables(lakehouse.base)
+  for (const path of ['bronze/transactions', 'silver/transactions', 'ops/batches']) await cleanLog(path)
+  await rm(join(lakehouse.base, 'fraud_detection'), { recursive: true })
+  await rm(join(lakehouse.base, 'aggregations/merchant'), { recursive: true })
+  await runOnce(lakehouse, { recordsPerBatchMax: 20 })
+  expect(await readTables(lakehouse.base)).toEqual(before)
+})
+
+test('a commit does not grow with the files that were read before, and their progress is kept', async () => {
+  const input = join(lakehouse.base, '..', 'files')
+  await mkdir(input)
+  const write = (name: string, index: number) =>
+    writeFile(join(input, name), `${transaction(index).toString()}\n`, { flag: 'a' })
+  for (let index = 0; index < 300; index++) await write(`f${String(index).padStart(3, '0')}.ndjson`, index)
+  const run = async () => {
+    const source = await openFileSource(input, { takeUnterminatedTail: false })
+    try {
+      return await runOnce(lakehouse, { recordsPerBatchMax: 1_000 }, source)
+    } finally {
+      await source.close()
+    }
+  }
+  await run()
+  // One that grows, and one whose name stands before those that were read.
+  await write('f007.ndjson', 301)
+  await write('a.ndjson', 302)
+  const [report] = await run()
+  expect(report?.records).toBe(2)
+  const log = join(lakehouse.base, 'silver/transactions/_delta_log')
+  const newest = (await readdir(log))
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .at(-1)!
+  expect((await stat(join(log, newest))).size).toBeLessThan(8_000)
+  expect(await readFile(join(log, newest), 'utf8')).not.toContain('f299')
+  expect(await run()).toEqual([])
+})
+
+test('how far files were read is known from their rows, should the journal and the logs be gone', async () => {
+  await writeInput(lakehouse, transactions(15))
+  await runOnce(lakehouse, { recordsPerBatchMax: 10 })
+  await cleanLog('bronze/transactions')
+  await rm(join(lakehouse.base, 'ops'), { recursive: true })
+  await writeInput(lakehouse, transactions(18))
+  const [report] = await runOnce(lakehouse, { recordsPerBatchMax: 10 })
+  expect(report?.records).toBe(3)
+})
