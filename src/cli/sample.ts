@@ -76,6 +76,7 @@ async function judge(
 function onlyRanges(source: RecordSource, ranges: readonly OffsetRange[]): RecordSource {
   let left = ranges
   return {
+    kind: source.kind,
     async cut() {
       const cut = { ranges: left, more: false, waiting: [] }
       left = []
