@@ -22,7 +22,8 @@ export function pipelineOptions(config: Config): FromConfig {
     highRiskCountries: config.highRiskCountries,
     tableProperties: {
       'delta.checkpointInterval': '100',
-      'delta.logRetentionDuration': `interval ${Math.ceil(config.logRetentionMs / 1000)} seconds`,
+      'delta.logRetentionDuration': interval(config.logRetentionMs),
+      'delta.deletedFileRetentionDuration': interval(config.deletedFileRetentionMs),
     },
     filesBeforeCompaction,
     leaseMs: config.writerLeaseMs,
@@ -32,4 +33,9 @@ export function pipelineOptions(config: Config): FromConfig {
     clock: () => BigInt(Date.now()) * 1000n,
     alertsMax,
   }
+}
+
+/** As Delta spells it. */
+function interval(ms: number): string {
+  return `interval ${Math.ceil(ms / 1000)} seconds`
 }

@@ -62,6 +62,7 @@ export type Config = {
   readonly spark: SparkConfig
   readonly compaction: { readonly enabled: boolean; readonly smallFileBytes: number }
   readonly logRetentionMs: number
+  readonly deletedFileRetentionMs: number
   readonly writerLeaseMs: number
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
@@ -194,6 +195,7 @@ function configOf(values: Values, hints: readonly string[]): Config {
     spark: sparkOf(values),
     compaction: { enabled: values.COMPACTION === 'on', smallFileBytes: values.COMPACTION_SMALL_FILE_SIZE },
     logRetentionMs: Number(values.DELTA_LOG_RETENTION / 1000n),
+    deletedFileRetentionMs: Number(values.DELETED_FILE_RETENTION / 1000n),
     writerLeaseMs: values.WRITER_LEASE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
     hints,

@@ -141,8 +141,17 @@ export const variables = {
   DELTA_LOG_RETENTION: {
     ...tables,
     ...duration(),
-    meaning: 'How long the log keeps old versions, for time travel and for readers that lag behind',
-    default: '30 days',
+    meaning:
+      'How long the logs of the tables keep old versions, for time travel and for streams of their own that were away; at most about a file for each batch and table',
+    default: '1 day',
+    example: '7 days',
+  },
+  DELETED_FILE_RETENTION: {
+    ...tables,
+    ...duration(),
+    meaning:
+      'How long files stay that compaction has replaced: no query may run, and no other program that follows a table may lag behind, for longer',
+    default: '1 hour',
     example: '7 days',
   },
   WRITER_LEASE_MS: {

@@ -69,6 +69,22 @@ export function planCompaction(snapshot: DeltaSnapshot, options: OptimizeOptions
   return groups
 }
 
+/** How many files there would be less if the small ones of every partition were one. */
+export function countSmallFiles(
+  files: Iterable<AddFile>,
+  metadata: Metadata,
+  smallFileBytes: number,
+): number {
+  const partitions = new Set<string>()
+  let count = 0
+  for (const file of files) {
+    if (file.size >= BigInt(Math.trunc(smallFileBytes))) continue
+    partitions.add(partitionKey(file.partitionValues, metadata.partitionColumns))
+    count += 1
+  }
+  return count - partitions.size
+}
+
 /** Oldest first. The sort is stable: files of one time stay in the order in which the log has them. */
 function byAge(files: Iterable<AddFile>): AddFile[] {
   return [...files].sort((a, b) => a.modificationTime - b.modificationTime)

@@ -19,6 +19,9 @@ import { checkReadable, refuseVectors, unsupported } from './protocol.ts'
 
 const commitsReadAtOnce = 16
 
+/** A reader never deletes them. What is beyond is found by a vacuum of the whole directory. */
+const expiredMax = 50_000
+
 /** A commit of another writer that took rows out of the table, or put the table back to an older version. */
 export type ForeignRemoval = { readonly version: bigint; readonly operation: string }
 
@@ -58,8 +61,8 @@ export class LogState {
   readonly tombstones = new Map<string, number>()
   /** Of the paths above, those that have to be compared by where they lead. */
   readonly oddPaths = new Set<string>()
-  /** How many tombstones were dropped since the files were last vacuumed. */
-  expiredCount = 0
+  /** Removed files whose retention is over, oldest first, until somebody deletes them. */
+  expired: string[] = []
   readonly txns = new Map<string, Txn>()
   lastCommitInfo: CommitInfo | null = null
   /** null where the newest version came from a checkpoint and has no commit file any more. */
@@ -96,6 +99,7 @@ export class LogState {
   remember(older: LogState): void {
     this.lastRemoval = newerOf(this.lastRemoval, older.lastRemoval)
     this.lastRestore = newerOf(this.lastRestore, older.lastRestore)
+    this.expired = [...older.expired, ...this.expired].slice(0, expiredMax)
   }
 
   #put(commit: DeltaCommit): void {
@@ -131,7 +135,7 @@ export class LogState {
     for (const [path, deletionTimestamp] of this.tombstones) {
       if (deletionTimestamp > cutoffMs) return
       this.tombstones.delete(path)
-      this.expiredCount += 1
+      if (this.expired.length < expiredMax) this.expired.push(path)
       if (!this.files.has(path)) this.oddPaths.delete(path)
     }
   }

@@ -40,12 +40,14 @@ import {
 import { LogUpkeep } from './log-upkeep.ts'
 import {
   compact,
+  countSmallFiles,
   type OptimizeOptions,
   type OptimizeResult,
   optimizeResult,
   planCompaction,
 } from './optimize.ts'
 import type { QueryParameters } from './parquet-files.ts'
+import { deletedFileRetentionDefaultMs, deletedFileRetentionMs } from './properties.ts'
 import { checkWritable, newTableProtocol } from './protocol.ts'
 import { keepOnlyVersion } from './purge-log.ts'
 import { type Row, withRows } from './rows.ts'
@@ -53,7 +55,14 @@ import { checkDefinition, type DeltaTableDefinition } from './schema.ts'
 import { type StagedAppend, stageQuery } from './stage.ts'
 import { type DeltaSnapshot, type ForeignRemoval, type LogState, loadState } from './state.ts'
 import { readCommits, waitForVersion } from './tail.ts'
-import { deleteLeftovers, unnamedFiles, type VacuumOptions, vacuumCutoffMs, vacuumFiles } from './vacuum.ts'
+import {
+  deleteExpired,
+  deleteLeftovers,
+  unnamedFiles,
+  type VacuumOptions,
+  vacuumCutoffMs,
+  vacuumFiles,
+} from './vacuum.ts'
 
 export type AppendOptions = CommitOptions & {
   readonly appId: string
@@ -299,19 +308,38 @@ export class DeltaTable {
     const { protocol, metadata } = state.essentials()
     checkWritable(protocol, metadata, this.directory)
     const cutoffMs = vacuumCutoffMs(this.directory, metadata, options)
-    const deleted = await vacuumFiles(this.directory, () => this.#state, cutoffMs, options)
-    if (deleted.length < (options.filesMax ?? Number.POSITIVE_INFINITY)) this.#state.expiredCount = 0
-    return deleted
+    return vacuumFiles(this.directory, () => this.#state, cutoffMs, options)
   }
 
-  /** How many removed files passed the table's retention since this object last vacuumed; no look at the disk. */
+  /** How many removed files have passed the table's retention and were not deleted by this object. */
   get expiredCount(): number {
-    return this.#state.expiredCount
+    return this.#state.expired.length
   }
 
-  /** The files of the last version that was read, and the removed ones that are within the retention. */
-  get fileCounts(): { readonly live: number; readonly removed: number } {
-    return { live: this.#state.files.size, removed: this.#state.tombstones.size }
+  /**
+   * Deletes such files, without a look at the others, at most `filesMax`: what others stage meanwhile stays,
+   * whatever its age.
+   */
+  async deleteExpired(filesMax: number, signal?: AbortSignal): Promise<void> {
+    const state = await this.#exclusive(() => this.#refresh())
+    const { protocol, metadata } = state.essentials()
+    checkWritable(protocol, metadata, this.directory)
+    await deleteExpired(this.directory, () => this.#state, filesMax, signal)
+  }
+
+  /** How many files a compaction could save, by the last version that was read. */
+  countSmallFiles(smallFileBytes: number): number {
+    return countSmallFiles(this.#state.files.values(), this.#state.essentials().metadata, smallFileBytes)
+  }
+
+  /** The table's own; 7 days where it has none, or one that is not understood. */
+  get deletedFileRetentionMs(): number {
+    return deletedFileRetentionMs(this.#state.essentials().metadata) ?? deletedFileRetentionDefaultMs
+  }
+
+  /** How many removed files are within the retention, by the last version that was read. */
+  get removedCount(): number {
+    return this.#state.tombstones.size
   }
 
   /** The paths of files under the directory that no version within the retention names. */

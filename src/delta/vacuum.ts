@@ -1,11 +1,12 @@
 // Vacuum: deletes files under the table's directory that no version within the retention needs.
-import { type Dirent, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { readdir, realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Metadata } from './actions.ts'
 import { clock, disk } from './disk.ts'
 import { emptyWhenAbsent, logDirectory } from './log-files.ts'
+import { isOddPath } from './paths.ts'
 import { deletedFileRetentionDefaultMs, deletedFileRetentionMs } from './properties.ts'
 import type { LogState } from './state.ts'
 
@@ -74,6 +75,27 @@ export async function vacuumFiles(
   return deleted
 }
 
+/** Deletes removed files whose retention is over, as far as nothing needs them again. */
+export async function deleteExpired(
+  directory: string,
+  newest: () => LogState,
+  filesMax: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  const isNeeded = await neededFiles(directory, newest, Number.NEGATIVE_INFINITY)
+  const { partitionColumns } = newest().essentials().metadata
+  for (let done = 0; done < filesMax && newest().expired.length > 0; done += filesDeletedAtOnce) {
+    signal?.throwIfAborted()
+    const paths = newest().expired.splice(0, filesDeletedAtOnce)
+    // What a log may name outside of the data of its table is not deleted on its word.
+    const dead = paths.filter((path) => {
+      const isData = !isOddPath(path) && !path.split('/').some((name) => isHidden(name, partitionColumns))
+      return isData && !isNeeded(path)
+    })
+    await Promise.all(dead.map((path) => disk.remove(join(directory, path))))
+  }
+}
+
 /**
  * Files under the directory that no version within the retention names: of a writer at work, or of one that
  * died before its commit.
@@ -134,7 +156,7 @@ async function* filesBelow(
   const directory = join(root, below)
   for (const entry of await emptyWhenAbsent(readdir(directory, { withFileTypes: true }), [])) {
     signal?.throwIfAborted()
-    if (isHidden(entry, partitionColumns)) continue
+    if (isHidden(entry.name, partitionColumns)) continue
     const path = below === '' ? entry.name : `${below}/${entry.name}`
     // An empty directory stays: a writer may be about to put a file into it.
     if (entry.isDirectory()) yield* filesBelow(root, path, partitionColumns, signal)
@@ -143,10 +165,10 @@ async function* filesBelow(
 }
 
 /** Names with _ or . in front are not data (the log is one of them), unless a partition column begins so. */
-function isHidden(entry: Dirent, partitionColumns: readonly string[]): boolean {
-  if (!/^[._]/.test(entry.name)) return false
+function isHidden(name: string, partitionColumns: readonly string[]): boolean {
+  if (!/^[._]/.test(name)) return false
   const starts = partitionColumns.flatMap((column) => [`${column}=`, `${encodeURIComponent(column)}=`])
-  return !starts.some((start) => entry.name.startsWith(start))
+  return !starts.some((start) => name.startsWith(start))
 }
 
 /** What a crash left half-written in the log: such files have no meaning to anyone. */

@@ -1,10 +1,31 @@
-// Compaction in the background: small files of a table are put together while batches go on.
-import { LakehouseError } from '../errors/errors.ts'
+// Upkeep in the background, while batches go on: small files of a table are put together, and files that it
+// no longer needs are deleted. Checkpoints and the cleaning of the log are the tables' own.
+import { LakehouseError, unreachable } from '../errors/errors.ts'
+import type { NoticeCode } from '../errors/notices.ts'
 import type { PipelineOptions } from './engine.ts'
 import type { OpenTable } from './tables.ts'
 
 /** How an engine puts the small files of a table together; it gives up at the signal. */
 export type Compact = (table: OpenTable, smallFileBytes: number, signal: AbortSignal) => Promise<void>
+
+/** One turn deletes at most so many removed files of a table; the next one goes on. */
+const filesDeletedMax = 2_000
+
+/** As often every table is looked through for files that no commit names: what crashes left. */
+const vacuumIntervalMs = 86_400_000
+
+/** Another program may be writing a file for as long before it commits it. */
+const unnamedFileAgeMs = 7 * 86_400_000
+
+/** How long a run with an end keeps its tables after its last batch, at most. */
+const upkeepAtEndMaxMs = 30_000
+
+/** What is to be done at a table; `files` says how urgent it is. */
+type Due = {
+  readonly table: OpenTable
+  readonly work: 'compact' | 'delete removed files' | 'vacuum'
+  readonly files: number
+}
 
 export class Upkeep {
   readonly #compactTable: Compact
@@ -13,24 +34,125 @@ export class Upkeep {
   readonly #stop = new AbortController()
   /** By table: the version of the last removal that was told. */
   readonly #removalsTold = new Map<string, bigint>()
+  /** Tables whose last checkpoint failed, as was told. */
+  readonly #checkpointsFailed = new Set<OpenTable>()
+  readonly #vacuumedMs = new Map<OpenTable, number>()
+  readonly #startedMs: number
   #running: Promise<void> | null = null
 
   constructor(compactTable: Compact, tables: readonly OpenTable[], options: PipelineOptions) {
     this.#compactTable = compactTable
     this.#tables = tables
     this.#options = options
+    this.#startedMs = this.#nowMs()
+    const { smallFileBytes } = options
+    if (smallFileBytes === null) return
+    // What earlier runs left counts as well: each of many short ones writes few files.
+    for (const table of tables) {
+      table.filesSinceUpkeep = Math.max(table.filesSinceUpkeep, table.delta.countSmallFiles(smallFileBytes))
+    }
   }
 
-  /** Starts a compaction where one is due and none runs. It never fails a batch. */
+  /** Starts a turn at the table that needs it most, where one does and no turn goes on. It fails no batch. */
   afterBatch(): void {
     this.#tellOfRemovals()
-    const { smallFileBytes, filesBeforeCompaction } = this.#options
-    const due = this.#tables.find((table) => table.filesSinceUpkeep >= filesBeforeCompaction)
-    if (smallFileBytes === null || this.#running !== null || due === undefined) return
-    due.filesSinceUpkeep = 0
-    this.#running = this.#compact(due, smallFileBytes).finally(() => {
+    this.#tellOfCheckpoints()
+    if (this.#running !== null) return
+    const due = this.#mostDue()
+    if (due === null) return
+    this.#running = this.#tend(due, this.#stop.signal).finally(() => {
       this.#running = null
     })
+  }
+
+  /** At the end of a run that has one: does what is due, for a bounded time. A stop ends it. */
+  async runDue(): Promise<void> {
+    const limit = AbortSignal.timeout(upkeepAtEndMaxMs)
+    const signal = AbortSignal.any([this.#options.signal, this.#stop.signal, limit])
+    if (signal.aborted) return
+    await this.#running
+    for (let due = this.#mostDue(1); due !== null && !signal.aborted; due = this.#mostDue(1)) {
+      await this.#tend(due, signal)
+    }
+  }
+
+  /** Gives up what is under way; rows are not touched by that. */
+  async finish(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  /** The table with the most files to tend, so that a busy one does not keep the others from their turns. */
+  #mostDue(removedMin = this.#options.filesBeforeCompaction): Due | null {
+    const { smallFileBytes, filesBeforeCompaction } = this.#options
+    const all = this.#tables.flatMap((table): Due[] => {
+      const [small, removed] = [table.filesSinceUpkeep, table.delta.expiredCount]
+      return [
+        ...(smallFileBytes !== null && small >= filesBeforeCompaction
+          ? [{ table, work: 'compact' as const, files: small }]
+          : []),
+        ...(removed >= removedMin ? [{ table, work: 'delete removed files' as const, files: removed }] : []),
+      ]
+    })
+    const most = all.sort((left, right) => right.files - left.files)[0]
+    return most ?? this.#vacuumDue()
+  }
+
+  /** A table that was not looked through for long, when there is nothing else. Runs with an end are short. */
+  #vacuumDue(): Due | null {
+    if (this.#options.once) return null
+    const nowMs = this.#nowMs()
+    const table = this.#tables.find(
+      (one) => nowMs - (this.#vacuumedMs.get(one) ?? this.#startedMs) > vacuumIntervalMs,
+    )
+    return table === undefined ? null : { table, work: 'vacuum', files: 0 }
+  }
+
+  #nowMs(): number {
+    return Number(this.#options.clock() / 1000n)
+  }
+
+  async #tend({ table, work }: Due, signal: AbortSignal): Promise<void> {
+    const { delta } = table
+    switch (work) {
+      case 'compact': {
+        const { smallFileBytes } = this.#options
+        table.filesSinceUpkeep = 0
+        if (smallFileBytes === null) return
+        return this.#attempt('COMPACTION_FAILED', table, signal, () =>
+          this.#compactTable(table, smallFileBytes, signal),
+        )
+      }
+      case 'delete removed files':
+        return this.#attempt('VACUUM_FAILED', table, signal, () =>
+          delta.deleteExpired(filesDeletedMax, signal),
+        )
+      case 'vacuum': {
+        this.#vacuumedMs.set(table, this.#nowMs())
+        const retentionMs = Math.max(unnamedFileAgeMs, delta.deletedFileRetentionMs)
+        const options = { retentionMs, nowMs: this.#nowMs(), signal }
+        return this.#attempt('VACUUM_FAILED', table, signal, async () => void (await delta.vacuum(options)))
+      }
+      default:
+        return unreachable(work)
+    }
+  }
+
+  async #attempt(
+    otherwise: 'COMPACTION_FAILED' | 'VACUUM_FAILED',
+    { definition }: OpenTable,
+    signal: AbortSignal,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (signal.aborted) return
+      const code = error instanceof LakehouseError ? error.code : otherwise
+      const what = otherwise === 'VACUUM_FAILED' ? 'vacuum' : 'compaction'
+      const message = `${what} of ${definition.path} failed, batches go on: ${messageOf(error)}`
+      this.#tell(code, message, definition.path)
+    }
   }
 
   /** Once for each commit of another writer that removed rows since this process read the table. */
@@ -41,28 +163,29 @@ export class Upkeep {
       if (removal === null || removal.version <= (this.#removalsTold.get(path) ?? versionRead)) continue
       this.#removalsTold.set(path, removal.version)
       const { version, operation } = removal
-      this.#options.onNotice({
-        code: 'TABLE_ROWS_REMOVED',
-        message: `${path}: another program removed rows (${operation}, version ${version}); batches go on`,
-        details: { table: path, version: String(version), operation },
-      })
+      const message = `${path}: another program removed rows (${operation}, version ${version}); batches go on`
+      this.#tell('TABLE_ROWS_REMOVED', message, path, { version: String(version), operation })
     }
   }
 
-  async #compact(table: OpenTable, smallFileBytes: number): Promise<void> {
-    try {
-      await this.#compactTable(table, smallFileBytes, this.#stop.signal)
-    } catch (error) {
-      if (this.#stop.signal.aborted) return
-      const code = error instanceof LakehouseError ? error.code : 'COMPACTION_FAILED'
-      const message = `compaction of ${table.definition.path} failed, batches go on: ${error instanceof Error ? error.message : error}`
-      this.#options.onNotice({ code, message, details: { table: table.definition.path } })
+  /** Once until one of the table is written again. */
+  #tellOfCheckpoints(): void {
+    for (const table of this.#tables) {
+      const { checkpointFailure } = table.delta
+      if (checkpointFailure === null) this.#checkpointsFailed.delete(table)
+      if (checkpointFailure === null || this.#checkpointsFailed.has(table)) continue
+      this.#checkpointsFailed.add(table)
+      const { path } = table.definition
+      const message = `the log of ${path} could not get a checkpoint, batches go on: ${messageOf(checkpointFailure)}`
+      this.#tell('CHECKPOINT_FAILED', message, path)
     }
   }
 
-  /** Gives up what is under way; rows are not touched by that. */
-  async finish(): Promise<void> {
-    this.#stop.abort()
-    await this.#running
+  #tell(code: NoticeCode, message: string, table: string, more: Record<string, unknown> = {}): void {
+    this.#options.onNotice({ code, message, details: { table, ...more } })
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

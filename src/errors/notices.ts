@@ -18,6 +18,10 @@ export const noticeCodes = {
   SILVER_MISSING: 'The stream reads silver, which nobody has written yet; it waits.',
   TABLE_ROWS_REMOVED:
     'Another program deleted, updated or replaced rows of a table; the run goes on, and verify will report what is missing.',
+  VACUUM_FAILED:
+    'Files that a table no longer needs could not be deleted; batches go on, and it is tried again.',
+  CHECKPOINT_FAILED:
+    "A checkpoint of a table's log could not be written; batches go on, and the next commit tries again. Starts read more until then.",
   COMPACTION_FAILED:
     'Small files of a table could not be put together; batches go on, and it is tried again.',
 } as const satisfies Readonly<Record<string, string>>

@@ -62,6 +62,7 @@ export async function followSilver(
       })
     }
     if (within === null) await markReached(options, tables, history, before)
+    if (options.once && within === null) await upkeep.runDue()
   } finally {
     await upkeep.finish()
   }

@@ -109,6 +109,7 @@ class Pipeline {
       }
     }
     if (options.finalize && !signal.aborted) await this.#finalize()
+    if (options.once) await this.#upkeep.runDue()
   }
 
   /** Leaves nothing that the next start would have to do again. */

@@ -71,6 +71,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
         throw error
       })
     }
+    if (options.once && upTo === null) await upkeep.runDue()
   } finally {
     await upkeep.finish()
   }

@@ -114,6 +114,7 @@ class Pipeline {
         // One batch after another, until nothing waits.
       }
       if (options.finalize && !options.signal.aborted) await this.#finalize()
+      await this.#upkeep.runDue()
       return
     }
     const failed = new AbortController()

@@ -90,7 +90,8 @@ result = [schema, metadata.partition_columns, protocol, metadata.configuration,
         expect(protocol).toEqual([1, 2])
         expect(configuration).toEqual({
           'delta.checkpointInterval': '100',
-          'delta.logRetentionDuration': 'interval 2592000 seconds',
+          'delta.logRetentionDuration': 'interval 86400 seconds',
+          'delta.deletedFileRetentionDuration': 'interval 3600 seconds',
         })
         expect(rows).toBe(found[name].length)
         expect(batch).toBeGreaterThan(0)

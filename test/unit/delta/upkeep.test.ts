@@ -1,6 +1,6 @@
 // Upkeep of a table that is written: properties that follow the definition, checkpoints and clean-up beside
 // the commits, and tombstones that are forgotten.
-import { readdir, rm, utimes } from 'node:fs/promises'
+import { readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Disk, fileSystem, setClock, setDisk } from '../../../src/delta/disk.ts'
@@ -99,18 +99,49 @@ describe('what is kept', () => {
     await append(1)
     await append(2)
     await table.optimize(workshop.connection)
-    expect([table.fileCounts, table.expiredCount]).toEqual([{ live: 1, removed: 2 }, 0])
+    expect([table.removedCount, table.expiredCount]).toEqual([2, 0])
     now += 3_599_000
     await append(3)
-    expect(table.fileCounts.removed).toBe(2)
+    expect(table.removedCount).toBe(2)
     now += 2_000
     await append(4)
-    expect([table.fileCounts, table.expiredCount]).toEqual([{ live: 3, removed: 0 }, 2])
-    expect(await table.vacuum({ filesMax: 1 })).toHaveLength(1)
-    expect(table.expiredCount).toBe(2)
-    expect(await table.vacuum()).toHaveLength(1)
+    expect([table.removedCount, table.expiredCount]).toEqual([0, 2])
+    await table.stage(workshop.connection, 'SELECT 5 AS id') // Another writer's, however old.
+    const data = async () => (await readdir(table.directory)).filter((name) => name.endsWith('.parquet'))
+    expect(await data()).toHaveLength(6)
+    await table.deleteExpired(100)
     expect(table.expiredCount).toBe(0)
+    expect(await data()).toHaveLength(4)
     expect((await workshop.rows(table, ['id'])).map((row) => row.id)).toEqual(['1', '2', '3', '4'])
+  })
+
+  test('a removed file that came back, or that a log names outside of the data, is not deleted', async () => {
+    let now = Date.now()
+    setClock(() => now)
+    await append(1)
+    await writeFile(workshop.path('outside.parquet'), '')
+    const [file] = (await table.snapshot()).files.values()
+    const remove = (path: string) => ({ remove: { path, deletionTimestamp: 1, dataChange: true } })
+    const named = [
+      '../outside.parquet',
+      '_delta_log/00000000000000000000.json',
+      workshop.path('outside.parquet'),
+    ]
+    const lines = [file!.path, ...named].map((path) => `${JSON.stringify(remove(path))}\n`)
+    await writeFile(join(log, '00000000000000000002.json'), lines.join(''))
+    await table.snapshot()
+    const add = {
+      ...{ path: join(table.directory, file!.path), partitionValues: {}, size: Number(file!.size) },
+      ...{ modificationTime: 1, dataChange: true, stats: file!.statsJson },
+    }
+    await writeFile(join(log, '00000000000000000003.json'), JSON.stringify({ add }))
+    now += dayMs
+    await append(4)
+    expect(table.expiredCount).toBe(4)
+    await table.deleteExpired(100)
+    expect(await readdir(workshop.directory)).toContain('outside.parquet')
+    expect(await readdir(log)).toContain('00000000000000000000.json')
+    expect(await workshop.rows(table, ['id'])).toHaveLength(2)
   })
 
   test('a clean-up deletes the oldest first, and keeps what a checkpoint needs', async () => {
