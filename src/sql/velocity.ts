@@ -1,8 +1,9 @@
 // The velocity operator: how many rows of the same key lie in the time before a row and arrived no later than
 // it.
 import type { PlanNode } from '../plan/index.ts'
-import { arrivedSql, indentRest, joinArrival, sparkArrival, sparkHistory } from './arrival.ts'
-import { type Dialect, spark } from './dialect.ts'
+import { arrivedSql, indentRest, joinArrival } from './arrival.ts'
+import type { Dialect } from './dialect.ts'
+import { sparkVelocity } from './spark-velocity.ts'
 
 type Velocity = Extract<PlanNode, { kind: 'velocity' }>
 
@@ -22,7 +23,7 @@ const bucketsOfRange = 60n
  * of these two are sorted. docs/decisions/velocity.md has what it brings.
  */
 export function velocitySql(dialect: Dialect, node: Velocity, input: string, history: string): string {
-  if (dialect.engine === 'spark') return sparkSql(node, input, history)
+  if (dialect.engine === 'spark') return sparkVelocity(node, input, history)
   const key = dialect.name(node.key)
   const time = dialect.name(node.eventTime)
   const interval = `INTERVAL ${node.rangeMicros} MICROSECONDS`
@@ -94,42 +95,4 @@ counted AS (
 SELECT batch_rows.*, counted.in_time AS ${dialect.name(node.as)}
 FROM ${indentRest(input)} AS batch_rows
 JOIN counted ON ${joinArrival(dialect, node, 'counted')}`
-}
-
-/**
- * Both windows have one partitioning: one shuffle, in which each row travels whole. The stragglers of a
- * window are collected and those that arrived later are taken off: no join, whatever the disorder.
- */
-function sparkSql(node: Velocity, input: string, history: string): string {
-  const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
-  return `WITH both_sides AS (
-  SELECT ${key} AS row_key, ${time} AS row_time, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row
-  FROM ${indentRest(input)}
-  UNION ALL
-  ${sparkHistory(node, `${key}, ${time}, NULL, NULL`, history, input)}
-),
-ordered AS (
-  SELECT *, arrival IS NOT NULL AND row_time <= max(row_time) OVER (
-      PARTITION BY row_key ORDER BY arrival ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ) AS is_straggler
-  FROM both_sides
-),
-ranged AS (
-  SELECT batch_row, arrival, count(*) OVER in_time AS in_range,
-    collect_list(CASE WHEN is_straggler THEN arrival END) OVER in_time AS stragglers
-  FROM ordered
-  WINDOW in_time AS (
-    PARTITION BY row_key ORDER BY row_time
-    RANGE BETWEEN ${microsInterval(node.rangeMicros)} PRECEDING AND CURRENT ROW
-  )
-)
-SELECT batch_row.*,
-  CAST(in_range - size(filter(stragglers, one -> one > arrival)) AS INT) AS ${spark.name(node.as)}
-FROM ranged
-WHERE arrival IS NOT NULL`
-}
-
-/** Spark's literal of a time range. */
-function microsInterval(micros: bigint): string {
-  return `INTERVAL '${micros / 1_000_000n}.${String(micros % 1_000_000n).padStart(6, '0')}' SECOND`
 }

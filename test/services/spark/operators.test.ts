@@ -4,10 +4,12 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sqlRelation } from '../../../src/engines/spark/connect/relations.ts'
+import { assert } from '../../../src/errors/errors.ts'
 import { refused } from '../../../src/lakehouse/2-silver/transactions.ts'
 import type { PlanNode } from '../../../src/plan/index.ts'
 import { boundDuckdb, boundSpark, compileTable, spark } from '../../../src/sql/index.ts'
 import { judge } from '../../../src/verify/judge.ts'
+import { sparkVelocity } from '../../../src/sql/spark-velocity.ts'
 import { badInput } from '../../generate/lines.ts'
 import { oddValue } from '../../generate/odd-values.ts'
 import {
@@ -38,7 +40,12 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
   })
   afterAll(() => server?.close())
 
-  async function results(node: PlanNode, as: string, all: readonly Case[]): Promise<unknown[][]> {
+  async function results(
+    node: PlanNode,
+    as: string,
+    all: readonly Case[],
+    sql = compileTable(spark, node).sql,
+  ): Promise<unknown[][]> {
     const value = (one: Row, place: number): string =>
       `'${place}-${one.id}', ${place * 10 + one.user}, timestamp_micros(${one.at})`
     const past = all.flatMap((one, place) => one.past.map((row) => `(${value(row, place)})`))
@@ -54,7 +61,6 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
       history: sqlRelation(table('id, user_id, at', past)),
       batch: sqlRelation(table('id, user_id, at, topic, `offset`, candidate', now.toSorted())),
     }
-    const { sql } = compileTable(spark, node)
     const rows = await server.session.rows(`SELECT \`offset\`, ${as} AS r FROM (${sql})`, { ...call, inputs })
     const found = new Map(rows.map((row) => [Number(row.offset), row.r]))
     expect(found.size).toBe(rows.length)
@@ -69,6 +75,43 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
   test('velocity counts what arrived no later and lies in the time before', async () => {
     const all = fc.sample(velocityCases, { seed, numRuns: caseCount })
     expect(await results(counted, 'count', all)).toEqual(all.map(naiveCounts))
+  })
+
+  test('velocity of busy keys, and of some that are busy beside others, is the same', async () => {
+    const all = fc.sample(velocityCases, { seed, numRuns: caseCount })
+    assert(counted.kind === 'velocity')
+    for (const rowsMin of [0, 8]) {
+      const sql = sparkVelocity(counted, 'batch', 'history', rowsMin)
+      expect(await results(counted, 'count', all, sql), `${rowsMin}`).toEqual(all.map(naiveCounts))
+    }
+  })
+
+  test('velocity does not grow with the square of the rows of a user, in whatever order they come', async () => {
+    assert(counted.kind === 'velocity')
+    const rows = 40_000
+    // One user in a minute: each row is up to the minute late, by a fixed mix of its number.
+    const times = { 'in order': 'id * 1500', mixed: 'pmod(id * 7919, 40000) * 1500' }
+    const node = { ...counted, rangeMicros: 1_800_000_000n }
+    const took: Record<string, number> = {}
+    for (const [name, micros] of [...Object.entries(times), ...Object.entries(times)]) {
+      const batch =
+        `SELECT CAST(id AS STRING) AS id, 7 AS user_id, timestamp_micros(${micros}) AS at, 't' AS topic, ` +
+        `id AS \`offset\`, true AS candidate FROM range(${rows})`
+      const inputs = {
+        batch: sqlRelation(batch),
+        history: sqlRelation(`SELECT id, user_id, at FROM (${batch}) WHERE false`),
+      }
+      const startedMs = performance.now()
+      const [sums] = await server.session.rows(
+        `SELECT count(*) AS n, sum(count) AS sum, max(count) AS most FROM (${sparkVelocity(node, 'batch', 'history')})`,
+        { ...call, inputs },
+      )
+      took[name] = performance.now() - startedMs
+      const expected = name === 'in order' ? (rows * (rows + 1)) / 2 : mixedSum(rows)
+      expect(sums).toMatchObject({ n: BigInt(rows), sum: BigInt(expected) })
+    }
+    console.log(took)
+    expect(took.mixed! / took['in order']!).toBeLessThan(4)
   })
 
   test.each(windows)('$name gives the windows that DuckDB gives', async ({ node, keys }) => {
@@ -134,6 +177,18 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
     expect(differences).toEqual([])
   })
 })
+
+/** How many pairs, each row with itself included, come in the order of their times. */
+function mixedSum(rows: number): number {
+  const seen = new Int32Array(rows + 1) // A Fenwick tree over the places in time.
+  let sum = 0
+  for (let number = 0; number < rows; number++) {
+    const place = (number * 7_919) % rows
+    for (let at = place + 1; at <= rows; at += at & -at) seen[at]! += 1
+    for (let at = place + 1; at > 0; at -= at & -at) sum += seen[at]!
+  }
+  return sum
+}
 
 type Judgement = Extract<ReturnType<typeof judge>, { kind: 'valid' }>['transaction']
 
