@@ -19,8 +19,6 @@ const leaseMs = 60_000
 
 export type Cluster = {
   readonly session: SparkSession
-  /** Resolves when the server has ended; never for one that was not started here. */
-  readonly ended: Promise<void>
   /** Lets go of the session: what it still runs goes on until the server's time-out. */
   close(): Promise<void>
 }
@@ -38,11 +36,12 @@ export async function openCluster(
   const started = 'master' in server ? await start(server, signal) : null
   try {
     const address = started?.address ?? (server as SparkAddress) // Not started: it is an address.
-    const session = await openSession(address, owner, settings, signal)
+    const gone = new AbortController()
+    void started?.ended.then(() => gone.abort())
+    const session = await openSession(address, owner, settings, { signal, gone: gone.signal })
     const lease = setInterval(() => void keepAlive(session), leaseMs).unref()
     return {
       session,
-      ended: started?.ended ?? new Promise<void>(() => undefined),
       close: async () => {
         clearInterval(lease)
         session.close()
@@ -71,12 +70,12 @@ async function openSession(
   address: SparkAddress,
   owner: string,
   settings: ClusterSettings,
-  signal: AbortSignal,
+  { signal, gone }: { readonly signal: AbortSignal; readonly gone: AbortSignal },
 ): Promise<SparkSession> {
   for (let epoch = 0; ; epoch++) {
     const ownId = epoch < knownIdsMax ? sessionIdOf(owner, epoch) : randomUUID()
     const sessionId = address.sessionId ?? ownId
-    const session = new SparkSession({ ...address, sessionId })
+    const session = new SparkSession({ ...address, sessionId }, { gone })
     try {
       const all = { ...sessionSettings(settings), ...fileSettings }
       await session.setConfig(all, { signal, what: 'The Spark session could not be opened' })

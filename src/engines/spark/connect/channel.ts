@@ -1,10 +1,19 @@
 // One session's calls to a Spark Connect server: identity, deadlines, aborts and errors are decided here,
 // once.
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, Code, ConnectError, createClient, type Interceptor } from '@connectrpc/connect'
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node'
 import { LakehouseError } from '../../../errors/errors.ts'
 import type { SparkAddress } from './address.ts'
+import {
+  answersOf,
+  type ExecutionOptions,
+  type Identity,
+  isOfConnection,
+  release,
+  SILENCE_MS_MAX,
+} from './execution.ts'
 import { chainOf, factsOfError, failureOfChain, statusCode } from './failures.ts'
 import {
   type Command,
@@ -35,16 +44,30 @@ export type CallOptions = {
   readonly timeoutMs?: number
 }
 
+/** A call that runs no plan is repeated so often where the connection breaks under it. */
+const repeatsMax = 3
+const repeatAfterMs = 200
+
+export type ChannelOptions = {
+  /** Aborted when the server is gone for good, which no reconnection helps. */
+  readonly gone?: AbortSignal
+  readonly silenceMsMax?: number
+}
+
 export class SparkChannel {
   readonly address: SparkAddress
   readonly sessionId: string
+  readonly #gone: AbortSignal
+  readonly #silenceMsMax: number
   readonly #client: Client<typeof SparkConnectService>
   readonly #connection: Http2SessionManager
   /** What the server calls the session: another one means that the server, and all views, are new. */
   #serverSideSessionId: string | undefined
 
-  constructor(address: SparkAddress) {
+  constructor(address: SparkAddress, options: ChannelOptions = {}) {
     this.address = address
+    this.#gone = options.gone ?? new AbortController().signal
+    this.#silenceMsMax = options.silenceMsMax ?? SILENCE_MS_MAX
     this.sessionId = address.sessionId ?? randomUUID()
     const baseUrl = `${address.tls ? 'https' : 'http'}://${address.host}:${address.port}`
     this.#connection = new Http2SessionManager(baseUrl, { pingIntervalMs, pingTimeoutMs })
@@ -56,7 +79,7 @@ export class SparkChannel {
     this.#client = createClient(SparkConnectService, transport)
   }
 
-  /** Runs a plan to its end and hands over its answers one by one. */
+  /** Runs a plan to its end and hands over its answers one by one, also over connections that break. */
   async execute(
     plan: Relation | Command,
     onResponse: (response: ExecutePlanResponse) => void,
@@ -64,26 +87,34 @@ export class SparkChannel {
   ): Promise<void> {
     const { signal, timeoutMs = EXECUTION_MS_MAX } = options
     signal.throwIfAborted()
-    const operationId = randomUUID()
     const opType =
       plan.$typeName === 'spark.connect.Relation'
         ? ({ case: 'root', value: plan } as const)
         : ({ case: 'command', value: plan } as const)
-    const request = { ...this.#identity(), operationId, plan: { opType } }
-    const call = new AbortController()
     const deadline = AbortSignal.timeout(timeoutMs)
-    const callSignal = AbortSignal.any([signal, deadline, call.signal])
+    const callSignal = AbortSignal.any([signal, deadline, this.#gone])
+    const execution: ExecutionOptions = {
+      client: this.#client,
+      identity: () => this.#identity(),
+      operationId: randomUUID(),
+      plan: { opType } as ExecutionOptions['plan'],
+      signal: callSignal,
+      silenceMsMax: this.#silenceMsMax,
+      onSilence: () => this.#connection.abort(),
+    }
+    let canTell = true
     try {
-      for await (const response of this.#client.executePlan(request, { signal: callSignal })) {
+      for await (const response of answersOf(execution)) {
         this.#observe(response)
         onResponse(response)
       }
     } catch (error) {
+      canTell = !this.#gone.aborted && (callSignal.aborted || !isOfConnection(error))
       // Without it the server would go on with a plan that nobody waits for.
-      if (callSignal.aborted) await this.#interrupt(operationId)
+      if (canTell && callSignal.aborted) await this.#interrupt(execution.operationId)
       throw await this.#failure(error, options, deadline)
     } finally {
-      call.abort() // A loop that is left does not end the call.
+      if (canTell) await release(execution, courtesyMsMax)
     }
   }
 
@@ -125,16 +156,22 @@ export class SparkChannel {
     const { signal, timeoutMs = CONTROL_MS_MAX } = options
     signal.throwIfAborted()
     const deadline = AbortSignal.timeout(timeoutMs)
-    try {
-      const response = await call({ signal: AbortSignal.any([signal, deadline]) })
-      this.#observe(response)
-      return response
-    } catch (error) {
-      throw await this.#failure(error, options, deadline)
+    const anyEnd = AbortSignal.any([signal, deadline, this.#gone])
+    for (let repeats = 0; ; repeats++) {
+      try {
+        const response = await call({ signal: anyEnd })
+        this.#observe(response)
+        return response
+      } catch (error) {
+        const isBroken = isOfConnection(error) && this.#serverSideSessionId !== undefined
+        if (!isBroken || anyEnd.aborted || repeats >= repeatsMax)
+          throw await this.#failure(error, options, deadline)
+      }
+      await sleep(repeatAfterMs, undefined, { signal: anyEnd }).catch(() => undefined) // The call says it.
     }
   }
 
-  #identity() {
+  #identity(): Identity {
     return {
       sessionId: this.sessionId,
       userContext: { userId: this.address.userId, userName: this.address.userId },
@@ -161,12 +198,22 @@ export class SparkChannel {
 
   async #failure(error: unknown, { signal, what }: CallOptions, deadline: AbortSignal): Promise<unknown> {
     if (signal.aborted) return signal.reason
-    if (!(error instanceof ConnectError)) return error
+    if (this.#gone.aborted) {
+      const message = `${what}: the Spark server that Assay started has ended.`
+      return new LakehouseError('SPARK_SESSION_LOST', message, { cause: error })
+    }
     if (deadline.aborted) {
       const message = `${what}: the Spark Connect server at ${this.#where} did not answer in time.`
       return new LakehouseError('SPARK_TIMEOUT', message, { cause: error })
     }
+    if (!(error instanceof ConnectError)) return error
     const { facts, errorId } = factsOfError(error)
+    if (isOfConnection(error) && this.#serverSideSessionId !== undefined) {
+      const message =
+        `${what}: the connection to the Spark Connect server at ${this.#where} broke and did not come back ` +
+        `(${error.rawMessage.split('\n')[0]}).`
+      return new LakehouseError('SPARK_SESSION_LOST', message, { cause: error })
+    }
     const code = facts.errorClass === null ? statusCode(error) : null
     if (code !== null)
       return new LakehouseError(code, `${what}: ${this.#statusMessage(error)}`, { cause: error })

@@ -2,7 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { assert } from '../../../errors/errors.ts'
 import { parseSparkAddress, type SparkAddress } from './address.ts'
-import { type CallOptions, SparkChannel } from './channel.ts'
+import { type CallOptions, type ChannelOptions, SparkChannel } from './channel.ts'
 import {
   AnalyzePlanRequest_Explain_ExplainMode,
   type Command,
@@ -30,8 +30,9 @@ export type DeltaWrite = {
 export class SparkSession {
   readonly channel: SparkChannel
 
-  constructor(address: string | SparkAddress) {
-    this.channel = new SparkChannel(typeof address === 'string' ? parseSparkAddress(address) : address)
+  constructor(address: string | SparkAddress, options: ChannelOptions = {}) {
+    const parsed = typeof address === 'string' ? parseSparkAddress(address) : address
+    this.channel = new SparkChannel(parsed, options)
   }
 
   get id(): string {
