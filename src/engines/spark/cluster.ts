@@ -1,6 +1,5 @@
 // The session in which a lakehouse is carried: on a server that runs, or on one that is started for it.
 import { createHash, randomUUID } from 'node:crypto'
-import { resolve } from 'node:path'
 import { LakehouseError } from '../../errors/errors.ts'
 import type { SparkAddress } from './connect/address.ts'
 import { SparkSession } from './connect/session.ts'
@@ -111,7 +110,7 @@ async function demandUtf8(session: SparkSession, signal: AbortSignal): Promise<v
 
 /** The id of the session that an owner opens after so many have ended. */
 export function sessionIdOf(owner: string, epoch: number): string {
-  return uuidOf(`${resolve(owner)}\n${epoch}`)
+  return uuidOf(`${owner}\n${epoch}`)
 }
 
 /** Files as the embedded engine writes them: INT96, Spark's default for instants, has no statistics. */

@@ -1,7 +1,9 @@
 // The Spark engine: the planner's batches, computed and written by a Spark cluster that is driven from here.
 // A server or session that goes away costs time only: everything is taken up again from the tables.
 import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { openTable } from '../../lakehouse/delta.ts'
+import { tablesOf } from '../../lakehouse/pipeline.ts'
 import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
 import { checkpointDirectory } from '../lock.ts'
@@ -25,7 +27,7 @@ async function runStreams(
   gotOn: () => void,
 ): Promise<void> {
   const { deltaBasePath, streams, signal } = options
-  const cluster = await openCluster(spark.cluster, ownerOf(options), signal)
+  const cluster = await openCluster(spark.cluster, await ownerOf(options), signal)
   try {
     const spillDirectory = join(checkpointDirectory(deltaBasePath, streams[0]!), 'spill')
     await rm(spillDirectory, { recursive: true, force: true }) // What a killed process left.
@@ -42,12 +44,19 @@ async function runStreams(
   }
 }
 
-/** Whose session it is. */
-export function ownerOf({
+/**
+ * Whose session it is. A path alone may be that of another lakehouse, on another host or in another container
+ * that uses the same server; the id of a table is made with it.
+ */
+export async function ownerOf({
   deltaBasePath,
   streams,
-}: Pick<PipelineOptions, 'deltaBasePath' | 'streams'>): string {
-  return `${deltaBasePath}\n${streams.join(' ')}`
+  tableProperties,
+}: Pick<PipelineOptions, 'deltaBasePath' | 'streams' | 'tableProperties'>): Promise<string> {
+  const [first] = tablesOf(streams)
+  const table = await openTable(deltaBasePath, first!, tableProperties)
+  const { metadata } = await table.snapshot()
+  return [resolve(deltaBasePath), metadata.id, ...streams].join('\n')
 }
 
 async function runTables(run: Omit<SparkRun, 'tables'>, spark: SparkEngineOptions): Promise<void> {

@@ -122,7 +122,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     await broker.deleteRecordsBefore(topic, 0, 40n)
     await committing.command('commit')
     await committing.close()
-    const session = sessionOf(settings, 0)
+    const session = await sessionOf(settings, 0)
     await expect.poll(() => activeStreams(session, call), waitMax).toEqual([])
     session.close()
     process.kill(running.pid, 'SIGCONT')
@@ -319,12 +319,13 @@ async function runHere(
 
 /** As the server does with a session that it has not heard of for too long. */
 async function releaseSession(of: Settings, epoch: number): Promise<void> {
-  await sessionOf(of, epoch).release(call)
+  await (await sessionOf(of, epoch)).release(call)
 }
 
 /** The session of a run that nobody looks at, or that is to end. */
-function sessionOf({ DELTA_BASE_PATH: base }: Settings, epoch: number): SparkSession {
-  return newSession(sessionIdOf(ownerOf({ deltaBasePath: base!, streams: streamNames }), epoch))
+async function sessionOf({ DELTA_BASE_PATH: base }: Settings, epoch: number): Promise<SparkSession> {
+  const owner = await ownerOf({ deltaBasePath: base!, streams: streamNames, tableProperties: {} })
+  return newSession(sessionIdOf(owner, epoch))
 }
 
 function newSession(sessionId: string): SparkSession {
