@@ -10,9 +10,9 @@ type Velocity = Extract<PlanNode, { kind: 'velocity' }>
 const busyRowsMin = 1_000
 
 /**
- * Spark computes a sliding window anew for each row, so the cost of a key grows with the square of its rows in
- * the range. For most keys that is the fastest way all the same: one shuffle, and no join. The busy ones, few
- * and known beforehand, are counted by running counts.
+ * Spark computes a sliding window anew for each row, so the cost of a key grows with the square of its rows
+ * in the range. For most keys that is the fastest way all the same: one shuffle, and no join. The busy
+ * ones, few and known beforehand, are counted by running counts.
  */
 export function sparkVelocity(node: Velocity, input: string, history: string, rowsMin = busyRowsMin): string {
   const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
@@ -71,8 +71,8 @@ windowed AS (
  * The counts of busy keys. A row's range holds the rows up to its end less those up to before its start: two
  * running counts (level -1). Of them go the rows that arrived later, which are stragglers where the row was
  * overtaken. Two rows of a key, numbered by arrival, differ in a highest bit, and agree in all above it; the
- * later one has 1 there. So for each bit (level) the stragglers with 1 are counted for the overtaken rows with
- * 0 that agree above it (prefix), and each pair is met once, however the rows are mixed.
+ * later one has 1 there. So for each bit (level) the stragglers with 1 are counted for the overtaken rows
+ * with 0 that agree above it (prefix), and each pair is met once, however the rows are mixed.
  */
 function counted(node: Velocity): string {
   const [earlier, later] = ['arrival', 'arrival DESC'].map(

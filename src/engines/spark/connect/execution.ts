@@ -1,5 +1,5 @@
-// One execution on the server, whatever happens to the connection meanwhile: the server keeps its answers until
-// they are released, and goes on with the work while nobody listens.
+// One execution on the server, whatever happens to the connection meanwhile: the server keeps its answers
+// until they are released, and goes on with the work while nobody listens.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, Code, ConnectError } from '@connectrpc/connect'
 import { factsOfError } from './failures.ts'
@@ -42,7 +42,10 @@ export type ExecutionOptions = {
   readonly onSilence: () => void
 }
 
-/** The answers of an execution, each once. Throws what it failed with, or what the connection did for too long. */
+/**
+ * The answers of an execution, each once. Throws what it failed with, or what the connection did for too
+ * long.
+ */
 export async function* answersOf(options: ExecutionOptions): AsyncGenerator<ExecutePlanResponse> {
   const { signal } = options
   let lastResponseId: string | undefined
