@@ -20,6 +20,7 @@ import type { StreamName } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 import { rowsOf } from './database.ts'
 import { claimTable } from './tables.ts'
+import type { KeptTable } from './upkeep.ts'
 
 /** A note waits at most so long for others to share its commit. */
 const noteAgeMsMax = 10_000
@@ -27,7 +28,7 @@ const noteAgeMsMax = 10_000
 const notesMax = 1_000
 const rowsReadAtOnce = 1_000
 
-type Claimed = { readonly delta: DeltaTable; readonly claim: bigint }
+type Claimed = KeptTable & { readonly claim: bigint }
 
 export class Journal {
   readonly #batches: Claimed
@@ -63,7 +64,9 @@ export class Journal {
     const { deltaBasePath, tableProperties: properties } = options
     const claimed = async (path: string, definition: typeof batchesDefinition): Promise<Claimed> => {
       const delta = await openOpsTable(deltaBasePath, path, { ...definition, properties })
-      return { delta, claim: await claimTable(delta) }
+      const claim = await claimTable(delta)
+      const { version } = await delta.snapshot()
+      return { definition: { path }, delta, claim, versionRead: version, filesSinceUpkeep: 0 }
     }
     const batches = await claimed(batchesPath, batchesDefinition)
     const files = await claimed(filesPath, filesDefinition)
@@ -79,6 +82,11 @@ export class Journal {
   /** The streams that are complete, as txn actions that `streamDone` reads. */
   async txns(): Promise<DeltaSnapshot['txns']> {
     return (await this.#batches.delta.snapshot()).txns
+  }
+
+  /** The tables of the journal, for their upkeep. */
+  get tables(): readonly KeptTable[] {
+    return [this.#batches, this.#files]
   }
 
   /** The table of how far files were read. */
@@ -127,12 +135,15 @@ export class Journal {
   }
 
   async #commit(
-    { delta, claim }: Claimed,
+    table: Claimed,
     select: string,
     batch: bigint,
     txns: Readonly<Record<string, bigint>>,
   ): Promise<void> {
-    const outcome = await delta.commit(await delta.stage(this.#connection, select), {
+    const { delta, claim } = table
+    const staged = await delta.stage(this.#connection, select)
+    table.filesSinceUpkeep += staged.adds.length
+    const outcome = await delta.commit(staged, {
       ...{ appId: batchAppId, version: batch, txns },
       fence: { appId: writerAppId, version: claim },
       timestampMs: Number(this.#clock() / 1000n),

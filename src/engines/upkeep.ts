@@ -1,12 +1,22 @@
 // Upkeep in the background, while batches go on: small files of a table are put together, and files that it
 // no longer needs are deleted. Checkpoints and the cleaning of the log are the tables' own.
+import type { DeltaTable } from '../delta/index.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
 import type { NoticeCode } from '../errors/notices.ts'
 import type { PipelineOptions } from './engine.ts'
-import type { OpenTable } from './tables.ts'
+
+/** A table that this process writes, as far as its upkeep goes. */
+export type KeptTable = {
+  readonly definition: { readonly path: string }
+  readonly delta: DeltaTable
+  /** Files written since the last compaction looked at the table. */
+  filesSinceUpkeep: number
+  /** What others removed up to this version is known. */
+  readonly versionRead: bigint
+}
 
 /** How an engine puts the small files of a table together; it gives up at the signal. */
-export type Compact = (table: OpenTable, smallFileBytes: number, signal: AbortSignal) => Promise<void>
+export type Compact = (table: KeptTable, smallFileBytes: number, signal: AbortSignal) => Promise<void>
 
 /** One turn deletes at most so many removed files of a table; the next one goes on. */
 const filesDeletedMax = 2_000
@@ -22,25 +32,25 @@ const upkeepAtEndMaxMs = 30_000
 
 /** What is to be done at a table; `files` says how urgent it is. */
 type Due = {
-  readonly table: OpenTable
+  readonly table: KeptTable
   readonly work: 'compact' | 'delete removed files' | 'vacuum'
   readonly files: number
 }
 
 export class Upkeep {
   readonly #compactTable: Compact
-  readonly #tables: readonly OpenTable[]
+  readonly #tables: readonly KeptTable[]
   readonly #options: PipelineOptions
   readonly #stop = new AbortController()
   /** By table: the version of the last removal that was told. */
   readonly #removalsTold = new Map<string, bigint>()
   /** Tables whose last checkpoint failed, as was told. */
-  readonly #checkpointsFailed = new Set<OpenTable>()
-  readonly #vacuumedMs = new Map<OpenTable, number>()
+  readonly #checkpointsFailed = new Set<KeptTable>()
+  readonly #vacuumedMs = new Map<KeptTable, number>()
   readonly #startedMs: number
   #running: Promise<void> | null = null
 
-  constructor(compactTable: Compact, tables: readonly OpenTable[], options: PipelineOptions) {
+  constructor(compactTable: Compact, tables: readonly KeptTable[], options: PipelineOptions) {
     this.#compactTable = compactTable
     this.#tables = tables
     this.#options = options
@@ -80,6 +90,7 @@ export class Upkeep {
   async finish(): Promise<void> {
     this.#stop.abort()
     await this.#running
+    for (const { delta } of this.#tables) await delta.settled()
   }
 
   /** The table with the most files to tend, so that a busy one does not keep the others from their turns. */
@@ -140,7 +151,7 @@ export class Upkeep {
 
   async #attempt(
     otherwise: 'COMPACTION_FAILED' | 'VACUUM_FAILED',
-    { definition }: OpenTable,
+    { definition }: KeptTable,
     signal: AbortSignal,
     work: () => Promise<void>,
   ): Promise<void> {

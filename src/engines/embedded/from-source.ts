@@ -86,7 +86,7 @@ class Pipeline {
     this.#backlog = from.backlog
     this.#progress = from.progress
     this.#waited = from.waited
-    this.#upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
+    this.#upkeep = new Upkeep(compactWith(database.upkeep), [...tables, ...from.journal.tables], options)
   }
 
   async run(): Promise<void> {
@@ -109,13 +109,18 @@ class Pipeline {
       }
     }
     if (options.finalize && !signal.aborted) await this.#finalize()
-    if (options.once) await this.#upkeep.runDue()
+    if (!options.once) return
+    await this.#journal.flush()
+    await this.#upkeep.runDue()
   }
 
   /** Leaves nothing that the next start would have to do again. */
   async finish(): Promise<void> {
-    await this.#upkeep.finish()
-    await this.#journal.flush()
+    try {
+      await this.#journal.flush()
+    } finally {
+      await this.#upkeep.finish()
+    }
   }
 
   #plan(ranges: readonly OffsetRange[], more: Partial<BatchPlan>): BatchPlan {

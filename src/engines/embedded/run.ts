@@ -20,7 +20,6 @@ async function runStreams(options: PipelineOptions): Promise<void> {
     const tables = await openTables(options)
     if (options.streams.includes('kafka-to-delta')) await runFromSource(options, database, tables)
     else await followSilver(options, database, tables, null)
-    await Promise.all(tables.map((table) => table.delta.settled()))
   } finally {
     database.close()
   }

@@ -60,7 +60,7 @@ class Pipeline {
     this.#silver = tableAt(tables, 'silver/transactions')
     this.#progress = this.#silver.progress
     this.#backlog = new Backlog(database.load, this.#bronze.delta)
-    this.#upkeep = new Upkeep(compactWith(session), tables, options)
+    this.#upkeep = new Upkeep(compactWith(session), [...tables, ...journal.tables], options)
     this.#query = new BronzeQuery({
       session,
       kafka,
@@ -130,8 +130,11 @@ class Pipeline {
   }
 
   async finish(): Promise<void> {
-    await this.#upkeep.finish()
-    await this.#journal.flush()
+    try {
+      await this.#journal.flush()
+    } finally {
+      await this.#upkeep.finish()
+    }
     try {
       await this.#query.stop()
     } catch (error) {
