@@ -272,6 +272,11 @@ export const errorCodes = {
     retry: 'backoff',
     meaning: 'The operating system refuses to read a file or directory.',
   },
+  FILE_CORRUPT: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A compressed file is cut off or damaged.',
+  },
   FILE_SHRANK: {
     blame: 'user',
     retry: 'never',

@@ -1,6 +1,5 @@
 // Finds lines in a file of any size: a line ends with LF, and its position is the position of its first byte.
 
-import type { FileHandle } from 'node:fs/promises'
 import type { RecordChunk } from '../batches/source.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
@@ -13,7 +12,17 @@ const SCAN_BUFFER_BYTES = 1024 * 1024
 const CHUNK_BYTES = 4 * 1024 * 1024
 const LF = 10
 
-export type LineFile = { readonly topic: string; readonly path: string; readonly handle: FileHandle }
+/** Reads some bytes at a position, none behind the end: a file's handle, or the text of a compressed file. */
+export type TextHandle = {
+  read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesRead: number }>
+}
+
+export type LineFile = { readonly topic: string; readonly path: string; readonly handle: TextHandle }
 
 export type LineCount = {
   readonly lines: number
@@ -25,7 +34,7 @@ export type LineCount = {
 
 /**
  * Counts the lines that end within [start, size), at most `linesMax`. `scanFrom` skips bytes known to hold no
- * LF.
+ * LF. A size that is not known is infinite: the lines end where the file does.
  */
 export async function countLines(
   file: LineFile,
@@ -41,6 +50,7 @@ export async function countLines(
     signal.throwIfAborted()
     const wanted = Math.min(buffer.length, range.size - position)
     const { bytesRead } = await file.handle.read(buffer, 0, wanted, position)
+    if (bytesRead === 0 && range.size === Number.POSITIVE_INFINITY) break
     if (bytesRead === 0) throw shrank(file, range.size, position)
     const part = buffer.subarray(0, bytesRead)
     let at = part.indexOf(LF)
@@ -139,7 +149,8 @@ async function readFully(
 
 /** One byte of the file, or null behind its end. */
 export async function byteAt(file: LineFile, position: number): Promise<number | null> {
-  const { bytesRead, buffer } = await file.handle.read(Buffer.alloc(1), 0, 1, position)
+  const buffer = Buffer.alloc(1)
+  const { bytesRead } = await file.handle.read(buffer, 0, 1, position)
   return bytesRead === 0 ? null : buffer[0]!
 }
 

@@ -116,3 +116,12 @@ export function unreadable(path: string, cause: unknown): LakehouseError {
     },
   )
 }
+
+export function vanished(path: string, cause?: unknown): LakehouseError {
+  return new LakehouseError(
+    'FILE_VANISHED',
+    `${path} is gone, but it held lines that were not read yet. Put it back under its old name; a ` +
+      'file may be removed when all of it has been read.',
+    { cause, details: { path } },
+  )
+}

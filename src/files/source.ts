@@ -7,10 +7,11 @@ import type { OnNotice } from '../batches/notice.ts'
 import { type OffsetRange, type Offsets, partitionKey } from '../batches/offsets.ts'
 import type { Cut, RecordChunk, RecordSource } from '../batches/source.ts'
 import { counted } from '../errors/counted.ts'
-import { assert, LakehouseError } from '../errors/errors.ts'
+import { assert } from '../errors/errors.ts'
 import type { NoticeCode } from '../errors/notices.ts'
+import { CompressedText, codecOf } from './compressed.ts'
 import { countLines, type LineFile, lineStart, readLines, shrank } from './lines.ts'
-import { isNotFound, type ListedFile, listFiles, unreadable } from './listing.ts'
+import { isNotFound, type ListedFile, listFiles, unreadable, vanished } from './listing.ts'
 
 export type FileSourceOptions = {
   /** Whether a last line without LF is a record: only where the files grow no more. */
@@ -34,10 +35,18 @@ export async function openFileSource(path: string, options: FileSourceOptions): 
 /** What a run knows of a file besides the tables' progress. */
 type FileMemory = {
   size: number
+  /** Of a compressed file, once its end was met: how long its text is. */
+  textLength: number | null
   /** There is no LF in [lineFreeFrom, lineFreeTo), so that a growing last line is scanned once. */
   lineFreeFrom: number
   lineFreeTo: number
 }
+
+/** The size tells a file that was replaced; null where it was not looked at. */
+type OpenText = { readonly text: CompressedText; readonly size: number | null }
+
+/** What the files were at one look, which took so long. */
+type Listing = { readonly files: readonly ListedFile[]; readonly atMs: number; readonly tookMs: number }
 
 type FileCut = { readonly lines: number; readonly end: number }
 
@@ -48,6 +57,9 @@ class FileSource implements RecordSource {
   readonly #memory = new Map<string, FileMemory>()
   readonly #paths = new Map<string, string>()
   readonly #noticed = new Set<string>()
+  /** The compressed file whose lines were counted last, and the one whose lines were read. */
+  readonly #texts: Record<'counted' | 'read', OpenText | null> = { counted: null, read: null }
+  #listing: Listing | null = null
   /** The sizes at the first look; null before it, and where the run has no end. */
   #firstSizes: ReadonlyMap<string, number> | null = null
 
@@ -58,8 +70,21 @@ class FileSource implements RecordSource {
 
   async cut(next: Offsets, recordsMax: number, signal: AbortSignal): Promise<Cut> {
     assert(recordsMax > 0, 'recordsMax must be positive')
+    // While much is waiting the files need not be looked at for every batch.
+    const recent = this.#recentFiles()
+    const cut = recent === null ? null : await this.#cutFiles(recent, next, recordsMax, signal)
+    if (cut?.more === true) return cut
     const files = await this.#list(signal)
     this.#judgeMissing(files, next)
+    return await this.#cutFiles(files, next, recordsMax, signal)
+  }
+
+  async #cutFiles(
+    files: readonly ListedFile[],
+    next: Offsets,
+    recordsMax: number,
+    signal: AbortSignal,
+  ): Promise<Cut> {
     const ranges: OffsetRange[] = []
     let left = recordsMax
     for (const file of files) {
@@ -84,13 +109,21 @@ class FileSource implements RecordSource {
   ): Promise<void> {
     for (const range of ranges) {
       signal.throwIfAborted()
-      const path = await this.#pathOf(range.topic, signal)
-      await withFile({ topic: range.topic, path }, async (file) => {
-        const end = Number(range.end)
-        const { size } = await file.handle.stat()
-        if (size < end) throw shrank(file, end, size)
+      const { topic } = range
+      const path = await this.#pathOf(topic, signal)
+      const end = Number(range.end)
+      const readFrom = async (file: LineFile): Promise<void> => {
         const { start } = await lineStart(file, Number(range.start))
         await readLines(file, { start, end }, onChunk, signal)
+      }
+      if (codecOf(topic) !== null) {
+        await this.#withText({ topic, path }, 'read', readFrom, signal)
+        continue
+      }
+      await withFile({ topic, path }, async (file) => {
+        const { size } = await file.handle.stat()
+        if (size < end) throw shrank(file, end, size)
+        await readFrom(file)
       })
     }
   }
@@ -111,19 +144,43 @@ class FileSource implements RecordSource {
     }
   }
 
-  /** Bytes, not records: counting lines would mean reading everything that is waiting. */
+  /**
+   * Bytes, not records: counting lines would mean reading everything that is waiting. Of a compressed file they
+   * are those of its text once that has been read to its end, before that its own.
+   */
   async lag(next: Offsets, signal: AbortSignal): Promise<bigint> {
-    const files = await this.#list(signal)
-    return files.reduce((sum, file) => sum + BigInt(Math.max(0, file.size - offsetOf(next, file.topic))), 0n)
+    const files = this.#listing?.files ?? (await this.#list(signal))
+    return files.reduce((sum, file) => {
+      const size = this.#memory.get(file.topic)?.textLength ?? file.size
+      return sum + BigInt(Math.max(0, size - offsetOf(next, file.topic)))
+    }, 0n)
   }
 
   async reportProgress(): Promise<void> {}
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    await Promise.all(Object.values(this.#texts).map((open) => open?.text.close()))
+  }
 
-  async #list(signal: AbortSignal): Promise<ListedFile[]> {
-    const files = await listFiles(this.#root, signal)
+  /** The last look, where that is so recent that looking again would take much of the time. */
+  #recentFiles(): readonly ListedFile[] | null {
+    if (this.#listing === null) return null
+    const { files, atMs, tookMs } = this.#listing
+    const ageMsMax = Math.min(tookMs * FILE_POLL_PAUSE_PER_LISTING, FILE_POLL_MS_MAX)
+    return performance.now() - atMs < ageMsMax ? files : null
+  }
+
+  async #list(signal: AbortSignal): Promise<readonly ListedFile[]> {
+    const begunMs = performance.now()
+    const files = this.#untilFirst(await listFiles(this.#root, signal))
     for (const file of files) this.#paths.set(file.topic, file.path)
+    const atMs = performance.now()
+    this.#listing = { files, atMs, tookMs: atMs - begunMs }
+    return files
+  }
+
+  /** Where a run has an end, what was there at its first look. */
+  #untilFirst(files: readonly ListedFile[]): readonly ListedFile[] {
     if (this.#options.untilNow !== true) return files
     this.#firstSizes ??= new Map(files.map(({ topic, size }) => [topic, size]))
     const first = this.#firstSizes
@@ -144,6 +201,7 @@ class FileSource implements RecordSource {
   async #cutFile(file: ListedFile, offset: number, linesMax: number, signal: AbortSignal): Promise<FileCut> {
     const nothing = { lines: 0, end: offset }
     const memory = this.#remember(file)
+    if (codecOf(file.topic) !== null) return await this.#cutText(file, memory, offset, linesMax, signal)
     const known = memory.lineFreeFrom === offset ? memory.lineFreeTo : offset
     if (known >= file.size) return nothing
     return await withFile(file, async (opened) => {
@@ -163,20 +221,80 @@ class FileSource implements RecordSource {
     })
   }
 
+  /** As #cutFile; a compressed file is whole, so that its last line is one without an LF, too. */
+  async #cutText(
+    file: ListedFile,
+    memory: FileMemory,
+    offset: number,
+    linesMax: number,
+    signal: AbortSignal,
+  ): Promise<FileCut> {
+    if (memory.textLength !== null && memory.textLength <= offset) return { lines: 0, end: offset }
+    return await this.#withText(
+      file,
+      'counted',
+      async (opened) => {
+        const { start, insideLine } = await lineStart(opened, offset)
+        if (insideLine) this.#noticeInsideLine(file, offset)
+        const range = { start, scanFrom: start, size: Number.POSITIVE_INFINITY }
+        const found = await countLines(opened, range, linesMax, signal)
+        memory.textLength = opened.handle.length
+        if (memory.textLength !== null && memory.textLength < offset)
+          throw shrank(file, offset, memory.textLength)
+        const hasTail = memory.textLength !== null && found.end < memory.textLength
+        if (found.lines === linesMax || !hasTail) return found
+        return { lines: found.lines + 1, end: memory.textLength! }
+      },
+      signal,
+    )
+  }
+
+  /** One text is kept open for each purpose: batches go on where the one before has ended. */
+  async #withText<Result>(
+    { topic, path }: { readonly topic: string; readonly path: string },
+    purpose: 'counted' | 'read',
+    use: (file: LineFile & { readonly handle: CompressedText }) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const size = this.#memory.get(topic)?.size ?? null
+    let open = this.#texts[purpose]
+    if (open === null || open.text.path !== path || open.size !== size) {
+      await open?.text.close()
+      const codec = codecOf(topic)
+      assert(codec !== null, 'only compressed files have a text of their own')
+      open = { text: new CompressedText(path, codec), size }
+      this.#texts[purpose] = open
+    }
+    try {
+      open.text.signal = signal
+      return await use({ topic, path, handle: open.text })
+    } catch (error) {
+      this.#texts[purpose] = null
+      await open.text.close()
+      throw error
+    }
+  }
+
   #mayHoldMore(file: ListedFile, offset: number): boolean {
     const memory = this.#memory.get(file.topic)
+    if (codecOf(file.topic) !== null)
+      return memory?.size !== file.size || memory.textLength === null || offset < memory.textLength
     if (memory !== undefined && file.size < memory.size) return true
     return file.size !== offset && file.size > (memory?.lineFreeFrom === offset ? memory.lineFreeTo : offset)
   }
 
   #remember(file: ListedFile): FileMemory {
-    const memory = this.#memory.get(file.topic) ?? { size: 0, lineFreeFrom: -1, lineFreeTo: -1 }
+    const known = this.#memory.get(file.topic)
+    const memory = known ?? { size: 0, textLength: null, lineFreeFrom: -1, lineFreeTo: -1 }
+    // It was replaced, or another member was put behind it: its text is another one.
+    if (memory.size !== file.size) memory.textLength = null
     memory.size = file.size
     this.#memory.set(file.topic, memory)
     return memory
   }
 
   #judgeSize(file: ListedFile, offset: number): void {
+    if (codecOf(file.topic) !== null) return // The size says nothing of the text.
     const expected = Math.max(offset, this.#memory.get(file.topic)?.size ?? 0)
     if (file.size < expected) throw shrank(file, expected, file.size)
   }
@@ -201,7 +319,8 @@ class FileSource implements RecordSource {
     const present = new Set(files.map((file) => file.topic))
     const missing: string[] = []
     for (const [topic, memory] of this.#memory) {
-      if (!present.has(topic) && memory.size > offsetOf(next, topic)) missing.push(topic)
+      const end = codecOf(topic) === null ? memory.size : (memory.textLength ?? Number.POSITIVE_INFINITY)
+      if (!present.has(topic) && end > offsetOf(next, topic)) missing.push(topic)
     }
     return missing
   }
@@ -242,7 +361,7 @@ function offsetOf(next: Offsets, topic: string): number {
 
 async function withFile<Result>(
   file: { readonly topic: string; readonly path: string },
-  use: (file: LineFile) => Promise<Result>,
+  use: (file: LineFile & { readonly handle: FileHandle }) => Promise<Result>,
 ): Promise<Result> {
   let handle: FileHandle
   try {
@@ -261,14 +380,4 @@ async function withFile<Result>(
 
 function isSystemError(cause: unknown): boolean {
   return cause instanceof Error && 'syscall' in cause && cause.syscall === 'read'
-}
-
-function vanished(path: string, cause?: unknown): LakehouseError {
-  return new LakehouseError(
-    'FILE_VANISHED',
-    `${path} is gone, but it held lines that were not read yet. Put it back under its old name; a ` +
-      'file may be ' +
-      'removed when all of it has been read.',
-    { cause, details: { path } },
-  )
 }

@@ -114,6 +114,6 @@ function unreachable(where: string, reason: string): string {
 function reasonOf(error: unknown): string {
   if (error instanceof LakehouseError) return error.message
   const failure = failureOf(error)
-  if (failure.kind === 'retry') return failure.reason
+  if (failure.kind === 'retry') return failure.message ?? failure.reason
   return failure.error instanceof Error ? failure.error.message : String(failure.error)
 }

@@ -10,7 +10,12 @@ import {
   type Writer,
 } from '@platformatic/kafka'
 import { LakehouseError } from '../errors/errors.ts'
-import { BrokerError, LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION } from './failures.ts'
+import {
+  AdvertisedListenerError,
+  BrokerError,
+  LEADER_NOT_AVAILABLE,
+  UNKNOWN_TOPIC_OR_PARTITION,
+} from './failures.ts'
 import { type BrokerAddress, bootstrapAddresses, type KafkaConnectionOptions } from './options.ts'
 import { abortable } from './retry.ts'
 
@@ -47,6 +52,10 @@ export class Cluster {
   readonly #pools: Readonly<Record<Traffic, ConnectionPool>>
   readonly #versions = new WeakMap<Connection, Promise<ReadonlyMap<number, VersionRange>>>()
   #brokers: ReadonlyMap<number, BrokerAddress> = new Map()
+  /** The last address that was asked for the others. */
+  #answering = ''
+  /** Addresses that have answered: one that does not any more is no question of what brokers advertise. */
+  readonly #reached = new Set<string>()
 
   constructor(options: KafkaConnectionOptions) {
     this.#bootstrap = bootstrapAddresses(options)
@@ -83,7 +92,9 @@ export class Cluster {
     const errors: unknown[] = []
     for (const address of [...this.#bootstrap, ...this.#brokers.values()]) {
       try {
-        return await this.connectionTo(address, 'control', signal)
+        const connection = await this.connectionTo(address, 'control', signal)
+        this.#answering = textOf(address)
+        return connection
       } catch (error) {
         signal.throwIfAborted()
         errors.push(error)
@@ -96,7 +107,28 @@ export class Cluster {
     const address = this.#brokers.get(nodeId)
     // A partition without a leader has -1 here: an election is under way.
     if (address === undefined) throw new BrokerError(LEADER_NOT_AVAILABLE, `broker ${nodeId}`)
-    return await this.connectionTo(address, traffic, signal)
+    try {
+      return await this.connectionTo(address, traffic, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (this.#reached.has(textOf(address))) throw error
+      throw new AdvertisedListenerError(this.#answering, textOf(address), nodeId, error)
+    }
+  }
+
+  /** Fails where none of the addresses that the brokers give for themselves answers. */
+  async anyAdvertised(signal: AbortSignal): Promise<void> {
+    const errors: unknown[] = []
+    for (const nodeId of this.#brokers.keys()) {
+      try {
+        await this.connection(nodeId, 'control', signal)
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0) throw errors[0]
   }
 
   async connectionTo(
@@ -105,6 +137,7 @@ export class Cluster {
     signal: AbortSignal,
   ): Promise<Connection> {
     const connection = await abortable(this.#pools[traffic].get({ host, port }), signal)
+    this.#reached.add(textOf({ host, port }))
     // Without a listener a later error of the socket would end the process; the requests in flight report it.
     if (connection.listenerCount('error') === 0) connection.on('error', () => {})
     return connection
@@ -147,6 +180,10 @@ export class Cluster {
     asked.catch(() => this.#versions.delete(connection))
     return asked
   }
+}
+
+function textOf({ host, port }: BrokerAddress): string {
+  return `${host}:${port}`
 }
 
 type VersionRange = { readonly min: number; readonly max: number }
@@ -212,8 +249,7 @@ function topicMissing(topic: string): LakehouseError {
   return new LakehouseError(
     'KAFKA_TOPIC_MISSING',
     `There is no topic ${topic}. Create it: kafka-topics.sh --bootstrap-server <broker> --create ` +
-      `--topic ${topic} ` +
-      '--partitions <n>. Assay starts to read when it is there.',
+      `--topic ${topic} --partitions <n>.`,
     { details: { topic } },
   )
 }

@@ -5,8 +5,8 @@ import { LakehouseError } from '../errors/errors.ts'
 export type KafkaFailure = {
   /** The error codes of the protocol that brokers answered with. */
   readonly apiCodes: ReadonlySet<number>
-} & (
-  | { readonly kind: 'retry'; readonly reason: string } // It may succeed later, with fresh metadata.
+} /** It may succeed later, with fresh metadata. `message` says all, where more is known than a reason. */ & (
+  | { readonly kind: 'retry'; readonly reason: string; readonly message: string | null }
   | { readonly kind: 'final'; readonly error: unknown }
 )
 
@@ -18,6 +18,20 @@ export class BrokerError extends Error {
     super(`${protocolErrorsCodesById[apiCode] ?? `error ${apiCode}`} (${where})`)
     this.name = 'BrokerError'
     this.apiCode = apiCode
+  }
+}
+
+/** A broker names an address for itself, or for another, that does not answer from here. */
+export class AdvertisedListenerError extends Error {
+  constructor(answering: string, advertised: string, nodeId: number, cause: unknown) {
+    const reason = reasonOf([...factsOf(cause)])
+    super(
+      `Kafka at ${answering} answers, but it gives ${advertised} as the address of broker ${nodeId}, and that ` +
+        `does not answer from here: ${reason} Set advertised.listeners of the broker to an address that this ` +
+        'machine reaches, or make that one reachable; where it is right, that broker is down.',
+      { cause },
+    )
+    this.name = 'AdvertisedListenerError'
   }
 }
 
@@ -44,7 +58,10 @@ export function failureOf(error: unknown): KafkaFailure {
     error: named(code, what, error),
     apiCodes,
   })
-  const retry = (): KafkaFailure => ({ kind: 'retry', reason: reasonOf(facts), apiCodes })
+  const retry = (): KafkaFailure => {
+    const message = error instanceof AdvertisedListenerError ? error.message : null
+    return { kind: 'retry', reason: reasonOf(facts), message, apiCodes }
+  }
 
   const certificate = find(({ code }) => code !== undefined && certificateCode.test(code))
   if (certificate !== undefined) return final('KAFKA_AUTHENTICATION_FAILED', certificate.message)

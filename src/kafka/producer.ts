@@ -142,6 +142,7 @@ async function preparedTopic(
   const countPartitions = async (): Promise<number> => {
     const [view] = (await cluster.describe([topic], signal)).topics
     if (view!.partitions.some(({ leader }) => leader < 0)) throw new BrokerError(LEADER_NOT_AVAILABLE, topic)
+    await cluster.anyAdvertised(signal)
     return view!.partitions.length
   }
   try {
@@ -152,6 +153,7 @@ async function preparedTopic(
         if (!(error instanceof LakehouseError && error.code === 'KAFKA_TOPIC_MISSING')) throw error
         if (options.createPartitions === undefined) throw new TopicMissing(error)
       }
+      await cluster.anyAdvertised(signal)
       await createTopic(options, topic, options.createPartitions, signal)
       // Brokers learn of a new topic one after another: until this one has, the retry asks again.
       return await countPartitions()

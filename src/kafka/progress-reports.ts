@@ -80,6 +80,6 @@ export class ProgressReports {
 
 function reasonOf(error: unknown): string {
   const failure = failureOf(error)
-  if (failure.kind === 'retry') return failure.reason
+  if (failure.kind === 'retry') return failure.message ?? failure.reason
   return failure.error instanceof Error ? failure.error.message : String(failure.error)
 }

@@ -77,7 +77,7 @@ export class Retrier {
     }
     const outage = this.#outage!
     outage.failures += 1
-    const message = failure.missing?.message ?? this.#unreachableMessage(failure.reason)
+    const message = failure.missing?.message ?? failure.message ?? this.#unreachableMessage(failure.reason)
     if (now - outage.sinceMs >= this.#giveUpAfterMs) {
       this.#outage = null // Whoever asks again gets the whole time again.
       throw failure.missing ?? new LakehouseError('KAFKA_UNREACHABLE', message, { cause: error })
@@ -88,7 +88,9 @@ export class Retrier {
     if (isDue && (outage.failures > 1 || failure.missing !== null)) {
       outage.noticedAtMs = now
       const outageMs = Math.round(now - outage.sinceMs)
-      this.#onNotice({ code: failure.code, message, details: { reason: failure.reason, outageMs } })
+      const goesOn = failure.missing === null ? 'tries again' : 'starts to read when it is there'
+      const details = { reason: failure.reason, outageMs }
+      this.#onNotice({ code: failure.code, message: `${message} Assay ${goesOn}.`, details })
     }
     const backoffMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (outage.failures - 1))
     await pause(Math.max(0, Math.min(backoffMs, waitMaxMs)), signal)
@@ -96,8 +98,7 @@ export class Retrier {
 
   #unreachableMessage(reason: string): string {
     return (
-      `Kafka at ${this.#where} does not answer: ${reason} Assay tries again. Check that the brokers ` +
-      'run, that ' +
+      `Kafka at ${this.#where} does not answer: ${reason} Check that the brokers run, that ` +
       'KAFKA_BOOTSTRAP_SERVERS is right, and that the listener speaks the protocol of ' +
       'KAFKA_SECURITY_PROTOCOL.'
     )
@@ -107,14 +108,15 @@ export class Retrier {
 function retryable(error: unknown): {
   readonly code: Outage['code']
   readonly reason: string
+  readonly message: string | null
   readonly missing: LakehouseError | null
 } {
   if (error instanceof LakehouseError && error.code === 'KAFKA_TOPIC_MISSING') {
-    return { code: 'KAFKA_TOPIC_MISSING', reason: error.message, missing: error }
+    return { code: 'KAFKA_TOPIC_MISSING', reason: error.message, message: null, missing: error }
   }
   const failure = failureOf(error)
   if (failure.kind === 'final') throw failure.error
-  return { code: 'KAFKA_UNREACHABLE', reason: failure.reason, missing: null }
+  return { code: 'KAFKA_UNREACHABLE', reason: failure.reason, message: failure.message, missing: null }
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

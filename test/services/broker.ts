@@ -45,14 +45,20 @@ export type Broker = {
   stop(): Promise<void>
 }
 
-/** Starts a broker on free ports (or on `port`) and waits until it answers. */
-export async function startBroker(options: { port?: number } = {}): Promise<Broker> {
+/**
+ * Starts a broker on free ports (or on `port`) and waits until it answers. `saslAdvertised` is the address
+ * that the listener with passwords gives for itself.
+ */
+export async function startBroker(
+  options: { readonly port?: number; readonly saslAdvertised?: string } = {},
+): Promise<Broker> {
   const jars = await mavenJars('kafka', KAFKA_COORDINATES)
   const directory = await mkdtemp(join(tmpdir(), 'assay-kafka-'))
   const [port, saslPort, controllerPort] = await freePorts(options.port)
   const classPath = jars.join(':')
   const config = join(directory, 'server.properties')
-  await writeFile(config, serverProperties(directory, port!, saslPort!, controllerPort!))
+  const saslAdvertised = options.saslAdvertised ?? `127.0.0.1:${saslPort}`
+  await writeFile(config, serverProperties(directory, port!, saslPort!, controllerPort!, saslAdvertised))
   const format = [
     'kafka.tools.StorageTool',
     'format',
@@ -207,13 +213,19 @@ async function freePorts(first: number | undefined): Promise<number[]> {
 }
 
 /** Records of tests are often years old: retention by time would delete them in the middle of a test. */
-function serverProperties(directory: string, port: number, saslPort: number, controllerPort: number): string {
+function serverProperties(
+  directory: string,
+  port: number,
+  saslPort: number,
+  controllerPort: number,
+  saslAdvertised: string,
+): string {
   const { username, password } = SASL_USER
   return `process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:${controllerPort}
 listeners=PLAINTEXT://127.0.0.1:${port},SASL://127.0.0.1:${saslPort},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port},SASL://127.0.0.1:${saslPort}
+advertised.listeners=PLAINTEXT://127.0.0.1:${port},SASL://${saslAdvertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT

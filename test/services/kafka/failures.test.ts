@@ -186,6 +186,32 @@ describe.skipIf(javaAvailable !== null)('when something fails', () => {
     })
   })
 
+  test('a broker that advertises an address that does not answer is told as that', async () => {
+    const other = await startBroker({ saslAdvertised: 'broker.invalid:29092' })
+    onTestFinished(() => other.stop())
+    const topic = 'unreachable'
+    await other.createTopic(topic, 1)
+    const bootstrapServers = other.saslBootstrapServers
+    const sasl = { mechanism: 'PLAIN', ...SASL_USER } as const
+    const said = new RegExp(
+      `^Kafka at ${bootstrapServers[0]} answers.* broker.invalid:29092 .*advertised.listeners`,
+    )
+    const { source, notices } = await openFor(topic, { bootstrapServers, sasl, giveUpAfterMs: 1_500 })
+    const failure = await source.cut(new Map(), 10, NO_SIGNAL).catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 'KAFKA_UNREACHABLE', message: expect.stringMatching(said) })
+    // Only what goes on says so.
+    expect(String(failure)).not.toContain('tries again')
+    expect(notices[0]!.message).toMatch(said)
+    expect(notices[0]!.message).toMatch(/Assay tries again\.$/)
+    expect(await checkKafka({ bootstrapServers, sasl, topic })).toMatchObject([
+      { name: 'Kafka broker', ok: true },
+      { name: `Kafka topic ${topic}`, ok: false, message: expect.stringMatching(said) },
+      { name: 'Kafka compression', ok: true },
+    ])
+    const producing = openKafkaProducer({ bootstrapServers, sasl, topic, compression: 'none' })
+    await expect(producing).rejects.toMatchObject({ message: expect.stringMatching(said) })
+  })
+
   test('it gives up after the time that it was given', async () => {
     const { source } = await openFor('any', { bootstrapServers: ['127.0.0.1:1'], giveUpAfterMs: 400 })
     await expect(source.cut(new Map(), 10, NO_SIGNAL)).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE' })

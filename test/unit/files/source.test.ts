@@ -284,6 +284,19 @@ describe('failures', () => {
   })
 })
 
+test('while more is waiting than a batch takes, the files are not looked at for every batch', async () => {
+  const names = Array.from({ length: 1_500 }, (_, index) => `${10_000 + index}`)
+  for (const name of names) await put(name, '1\n2\n')
+  const source = await open()
+  const first = await source.cut(new Map(), 1, signal)
+  await put('0', '3\n')
+  const second = await source.cut(advance(new Map(), first), 1, signal)
+  expect(second.ranges.map(({ topic, start }) => [topic, start])).toEqual([['10000', 2n]])
+  // A batch that takes all that is known looks for what is new.
+  const all = await source.cut(new Map(), 10_000, signal)
+  expect(all.ranges.map(({ topic }) => topic)).toEqual(['0', ...names])
+})
+
 describe('waitForData and lag', () => {
   test('it resolves when a file grows, and not because of a tail it knows', async () => {
     await put('a', '1\nx')
