@@ -1,9 +1,11 @@
 // assay check: what has to be right before a run, each as one line that says ok or what to do.
+
 import { access, constants, link, mkdtemp, open, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { Command } from 'commander'
 import { type Config, loadConfig } from '../config/config.ts'
+import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
@@ -23,7 +25,7 @@ import { formatCount } from './terminal-text.ts'
 export function checkCommand(): Command {
   return new Command('check')
     .description('Checks the configuration, the tables and Kafka; each line says ok or what to do.')
-    .option('--from <file|directory>', 'check NDJSON files in place of Kafka')
+    .option('--from <file|directory>', 'check NDJSON files in place of Kafka', inHome)
     .action(async ({ from }: { from?: string }) => {
       process.exitCode = await check((line) => void process.stdout.write(line), loadConfig, from)
     })

@@ -1,10 +1,12 @@
 // `assay demo`: generator, pipeline and live view on one machine. No Kafka, no JVM: the generator writes
 // files that the pipeline reads as they grow.
+
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import type { RecordSource } from '../batches/source.ts'
+import { inHome } from '../config/values.ts'
 import { embeddedEngine } from '../engines/embedded/run.ts'
 import type { BatchReport } from '../engines/engine.ts'
 import { noLatencies } from '../engines/latency.ts'
@@ -43,7 +45,11 @@ export function demoCommand(): Command {
     .option('--rate <records/s>', 'transactions a second', positiveNumber, 2_000)
     .option('--seconds <seconds>', 'stop after so long (default: go on until Ctrl-C)', positiveNumber)
     .option('--seed <number>', 'the same seed makes the same data', seedNumber, 7)
-    .option('--delta-base-path <directory>', 'where the tables go (default: a new directory, which stays)')
+    .option(
+      '--delta-base-path <directory>',
+      'where the tables go (default: a new directory, which stays)',
+      inHome,
+    )
     .action(demo)
 }
 

@@ -2,6 +2,7 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
+import { inHome } from '../config/values.ts'
 import { unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaCompression } from '../kafka/producer.ts'
@@ -46,6 +47,7 @@ export function produceCommand(): Command {
     .option(
       '--to <kafka|directory>',
       'send to KAFKA_TOPIC, or write NDJSON files into this directory',
+      inHome,
       'kafka',
     )
     .option(

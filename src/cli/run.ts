@@ -6,6 +6,7 @@ import type { OnNotice } from '../batches/notice.ts'
 import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
+import { inHome } from '../config/values.ts'
 import type { Engine } from '../engines/engine.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
@@ -33,7 +34,7 @@ export function runCommand(): Command {
     )
     .option('--once', 'carry what is there now through all tables, then stop')
     .option('--finalize', 'with --once: then close all windows; rows behind them are late from then on')
-    .option('--from <file|directory>', 'read NDJSON files in place of Kafka')
+    .option('--from <file|directory>', 'read NDJSON files in place of Kafka', inHome)
     .option('--engine <engine>', 'embedded or spark (default: ENGINE)')
     .addHelpText('after', `\n${variablesHelp()}`)
     .action(runPipeline)

@@ -1,7 +1,9 @@
 // Which table a person means.
+
 import { resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { editDistance } from '../config/spelling.ts'
+import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { tableDirectory } from '../lakehouse/delta.ts'
@@ -53,10 +55,10 @@ export function tableNamed(name: string): TableDefinition {
   throw new LakehouseError('TABLE_UNKNOWN', message)
 }
 
-/** Opens a table of the lakehouse by its name, or any Delta table by a path that starts with / or a dot. */
+/** Opens a table of the lakehouse by its name, or any Delta table by a path that starts with /, a dot or ~. */
 export async function openNamedTable(config: Config, name: string): Promise<DeltaTable> {
-  const directory = /^[./]/.test(name)
-    ? resolve(name)
+  const directory = /^[./~]/.test(name)
+    ? resolve(inHome(name))
     : tableDirectory(config.deltaBasePath, tableNamed(name))
   return DeltaTable.open(directory)
 }
