@@ -55,7 +55,7 @@ export function tableNamed(name: string): TableDefinition {
   throw new LakehouseError('TABLE_UNKNOWN', message)
 }
 
-/** Opens a table of the lakehouse by its name, or any Delta table by a path that starts with /, a dot or ~. */
+/** Opens a table of the lakehouse by its name, or any Delta table by a path that starts with /, . or ~. */
 export async function openNamedTable(config: Config, name: string): Promise<DeltaTable> {
   const directory = /^[./~]/.test(name)
     ? resolve(inHome(name))

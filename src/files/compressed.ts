@@ -1,5 +1,5 @@
-// Compressed files, read as the text that they hold: positions are those of the text. Nothing of it is written
-// anywhere, and little of it is in memory.
+// Compressed files, read as the text that they hold: positions are those of the text. Nothing of it is
+// written anywhere, and little of it is in memory.
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createGunzip, createZstdDecompress, type Zlib } from 'node:zlib'

@@ -145,8 +145,8 @@ class FileSource implements RecordSource {
   }
 
   /**
-   * Bytes, not records: counting lines would mean reading everything that is waiting. Of a compressed file they
-   * are those of its text once that has been read to its end, before that its own.
+   * Bytes, not records: counting lines would mean reading everything that is waiting. Of a compressed file
+   * they are those of its text once that has been read to its end, before that its own.
    */
   async lag(next: Offsets, signal: AbortSignal): Promise<bigint> {
     const files = this.#listing?.files ?? (await this.#list(signal))
