@@ -44,18 +44,34 @@ function gzip(stored: Buffer): Content {
 }
 
 function zstd(stored: Buffer): Content {
-  const options = { chunkSize: GROWTH_BYTES, maxOutputLength: WHOLE_BYTES_MAX, info: true } as const
+  const parts: Buffer[] = []
+  let left = WHOLE_BYTES_MAX
   try {
-    // With `info` the engine comes along, which knows how much of the input it has used: one frame.
-    const { buffer, engine } = zstdDecompressSync(stored, options) as unknown as {
-      readonly buffer: Buffer
-      readonly engine: Zlib
+    for (let position = 0; position < stored.length; ) {
+      const { content, storedBytes } = zstdFrame(stored.subarray(position), left)
+      parts.push(content)
+      position += storedBytes
+      left -= content.length
     }
-    if (engine.bytesWritten === stored.length) return [buffer]
   } catch {
-    // As for gzip.
+    return zstdPieces(stored) // As for gzip.
   }
-  return zstdPieces(stored)
+  return [parts.length === 1 ? parts[0]! : Buffer.concat(parts)]
+}
+
+/** The first frame of `stored`, which may hold as much as `contentBytesMax`, at once. */
+function zstdFrame(
+  stored: Buffer,
+  contentBytesMax: number,
+): { readonly content: Buffer; readonly storedBytes: number } {
+  const options = { chunkSize: GROWTH_BYTES, maxOutputLength: Math.max(1, contentBytesMax), info: true }
+  // With `info` the engine comes along, which knows how much of the input it has used.
+  const { buffer, engine } = zstdDecompressSync(stored, options) as unknown as {
+    readonly buffer: Buffer
+    readonly engine: Zlib
+  }
+  if (engine.bytesWritten === 0) throw new Error('No zstd frame begins here.')
+  return { content: buffer, storedBytes: engine.bytesWritten }
 }
 
 function snappy(stored: Buffer): Content {
