@@ -43,6 +43,12 @@ export type RuleSettings = { readonly highRiskCountries: Expr<'array<string>'> }
 export const velocityMax = 5
 export const velocityRangeMinutes = 30
 
+/** An amount above this is a high one. */
+export const highAmount = '5000'
+
+/** The hours of late night, from the one to before the other. */
+export const lateNight = { fromHour: 23, toHour: 5 } as const
+
 /** From this score on a transaction requires review. */
 export const reviewScore = 50
 
@@ -56,8 +62,8 @@ export const rules: readonly Rule[] = [
   {
     name: 'high_amount',
     points: 30,
-    meaning: 'An amount above 5000.',
-    fires: (row) => greaterThan(row.amount, money('5000')),
+    meaning: `An amount above ${highAmount}.`,
+    fires: (row) => greaterThan(row.amount, money(highAmount)),
   },
   {
     name: 'crypto_payment',
@@ -74,8 +80,9 @@ export const rules: readonly Rule[] = [
   {
     name: 'late_night',
     points: 10,
-    meaning: 'Between 23:00 and 05:00 UTC.',
-    fires: (row) => or(atLeast(row.transaction_hour, int(23)), lessThan(row.transaction_hour, int(5))),
+    meaning: `Between ${clock(lateNight.fromHour)} and ${clock(lateNight.toHour)} UTC.`,
+    fires: ({ transaction_hour: hour }) =>
+      or(atLeast(hour, int(lateNight.fromHour)), lessThan(hour, int(lateNight.toHour))),
   },
   { name: 'weekend', points: 5, meaning: 'On a Saturday or Sunday, UTC.', fires: (row) => row.is_weekend },
   {
@@ -95,3 +102,7 @@ export const riskLevels = [
 ] as const
 
 export const riskLevelLowest = 'MINIMAL'
+
+function clock(hour: number): string {
+  return `${String(hour).padStart(2, '0')}:00`
+}

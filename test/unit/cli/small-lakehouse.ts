@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { type Config, loadConfig } from '../../../src/config/config.ts'
 import { quoteIdentifier } from '../../../src/delta/sql.ts'
+import { rules } from '../../../src/fraud/rules.ts'
 import { openTable } from '../../../src/lakehouse/delta.ts'
 import { tables } from '../../../src/lakehouse/pipeline.ts'
 import { duckdb, literalSql } from '../../../src/sql/index.ts'
@@ -12,7 +13,7 @@ import { duckdb, literalSql } from '../../../src/sql/index.ts'
 export type SmallLakehouse = { readonly config: Config; readonly remove: () => Promise<void> }
 
 /**
- * u7 buys twice: `t-1` (score 55) and `t-2`; `t-2` comes again, `t-9` has no amount, and one record is
+ * u7 buys twice: `t-1` (high amount, crypto, weekend) and `t-2`; `t-2` comes again, `t-9` has no amount, and one record is
  * garbage.
  */
 export async function smallLakehouse(name = 'lake'): Promise<SmallLakehouse> {
@@ -40,6 +41,12 @@ export async function smallLakehouse(name = 'lake'): Promise<SmallLakehouse> {
     remove: () => rm(directory, { recursive: true, force: true }),
   }
 }
+
+/** The rules that fire for `t-1`. */
+export const rulesOfFirst: readonly string[] = ['high_amount', 'crypto_payment', 'weekend']
+const scoreOfFirst = rules
+  .filter(({ name }) => rulesOfFirst.includes(name))
+  .reduce((sum, { points }) => sum + points, 0)
 
 const processed = "'2024-03-10 10:01:00+00'"
 
@@ -83,7 +90,8 @@ const rowsByPath: Readonly<Record<string, FilledTable>> = {
       ...['transaction_date', ...position],
     ],
     rows: [
-      "('t-1', 55, 'HIGH', true, 1, ['high_amount', 'crypto_payment', 'weekend'], '2024-03-10', 'tx', 0, 0)",
+      `('t-1', ${scoreOfFirst}, 'HIGH', true, 1, [${rulesOfFirst.map((name) => `'${name}'`).join(', ')}], ` +
+        "'2024-03-10', 'tx', 0, 0)",
       "('t-2', 20, 'LOW', false, 2, ['high_risk_country', 'weekend'], '2024-03-10', 'tx', 0, 1)",
     ],
   },

@@ -1,4 +1,13 @@
 import { describe, expect, test } from 'vitest'
+import {
+  highAmount,
+  lateNight,
+  reviewScore,
+  riskLevelLowest,
+  riskLevels,
+  rules,
+  velocityMax,
+} from '../../../src/fraud/rules.ts'
 import { parseTimestamp } from '../../../src/verify/timestamp.ts'
 import { defaultConfig, recompute } from '../../oracle/oracle.ts'
 import type { OracleBatch, RawRecord, Row } from '../../oracle/rows.ts'
@@ -295,30 +304,42 @@ describe('fraud_detection', () => {
       const [row] = run([fields]).tables.fraud_detection
       return [row!.reasons, row!.fraud_score, row!.risk_level, row!.requires_review]
     }
-    expect(score({ time: '10:00:00', amount: 5000 })).toEqual([[], 0n, 'MINIMAL', false])
-    expect(score({ time: '10:00:00', amount: 5000.01 })).toEqual([['high_amount'], 30n, 'MEDIUM', false])
-    expect(score({ time: '05:00:00' })).toEqual([[], 0n, 'MINIMAL', false])
-    expect(score({ time: '04:59:59.999999' })).toEqual([['late_night'], 10n, 'LOW', false])
-    expect(score({ time: '00:00:00', is_fraud: true })).toEqual([
-      ['known_fraud', 'late_night'],
-      60n,
-      'HIGH',
-      true,
-    ])
-    const worst = { is_fraud: true, amount: 6000, payment_method: 'crypto', location: 'Lagos, Nigeria' }
-    expect(score({ time: '10:00:00', ...worst, timestamp: '2026-11-01T23:00:00Z' })).toEqual([
-      ['known_fraud', 'high_amount', 'crypto_payment', 'high_risk_country', 'late_night', 'weekend'],
-      130n,
-      'CRITICAL',
-      true,
-    ])
+    const of = (...names: string[]) => {
+      const fired = rules.filter(({ name }) => names.includes(name))
+      const sum = fired.reduce((total, { points }) => total + points, 0)
+      const level = riskLevels.find(({ scoreMin }) => sum >= scoreMin)?.name ?? riskLevelLowest
+      return [fired.map(({ name }) => name), BigInt(sum), level, sum >= reviewScore]
+    }
+    const clock = (clockHour: number) => `${String(clockHour).padStart(2, '0')}:00:00`
+    const justBefore = (clockHour: number) => `${String(clockHour - 1).padStart(2, '0')}:59:59.999999`
+    const amount = Number(highAmount)
+    expect(score({ time: '10:00:00', amount })).toEqual(of())
+    expect(score({ time: '10:00:00', amount: amount + 0.01 })).toEqual(of('high_amount'))
+    expect(score({ time: clock(lateNight.toHour) })).toEqual(of())
+    expect(score({ time: justBefore(lateNight.toHour) })).toEqual(of('late_night'))
+    const friday = (time: string) => ({ time, timestamp: `2026-10-30T${time}Z` }) // Behind no batch's time.
+    expect(score(friday(justBefore(lateNight.fromHour)))).toEqual(of())
+    expect(score(friday(clock(lateNight.fromHour)))).toEqual(of('late_night'))
+    expect(score({ time: '00:00:00', is_fraud: true })).toEqual(of('known_fraud', 'late_night'))
+    const [country] = defaultConfig.highRiskCountries
+    const worst = { is_fraud: true, amount: amount + 1, payment_method: 'crypto', location: `X, ${country}` }
+    const fired = [
+      'known_fraud',
+      'high_amount',
+      'crypto_payment',
+      'high_risk_country',
+      'late_night',
+      'weekend',
+    ]
+    const sunday = `2026-11-01T${clock(lateNight.fromHour)}Z`
+    expect(score({ time: '10:00:00', ...worst, timestamp: sunday })).toEqual(of(...fired))
   })
 
-  test('the sixth row in half an hour is high velocity', () => {
-    const { tables } = run(Array.from({ length: 6 }, () => ({ time: '10:00:00' })))
+  test('one row more in half an hour than is allowed is high velocity', () => {
+    const { tables } = run(Array.from({ length: velocityMax + 1 }, () => ({ time: '10:00:00' })))
     const flags = tables.fraud_detection.map((row) => row.is_high_velocity)
-    expect(flags).toEqual([false, false, false, false, false, true])
-    expect(tables.fraud_detection[5]).toMatchObject({ reasons: ['high_velocity'], risk_level: 'MEDIUM' })
+    expect(flags).toEqual([...new Array(velocityMax).fill(false), true])
+    expect(tables.fraud_detection.at(-1)).toMatchObject({ reasons: ['high_velocity'] })
   })
 })
 
