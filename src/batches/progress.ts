@@ -94,6 +94,12 @@ export const writerAppId = 'assay/writer'
  */
 export const sinceAppId = 'assay/since'
 
+/**
+ * The application id of the txn action that says which batch a table had when another program put it back to
+ * older rows; 0 once it has them all again.
+ */
+export const rewoundAppId = 'assay/rewound'
+
 /** What a commit carries: the batch for the idempotent append, further txn actions, and the same as text. */
 export type ProgressFields = {
   readonly appId: string

@@ -53,6 +53,20 @@ export class BatchHistory {
     }
   }
 
+  /**
+   * The batches from one to before another, as the journal has them: silver may have lost them.
+   */
+  async *between(first: bigint, end: bigint): AsyncGenerator<RecordedBatch> {
+    let next = first
+    for await (const recorded of this.#journalAfter(first - 1n)) {
+      if (recorded.progress.batch >= end) break
+      if (recorded.progress.batch !== next) break
+      next += 1n
+      yield recorded
+    }
+    if (next !== end) throw batchGone(this.silver, next)
+  }
+
   /** A batch that is in silver. */
   async at(batch: bigint): Promise<SilverBatch> {
     for await (const found of this.after(batch - 1n)) {

@@ -1,10 +1,12 @@
 // The Delta tables that a run writes, and how far each is.
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import {
+  batchAppId,
   encodeBatch,
   needsUserMetadata,
   noProgress,
   progressTxns,
+  rewoundAppId,
   sinceAppId,
   streamDone,
   streamTxns,
@@ -18,11 +20,13 @@ import {
   type StagedAppend,
 } from '../delta/index.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
+import { bronzeTransactions } from '../lakehouse/1-bronze/transactions.ts'
 import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
 import { openTable, progressOf, tableDirectory } from '../lakehouse/delta.ts'
 import { tablesOf } from '../lakehouse/pipeline.ts'
 import type { StreamName, TableDefinition } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
+import { progressAfterRestore, rewindOperation } from './restored.ts'
 
 /** Opens the tables of the streams. Fails with TABLE_LOST where one is gone that silver cannot give back. */
 export async function openTables(options: {
@@ -42,7 +46,7 @@ export async function openTables(options: {
     const { path } = table.definition
     // Bronze is a batch ahead of silver after a crash.
     const isSilverLost = path === silverTransactions.path && table.progress.batch + 1n < reached
-    return !isDerived(table) && (!table.isWhole || isSilverLost)
+    return !isDerived(table) && !table.isRewound && (!table.isWhole || isSilverLost)
   })
   if (lost === undefined) return tables
   // Of a process that was paused between two tables, the first ones are as old as its pause.
@@ -77,21 +81,29 @@ export class OpenTable {
   readonly claim: bigint
   /** The version that the progress was read from: what others removed later is new to this process. */
   readonly versionRead: bigint
-  /** False while the table may lack batches that silver had before it was made. */
+  /** False while the table may lack batches that silver had before it was made, or that were taken from it. */
   isWhole: boolean
+  /** True while the table lacks batches because another program put it back to older rows. */
+  isRewound: boolean
 
   private constructor(
     definition: TableDefinition,
     delta: DeltaTable,
     progress: Progress,
-    claimed: { readonly claim: bigint; readonly since: bigint; readonly versionRead: bigint },
+    claimed: {
+      readonly claim: bigint
+      readonly since: bigint
+      readonly versionRead: bigint
+      readonly isRewound: boolean
+    },
   ) {
     this.definition = definition
     this.delta = delta
     this.progress = progress
     this.claim = claimed.claim
     this.versionRead = claimed.versionRead
-    this.isWhole = claimed.since === 0n
+    this.isRewound = claimed.isRewound
+    this.isWhole = claimed.since === 0n && !claimed.isRewound
   }
 
   static async open(
@@ -112,9 +124,23 @@ export class OpenTable {
     const table = new OpenTable(definition, delta, progress ?? noProgress, {
       ...claimed,
       versionRead: snapshot.version,
+      isRewound: (snapshot.txns.get(rewoundAppId)?.version ?? 0n) > 0n,
     })
     if (needsUserMetadata(snapshot.txns)) await table.#keepProgress()
+    const restored = await progressAfterRestore(delta, snapshot)
+    if (restored !== null && restored.batch < table.progress.batch) await table.#rewind(restored)
     return table
+  }
+
+  /** Takes the progress back to the batch whose rows the table has. */
+  async #rewind(to: Progress): Promise<void> {
+    const { batch } = this.progress
+    if (this.definition.path === bronzeTransactions.path) throw bronzeRestored(this.delta, to.batch, batch)
+    const txns = { ...progressTxns(to), [batchAppId]: to.batch, [rewoundAppId]: batch }
+    await this.#record(txns, { operation: rewindOperation, operationParameters: {} })
+    this.progress = to
+    this.isWhole = false
+    this.isRewound = true
   }
 
   /** The text of a commit goes when the log is cleaned up, txn actions stay. */
@@ -140,8 +166,9 @@ export class OpenTable {
   /** Says, durably, that the table has caught up with silver. */
   async markWhole(): Promise<void> {
     if (this.isWhole) return
-    await this.#record({ [sinceAppId]: 0n })
+    await this.#record({ [sinceAppId]: 0n, ...(this.isRewound ? { [rewoundAppId]: 0n } : {}) })
     this.isWhole = true
+    this.isRewound = false
   }
 
   /** Commits txn actions without rows, as long as this process is the writer. */
@@ -212,6 +239,15 @@ export class OpenTable {
         'One process at a time can write a stream.',
     )
   }
+}
+
+function bronzeRestored({ directory }: DeltaTable, to: bigint, from: bigint): LakehouseError {
+  return new LakehouseError(
+    'TABLE_RESTORED',
+    `${directory} was put back to older rows by another program (RESTORE): it had batch ${from}, and has the rows up to batch ` +
+      `${to}. Nothing else holds the records between. Restore it to the version before that RESTORE, then start again.`,
+    { details: { from, to } },
+  )
 }
 
 /** True for a table that another tool made of rows: one that is made here begins without any. */

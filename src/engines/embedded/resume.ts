@@ -3,7 +3,7 @@
 import type { TopicPartition } from '../../batches/offsets.ts'
 import type { BatchPlan } from '../../batches/plan.ts'
 import type { Progress, RecordedBatch } from '../../batches/progress.ts'
-import { scanSql } from '../../delta/index.ts'
+import { type DeltaSnapshot, scanSql } from '../../delta/index.ts'
 import { recordedBatch } from '../../lakehouse/delta.ts'
 import { BatchHistory } from '../batch-history.ts'
 import { doneBatch, planOf, settingsOf } from '../batch-rules.ts'
@@ -16,7 +16,7 @@ import type { PipelineOptions } from '../engine.ts'
 import { withFileOffsets } from '../file-progress.ts'
 import { completeJournal, type Journal } from '../journal.ts'
 import { isDerived, type OpenTable, tableAt } from '../tables.ts'
-import { type BatchContext, executeBatch } from './execute.ts'
+import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
 import { contextOf, followSilver } from './follow-silver.ts'
 
 /** Where the stream that reads the input goes on. */
@@ -52,8 +52,7 @@ export async function resume(
   const claims = [(await silver.delta.snapshot()).txns, await journal.txns()]
   const isDone = last.progress.batch === 0n || doneBatch(tables, claims) >= last.progress.batch
   if (!isDone) {
-    const undone = { options, database, tables, definitions, history, last }
-    await carryUndone(undone, doneBatch(tables.filter(isDerived), claims))
+    await carryUndone({ options, database, tables, definitions, history, last, claims })
     await journal.noteReplayed(last, options.streams)
   }
   const { progress, unnoted } = await withFileOffsets(last.progress, {
@@ -76,37 +75,64 @@ type Undone = {
   readonly definitions: DefinitionStore
   readonly history: BatchHistory
   readonly last: RecordedBatch
+  readonly claims: readonly DeltaSnapshot['txns'][]
 }
 
-/** `laterDone` is the last batch that all tables behind silver have. */
-async function carryUndone(undone: Undone, laterDone: bigint): Promise<void> {
-  const { options, database, tables, history, definitions, last } = undone
+async function carryUndone(undone: Undone): Promise<void> {
+  const { options, database, tables, definitions, last, claims } = undone
   const { batch } = last.progress
   const later = tables.filter(isDerived)
-  const isBehind = later.length > 0 && laterDone < batch - 1n
-  const before = await history.progressAt(batch - 1n)
+  const isBehind = later.length > 0 && doneBatch(later, claims) < batch - 1n
+  await replay(undone, isBehind ? tables.filter((table) => !later.includes(table)) : tables)
+  if (isBehind) await followSilver(options, database, later, { upTo: batch, definitions })
+  for (const table of tables) await table.markWhole()
+}
+
+/**
+ * Carries the batches that silver or quarantine lacks to the tables, by their own plans. After a crash that is
+ * the last one, after a RESTORE by another program there may be many.
+ */
+async function replay(undone: Undone, tables: readonly OpenTable[]): Promise<void> {
+  const { options, database, definitions, history, last, claims } = undone
+  const { batch } = last.progress
+  const all = undone.tables
+  const [silver, quarantine] = [tableAt(all, 'silver/transactions'), tableAt(all, 'silver/quarantine')]
+  const done = doneBatch([silver, quarantine], claims)
+  const first = done < batch ? done + 1n : batch
   const rules = { settings: settingsOf(options), definitions: definitions.current.hash }
-  const plan = planOf(before, last, rules)
-  await replay(undone, before, plan, isBehind ? tables.filter((table) => !later.includes(table)) : tables)
-  if (!isBehind) return
-  await followSilver(options, database, later, { upTo: batch, definitions })
-  for (const table of later) await table.markWhole()
+  let before = await history.progressAt(first - 1n)
+  let context: BatchContext | null = null
+  for await (const recorded of recordedFrom(history, first, last)) {
+    const plan = planOf(before, recorded, rules)
+    context ??= await contextOf(options, database, silver.delta, definitions, before, plan)
+    const input = await replayInput(all, plan, recorded)
+    // Tables behind silver have all but the last batch, or are brought up to silver afterwards.
+    const lacking = recorded === last ? tables : tables.filter((table) => !isDerived(table))
+    await executeBatch({ ...context, streams: options.streams }, plan, before, input, lacking)
+    before = recorded.progress
+  }
+}
+
+async function* recordedFrom(
+  history: BatchHistory,
+  first: bigint,
+  last: RecordedBatch,
+): AsyncGenerator<RecordedBatch> {
+  if (first < last.progress.batch) yield* history.between(first, last.progress.batch)
+  yield last
 }
 
 /** What bronze and silver have of the batch is taken from there. */
-async function replay(
-  { options, database, definitions, last, tables }: Undone,
-  before: Progress,
+async function replayInput(
+  tables: readonly OpenTable[],
   plan: BatchPlan,
-  lacking: readonly OpenTable[],
-): Promise<void> {
+  recorded: RecordedBatch,
+): Promise<BatchInput> {
   const silver = tableAt(tables, 'silver/transactions')
   const bronze = tableAt(tables, 'bronze/transactions').delta
-  const context = await contextOf(options, database, silver.delta, definitions, before, plan)
   const select = rowsOfBatch(await bronze.snapshot(), bronze.directory, plan)
   const rows = silver.has(plan.batch) ? await silverRows(silver, plan) : null
-  const input = { kind: 'replay', select, silver: rows, recorded: last } as const
-  await executeBatch({ ...context, streams: options.streams }, plan, before, input, lacking)
+  return { kind: 'replay', select, silver: rows, recorded }
 }
 
 async function silverRows({ delta }: OpenTable, { timeMicros }: BatchPlan): Promise<string> {

@@ -1,0 +1,79 @@
+// Another program puts a table back to older rows: the next start carries the batches again that were taken from
+// it, by the plans of then.
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { draftOf, writeCommit } from '../../../src/delta/commit.ts'
+import { DeltaTable } from '../../../src/delta/index.ts'
+import { loadState } from '../../../src/delta/state.ts'
+import { readTables } from '../../compare/read-in-process.ts'
+import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
+
+const minute = 60_000_000n
+let lakehouse: Lakehouse
+
+beforeEach(async () => {
+  lakehouse = await newLakehouse()
+})
+afterEach(() => lakehouse.remove())
+
+/** Every minute a transaction, every fifth of them a repeat, every seventh refused. */
+const values = Array.from({ length: 120 }, (_, index) => {
+  const timestamp = new Date(Date.UTC(2026, 9, 1, 10) + index * 60_000).toISOString()
+  const id = index % 5 === 4 ? index - 3 : index
+  const facts = { transaction_id: `t${id}`, user_id: index % 3, amount: index + 1, timestamp }
+  return Buffer.from(
+    JSON.stringify(index % 7 === 6 ? { ...facts, amount: 'x' } : { ...facts, merchant: 'm' }),
+  )
+})
+
+/** As delta-rs and Spark do it: the files of then come back, those of later go. */
+async function restore(path: string, version: bigint): Promise<void> {
+  const directory = join(lakehouse.base, path)
+  const table = await DeltaTable.open(directory)
+  const [now, then] = [await table.snapshot(), await table.snapshot({ version })]
+  const gone = [...now.files.values()].filter((file) => !then.files.has(file.path))
+  const back = [...then.files.values()].filter((file) => !now.files.has(file.path))
+  const removes = gone.map(({ path: file, partitionValues, size }) => {
+    return { path: file, partitionValues, size, deletionTimestamp: 0, dataChange: true }
+  })
+  const operationParameters = { version: String(version), timestamp: null }
+  const draft = draftOf({ operationParameters }, { operation: 'RESTORE', adds: back, removes })
+  const foreign = { ...draft, info: { ...draft.info, engineInfo: 'another program' } }
+  await writeCommit(directory, foreign, () => loadState(directory))
+}
+
+test.each([
+  ['silver/transactions', 4n],
+  ['silver/quarantine', 3n],
+  ['fraud_detection', 3n],
+  ['gold/transactions', 2n],
+  ['aggregations/merchant', 2n],
+])('%s is as it was after a RESTORE and a start', async (path, version) => {
+  await writeInput(lakehouse, values.slice(0, 100))
+  await runOnce(lakehouse, { recordsPerBatchMax: 10, dedupMicros: 2n * minute })
+  const before = await readTables(lakehouse.base)
+  await restore(path, version)
+  expect((await readTables(lakehouse.base))[path as 'gold/transactions']).not.toEqual(
+    before[path as 'gold/transactions'],
+  )
+  // Other settings by now: what is carried again is decided by those of then.
+  await runOnce(lakehouse, {
+    recordsPerBatchMax: 7,
+    dedupMicros: 30n * minute,
+    highRiskCountries: ['France'],
+  })
+  expect(await readTables(lakehouse.base)).toEqual(before)
+  await writeInput(lakehouse, values)
+  await runOnce(lakehouse, { recordsPerBatchMax: 7 })
+  const after = await readTables(lakehouse.base)
+  expect(after['silver/transactions'].length + after['silver/quarantine'].length).toBe(120)
+})
+
+test('a RESTORE of bronze is refused with the way back, for nothing else holds its records', async () => {
+  await writeInput(lakehouse, values)
+  await runOnce(lakehouse, { recordsPerBatchMax: 10 })
+  await restore('bronze/transactions', 5n)
+  await expect(runOnce(lakehouse, { recordsPerBatchMax: 10 })).rejects.toMatchObject({
+    code: 'TABLE_RESTORED',
+  })
+})
