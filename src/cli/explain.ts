@@ -1,6 +1,7 @@
 // `assay explain <table>`: the plan of a table, its DuckDB SQL and its Spark SQL, and what Spark makes of it.
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
+import { tables } from '../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { planText } from '../plan/text.ts'
 import { compileTable, type Dialect, duckdb, spark } from '../sql/index.ts'
@@ -25,7 +26,7 @@ type Only = {
 }
 
 async function explain(name: string, only: Only): Promise<void> {
-  const table = tableNamed(name)
+  const table = tableNamed(name, tables)
   const all = !only.plan && !only.duckdb && !only.spark && !only.sparkPlan
   const parts: string[] = []
   if (all || only.plan) parts.push(`-- ${table.path}: ${table.meaning}\n${planText(table)}`)

@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts'
 import { DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { tableDirectory } from '../lakehouse/delta.ts'
-import { tables } from '../lakehouse/pipeline.ts'
+import { readableTables } from '../lakehouse/pipeline.ts'
 import { liveName, liveTables } from './open-windows.ts'
 import { bytes, durationMs } from './option-values.ts'
 import { printable } from './printable.ts'
@@ -74,12 +74,13 @@ function noSql(): LakehouseError {
 
 /** On stderr, so that what reads the result finds an empty one. */
 async function sayWhereNoTables({ deltaBasePath }: Config): Promise<void> {
-  for (const table of tables) if (await DeltaTable.exists(tableDirectory(deltaBasePath, table))) return
+  for (const table of readableTables)
+    if (await DeltaTable.exists(tableDirectory(deltaBasePath, table))) return
   process.stderr.write(printable(`${deltaBasePath} has no table yet: ${notWrittenAdvice}\n`))
 }
 
 const helpFooter = `
-Tables: ${tables.map(sqlName).join(', ')}
+Tables: ${readableTables.map(sqlName).join(', ')}
 Windows that are still open: ${liveTables.map(liveName).join(', ')}
 
 Those that are written: assay query "show tables"; the columns of one: "describe silver.transactions".

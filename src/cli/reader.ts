@@ -11,7 +11,7 @@ import { DeltaTable, scanSql } from '../delta/index.ts'
 import { literalPattern, quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { tableDirectory } from '../lakehouse/delta.ts'
-import { tables } from '../lakehouse/pipeline.ts'
+import { type NamedTable, readableTables } from '../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { liveName, liveTables, openWindowsSql } from './open-windows.ts'
 import { isShowTables, type NamedTables, parseSelect } from './select-statement.ts'
@@ -20,7 +20,7 @@ import { nearestNames, sqlName } from './table-name.ts'
 export async function openReader(config: Config): Promise<LakehouseReader> {
   const instance = await DuckDBInstance.create(':memory:', instanceOptions(config))
   const connection = await instance.connect()
-  const directories = tables
+  const directories = readableTables
     .map((table) => tableDirectory(config.deltaBasePath, table))
     .flatMap((directory) => [...new Set([directory, literalPattern(directory)])])
   await connection.run("SET TimeZone = 'UTC'")
@@ -73,7 +73,7 @@ export class LakehouseReader {
   }
 
   /** Whether the table has been written. */
-  async has(table: TableDefinition): Promise<boolean> {
+  async has(table: NamedTable): Promise<boolean> {
     const known = this.#views.get(table.path) ?? (await this.#makeView(table))
     this.#views.set(table.path, known)
     return known
@@ -92,9 +92,9 @@ export class LakehouseReader {
   /**
    * A view costs the reading of a log, so only those are made that the query names. Returns the absent ones.
    */
-  async #makeViews(named: NamedTables): Promise<TableDefinition[]> {
-    const absent: TableDefinition[] = []
-    for (const table of tables) {
+  async #makeViews(named: NamedTables): Promise<NamedTable[]> {
+    const absent: NamedTable[] = []
+    for (const table of readableTables) {
       const isNamed = named === null || named.has(sqlName(table))
       if (isNamed && !(await this.has(table)) && named !== null) absent.push(table)
     }
@@ -104,7 +104,7 @@ export class LakehouseReader {
     return absent
   }
 
-  async #makeView(definition: TableDefinition): Promise<boolean> {
+  async #makeView(definition: NamedTable): Promise<boolean> {
     const directory = tableDirectory(this.#basePath, definition)
     if (!(await DeltaTable.exists(directory))) return false
     const table = await DeltaTable.open(directory)
@@ -125,7 +125,7 @@ export class LakehouseReader {
   }
 
   /** DuckDB says that a table does not exist; why it does not is for us to say. */
-  #withAbsentTables(error: unknown, absent: readonly TableDefinition[]): LakehouseError {
+  #withAbsentTables(error: unknown, absent: readonly NamedTable[]): LakehouseError {
     const names = absent.map(sqlName).join(', ')
     const message = `${names}: not written yet in ${this.#basePath}; ${notWrittenAdvice}`
     return new LakehouseError('QUERY_FAILED', message, { cause: error })
@@ -134,7 +134,7 @@ export class LakehouseReader {
 
 export const notWrittenAdvice = 'is DELTA_BASE_PATH right, and did "assay run" run?'
 
-const knownNames: readonly string[] = [...tables.map(sqlName), ...liveTables.map(liveName)]
+const knownNames: readonly string[] = [...readableTables.map(sqlName), ...liveTables.map(liveName)]
 
 /** With the nearest names, or else all of them. */
 function unknownTables(cause: unknown, unknown: readonly string[]): LakehouseError {

@@ -7,11 +7,10 @@ import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { tableDirectory } from '../lakehouse/delta.ts'
-import { tables } from '../lakehouse/pipeline.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import { type NamedTable, readableTables } from '../lakehouse/pipeline.ts'
 
 /** The name of a table in SQL: `silver/transactions` is silver.transactions. */
-export function sqlName(table: Pick<TableDefinition, 'path'>): string {
+export function sqlName(table: Pick<NamedTable, 'path'>): string {
   return table.path.replace('/', '.')
 }
 
@@ -39,13 +38,13 @@ export function nearestNames(name: string, names: readonly string[]): readonly s
  * By the name in SQL or by the path; the last part is enough where only one table has it. Fails with
  * TABLE_UNKNOWN, which names the tables.
  */
-export function tableNamed(name: string): TableDefinition {
+export function tableNamed<T extends NamedTable>(name: string, among: readonly T[]): T {
   const path = name.toLowerCase().replace('.', '/')
-  const exact = tables.find((table) => table.path === path)
+  const exact = among.find((table) => table.path === path)
   if (exact !== undefined) return exact
-  const alike = tables.filter((table) => table.path.endsWith(`/${path}`))
+  const alike = among.filter((table) => table.path.endsWith(`/${path}`))
   if (alike.length === 1) return alike[0]!
-  const known = tables.map(sqlName)
+  const known = among.map(sqlName)
   const near = nearestNames(name.replace('/', '.'), known)
   const advice = near.length > 0 ? `; did you mean ${near.join(' or ')}?` : ''
   const message =
@@ -59,6 +58,6 @@ export function tableNamed(name: string): TableDefinition {
 export async function openNamedTable(config: Config, name: string): Promise<DeltaTable> {
   const directory = /^[./~]/.test(name)
     ? resolve(inHome(name))
-    : tableDirectory(config.deltaBasePath, tableNamed(name))
+    : tableDirectory(config.deltaBasePath, tableNamed(name, readableTables))
   return DeltaTable.open(directory)
 }

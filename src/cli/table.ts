@@ -8,7 +8,7 @@ import type { DeltaTable, HistoryEntry, TableDescription } from '../delta/index.
 import { typeText } from '../delta/schema.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
-import { tables } from '../lakehouse/pipeline.ts'
+import { readableTables } from '../lakehouse/pipeline.ts'
 import { durationMs, wholeNumber } from './option-values.ts'
 import { printable } from './printable.ts'
 import { instanceOptions } from './reader.ts'
@@ -53,7 +53,7 @@ export function tableCommand(): Command {
   command
     .command('verify')
     .description('prove what "assay verify" can prove of this table')
-    .argument('<table>', tables.map(sqlName).join(', '))
+    .argument('<table>', readableTables.map(sqlName).join(', '))
     .option('--json', 'as one JSON object')
     .action((table: string, flags: { json?: true }) => verify(openSession().config, table, flags))
   return command
@@ -67,7 +67,7 @@ function verb(parent: Command, name: string, summary: string): Command {
     .description(summary)
     .argument(
       '<table>',
-      `${tables.map(sqlName).join(', ')}, or the path of a Delta table (with / or ./ in front)`,
+      `${readableTables.map(sqlName).join(', ')}, or the path of a Delta table (with / or ./ in front)`,
     )
 }
 

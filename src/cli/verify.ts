@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { counted } from '../errors/counted.ts'
+import { tables } from '../lakehouse/pipeline.ts'
 import type { CheckResult, Finding } from '../verify/check.ts'
 import { exitCodes } from './failure.ts'
 import { isInteractive } from './live-painter.ts'
@@ -33,7 +34,7 @@ function since(text: string): bigint {
 /** Sets the exit code to 1 where a check fails. */
 export async function verify(config: Config, table: string | undefined, flags: VerifyFlags): Promise<void> {
   const { verifyLakehouse } = await import('../verify/verify.ts')
-  const only = table === undefined ? null : tableNamed(table).path
+  const only = table === undefined ? null : tableNamed(table, tables).path
   const { deltaBasePath, watermarkMicros, dedupWindowMicros, highRiskCountries, duckdb } = config
   const bar = isInteractive(process.stderr, process.env)
     ? createProgressBar('rows', process.stderr, process.env)

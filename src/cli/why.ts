@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { rules, velocityRangeMinutes } from '../fraud/rules.ts'
+import { tables } from '../lakehouse/pipeline.ts'
 import { reasonMeanings } from '../lakehouse/reasons.ts'
 import { printable, printableLine } from './printable.ts'
 import { type LakehouseReader, openReader } from './reader.ts'
@@ -215,7 +216,7 @@ async function select(
   sql: string,
   parameters: Readonly<Record<string, DuckDBValue>>,
 ): Promise<Row[]> {
-  if (!(await reader.has(tableNamed(table)))) return []
+  if (!(await reader.has(tableNamed(table, tables)))) return []
   const rows: Row[] = []
   for await (const chunk of (await reader.select(sql, parameters)).yieldRowObjects()) rows.push(...chunk)
   return rows

@@ -5,7 +5,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { NextOffset, OffsetRange } from '../batches/offsets.ts'
 import { partitionKey } from '../batches/offsets.ts'
 import { batchAppId, type RecordedBatch, streamTxns, writerAppId } from '../batches/progress.ts'
-import { type DeltaSnapshot, DeltaTable, scanSql } from '../delta/index.ts'
+import { type DeltaSnapshot, DeltaTable, type DeltaTableDefinition, scanSql } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { openOpsTable, opsDirectory } from '../lakehouse/delta.ts'
 import {
@@ -62,7 +62,10 @@ export class Journal {
     readonly clock: () => bigint
   }): Promise<Journal> {
     const { deltaBasePath, tableProperties: properties } = options
-    const claimed = async (path: string, definition: typeof batchesDefinition): Promise<Claimed> => {
+    const claimed = async (
+      path: string,
+      definition: Omit<DeltaTableDefinition, 'properties'>,
+    ): Promise<Claimed> => {
       const delta = await openOpsTable(deltaBasePath, path, { ...definition, properties })
       const claim = await claimTable(delta)
       const { version } = await delta.snapshot()

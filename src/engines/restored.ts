@@ -1,5 +1,6 @@
-// A table that another program has put back to older rows (RESTORE): its log still says which batches it had, but
-// the rows of the later ones are gone. It is taken back to the batch whose rows it has, and carried on from there.
+// A table that another program has put back to older rows (RESTORE): its log still says which batches it
+// had, but the rows of the later ones are gone. It is taken back to the batch whose rows it has, and
+// carried on from there.
 import { noProgress, type Progress, parseBatch } from '../batches/progress.ts'
 import type { CommitInfo, DeltaSnapshot, DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'

@@ -81,7 +81,9 @@ export class OpenTable {
   readonly claim: bigint
   /** The version that the progress was read from: what others removed later is new to this process. */
   readonly versionRead: bigint
-  /** False while the table may lack batches that silver had before it was made, or that were taken from it. */
+  /**
+   * False while the table may lack batches that silver had before it was made, or that were taken from it.
+   */
   isWhole: boolean
   /** True while the table lacks batches because another program put it back to older rows. */
   isRewound: boolean

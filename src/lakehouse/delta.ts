@@ -21,13 +21,13 @@ import type { ColumnType } from '../expr/index.ts'
 import type { TableDefinition } from '../plan/index.ts'
 
 /** The directory of a table; no table's directory lies inside of another's. */
-export function tableDirectory(deltaBasePath: string, table: TableDefinition): string {
+export function tableDirectory(deltaBasePath: string, table: Pick<TableDefinition, 'path'>): string {
   return join(deltaBasePath, ...table.path.split('/'))
 }
 
 /** The directory of a table that Assay keeps of its own work, such as `ops/batches`. */
 export function opsDirectory(deltaBasePath: string, path: string): string {
-  return join(deltaBasePath, ...path.split('/'))
+  return tableDirectory(deltaBasePath, { path })
 }
 
 export function openOpsTable(

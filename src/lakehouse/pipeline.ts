@@ -9,6 +9,9 @@ import { merchantAggregation } from './3-aggregations/merchant.ts'
 import { userAggregation } from './3-aggregations/user.ts'
 import { fraudDetection } from './3-fraud_detection.ts'
 import { goldTransactions } from './3-gold/transactions.ts'
+import { batchesDefinition, batchesPath } from './ops/batches.ts'
+import { definitionsDefinition, definitionsPath } from './ops/definitions.ts'
+import { filesDefinition, filesPath } from './ops/files.ts'
 
 export const tables: readonly TableDefinition[] = [
   bronzeTransactions,
@@ -21,6 +24,19 @@ export const tables: readonly TableDefinition[] = [
   countryAggregation,
   hourlySummary,
 ]
+
+/** A table as those know it who only read it. */
+export type NamedTable = Pick<TableDefinition, 'path' | 'meaning'>
+
+/** What the lakehouse keeps of its own work, as tables that anybody may read. */
+export const opsTables: readonly NamedTable[] = [
+  { path: batchesPath, meaning: batchesDefinition.description },
+  { path: definitionsPath, meaning: definitionsDefinition.description },
+  { path: filesPath, meaning: filesDefinition.description },
+]
+
+/** Every table that a query can name. */
+export const readableTables: readonly NamedTable[] = [...tables, ...opsTables]
 
 /** The tables that these streams write. */
 export function tablesOf(streams: readonly StreamName[]): readonly TableDefinition[] {

@@ -89,8 +89,8 @@ async function carryUndone(undone: Undone): Promise<void> {
 }
 
 /**
- * Carries the batches that silver or quarantine lacks to the tables, by their own plans. After a crash that is
- * the last one, after a RESTORE by another program there may be many.
+ * Carries the batches that silver or quarantine lacks to the tables, by their own plans. After a crash that
+ * is the last one, after a RESTORE by another program there may be many.
  */
 async function replay(undone: Undone, tables: readonly OpenTable[]): Promise<void> {
   const { options, database, definitions, history, last, claims } = undone

@@ -29,7 +29,7 @@ const countsByName: DeltaType = {
   valueContainsNull: false,
 }
 
-export const batchesDefinition: Omit<DeltaTableDefinition, 'properties'> = {
+export const batchesDefinition = {
   description:
     'One row for each batch: its plan, its outcome, how long it took, and what became of its records.',
   partitionColumns: [],
@@ -49,7 +49,7 @@ export const batchesDefinition: Omit<DeltaTableDefinition, 'properties'> = {
     column('reasons', countsByName),
     column('phases_ms', { ...countsByName, valueType: 'double' }),
   ],
-}
+} satisfies Omit<DeltaTableDefinition, 'properties'>
 
 /** A SELECT of the rows, in the columns of the table. */
 export function batchRowsSql(rows: readonly BatchRow[]): string {

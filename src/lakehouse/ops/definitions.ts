@@ -27,13 +27,13 @@ export type Definitions = {
   readonly tables: readonly TableDefinition[]
 }
 
-export const definitionsDefinition: Omit<DeltaTableDefinition, 'properties'> = {
+export const definitionsDefinition = {
   description: 'The tables, rules and settings that decided rows, as text by their hash.',
   partitionColumns: [],
   fields: ['hash', 'kind', 'name', 'content'].map((name) => {
-    return { name, type: 'string', nullable: true, metadata: {} }
+    return { name, type: 'string' as const, nullable: true, metadata: {} }
   }),
-}
+} satisfies Omit<DeltaTableDefinition, 'properties'>
 
 export function definitionsOf(tables: readonly TableDefinition[], settings: BatchSettings): Definitions {
   const stored = [

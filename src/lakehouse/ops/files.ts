@@ -6,14 +6,14 @@ import { duckdb } from '../../sql/index.ts'
 
 export const filesPath = 'ops/files'
 
-export const filesDefinition: Omit<DeltaTableDefinition, 'properties'> = {
+export const filesDefinition = {
   description: 'How far each file of an input was read; of several rows of a file the greatest counts.',
   partitionColumns: [],
   fields: [
     { name: 'topic', type: 'string', nullable: true, metadata: {} },
     { name: 'bytes_read', type: 'long', nullable: true, metadata: {} },
   ],
-}
+} satisfies Omit<DeltaTableDefinition, 'properties'>
 
 /** A SELECT of the rows, in the columns of the table. */
 export function fileRowsSql(files: readonly NextOffset[]): string {

@@ -4,17 +4,19 @@ import { tables } from '../../../src/lakehouse/pipeline.ts'
 
 test('a table is found by its name in SQL, by its path, and by the last part where one table has it', () => {
   for (const table of tables) {
-    expect(tableNamed(sqlName(table))).toBe(table)
-    expect(tableNamed(table.path)).toBe(table)
+    expect(tableNamed(sqlName(table), tables)).toBe(table)
+    expect(tableNamed(table.path, tables)).toBe(table)
   }
-  expect(tableNamed('Merchant').path).toBe('aggregations/merchant')
-  expect(tableNamed('quarantine').path).toBe('silver/quarantine')
+  expect(tableNamed('Merchant', tables).path).toBe('aggregations/merchant')
+  expect(tableNamed('quarantine', tables).path).toBe('silver/quarantine')
 })
 
 test('a name that several tables have, or none, is refused with those that may be meant', () => {
-  expect(() => tableNamed('transactions')).toThrow(
+  expect(() => tableNamed('transactions', tables)).toThrow(
     'may be bronze.transactions or silver.transactions or gold.transactions',
   )
-  expect(() => tableNamed('merchants')).toThrow(/no table "merchants"; did you mean aggregations\.merchant\?/)
-  expect(() => tableNamed('x')).toThrow(/no table "x"; the tables are .*aggregations\.merchant/)
+  expect(() => tableNamed('merchants', tables)).toThrow(
+    /no table "merchants"; did you mean aggregations\.merchant\?/,
+  )
+  expect(() => tableNamed('x', tables)).toThrow(/no table "x"; the tables are .*aggregations\.merchant/)
 })

@@ -1,5 +1,5 @@
-// Another program puts a table back to older rows: the next start carries the batches again that were taken from
-// it, by the plans of then.
+// Another program puts a table back to older rows: the next start carries the batches again that were taken
+// from it, by the plans of then.
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { draftOf, writeCommit } from '../../../src/delta/commit.ts'

@@ -1,5 +1,5 @@
-// A lakehouse that version 0.1.0 wrote (no plans in its commits, no ops tables, the progress of files in every
-// commit) goes on without a gap.
+// A lakehouse that version 0.1.0 wrote (no plans in its commits, no ops tables, the progress of files in
+// every commit) goes on without a gap.
 import { execFileSync } from 'node:child_process'
 import { appendFile, cp, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
