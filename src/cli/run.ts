@@ -1,6 +1,7 @@
 // `assay run`: the pipeline from Kafka or from files, continuous or once.
 
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { Argument, Command } from 'commander'
 import type { OnNotice } from '../batches/notice.ts'
 import type { RecordSource } from '../batches/source.ts'
@@ -133,9 +134,12 @@ async function openSource(flags: RunFlags, config: Config, onNotice: OnNotice): 
       throw new LakehouseError('FILE_NOT_FOUND', `${what}: give an NDJSON file or a directory of such files.`)
     }
     const { openFileSource } = await import('../files/source.ts')
+    const { checkpointDirectory } = await import('../engines/lock.ts')
+    const checkpoints = checkpointDirectory(config.deltaBasePath, 'kafka-to-delta')
     return openFileSource(flags.from, {
       takeUnterminatedTail: flags.finalize ?? false,
       untilNow: flags.once ?? false,
+      cachePath: join(checkpoints, 'compressed-files.ndjson'),
       onNotice,
     })
   }

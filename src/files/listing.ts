@@ -6,7 +6,12 @@ import { LakehouseError } from '../errors/errors.ts'
 /**
  * A file as it was when it was listed. `topic` is its path below the directory, with `/` between the parts.
  */
-export type ListedFile = { readonly topic: string; readonly path: string; readonly size: number }
+export type ListedFile = {
+  readonly topic: string
+  readonly path: string
+  readonly size: number
+  readonly modifiedMs: number
+}
 
 /** Stats that are under way at the same time: enough to hide the latency of a network file system. */
 const STATS_IN_FLIGHT_MAX = 64
@@ -29,7 +34,7 @@ export async function listFiles(root: string, signal: AbortSignal): Promise<List
   if (rootStat.isFile()) {
     const topic = basename(root)
     refuseUnusableName(topic, root)
-    return [{ topic, path: root, size: rootStat.size }]
+    return [{ topic, path: root, size: rootStat.size, modifiedMs: rootStat.mtimeMs }]
   }
   if (!rootStat.isDirectory()) throw unusable(root, 'is neither a file nor a directory')
   const topics = await collectTopics(root, '', signal)
@@ -78,7 +83,7 @@ function unusable(path: string, why: string): LakehouseError {
 async function describe(root: string, topic: string): Promise<ListedFile | null> {
   const path = join(root, topic)
   const fileStat = await statOrNull(path)
-  return fileStat === null ? null : { topic, path, size: fileStat.size }
+  return fileStat === null ? null : { topic, path, size: fileStat.size, modifiedMs: fileStat.mtimeMs }
 }
 
 /**

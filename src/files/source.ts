@@ -12,12 +12,15 @@ import type { NoticeCode } from '../errors/notices.ts'
 import { CompressedText, codecOf } from './compressed.ts'
 import { countLines, type LineFile, lineStart, readLines, shrank } from './lines.ts'
 import { isNotFound, type ListedFile, listFiles, unreadable, vanished } from './listing.ts'
+import { TextLengths } from './text-lengths.ts'
 
 export type FileSourceOptions = {
   /** Whether a last line without LF is a record: only where the files grow no more. */
   readonly takeUnterminatedTail: boolean
   /** Reads what was there at the first look and nothing that comes after it. */
   readonly untilNow?: boolean
+  /** Where the lengths of the texts of compressed files are kept from run to run; absent: nowhere. */
+  readonly cachePath?: string
   readonly onNotice?: OnNotice
 }
 
@@ -59,6 +62,7 @@ class FileSource implements RecordSource {
   readonly #noticed = new Set<string>()
   /** The compressed file whose lines were counted last, and the one whose lines were read. */
   readonly #texts: Record<'counted' | 'read', OpenText | null> = { counted: null, read: null }
+  readonly #lengths: TextLengths
   #listing: Listing | null = null
   /** The sizes at the first look; null before it, and where the run has no end. */
   #firstSizes: ReadonlyMap<string, number> | null = null
@@ -66,6 +70,7 @@ class FileSource implements RecordSource {
   constructor(root: string, options: FileSourceOptions) {
     this.#root = root
     this.#options = options
+    this.#lengths = new TextLengths(options.cachePath ?? null)
   }
 
   async cut(next: Offsets, recordsMax: number, signal: AbortSignal): Promise<Cut> {
@@ -76,6 +81,7 @@ class FileSource implements RecordSource {
     if (cut?.more === true) return cut
     const files = await this.#list(signal)
     this.#judgeMissing(files, next)
+    await this.#lengths.prune(files)
     return await this.#cutFiles(files, next, recordsMax, signal)
   }
 
@@ -229,7 +235,8 @@ class FileSource implements RecordSource {
     linesMax: number,
     signal: AbortSignal,
   ): Promise<FileCut> {
-    if (memory.textLength !== null && memory.textLength <= offset) return { lines: 0, end: offset }
+    memory.textLength ??= await this.#lengths.of(file)
+    if (memory.textLength === offset) return { lines: 0, end: offset }
     return await this.#withText(
       file,
       'counted',
@@ -241,6 +248,7 @@ class FileSource implements RecordSource {
         memory.textLength = opened.handle.length
         if (memory.textLength !== null && memory.textLength < offset)
           throw shrank(file, offset, memory.textLength)
+        if (memory.textLength !== null) await this.#lengths.keep(file, memory.textLength)
         const hasTail = memory.textLength !== null && found.end < memory.textLength
         if (found.lines === linesMax || !hasTail) return found
         return { lines: found.lines + 1, end: memory.textLength! }

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
@@ -116,6 +116,27 @@ describe.each(codecs)('%s', (name, compress) => {
   })
 })
 
+test('a run that starts does not decompress what earlier runs have read', async () => {
+  const cachePath = join(directory, '.cache', 'lengths.ndjson')
+  const written = new Date(Date.UTC(2026, 0, 1))
+  await put('a.gz', gzipSync('1\n2\n'))
+  await utimes(join(directory, 'a.gz'), written, written)
+  const first = await take(await open(cachePath), new Map(), 10)
+  const { next } = await take(await open(cachePath), first.next, 10)
+  // Only a run that opens the file can see that it is damaged.
+  const { size } = await stat(join(directory, 'a.gz'))
+  await put('a.gz', Buffer.alloc(size, 'x'))
+  await utimes(join(directory, 'a.gz'), written, written)
+  expect((await take(await open(cachePath), next, 10)).records).toEqual([])
+  await expect(take(await open(), next, 10)).rejects.toMatchObject({ code: 'FILE_CORRUPT' })
+  // A cache that is lost or damaged costs time alone.
+  await put('a.gz', gzipSync('1\n2\n'))
+  await writeFile(cachePath, '["cut o')
+  expect((await take(await open(cachePath), next, 10)).records).toEqual([])
+  await put('b.gz', gzipSync('3\n'))
+  expect((await take(await open(cachePath), next, 10)).records).toEqual([{ offset: 0n, value: '3' }])
+})
+
 test('a long text in few bytes takes little memory', async () => {
   // 256 MiB in some kilobytes.
   const line = Buffer.alloc(MiB, 'x')
@@ -140,9 +161,10 @@ test('a long text in few bytes takes little memory', async () => {
   expect(most).toBeLessThanOrEqual(8 * MiB)
 })
 
-async function open(): Promise<RecordSource> {
+async function open(cachePath?: string): Promise<RecordSource> {
   return await openFileSource(directory, {
     takeUnterminatedTail: false,
+    ...(cachePath === undefined ? {} : { cachePath }),
     onNotice: (notice) => notices.push(notice),
   })
 }
