@@ -1,7 +1,13 @@
 // The generated pages of the language and of the tables, from the same records that the engines read.
 
 import { windowOf } from '../src/batches/planner.ts'
-import { allAggregates, allFunctions, type Example, type FunctionRecord } from '../src/expr/index.ts'
+import {
+  allAggregates,
+  allFunctions,
+  type ColumnType,
+  type Example,
+  type FunctionRecord,
+} from '../src/expr/index.ts'
 import { reviewScore, riskLevelLowest, riskLevels, rules } from '../src/fraud/rules.ts'
 import { tables } from '../src/lakehouse/pipeline.ts'
 import { reasonMeanings } from '../src/lakehouse/reasons.ts'
@@ -89,11 +95,11 @@ export function tablesPage(): string {
         table.meaning,
         facts.filter((fact) => fact !== null).join(' '),
         '',
-        '| column | type in DuckDB | type in Spark | computed as |',
+        '| column | type in `assay query` (DuckDB) | type in Spark | computed as |',
         '|---|---|---|---|',
         ...Object.entries(table.rows.schema).map(
           ([name, type]) =>
-            `| ${name} | ${duckdb.type(type)} | ${spark.type(type)} | ${definitionCell(table, name)} |`,
+            `| ${name} | ${queryType(type)} | ${spark.type(type)} | ${definitionCell(table, name)} |`,
         ),
       ]
     }),
@@ -121,6 +127,11 @@ export function tablesPage(): string {
 
 /** What does not fit into a cell is told below the tables. */
 const definitionLengthMax = 220
+
+/** Instants have the zone that Delta gives them; inside of the engine they are without. */
+function queryType(type: ColumnType): string {
+  return duckdb.type(type).replace(/\bTIMESTAMP\b/g, 'TIMESTAMP WITH TIME ZONE')
+}
 
 function definitionCell(table: TableDefinition, name: string): string {
   const text = definitionText(table, name)

@@ -1,0 +1,55 @@
+// What the pages say of queries is so: examples run, and columns have the types that the tables page names.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { query } from '../../../src/cli/query.ts'
+import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
+
+const root = dirname(dirname(dirname(import.meta.dirname)))
+const pages = ['README.md', ...pagesBelow('docs/guide'), ...pagesBelow('docs/reference')]
+const examples = pages.flatMap((page) =>
+  [...readFileSync(join(root, page), 'utf8').matchAll(/^ {4}.*assay query.*? "([^"]+)"/gm)].map(
+    (found) => [page, found[1]!] as const,
+  ),
+)
+
+function pagesBelow(folder: string): string[] {
+  return readdirSync(join(root, folder)).map((name) => `${folder}/${name}`)
+}
+
+let lakehouse: SmallLakehouse
+beforeAll(async () => {
+  lakehouse = await smallLakehouse()
+})
+afterAll(() => lakehouse.remove())
+
+async function csv(sql: string): Promise<string> {
+  const stream = new PassThrough()
+  const written = text(stream)
+  await query(lakehouse.config, sql, 'csv', stream)
+  stream.end()
+  return written
+}
+
+test.each(examples)('%s: %s', async (_, sql) => {
+  expect((await csv(sql)).split('\n').length).toBeGreaterThan(1)
+})
+
+test('the pages have examples', () => {
+  expect(examples.length).toBeGreaterThanOrEqual(4)
+})
+
+test.each(['bronze.transactions', 'silver.transactions', 'silver.quarantine', 'fraud_detection'])(
+  'the columns of %s have the types that docs/reference/tables.md names',
+  async (name) => {
+    const page = readFileSync(join(root, 'docs/reference/tables.md'), 'utf8')
+    const chapter = page.split('\n## ').find((part) => part.startsWith(`${name}\n`))!
+    const documented = [...chapter.matchAll(/^\| (\w+) \| ([^|]+) \|/gm)].map((found) => [found[1], found[2]])
+    const sql = `select column_name, column_type from (describe ${name})`
+    const described = (await csv(sql)).trimEnd().split('\n').slice(1)
+    const unquoted = described.map((line) => line.replaceAll('""', '"').replace(/^(\w+),"(.*)"$/, '$1,$2'))
+    expect(unquoted).toEqual(documented.slice(1).map((cells) => cells.join(',')))
+  },
+)
