@@ -50,6 +50,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./why.ts')).whyCommand(),
   },
   {
+    name: 'erase',
+    summary: 'take the rows of a person out of the tables, or adopt a deletion by another program',
+    load: async () => (await import('./erase.ts')).eraseCommand(),
+  },
+  {
     name: 'spark',
     summary: 'install the Spark that the Spark engine starts',
     load: async () => (await import('./spark.ts')).sparkCommand(),

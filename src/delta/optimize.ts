@@ -132,8 +132,9 @@ export function optimizeResult(draft: CommitDraft, outcome: WriteOutcome): Optim
   switch (outcome.kind) {
     case 'conflict':
       return outcome
-    case 'skipped':
     case 'fenced':
+      return { kind: 'conflict', reason: 'the log was purged meanwhile' }
+    case 'skipped':
     case 'changed':
       throw new AssertionError('a compaction has nothing to be judged by')
     case 'committed':

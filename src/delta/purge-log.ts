@@ -3,6 +3,14 @@ import { join } from 'node:path'
 import { disk } from './disk.ts'
 import { deleteLogBefore } from './log-cleanup.ts'
 import { logDirectory } from './log-files.ts'
+import type { DeltaSnapshot } from './state.ts'
+
+/** The application id of the txn action whose version counts how often the log was purged. */
+export const purgedAppId = 'assay/purged'
+
+export function purgeCount({ txns }: DeltaSnapshot): bigint {
+  return txns.get(purgedAppId)?.version ?? 0n
+}
 
 /** What this folder writes before a file gets its name. */
 const ownTemporaryName =

@@ -49,7 +49,7 @@ import {
 import type { QueryParameters } from './parquet-files.ts'
 import { deletedFileRetentionDefaultMs, deletedFileRetentionMs } from './properties.ts'
 import { checkWritable, newTableProtocol } from './protocol.ts'
-import { keepOnlyVersion } from './purge-log.ts'
+import { keepOnlyVersion, purgeCount, purgedAppId } from './purge-log.ts'
 import { type Row, withRows } from './rows.ts'
 import { checkDefinition, type DeltaTableDefinition } from './schema.ts'
 import { type StagedAppend, stageQuery } from './stage.ts'
@@ -254,7 +254,9 @@ export class DeltaTable {
     const groups = planCompaction(snapshot, options)
     if (groups.length === 0) return { kind: 'nothing' }
     const draft = await compact(this.directory, snapshot, groups, connection, options)
-    return optimizeResult(draft, await this.#write(draft))
+    // A purge deletes files that no commit names yet: those of a compaction that it overtook.
+    const fence = { appId: purgedAppId, version: purgeCount(snapshot) }
+    return optimizeResult(draft, await this.#write({ ...draft, fence }))
   }
 
   /**
@@ -285,7 +287,9 @@ export class DeltaTable {
    */
   async purgeLog(options: CommitOptions = {}): Promise<CommitOutcome> {
     // A version of its own without rows: what others wrote into the log is older than it.
-    const outcome = await this.commit(null, { operation: 'PURGE', operationParameters: {}, ...options })
+    const txns = { ...options.txns, [purgedAppId]: purgeCount(await this.snapshot()) + 1n }
+    const about = { operation: 'PURGE', operationParameters: {} }
+    const outcome = await this.commit(null, { ...about, ...options, txns })
     if (outcome.kind !== 'committed') return outcome
     await this.#exclusive(async () => {
       await this.settled() // Else it would put a checkpoint of an older version into the log.

@@ -62,6 +62,16 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'Another program put a table back to an older version while a run wrote it; the run stopped.',
   },
+  BATCHES_LEFT: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'Batches are not in all tables yet, and rows are only erased where all of them are.',
+  },
+  ADOPTION_REFUSED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The version of the table is no deletion by another program that can be adopted.',
+  },
   BATCH_FAILED: {
     blame: 'external',
     retry: 'backoff',

@@ -33,7 +33,15 @@ export const stepNames = [
   'lock released',
 ] as const
 
-export type StepName = (typeof stepNames)[number]
+/** In the order in which `assay erase` comes to them first. */
+export const erasureStepNames = [
+  'erasure noted', // In ops/erased; the rows are still there.
+  'rows erased', // Of one table.
+  'log purged', // Of one table.
+  'erasure carried',
+] as const
+
+export type StepName = (typeof stepNames)[number] | (typeof erasureStepNames)[number]
 export type StepHook = (name: StepName) => Promise<void> | void
 
 let hook: StepHook | null = null

@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterAll(() => undisturbed?.remove())
 
 /** The first time, and one more that the seed chooses. */
-function chosen(name: StepName): number[] {
+function chosen(name: (typeof stepNames)[number]): number[] {
   const count = occurrences.get(name) ?? 0
   const random = 1 + ((seed + stepNames.indexOf(name) * 7919) % Math.max(count, 1))
   return [...new Set([1, random])]

@@ -1,0 +1,158 @@
+// assay erase: takes a person's rows out of the tables, or adopts a deletion that another program did.
+
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Config } from '../config/config.ts'
+import type { Adoption } from '../engines/adopt.ts'
+import type { ErasureReport } from '../engines/erase.ts'
+import { counted } from '../errors/counted.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { pipelineOptions } from './pipeline-options.ts'
+import { printable } from './printable.ts'
+import { openSession } from './session.ts'
+import { sqlName, tableNamed } from './table-name.ts'
+
+type EraseFlags = {
+  readonly userId: readonly number[]
+  readonly dryRun?: true
+  readonly adopt?: string
+  readonly everywhere?: true
+}
+
+export function eraseCommand(): Command {
+  return new Command('erase')
+    .description(
+      'Takes the rows of persons out of bronze, silver, quarantine and fraud_detection, with the files and log entries\n' +
+        'that hold their values. Stop "assay run" first. Without a user it finishes an erasure that ended half-way.\n' +
+        'docs/guide/erasure.md says what stays.',
+    )
+    .addOption(
+      new Option('--user-id <id>', 'a person by the user_id of the records; may be given several times')
+        .argParser(userIds)
+        .default([], 'none'),
+    )
+    .option('--dry-run', 'count the rows, change nothing; "assay run" may go on meanwhile')
+    .option(
+      '--adopt <table>',
+      'take a deletion by another program for meant: name its table, then its version',
+    )
+    .option('--everywhere', 'with --adopt: erase these rows from the other tables too')
+    .argument('[version]', 'with --adopt: the version of the table that the deletion made')
+    .action(async (version: string | undefined, flags: EraseFlags) => {
+      const text = await erase(openSession().config, version, flags)
+      process.stdout.write(printable(text))
+    })
+}
+
+const int32Max = 2 ** 31 - 1
+
+function userIds(text: string, before: readonly number[]): readonly number[] {
+  const id = /^-?\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+  if (id >= -int32Max - 1 && id <= int32Max) return [...new Set([...before, id])]
+  throw new InvalidArgumentError('It must be a whole number, as user_id is.')
+}
+
+async function erase(config: Config, version: string | undefined, flags: EraseFlags): Promise<string> {
+  checkFlags(version, flags)
+  const options = pipelineOptions(config)
+  if (flags.adopt !== undefined) {
+    const { adoptDeletion } = await import('../engines/adopt.ts')
+    const { path } = tableNamed(flags.adopt)
+    return adoptionText(await adoptDeletion(options, path, BigInt(version ?? ''), flags.everywhere === true))
+  }
+  const { eraseUsers, findErasable } = await import('../engines/erase.ts')
+  const users = flags.userId
+  if (flags.dryRun === true) return dryRunText(await findErasable(options, users), users)
+  return erasureText(await eraseUsers(options, users), users)
+}
+
+function checkFlags(version: string | undefined, { adopt, userId, dryRun, everywhere }: EraseFlags): void {
+  const wrong = (message: string): never => {
+    throw new LakehouseError('CONFIG_INVALID', `${message}. "assay help erase" says how to use it.`)
+  }
+  if (adopt !== undefined) {
+    if (userId.length > 0 || dryRun === true) wrong('--adopt goes without --user-id and --dry-run')
+    if (version === undefined || !/^\d{1,18}$/.test(version)) {
+      wrong(
+        '--adopt needs the table and the version of the deletion, such as "--adopt silver.transactions 7"',
+      )
+    }
+    return
+  }
+  if (version !== undefined) wrong(`${JSON.stringify(version)} goes with --adopt only`)
+  if (everywhere === true) wrong('--everywhere goes with --adopt only')
+  if (dryRun === true && userId.length === 0) wrong('--dry-run needs --user-id')
+}
+
+function dryRunText(report: ErasureReport, users: readonly number[]): string {
+  if (report.records === 0n) return `${nothingText(users)}${aggregatesText(report)}`
+  const heading = `would be erased of ${usersText(users)}: ${counted(report.records, 'record')}`
+  return `${heading}\n${rowsText(report.rows)}${aggregatesText(report)}`
+}
+
+function erasureText(report: ErasureReport, users: readonly number[]): string {
+  const earlier =
+    report.carriedOn === null
+      ? ''
+      : `erasure ${report.carriedOn}, which had ended half-way, is carried to its end\n`
+  if (users.length === 0)
+    return earlier || 'no erasure is left half-way; --user-id names a person to be erased\n'
+  if (report.erase === null) return `${earlier}${nothingText(users)}${aggregatesText(report)}`
+  const heading = `erasure ${report.erase}, of ${usersText(users)}: ${counted(report.records, 'record')}`
+  const gone =
+    'Files and log entries with their values are gone: the logs of these tables begin anew, so older versions of them\n' +
+    'can no longer be read. "assay verify" counts what depends on the records as not provable.\n'
+  return `${earlier}${heading}\n${rowsText(report.rows)}${gone}${notReachedText(report)}`
+}
+
+function notReachedText(report: ErasureReport): string {
+  const lines = [
+    `  the input: ${report.topics.join(', ')}. A topic of Kafka keeps its records until their retention is over, or until they are`,
+    '    compacted away; a file keeps them until it is written anew. Records that come again are rows again.',
+    '  copies and backups of the tables, and what other programs read from them',
+    '  alerts and log lines that runs have sent or printed: they name transactions with user and amount',
+  ]
+  return `Not reached, for you to see to:\n${lines.join('\n')}\n${aggregatesText(report)}`
+}
+
+function aggregatesText({ aggregateRows }: ErasureReport): string {
+  const own = counted(aggregateRows, 'row')
+  return (
+    'Aggregates stay as they are: gold and aggregations hold sums and counts of windows, these users among them.\n' +
+    `aggregations.user has ${own} with their user_id, sums and counts.\n`
+  )
+}
+
+function adoptionText({ path, version, isKnown, records, stillIn, erased }: Adoption): string {
+  const what = `${sqlName({ path })}, version ${version}`
+  const lines = [
+    isKnown
+      ? `${what} was adopted before: ${counted(records, 'record')}`
+      : `${what} is adopted: ${counted(records, 'record')} in ops/erased, which "assay verify" no longer looks for`,
+    ...(erased === null ? [] : [`erased from the other tables:\n${rowsText(erased).trimEnd()}`]),
+  ]
+  const left = Object.entries(stillIn).filter(([, rows]) => rows > 0n)
+  if (left.length > 0) {
+    const names = left.map(([name, rows]) => `${sqlName({ path: name })} (${counted(rows, 'row')})`)
+    lines.push(
+      `these tables still have rows of the records: ${names.join(', ')}`,
+      `To erase them there too: assay erase --adopt ${sqlName({ path })} ${version} --everywhere`,
+    )
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function rowsText(rows: ErasureReport['rows']): string {
+  const entries = Object.entries(rows).map(
+    ([path, count]) => [sqlName({ path }), counted(count, 'row')] as const,
+  )
+  const width = Math.max(...entries.map(([name]) => name.length))
+  return entries.map(([name, count]) => `  ${name.padEnd(width)}  ${count}\n`).join('')
+}
+
+function nothingText(users: readonly number[]): string {
+  return `the tables have no rows of ${usersText(users)}\n`
+}
+
+function usersText(users: readonly number[]): string {
+  return `${users.length === 1 ? 'user' : 'users'} ${users.join(', ')}`
+}

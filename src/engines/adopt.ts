@@ -1,0 +1,105 @@
+// Adopting a deletion that another program did (Spark's DELETE, delta-rs): the rows that went with it are noted in
+// ops/erased, so that `assay verify` knows that they were meant to go.
+import { stat } from 'node:fs/promises'
+import { addFile } from '../delta/actions.ts'
+import { type AddFile, type DeltaCommit, type DeltaTable, foreignRemoval, scanSql } from '../delta/index.ts'
+import { filePath } from '../delta/paths.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { adoptedAppId, carriedAppId } from '../lakehouse/ops/erased.ts'
+import { type EraseOptions, LockedLakehouse } from './erase.ts'
+import { countErased, hasRecords, type RecordTable, recordTables, setPositions } from './erased-rows.ts'
+
+export type Adoption = {
+  readonly path: string
+  readonly version: bigint
+  /** True where this was adopted before: nothing was noted now. */
+  readonly isKnown: boolean
+  readonly records: bigint
+  /** How many rows of these records the other tables have. */
+  readonly stillIn: Readonly<Partial<Record<RecordTable, bigint>>>
+  /** How many rows were erased from the others, where that was asked for. */
+  readonly erased: Readonly<Partial<Record<RecordTable, bigint>>> | null
+}
+
+/** With `everywhere` the rows are erased from the other tables too. */
+export function adoptDeletion(
+  options: EraseOptions,
+  path: string,
+  version: bigint,
+  everywhere: boolean,
+): Promise<Adoption> {
+  if (!hasRecords(path)) {
+    const advice = 'it is computed from silver: remove its directory, and "assay run" makes it anew'
+    throw refused(`${path} has no rows of single records (${recordTables.join(', ')} have); ${advice}`)
+  }
+  return LockedLakehouse.use(options, async (lakehouse) => {
+    const table = lakehouse.tables.get(path)?.delta
+    if (table === undefined) throw refused(`${path} is not there`)
+    await lakehouse.carryOn()
+    const { database, erased } = lakehouse
+    const appId = adoptedAppId(path, version)
+    const commit = await deletionOf(table, version)
+    const records = await setPositions(database.batch, await goneSql(table, commit))
+    const isKnown = (await erased.snapshot()).txns.has(appId)
+    let done: Adoption['erased'] = null
+    if (!isKnown || everywhere) {
+      const { erase } = await lakehouse.note((number) => ({
+        [appId]: number,
+        ...(everywhere ? {} : { [carriedAppId]: number }),
+      }))
+      if (everywhere) done = await lakehouse.carry({ begun: erase, carried: erase - 1n })
+    }
+    const stillIn: Partial<Record<RecordTable, bigint>> = {}
+    for (const other of recordTables) {
+      const delta = lakehouse.tables.get(other)?.delta
+      if (delta !== undefined) stillIn[other] = await countErased(database.batch, delta)
+    }
+    return { path, version, isKnown, records, stillIn, erased: done }
+  })
+}
+
+async function deletionOf(table: DeltaTable, version: bigint): Promise<DeltaCommit> {
+  const commit = await table.commitAt(version)
+  const where = `${table.directory}, version ${version}`
+  if (commit === null) throw refused(`${where}: the log does not have this version (any more)`)
+  const removal = foreignRemoval(commit)
+  const operation = String(commit.commitInfo?.operation ?? 'unnamed')
+  if (removal === null) throw refused(`${where}: ${operation} by another program removed no rows`)
+  if (removal.operation === 'RESTORE') {
+    throw refused(`${where} is a RESTORE: "assay run" brings the rows back that it took`)
+  }
+  return commit
+}
+
+/** A SELECT of the records that the files which the commit removed have, and those that it added have not. */
+async function goneSql(table: DeltaTable, commit: DeltaCommit): Promise<string> {
+  const removed = commit.removes
+    .filter(({ dataChange }) => dataChange)
+    .map(({ path, size, partitionValues }) =>
+      addFile({
+        ...{ path, size: size ?? 0n, partitionValues: partitionValues ?? {} },
+        ...{ modificationTime: 0, dataChange: true, statsJson: null, tags: null },
+      }),
+    )
+  const added = commit.adds.filter(({ dataChange }) => dataChange)
+  for (const { path } of [...removed, ...added]) {
+    const isThere = await stat(filePath(table.directory, path)).then(
+      () => true,
+      () => false,
+    )
+    if (isThere) continue
+    const why = `the file ${path} is gone (VACUUM deletes removed files), so nobody knows which rows went`
+    throw refused(`${table.directory}, version ${commit.version}: ${why}`)
+  }
+  const [before, after] = [await recordsOf(table, removed), await recordsOf(table, added)]
+  return `(${before}) EXCEPT (${after})`
+}
+
+async function recordsOf(table: DeltaTable, files: readonly AddFile[]): Promise<string> {
+  const snapshot = { ...(await table.snapshot()), files: new Map(files.map((file) => [file.path, file])) }
+  return scanSql(snapshot, table.directory, { columns: ['topic', 'partition', 'offset'] })
+}
+
+function refused(what: string): LakehouseError {
+  return new LakehouseError('ADOPTION_REFUSED', `${what}.`)
+}

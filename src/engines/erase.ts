@@ -1,0 +1,319 @@
+// Erasing persons: their rows leave bronze, silver, quarantine and fraud_detection, and with them the files and
+// log entries that hold their values. What was erased is noted first, so that an erasure which ended half-way is
+// carried to its end by the next one. docs/guide/erasure.md says what stays, and what nothing here can reach.
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { batchAppId, writerAppId } from '../batches/progress.ts'
+import { isStreamed } from '../batches/streamed.ts'
+import { type CommitOptions, type DeltaSnapshot, DeltaTable } from '../delta/index.ts'
+import { assert, LakehouseError } from '../errors/errors.ts'
+import { openOpsTable, opsDirectory, tableDirectory } from '../lakehouse/delta.ts'
+import { batchesPath } from '../lakehouse/ops/batches.ts'
+import {
+  begunAppId,
+  carriedAppId,
+  type Erasure,
+  erasedDefinition,
+  erasedPath,
+  erasedPositionsSql,
+  erasedRowsSql,
+  lastErasures,
+} from '../lakehouse/ops/erased.ts'
+import { tables as allTables } from '../lakehouse/pipeline.ts'
+import { streamNames } from '../plan/index.ts'
+import { step } from '../steps/step.ts'
+import { Backlog } from './backlog.ts'
+import { doneBatch } from './batch-rules.ts'
+import { endQueries } from './bronze-writers.ts'
+import { Database } from './database.ts'
+import {
+  countAggregates,
+  countErased,
+  erasedTopics,
+  findUsers,
+  isErased,
+  positionRanges,
+  positionsTable,
+  type RecordTable,
+  recordTables,
+  setPositions,
+} from './erased-rows.ts'
+import { checkpointDirectory, lockStreams } from './lock.ts'
+import { storageFailure } from './storage-failure.ts'
+import { claimTable, OpenTable } from './tables.ts'
+
+export type EraseOptions = {
+  readonly deltaBasePath: string
+  readonly tableProperties: Readonly<Record<string, string>>
+  readonly leaseMs: number
+  readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
+  /** Microseconds since the epoch. */
+  readonly clock: () => bigint
+  readonly signal?: AbortSignal
+}
+
+/** What an erasure did, or would do. */
+export type ErasureReport = {
+  /** null where nothing was to be erased, or nothing was asked to be. */
+  readonly erase: bigint | null
+  /** The number of an earlier erasure that had ended half-way; null where there was none. */
+  readonly carriedOn: bigint | null
+  readonly records: bigint
+  readonly rows: Readonly<Partial<Record<RecordTable, bigint>>>
+  /** Rows of `aggregations/user` that are of the persons: they stay. */
+  readonly aggregateRows: bigint
+  /** Where the records came from: they may be there still. */
+  readonly topics: readonly string[]
+}
+
+/** All of the lakehouse in the hands of one erasure: its streams are locked, its tables claimed. */
+export class LockedLakehouse {
+  readonly options: EraseOptions
+  readonly database: Database
+  readonly tables: ReadonlyMap<string, OpenTable>
+  readonly erased: DeltaTable
+  readonly #claim: bigint
+
+  private constructor(
+    options: EraseOptions,
+    database: Database,
+    tables: ReadonlyMap<string, OpenTable>,
+    erased: { readonly delta: DeltaTable; readonly claim: bigint },
+  ) {
+    this.options = options
+    this.database = database
+    this.tables = tables
+    this.erased = erased.delta
+    this.#claim = erased.claim
+  }
+
+  /** Fails with STREAM_LOCKED where a stream runs, with BATCHES_LEFT where a batch is not in all tables. */
+  static async use<T>(options: EraseOptions, work: (lakehouse: LockedLakehouse) => Promise<T>): Promise<T> {
+    const { deltaBasePath, tableProperties: properties } = options
+    const found = await existing(deltaBasePath)
+    if (!found.has('silver/transactions')) throw noLakehouse(deltaBasePath)
+    try {
+      const lock = await lockStreams(deltaBasePath, streamNames, options)
+      try {
+        const database = await openDatabase(options)
+        try {
+          const opened = new Map<string, OpenTable>()
+          for (const definition of allTables.filter(({ path }) => found.has(path))) {
+            opened.set(definition.path, await OpenTable.open(deltaBasePath, definition, properties))
+          }
+          const delta = await openOpsTable(deltaBasePath, erasedPath, { ...erasedDefinition, properties })
+          const erased = { delta, claim: await claimTable(delta) }
+          const lakehouse = new LockedLakehouse(options, database, opened, erased)
+          await lakehouse.#checkAllCarried()
+          const result = await work(lakehouse)
+          lock.lost.throwIfAborted()
+          await Promise.all([...opened.values()].map((table) => table.delta.settled()))
+          await delta.settled()
+          return result
+        } finally {
+          database.close()
+        }
+      } finally {
+        await lock.release()
+      }
+    } catch (error) {
+      throw storageFailure(error, deltaBasePath) ?? error
+    }
+  }
+
+  /** The last batch that the tables have. */
+  get lastBatch(): bigint {
+    return [...this.tables.values()].reduce(
+      (most, { progress }) => (progress.batch > most ? progress.batch : most),
+      0n,
+    )
+  }
+
+  /** Of what is left to be carried, bronze has rows that silver would get from it after they were erased. */
+  async #checkAllCarried(): Promise<void> {
+    const { deltaBasePath } = this.options
+    const own = [...this.tables.values()].filter(({ definition }) => definition.stream === 'kafka-to-delta')
+    const silver = this.tables.get('silver/transactions')!
+    const journal = await journalOf(deltaBasePath)
+    const claims = [(await silver.delta.snapshot()).txns, ...(journal === null ? [] : [journal.txns])]
+    const noted = journal?.txns.get(batchAppId)?.version ?? 0n
+    const last = this.lastBatch
+    const done = doneBatch(own, claims)
+    const isCarried = done >= last && noted >= last && !(await this.#hasBacklog(silver))
+    if (isCarried) return
+    throw new LakehouseError(
+      'BATCHES_LEFT',
+      `${deltaBasePath}: the last batch is not in all tables yet, or bronze has rows that no batch took. ` +
+        'Run "assay run kafka-to-delta --once", then erase again.',
+      { details: { last, done, noted } },
+    )
+  }
+
+  /** True where a streaming query brought rows to bronze that no batch has taken. */
+  async #hasBacklog(silver: OpenTable): Promise<boolean> {
+    const bronze = this.tables.get('bronze/transactions')
+    if (bronze === undefined) return false
+    await endQueries(this.options.deltaBasePath, bronze.delta)
+    if (!isStreamed((await bronze.delta.snapshot()).txns)) return false
+    const waiting = await new Backlog(this.database.load, bronze.delta).cut(silver.progress.offsets, 1)
+    return waiting.ranges.length > 0
+  }
+
+  /** Notes that the records in `erased_positions` are erased, with further txn actions. */
+  async note(more: (erase: bigint) => Readonly<Record<string, bigint>> = () => ({})): Promise<Erasure> {
+    const snapshot = await this.erased.snapshot()
+    const erase = lastErasures(snapshot.txns).begun + 1n
+    const erasure = { erase, erasedAtMicros: this.options.clock(), afterBatch: this.lastBatch }
+    const staged = await this.erased.stage(this.database.batch, erasedRowsSql(positionsTable, erasure))
+    await this.#commit(staged, { operation: 'ERASE', txns: { ...more(erase), [begunAppId]: erase } })
+    await step('erasure noted')
+    return erasure
+  }
+
+  /** Erases what is noted from `after` on in all tables, with files and log entries. */
+  async carry({ begun, carried }: { readonly begun: bigint; readonly carried: bigint }) {
+    const connection = this.database.batch
+    const { directory } = this.erased
+    await setPositions(connection, erasedPositionsSql(await this.erased.snapshot(), directory, carried))
+    const rows: Partial<Record<RecordTable, bigint>> = {}
+    const prune = await positionRanges(connection)
+    for (const [path, table] of this.#recordTables()) {
+      const { signal } = this.options
+      const options = { ...this.#ofTable(table, begun), prune, ...(signal === undefined ? {} : { signal }) }
+      const result = await table.delta.deleteRows(connection, isErased, options)
+      if (result.kind !== 'deleted' && result.kind !== 'nothing') throw overtaken(table.delta)
+      rows[path] = result.kind === 'deleted' ? result.rowsDeleted : 0n
+      await step('rows erased')
+    }
+    for (const [, table] of this.#recordTables()) {
+      // Deleted by this erasure, before a crash or now.
+      if ((await table.delta.snapshot()).txns.get(begunAppId)?.version !== begun) continue
+      const { operation: _, ...options } = this.#ofTable(table, begun)
+      if ((await table.delta.purgeLog(options)).kind !== 'committed') throw overtaken(table.delta)
+      await step('log purged')
+    }
+    await this.#commit(null, { operation: 'ERASE', txns: { [carriedAppId]: begun } })
+    await step('erasure carried')
+    return rows
+  }
+
+  /** Carries an erasure to its end that was begun and not finished; returns its number. */
+  async carryOn(): Promise<bigint | null> {
+    const last = lastErasures((await this.erased.snapshot()).txns)
+    if (last.carried >= last.begun) return null
+    await this.carry(last)
+    return last.begun
+  }
+
+  #recordTables(): [RecordTable, OpenTable][] {
+    return recordTables.flatMap((path): [RecordTable, OpenTable][] => {
+      const table = this.tables.get(path)
+      return table === undefined ? [] : [[path, table]]
+    })
+  }
+
+  #ofTable(table: OpenTable, erase: bigint) {
+    return {
+      operation: 'ERASE',
+      operationParameters: {},
+      fence: { appId: writerAppId, version: table.claim },
+      txns: { [begunAppId]: erase },
+    } satisfies CommitOptions
+  }
+
+  async #commit(staged: Parameters<DeltaTable['commit']>[0], options: CommitOptions): Promise<void> {
+    const fence = { appId: writerAppId, version: this.#claim }
+    const outcome = await this.erased.commit(staged, { operationParameters: {}, ...options, fence })
+    if (outcome.kind !== 'committed') throw overtaken(this.erased)
+  }
+}
+
+/** Erases all that the tables have of these users; without users what an earlier erasure left undone. */
+export function eraseUsers(options: EraseOptions, userIds: readonly number[]): Promise<ErasureReport> {
+  return LockedLakehouse.use(options, async (lakehouse) => {
+    const carriedOn = await lakehouse.carryOn()
+    const nothing = { erase: null, carriedOn, records: 0n, rows: {}, aggregateRows: 0n, topics: [] }
+    if (userIds.length === 0) return nothing
+    const connection = lakehouse.database.batch
+    const tables = new Map([...lakehouse.tables].map(([path, { delta }]) => [path, delta]))
+    const records = await findUsers(connection, tables, userIds)
+    const aggregateRows = await countAggregates(connection, tables, userIds)
+    if (records === 0n) return { ...nothing, aggregateRows }
+    const topics = await erasedTopics(connection)
+    const { erase } = await lakehouse.note()
+    const rows = await lakehouse.carry({ begun: erase, carried: erase - 1n })
+    return { erase, carriedOn, records, rows, aggregateRows, topics }
+  })
+}
+
+/** What `eraseUsers` would erase; it locks nothing and writes nothing. */
+export async function findErasable(
+  options: EraseOptions,
+  userIds: readonly number[],
+): Promise<ErasureReport> {
+  const { deltaBasePath } = options
+  const tables = await existing(deltaBasePath)
+  if (!tables.has('silver/transactions')) throw noLakehouse(deltaBasePath)
+  const spillDirectory = await mkdtemp(join(tmpdir(), 'assay-erase-')) // A run may be at work in its own.
+  const database = await Database.open({ spillDirectory, ...options.duckdb })
+  try {
+    const connection = database.batch
+    const records = await findUsers(connection, tables, userIds)
+    const rows: Partial<Record<RecordTable, bigint>> = {}
+    for (const path of recordTables) {
+      const table = tables.get(path)
+      if (table !== undefined) rows[path] = await countErased(connection, table)
+    }
+    const aggregateRows = await countAggregates(connection, tables, userIds)
+    return {
+      erase: null,
+      carriedOn: null,
+      records,
+      rows,
+      aggregateRows,
+      topics: await erasedTopics(connection),
+    }
+  } finally {
+    database.close()
+    await rm(spillDirectory, { recursive: true, force: true })
+  }
+}
+
+/** The tables of the lakehouse that are there. */
+async function existing(deltaBasePath: string): Promise<Map<string, DeltaTable>> {
+  const found = new Map<string, DeltaTable>()
+  for (const definition of allTables) {
+    const directory = tableDirectory(deltaBasePath, definition)
+    if (await DeltaTable.exists(directory)) found.set(definition.path, await DeltaTable.open(directory))
+  }
+  return found
+}
+
+async function journalOf(deltaBasePath: string): Promise<DeltaSnapshot | null> {
+  const directory = opsDirectory(deltaBasePath, batchesPath)
+  return (await DeltaTable.exists(directory)) ? (await DeltaTable.open(directory)).snapshot() : null
+}
+
+/** What killed runs spilled may hold values of any row: it goes with them. */
+async function openDatabase({ deltaBasePath, duckdb }: EraseOptions): Promise<Database> {
+  const directories = streamNames.map((stream) => join(checkpointDirectory(deltaBasePath, stream), 'spill'))
+  for (const directory of directories) await rm(directory, { recursive: true, force: true })
+  const [spillDirectory] = directories
+  assert(spillDirectory !== undefined)
+  await mkdir(spillDirectory, { recursive: true })
+  return Database.open({ spillDirectory, ...duckdb })
+}
+
+function noLakehouse(deltaBasePath: string): LakehouseError {
+  const message = `${deltaBasePath} has no silver table: there is nothing to erase. Is DELTA_BASE_PATH right?`
+  return new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
+}
+
+function overtaken({ directory }: DeltaTable): LakehouseError {
+  return new LakehouseError(
+    'WRITER_FENCED',
+    `${directory} was taken over by another process while rows were erased. Stop what writes the lakehouse, and run ` +
+      '"assay erase" again: it carries the erasure to its end.',
+  )
+}
