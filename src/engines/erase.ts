@@ -1,6 +1,7 @@
-// Erasing persons: their rows leave bronze, silver, quarantine and fraud_detection, and with them the files and
-// log entries that hold their values. What was erased is noted first, so that an erasure which ended half-way is
-// carried to its end by the next one. docs/guide/erasure.md says what stays, and what nothing here can reach.
+// Erasing persons: their rows leave bronze, silver, quarantine and fraud_detection, and with them the files
+// and log entries that hold their values. What was erased is noted first, so that an erasure which ended
+// half-way is carried to its end by the next one. docs/guide/erasure.md says what stays, and what nothing
+// here can reach.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
-// An erasure is killed at every one of its steps, and at those of its commits. The tables can be written all the
-// same, and the next erasure carries it to its end.
+// An erasure is killed at every one of its steps, and at those of its commits. The tables can be written all
+// the same, and the next erasure carries it to its end.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp } from 'node:fs/promises'
