@@ -6,6 +6,7 @@ import type { Adoption } from '../engines/adopt.ts'
 import type { ErasureReport } from '../engines/erase.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { tables } from '../lakehouse/pipeline.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { printable } from './printable.ts'
 import { openSession } from './session.ts'
@@ -56,7 +57,7 @@ async function erase(config: Config, version: string | undefined, flags: EraseFl
   const options = pipelineOptions(config)
   if (flags.adopt !== undefined) {
     const { adoptDeletion } = await import('../engines/adopt.ts')
-    const { path } = tableNamed(flags.adopt)
+    const { path } = tableNamed(flags.adopt, tables)
     return adoptionText(await adoptDeletion(options, path, BigInt(version ?? ''), flags.everywhere === true))
   }
   const { eraseUsers, findErasable } = await import('../engines/erase.ts')

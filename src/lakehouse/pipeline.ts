@@ -11,6 +11,7 @@ import { fraudDetection } from './3-fraud_detection.ts'
 import { goldTransactions } from './3-gold/transactions.ts'
 import { batchesDefinition, batchesPath } from './ops/batches.ts'
 import { definitionsDefinition, definitionsPath } from './ops/definitions.ts'
+import { erasedDefinition, erasedPath } from './ops/erased.ts'
 import { filesDefinition, filesPath } from './ops/files.ts'
 
 export const tables: readonly TableDefinition[] = [
@@ -33,6 +34,7 @@ export const opsTables: readonly NamedTable[] = [
   { path: batchesPath, meaning: batchesDefinition.description },
   { path: definitionsPath, meaning: definitionsDefinition.description },
   { path: filesPath, meaning: filesDefinition.description },
+  { path: erasedPath, meaning: erasedDefinition.description },
 ]
 
 /** Every table that a query can name. */

@@ -9,7 +9,7 @@ export const begunAppId = 'assay/erase'
 /** The same of the last one that was carried to its end. */
 export const carriedAppId = 'assay/erase/carried'
 
-export const erasedDefinition: Omit<DeltaTableDefinition, 'properties'> = {
+export const erasedDefinition = {
   description: 'The records whose rows were erased: where each was, by which erasure, and after which batch.',
   partitionColumns: [],
   fields: [
@@ -20,7 +20,7 @@ export const erasedDefinition: Omit<DeltaTableDefinition, 'properties'> = {
     { name: 'erased_at', type: 'timestamp', nullable: true, metadata: {} },
     { name: 'after_batch', type: 'long', nullable: true, metadata: {} },
   ],
-}
+} satisfies Omit<DeltaTableDefinition, 'properties'>
 
 export type Erasure = {
   /** Counts the erasures of the lakehouse, from 1 on. */
