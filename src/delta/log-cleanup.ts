@@ -1,7 +1,14 @@
 // Cleaning the log: versions that are older than the retention and that a checkpoint stands in for.
 import { join } from 'node:path'
 import { disk } from './disk.ts'
-import { commitPath, emptyWhenAbsent, type LogListing, listLog, logDirectory } from './log-files.ts'
+import {
+  commitPath,
+  emptyWhenAbsent,
+  type LogListing,
+  listingOf,
+  logDirectory,
+  versionDigits,
+} from './log-files.ts'
 
 /** So many files are deleted at most before others may have the disk for longer. */
 const filesDeletedMax = 20_000
@@ -19,34 +26,36 @@ export async function cleanLog(
   retentionMs: number,
   nowMs: number,
 ): Promise<number | null> {
-  const listing = await listLog(directory)
+  const names = await disk.readdir(logDirectory(directory))
+  const listing = listingOf(logDirectory(directory), names)
   const keepFrom = firstKept(listing, await newestExpired(directory, listing, nowMs - retentionMs))
   const { commits } = listing
   if (keepFrom === null) return commits.length
-  const isDone = await deleteLogBefore(directory, keepFrom, filesDeletedMax)
+  const isDone = await deleteBefore(directory, names, keepFrom, filesDeletedMax)
   return isDone ? commits.length - commits.filter((version) => version < keepFrom).length : null
 }
 
-/**
- * Deletes the log before `version`, oldest first, so that what is left has no hole, whenever this ends. A
- * checkpoint of that version has to be there. Returns false where there are more than `filesMax`.
- */
-export async function deleteLogBefore(
+/** Deletes the log before `version`; a checkpoint of that version has to be there. */
+export async function deleteLogBefore(directory: string, version: bigint): Promise<void> {
+  const names = await disk.readdir(logDirectory(directory))
+  await deleteBefore(directory, names, version, Number.POSITIVE_INFINITY)
+}
+
+/** Oldest first, so that what is left has no hole, whenever this ends. Returns false where there are more. */
+async function deleteBefore(
   directory: string,
+  names: readonly string[],
   version: bigint,
-  filesMax = Number.POSITIVE_INFINITY,
+  filesMax: number,
 ): Promise<boolean> {
-  const log = logDirectory(directory)
-  const names = (await disk.readdir(log)).filter((name) => {
-    const of = versionedName.exec(name)?.[1]
-    return of !== undefined && BigInt(of) < version
-  })
-  names.sort()
-  for (let start = 0; start < Math.min(names.length, filesMax); start += filesDeletedAtOnce) {
-    const slice = names.slice(start, start + filesDeletedAtOnce)
-    await Promise.all(slice.map((name) => disk.remove(join(log, name))))
+  const digits = versionDigits(version)
+  // Names of versions begin with as many digits, so they compare as texts.
+  const old = names.filter((name) => name < digits && versionedName.test(name)).sort()
+  for (let start = 0; start < Math.min(old.length, filesMax); start += filesDeletedAtOnce) {
+    const slice = old.slice(start, start + filesDeletedAtOnce)
+    await Promise.all(slice.map((name) => disk.remove(join(logDirectory(directory), name))))
   }
-  return names.length <= filesMax
+  return old.length <= filesMax
 }
 
 /** The newest commit that is not newer than the cut-off. Commits are in the order of their times. */

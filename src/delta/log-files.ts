@@ -18,6 +18,8 @@ export function commitPath(table: string, version: bigint): string {
   return join(logDirectory(table), `${versionDigits(version)}.json`)
 }
 
+const commitNameLength = versionDigits(0n).length + '.json'.length
+
 /** A checkpoint whose parts are all there; a classic one has a single part. */
 export type CheckpointFiles = { readonly version: bigint; readonly paths: readonly string[] }
 
@@ -32,26 +34,45 @@ export type LogListing = {
 
 export async function listLog(table: string): Promise<LogListing> {
   const directory = logDirectory(table)
-  const names = await emptyWhenAbsent(disk.readdir(directory), [])
-  const commits: bigint[] = []
+  return listingOf(directory, await emptyWhenAbsent(disk.readdir(directory), []))
+}
+
+/** A log may have some hundred thousand commits: what is asked of every name is cheap. */
+export function listingOf(directory: string, names: readonly string[]): LogListing {
+  const versions: number[] = []
   const parts = new Map<string, { version: bigint; wanted: number; paths: string[] }>()
-  for (const name of names.sort()) {
-    const commit = /^(\d{20})\.json$/.exec(name)
-    if (commit?.[1]) commits.push(BigInt(commit[1]))
+  let hasUuidCheckpoints = false
+  for (const name of names) {
+    if (name.length === commitNameLength && name.endsWith('.json')) {
+      const version = Number(name.slice(0, -'.json'.length))
+      if (Number.isSafeInteger(version)) versions.push(version)
+      continue
+    }
+    hasUuidCheckpoints ||= /^\d{20}\.checkpoint\.[0-9a-f-]{36}\./.test(name)
     const checkpoint = /^(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?\.parquet$/.exec(name)
     if (!checkpoint?.[1]) continue
     const key = `${checkpoint[1]} ${checkpoint[3] ?? ''}`
-    const found = parts.get(key) ?? {
-      version: BigInt(checkpoint[1]),
-      wanted: Number(checkpoint[3] ?? 1),
-      paths: [],
-    }
+    const [version, wanted] = [BigInt(checkpoint[1]), Number(checkpoint[3] ?? 1)]
+    const found = parts.get(key) ?? { version, wanted, paths: [] }
     found.paths.push(join(directory, name))
     parts.set(key, found)
   }
   const complete = [...parts.values()].filter((checkpoint) => checkpoint.paths.length === checkpoint.wanted)
-  const hasUuidCheckpoints = names.some((name) => /^\d{20}\.checkpoint\.[0-9a-f-]{36}\./.test(name))
-  return { commits, hasUuidCheckpoints, checkpoints: complete.sort((a, b) => Number(b.version - a.version)) }
+  for (const { paths } of complete) paths.sort()
+  return {
+    commits: Array.from(Float64Array.from(versions).sort(), BigInt),
+    checkpoints: complete.sort((a, b) => Number(b.version - a.version)),
+    hasUuidCheckpoints,
+  }
+}
+
+/** Whether the checkpoint is there that the log names as its last: a look at two files of all. */
+export async function hasHintedCheckpoint(table: string): Promise<boolean> {
+  const directory = logDirectory(table)
+  const hint = await emptyWhenAbsent(disk.read(join(directory, '_last_checkpoint')), null)
+  const version = /"version":\s*(\d{1,18})\b/.exec(hint?.text ?? '')?.[1]
+  if (version === undefined) return false
+  return (await identityOf(join(directory, `${versionDigits(BigInt(version))}.checkpoint.parquet`))) !== null
 }
 
 /** null where there is no such file. */

@@ -30,6 +30,7 @@ import {
 } from './history.ts'
 import {
   commitPath,
+  hasHintedCheckpoint,
   identityOf,
   listLog,
   logDirectory,
@@ -89,7 +90,9 @@ export class DeltaTable {
   }
 
   static async exists(directory: string): Promise<boolean> {
-    const { commits, checkpoints } = await listLog(resolve(directory))
+    const path = resolve(directory)
+    if ((await identityOf(commitPath(path, 0n))) !== null || (await hasHintedCheckpoint(path))) return true
+    const { commits, checkpoints } = await listLog(path)
     return commits.length > 0 || checkpoints.length > 0
   }
 
