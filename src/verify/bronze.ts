@@ -1,17 +1,26 @@
 // Bronze holds every record once: no offset twice, none skipped, none beyond what the progress says was read.
 
+import { partitionKey, type TopicPartition } from '../batches/offsets.ts'
 import { quoteText } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
-import { type Findings, findingsOf, instantSql, nothingFound, together } from './check.ts'
+import {
+  type Finding,
+  type Findings,
+  findingsOf,
+  findingsToldMax,
+  instantSql,
+  nothingFound,
+  together,
+} from './check.ts'
 import { twiceSql } from './compare.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
-import { type RunningCheck, type Slice, sliceOf } from './slice.ts'
+import { position } from './position.ts'
+import { countsSql, type RunningCheck, type Slice, sliceOf } from './slice.ts'
 import { isStreamedLakehouse } from './streamed.ts'
 import { timesOutsideSql } from './watermarks.ts'
 
-export const position = ['topic', 'partition', 'offset'] as const
-
+const bronze = 'bronze/transactions'
 const tuplesPerInsert = 1_000
 
 /** The last record of each partition so far, with what is known of the partition. */
@@ -22,19 +31,22 @@ export function checkOffsets(lakehouse: Lakehouse, state: TableState): RunningCh
   const isStreamed = isStreamedLakehouse(lakehouse)
   let findings = nothingFound
   let [records, holes] = [0n, 0n]
+  const chain = new RangeChain()
+  const topics = new KafkaTopics()
   let isStarted = false
   const start = async (): Promise<void> => {
     if (isStarted) return
     isStarted = true
     await connection.run(`CREATE OR REPLACE TEMP TABLE ${ends} (topic VARCHAR, partition INTEGER, "offset" BIGINT,
       bytes BIGINT, processing_time TIMESTAMP, is_file BOOLEAN)`)
-    await prepareTopics(state, connection)
+    await topics.start(connection, state)
   }
   return {
     async slice(slice) {
       await start()
+      await topics.take(connection, slice.batches)
       const { found, tally } = await judgeSlice(lakehouse, slice, isStreamed)
-      findings = together(findings, found)
+      findings = together(findings, found, chain.judge(slice.batches))
       records += tally.records
       holes += tally.holes
     },
@@ -58,22 +70,63 @@ export function checkOffsets(lakehouse: Lakehouse, state: TableState): RunningCh
   }
 }
 
+/** What a batch reads of a partition lies behind what the batches before it read. */
+class RangeChain {
+  readonly #ends = new Map<string, bigint>()
+
+  judge(batches: readonly LoggedBatch[]): Findings {
+    const findings: Finding[] = []
+    for (const { batch, ranges } of batches) {
+      for (const { topic, partition, start, end } of ranges ?? []) {
+        const key = partitionKey({ topic, partition })
+        const before = this.#ends.get(key)
+        this.#ends.set(key, end)
+        if (start === null || before === undefined || start >= before) continue
+        const at = { topic, partition: String(partition), batch: String(batch) }
+        const expected = `${before} or more`
+        findings.push({ at, problem: 'was read again', column: 'offset', found: String(start), expected })
+      }
+    }
+    return { count: BigInt(findings.length), first: findings.slice(0, findingsToldMax) }
+  }
+}
+
 function holesNote(holes: bigint): string[] {
   if (holes === 0n) return []
   const told = counted(holes, 'hole')
   return [`${told} in the offsets: the log of the topic was compacted, or holds marks of transactions`]
 }
 
-/** Topics of which Kafka gave an id: they are no files, whatever their records hold. */
-async function prepareTopics(state: TableState, connection: Lakehouse['connection']): Promise<void> {
-  await connection.run('CREATE OR REPLACE TEMP TABLE kafka_topics (topic VARCHAR)')
-  const offsets = [...(state.progress?.offsets.values() ?? [])]
-  const topics = new Set(offsets.filter(({ topicId }) => topicId !== undefined).map(({ topic }) => topic))
-  await insert(
-    connection,
-    'kafka_topics',
-    [...topics].map((topic) => `(${quoteText(topic)})`),
-  )
+/** Topics that are no files, whatever their records hold: those with an id of Kafka, and those of plans. */
+class KafkaTopics {
+  readonly #known = new Set<string>()
+
+  async start(connection: Lakehouse['connection'], { progress }: TableState): Promise<void> {
+    await connection.run('CREATE OR REPLACE TEMP TABLE kafka_topics (topic VARCHAR)')
+    const offsets = [...(progress?.offsets.values() ?? [])]
+    await this.#add(
+      connection,
+      offsets.filter(({ topicId }) => topicId !== undefined),
+    )
+  }
+
+  async take(connection: Lakehouse['connection'], batches: readonly LoggedBatch[]): Promise<void> {
+    const ranges = batches.flatMap(({ plan }) => plan?.ranges ?? [])
+    await this.#add(
+      connection,
+      ranges.filter(({ isFile }) => isFile !== true),
+    )
+  }
+
+  async #add(connection: Lakehouse['connection'], partitions: readonly TopicPartition[]): Promise<void> {
+    const topics = new Set(partitions.map(({ topic }) => topic)).difference(this.#known)
+    for (const topic of topics) this.#known.add(topic)
+    await insert(
+      connection,
+      'kafka_topics',
+      [...topics].map((topic) => `(${quoteText(topic)})`),
+    )
+  }
 }
 
 async function insert(
@@ -109,6 +162,8 @@ async function judgeSlice(
     const times = timesOutsideSql(sliceOf.bronze, 'processing_time')
     found = together(found, await findingsOf(connection, times, ['processing_time']))
   }
+  const counts = countsSql(sliceOf.bronze, 'batch_time', 'records', lakehouse.state(bronze).doneBatch)
+  found = together(found, await findingsOf(connection, counts, ['batch']))
   const tally = await tallyOf(lakehouse)
   await connection.run(`DELETE FROM ${ends} USING offset_steps AS s
     WHERE ${ends}.topic = s.topic AND ${ends}.partition = s.partition`)

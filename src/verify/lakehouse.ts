@@ -14,13 +14,16 @@ import {
   scanSql,
 } from '../delta/index.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
+import { DefinitionStore } from '../engines/definition-store.ts'
 import { withFileOffsets } from '../engines/file-progress.ts'
 import { assert } from '../errors/errors.ts'
 import { opsDirectory, progressOf, tableDirectory } from '../lakehouse/delta.ts'
 import { batchesPath } from '../lakehouse/ops/batches.ts'
+import { definitionsOf } from '../lakehouse/ops/definitions.ts'
 import { filesPath } from '../lakehouse/ops/files.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../plan/index.ts'
+import { RulePeriods } from './rule-periods.ts'
 
 export type VerifyOptions = {
   readonly deltaBasePath: string
@@ -103,36 +106,41 @@ export class Work {
 export class Lakehouse {
   readonly options: VerifyOptions
   readonly connection: DuckDBConnection
-  /** For results that are read while `connection` is at work; it sees none of its views. */
-  readonly streaming: DuckDBConnection
   readonly states: ReadonlyMap<string, TableState>
   /** Tables that are not there, or whose log cannot be read. */
   readonly unopened: readonly UnopenedTable[]
+  /** The definitions of today, and those that `ops/definitions` keeps. */
+  readonly definitions: DefinitionStore
+  /** `ops/batches`; null where the lakehouse has none. */
+  readonly journal: DeltaSnapshot | null
   readonly work: Work
+  /** Of the slices so far. */
+  readonly periods = new RulePeriods()
   readonly #instance: DuckDBInstance
+  readonly #connections: DuckDBConnection[]
   readonly #spillDirectory: string
   readonly #readable = new Map<string, DeltaSnapshot>()
 
   private constructor(
     options: VerifyOptions,
-    database: { instance: DuckDBInstance; connections: DuckDBConnection[]; spillDirectory: string },
-    states: ReadonlyMap<string, TableState>,
-    unopened: readonly UnopenedTable[],
+    database: { instance: DuckDBInstance; connection: DuckDBConnection; spillDirectory: string },
+    read: Awaited<ReturnType<typeof readStates>>,
   ) {
     this.options = options
     this.work = new Work(options.onProgress ?? (() => undefined))
-    const [connection, streaming] = database.connections
-    assert(connection && streaming)
-    this.connection = connection
-    this.streaming = streaming
+    this.connection = database.connection
+    this.#connections = [database.connection]
     this.#instance = database.instance
     this.#spillDirectory = database.spillDirectory
-    this.states = states
-    this.unopened = unopened
+    this.states = read.states
+    this.unopened = read.unopened
+    this.journal = read.journal
+    const current = definitionsOf(tables, { ...options, recordsPerBatchMax: 0 })
+    this.definitions = new DefinitionStore(options.deltaBasePath, database.connection, current)
   }
 
   static async open(options: VerifyOptions): Promise<Lakehouse> {
-    const { states, unopened } = await readStates(options.deltaBasePath)
+    const { states, unopened, journal } = await readStates(options.deltaBasePath)
     const spillDirectory = await mkdtemp(join(tmpdir(), 'assay-verify-'))
     const { threads } = options.duckdb
     const instance = await DuckDBInstance.create(':memory:', {
@@ -143,10 +151,10 @@ export class Lakehouse {
       autoload_known_extensions: 'false',
       ...(threads === null ? {} : { threads: String(threads) }),
     })
-    const connections = [await instance.connect(), await instance.connect()]
-    for (const connection of connections) await connection.run(`SET TimeZone = 'UTC'`)
-    await addFileOffsets(states, options.deltaBasePath, connections[0]!)
-    return new Lakehouse(options, { instance, connections, spillDirectory }, states, unopened)
+    const connection = await instance.connect()
+    await connection.run(`SET TimeZone = 'UTC'`)
+    await addFileOffsets(states, options.deltaBasePath, connection)
+    return new Lakehouse(options, { instance, connection, spillDirectory }, { states, unopened, journal })
   }
 
   get rowsAtOnce(): number {
@@ -157,9 +165,16 @@ export class Lakehouse {
     return this.options.sinceMicros ?? null
   }
 
+  /** For a result that is read while others are at work; it sees none of their views. */
+  async connect(): Promise<DuckDBConnection> {
+    const connection = await this.#instance.connect()
+    this.#connections.push(connection)
+    await connection.run(`SET TimeZone = 'UTC'`)
+    return connection
+  }
+
   async close(): Promise<void> {
-    this.connection.closeSync()
-    this.streaming.closeSync()
+    for (const connection of this.#connections) connection.closeSync()
     this.#instance.closeSync()
     await rm(this.#spillDirectory, { recursive: true, force: true })
   }
@@ -245,13 +260,14 @@ export class Lakehouse {
  * A running pipeline goes on while the snapshots are taken. A table is read before those that it is computed
  * from, so that nothing in it is ahead of them; and what silver claims of the others is read before them all.
  */
-async function readStates(
-  deltaBasePath: string,
-): Promise<{ states: Map<string, TableState>; unopened: UnopenedTable[] }> {
-  const claims = [
-    await claimsOf(join(deltaBasePath, 'silver', 'transactions')),
-    await claimsOf(opsDirectory(deltaBasePath, batchesPath)),
-  ]
+async function readStates(deltaBasePath: string): Promise<{
+  states: Map<string, TableState>
+  unopened: UnopenedTable[]
+  journal: DeltaSnapshot | null
+}> {
+  const journal = await snapshotOf(opsDirectory(deltaBasePath, batchesPath))
+  const silver = await snapshotOf(join(deltaBasePath, 'silver', 'transactions'))
+  const claims = [silver, journal].flatMap((one) => (one === null ? [] : [one.txns]))
   const isCarried = ({ stream }: TableDefinition): boolean =>
     claims.some((txns) => streamDone(txns, stream) > 0n)
   const states = new Map<string, TableState>()
@@ -267,14 +283,15 @@ async function readStates(
       unopened.unshift({ definition, failure, isLost: false })
     }
   }
-  return { states, unopened }
+  return { states, unopened, journal }
 }
 
-async function claimsOf(directory: string): Promise<DeltaSnapshot['txns']> {
+/** null where it is not there, or cannot be read: that is told with the table itself. */
+async function snapshotOf(directory: string): Promise<DeltaSnapshot | null> {
   try {
-    return (await (await DeltaTable.open(directory)).snapshot()).txns
+    return await (await DeltaTable.open(directory)).snapshot()
   } catch {
-    return new Map() // Told with the table's own failure.
+    return null
   }
 }
 

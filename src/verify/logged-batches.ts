@@ -1,10 +1,18 @@
-// The batches as the logs tell them: the commits of all tables are read side by side, oldest first, and
-// judged as they pass. What is kept of them does not grow with their number.
+// The batches as the logs and `ops/batches` tell them: the commits of all tables are read side by side, oldest
+// first, and judged as they pass. What is kept of them does not grow with their number.
 
 import type { Offsets, TopicPartition } from '../batches/offsets.ts'
-import type { Delays } from '../batches/plan.ts'
-import { type Progress, parseBatch, type RecordedBatch, type Watermarks } from '../batches/progress.ts'
+import type { BatchPlan, Delays } from '../batches/plan.ts'
+import {
+  type BatchCounts,
+  batchAppId,
+  type Progress,
+  parseBatch,
+  type RecordedBatch,
+  type Watermarks,
+} from '../batches/progress.ts'
 import { watermarkNames } from '../plan/index.ts'
+import { journalBatches, type NotedBatch } from './journal.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 import { isStreamedLakehouse } from './streamed.ts'
 
@@ -13,13 +21,17 @@ const bronze = 'bronze/transactions'
 const commitsReadAtOnce = 16
 
 /** One commit of a table that carries a batch. */
-export type BatchCommit = RecordedBatch & { readonly version: bigint }
+export type BatchCommit = { readonly version: bigint; readonly recorded: RecordedBatch }
 
 /** What a batch read of a partition: start <= offset < end; `start` is null where nobody knows it. */
-export type ReadRange = TopicPartition & { readonly start: bigint | null; readonly end: bigint }
+export type ReadRange = TopicPartition & {
+  readonly isFile?: true
+  readonly start: bigint | null
+  readonly end: bigint
+}
 
 export type LoggedBatch = {
-  /** null where no log has the batch any more: it is known by its rows alone. */
+  /** null where nobody recorded the batch, or no longer: it is known by its rows alone. */
   readonly batch: bigint | null
   readonly timeMicros: bigint
   /** Greatest event_time of silver, the batch included. */
@@ -27,27 +39,35 @@ export type LoggedBatch = {
   readonly finalizedToMicros: bigint | null
   /** At the end of the batch. */
   readonly watermarks: Watermarks
+  readonly partitions: Progress['partitions']
   /** Silver's watermark at its start. */
   readonly lateBeforeMicros: bigint | null
   readonly readFrom: Progress['readFrom']
-  /** null where the log begins with the batch, so that nobody knows what it read. */
+  /** null where nobody knows what it read. */
   readonly ranges: readonly ReadRange[] | null
-  /** The next offsets after the batch; empty where no log has it any more. */
+  /** The next offsets after the batch; empty where nobody recorded it. */
   readonly nextOffsets: Offsets
+  /** null for batches of a version that did not record them. */
+  readonly plan: BatchPlan | null
+  readonly counts: BatchCounts | null
 }
 
-/** Is told the commits as they are read. */
+/** Is told the batches of each log as they are read. */
 export type CommitJudge = {
   /** Of each table in the order of versions. */
   readonly onCommit: (state: TableState, commit: BatchCommit) => void
   /** A commit, beside what silver (or, without it, bronze) says of the same batch. */
-  readonly onBatch: (state: TableState, commit: BatchCommit, recorded: Progress) => void
+  readonly onBatch: (state: TableState, commit: BatchCommit, recorded: RecordedBatch) => void
+  /** A batch of `ops/batches`, beside the same; null where the logs no longer have it. */
+  readonly onJournal: (noted: NotedBatch, recorded: RecordedBatch | null) => void
+  /** A batch of the logs that `ops/batches` should have noted. */
+  readonly onUnnoted: (batch: bigint) => void
 }
 
 /**
- * All batches in the order of their times: first those that the logs have forgotten, by the times of their
- * rows, then those of the logs of silver and bronze. Where only those since an instant are asked for, a few
- * before it may come as well.
+ * All batches in the order of their times: first those that nobody recorded, by the times of their rows, then
+ * those of `ops/batches` and of the logs. Where only those since an instant are asked for, a few before it may
+ * come as well.
  */
 export async function* batchesOf(
   lakehouse: Lakehouse,
@@ -69,48 +89,58 @@ async function* everyBatch(
   judge: CommitJudge,
 ): AsyncGenerator<BatchFacts> {
   let before: Progress | null = null
-  for await (const { recorded: commit, isFirstOfAll } of recordedBatches(lakehouse, readsTable, judge)) {
-    const { plan, progress: recorded } = commit
-    const isFirstOfLogs = before === null && !isFirstOfAll
+  for await (const { plan, progress, counts } of recordedBatches(lakehouse, readsTable, judge)) {
+    const isBehindGap = progress.batch > (before?.batch ?? 0n) + 1n
     // Those that are not asked for need not be known.
-    if (isFirstOfLogs && recorded.timeMicros > (lakehouse.sinceMicros ?? 0n)) {
-      yield* forgottenBatches(lakehouse, recorded.timeMicros)
+    if (isBehindGap && progress.timeMicros > (lakehouse.sinceMicros ?? 0n)) {
+      yield* forgottenBatches(lakehouse, before, progress.timeMicros)
     }
-    const { batch, timeMicros, eventTimeMaxMicros, finalizedToMicros, watermarks, readFrom } = recorded
-    const ranges = plan?.ranges ?? (isFirstOfLogs ? null : rangesBetween(before, recorded))
-    const end = { timeMicros, eventTimeMaxMicros, finalizedToMicros, watermarks }
-    yield { batch, ...end, readFrom, ranges, nextOffsets: recorded.offsets }
-    before = recorded
+    const { batch, timeMicros, eventTimeMaxMicros, finalizedToMicros, watermarks, partitions } = progress
+    const ranges = plan?.ranges ?? (isBehindGap ? null : rangesBetween(before, progress))
+    const end = { timeMicros, eventTimeMaxMicros, finalizedToMicros, watermarks, partitions }
+    const { readFrom, offsets: nextOffsets } = progress
+    yield { batch, ...end, readFrom, ranges, nextOffsets, plan, counts }
+    before = progress
   }
-  if (before === null) yield* forgottenBatches(lakehouse, null)
+  if (before === null) yield* forgottenBatches(lakehouse, null, null)
 }
 
-/** Reads the commits of all tables side by side; gives each batch that bronze or silver has. */
+/** Reads the commits of all tables, and the journal, side by side; gives each batch that is recorded. */
 async function* recordedBatches(
   lakehouse: Lakehouse,
   readsTable: (path: string) => boolean,
   judge: CommitJudge,
-): AsyncGenerator<{ readonly recorded: BatchCommit; readonly isFirstOfAll: boolean }> {
+): AsyncGenerator<RecordedBatch> {
   const states = [...lakehouse.states.values()].filter(({ definition: { path } }) => {
     return path === bronze || path === silver || readsTable(path)
   })
   const cursors = await Promise.all(states.map((state) => CommitCursor.open(lakehouse, state, judge)))
-  const isWhole = states.every(({ isLogWhole }) => isLogWhole) && lakehouse.sinceMicros === null
-  let isFirst = true
+  const journal = journalBatches(lakehouse)
+  const notedUpTo = lakehouse.journal?.txns.get(batchAppId)?.version ?? 0n
+  let noted = (await journal.next()).value ?? null
   for (;;) {
-    const waiting = cursors.flatMap(({ head }) => (head === null ? [] : [head.progress.batch]))
+    const waiting = cursors.flatMap(({ head }) => (head === null ? [] : [head.recorded.progress.batch]))
+    if (noted !== null) waiting.push(noted.batch)
     if (waiting.length === 0) return
     const batch = waiting.reduce((a, b) => (b < a ? b : a))
-    const those = cursors.filter(({ head }) => head?.progress.batch === batch)
-    const headOf = (path: string) => those.find(({ state }) => state.definition.path === path)?.head ?? null
-    const recorded = headOf(silver) ?? headOf(bronze)
+    const those = cursors.filter(({ head }) => head?.recorded.progress.batch === batch)
+    const ofTable = (path: string) => those.find(({ state }) => state.definition.path === path)
+    const [inSilver, inBronze] = [ofTable(silver), ofTable(bronze)]
+    const logged = [inSilver, inBronze].find((one) => one?.isCommit === true)?.head?.recorded ?? null
+    const journaled = noted?.batch === batch ? noted.recorded : null
+    const recorded: RecordedBatch | null =
+      logged ?? journaled ?? (inSilver ?? inBronze)?.head?.recorded ?? null
     for (const cursor of those) {
-      if (recorded !== null) judge.onBatch(cursor.state, cursor.head!, recorded.progress)
+      if (recorded !== null && cursor.isCommit) judge.onBatch(cursor.state, cursor.head!, recorded)
       await cursor.advance()
     }
-    if (recorded === null) continue // A later table's commit, of a batch whose own are cleaned up.
-    yield { recorded, isFirstOfAll: isFirst && isWhole }
-    isFirst = false
+    if (logged !== null && noted?.batch !== batch && batch <= notedUpTo) judge.onUnnoted(batch)
+    while (noted !== null && noted.batch <= batch) {
+      judge.onJournal(noted, logged)
+      noted = (await journal.next()).value ?? null
+    }
+    // Else it is a later table's commit of a batch whose own are cleaned up.
+    if (recorded !== null) yield recorded
   }
 }
 
@@ -118,6 +148,8 @@ async function* recordedBatches(
 class CommitCursor {
   readonly state: TableState
   head: BatchCommit | null = null
+  /** False where the head is of a checkpoint: the commit is gone, and with it what only commits tell. */
+  isCommit = true
   readonly #commits: AsyncGenerator<BatchCommit>
   readonly #judge: CommitJudge
 
@@ -140,19 +172,22 @@ class CommitCursor {
 
   /** To the next commit of a later batch: what goes back is the judge's affair. */
   async advance(): Promise<void> {
-    const batch = this.head?.progress.batch ?? null
+    const batch = this.head?.recorded.progress.batch ?? null
     for (;;) {
       const { value, done } = await this.#commits.next()
       if (done) break
       this.#judge.onCommit(this.state, value)
-      if (batch !== null && value.progress.batch <= batch) continue
+      if (batch !== null && value.recorded.progress.batch <= batch) continue
       this.head = value
       return
     }
     // The newest batch may stand in a checkpoint alone.
     const { progress, snapshot } = this.state
     const isKnown = progress === null || progress.batch <= (batch ?? 0n)
-    this.head = isKnown ? null : { version: snapshot.version, plan: null, progress, counts: null }
+    this.isCommit = false
+    this.head = isKnown
+      ? null
+      : { version: snapshot.version, recorded: { plan: null, progress, counts: null } }
   }
 }
 
@@ -163,7 +198,7 @@ async function* commitsFrom(state: TableState, from: bigint): AsyncGenerator<Bat
     const known = versions.filter((one) => one <= snapshot.version)
     for (const commit of await Promise.all(known.map((one) => table.commitAt(one)))) {
       const recorded = parseBatch(commit?.commitInfo?.userMetadata)
-      if (commit !== null && recorded !== null) yield { version: commit.version, ...recorded }
+      if (commit !== null && recorded !== null) yield { version: commit.version, recorded }
     }
   }
 }
@@ -174,7 +209,7 @@ async function versionBefore(state: TableState, sinceMicros: bigint): Promise<bi
   while (low < high) {
     const middle = (low + high + 1n) / 2n
     const found = await commitsFrom(state, middle).next()
-    if (!found.done && found.value.progress.timeMicros < sinceMicros) low = middle
+    if (!found.done && found.value.recorded.progress.timeMicros < sinceMicros) low = middle
     else high = middle - 1n
   }
   return low
@@ -188,46 +223,59 @@ function rangesBetween(before: Progress | null, after: Progress): ReadRange[] {
 }
 
 /**
- * Batches that no log has any more, before the instant: by the times of bronze's rows, with the watermarks
- * that the configured delays give.
+ * Batches that nobody recorded, between a batch and an instant: by the times of bronze's rows, with the
+ * watermarks that the configured delays give.
  */
 async function* forgottenBatches(
   lakehouse: Lakehouse,
+  after: Progress | null,
   beforeMicros: bigint | null,
 ): AsyncGenerator<BatchFacts> {
-  const select = forgottenSql(lakehouse, beforeMicros)
+  const select = forgottenSql(lakehouse, after, beforeMicros)
   if (select === null) return
-  const result = await lakehouse.streaming.stream(select)
+  const result = await (await lakehouse.connect()).stream(select)
+  let seen = after?.eventTimeMaxMicros ?? null
   for await (const rows of result.yieldRowsJs()) {
-    for (const [time, seen] of rows as [bigint, bigint | null][]) {
-      // As selected.
+    // As selected.
+    for (const [timeMicros, eventTimeMax] of rows as [bigint, bigint | null][]) {
+      if (seen === null || (eventTimeMax !== null && eventTimeMax > seen)) seen = eventTimeMax
       yield {
         batch: null,
-        timeMicros: time,
+        timeMicros,
         eventTimeMaxMicros: seen,
         finalizedToMicros: null,
         watermarks: watermarksBehind(seen, lakehouse.options.delays),
+        partitions: new Map(),
         readFrom: 'input',
         ranges: null,
         nextOffsets: new Map(),
+        plan: null,
+        counts: null,
       }
     }
   }
 }
 
-function forgottenSql(lakehouse: Lakehouse, beforeMicros: bigint | null): string | null {
+function forgottenSql(
+  lakehouse: Lakehouse,
+  after: Progress | null,
+  beforeMicros: bigint | null,
+): string | null {
   // The rows of a streaming query have times that are no batch's.
   const timed = [bronze, silver].filter((path) => {
     return lakehouse.has(path) && !(path === bronze && isStreamedLakehouse(lakehouse))
   })
   if (timed.length === 0) return null
-  const range = { fromMicros: null, toMicros: beforeMicros === null ? null : beforeMicros - 1n }
+  const range = {
+    fromMicros: after === null ? null : after.timeMicros + 1n,
+    toMicros: beforeMicros === null ? null : beforeMicros - 1n,
+  }
   const times = timed.map((path) => {
     const eventTime = path === silver ? 'event_time' : 'NULL::TIMESTAMP AS event_time'
     return `SELECT processing_time, ${eventTime} FROM (${lakehouse.rowsWithin(path, 'processing_time', range)})`
   })
-  return `SELECT epoch_us(processing_time) AS time, max(max(epoch_us(event_time))) OVER (ORDER BY processing_time)
-    FROM (${times.join(' UNION ALL ')}) WHERE processing_time IS NOT NULL GROUP BY processing_time ORDER BY time`
+  return `SELECT epoch_us(processing_time) AS time, max(epoch_us(event_time)) FROM (${times.join(' UNION ALL ')})
+    WHERE processing_time IS NOT NULL GROUP BY processing_time ORDER BY time`
 }
 
 function watermarksBehind(seenMicros: bigint | null, delays: Delays): Watermarks {

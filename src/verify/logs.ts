@@ -1,9 +1,11 @@
 // What the logs say of the batches: in no table anything goes back, and the tables agree.
 
-import type { Progress } from '../batches/progress.ts'
+import { planToJson } from '../batches/plan.ts'
+import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import { counted } from '../errors/counted.ts'
 import { watermarkNames } from '../plan/index.ts'
-import { type Finding, type Findings, findingsToldMax, type Verdict } from './check.ts'
+import { type Finding, type Findings, findingsToldMax, type Verdict, valueText } from './check.ts'
+import type { NotedBatch } from './journal.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 import type { BatchCommit, CommitJudge } from './logged-batches.ts'
 
@@ -13,11 +15,12 @@ const bronze = 'bronze/transactions'
 /** Judges the commits as they are read; then says what it found of each table. */
 export class LogJudge implements CommitJudge {
   readonly #tables = new Map<string, TableLog>()
+  readonly #journal = { last: null as bigint | null, batches: 0, compared: 0, disagrees: new FindingList() }
 
   onCommit(state: TableState, commit: BatchCommit): void {
     const log = this.#logOf(state)
     if (log.last !== null) {
-      judgeStep(log.last, commit, (column, found, expected) => {
+      judgeStep(log.last.recorded, commit, (column, found, expected) => {
         log.goesBack.add(stepFinding(commit, column, found, expected))
       })
     }
@@ -26,18 +29,39 @@ export class LogJudge implements CommitJudge {
     log.commits += 1
   }
 
-  onBatch(state: TableState, { version, progress }: BatchCommit, recorded: Progress): void {
+  onBatch(state: TableState, { version, recorded: found }: BatchCommit, recorded: RecordedBatch): void {
     const log = this.#logOf(state)
     log.compared += 1
-    const at = { version: String(version), batch: String(progress.batch) }
-    const compare = (column: string, found: string, expected: string): void => {
-      if (found === expected) return
-      log.disagrees.add({ at, problem: 'disagrees with silver', column, found, expected })
+    const at = { version: String(version), batch: String(found.progress.batch) }
+    for (const difference of differencesOf(found, recorded)) {
+      log.disagrees.add({ at, problem: 'disagrees with silver', ...difference })
     }
-    compare('time', String(progress.timeMicros), String(recorded.timeMicros))
-    compare('offsets', offsetsText(progress), offsetsText(recorded))
-    compare('event_time_max', String(progress.eventTimeMaxMicros), String(recorded.eventTimeMaxMicros))
-    compare('finalized_to', String(progress.finalizedToMicros), String(recorded.finalizedToMicros))
+  }
+
+  onJournal({ batch, recorded: noted }: NotedBatch, recorded: RecordedBatch | null): void {
+    const journal = this.#journal
+    const at = { batch: String(batch) }
+    const next = journal.last === null ? batch : journal.last + 1n
+    if (batch !== next) {
+      const problem = batch < next ? 'is there more than once' : 'does not follow the batch before it'
+      journal.disagrees.add({ at, problem, column: 'batch', found: String(batch), expected: String(next) })
+    }
+    journal.last = batch
+    journal.batches += 1
+    if (noted === null) {
+      const problem = 'its plan or its outcome cannot be read'
+      journal.disagrees.add({ at, problem, column: null, found: null, expected: null })
+    }
+    if (recorded === null || noted === null) return
+    journal.compared += 1
+    for (const difference of differencesOf(noted, recorded)) {
+      journal.disagrees.add({ at, problem: 'disagrees with the logs', ...difference })
+    }
+  }
+
+  onUnnoted(batch: bigint): void {
+    const finding = { problem: 'is in the logs, and not noted', column: null, found: null, expected: null }
+    this.#journal.disagrees.add({ at: { batch: String(batch) }, ...finding })
   }
 
   /** Batches, times, offsets and watermarks of a table never go back, and the txn is the last of them. */
@@ -45,8 +69,8 @@ export class LogJudge implements CommitJudge {
     const log = this.#logOf(state)
     const { last } = log
     const txn = state.progress
-    if (last !== null && txn !== null && last.progress.batch !== txn.batch) {
-      const expected = `batch ${last.progress.batch}, as in the newest commit`
+    if (last !== null && txn !== null && last.recorded.progress.batch !== txn.batch) {
+      const expected = `batch ${last.recorded.progress.batch}, as in the newest commit`
       log.goesBack.add(stepFinding(last, 'txn', txn.batch, expected))
     }
     const from = state.isLogWhole ? '' : ` (the log begins at version ${log.first?.version ?? '?'})`
@@ -70,6 +94,15 @@ export class LogJudge implements CommitJudge {
       proved: `${counted(log.compared, 'commit')} in agreement with the other tables`,
       findings: log.disagrees.findings,
       notes: isLagging ? [lag] : [],
+    }
+  }
+
+  /** What `ops/batches` notes is what the logs say, batch after batch without a gap. */
+  journalVerdict(): Verdict {
+    const { batches, compared, disagrees } = this.#journal
+    return {
+      proved: `${counted(batches, 'batch', 'batches')} without a gap, ${compared} of them in the logs, which say the same`,
+      findings: disagrees.findings,
     }
   }
 
@@ -105,13 +138,13 @@ class FindingList {
 }
 
 function stepFinding(commit: BatchCommit, column: string, found: unknown, expected: string): Finding {
-  const at = { version: String(commit.version), batch: String(commit.progress.batch) }
+  const at = { version: String(commit.version), batch: String(commit.recorded.progress.batch) }
   return { at, problem: 'goes back', column, found: String(found), expected }
 }
 
 function judgeStep(
-  { plan: planBefore, progress: before }: BatchCommit,
-  { plan, progress }: BatchCommit,
+  { plan: planBefore, progress: before }: RecordedBatch,
+  { recorded: { plan, progress } }: BatchCommit,
   find: (column: string, found: unknown, expected: string) => void,
 ): void {
   if (progress.batch <= before.batch) find('batch', progress.batch, `more than ${before.batch}`)
@@ -135,8 +168,55 @@ function judgeStep(
   }
 }
 
+type Difference = Pick<Finding, 'column' | 'found' | 'expected'>
+
+/** In what two records of one batch are not the same. What a version did not record is not compared. */
+function differencesOf(found: RecordedBatch, expected: RecordedBatch): Difference[] {
+  const compared: [string, string | null, string | null][] = [
+    ['plan', planText(found), planText(expected)],
+    ['counts', countsText(found), countsText(expected)],
+    ...outcomeTexts(found.progress).map(([name, text], index): [string, string, string] => {
+      return [name, text, outcomeTexts(expected.progress)[index]![1]]
+    }),
+  ]
+  return compared.flatMap(([column, one, other]) => {
+    if (one === null || other === null || one === other) return []
+    return [{ column, found: valueText(one), expected: valueText(other) }]
+  })
+}
+
+function planText({ plan }: RecordedBatch): string | null {
+  return plan === null ? null : JSON.stringify(planToJson(plan))
+}
+
+function countsText({ counts }: RecordedBatch): string | null {
+  return counts === null
+    ? null
+    : `${counts.records} read, ${counts.silver} in silver, ${counts.quarantined} refused`
+}
+
+function outcomeTexts(progress: Progress): [name: string, text: string][] {
+  const { partitions, watermarks } = progress
+  return [
+    ['time', String(progress.timeMicros)],
+    ['offsets', offsetsText(progress)],
+    ['event_time_max', String(progress.eventTimeMaxMicros)],
+    ['finalized_to', String(progress.finalizedToMicros)],
+    ['watermarks', watermarkNames.map((name) => `${name} ${watermarks[name]}`).join(', ')],
+    [
+      'partitions',
+      [...partitions.values()]
+        .map((one) => `${one.topic}-${one.partition} ${one.eventTimeMaxMicros} ${one.recordsSinceValid}`)
+        .sort()
+        .join(', '),
+    ],
+  ]
+}
+
+/** Commits tell of files only what they read, and that stands in the plan. */
 function offsetsText(progress: Progress): string {
   return [...progress.offsets.values()]
+    .filter(({ isFile }) => isFile !== true)
     .map(({ topic, partition, offset }) => `${topic}-${partition}@${offset}`)
     .sort()
     .join(' ')

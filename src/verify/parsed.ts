@@ -1,20 +1,14 @@
 // What the records of a slice are by their own bytes, as the definition of silver says: what is valid and its
 // cells, what is refused and why, what is late, and what repeats a row of silver.
 
-import { quoteIdentifier } from '../delta/sql.ts'
 import { assert } from '../errors/errors.ts'
-import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
 import { boundDuckdb, compileTable, type Dialect } from '../sql/index.ts'
-import { position } from './bronze.ts'
 import type { Lakehouse } from './lakehouse.ts'
+import { keys, samePosition } from './position.ts'
 import { type Slice, sliceOf } from './slice.ts'
 import { isStreamedLakehouse } from './streamed.ts'
 
 const silver = 'silver/transactions'
-
-export const keys = position.map(quoteIdentifier).join(', ')
-export const samePosition = (a: string, b: string): string =>
-  position.map((name) => `${a}.${quoteIdentifier(name)} = ${b}.${quoteIdentifier(name)}`).join(' AND ')
 
 /**
  * `parsed`: every record of the slice with its fields and invalid reasons, and the time of its batch.
@@ -23,13 +17,13 @@ export const samePosition = (a: string, b: string): string =>
 export function prepareParsed(lakehouse: Lakehouse, slice: Slice): Promise<void> {
   return slice.prepare('parsed', async () => {
     const { connection } = lakehouse
-    const bound = boundDuckdb({ watermark: null, dedup_micros: lakehouse.options.dedupMicros })
+    const bound = boundDuckdb({ watermark: null, dedup_micros: slice.rules.settings.dedupMicros })
     // All batches of the slice at once: the time of each comes with its rows.
     const dialect: Dialect = {
       ...bound,
       parameter: (name, type) => (name === 'processing_time' ? name : bound.parameter(name, type)),
     }
-    const compiled = compileTable(dialect, silverTransactions.rows.node)
+    const compiled = compileTable(dialect, slice.definition(silver).rows.node)
     const parsed = compiled.shared.find(({ name }) => name === 'parsed_batch')
     assert(parsed, 'silver parses in a relation of its own')
     await connection.run(`CREATE OR REPLACE TEMP VIEW bronze_batch AS SELECT * FROM ${sliceOf.bronze}`)
@@ -65,7 +59,7 @@ export function prepareRefused(lakehouse: Lakehouse, slice: Slice): Promise<void
         coalesce(p.event_time < b.late_before, false) AS is_late
       FROM (SELECT * FROM parsed ANTI JOIN ${sliceOf.silver} USING (${keys}) WHERE len(invalid) = 0) AS p
       LEFT JOIN ${sliceOf.batches} AS b ON b.time = p.processing_time`)
-    const { dedupMicros } = lakehouse.options
+    const { dedupMicros } = slice.rules.settings
     const reader = await connection.runAndReadAll(
       'SELECT min(epoch_us(event_time)), max(epoch_us(event_time)) FROM candidates WHERE NOT is_late',
     )

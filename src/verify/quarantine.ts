@@ -2,12 +2,12 @@
 // watermark and silver give.
 
 import { counted } from '../errors/counted.ts'
-import { position } from './bronze.ts'
 import { findingsOf, nothingFound, together } from './check.ts'
 import { differencesSql } from './compare.ts'
 import type { Lakehouse } from './lakehouse.ts'
-import { keys, prepareRefused, samePosition } from './parsed.ts'
-import { settingsHint } from './silver.ts'
+import { prepareRefused } from './parsed.ts'
+import { keys, position, samePosition } from './position.ts'
+import { RuleNotes } from './silver.ts'
 import { type RunningCheck, sliceOf } from './slice.ts'
 import { timesOutsideSql } from './watermarks.ts'
 
@@ -15,9 +15,11 @@ export function checkQuarantineRows(lakehouse: Lakehouse): RunningCheck {
   const { connection } = lakehouse
   let findings = nothingFound
   let rows = 0n
-  let isOfSettings = false
+  let isOfRules = false
+  const rules = new RuleNotes()
   return {
     async slice(slice) {
+      rules.take(slice)
       await prepareRefused(lakehouse, slice)
       await connection.run(`CREATE OR REPLACE TEMP VIEW expected_reasons AS ${expectedSql}`)
       const found = together(
@@ -29,7 +31,7 @@ export function checkQuarantineRows(lakehouse: Lakehouse): RunningCheck {
           'processing_time',
         ]),
       )
-      isOfSettings ||= found.first.some(({ column }) => column === 'reasons')
+      isOfRules ||= found.first.some(({ column }) => column === 'reasons')
       findings = together(findings, found)
       rows += await lakehouse.number(`SELECT count(*) FROM ${sliceOf.quarantine}`)
     },
@@ -37,7 +39,8 @@ export function checkQuarantineRows(lakehouse: Lakehouse): RunningCheck {
       return {
         proved: `${counted(rows, 'row')} with the record's own bytes, each with the reasons that hold for it`,
         findings,
-        hint: isOfSettings ? settingsHint : null,
+        notes: rules.notes,
+        hint: isOfRules ? rules.hint : null,
       }
     },
   }

@@ -3,33 +3,60 @@
 // other means.
 
 import { counted } from '../errors/counted.ts'
-import { position } from './bronze.ts'
 import { findingsOf, nothingFound, together } from './check.ts'
 import { differencesSql } from './compare.ts'
 import { eventSlices } from './event-slices.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
-import { keys, prepareParsed, prepareRefused, samePosition } from './parsed.ts'
-import { type RunningCheck, sliceOf } from './slice.ts'
+import { prepareParsed, prepareRefused } from './parsed.ts'
+import { keys, position, samePosition } from './position.ts'
+import { countsSql, type RunningCheck, type Slice, sliceOf } from './slice.ts'
 import { timesOutsideSql } from './watermarks.ts'
 
 export const silverPath = 'silver/transactions'
 export const quarantinePath = 'silver/quarantine'
 export const bronzePath = 'bronze/transactions'
 
-export const settingsHint =
-  'if WATERMARK_SILVER, DEDUP_WINDOW or HIGH_RISK_COUNTRIES was another when the rows were written, verify with that value'
+/** Batches that were judged by the settings and definitions of today, because theirs are not recorded. */
+export class RuleNotes {
+  #unplanned = 0
+  #undefined = 0
+
+  take({ rules, batches }: Slice): void {
+    if (!rules.isPlanned) this.#unplanned += batches.length
+    else if (!rules.isDefined) this.#undefined += batches.length
+  }
+
+  get notes(): string[] {
+    const [unplanned, lost] = [this.#unplanned, this.#undefined].map((count) =>
+      counted(count, 'batch', 'batches'),
+    )
+    return [
+      ...(this.#unplanned === 0
+        ? []
+        : [`${unplanned} of an older version recorded no settings: judged by those of today`]),
+      ...(this.#undefined === 0
+        ? []
+        : [`the definitions of ${lost} are not in ops/definitions: judged by those of today`]),
+    ]
+  }
+
+  /** What is likely behind rows that differ; null where all rules are recorded. */
+  get hint(): string | null {
+    if (this.#unplanned + this.#undefined === 0) return null
+    return 'if WATERMARK_SILVER, DEDUP_WINDOW or HIGH_RISK_COUNTRIES was another when the rows were written, verify with that value'
+  }
+}
 
 /** Every cell of silver from the record that the row names. */
-export function checkSilverRows(lakehouse: Lakehouse, state: TableState): RunningCheck {
+export function checkSilverRows(lakehouse: Lakehouse, { definition: { path } }: TableState): RunningCheck {
   const { connection } = lakehouse
-  const columns = Object.keys(state.definition.rows.schema).filter(
-    (name) => !position.some((key) => key === name),
-  )
   let findings = nothingFound
   let rows = 0n
   return {
     async slice(slice) {
       await prepareParsed(lakehouse, slice)
+      const { schema } = slice.definition(path).rows
+      const columns = Object.keys(schema).filter((name) => !position.some((key) => key === name))
       const differences = differencesSql({
         found: sliceOf.silver,
         expected: 'expected_silver',
@@ -62,7 +89,20 @@ export function checkSplit(lakehouse: Lakehouse): RunningCheck {
       await prepareRefused(lakehouse, slice)
       await connection.run(`CREATE OR REPLACE TEMP TABLE split AS ${splitSql}`)
       await connection.run(`CREATE OR REPLACE TEMP TABLE nowhere AS ${nowhereSql(lakehouse)}`)
-      findings = together(findings, await findingsOf(connection, splitFindingsSql, position))
+      const counts = [
+        countsSql(sliceOf.silver, 'processing_time', 'silver_rows', lakehouse.state(silverPath).doneBatch),
+        countsSql(
+          sliceOf.quarantine,
+          'processing_time',
+          'quarantined_rows',
+          lakehouse.state(quarantinePath).doneBatch,
+        ),
+      ]
+      findings = together(
+        findings,
+        await findingsOf(connection, splitFindingsSql, position),
+        await findingsOf(connection, counts.join(' UNION ALL '), ['batch']),
+      )
       pending += await lakehouse.number('SELECT count(*) FROM nowhere WHERE is_pending')
       records += await lakehouse.number('SELECT count(*) FROM parsed')
       await connection.run('DROP TABLE split')
@@ -121,42 +161,49 @@ FROM split WHERE NOT in_bronze OR in_silver + in_quarantine > 1`
 
 /** No two rows of silver are the same transaction. */
 export function checkNoRepeats(lakehouse: Lakehouse): RunningCheck {
-  const { connection } = lakehouse
-  const { dedupMicros } = lakehouse.options
+  const { connection, periods } = lakehouse
+  const rules = new RuleNotes()
   return {
+    async slice(slice) {
+      rules.take(slice)
+    },
     async finish() {
       let findings = nothingFound
-      for await (const slice of eventSlices(lakehouse, dedupMicros)) {
+      for await (const slice of eventSlices(lakehouse, periods.dedupMicrosMax)) {
         await connection.run(`CREATE OR REPLACE TEMP TABLE with_id AS
           SELECT ${keys}, transaction_id, epoch_us(event_time) AS micros, processing_time
           FROM (${slice.rows}) WHERE hash(transaction_id) % ${slice.parts} = ${slice.part}`)
-        const repeats = repeatsSql(dedupMicros, slice.fromMicros)
+        const repeats = repeatsSql(lakehouse, slice.fromMicros)
         findings = together(findings, await findingsOf(connection, repeats, position))
         await connection.run('DROP TABLE with_id')
       }
       return {
         proved: 'no two rows have one transaction_id within DEDUP_WINDOW',
         findings,
-        hint: findings.count > 0n ? settingsHint : null,
+        hint: findings.count > 0n ? rules.hint : null,
       }
     },
   }
 }
 
-/** Pairs of rows with one id; the row of the later event is of the slice, the other may lie before it. */
-function repeatsSql(dedupMicros: bigint, fromMicros: bigint | null): string {
-  const isOwn = fromMicros === null ? 'true' : `later.micros >= ${fromMicros}`
+/**
+ * Pairs of rows with one id, near enough for the batch of the one that arrived later; the row of the later
+ * event is of the slice, the other may lie before it.
+ */
+function repeatsSql({ periods }: Lakehouse, fromMicros: bigint | null): string {
+  const isOwn = fromMicros === null ? 'true' : `greatest(one.micros, other.micros) >= ${fromMicros}`
   return `WITH repeated AS (
     SELECT * FROM with_id SEMI JOIN (
       SELECT transaction_id FROM with_id GROUP BY transaction_id HAVING count(*) > 1
     ) USING (transaction_id)
+    ASOF JOIN (${periods.sql()}) AS p ON processing_time >= p.from_time
   )
-  SELECT DISTINCT later.topic, later.partition, later."offset", 'repeats another row of silver' AS problem,
-    'transaction_id' AS "column", later.transaction_id AS found,
-    'another event ' || CAST(${dedupMicros} AS VARCHAR) || ' us away or more' AS expected
-  FROM repeated AS earlier JOIN repeated AS later ON later.transaction_id = earlier.transaction_id
-  WHERE ${isOwn} AND later.micros - earlier.micros BETWEEN 0 AND ${dedupMicros}
-    AND (later.micros, ${arrival('later')}) > (earlier.micros, ${arrival('earlier')})`
+  SELECT DISTINCT one.topic, one.partition, one."offset", 'repeats another row of silver' AS problem,
+    'transaction_id' AS "column", one.transaction_id AS found,
+    'another event ' || CAST(one.dedup_micros AS VARCHAR) || ' us away or more' AS expected
+  FROM repeated AS one JOIN repeated AS other ON other.transaction_id = one.transaction_id
+  WHERE ${isOwn} AND abs(one.micros - other.micros) <= one.dedup_micros
+    AND (${arrival('one')}) > (${arrival('other')})`
 }
 
 const arrival = (row: string): string =>

@@ -1,7 +1,10 @@
 // Slices: batches one after another, so many at a time that their rows fit into memory. What is judged by
 // rows of one batch is judged slice by slice.
 
-import { watermarkNames } from '../plan/index.ts'
+import type { BatchSettings } from '../batches/plan.ts'
+import { assert } from '../errors/errors.ts'
+import type { Definitions } from '../lakehouse/ops/definitions.ts'
+import { type TableDefinition, watermarkNames } from '../plan/index.ts'
 import { instantSql, type Verdict } from './check.ts'
 import type { InstantRange, Lakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
@@ -16,7 +19,10 @@ const batchesPerSliceMax = 100_000
 
 /** The names of what a slice makes of itself in the database. */
 export const sliceOf = {
-  /** One row for each batch: number, time, watermarks at its end, and silver's at its start (`late_before`). */
+  /**
+   * One row for each batch: number, time, watermarks at its end, silver's at its start (`late_before`), and how
+   * many records and rows it counted.
+   */
   batches: 'batches',
   /** Rows of bronze, with the time of their batch as `batch_time`. */
   bronze: 'bronze_slice',
@@ -37,11 +43,24 @@ export type RunningCheck = {
   readonly finish: () => Promise<Verdict>
 }
 
+export type RowSettings = Pick<BatchSettings, 'delays' | 'dedupMicros' | 'highRiskCountries'>
+
+/** What decided the rows of a slice: it is one and the same for all of its batches. */
+export type SliceRules = {
+  /** False for batches of a version that recorded no plan: the settings and definitions are those of today. */
+  readonly isPlanned: boolean
+  /** False where `ops/definitions` has not what the plan names: the definitions are those of today. */
+  readonly isDefined: boolean
+  readonly settings: RowSettings
+  readonly definitions: Definitions
+}
+
 export class Slice {
   readonly lakehouse: Lakehouse
   readonly batches: readonly LoggedBatch[]
   /** The batch in front of them, of the slice before or left out; null where nobody knows one. */
   readonly before: LoggedBatch | null
+  readonly rules: SliceRules
   /** About so many records are in it. */
   readonly rowCount: number
   /** Times of batches. The first slice begins before all, the last one ends behind all. */
@@ -52,14 +71,28 @@ export class Slice {
     lakehouse: Lakehouse,
     batches: readonly LoggedBatch[],
     before: LoggedBatch | null,
+    rules: SliceRules,
     rowCount: number,
     range: InstantRange,
   ) {
     this.lakehouse = lakehouse
     this.batches = batches
     this.before = before
+    this.rules = rules
     this.rowCount = rowCount
     this.range = range
+  }
+
+  /** A table as it was defined for the batches of the slice. */
+  definition(path: string): TableDefinition {
+    const found = this.rules.definitions.tables.find((table) => table.path === path)
+    assert(found, `the definitions of the slice have ${path}`)
+    return found
+  }
+
+  /** Two slices with the same hash have one definition of the table. */
+  definitionHash(path: string): string {
+    return definitionHash(this.rules.definitions, path)
   }
 
   /** Runs `make` once, however many checks need what it makes. */
@@ -96,11 +129,16 @@ export class Slice {
   }
 }
 
+export function definitionHash({ stored }: Definitions, path: string): string {
+  return stored.find(({ kind, name }) => kind === 'table' && name === path)?.hash ?? ''
+}
+
 async function insertBatches({ connection }: Lakehouse, batches: readonly LoggedBatch[]): Promise<void> {
   const watermarks = watermarkNames.map((name) => `"${name}" TIMESTAMP`).join(', ')
   await connection.run(
     `CREATE OR REPLACE TEMP TABLE ${sliceOf.batches} (batch BIGINT, time TIMESTAMP, seen TIMESTAMP,
-      finalized TIMESTAMP, late_before TIMESTAMP, ${watermarks})`,
+      finalized TIMESTAMP, late_before TIMESTAMP, ${watermarks}, records BIGINT, silver_rows BIGINT,
+      quarantined_rows BIGINT)`,
   )
   const tuples = batches.map((batch) => {
     const instants = [
@@ -110,7 +148,10 @@ async function insertBatches({ connection }: Lakehouse, batches: readonly Logged
       batch.lateBeforeMicros,
       ...watermarkNames.map((name) => batch.watermarks[name]),
     ]
-    return `(${[batch.batch ?? 'NULL', ...instants.map(instantSql)].join(', ')})`
+    const { counts } = batch
+    const rows =
+      counts === null ? ['NULL', 'NULL', 'NULL'] : [counts.records, counts.silver, counts.quarantined]
+    return `(${[batch.batch ?? 'NULL', ...instants.map(instantSql), ...rows].join(', ')})`
   })
   for (let from = 0; from < tuples.length; from += tuplesPerInsert) {
     const some = tuples.slice(from, from + tuplesPerInsert)
@@ -130,8 +171,9 @@ export async function* slicesOf(
   let held: LoggedBatch[] = []
   let before: LoggedBatch | null = null
   let rowCount = 0
-  const sliceTo = (toMicros: bigint | null): Slice => {
-    const slice = new Slice(lakehouse, held, before, rowCount, { fromMicros, toMicros })
+  const sliceTo = async (toMicros: bigint | null): Promise<Slice> => {
+    const rules = await rulesOf(lakehouse, held[0] ?? before)
+    const slice = new Slice(lakehouse, held, before, rules, rowCount, { fromMicros, toMicros })
     before = held.at(-1) ?? before
     fromMicros = toMicros === null ? null : toMicros + 1n
     held = []
@@ -139,12 +181,12 @@ export async function* slicesOf(
     return slice
   }
   /** The slices that end before the instant. */
-  const endedBefore = function* (micros: bigint | null, mayCut: boolean) {
+  const endedBefore = async function* (micros: bigint | null, mayCut: boolean) {
     for (let piece = pieces[0]; piece !== undefined; piece = pieces[0]) {
       if (piece.toMicros === null || (micros !== null && micros <= piece.toMicros)) return
       pieces.shift()
       rowCount += piece.rows
-      if (mayCut) yield sliceTo(piece.toMicros)
+      if (mayCut) yield await sliceTo(piece.toMicros)
     }
   }
   for await (const batch of batches) {
@@ -155,12 +197,36 @@ export async function* slicesOf(
     // Where nobody knows what batches took of a streaming query's rows, these are looked at all at once.
     yield* endedBefore(batch.timeMicros, !isStreamed || batch.ranges !== null)
     const last = held.at(-1)
-    if (last !== undefined && held.length === batchesPerSliceMax) yield sliceTo(last.timeMicros)
+    const isOther = last !== undefined && last.plan?.definitions !== batch.plan?.definitions
+    if (last !== undefined && (isOther || held.length === batchesPerSliceMax)) {
+      yield await sliceTo(last.timeMicros)
+    }
     held.push(batch)
   }
   yield* endedBefore(null, true)
   rowCount += pieces[0]?.rows ?? 0
-  yield sliceTo(null)
+  yield await sliceTo(null)
+}
+
+/** By the plan of a batch; where it has none, as configured and defined today. */
+async function rulesOf(lakehouse: Lakehouse, batch: LoggedBatch | null): Promise<SliceRules> {
+  const { definitions } = lakehouse
+  const plan = batch?.plan ?? null
+  if (plan === null) {
+    return {
+      isPlanned: false,
+      isDefined: true,
+      settings: lakehouse.options,
+      definitions: definitions.current,
+    }
+  }
+  const found = await definitions.at(plan.definitions)
+  return {
+    isPlanned: true,
+    isDefined: found !== null,
+    settings: plan.settings,
+    definitions: found ?? definitions.current,
+  }
 }
 
 type RowPiece = { readonly toMicros: bigint | null; readonly rows: number }
@@ -194,4 +260,21 @@ async function rowPieces(lakehouse: Lakehouse): Promise<RowPiece[]> {
     }
   }
   return [...pieces, { toMicros: null, rows }]
+}
+
+/**
+ * A SELECT of the batches up to `doneBatch` that counted other rows than are there. `counted` is the column of
+ * the batches, `time` that of the relation.
+ */
+export function countsSql(
+  relation: string,
+  time: string,
+  counted: 'records' | 'silver_rows' | 'quarantined_rows',
+  doneBatch: bigint,
+): string {
+  return `SELECT b.batch, 'the batch counted others' AS problem, '${counted}' AS "column",
+    CAST(coalesce(r.row_count, 0) AS VARCHAR) AS found, CAST(b.${counted} AS VARCHAR) AS expected
+  FROM ${sliceOf.batches} AS b
+  LEFT JOIN (SELECT ${time} AS time, count(*) AS row_count FROM ${relation} GROUP BY ALL) AS r ON r.time = b.time
+  WHERE b.batch <= ${doneBatch} AND b.${counted} <> coalesce(r.row_count, 0)`
 }

@@ -4,6 +4,7 @@
 import { windowOf } from '../batches/planner.ts'
 import { counted } from '../errors/counted.ts'
 import { AssertionError } from '../errors/errors.ts'
+import { batchesPath } from '../lakehouse/ops/batches.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { checkOffsets } from './bronze.ts'
@@ -20,6 +21,7 @@ import {
 import { batchesOf } from './logged-batches.ts'
 import { LogJudge } from './logs.ts'
 import { checkQuarantineRows } from './quarantine.ts'
+import { velocityOf } from './rule-periods.ts'
 import { checkSecondReading } from './second-reading.ts'
 import {
   bronzePath,
@@ -128,10 +130,18 @@ export async function verifyLakehouse(
     }
     const batches = batchesOf(lakehouse, (path) => chosen.some((table) => table.path === path), logs)
     for await (const slice of slicesOf(lakehouse, batches)) {
+      lakehouse.periods.take({
+        fromMicros: slice.range.fromMicros,
+        dedupMicros: slice.rules.settings.dedupMicros,
+        velocityMicros: velocityOf(slice.definition('fraud_detection').rows.node)?.rangeMicros ?? 0n,
+      })
       await slice.show()
       for (const check of atWork) await check.slice(slice)
     }
     for (const check of atWork) tell(await check.finish())
+    if (only === null && lakehouse.journal !== null) {
+      tell(resultOf({ table: batchesPath, check: 'agreement' }, logs.journalVerdict()))
+    }
   } finally {
     await lakehouse.close()
   }

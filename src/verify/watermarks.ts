@@ -8,12 +8,16 @@ import { type WatermarkName, watermarkNames } from '../plan/index.ts'
 import { findingsOf, instantSql, nothingFound, together } from './check.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
+import { judgePlanned } from './planned-watermarks.ts'
+import { position } from './position.ts'
 import { type RunningCheck, sliceOf } from './slice.ts'
 
 const silver = 'silver/transactions'
-const rowPosition = ['topic', 'partition', 'offset'] as const
 
-/** The recorded greatest event time is that of the rows, and the watermarks follow it, each by one delay. */
+/**
+ * The recorded greatest event times are those of the rows, and the watermarks follow them: each by its delay,
+ * and not beyond what partitions that waited had shown.
+ */
 export function checkWatermarks(lakehouse: Lakehouse, state: TableState): RunningCheck {
   const { connection } = lakehouse
   let findings = nothingFound
@@ -27,7 +31,11 @@ export function checkWatermarks(lakehouse: Lakehouse, state: TableState): Runnin
       // Of the rows before the instant that the check begins with, nobody has told the greatest event time.
       if (batches === 0 && lakehouse.sinceMicros !== null) seenMicros = await seenBefore(lakehouse, first)
       const selects = [seenSql(state, seenMicros), ...aheadSqls]
-      findings = together(findings, await findingsOf(connection, selects.join('\nUNION ALL\n'), ['batch']))
+      findings = together(
+        findings,
+        await findingsOf(connection, selects.join('\nUNION ALL\n'), ['batch']),
+        await judgePlanned(lakehouse, slice, state.doneBatch),
+      )
       const seen = `SELECT max(epoch_us(event_time)) FROM ${sliceOf.silver}`
       const value = (await connection.runAndReadAll(seen)).getRows()[0]?.[0]
       if (typeof value === 'bigint' && (seenMicros === null || value > seenMicros)) seenMicros = value
@@ -36,7 +44,7 @@ export function checkWatermarks(lakehouse: Lakehouse, state: TableState): Runnin
     },
     async finish() {
       return {
-        proved: `the watermarks of ${counted(batches, 'batch', 'batches')} follow the greatest event time of the rows`,
+        proved: `the watermarks of ${counted(batches, 'batch', 'batches')} follow the greatest event times of the rows`,
         findings,
         ...delayNotes(lakehouse, followed),
       }
@@ -77,13 +85,14 @@ const aheadSqls = watermarkNames.map((name) => {
     OR (finalized IS NOT NULL AND ${column} IS DISTINCT FROM greatest(${column}, finalized))`
 })
 
-/** Of each watermark the newest batch in which it followed the rows. */
+/** Of each watermark the newest batch without a plan in which it followed the rows. */
 type Followed = Map<WatermarkName, LoggedBatch>
 
 function keepFollowed(followed: Followed, batches: readonly LoggedBatch[]): void {
   for (const name of watermarkNames) {
-    const newest = batches.findLast(({ batch, eventTimeMaxMicros, finalizedToMicros, watermarks }) => {
-      return batch !== null && eventTimeMaxMicros !== null && watermarks[name] !== finalizedToMicros
+    const newest = batches.findLast(({ batch, plan, eventTimeMaxMicros, finalizedToMicros, watermarks }) => {
+      const isFollowing = eventTimeMaxMicros !== null && watermarks[name] !== finalizedToMicros
+      return batch !== null && plan === null && isFollowing
     })
     if (newest !== undefined) followed.set(name, newest)
   }
@@ -117,13 +126,13 @@ export function checkNoneLate({ connection }: Lakehouse): RunningCheck {
         CAST(b.late_before AS VARCHAR) || ' or later' AS expected
       FROM ${sliceOf.silver} AS s JOIN ${sliceOf.batches} AS b ON b.time = s.processing_time
       WHERE s.event_time < b.late_before`
-      findings = together(findings, await findingsOf(connection, late, rowPosition))
+      findings = together(findings, await findingsOf(connection, late, position))
       forgotten += slice.batches.filter(({ batch }) => batch === null).length
     },
     async finish() {
       const told = counted(forgotten, 'batch', 'batches')
       const note =
-        `the logs have forgotten ${told}: their watermarks are computed from the rows and the configured ` +
+        `nobody has recorded ${told} any more: their watermarks are computed from the rows and the configured ` +
         'delays, as if no --finalize had been among them'
       return {
         proved: 'no row is behind the watermark of its batch',

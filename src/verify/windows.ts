@@ -3,62 +3,68 @@
 // batches.
 
 import { floorTo, windowOf } from '../batches/planner.ts'
+import type { Progress } from '../batches/progress.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
-import type { WatermarkName, WindowNode } from '../plan/index.ts'
+import type { TableDefinition, WatermarkName, WindowNode } from '../plan/index.ts'
 import { aggregateSql, boundDuckdb, expressionSql } from '../sql/index.ts'
 import { findingsOf, nothingFound, together, type Verdict } from './check.ts'
 import { differencesSql } from './compare.ts'
 import { type EventSlice, eventSlices } from './event-slices.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
-import type { LoggedBatch } from './logged-batches.ts'
-import type { RunningCheck } from './slice.ts'
+import type { RunningCheck, Slice } from './slice.ts'
 
 const tuplesPerInsert = 1_000
 
 export function checkWindows(lakehouse: Lakehouse, state: TableState): RunningCheck {
-  const node = windowOf(state.definition.rows.node)
-  const { watermark } = state.definition
-  assert(node !== null && watermark !== null, `${state.definition.path} has windows`)
-  const closings = new Closings(node, watermark, state)
+  const closings = new Closings(state)
   return {
-    async slice({ batches, before }) {
-      closings.take(batches, before)
+    async slice(slice) {
+      closings.take(slice)
     },
     async finish() {
       await closings.insert(lakehouse)
-      return judgeWindows(lakehouse, state, node, closings)
+      return judgeWindows(lakehouse, state, closings)
     },
   }
 }
 
+type Closing = { readonly timeMicros: bigint; readonly watermarkMicros: bigint; readonly definition: number }
+
 /**
- * The batches that closed windows: a window is written by the first batch whose watermark reaches its end.
- * Kept are those whose watermark passed an end: not more than there are windows.
+ * The batches that closed windows: a window is written by the first batch whose watermark reaches its end, as
+ * the table was defined then. Kept are those whose watermark passed an end: not more than there are windows.
  */
 class Closings {
-  readonly #node: WindowNode
-  readonly #watermark: WatermarkName
-  readonly #doneBatch: bigint
-  readonly #closed: { readonly timeMicros: bigint; readonly watermarkMicros: bigint }[] = []
-  #reached: bigint | null
-  #lastEnd: bigint | null = null
+  /** As the table was defined at one time and another, oldest first. */
+  readonly definitions: TableDefinition[] = []
   /** Batches that closed windows after the last one of the table. */
   lag = 0
+  readonly #path: string
+  readonly #watermark: WatermarkName
+  readonly #doneBatch: bigint
+  readonly #own: Progress | null
+  readonly #closed: Closing[] = []
+  #hash: string | null = null
+  #reached: bigint | null
+  #lastEnd: bigint | null = null
 
-  constructor(node: WindowNode, watermark: WatermarkName, { doneBatch, progress }: TableState) {
-    this.#node = node
+  constructor({ definition: { path, watermark }, doneBatch, progress }: TableState) {
+    assert(watermark !== null, `${path} has windows`)
+    this.#path = path
     this.#watermark = watermark
     this.#doneBatch = doneBatch
-    // A table of a stream of its own has its own watermark in its commits.
+    this.#own = progress
     this.#reached = progress?.watermarks[watermark] ?? null
-    if (this.#reached !== null) {
-      this.#closed.push({ timeMicros: progress!.timeMicros, watermarkMicros: this.#reached })
-    }
   }
 
-  take(batches: readonly LoggedBatch[], before: LoggedBatch | null): void {
+  take(slice: Slice): void {
+    const { batches, before } = slice
+    const definition = slice.definition(this.#path)
+    if (slice.definitionHash(this.#path) !== this.#hash) this.definitions.push(definition)
+    this.#hash = slice.definitionHash(this.#path)
+    const { slideMicros } = windowNodeOf(definition)
     // What was closed before the first batch that is judged was closed by one of the batches before it.
     const isFirst = this.#lastEnd === null && before !== null
     for (const { batch, timeMicros, watermarks } of isFirst ? [before, ...batches] : batches) {
@@ -69,63 +75,74 @@ class Closings {
         continue
       }
       if (this.#reached === null || watermarkMicros > this.#reached) this.#reached = watermarkMicros
-      const end = this.#endBefore(watermarkMicros)
+      const end = floorTo(watermarkMicros, slideMicros)
       if (this.#lastEnd !== null && end <= this.#lastEnd) continue
       this.#lastEnd = end
-      this.#closed.push({ timeMicros, watermarkMicros })
+      this.#closed.push({ timeMicros, watermarkMicros, definition: this.definitions.length - 1 })
     }
-  }
-
-  #endBefore(watermarkMicros: bigint): bigint {
-    return floorTo(watermarkMicros, this.#node.slideMicros)
   }
 
   /** As the table `closing`. */
   async insert({ connection }: Lakehouse): Promise<void> {
-    await connection.run('CREATE OR REPLACE TEMP TABLE closings (time TIMESTAMP, watermark TIMESTAMP)')
-    for (let from = 0; from < this.#closed.length; from += tuplesPerInsert) {
-      const tuples = this.#closed
-        .slice(from, from + tuplesPerInsert)
-        .map(({ timeMicros, watermarkMicros }) => {
-          return `(make_timestamp(${timeMicros}), make_timestamp(${watermarkMicros}))`
-        })
+    await connection.run(
+      'CREATE OR REPLACE TEMP TABLE closings (time TIMESTAMP, watermark TIMESTAMP, definition INTEGER)',
+    )
+    // A table of a stream of its own has its own watermark in its commits.
+    const own = this.#own?.watermarks[this.#watermark] ?? null
+    const definition = this.definitions.length - 1
+    const last = own === null ? [] : [{ timeMicros: this.#own!.timeMicros, watermarkMicros: own, definition }]
+    const closed = [...this.#closed, ...last]
+    for (let from = 0; from < closed.length; from += tuplesPerInsert) {
+      const tuples = closed.slice(from, from + tuplesPerInsert).map((one) => {
+        return `(make_timestamp(${one.timeMicros}), make_timestamp(${one.watermarkMicros}), ${one.definition})`
+      })
       await connection.run(`INSERT INTO closings VALUES ${tuples.join(', ')}`)
     }
     await connection.run(`CREATE OR REPLACE TEMP TABLE closing AS
-      SELECT watermark, min(time) AS time FROM closings GROUP BY watermark`)
+      SELECT watermark, min(time) AS time, arg_min(definition, time) AS definition FROM closings GROUP BY watermark`)
+    await connection.run('DROP TABLE closings')
   }
+}
+
+function windowNodeOf({ path, rows }: TableDefinition): WindowNode {
+  const node = windowOf(rows.node)
+  assert(node !== null, `${path} has windows`)
+  return node
 }
 
 async function judgeWindows(
   lakehouse: Lakehouse,
-  state: TableState,
-  node: WindowNode,
-  { lag }: Closings,
+  { definition: { path, stream } }: TableState,
+  { definitions, lag }: Closings,
 ): Promise<Verdict> {
   const { connection } = lakehouse
-  const keys = ['window_start', ...node.keys]
-  const columns = Object.keys(state.definition.rows.schema).filter((name) => !keys.includes(name))
   let findings = nothingFound
   let [groups, windows] = [0n, 0n]
-  for await (const slice of eventSlices(lakehouse, node.sizeMicros)) {
-    if (slice.part > 0) continue // Groups of one window meet in all of their columns: it is judged whole.
-    await connection.run(`CREATE OR REPLACE TEMP TABLE expected_windows AS
-      ${expectedSql(lakehouse, state, node, slice)}`)
-    const differences = differencesSql({
-      found: `(${foundSql(lakehouse, state, slice)})`,
-      expected: 'expected_windows',
-      keys,
-      columns,
-      isComplete: true,
-      extra: 'silver has no rows for it, or it is not closed yet',
-    })
-    findings = together(findings, await findingsOf(connection, differences, keys))
-    groups += await lakehouse.number('SELECT count(*) FROM expected_windows')
-    windows += await lakehouse.number('SELECT count(DISTINCT window_start) FROM expected_windows')
-    await connection.run('DROP TABLE expected_windows')
+  for (const [index, definition] of definitions.entries()) {
+    const node = windowNodeOf(definition)
+    const keys = ['window_start', ...node.keys]
+    const columns = Object.keys(definition.rows.schema).filter((name) => !keys.includes(name))
+    for await (const slice of eventSlices(lakehouse, node.sizeMicros)) {
+      if (slice.part > 0) continue // Groups of one window meet in all of their columns: it is judged whole.
+      await connection.run(`CREATE OR REPLACE TEMP TABLE expected_windows AS
+        ${expectedSql(lakehouse, definition, slice, index)}`)
+      const ofDefinition = definitions.length === 1 ? 'true' : isOfDefinition(index, definitions.length)
+      const differences = differencesSql({
+        found: `(SELECT * FROM (${foundSql(lakehouse, path, slice)}) WHERE ${ofDefinition})`,
+        expected: 'expected_windows',
+        keys,
+        columns,
+        isComplete: true,
+        extra: 'silver has no rows for it, or it is not closed yet',
+      })
+      findings = together(findings, await findingsOf(connection, differences, keys))
+      groups += await lakehouse.number('SELECT count(*) FROM expected_windows')
+      windows += await lakehouse.number('SELECT count(DISTINCT window_start) FROM expected_windows')
+      await connection.run('DROP TABLE expected_windows')
+    }
   }
   await connection.run('DROP TABLE closing')
-  const behind = `it lags behind silver by ${counted(lag, 'batch', 'batches')}: run "assay run ${state.definition.stream}"`
+  const behind = `it lags behind silver by ${counted(lag, 'batch', 'batches')}: run "assay run ${stream}"`
   return {
     proved: `${counted(groups, 'group')} of ${counted(windows, 'closed window')}, every cell as silver's rows give it`,
     findings,
@@ -133,8 +150,15 @@ async function judgeWindows(
   }
 }
 
+/** Rows of a time that closed nothing are of the last definition, where they are found to be too many. */
+function isOfDefinition(index: number, count: number): string {
+  const closedBy = `aggregation_time IN (SELECT time FROM closing WHERE definition = ${index})`
+  const isElse = 'aggregation_time IS NULL OR aggregation_time NOT IN (SELECT time FROM closing)'
+  return index === count - 1 ? `(${closedBy} OR ${isElse})` : closedBy
+}
+
 /** A window is of the slice that holds its last instant. */
-function foundSql(lakehouse: Lakehouse, { definition: { path } }: TableState, slice: EventSlice): string {
+function foundSql(lakehouse: Lakehouse, path: string, slice: EventSlice): string {
   const fromMicros = slice.fromMicros === null ? null : slice.fromMicros + 1n
   const toMicros = slice.toMicros === null ? null : slice.toMicros + 1n
   const rows = lakehouse.rowsWithin(path, 'window_end', { fromMicros, toMicros })
@@ -147,10 +171,11 @@ function foundSql(lakehouse: Lakehouse, { definition: { path } }: TableState, sl
 
 function expectedSql(
   { sinceMicros }: Lakehouse,
-  state: TableState,
-  node: WindowNode,
+  definition: TableDefinition,
   slice: EventSlice,
+  index: number,
 ): string {
+  const node = windowNodeOf(definition)
   const dialect = boundDuckdb({})
   const { sizeMicros: size, slideMicros: slide } = node
   const keys = node.keys.map(quoteIdentifier)
@@ -161,8 +186,8 @@ function expectedSql(
   const aggregates = Object.entries(node.aggregates).map(
     ([name, aggregate]) => `${aggregateSql(dialect, aggregate)} AS ${quoteIdentifier(name)}`,
   )
-  const project = state.definition.rows.node
-  assert(project.kind === 'project', `${state.definition.path} ends with its columns`)
+  const project = definition.rows.node
+  assert(project.kind === 'project', `${definition.path} ends with its columns`)
   const columns = Object.entries(project.columns).map(([name, expr]) => {
     if (name === 'aggregation_time') return 'closing.time AS aggregation_time'
     return `${expressionSql(dialect, expr)} AS ${quoteIdentifier(name)}`
@@ -184,5 +209,5 @@ grouped AS (
 )
 SELECT ${columns.join(', ')}
 FROM grouped ASOF JOIN closing ON grouped.window_end <= closing.watermark
-${sinceMicros === null ? '' : `WHERE closing.time >= make_timestamp(${sinceMicros})`}`
+WHERE closing.definition = ${index}${sinceMicros === null ? '' : ` AND closing.time >= make_timestamp(${sinceMicros})`}`
 }

@@ -34,6 +34,7 @@ export type RunOptions = {
   readonly streams?: readonly StreamName[]
   readonly finalize?: boolean
   readonly recordsPerBatchMax?: number
+  readonly settings?: Partial<Pick<VerifyOptions, 'delays' | 'dedupMicros' | 'highRiskCountries'>>
 }
 
 /** Carries what is in `input` through the tables. */
@@ -46,6 +47,7 @@ export async function runPipeline(base: string, input: string, run: RunOptions =
   let micros = 1_800_000_000_000_000n
   const options: PipelineOptions = {
     ...verifyOptions(base),
+    ...run.settings,
     streams,
     source: await source,
     once: true,

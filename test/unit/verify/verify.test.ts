@@ -6,7 +6,6 @@ import { batchJson, parseBatch } from '../../../src/batches/progress.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { commitPath } from '../../../src/delta/log-files.ts'
 import { tables } from '../../../src/lakehouse/pipeline.ts'
-import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import {
   failedChecks,
   findingsOf,
@@ -17,7 +16,6 @@ import {
   sampleLines,
   temporaryDirectory,
   verifyDamaged,
-  verifyOptions,
   writeLines,
 } from './damaged-lakehouse.ts'
 
@@ -322,18 +320,4 @@ describe('records with the offsets of Kafka', () => {
       'is beyond the progress',
     )
   })
-})
-
-test('another configuration than the one of the tables is told as the likely reason', async () => {
-  const other = { ...verifyOptions(base), highRiskCountries: ['France'] }
-  const { checks } = await verifyLakehouse(other, 'fraud_detection')
-  const rows = checks.find(({ check }) => check === 'rows')
-  expect(rows?.ok).toBe(false)
-  expect(rows?.hint).toContain('HIGH_RISK_COUNTRIES')
-  const delays = { ...verifyOptions(base).delays, silver: 60_000_000n }
-  const { checks: ofSilver } = await verifyLakehouse(
-    { ...verifyOptions(base), delays },
-    'silver/transactions',
-  )
-  expect(ofSilver.find(({ check }) => check === 'watermarks')?.notes.join()).toContain('WATERMARK_SILVER')
 })

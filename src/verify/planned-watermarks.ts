@@ -1,0 +1,135 @@
+// The outcome of batches with a plan, computed again: what the records of each partition said of time, and
+// where that left the watermarks.
+
+import { partitionKey } from '../batches/offsets.ts'
+import { lastWindowEnd } from '../batches/planner.ts'
+import { watermarkNames } from '../plan/index.ts'
+import { type Finding, type Findings, findingsToldMax } from './check.ts'
+import type { Lakehouse } from './lakehouse.ts'
+import type { LoggedBatch } from './logged-batches.ts'
+import { prepareParsed } from './parsed.ts'
+import { type Slice, sliceOf } from './slice.ts'
+
+/** What the records of a partition in a batch say: the greatest event_time of valid ones, and how many follow. */
+type ReadTime = { readonly eventTimeMaxMicros: bigint | null; readonly recordsSinceValid: number }
+/** By the batch's time and the partition. */
+type ReadTimes = ReadonlyMap<string, ReadTime>
+
+export async function judgePlanned(lakehouse: Lakehouse, slice: Slice, doneBatch: bigint): Promise<Findings> {
+  const read = await readTimesOf(lakehouse, slice)
+  const findings: Finding[] = []
+  let { before } = slice
+  for (const batch of slice.batches) {
+    const isDone = batch.batch !== null && batch.batch <= doneBatch
+    if (batch.plan !== null && isDone && (before !== null || batch.batch === 1n)) {
+      const differences = [
+        ...partitionDifferences(before, batch, read),
+        ...watermarkDifferences(slice, before, batch),
+      ]
+      for (const [column, found, expected] of differences) {
+        const at = { batch: String(batch.batch) }
+        findings.push({
+          at,
+          problem: 'does not follow the rows',
+          column,
+          found: String(found),
+          expected: String(expected),
+        })
+      }
+    }
+    before = batch
+  }
+  return { count: BigInt(findings.length), first: findings.slice(0, findingsToldMax) }
+}
+
+type Difference = readonly [column: string, found: unknown, expected: unknown]
+
+/** Only partitions of Kafka wait for each other: of files nothing is recorded. */
+async function readTimesOf(lakehouse: Lakehouse, slice: Slice): Promise<ReadTimes> {
+  const times = new Map<string, ReadTime>()
+  if (slice.batches.every(({ partitions }) => partitions.size === 0)) return times
+  await prepareParsed(lakehouse, slice)
+  const result = await lakehouse.connection.stream(`WITH valid AS (
+    SELECT processing_time, topic, partition, max(event_time) AS event_time, max("offset") AS last_valid
+    FROM parsed WHERE len(invalid) = 0 GROUP BY ALL
+  )
+  SELECT epoch_us(p.processing_time), p.topic, p.partition, epoch_us(any_value(v.event_time)),
+    count(*) FILTER (v.last_valid IS NULL OR p."offset" > v.last_valid)
+  FROM parsed AS p JOIN ${sliceOf.batches} AS b ON b.time = p.processing_time
+  LEFT JOIN valid AS v
+    ON v.processing_time = p.processing_time AND v.topic = p.topic AND v.partition = p.partition
+  GROUP BY p.processing_time, p.topic, p.partition`)
+  for await (const rows of result.yieldRowsJs()) {
+    // As selected.
+    for (const row of rows as [bigint, string, number, bigint | null, bigint][]) {
+      const [time, topic, partition, eventTimeMaxMicros, since] = row
+      const recordsSinceValid = Number(since)
+      times.set(`${time}\n${partitionKey({ topic, partition })}`, { eventTimeMaxMicros, recordsSinceValid })
+    }
+  }
+  return times
+}
+
+function partitionDifferences(
+  before: LoggedBatch | null,
+  { timeMicros, partitions }: LoggedBatch,
+  read: ReadTimes,
+): Difference[] {
+  return [...partitions].flatMap(([key, found]): Difference[] => {
+    const known = before?.partitions.get(key)
+    const now = read.get(`${timeMicros}\n${key}`)
+    const eventTimeMax = greatest(known?.eventTimeMaxMicros ?? null, now?.eventTimeMaxMicros ?? null)
+    const hasValid = now !== undefined && now.eventTimeMaxMicros !== null
+    const since = (now?.recordsSinceValid ?? 0) + (hasValid ? 0 : (known?.recordsSinceValid ?? 0))
+    const name = `${found.topic}-${found.partition}`
+    return [
+      ...(found.eventTimeMaxMicros === eventTimeMax
+        ? []
+        : [[`greatest event time of ${name}`, found.eventTimeMaxMicros, eventTimeMax] as const]),
+      ...(found.recordsSinceValid === since
+        ? []
+        : [[`records since a valid one of ${name}`, found.recordsSinceValid, since] as const]),
+    ]
+  })
+}
+
+function watermarkDifferences(slice: Slice, before: LoggedBatch | null, batch: LoggedBatch): Difference[] {
+  const { plan, eventTimeMaxMicros: seen } = batch
+  if (plan === null) return []
+  const { tables } = slice.rules.definitions
+  const finalizedBefore = before?.finalizedToMicros ?? null
+  const finalized = plan.isFinal ? greatest(finalizedBefore, lastWindowEnd(tables, seen)) : finalizedBefore
+  const followed = plan.isFinal ? seen : heldEventTime(batch)
+  const compared: Difference[] = [
+    ['watermark at its start', plan.watermarkMicros, before?.watermarks.silver ?? null],
+    ['finalized_to', batch.finalizedToMicros, finalized],
+    ...watermarkNames.map((name): Difference => {
+      const following = followed === null ? null : followed - plan.settings.delays[name]
+      const expected = greatest(before?.watermarks[name] ?? null, greatest(following, finalized))
+      return [`watermark ${name}`, batch.watermarks[name], expected]
+    }),
+  ]
+  return compared.filter(([, found, expected]) => found !== expected)
+}
+
+/**
+ * The event time that the watermarks follow: a partition that has more to read holds it at what its own records
+ * have shown. null where nothing is known of one: the watermarks stay where they are.
+ */
+function heldEventTime({ plan, partitions, eventTimeMaxMicros }: LoggedBatch): bigint | null {
+  let held = eventTimeMaxMicros
+  for (const waiting of plan?.waiting ?? []) {
+    const time = partitions.get(partitionKey(waiting))
+    // So many records without a valid one: the partition is not waited for.
+    if (time !== undefined && time.recordsSinceValid >= plan!.settings.recordsPerBatchMax) continue
+    const hold = time?.eventTimeMaxMicros ?? null
+    if (hold === null || held === null) return null
+    if (hold < held) held = hold
+  }
+  return held
+}
+
+function greatest(a: bigint | null, b: bigint | null): bigint | null {
+  if (a === null || b === null) return a ?? b
+  return a > b ? a : b
+}
