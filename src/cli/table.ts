@@ -8,14 +8,14 @@ import type { DeltaTable, HistoryEntry, TableDescription } from '../delta/index.
 import { typeText } from '../delta/schema.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
-import { readableTables } from '../lakehouse/pipeline.ts'
+import { readableTables, tables } from '../lakehouse/pipeline.ts'
 import { durationMs, wholeNumber } from './option-values.ts'
 import { printable } from './printable.ts'
 import { instanceOptions } from './reader.ts'
 import { tableText } from './result-output.ts'
 import { openSession, type Session } from './session.ts'
 import { openNamedTable, sqlName } from './table-name.ts'
-import { verify } from './verify.ts'
+import { sinceOption, type VerifyFlags, verify } from './verify.ts'
 
 export function tableCommand(): Command {
   const command = new Command('table').description('Shows a Delta table and keeps it in order.')
@@ -53,9 +53,10 @@ export function tableCommand(): Command {
   command
     .command('verify')
     .description('prove what "assay verify" can prove of this table')
-    .argument('<table>', readableTables.map(sqlName).join(', '))
+    .argument('<table>', tables.map(sqlName).join(', '))
+    .addOption(sinceOption())
     .option('--json', 'as one JSON object')
-    .action((table: string, flags: { json?: true }) => verify(openSession().config, table, flags))
+    .action((table: string, flags: VerifyFlags) => verify(openSession().config, table, flags))
   return command
 }
 

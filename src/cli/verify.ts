@@ -1,6 +1,6 @@
 // assay verify: one line for each thing that is proved or refuted.
 
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { counted } from '../errors/counted.ts'
@@ -13,14 +13,19 @@ import { createProgressBar, type ProgressBar } from './progress-bar.ts'
 import { openSession } from './session.ts'
 import { sqlName, tableNamed } from './table-name.ts'
 
-type VerifyFlags = { readonly json?: true; readonly since?: bigint }
+export type VerifyFlags = { readonly json?: true; readonly since?: bigint }
 
 export function verifyCommand(): Command {
   return new Command('verify')
     .argument('[table]', 'only the checks of this table (default: all)')
-    .option('--since <time>', 'only batches from this time on; without a zone it is UTC', since)
+    .addOption(sinceOption())
     .option('--json', 'as one JSON object')
     .action((table: string | undefined, flags: VerifyFlags) => verify(openSession().config, table, flags))
+}
+
+export function sinceOption(): Option {
+  const meaning = 'only batches from this time on; without a zone it is UTC'
+  return new Option('--since <time>', meaning).argParser(since)
 }
 
 /** Microseconds since the epoch. */

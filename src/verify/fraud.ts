@@ -1,5 +1,5 @@
-// fraud_detection against silver: one row each, as the rules say that were in force; the velocity is counted by
-// a plain join.
+// fraud_detection against silver: one row each, as the rules say that were in force; the velocity is counted
+// by a plain join.
 
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'

@@ -10,7 +10,7 @@ import type { LoggedBatch } from './logged-batches.ts'
 import { prepareParsed } from './parsed.ts'
 import { type Slice, sliceOf } from './slice.ts'
 
-/** What the records of a partition in a batch say: the greatest event_time of valid ones, and how many follow. */
+/** Of a partition in a batch: the greatest event_time of its valid records, and how many follow them. */
 type ReadTime = { readonly eventTimeMaxMicros: bigint | null; readonly recordsSinceValid: number }
 /** By the batch's time and the partition. */
 type ReadTimes = ReadonlyMap<string, ReadTime>
@@ -113,8 +113,8 @@ function watermarkDifferences(slice: Slice, before: LoggedBatch | null, batch: L
 }
 
 /**
- * The event time that the watermarks follow: a partition that has more to read holds it at what its own records
- * have shown. null where nothing is known of one: the watermarks stay where they are.
+ * The event time that the watermarks follow: a partition that has more to read holds it at what its own
+ * records have shown. null where nothing is known of one: the watermarks stay where they are.
  */
 function heldEventTime({ plan, partitions, eventTimeMaxMicros }: LoggedBatch): bigint | null {
   let held = eventTimeMaxMicros

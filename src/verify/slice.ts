@@ -47,7 +47,7 @@ export type RowSettings = Pick<BatchSettings, 'delays' | 'dedupMicros' | 'highRi
 
 /** What decided the rows of a slice: it is one and the same for all of its batches. */
 export type SliceRules = {
-  /** False for batches of a version that recorded no plan: the settings and definitions are those of today. */
+  /** False for batches of a version that recorded no plan: settings and definitions are those of today. */
   readonly isPlanned: boolean
   /** False where `ops/definitions` has not what the plan names: the definitions are those of today. */
   readonly isDefined: boolean
@@ -263,8 +263,8 @@ async function rowPieces(lakehouse: Lakehouse): Promise<RowPiece[]> {
 }
 
 /**
- * A SELECT of the batches up to `doneBatch` that counted other rows than are there. `counted` is the column of
- * the batches, `time` that of the relation.
+ * A SELECT of the batches up to `doneBatch` that counted other rows than are there. `counted` is the column
+ * of the batches, `time` that of the relation.
  */
 export function countsSql(
   relation: string,
@@ -272,9 +272,10 @@ export function countsSql(
   counted: 'records' | 'silver_rows' | 'quarantined_rows',
   doneBatch: bigint,
 ): string {
+  const found = `SELECT ${time} AS time, count(*) AS row_count FROM ${relation} GROUP BY ALL`
   return `SELECT b.batch, 'the batch counted others' AS problem, '${counted}' AS "column",
     CAST(coalesce(r.row_count, 0) AS VARCHAR) AS found, CAST(b.${counted} AS VARCHAR) AS expected
   FROM ${sliceOf.batches} AS b
-  LEFT JOIN (SELECT ${time} AS time, count(*) AS row_count FROM ${relation} GROUP BY ALL) AS r ON r.time = b.time
+  LEFT JOIN (${found}) AS r ON r.time = b.time
   WHERE b.batch <= ${doneBatch} AND b.${counted} <> coalesce(r.row_count, 0)`
 }

@@ -64,10 +64,14 @@ function boundsOf(ranges: readonly TimedRange[]) {
   return [{ column: 'offset', min, max }]
 }
 
-/** What silver has taken: rows of bronze behind it wait for their batch. */
+/**
+ * What silver has taken: rows of bronze behind it wait for their batch. Of files, which no streaming query
+ * reads, bronze's progress tells.
+ */
 function takenUpTo(lakehouse: Lakehouse): Offsets {
   if (!lakehouse.has(silver)) return new Map()
-  return lakehouse.state(silver).progress?.offsets ?? new Map()
+  const [inBronze, inSilver] = [bronze, silver].map((path) => lakehouse.state(path).progress?.offsets ?? [])
+  return new Map([...inBronze!, ...inSilver!])
 }
 
 async function insertRanges(lakehouse: Lakehouse, ranges: readonly TimedRange[]): Promise<void> {

@@ -1,5 +1,5 @@
-// Settings, lists and definitions that change between two runs: each row is judged by what was in force in its
-// batch, and a row that was altered is found all the same.
+// Settings, lists and definitions that change between two runs: each row is judged by what was in force in
+// its batch, and a row that was altered is found all the same.
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -227,21 +227,24 @@ async function takePlansAway(directory: string): Promise<void> {
   }
 }
 
+/** Two partitions; the events of the first are an hour ahead, and it is read first. */
+function twoPartitions(): RawRecord[] {
+  const transaction = JSON.parse(sampleLines(1)[0]!)
+  return [0, 1].flatMap((partition) =>
+    Array.from({ length: 60 }, (_, index): RawRecord => {
+      const at = firstMs + index * 30_000 + (partition === 0 ? 3_600_000 : 0)
+      const facts = { transaction_id: `${partition}-${index}`, timestamp: new Date(at).toISOString() }
+      const value = Buffer.from(JSON.stringify({ ...transaction, ...facts }))
+      const place = { topic: 'orders', partition, offset: BigInt(index) }
+      return { ...place, key: null, value, headers: null, timestampMs: at }
+    }),
+  )
+}
+
 test('watermarks that partitions held back follow from what these had shown', async () => {
   const lakehouse = await newLakehouse()
   try {
-    // Partition 0 is read first, and its events are an hour ahead.
-    const records = [0, 1].flatMap((partition) =>
-      Array.from({ length: 60 }, (_, index): RawRecord => {
-        const at = firstMs + index * 30_000 + (partition === 0 ? 3_600_000 : 0)
-        const transaction = JSON.parse(sampleLines(1)[0]!)
-        const facts = { transaction_id: `${partition}-${index}`, timestamp: new Date(at).toISOString() }
-        const value = Buffer.from(JSON.stringify({ ...transaction, ...facts }))
-        const place = { topic: 'orders', partition, offset: BigInt(index) }
-        return { ...place, key: null, value, headers: null, timestampMs: at }
-      }),
-    )
-    await runOnce(lakehouse, { recordsPerBatchMax: 25 }, memorySource(records))
+    await runOnce(lakehouse, { recordsPerBatchMax: 25 }, memorySource(twoPartitions()))
     const { base: held } = lakehouse
     const verification = await verifyLakehouse(verifyOptions(held), null)
     expect(failedChecks(verification)).toEqual([])
@@ -251,7 +254,8 @@ test('watermarks that partitions held back follow from what these had shown', as
       'watermark silver',
     )
     expect(findingsOf(moved, 'ops/batches', 'agreement').map(({ column }) => column)).toContain('watermarks')
-    // A record that bronze lost leaves no more than a hole in Kafka's offsets: the batch knows how many it read.
+    // A record that bronze lost leaves no more than a hole in Kafka's offsets: the batch knows how many it
+    // read.
     const lost = await verifyDamaged(
       held,
       (copy) => replaceByCommit(copy, 'bronze/transactions', 'SELECT * FROM rows ORDER BY "offset" OFFSET 1'),
@@ -278,5 +282,67 @@ async function moveWatermark(directory: string): Promise<void> {
     batch.watermarks.silver = String(BigInt(batch.watermarks.silver) + minute)
     await writeFile(path, text.replace(JSON.stringify(metadata), JSON.stringify(JSON.stringify(batch))))
     return
+  }
+}
+
+test('a bronze that a streaming query wrote: silver says which batch took its rows', async () => {
+  const lakehouse = await newLakehouse()
+  try {
+    const { base: lake } = lakehouse
+    let micros = 1_800_000_000_000_000n
+    const clock = (): bigint => (micros += 1_000_000n)
+    await runOnce(lakehouse, { recordsPerBatchMax: 25, clock }, memorySource(twoPartitions()))
+    await asStreamed(lake)
+    for (const rowsAtOnce of [1_000_000, 30]) {
+      const verification = await verifyLakehouse({ ...verifyOptions(lake), rowsAtOnce }, null)
+      expect(failedChecks(verification)).toEqual([])
+      const offsets = verification.checks.find(({ check }) => check === 'offsets')
+      expect(offsets?.message).toBe('120 records of 2 partitions, each once; a streaming query wrote them')
+    }
+    const lost = await verifyDamaged(
+      lake,
+      (copy) => replaceByCommit(copy, 'silver/transactions', 'SELECT * FROM rows ORDER BY "offset" OFFSET 1'),
+      'silver/transactions',
+      { rowsAtOnce: 30 },
+    )
+    expect(failedChecks(lost)).toContain('silver/transactions, split')
+  } finally {
+    await lakehouse.remove()
+  }
+})
+
+/** Bronze as Spark writes it: with times of its own and a query's txn, and no batch in its commits. */
+async function asStreamed(lake: string): Promise<void> {
+  await rm(join(lake, 'ops/batches'), { recursive: true })
+  await compact(lake, 'bronze/transactions')
+  const earlier = `processing_time - INTERVAL 500 MILLISECONDS`
+  await replaceByCommit(
+    lake,
+    'bronze/transactions',
+    `SELECT * REPLACE (${earlier} AS processing_time) FROM rows`,
+  )
+  for (const { path } of tables) {
+    const log = join(lake, path, '_delta_log')
+    for (const name of (await readdir(log)).filter((one) => /^\d{20}\.json$/.test(one)).sort()) {
+      const lines = (await readFile(join(log, name), 'utf8')).trimEnd().split('\n')
+      const isBronze = path === 'bronze/transactions'
+      const changed = lines.flatMap((line) => {
+        const action = JSON.parse(line)
+        if (isBronze && action.txn?.appId.startsWith('assay')) return []
+        if (action.commitInfo === undefined) return [line]
+        const { actionCount: _, userMetadata, ...info } = action.commitInfo
+        if (userMetadata === undefined || isBronze) return [JSON.stringify({ commitInfo: info })]
+        const { plan, ...progress } = JSON.parse(userMetadata)
+        const fromBronze = { ...progress, from_bronze: true, plan: { ...plan, from_bronze: true } }
+        return [JSON.stringify({ commitInfo: { ...info, userMetadata: JSON.stringify(fromBronze) } })]
+      })
+      const query = {
+        txn: { appId: '5b0c1fd1-8dd5-4f3f-a8e5-0d8a9c1f2e3d', version: Number(name.slice(0, 20)) },
+      }
+      await writeFile(
+        join(log, name),
+        `${[...changed, ...(isBronze ? [JSON.stringify(query)] : [])].join('\n')}\n`,
+      )
+    }
   }
 }

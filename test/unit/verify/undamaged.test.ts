@@ -48,7 +48,7 @@ describe('an undamaged lakehouse passes', () => {
     expect(failedChecks(verification)).toEqual([])
     expect(verification.ok).toBe(true)
     expect(new Set(verification.checks.map(({ table }) => table))).toEqual(
-      new Set(tables.map(({ path }) => path)),
+      new Set([...tables.map(({ path }) => path), 'ops/batches']),
     )
     const notes = verification.checks.flatMap((check) => check.notes)
     expect(notes).toEqual([])
@@ -184,16 +184,17 @@ describe('what other hands do rightly is no damage', () => {
     expect(verification.checks[0]?.message).toMatch(/^1 /)
   })
 
-  test('logs whose old commits were cleaned up: watermarks come from the rows', async () => {
+  test('logs whose old commits were cleaned up, and no ops/batches: watermarks come from the rows', async () => {
     const verification = await verifyDamaged(base, async (copy) => {
       for (const path of ['bronze/transactions', 'silver/transactions']) {
         const table = await DeltaTable.open(join(copy, path))
         await table.checkpoint()
         for (const version of [0n, 1n, 2n, 3n]) await rm(commitPath(table.directory, version))
       }
+      await rm(join(copy, 'ops/batches'), { recursive: true })
     })
     expect(failedChecks(verification)).toEqual([])
-    expect(verification.checks.flatMap(({ notes }) => notes).join()).toContain('the logs have forgotten')
+    expect(verification.checks.flatMap(({ notes }) => notes).join()).toContain('nobody has recorded')
   })
 
   test('a crash between two commits: the records of the newest batch are told as waiting', async () => {

@@ -280,14 +280,21 @@ test('the command names what is damaged and ends with 1', async () => {
   const { file } = await largestFile(base, 'gold/transactions')
   await verifyDamaged(base, async (copy) => {
     await rm(join(copy, 'gold/transactions', file.path))
-    const { status, stdout } = spawnSync(
-      process.execPath,
-      [join(import.meta.dirname, '../../../bin/assay.js'), 'verify', 'gold.transactions'],
-      { env: { ...process.env, DELTA_BASE_PATH: copy }, encoding: 'utf8' },
-    )
+    const verify = (...flags: string[]) =>
+      spawnSync(
+        process.execPath,
+        [join(import.meta.dirname, '../../../bin/assay.js'), 'verify', 'gold.transactions', ...flags],
+        { env: { ...process.env, DELTA_BASE_PATH: copy }, encoding: 'utf8' },
+      )
+    const { status, stdout } = verify()
     expect(stdout).toContain(file.path)
     expect(stdout).toContain('the file is not there')
     expect(status).toBe(1)
+    // All batches were before.
+    expect(verify('--since', '2028-01-01').stdout).toContain('ok      gold.transactions, windows: 0 groups')
+    const wrong = verify('--since', 'yesterday')
+    expect(wrong.stderr).toContain('A time such as 2026-10-01')
+    expect(wrong.status).toBe(2)
   })
 })
 
