@@ -40,9 +40,11 @@ export async function runFromSource(
   const pipeline = new Pipeline(options, database, tables, { ...resumed, journal, backlog })
   try {
     await pipeline.run()
-  } finally {
-    await pipeline.finish()
+  } catch (error) {
+    await pipeline.finish().catch(() => undefined) // The first failure is the one to tell.
+    throw error
   }
+  await pipeline.finish()
 }
 
 /** Records of the next batch, or the reason why there is none. */

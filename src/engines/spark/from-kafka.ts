@@ -32,9 +32,11 @@ export async function runFromKafka(run: SparkRun & { readonly spark: SparkEngine
   const pipeline = await Pipeline.resume(run, kafka)
   try {
     await pipeline.run()
-  } finally {
-    await pipeline.finish()
+  } catch (error) {
+    await pipeline.finish().catch(() => undefined) // The first failure is the one to tell.
+    throw error
   }
+  await pipeline.finish()
 }
 
 class Pipeline {
