@@ -9,7 +9,7 @@ export function positiveNumber(text: string): number {
   throw new InvalidArgumentError('It must be a number greater than 0.')
 }
 
-export function wholeNumber(min: number, max: number): (text: string) => number {
+export function wholeNumberFrom(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
     if (value >= min && value <= max) return value

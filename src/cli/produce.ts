@@ -11,7 +11,7 @@ import { compressions } from '../produce/kafka-writer.ts'
 import { type ProduceSummary, type ProduceTarget, produce } from '../produce/produce.ts'
 import type { Period } from '../produce/schedule.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
-import { durationMs, seedNumber, wholeNumber } from './option-values.ts'
+import { durationMs, seedNumber, wholeNumberFrom } from './option-values.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { openSession } from './session.ts'
 import { formatCount, formatElapsed } from './terminal-text.ts'
@@ -58,7 +58,7 @@ export function produceCommand(): Command {
     .option(
       '--count <records>',
       'stop after so many (default: go on until Ctrl-C or SIGTERM)',
-      wholeNumber(0, COUNT_MAX),
+      wholeNumberFrom(0, COUNT_MAX),
     )
     .option('--seed <number>', 'the same seed makes the same data', seedNumber, defaults.seed)
     .option(
@@ -66,11 +66,11 @@ export function produceCommand(): Command {
       'spread the event times over a past period, such as 2026-10-01/2026-10-02',
       period,
     )
-    .option('--users <number>', 'how many users there are', wholeNumber(1, USERS_MAX), defaults.users)
+    .option('--users <number>', 'how many users there are', wholeNumberFrom(1, USERS_MAX), defaults.users)
     .option(
       '--merchants <number>',
       'how many merchants there are',
-      wholeNumber(1, MERCHANTS_MAX),
+      wholeNumberFrom(1, MERCHANTS_MAX),
       defaults.merchants,
     )
     .addOption(shareOption('--fraud', 'of the transactions that are fraud', defaults.fraudShare))
@@ -87,14 +87,14 @@ export function produceCommand(): Command {
     .option(
       '--partitions <number>',
       'partitions of the topic, where it has to be created',
-      wholeNumber(1, 10_000),
+      wholeNumberFrom(1, 10_000),
       6,
     )
     .addOption(
       new Option('--compression <codec>', 'of what goes to Kafka').choices(compressions).default('lz4'),
     )
-    .option('--rotate-rows <rows>', 'rows of a full file', wholeNumber(1, 100_000_000), 100_000)
-    .option('--rotate-seconds <seconds>', 'age of a full file', wholeNumber(1, 86_400), 60)
+    .option('--rotate-rows <rows>', 'rows of a full file', wholeNumberFrom(1, 100_000_000), 100_000)
+    .option('--rotate-seconds <seconds>', 'age of a full file', wholeNumberFrom(1, 86_400), 60)
     .addHelpText('after', '\nA share is a percentage or a fraction: 2% and 0.02 are the same.')
     .action(runProduce)
 }

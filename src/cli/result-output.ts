@@ -5,8 +5,8 @@ import type { Writable } from 'node:stream'
 import { type DuckDBResult, type DuckDBType, DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api'
 import { counted } from '../errors/counted.ts'
 import { printableLine } from './printable.ts'
+import { resultCellText, resultRowJson } from './result-cell.ts'
 import { cutToWidth, displayWidth, fitLeft, fitRight } from './terminal-text.ts'
-import { jsonObject, valueText } from './value-text.ts'
 
 /** Where rows go: stdout; `columns` is the width of the terminal where it is one. */
 export type Output = Writable & { readonly columns?: number }
@@ -23,7 +23,7 @@ const readableWidth = 12
 export async function writeNdjson(result: DuckDBResult, output: Output): Promise<void> {
   const names = uniqueNames(result.columnNames())
   await eachChunk(result, output, (rows) =>
-    rows.map((row) => `${jsonObject(names.map((name, index) => [name, row[index]!]))}\n`),
+    rows.map((row) => `${resultRowJson(names.map((name, index) => [name, row[index]!]))}\n`),
   )
 }
 
@@ -32,7 +32,7 @@ export async function writeCsv(result: DuckDBResult, output: Output): Promise<vo
   const line = (cells: readonly string[]) => `${cells.join(',')}\n`
   output.write(line(result.columnNames().map(csvField)))
   await eachChunk(result, output, (rows) =>
-    rows.map((row) => line(row.map((value) => (value === null ? '' : csvField(valueText(value)))))),
+    rows.map((row) => line(row.map((value) => (value === null ? '' : csvField(resultCellText(value)))))),
   )
 }
 
@@ -51,7 +51,7 @@ export async function writeTable(
     if (rows.length > rowsShownMax) break
   }
   const shown = rows.slice(0, rowsShownMax)
-  const cells = shown.map((row) => row.map((value) => (value === null ? '' : valueText(value))))
+  const cells = shown.map((row) => row.map((value) => (value === null ? '' : resultCellText(value))))
   const [names, isRight] = [result.columnNames(), result.columnTypes().map(isNumeric)]
   const widthMax = output.columns ?? Infinity
   const lines = cellLines(names, cells)

@@ -9,7 +9,7 @@ import { typeText } from '../delta/schema.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
 import { readableTables, tables } from '../lakehouse/pipeline.ts'
-import { durationMs, wholeNumber } from './option-values.ts'
+import { durationMs, wholeNumberFrom } from './option-values.ts'
 import { printable } from './printable.ts'
 import { instanceOptions } from './reader.ts'
 import { tableText } from './result-output.ts'
@@ -29,7 +29,7 @@ export function tableCommand(): Command {
     )
   verb(command, 'history', 'its versions, newest first')
     .addOption(
-      new Option('--limit <count>', 'at most so many').argParser(wholeNumber(1, 999_999_999)).default(20),
+      new Option('--limit <count>', 'at most so many').argParser(wholeNumberFrom(1, 999_999_999)).default(20),
     )
     .option('--json', 'one JSON object a line')
     .action(

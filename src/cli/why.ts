@@ -10,10 +10,10 @@ import { tables } from '../lakehouse/pipeline.ts'
 import { reasonMeanings } from '../lakehouse/reasons.ts'
 import { printable, printableLine } from './printable.ts'
 import { type LakehouseReader, openReader } from './reader.ts'
+import { resultCellText } from './result-cell.ts'
 import { tableText } from './result-output.ts'
 import { openSession } from './session.ts'
 import { tableNamed } from './table-name.ts'
-import { valueText } from './value-text.ts'
 
 export function whyCommand(): Command {
   return new Command('why')
@@ -81,7 +81,7 @@ function refusedRows(reader: LakehouseReader, id: string): Promise<Row[]> {
  * A value that is JSON has to have the id as its transaction_id; for one that is not, holding it is enough.
  */
 function isValueOf(value: DuckDBValue | undefined, id: string): boolean {
-  const text = value == null ? '' : valueText(value)
+  const text = value == null ? '' : resultCellText(value)
   try {
     const parsed: unknown = JSON.parse(text)
     const its =
@@ -132,7 +132,7 @@ function atPosition(reader: LakehouseReader, table: string, row: Row): Promise<R
 }
 
 function scoreText(fraud: Row): string {
-  const fired = fraud.reasons == null ? [] : (JSON.parse(valueText(fraud.reasons)) as string[])
+  const fired = fraud.reasons == null ? [] : (JSON.parse(resultCellText(fraud.reasons)) as string[])
   const lines = fired.map((name) => {
     const rule = rules.find((known) => known.name === name)
     const points = (rule === undefined ? '?' : `+${rule.points}`).padStart(3)
@@ -180,7 +180,7 @@ function windowText(silver: Row, rows: readonly Row[], widthMax: number): string
 }
 
 async function refusedText(reader: LakehouseReader, row: Row, id: string): Promise<string> {
-  const reasons = row.reasons == null ? [] : (JSON.parse(valueText(row.reasons)) as string[])
+  const reasons = row.reasons == null ? [] : (JSON.parse(resultCellText(row.reasons)) as string[])
   // Of malformed bytes nobody can say which id they have.
   const what = reasons.includes('malformed') ? `${id} (${malformedTold})` : id
   const title = `${printableLine(what)}: refused: ${reasons.join(', ')}`
@@ -206,7 +206,7 @@ function factsText(heading: string, facts: Row, hidden: ReadonlySet<string> = ne
 }
 
 function text(value: DuckDBValue | undefined): string {
-  return value == null ? '-' : printableLine(valueText(value))
+  return value == null ? '-' : printableLine(resultCellText(value))
 }
 
 /** No rows where the table has not been written. */

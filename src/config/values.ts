@@ -76,12 +76,12 @@ export function byteSize(minBytes: number): ValueKind<number> {
   )
 }
 
-export function text(allowed: string, pattern: RegExp): ValueKind<string> {
+export function textMatching(allowed: string, pattern: RegExp): ValueKind<string> {
   return kindOf(allowed, (value) => (pattern.test(value) ? value : null))
 }
 
 /** What Kafka allows in a topic name; such a name is also safe in a path. */
-export function topicNames(): ValueKind<string> {
+export function topicList(): ValueKind<string> {
   const allowed = 'a topic name (1 to 249 letters, digits, ".", "_" and "-"), several separated by commas'
   return kindOf(allowed, (value) => {
     const topics = commaSeparated(value)

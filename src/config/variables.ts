@@ -11,8 +11,8 @@ import {
   sparkMaster,
   sparkSettings,
   startingOffsets,
-  text,
-  topicNames,
+  textMatching,
+  topicList,
   type ValueKind,
   wholeNumber,
 } from './values.ts'
@@ -51,14 +51,14 @@ export const variables = {
   },
   KAFKA_TOPIC: {
     ...kafka,
-    ...topicNames(),
+    ...topicList(),
     meaning: 'Topic that holds the transactions, or several',
     default: 'ecommerce.transactions',
     example: 'payments.transactions',
   },
   KAFKA_GROUP_ID: {
     ...kafka,
-    ...text('1 to 249 printable characters', /^[\x20-\x7e]{1,249}$/),
+    ...textMatching('1 to 249 printable characters', /^[\x20-\x7e]{1,249}$/),
     meaning: 'Consumer group to which progress is reported, for lag tools only; the tables hold the progress',
     default: 'spark-streaming-consumer',
     example: 'assay-production',
@@ -79,7 +79,7 @@ export const variables = {
   },
   KAFKA_SASL_USERNAME: {
     ...kafka,
-    ...text('a name of 1 to 255 characters', /^.{1,255}$/u),
+    ...textMatching('a name of 1 to 255 characters', /^.{1,255}$/u),
     meaning: 'User to log in as',
     default: null,
     absent: 'needed with SASL',

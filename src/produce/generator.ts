@@ -4,7 +4,7 @@ import { LakehouseError } from '../errors/errors.ts'
 import { createFraudSchedule, type FraudPattern, planEpisode, REPORTED_SHARE } from './fraud-patterns.ts'
 import { type Defect, defects } from './malformed.ts'
 import { Random, ShareSampler, shuffledIndexes, WeightedIndex, zipfWeights } from './random.ts'
-import { inventUuid, renderTransaction, type Transaction } from './transaction.ts'
+import { inventUuid, renderTransaction, type SyntheticTransaction } from './transaction.ts'
 import { createUserLookup, paymentOf, type User, whereabouts } from './users.ts'
 import { activityAt, inventMerchants, isWeekendAt, type Merchants } from './world.ts'
 
@@ -112,7 +112,12 @@ export function createGenerator(given: Partial<GeneratorOptions> = {}): Transact
  */
 const encoder = { encode: (text: string): Uint8Array => Buffer.from(text, 'utf8') }
 
-function record(kind: RecordKind, timestampMs: number, of: Transaction, value: Uint8Array): GeneratedRecord {
+function record(
+  kind: RecordKind,
+  timestampMs: number,
+  of: SyntheticTransaction,
+  value: Uint8Array,
+): GeneratedRecord {
   return { kind, key: of.key, value, timestampMs, pattern: null, defect: null }
 }
 
@@ -120,7 +125,7 @@ const drawsOf = ({ startMs }: GeneratorOptions, what: string): string =>
   startMs === null ? what : `${what} from ${startMs}`
 
 type Ordinary = {
-  next(arrivalMs: number): Transaction
+  next(arrivalMs: number): SyntheticTransaction
   readonly merchants: Merchants
   readonly userOf: (userId: number) => User
 }
@@ -145,7 +150,7 @@ function createOrdinary(options: GeneratorOptions): Ordinary {
     return user
   }
 
-  const next = (arrivalMs: number): Transaction => {
+  const next = (arrivalMs: number): SyntheticTransaction => {
     const user = pickUser(arrivalMs)
     const weekend = isWeekendAt(arrivalMs, user.home.utcOffsetHours)
     const merchant = merchants.all[(weekend ? merchants.onWeekends : merchants.onWorkingDays).pick(random)]!
@@ -172,7 +177,7 @@ function createFraud(options: GeneratorOptions, { merchants, userOf }: Ordinary)
   const plan = () => planEpisode(userOf(random.whole(1, options.users)), merchants, random)
   const schedule = createFraudSchedule(options.fraudShare, random, plan)
   return {
-    next(arrivalMs: number): { pattern: FraudPattern; transaction: Transaction } | null {
+    next(arrivalMs: number): { pattern: FraudPattern; transaction: SyntheticTransaction } | null {
       const due = schedule.next(arrivalMs)
       if (due === null) return null
       const { afterMs: _, ...step } = due.step
@@ -215,11 +220,11 @@ const CHANGED_REPEAT_SHARE = 0.2
 
 /** A bounded choice of recent transactions to send again. */
 function createRepeats(random: Random) {
-  const recent: { readonly transaction: Transaction; readonly arrivalMs: number }[] = []
+  const recent: { readonly transaction: SyntheticTransaction; readonly arrivalMs: number }[] = []
   let rememberedMs = Number.NEGATIVE_INFINITY
   let nowMs = Number.NEGATIVE_INFINITY
   return {
-    remember(transaction: Transaction, arrivalMs: number): void {
+    remember(transaction: SyntheticTransaction, arrivalMs: number): void {
       nowMs = arrivalMs
       const full = recent.length >= REPEATS_MAX
       if (full && arrivalMs < rememberedMs + REMEMBER_EVERY_MS) return
@@ -228,7 +233,7 @@ function createRepeats(random: Random) {
       else recent.push({ transaction, arrivalMs })
     },
     /** Null where nothing recent is known. What was taken is forgotten: most repeats are sent once. */
-    take(): Transaction | null {
+    take(): SyntheticTransaction | null {
       while (recent.length > 0) {
         const index = random.whole(0, recent.length - 1)
         const chosen = recent[index]!

@@ -1,14 +1,14 @@
 // Records that the lakehouse must refuse: one entry is one way to be wrong, with the reasons that quarantine
 // gives.
 import type { Random } from './random.ts'
-import { renderTransaction, type Transaction } from './transaction.ts'
+import { renderTransaction, type SyntheticTransaction } from './transaction.ts'
 
 export type Defect = {
   readonly name: string
   /** The reasons that the row has in silver/quarantine. */
   readonly reasons: readonly string[]
   /** The record's value. It never holds LF: a file's line would become two. */
-  readonly spoil: (transaction: Transaction, random: Random) => string | Uint8Array
+  readonly spoil: (transaction: SyntheticTransaction, random: Random) => string | Uint8Array
 }
 
 export const defects: readonly Defect[] = [
@@ -82,7 +82,7 @@ export const defects: readonly Defect[] = [
 function withFields(
   name: string,
   reasons: readonly string[],
-  wrong: (transaction: Transaction) => Record<string, unknown>,
+  wrong: (transaction: SyntheticTransaction) => Record<string, unknown>,
 ): Defect {
   return {
     name,

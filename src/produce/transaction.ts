@@ -3,7 +3,7 @@
 import type { Random } from './random.ts'
 import type { City, Merchant, PaymentMethod } from './world.ts'
 
-export type Transaction = {
+export type SyntheticTransaction = {
   readonly transactionId: string
   readonly userId: number
   readonly key: Uint8Array
@@ -21,7 +21,7 @@ const digits2 = Array.from({ length: 100 }, (_, value) => String(value).padStart
 const digits3 = Array.from({ length: 1000 }, (_, value) => String(value).padStart(3, '0'))
 const hex2 = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'))
 
-export function renderTransaction(of: Transaction): string {
+export function renderTransaction(of: SyntheticTransaction): string {
   return (
     `{"transaction_id":"${of.transactionId}","user_id":${of.userId},"amount":${renderCents(of.amountCents)},` +
     `"merchant":${of.merchant.nameJson},"payment_method":"${of.paymentMethod}",` +

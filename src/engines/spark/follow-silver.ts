@@ -1,37 +1,16 @@
 // The tables behind silver: brought up to silver's batches, one by one and whole, as its log tells them.
-import type { DeltaTable } from '../../delta/index.ts'
-import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
-import { tableDirectory } from '../../lakehouse/delta.ts'
 import { BatchHistory, openSilver } from '../batch-history.ts'
-import { doneBatch, planOf, settingsOf } from '../batch-rules.ts'
-import type { Database } from '../database.ts'
+import { doneBatch, planOf } from '../batch-rules.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
-import type { DefinitionStore } from '../definition-store.ts'
-import type { PipelineOptions } from '../engine.ts'
 import { journalTxns } from '../journal.ts'
-import type { OpenTable } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
-import { completeBatch, type SparkContext, type Written } from './batch.ts'
-import type { SparkSession } from './connect/session.ts'
+import { completeBatch, type Written } from './batch.ts'
 import { reportOf } from './report.ts'
+import { contextOf, rulesOf, type SparkRun } from './spark-run.ts'
 import { compactWith } from './upkeep.ts'
 
 /** How long one wait for a new commit of silver takes at most. */
 const waitMaxMs = 1_000
-
-export type SparkRun = {
-  readonly options: PipelineOptions
-  readonly session: SparkSession
-  readonly database: Database
-  readonly tables: readonly OpenTable[]
-  /** Told when nothing is left to do: a failure after it is no failure of what was done before. */
-  readonly gotOn: () => void
-}
-
-/** What decides the rows of a batch that does not say so itself. */
-export function rulesOf({ options }: SparkRun, definitions: DefinitionStore) {
-  return { settings: settingsOf(options), definitions: definitions.current.hash }
-}
 
 /**
  * Brings the tables up to silver and keeps them there; with `upTo` only to that batch. A silver that is not
@@ -74,20 +53,6 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
     if (options.once && upTo === null) await upkeep.runDue()
   } finally {
     await upkeep.finish()
-  }
-}
-
-export function contextOf(
-  { session, options }: SparkRun,
-  silver: DeltaTable,
-  definitions: DefinitionStore,
-): SparkContext {
-  return {
-    session,
-    definitions,
-    options,
-    silver,
-    bronzeDirectory: tableDirectory(options.deltaBasePath, bronzeTransactions),
   }
 }
 

@@ -18,9 +18,10 @@ import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, executeBatch, type SparkContext } from './batch.ts'
 import { BronzeQuery } from './bronze-query.ts'
-import { contextOf, followSilver, rulesOf, type SparkRun } from './follow-silver.ts'
+import { followSilver } from './follow-silver.ts'
 import type { SparkEngineOptions, StreamedKafka } from './options.ts'
 import { reportOf } from './report.ts'
+import { contextOf, rulesOf, type SparkRun } from './spark-run.ts'
 import { compactWith } from './upkeep.ts'
 
 /** How long one wait for new rows of bronze takes at most. */

@@ -9,7 +9,7 @@ import { setView } from '../database.ts'
 import type { BatchReport, InputPosition } from '../engine.ts'
 import { batchReport } from '../report.ts'
 import type { Written } from './batch.ts'
-import type { SparkRun } from './follow-silver.ts'
+import type { SparkRun } from './spark-run.ts'
 
 export type SparkBatchFacts = {
   /** What was read of bronze; null for a batch that silver had already. */

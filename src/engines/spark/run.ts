@@ -10,9 +10,10 @@ import { checkpointDirectory } from '../lock.ts'
 import { type Attempt, runLocked } from '../retry.ts'
 import { openTables } from '../tables.ts'
 import { openCluster } from './cluster.ts'
-import { followSilver, type SparkRun } from './follow-silver.ts'
+import { followSilver } from './follow-silver.ts'
 import { runFromKafka } from './from-kafka.ts'
 import type { SparkEngineOptions } from './options.ts'
+import type { SparkRun } from './spark-run.ts'
 
 export function sparkEngine(spark: SparkEngineOptions): Engine {
   const attempt: Attempt = (options, gotOn) => runStreams(options, spark, gotOn)

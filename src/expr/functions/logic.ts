@@ -205,21 +205,6 @@ export const addInts = defineGeneric<(...values: Expr<'int'>[]) => Expr<'int'>>(
   ],
 })
 
-export const toDouble = defineGeneric<(value: Expr<Numeric>) => Expr<'double'>>({
-  name: 'toDouble',
-  args: ['T'],
-  returns: 'double',
-  nulls: 'null in, null out',
-  meaning: 'The nearest double.',
-  duckdb: (a) => `CAST(${a} AS DOUBLE)`,
-  spark: (a) => `CAST(${a} AS DOUBLE)`,
-  exampleType: 'decimal(28,2)',
-  examples: [
-    { in: ['0.10'], out: 0.1 },
-    { in: [null], out: null },
-  ],
-})
-
 export const ratio = defineGeneric<(part: Expr<Numeric>, total: Expr<Numeric>) => Expr<'double'>>({
   name: 'ratio',
   args: ['double', 'double'],

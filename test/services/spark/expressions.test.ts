@@ -93,9 +93,7 @@ function callOf(record: FunctionRecord, type: ColumnType, depth: number): fc.Arb
   return generic.chain((chosen) => {
     const args = record.args.flatMap((declared, index) => {
       const argument = declared.replace('*', '')
-      const of = (
-        argument === 'T' ? (numericOnly.has(record.name) ? 'decimal(18,2)' : chosen) : argument
-      ) as ColumnType
+      const of = (argument === 'T' ? chosen : argument) as ColumnType
       const one = fixedArguments[record.name]?.[index] ?? expressionOf(of, depth)
       return declared.endsWith('*') ? [one, one] : [one]
     })
@@ -108,7 +106,6 @@ function callOf(record: FunctionRecord, type: ColumnType, depth: number): fc.Arb
   }) as fc.Arbitrary<Expr>
 }
 
-const numericOnly = new Set(['toDouble'])
 const isPlain = (type: ColumnType): type is PlainType => (plainTypes as readonly string[]).includes(type)
 const columnName = (type: PlainType): string => `c_${type.replaceAll(/\W/g, '_')}`
 

@@ -1,5 +1,11 @@
 // One Spark Connect server for a test file, with the settings of the engine.
 
+import { createClient } from '@connectrpc/connect'
+import { createGrpcTransport } from '@connectrpc/connect-node'
+import {
+  InterruptRequest_InterruptType,
+  SparkConnectService,
+} from '../../../src/engines/spark/connect/gen/spark/connect/spark_connect_pb.ts'
 import { type CallOptions, SparkSession } from '../../../src/engines/spark/connect/session.ts'
 import { installSpark } from '../../../src/engines/spark/install.ts'
 import { SparkServer } from '../../../src/engines/spark/server.ts'
@@ -50,4 +56,17 @@ export async function startTestServer(settings: Readonly<Record<string, string>>
 
 export function addressText({ address }: SparkServer): string {
   return `sc://${address.host}:${address.port}/;token=${address.token}`
+}
+
+/** Stops all that runs in the session, and tells the ids of the executions that did. */
+export async function interruptAll({ channel }: SparkSession): Promise<readonly string[]> {
+  const { address, sessionId } = channel
+  const baseUrl = `${address.tls ? 'https' : 'http'}://${address.host}:${address.port}`
+  const client = createClient(SparkConnectService, createGrpcTransport({ baseUrl }))
+  const headers: Record<string, string> = { ...address.headers, 'user-agent': address.userAgent }
+  if (address.token !== null) headers.authorization = `Bearer ${address.token}`
+  const userContext = { userId: address.userId, userName: address.userId }
+  const interruptType = InterruptRequest_InterruptType.ALL
+  const { interruptedIds } = await client.interrupt({ sessionId, userContext, interruptType }, { headers })
+  return interruptedIds
 }

@@ -131,13 +131,6 @@ export class SparkChannel {
     return pairs
   }
 
-  /** Stops all that runs in the session, its streams too, and tells the ids of the executions. */
-  async interruptAll(options: CallOptions): Promise<readonly string[]> {
-    const request = { ...this.#identity(), interruptType: InterruptRequest_InterruptType.ALL }
-    const { interruptedIds } = await this.#call((call) => this.#client.interrupt(request, call), options)
-    return interruptedIds
-  }
-
   /** Ends the session on the server: its views, its settings and its streams are gone. */
   async release(options: CallOptions): Promise<void> {
     const { clientObservedServerSideSessionId: _, ...request } = this.#identity()

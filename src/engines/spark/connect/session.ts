@@ -51,19 +51,6 @@ export class SparkSession {
     await this.channel.config({ case: 'set', value: { pairs } }, options)
   }
 
-  /** null where a setting has no value. */
-  async config(
-    keys: readonly string[],
-    options: CallOptions,
-  ): Promise<Readonly<Record<string, string | null>>> {
-    const pairs = await this.channel.config({ case: 'getOption', value: { keys: [...keys] } }, options)
-    return Object.fromEntries(pairs.map(({ key, value }) => [key, value ?? null]))
-  }
-
-  async unsetConfig(keys: readonly string[], options: CallOptions): Promise<void> {
-    await this.channel.config({ case: 'unset', value: { keys: [...keys] } }, options)
-  }
-
   /** The rows of a relation, or of a SELECT. */
   async rows(query: string | Relation, options: CallOptions & WithInputs): Promise<SparkRow[]> {
     const relation = typeof query === 'string' ? sqlRelation(query, options.inputs) : query
@@ -139,10 +126,6 @@ export class SparkSession {
       options: writeOptions,
     }
     await this.command({ case: 'writeOperation', value }, options)
-  }
-
-  async interruptAll(options: CallOptions): Promise<readonly string[]> {
-    return await this.channel.interruptAll(options)
   }
 
   /** Ends the session on the server, with its streams, and closes the connection. */

@@ -22,13 +22,6 @@ export type StreamStart = {
   readonly trigger: { readonly kind: 'availableNow' } | { readonly kind: 'every'; readonly ms: number }
 }
 
-export type StreamStatus = {
-  readonly isActive: boolean
-  readonly isDataAvailable: boolean
-  readonly isTriggerActive: boolean
-  readonly message: string
-}
-
 export async function startStream(
   session: SparkSession,
   start: StreamStart,
@@ -85,13 +78,6 @@ export class StreamingQuery {
     this.instance = instance
   }
 
-  async status(options: CallOptions): Promise<StreamStatus> {
-    const result = await this.#ask({ case: 'status', value: true }, options)
-    assert(result.case === 'status')
-    const { isActive, isDataAvailable, isTriggerActive, statusMessage } = result.value
-    return { isActive, isDataAvailable, isTriggerActive, message: statusMessage }
-  }
-
   /** What the last trigger did, as Spark's JSON is parsed; null before the first. */
   async lastProgress(options: CallOptions): Promise<unknown> {
     const result = await this.#ask({ case: 'lastProgress', value: true }, options)
@@ -123,11 +109,6 @@ export class StreamingQuery {
     return result.value.terminated
   }
 
-  /** Writes all that is in the source now. */
-  async processAllAvailable(options: CallOptions): Promise<void> {
-    await this.#ask({ case: 'processAllAvailable', value: true }, options)
-  }
-
   async stop(options: CallOptions): Promise<void> {
     await this.#ask({ case: 'stop', value: true }, options)
   }
@@ -147,7 +128,7 @@ export class StreamingQuery {
 
 type QueryCommand =
   | {
-      readonly case: 'status' | 'lastProgress' | 'exception' | 'processAllAvailable' | 'stop'
+      readonly case: 'lastProgress' | 'exception' | 'stop'
       readonly value: true
     }
   | { readonly case: 'awaitTermination'; readonly value: { readonly timeoutMs: bigint } }

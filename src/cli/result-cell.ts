@@ -16,33 +16,33 @@ import {
  * A value for people and for CSV: instants are ISO 8601 with microseconds, bytes that are UTF-8 are text and
  * others hexadecimal, lists and structs are JSON. null is for the caller to show.
  */
-export function valueText(value: Exclude<DuckDBValue, null>): string {
+export function resultCellText(value: Exclude<DuckDBValue, null>): string {
   if (typeof value === 'string') return value
   if (value instanceof DuckDBBlobValue) return bytesText(value.bytes)
-  return isNested(value) ? valueJson(value) : scalarText(value)
+  return isNested(value) ? resultCellJson(value) : scalarText(value)
 }
 
 /**
  * A value as JSON: integers are numbers with all their digits; decimals, instants and dates are strings, as
  * no JSON reader may round them; bytes are base64; a map is a list of [key, value].
  */
-export function valueJson(value: DuckDBValue): string {
+export function resultCellJson(value: DuckDBValue): string {
   if (value === null) return 'null'
   if (typeof value === 'boolean' || typeof value === 'bigint') return String(value)
   if (typeof value === 'number') return Number.isFinite(value) ? String(value) : jsonText(String(value))
   if (typeof value === 'string') return jsonText(value)
   if (value instanceof DuckDBBlobValue) return jsonText(Buffer.from(value.bytes).toString('base64'))
   if (value instanceof DuckDBListValue || value instanceof DuckDBArrayValue) return jsonArray(value.items)
-  if (value instanceof DuckDBStructValue) return jsonObject(Object.entries(value.entries))
+  if (value instanceof DuckDBStructValue) return resultRowJson(Object.entries(value.entries))
   if (value instanceof DuckDBMapValue) {
     return `[${value.entries.map(({ key, value: item }) => jsonArray([key, item])).join(',')}]`
   }
-  if (value instanceof DuckDBUnionValue) return valueJson(value.value)
+  if (value instanceof DuckDBUnionValue) return resultCellJson(value.value)
   return jsonText(scalarText(value))
 }
 
-export function jsonObject(entries: readonly (readonly [name: string, value: DuckDBValue])[]): string {
-  return `{${entries.map(([name, value]) => `${jsonText(name)}:${valueJson(value)}`).join(',')}}`
+export function resultRowJson(entries: readonly (readonly [name: string, value: DuckDBValue])[]): string {
+  return `{${entries.map(([name, value]) => `${jsonText(name)}:${resultCellJson(value)}`).join(',')}}`
 }
 
 /** JSON.stringify leaves the controls U+007F to U+009F as they are, and some terminals obey them. */
@@ -54,7 +54,7 @@ function jsonText(text: string): string {
 }
 
 function jsonArray(items: readonly DuckDBValue[]): string {
-  return `[${items.map(valueJson).join(',')}]`
+  return `[${items.map(resultCellJson).join(',')}]`
 }
 
 function isNested(value: DuckDBValue): boolean {

@@ -1,0 +1,39 @@
+// What a run on Spark carries with it, and what its batches are executed with.
+import type { DeltaTable } from '../../delta/index.ts'
+import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
+import { tableDirectory } from '../../lakehouse/delta.ts'
+import { settingsOf } from '../batch-rules.ts'
+import type { Database } from '../database.ts'
+import type { DefinitionStore } from '../definition-store.ts'
+import type { PipelineOptions } from '../engine.ts'
+import type { OpenTable } from '../tables.ts'
+import type { SparkContext } from './batch.ts'
+import type { SparkSession } from './connect/session.ts'
+
+export type SparkRun = {
+  readonly options: PipelineOptions
+  readonly session: SparkSession
+  readonly database: Database
+  readonly tables: readonly OpenTable[]
+  /** Told when nothing is left to do: a failure after it is no failure of what was done before. */
+  readonly gotOn: () => void
+}
+
+/** What decides the rows of a batch that does not say so itself. */
+export function rulesOf({ options }: SparkRun, definitions: DefinitionStore) {
+  return { settings: settingsOf(options), definitions: definitions.current.hash }
+}
+
+export function contextOf(
+  { session, options }: SparkRun,
+  silver: DeltaTable,
+  definitions: DefinitionStore,
+): SparkContext {
+  return {
+    session,
+    definitions,
+    options,
+    silver,
+    bronzeDirectory: tableDirectory(options.deltaBasePath, bronzeTransactions),
+  }
+}
