@@ -92,6 +92,8 @@ Instants are UTC with microseconds. In CSV, null is an empty field, the empty te
   assay query "select merchant, sum(amount) from silver.transactions group by all order by 2 desc limit 10"
   assay query --json "from fraud_detection where requires_review" | jq .transaction_id`
 
+const interruptEveryMs = 50
+
 /** Runs the query and writes its rows. Fails with QUERY_FAILED after `timeoutMs`, where that is given. */
 export async function query(
   config: Config,
@@ -102,9 +104,12 @@ export async function query(
 ): Promise<void> {
   const reader = await openReader(config)
   let ended: string | null = null
+  let interrupts: NodeJS.Timeout | null = null
   const end = (why: string): void => {
     ended = why
     reader.interrupt()
+    // One that comes before the statement has begun is forgotten by DuckDB.
+    interrupts ??= setInterval(() => reader.interrupt(), interruptEveryMs)
   }
   const interrupt = (): void => end('it was interrupted')
   const late = (): void => end(`it took longer than ${formatElapsed(timeoutMs ?? 0)}: give more by --timeout`)
@@ -117,6 +122,7 @@ export async function query(
     throw new LakehouseError('QUERY_FAILED', `the query was ended: ${ended}.`, { cause: error })
   } finally {
     if (timer !== null) clearTimeout(timer)
+    if (interrupts !== null) clearInterval(interrupts)
     process.off('SIGINT', interrupt)
     reader.close()
   }
