@@ -16,7 +16,6 @@ import { snappyBlocks, snappyContentBytes, snappyPieces, snappyWhole } from './s
 /** What is decompressed at once; batches of ordinary producers are smaller. */
 const WHOLE_BYTES_MAX = 16 * 1024 * 1024
 const PIECE_BYTES = 1024 * 1024
-const GROWTH_BYTES = 64 * 1024
 
 /** The content as one piece, or as pieces of some megabytes at most. */
 export type Content = Iterable<Buffer> | AsyncIterable<Buffer>
@@ -37,7 +36,7 @@ export function decompress(stored: Buffer, compression: number): Content | null 
 
 function gzip(stored: Buffer): Content {
   try {
-    return [gunzipSync(stored, { chunkSize: GROWTH_BYTES, maxOutputLength: WHOLE_BYTES_MAX })]
+    return [gunzipSync(stored, { maxOutputLength: WHOLE_BYTES_MAX })]
   } catch {
     return gzipPieces(stored) // It is too much, or something follows that is no member: this tells.
   }
@@ -64,7 +63,7 @@ function zstdFrame(
   stored: Buffer,
   contentBytesMax: number,
 ): { readonly content: Buffer; readonly storedBytes: number } {
-  const options = { chunkSize: GROWTH_BYTES, maxOutputLength: Math.max(1, contentBytesMax), info: true }
+  const options = { maxOutputLength: Math.max(1, contentBytesMax), info: true }
   // With `info` the engine comes along, which knows how much of the input it has used.
   const { buffer, engine } = zstdDecompressSync(stored, options) as unknown as {
     readonly buffer: Buffer

@@ -32,29 +32,33 @@ export async function* decodeBatches(
   range: { readonly start: bigint; readonly end: bigint },
   origin: Origin,
 ): AsyncGenerator<DecodedChunk> {
-  const [start, end] = [Number(range.start), Number(range.end)]
   let countMax = batches.reduce((sum, { recordCount }) => sum + recordCount, 0)
   let columns = new Columns(origin, countMax)
   for (const batch of batches) {
     checkSum(bytes, batch, origin)
-    const records = new BatchRecords(bytes, batch, origin)
-    for await (const piece of contentOf(bytes, batch, origin)) {
+    const records = new BatchRecords(bytes, batch, range, origin)
+    const content = contentOf(bytes, batch, origin)
+    // Hardly any batch comes in more than one piece: only those take turns with others.
+    const [whole, pieces] = Array.isArray(content) ? [content, null] : [[], content]
+    for (const piece of whole) {
       records.feed(piece)
-      for (let record = records.next(); record !== null; record = records.next()) {
-        countMax -= 1
-        if (record.offset < start || record.offset >= end) {
-          records.skip(record)
-          continue
-        }
-        if (columns.isFullWith(record.bytes)) {
-          yield columns.finish()
-          columns = new Columns(origin, countMax + 1)
-        }
-        records.readInto(columns, record)
+      while (records.fill(columns)) {
+        yield columns.finish()
+        columns = new Columns(origin, countMax)
       }
-      if (records.isDone()) break
+    }
+    if (pieces !== null) {
+      for await (const piece of piecesOf(pieces, batch, origin)) {
+        records.feed(piece)
+        while (records.fill(columns)) {
+          yield columns.finish()
+          columns = new Columns(origin, countMax)
+        }
+        if (records.isDone()) break
+      }
     }
     if (!records.isDone()) throw corrupt(origin, batch, 'a record is cut off')
+    countMax -= batch.recordCount
   }
   if (columns.count > 0) yield columns.finish()
 }
@@ -65,44 +69,60 @@ function checkSum(bytes: Buffer, batch: BatchHeader, origin: Origin): void {
     throw corrupt(origin, batch, 'its checksum is wrong')
 }
 
-async function* contentOf(bytes: Buffer, batch: BatchHeader, origin: Origin): AsyncGenerator<Buffer> {
+function contentOf(bytes: Buffer, batch: BatchHeader, origin: Origin): Content {
   const compression = bytes.readInt16BE(batch.start + ATTRIBUTES_AT) & COMPRESSION_BITS
+  const stored = bytes.subarray(batch.start + HEADER_BYTES, batch.end)
   let content: Content | null
   try {
-    content = decompress(bytes.subarray(batch.start + HEADER_BYTES, batch.end), compression)
-    if (content !== null) yield* content
+    content = decompress(stored, compression)
   } catch (cause) {
-    throw corrupt(origin, batch, 'it cannot be decompressed', cause)
+    throw notDecompressed(origin, batch, cause)
   }
   if (content === null) throw corrupt(origin, batch, `its compression (${compression}) is not known`)
+  return content
 }
 
-/** The start of a record that is whole: where it ends, and what it is. */
-type RecordStart = {
-  readonly offset: number
-  readonly timestampMs: bigint
-  readonly bytes: number
-  readonly end: number
+async function* piecesOf(content: Content, batch: BatchHeader, origin: Origin): AsyncGenerator<Buffer> {
+  try {
+    yield* content
+  } catch (cause) {
+    throw notDecompressed(origin, batch, cause)
+  }
+}
+
+function notDecompressed(origin: Origin, batch: BatchHeader, cause: unknown): LakehouseError {
+  return corrupt(origin, batch, 'it cannot be decompressed', cause)
 }
 
 /** The records of one batch, as its bytes come. */
 class BatchRecords {
   readonly #batch: BatchHeader
   readonly #origin: Origin
+  readonly #start: number
+  readonly #end: number
   readonly #reader = new RecordReader()
   readonly #baseOffset: number
   readonly #baseTimestampMs: number
   readonly #exactBaseTimestampMs: bigint
+  readonly #isBaseExact: boolean
   readonly #appendTimeMs: bigint | null
   #left: number
 
-  constructor(bytes: Buffer, batch: BatchHeader, origin: Origin) {
+  constructor(
+    bytes: Buffer,
+    batch: BatchHeader,
+    range: { readonly start: bigint; readonly end: bigint },
+    origin: Origin,
+  ) {
     this.#batch = batch
     this.#origin = origin
+    this.#start = Number(range.start)
+    this.#end = Number(range.end)
     this.#left = batch.recordCount
     this.#baseOffset = Number(batch.baseOffset)
     this.#exactBaseTimestampMs = bytes.readBigInt64BE(batch.start + BASE_TIMESTAMP_AT)
     this.#baseTimestampMs = Number(this.#exactBaseTimestampMs)
+    this.#isBaseExact = Number.isSafeInteger(this.#baseTimestampMs)
     const attributes = bytes.readInt16BE(batch.start + ATTRIBUTES_AT)
     const hasAppendTime = (attributes & LOG_APPEND_TIME_BIT) !== 0
     this.#appendTimeMs = hasAppendTime ? bytes.readBigInt64BE(batch.start + MAX_TIMESTAMP_AT) : null
@@ -112,37 +132,44 @@ class BatchRecords {
     this.#reader.feed(piece)
   }
 
+  /** True behind the last record of the batch or of the range. */
   isDone(): boolean {
     return this.#left === 0
   }
 
-  /** The next record, to be skipped or read; null where it is not whole yet, and behind the last one. */
-  next(): RecordStart | null {
-    if (this.#left === 0) return null
+  /** Reads records into the columns: true where they are full, false where the bytes end or the records do. */
+  fill(columns: Columns): boolean {
     const reader = this.#reader
-    const bytes = reader.recordLength(KAFKA_RECORD_BYTES_MAX)
-    if (bytes === null) return null
-    if (bytes < 0) throw corrupt(this.#origin, this.#batch, 'the length of a record is not one')
-    const end = reader.position + bytes
-    reader.position += 1 // attributes, unused
-    const timestampMs = this.#timestampMs()
-    const offset = this.#baseOffset + reader.varint()
-    if (bytes > KAFKA_RECORD_BYTES_MAX) throw tooLarge(this.#origin, offset, bytes)
-    this.#left -= 1
-    return { offset, timestampMs, bytes, end }
-  }
-
-  skip({ end }: RecordStart): void {
-    this.#reader.position = end
-  }
-
-  readInto(columns: Columns, { offset, timestampMs, bytes, end }: RecordStart): void {
-    const reader = this.#reader
-    const key = reader.bytesOrNull()
-    const value = reader.bytesOrNull()
-    const headers = reader.headersOrNull()
-    if (reader.position !== end) throw corrupt(this.#origin, this.#batch, 'a record does not have its length')
-    columns.add(offset, this.#appendTimeMs ?? timestampMs, key, value, headers, bytes)
+    while (this.#left > 0) {
+      const recordStart = reader.position
+      const bytes = reader.recordLength(KAFKA_RECORD_BYTES_MAX)
+      if (bytes === null) return false
+      if (bytes < 0) throw corrupt(this.#origin, this.#batch, 'the length of a record is not one')
+      const recordEnd = reader.position + bytes
+      reader.position += 1 // attributes, unused
+      const timestampMs = this.#timestampMs()
+      const offset = this.#baseOffset + reader.varint()
+      if (bytes > KAFKA_RECORD_BYTES_MAX) throw tooLarge(this.#origin, offset, bytes)
+      if (offset >= this.#end) {
+        this.#left = 0 // All that follow are behind the range, too.
+        return false
+      }
+      if (offset < this.#start) {
+        reader.position = recordEnd
+      } else if (columns.isFullWith(bytes)) {
+        reader.position = recordStart
+        return true
+      } else {
+        const key = reader.bytesOrNull()
+        const value = reader.bytesOrNull()
+        const headers = reader.headersOrNull()
+        if (reader.position !== recordEnd)
+          throw corrupt(this.#origin, this.#batch, 'a record does not have its length')
+        columns.add(offset, this.#appendTimeMs ?? timestampMs, key, value, headers, bytes)
+      }
+      this.#left -= 1
+    }
+    return false
   }
 
   /** Any 64 bits: a timestamp in nanoseconds is beyond what a number holds exactly. */
@@ -150,8 +177,7 @@ class BatchRecords {
     const reader = this.#reader
     const position = reader.position
     const timestampMs = this.#baseTimestampMs + reader.varlong()
-    if (Number.isSafeInteger(timestampMs) && Number.isSafeInteger(this.#baseTimestampMs))
-      return BigInt(timestampMs)
+    if (this.#isBaseExact && Math.abs(timestampMs) <= Number.MAX_SAFE_INTEGER) return BigInt(timestampMs)
     reader.position = position
     return BigInt.asIntN(64, this.#exactBaseTimestampMs + reader.exactVarlong())
   }

@@ -11,12 +11,14 @@ const RECORD_START_BYTES = VARINT_BYTES_MAX + 1 + VARLONG_BYTES_MAX + VARINT_BYT
 /** A key that begins so is the bytes in hexadecimal digits. */
 const ESCAPE = '\\x'
 
+const nothing = Buffer.alloc(0)
+
 /**
  * Behind the end of its bytes it reads zeros; the caller compares positions record by record.
  */
 export class RecordReader {
   position = 0
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = nothing
   /** Of a record that is not whole yet. */
   #parts: Buffer[] = []
   #partBytes = 0
@@ -37,17 +39,25 @@ export class RecordReader {
    * more bytes have to be fed first: the whole record, or, where it is longer than `bytesMax`, its start.
    */
   recordLength(bytesMax: number): number | null {
-    if (this.#parts.length > 0) return null
     const start = this.position
-    const available = this.#bytes.length - start
     const length = this.varint()
+    const isWhole = this.position + length <= this.#bytes.length && length <= bytesMax && length >= 0
+    return isWhole ? length : this.#lengthOfPart(start, length, bytesMax)
+  }
+
+  /** For a record that is not whole, or whose length is not one. */
+  #lengthOfPart(start: number, length: number, bytesMax: number): number | null {
+    const available = this.#bytes.length - start
     const isLengthWhole = this.position <= this.#bytes.length
     const needed = length > bytesMax ? RECORD_START_BYTES : this.position - start + length
     if (isLengthWhole && (needed <= available || length < 0)) return length
-    this.position = start
-    this.#parts = available === 0 ? [] : [this.#bytes.subarray(start)]
-    this.#partBytes = available
-    this.#wantedBytes = isLengthWhole ? needed : available + 1
+    if (this.#parts.length === 0) {
+      this.#parts = available === 0 ? [] : [this.#bytes.subarray(start)]
+      this.#partBytes = available
+      this.#wantedBytes = isLengthWhole ? needed : available + 1
+      this.#bytes = nothing
+    }
+    this.position = 0
     return null
   }
 

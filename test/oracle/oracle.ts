@@ -174,9 +174,7 @@ function takeRecord(
   silver: Silver,
   tables: { [name in TableName]: Row[] },
 ): bigint | null {
-  // Kafka has -1 in place of a timestamp that a record does not have.
-  const hasTimestamp = record.timestampMs !== null && record.timestampMs !== -1
-  const kafkaTimestamp = hasTimestamp ? BigInt(record.timestampMs) * 1000n : null
+  const kafkaTimestamp = instantOf(record.timestampMs)
   const bronzeTime = broughtAt(record) ?? time
   tables['bronze/transactions'].push(bronzeRow(record, kafkaTimestamp, bronzeTime))
   const judged = judge(record.value, kafkaTimestamp, bronzeTime)
@@ -238,6 +236,13 @@ function append<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): v
   const list = lists.get(key)
   if (list === undefined) lists.set(key, [value])
   else list.push(value)
+}
+
+/** Kafka has -1 where a record has no timestamp; one beyond the years 1 to 9999 is none either. */
+function instantOf(timestampMs: number | null): bigint | null {
+  if (timestampMs === null || timestampMs === -1) return null
+  if (timestampMs < -62_135_596_800_000 || timestampMs > 253_402_300_799_999) return null
+  return BigInt(timestampMs) * 1000n
 }
 
 function bronzeRow(record: RawRecord, kafkaTimestamp: bigint | null, time: bigint): Row {

@@ -1,10 +1,12 @@
 // The whole pipeline over the kinds of topics that Kafka has, and from each place where reading may start.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { partitionKey } from '../../../src/batches/offsets.ts'
+import { batchBytes, batchContent } from '../../generate/record-batch.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
 import { type Broker, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
+import { produceBatch } from '../kafka/raw-producer.ts'
 import { javaAvailable } from '../tools.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from './assay.ts'
 import { expectRight, sampleOf, settingsFor } from './lakehouse.ts'
@@ -78,6 +80,40 @@ describe.skipIf(javaAvailable !== null)(`topics of every kind (repeat with SEED=
     const raw = await consumer.read(topic)
     expect(raw.some(({ value }) => value === null)).toBe(true)
     expect(raw.some(({ value }) => value?.length === 0)).toBe(true)
+    await expectRight(settings.DELTA_BASE_PATH!, raw)
+    await runAssay(['verify'], settings)
+  })
+
+  test('records without a timestamp, and of clocks that ran ahead, back or in other units', async () => {
+    const topic = 'clocks'
+    await broker.createTopic(topic, 3, {
+      'message.timestamp.before.max.ms': '9223372036854775807',
+      'message.timestamp.after.max.ms': '9223372036854775807',
+    })
+    const records = sampleOf(topic, 360, 3, seed)
+    const timestampOf = ({ timestampMs }: SentRecord, index: number): bigint => {
+      const right = BigInt(timestampMs!)
+      const wrong = [-1n, right + 3_000_000n, right - 40_000_000n, right * 1_000_000n, 2n ** 62n, -5n]
+      return index % 4 === 0 ? wrong[(index / 4) % wrong.length]! : right
+    }
+    for (const partition of [0, 1, 2]) {
+      // The first of the last partition is ahead of all others.
+      const ofPartition = records
+        .filter((record) => record.partition === partition)
+        .map((record, index) => ({
+          ...{ key: record.key, value: record.value },
+          timestampMs: timestampOf(record, partition === 2 ? index + 4 : index),
+        }))
+      for (let start = 0; start < ofPartition.length; start += 15) {
+        const some = ofPartition.slice(start, start + 15)
+        const batch = batchBytes(some, 'none', batchContent(some))
+        expect(await produceBatch(broker.bootstrapServers[0]!, { topic, partition }, batch)).toBe(0)
+      }
+    }
+    const settings = await lakehouseOf(topic, { MAX_RECORDS_PER_BATCH: '25' })
+    await runAssay(['run', '--once', '--finalize'], settings)
+    const raw = await consumer.read(topic)
+    expect(raw).toHaveLength(records.length)
     await expectRight(settings.DELTA_BASE_PATH!, raw)
     await runAssay(['verify'], settings)
   })
