@@ -137,7 +137,7 @@ class BatchRecords {
     return this.#left === 0
   }
 
-  /** Reads records into the columns: true where they are full, false where the bytes end or the records do. */
+  /** Reads records into the columns: true where those are full, false where the bytes or the records end. */
   fill(columns: Columns): boolean {
     const reader = this.#reader
     while (this.#left > 0) {
