@@ -24,7 +24,6 @@ import { formatCount } from './terminal-text.ts'
 
 export function checkCommand(): Command {
   return new Command('check')
-    .description('Checks the configuration, the tables and Kafka; each line says ok or what to do.')
     .option('--from <file|directory>', 'check NDJSON files in place of Kafka', inHome)
     .action(async ({ from }: { from?: string }) => {
       process.exitCode = await check((line) => void process.stdout.write(line), loadConfig, from)

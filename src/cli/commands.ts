@@ -5,6 +5,9 @@ import type { Command } from 'commander'
 export type CommandEntry = {
   readonly name: string
   readonly summary: string
+  /** What it does, as the first lines of its own help. */
+  readonly does: string
+  readonly examples: readonly string[]
   readonly load: () => Promise<Command>
 }
 
@@ -12,56 +15,114 @@ export const commands: readonly CommandEntry[] = [
   {
     name: 'demo',
     summary: 'generator and pipeline on one machine, no Kafka, no JVM',
+    does:
+      'Generates transactions and carries them through all tables on this machine, and shows what happens until Ctrl-C. ' +
+      'It needs no Kafka and no JVM; the tables stay, and it ends with where they are.',
+    examples: ['assay demo', 'assay demo --rate 500 --seconds 60'],
     load: async () => (await import('./demo.ts')).demoCommand(),
   },
   {
     name: 'run',
     summary: 'run the pipeline from Kafka or from files',
+    does:
+      'Carries records from Kafka or from files through all tables, exactly once, until Ctrl-C or SIGTERM; with --once to ' +
+      'the end of what is there now. It goes on where the tables are, whatever ended the run before.',
+    examples: [
+      'assay run',
+      'assay run --once --finalize --from data',
+      'assay run fraud-detection aggregations',
+    ],
     load: async () => (await import('./run.ts')).runCommand(),
   },
   {
     name: 'produce',
     summary: 'send realistic synthetic transactions to Kafka or into a directory',
+    does:
+      'Sends realistic synthetic transactions to KAFKA_TOPIC, which is created where it is missing, or writes them into a ' +
+      'directory of NDJSON files.',
+    examples: [
+      'assay produce --rate 1000',
+      'assay produce --to data --period 2026-10-01/2026-10-02 --count 100000',
+    ],
     load: async () => (await import('./produce.ts')).produceCommand(),
   },
   {
     name: 'check',
     summary: 'check configuration, Kafka, topic, tables and Spark, and say what to do',
+    does:
+      'Checks the configuration, the tables and the input, and what a run would make of a sample of its records. ' +
+      'Each line says ok or what to do; nothing is changed.',
+    examples: ['assay check', 'assay check --from data'],
     load: async () => (await import('./check.ts')).checkCommand(),
   },
   {
     name: 'verify',
     summary: 'prove from the tables that no record is lost or twice',
+    does:
+      'Proves from the tables alone that no record is lost, twice or wrong, and names what is. The exit code is 1 where a ' +
+      'check fails.',
+    examples: ['assay verify', 'assay verify silver.transactions --json', 'assay verify --since 2026-10-01'],
     load: async () => (await import('./verify.ts')).verifyCommand(),
   },
   {
     name: 'query',
     summary: 'SQL over the tables',
+    does: 'Runs one SELECT over the tables, with DuckDB. Nothing is written and no other file is read.',
+    examples: [
+      'assay query "select merchant, sum(amount) from silver.transactions group by all order by 2 desc limit 10"',
+      'assay query --json "from fraud_detection where requires_review" | jq .transaction_id',
+      'assay query --csv < report.sql',
+    ],
     load: async () => (await import('./query.ts')).queryCommand(),
   },
   {
     name: 'explain',
     summary: 'show the plan of a table and its SQL',
+    does: 'Shows how a table is defined: its plan, and the SQL that the plan is for DuckDB and for Spark.',
+    examples: ['assay explain silver.transactions', 'assay explain aggregations/merchant --duckdb'],
     load: async () => (await import('./explain.ts')).explainCommand(),
   },
   {
     name: 'why',
     summary: 'tell where a transaction came from, which rules fired, or why it was refused',
+    does:
+      'Tells the story of one transaction: the record it came from, the rules that fired with their points, and what its ' +
+      'user did before; or why it was refused.',
+    examples: ['assay why 1f0732f8-c436-4850-99ed-1a44067773a0'],
     load: async () => (await import('./why.ts')).whyCommand(),
   },
   {
     name: 'erase',
     summary: 'take the rows of a person out of the tables, or adopt a deletion by another program',
+    does:
+      'Takes the rows of persons out of bronze, silver, quarantine and fraud_detection, with the files and log entries ' +
+      'that hold their values. Stop "assay run" first. Without a user it finishes an erasure that ended half-way. ' +
+      'docs/guide/erasure.md says what stays.',
+    examples: [
+      'assay erase --user-id 4711 --dry-run',
+      'assay erase --user-id 4711',
+      'assay erase --adopt silver.transactions 42',
+    ],
     load: async () => (await import('./erase.ts')).eraseCommand(),
   },
   {
     name: 'spark',
     summary: 'install the Spark that the Spark engine starts',
+    does:
+      'Brings the Spark that "assay run --engine spark" starts by itself. A Spark Connect server of yours needs no ' +
+      'installation here: SPARK_MASTER names it.',
+    examples: ['assay spark install'],
     load: async () => (await import('./spark.ts')).sparkCommand(),
   },
   {
     name: 'table',
     summary: 'describe, optimize, vacuum or verify a table, or show its history',
+    does: 'Shows a Delta table of the lakehouse, or of any other path, and keeps it in order.',
+    examples: [
+      'assay table describe silver.transactions',
+      'assay table history gold.transactions --limit 5',
+      'assay table vacuum bronze.transactions --dry-run',
+    ],
     load: async () => (await import('./table.ts')).tableCommand(),
   },
 ]

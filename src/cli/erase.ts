@@ -21,11 +21,6 @@ type EraseFlags = {
 
 export function eraseCommand(): Command {
   return new Command('erase')
-    .description(
-      'Takes the rows of persons out of bronze, silver, quarantine and fraud_detection, with the files and log entries\n' +
-        'that hold their values. Stop "assay run" first. Without a user it finishes an erasure that ended half-way.\n' +
-        'docs/guide/erasure.md says what stays.',
-    )
     .addOption(
       new Option('--user-id <id>', 'a person by the user_id of the records; may be given several times')
         .argParser(userIds)

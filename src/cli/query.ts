@@ -32,9 +32,6 @@ type QueryFlags = {
 
 export function queryCommand(): Command {
   return new Command('query')
-    .description(
-      'Runs one SELECT over the tables, with DuckDB. Nothing is written and no other file is read.',
-    )
     .argument('[sql]', 'the query; read from standard input where it is absent or -')
     .addOption(new Option('--json', 'one JSON object a line').conflicts(['csv', 'expanded']))
     .addOption(new Option('--csv', 'CSV with a header, quoted as in RFC 4180').conflicts('expanded'))
@@ -87,10 +84,7 @@ Those that are written: assay query "show tables"; the columns of one: "describe
 
 In JSON, integers are numbers with all their digits; decimals, dates and instants are strings;
 bytes are base64. Of two columns with one name the second is called name_2: give it a name with AS.
-Instants are UTC with microseconds. In CSV, null is an empty field, the empty text is "", and lines end with LF.
-
-  assay query "select merchant, sum(amount) from silver.transactions group by all order by 2 desc limit 10"
-  assay query --json "from fraud_detection where requires_review" | jq .transaction_id`
+Instants are UTC with microseconds. In CSV, null is an empty field, the empty text is "", and lines end with LF.`
 
 const interruptEveryMs = 50
 

@@ -18,7 +18,7 @@ import { openNamedTable, sqlName } from './table-name.ts'
 import { sinceOption, type VerifyFlags, verify } from './verify.ts'
 
 export function tableCommand(): Command {
-  const command = new Command('table').description('Shows a Delta table and keeps it in order.')
+  const command = new Command('table')
   verb(command, 'describe', 'its version, size, properties and columns')
     .option('--json', 'as one JSON object')
     .action(

@@ -17,9 +17,6 @@ import { tableNamed } from './table-name.ts'
 
 export function whyCommand(): Command {
   return new Command('why')
-    .description(
-      'Where a transaction came from, which rules fired, what its user did before; or why it was refused.',
-    )
     .argument('<transaction_id>', 'as it is in the record, without white space around it')
     .action(async (id: string) => {
       const { config } = openSession()

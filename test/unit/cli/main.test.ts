@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { commands } from '../../../src/cli/commands.ts'
+import { runProgram } from '../../../src/cli/program.ts'
 
 const bin = join(dirname(dirname(dirname(import.meta.dirname))), 'bin', 'assay.js')
 
@@ -15,6 +16,16 @@ function assay(...args: string[]) {
   return { status, stdout, stderr }
 }
 
+/** In this process, for what ends before anything is opened. */
+async function said(...args: string[]) {
+  const [out, err]: [string[], string[]] = [[], []]
+  const status = await runProgram(args, {
+    writeOut: (text) => void out.push(text),
+    writeErr: (text) => void err.push(text),
+  })
+  return { status, stdout: out.join(''), stderr: err.join('') }
+}
+
 test('the help lists every command', () => {
   const { status, stdout } = assay('--help')
   expect(status).toBe(0)
@@ -24,11 +35,18 @@ test('the help lists every command', () => {
   }
 })
 
-test.each(commands.map(({ name }) => name))('assay %s --help works without any service', (name) => {
-  const { status, stdout } = assay(name, '--help')
-  expect(status).toBe(0)
-  expect(stdout).toContain(`Usage: assay ${name}`)
-})
+test.each(commands.map(({ name }) => name))(
+  'assay %s --help says what it does, with an example',
+  async (name) => {
+    const { status, stdout } = await said(name, '--help')
+    expect(status).toBe(0)
+    const { does, examples } = commands.find((command) => command.name === name)!
+    expect(stdout).toContain(`Usage: assay ${name}`)
+    expect(stdout.replace(/\s+/g, ' ')).toContain(does)
+    expect(examples.length).toBeGreaterThan(0)
+    for (const example of examples) expect(stdout).toContain(`\n  ${example}\n`)
+  },
+)
 
 test('the version is that of the package', () => {
   expect(assay('--version').stdout).toMatch(/^\d+\.\d+\.\d+/)
@@ -48,8 +66,8 @@ test.each([
   ['query', '--timeout', 'soon', 'select 1'],
   ['query', '--memory', '1', 'select 1'],
   ['help', 'nonsense'],
-])('assay %s %s %s is a wrong usage: exit code 2 and nothing on stdout', (...args) => {
-  const { status, stdout, stderr } = assay(...args.filter((argument) => argument !== undefined))
+])('assay %s %s %s is a wrong usage: exit code 2 and nothing on stdout', async (...args) => {
+  const { status, stdout, stderr } = await said(...args.filter((argument) => argument !== undefined))
   expect(status).toBe(2)
   expect(stdout).toBe('')
   expect(stderr).not.toBe('')
