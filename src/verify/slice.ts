@@ -84,16 +84,19 @@ export class Slice {
     this.range = range
   }
 
-  /** A table as it was defined for the batches of the slice. */
+  /** A table as it was defined for the batches of the slice; one that came later as it is defined today. */
   definition(path: string): TableDefinition {
-    const found = this.rules.definitions.tables.find((table) => table.path === path)
-    assert(found, `the definitions of the slice have ${path}`)
+    const isIt = (table: TableDefinition): boolean => table.path === path
+    const { current } = this.lakehouse.definitions
+    const found = this.rules.definitions.tables.find(isIt) ?? current.tables.find(isIt)
+    assert(found, `${path} is defined`)
     return found
   }
 
   /** Two slices with the same hash have one definition of the table. */
   definitionHash(path: string): string {
-    return definitionHash(this.rules.definitions, path)
+    const { current } = this.lakehouse.definitions
+    return definitionHash(this.rules.definitions, path) ?? definitionHash(current, path) ?? ''
   }
 
   /** Runs `make` once, however many checks need what it makes. */
@@ -130,8 +133,8 @@ export class Slice {
   }
 }
 
-export function definitionHash({ stored }: Definitions, path: string): string {
-  return stored.find(({ kind, name }) => kind === 'table' && name === path)?.hash ?? ''
+export function definitionHash({ stored }: Definitions, path: string): string | null {
+  return stored.find(({ kind, name }) => kind === 'table' && name === path)?.hash ?? null
 }
 
 async function insertBatches({ connection }: Lakehouse, batches: readonly LoggedBatch[]): Promise<void> {

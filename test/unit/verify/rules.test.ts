@@ -285,6 +285,39 @@ async function moveWatermark(directory: string): Promise<void> {
   }
 }
 
+test('records of Kafka without a timestamp, a key and headers are no lines of a file', async () => {
+  const lakehouse = await newLakehouse()
+  try {
+    const records = twoPartitions().map((record) => ({ ...record, timestampMs: null }))
+    await runOnce(lakehouse, { recordsPerBatchMax: 25 }, memorySource(records))
+    expect(failedChecks(await verifyLakehouse(verifyOptions(lakehouse.base), null))).toEqual([])
+  } finally {
+    await lakehouse.remove()
+  }
+})
+
+test('a table that came later than a batch is judged as it is defined today', async () => {
+  const input = join(work, 'later-input')
+  const lake = join(work, 'later')
+  await writeLines(input, 'a.ndjson', sampleLines(100))
+  vi.resetModules()
+  vi.doMock('../../../src/lakehouse/pipeline.ts', async (original) => {
+    const found = await original<typeof import('../../../src/lakehouse/pipeline.ts')>()
+    const earlier = found.tables.filter(({ path }) => path !== 'aggregations/user')
+    return { ...found, tables: earlier, tablesOf: () => earlier }
+  })
+  try {
+    await (await import('./damaged-lakehouse.ts')).runPipeline(lake, input)
+  } finally {
+    vi.doUnmock('../../../src/lakehouse/pipeline.ts')
+    vi.resetModules()
+  }
+  expect(await DeltaTable.exists(join(lake, 'aggregations/user'))).toBe(false)
+  await writeLines(input, 'b.ndjson', sampleLines(200).slice(100))
+  await runPipeline(lake, input)
+  expect(failedChecks(await verifyLakehouse(verifyOptions(lake), null))).toEqual([])
+})
+
 test('a bronze that a streaming query wrote: silver says which batch took its rows', async () => {
   const lakehouse = await newLakehouse()
   try {
