@@ -25,6 +25,19 @@ const nothing: BacklogCut = { ranges: [], more: false, waiting: [], sinceMicros:
 /** What waits in one partition. */
 type Waiting = TopicPartition & { readonly first: bigint; readonly end: bigint; readonly count: bigint }
 
+/** A SELECT of the rows that wait behind `next`, and what of them waits in each partition. */
+type Rows = { readonly rows: string; readonly waiting: readonly Waiting[]; readonly next: Offsets }
+
+export type CutWishes = {
+  /** The partitions that hold the watermark back, the one that holds it most first. */
+  readonly preferred?: readonly TopicPartition[]
+  /**
+   * What the input has now of partitions of which bronze, whose rows end at `here`, has yet to get some: they
+   * wait. Without it, bronze gets nothing more.
+   */
+  readonly inputEnds?: (here: Offsets) => Promise<Offsets>
+}
+
 export class Backlog {
   readonly #connection: DuckDBConnection
   readonly #bronze: DeltaTable
@@ -38,29 +51,30 @@ export class Backlog {
 
   /**
    * Decides the ranges of the next batch as a source does: all rows from `next` on, or, where they are more
-   * than `recordsMax`, from every partition those before its first record later than one timestamp. With
-   * `inputEnds`, offsets that the input has reached, a partition of which bronze has less may go on with any
-   * timestamp from that of its last row on: the batch ends before it, so that no row of such a partition
-   * becomes late only because the others were brought to bronze sooner.
+   * than `recordsMax`, from every partition those before its first record later than one timestamp. Of the
+   * partitions that hold the watermark back, those that would get nothing of it get up to half of the batch.
    */
-  async cut(next: Offsets, recordsMax: number, inputEnds: Offsets = new Map()): Promise<BacklogCut> {
+  async cut(
+    next: Offsets,
+    recordsMax: number,
+    { preferred = [], inputEnds }: CutWishes = {},
+  ): Promise<BacklogCut> {
     const { version, rows, sinceMicros } = await this.#rowsFrom(next)
     const waiting = rows === null ? [] : await this.#waiting(rows)
     const count = waiting.reduce((sum, one) => sum + one.count, 0n)
     if (rows === null || count === 0n) {
       this.#met = { version, before: next }
-      return { ...nothing, waiting: waitingBehind([], waiting, next, inputEnds) }
+      return nothing
     }
-    const beforeMs = await this.#untilInputIsHere(rows, waiting, next, inputEnds)
-    if (beforeMs === null && count <= BigInt(recordsMax)) {
-      const ranges = waiting.map((one) => rangeOf(one, next, one.end))
-      this.#met = { version, before: advanceOffsets(next, ranges) }
-      const unread = waitingBehind(ranges, waiting, next, inputEnds)
-      return { ranges, more: false, waiting: unread, sinceMicros }
+    const all = waiting.map((one) => rangeOf(one, next, one.end))
+    // Asked after bronze was looked at: what lies beyond its rows was there before them, or came later.
+    const ends = (await inputEnds?.(advanceOffsets(next, all))) ?? new Map()
+    if (count <= BigInt(recordsMax)) {
+      this.#met = { version, before: advanceOffsets(next, all) }
+      return { ranges: all, more: false, waiting: waitingBehind(all, waiting, next, ends), sinceMicros }
     }
-    const ranges = await this.#cutAtTime(rows, waiting, next, recordsMax, beforeMs)
-    const unread = waitingBehind(ranges, waiting, next, inputEnds)
-    return { ranges, more: true, waiting: unread, sinceMicros }
+    const ranges = await this.#preferredCut({ rows, waiting, next }, recordsMax, preferred)
+    return { ranges, more: true, waiting: waitingBehind(ranges, waiting, next, ends), sinceMicros }
   }
 
   /** The next offsets behind everything that bronze has. */
@@ -134,42 +148,58 @@ export class Backlog {
     return found as Waiting[] // As selected.
   }
 
-  /** The timestamp, in milliseconds, before which a batch has to end; null where it may take everything. */
-  async #untilInputIsHere(
-    rows: string,
-    waiting: readonly Waiting[],
-    next: Offsets,
-    inputEnds: Offsets,
-  ): Promise<number | null> {
-    const here = advanceOffsets(
-      next,
-      waiting.map((one) => rangeOf(one, next, one.end)),
-    )
-    const behind = [...inputEnds].filter(([key, { offset }]) => (here.get(key)?.offset ?? 0n) < offset)
-    if (behind.length === 0) return null
-    // Of a partition without any row nothing is known: the batch takes nothing yet.
-    const latest = await rowsOf(
+  /**
+   * The cut at one time, except that preferred partitions that would get nothing of it share half of the batch
+   * by offset, and the others the rest. The order counts: behind the first preferred partition that is served,
+   * none holds the watermark more than one that goes on.
+   */
+  async #preferredCut(
+    all: Rows,
+    recordsMax: number,
+    preferred: readonly TopicPartition[],
+  ): Promise<OffsetRange[]> {
+    const atTime = await this.#cutAtTime(all, recordsMax)
+    const served = new Set(atTime.map(partitionKey))
+    const byKey = new Map(all.waiting.map((one) => [partitionKey(one), one]))
+    const inBronze = preferred.flatMap((one) => byKey.get(partitionKey(one)) ?? [])
+    const firstServed = inBronze.findIndex((one) => served.has(partitionKey(one)))
+    const starved = firstServed === -1 ? inBronze : inBronze.slice(0, firstServed)
+    if (starved.length === 0) return atTime
+    let left = Math.max(1, Math.floor(recordsMax / 2))
+    const ranges: OffsetRange[] = []
+    for (const one of starved) {
+      if (left === 0) break
+      const taken = one.count < BigInt(left) ? Number(one.count) : left
+      ranges.push(rangeOf(one, all.next, await this.#endAfter(all, one, taken)))
+      left -= taken
+    }
+    const taken = Math.max(1, Math.floor(recordsMax / 2)) - left
+    const given = new Set(starved.map(partitionKey))
+    const others = all.waiting.filter((one) => !given.has(partitionKey(one)))
+    if (recordsMax === taken || others.length === 0) return ranges
+    const places = others.map(({ topic, partition }) => `(${duckdb.text(topic)}, ${partition})`)
+    const rows = `(SELECT * FROM ${all.rows} WHERE (topic, partition) IN (${places.join(', ')}))`
+    return [...ranges, ...(await this.#cutAtTime({ ...all, rows, waiting: others }, recordsMax - taken))]
+  }
+
+  /** The offset behind so many of a partition's rows. */
+  async #endAfter({ rows }: Rows, { topic, partition }: TopicPartition, count: number): Promise<bigint> {
+    const [row] = await rowsOf(
       this.#connection,
-      `SELECT topic, partition, max(ms) AS ms FROM ${rows} GROUP BY topic, partition`,
+      `SELECT max("offset") + 1 AS "end" FROM (
+        SELECT "offset" FROM ${rows} WHERE topic = ${duckdb.text(topic)} AND partition = ${partition}
+        ORDER BY "offset" LIMIT ${count}
+      )`,
     )
-    const byKey = new Map(
-      latest.map((row) => [partitionKey(row as unknown as TopicPartition), Number(row.ms)]), // As selected.
-    )
-    return Math.min(...behind.map(([key]) => byKey.get(key) ?? Number.NEGATIVE_INFINITY))
+    assert(typeof row?.end === 'bigint')
+    return row.end
   }
 
   /**
-   * The greatest timestamp, before `beforeMs`, whose records are at most `recordsMax`; where its first
-   * millisecond holds more, that one. A record counts when the latest one up to it in its partition does.
+   * The greatest timestamp whose records are at most `recordsMax`; where its first millisecond holds more, that
+   * one. A record counts when the latest one up to it in its partition does.
    */
-  async #cutAtTime(
-    rows: string,
-    waiting: readonly Waiting[],
-    next: Offsets,
-    recordsMax: number,
-    beforeMs: number | null,
-  ): Promise<OffsetRange[]> {
-    const earlier = beforeMs === null ? 'true' : Number.isFinite(beforeMs) ? `latest < ${beforeMs}` : 'false'
+  async #cutAtTime({ rows, waiting, next }: Rows, recordsMax: number): Promise<OffsetRange[]> {
     // Of a partition no more rows can be taken than the batch may have in all.
     const [at] = await rowsOf(
       this.#connection,
@@ -182,9 +212,8 @@ export class Backlog {
         SELECT latest, sum(count(*)) OVER (ORDER BY latest) AS taken FROM ordered GROUP BY latest
       )
       SELECT CAST(coalesce(max(latest) FILTER (WHERE taken <= ${recordsMax}), min(latest)) AS BIGINT) AS ms
-      FROM counted WHERE ${earlier}`,
+      FROM counted`,
     )
-    if (at === undefined || at.ms === null) return []
     const ms = at?.ms
     assert(typeof ms === 'bigint')
     const later = await rowsOf(

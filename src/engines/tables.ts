@@ -12,6 +12,7 @@ import {
   streamTxns,
   writerAppId,
 } from '../batches/progress.ts'
+import { endsOf } from '../batches/streamed.ts'
 import {
   type CommitOptions,
   type CommitOutcome,
@@ -69,6 +70,9 @@ export function tableAt(tables: readonly OpenTable[], path: string): OpenTable {
 export function isDerived({ definition }: OpenTable): boolean {
   return !['bronze/transactions', 'silver/transactions', 'silver/quarantine'].includes(definition.path)
 }
+
+/** By this the log says that a table may have rows of no batch; the query of this name never runs. */
+const unplannedId = '00000000-0000-4000-8000-000000000000'
 
 export class OpenTable {
   readonly definition: TableDefinition
@@ -178,6 +182,21 @@ export class OpenTable {
     const fence = { appId: writerAppId, version: this.claim }
     const options = { fence, txns, removalsKnown: this.versionRead, ...about }
     this.#checkWritten(await this.delta.commit(null, options), this.progress)
+  }
+
+  /**
+   * Commits rows that belong to no batch yet, as a streaming query does, whose batches are cut from what the
+   * table has.
+   */
+  async appendUnplanned(staged: StagedAppend, { clock }: { readonly clock: () => bigint }): Promise<void> {
+    const outcome = await this.delta.commit(staged, {
+      fence: { appId: writerAppId, version: this.claim },
+      txns: endsOf([unplannedId]),
+      removalsKnown: this.versionRead,
+      timestampMs: Number(clock() / 1000n),
+    })
+    this.#checkWritten(outcome, this.progress)
+    this.filesSinceUpkeep += staged.adds.length
   }
 
   /** Commits the rows together with the progress; the batch must not be in the table yet. */

@@ -16,6 +16,8 @@ export const noticeCodes = {
   DEFINITIONS_CHANGED:
     'Rules, lists, tables or settings are others than in the last batch: rows that are there stay as they are.',
   SILVER_MISSING: 'The stream reads silver, which nobody has written yet; it waits.',
+  SPARK_TIMESTAMPS_UNREADABLE:
+    'Records have timestamps that Spark cannot read; Assay brings them to bronze by itself, which is slower.',
   TABLE_ROWS_REMOVED:
     'Another program deleted, updated or replaced rows of a table; the run goes on, and verify will report what is missing.',
   VACUUM_FAILED:

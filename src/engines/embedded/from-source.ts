@@ -1,7 +1,7 @@
 // The stream that reads the input, with the later ones in the same process: the next batch is fetched while
 // this one is computed.
 
-import type { OffsetRange, Offsets, TopicPartition } from '../../batches/offsets.ts'
+import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } from '../../batches/offsets.ts'
 import type { BatchPlan } from '../../batches/plan.ts'
 import { advanceOffsets, byHold, planBatch } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
@@ -166,7 +166,10 @@ class Pipeline {
   /** The next of the rows that bronze has and silver has not; null where there are none. */
   async #loadBacklog(offsets: Offsets): Promise<Next | null> {
     if (this.#backlog === null) return null
-    const { ranges, waiting } = await this.#backlog.cut(offsets, this.#options.recordsPerBatchMax)
+    const inputEnds = (here: Offsets) => this.#unread(here)
+    const { ranges, waiting } = await this.#backlog.cut(offsets, this.#options.recordsPerBatchMax, {
+      inputEnds,
+    })
     if (ranges.length === 0) {
       this.#backlog = null // Nothing else writes bronze from here on.
       return null
@@ -176,6 +179,20 @@ class Pipeline {
     const [row] = await rowsOf(this.#database.load, `SELECT count(*) AS count FROM (${select})`)
     const records = { count: Number(row?.count), select, drop: async () => undefined }
     return { kind: 'records', ranges, records, readFrom: 'bronze', waiting }
+  }
+
+  /** The partitions of which the input has more than what bronze has, at an offset behind that. */
+  async #unread(here: Offsets): Promise<Offsets> {
+    const { source, signal } = this.#options
+    if (source?.kind !== 'kafka') return new Map()
+    const { ranges, waiting } = await source.cut(here, 1, signal)
+    const more = [...waiting, ...ranges.filter(({ start, end }) => start < end)]
+    return new Map(
+      more.map(({ topic, partition }) => {
+        const key = partitionKey({ topic, partition })
+        return [key, { topic, partition, offset: (here.get(key)?.offset ?? 0n) + 1n }]
+      }),
+    )
   }
 
   async #carry(plan: BatchPlan, records: LoadedRecords): Promise<void> {

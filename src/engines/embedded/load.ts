@@ -25,7 +25,7 @@ const headersType = LIST(STRUCT({ key: VARCHAR, value: BLOB }))
 const columnTypes: readonly DuckDBType[] = [INTEGER, BIGINT, BLOB, BLOB, headersType, BIGINT]
 const rowsPerChunk = duckdbBindings.vector_size()
 /** Milliseconds of the years 1 to 9999: other record timestamps are no instants and count as absent. */
-const [timestampFirstMs, timestampLastMs] = [-62_135_596_800_000n, 253_402_300_799_999n]
+export const [timestampFirstMs, timestampLastMs] = [-62_135_596_800_000n, 253_402_300_799_999n]
 
 /** The records of a batch, in a table of the database until `drop`. */
 export type LoadedRecords = {

@@ -7,12 +7,14 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OnNotice } from '../../batches/notice.ts'
 import { type OffsetRange, type Offsets, partitionKey } from '../../batches/offsets.ts'
+import { NO_TIMESTAMP_MS } from '../../batches/source.ts'
 import { hasEnded } from '../../batches/streamed.ts'
 import type { DeltaTable } from '../../delta/index.ts'
 import { LakehouseError } from '../../errors/errors.ts'
 import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
 import { compileTable, spark } from '../../sql/index.ts'
 import { checkpointsDirectory, endQueries } from '../bronze-writers.ts'
+import { timestampFirstMs, timestampLastMs } from '../embedded/load.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { FailuresInARow, seconds } from '../retry.ts'
 import { isSessionGone } from './cluster.ts'
@@ -35,6 +37,8 @@ export type BronzeQueryOptions = {
   readonly ends: () => Promise<Offsets>
   /** Told where reading starts, before the query does, so that the tables know it. */
   readonly onPositions: (positions: readonly OffsetRange[]) => Promise<void>
+  /** Brings records to bronze that the query fails on; false where there are none. */
+  readonly bringUnreadable: (positions: readonly OffsetRange[], signal: AbortSignal) => Promise<boolean>
   readonly onNotice: OnNotice
 }
 
@@ -43,11 +47,11 @@ export class BronzeQuery {
   #query: StreamingQuery | null = null
   /** How far the query has read. */
   #readTo: Offsets = new Map()
-  /** What Kafka had when the query was last looked at, without what the query had read by then. */
-  #inputEnds: Offsets = new Map()
   /** Whether the query that runs was seen with nothing left to read. */
   #isCaughtUp = false
   readonly #failures: FailuresInARow
+  /** Whether the query before failed by what it read, perhaps. */
+  #mayBeUnreadable = false
 
   constructor(options: BronzeQueryOptions) {
     this.#options = options
@@ -58,9 +62,12 @@ export class BronzeQuery {
     return this.#isCaughtUp
   }
 
-  /** Offsets that Kafka has reached, of partitions that the query has yet to bring to bronze up to there. */
-  get inputEnds(): Offsets {
-    return this.#inputEnds
+  /**
+   * What Kafka has now, of partitions that have more than bronze, whose rows end at `here`, and than the query
+   * was seen to have read: behind the last record there may be offsets without one.
+   */
+  async inputEnds(here: Offsets, signal: AbortSignal): Promise<Offsets> {
+    return endsOf(await this.#behind(further(this.#readTo, here), signal))
   }
 
   /** Brings what Kafka has now to bronze. */
@@ -92,6 +99,7 @@ export class BronzeQuery {
         if (signal.aborted) break
         this.#isCaughtUp = false
         if (!isPassing(error)) throw error
+        this.#mayBeUnreadable = error.code === 'SPARK_EXECUTION_FAILED'
         const waitMs = this.#failures.next(error.policy.retry === 'wait')
         if (waitMs === null) throw this.#failedForGood(error)
         const { errorClass = null } = error.details as { errorClass?: string | null }
@@ -135,8 +143,14 @@ export class BronzeQuery {
       this.#query = kept
       return
     }
-    const positions = await kafka.positions.positions(known, signal)
+    let positions = await kafka.positions.positions(known, signal)
     await this.#options.onPositions(positions)
+    if (this.#mayBeUnreadable && (await this.#options.bringUnreadable(positions, signal))) {
+      this.#failures.gotOn()
+      this.#readTo = await this.#options.ends()
+      positions = await kafka.positions.positions(this.#readTo, signal)
+    }
+    this.#mayBeUnreadable = false
     this.#query = await startStream(
       session,
       {
@@ -170,11 +184,13 @@ export class BronzeQuery {
     const read = further(this.#readTo, offsetsRead(progress))
     const hasRead = [...read].some(([key, { offset }]) => offset > (this.#readTo.get(key)?.offset ?? 0n))
     this.#readTo = read
-    const positions = await this.#options.kafka.positions.positions(this.#readTo, signal)
-    const behind = positions.filter(({ start, end }) => start < end)
-    this.#inputEnds = new Map(behind.map((range) => [partitionKey(range), { ...range, offset: range.end }]))
-    this.#isCaughtUp = behind.length === 0
+    this.#isCaughtUp = (await this.#behind(this.#readTo, signal)).length === 0
     if (hasRead || this.#isCaughtUp) this.#failures.gotOn()
+  }
+
+  async #behind(readTo: Offsets, signal: AbortSignal): Promise<readonly OffsetRange[]> {
+    const positions = await this.#options.kafka.positions.positions(readTo, signal)
+    return positions.filter(({ start, end }) => start < end)
   }
 
   /** Another topic or another way to read it is another query. */
@@ -209,7 +225,9 @@ export class BronzeQuery {
       },
     })
     const named =
-      'SELECT topic, `partition`, `offset`, key AS kafka_key, value, headers, timestamp AS kafka_timestamp FROM records'
+      'SELECT topic, `partition`, `offset`, key AS kafka_key, value, headers, ' +
+      `CASE WHEN timestamp BETWEEN ${millis(timestampFirstMs)} AND ${millis(timestampLastMs)} ` +
+      `AND timestamp <> ${millis(NO_TIMESTAMP_MS)} THEN timestamp END AS kafka_timestamp FROM records`
     // The one parameter of bronze is its time; a streaming query takes the time of its trigger.
     const dialect = { ...spark, parameter: () => 'current_timestamp()' }
     const { sql } = compileTable(dialect, bronzeTransactions.rows.node)
@@ -232,6 +250,8 @@ export class BronzeQuery {
   }
 }
 
+const millis = (value: bigint): string => `timestamp_millis(${value})`
+
 const namePrefix = 'assay-bronze-'
 
 type Trigger = { readonly kind: 'availableNow' } | { readonly kind: 'every'; readonly ms: number }
@@ -250,6 +270,10 @@ function startingOffsets(positions: readonly OffsetRange[]): string {
     topics[topic][String(partition)] = JSON.rawJSON(String(start))
   }
   return JSON.stringify(topics)
+}
+
+function endsOf(ranges: readonly OffsetRange[]): Offsets {
+  return new Map(ranges.map((range) => [partitionKey(range), { ...range, offset: range.end }]))
 }
 
 /**

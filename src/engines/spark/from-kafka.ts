@@ -1,9 +1,9 @@
 // The stream that reads Kafka, with the later ones in the same process: a query in the cluster brings records
 // to bronze; batches are cut from what waits there, and carried through the tables one after another.
-import type { OffsetRange, Offsets } from '../../batches/offsets.ts'
+import type { OffsetRange, Offsets, TopicPartition } from '../../batches/offsets.ts'
 import { partitionKey } from '../../batches/offsets.ts'
 import type { BatchPlan } from '../../batches/plan.ts'
-import { noTimes, planBatch, progressAfter } from '../../batches/planner.ts'
+import { byHold, noTimes, planBatch, progressAfter } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
 import { recordedBatch } from '../../lakehouse/delta.ts'
@@ -22,6 +22,7 @@ import { followSilver } from './follow-silver.ts'
 import type { SparkEngineOptions, StreamedKafka } from './options.ts'
 import { reportOf } from './report.ts'
 import { contextOf, rulesOf, type SparkRun } from './spark-run.ts'
+import { bringUnreadable } from './unreadable-records.ts'
 import { compactWith } from './upkeep.ts'
 
 /** How long one wait for new rows of bronze takes at most. */
@@ -50,12 +51,20 @@ class Pipeline {
   readonly #query: BronzeQuery
   readonly #upkeep: Upkeep
   #progress: Progress
+  /** The partitions that waited in the last batch. */
+  #waited: readonly TopicPartition[]
   #cutAtMs = Number.NEGATIVE_INFINITY
   /** The end of the queue of what changes the progress: batches, and where new partitions start. */
   #queue: Promise<unknown> = Promise.resolve()
 
-  private constructor(run: SparkRun, context: SparkContext, kafka: StreamedKafka, journal: Journal) {
+  private constructor(
+    run: SparkRun,
+    context: SparkContext,
+    kafka: StreamedKafka,
+    { journal, waited }: { readonly journal: Journal; readonly waited: readonly TopicPartition[] },
+  ) {
     this.#journal = journal
+    this.#waited = waited
     const { options, session, database, tables } = run
     this.#run = run
     this.#context = context
@@ -73,6 +82,8 @@ class Pipeline {
       triggerIntervalMs: options.triggerIntervalMs,
       ends: () => this.#exclusive(() => this.#ends()),
       onPositions: (positions) => this.#exclusive(() => this.#recordStarts(positions)),
+      bringUnreadable: (positions, signal) =>
+        this.#exclusive(() => this.#bringUnreadable(positions, kafka, signal)),
       onNotice: options.onNotice,
     })
   }
@@ -106,7 +117,7 @@ class Pipeline {
       for (const table of later) await table.markWhole()
       await journal.noteReplayed(last, options.streams)
     }
-    return new Pipeline(run, context, kafka, journal)
+    return new Pipeline(run, context, kafka, { journal, waited: last.plan?.waiting ?? [] })
   }
 
   async run(): Promise<void> {
@@ -164,10 +175,13 @@ class Pipeline {
 
   /** Carries the next batch; false where nothing waits. */
   async #carryNext(): Promise<boolean> {
-    const { recordsPerBatchMax, once } = this.#run.options
+    const { recordsPerBatchMax, once, signal } = this.#run.options
     this.#cutAtMs = performance.now()
-    const inputEnds = once ? new Map() : this.#query.inputEnds
-    const cut = await this.#backlog.cut(this.#progress.offsets, recordsPerBatchMax, inputEnds)
+    const preferred = byHold(this.#progress, this.#waited)
+    // A run with an end has brought to bronze all that there was at its start.
+    const inputEnds = (here: Offsets) => this.#query.inputEnds(here, signal)
+    const wishes = { preferred, ...(once ? {} : { inputEnds }) }
+    const cut = await this.#backlog.cut(this.#progress.offsets, recordsPerBatchMax, wishes)
     if (cut.ranges.length === 0) return false
     await this.#carry(this.#plan(cut.ranges, { waiting: cut.waiting }), cut.sinceMicros)
     return true
@@ -185,6 +199,7 @@ class Pipeline {
     const written = await executeBatch(this.#context, plan, this.#progress, tables, sinceMicros)
     const finishedMs = Number(options.clock() / 1000n)
     this.#progress = written.progress
+    this.#waited = plan.waiting
     const consumed = plan.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
     const { offsets } = written.progress
     const lag = await shownLag(options.source, offsets, options.signal)
@@ -241,6 +256,18 @@ class Pipeline {
     const { streams } = this.#run.options
     await this.#journal.note({ recorded, streams, rowsByTable: {}, reasons: {}, phasesMs: {} })
     this.#progress = progress
+  }
+
+  async #bringUnreadable(
+    positions: readonly OffsetRange[],
+    { offsetsPerTriggerMax }: StreamedKafka,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { options, database } = this.#run
+    assert(options.source !== null, 'kafka-to-delta has an input')
+    const connection = database.load
+    const by = { source: options.source, bronze: this.#bronze, connection, offsetsPerTriggerMax, options }
+    return await bringUnreadable(positions, by, signal)
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {

@@ -25,14 +25,14 @@ async function stream(
   records: readonly RawRecord[],
 ): Promise<void> {
   const bronze = await openTable(lakehouse.base, bronzeTransactions)
-  const rows = records.map(({ topic, partition, offset, value }) => ({
+  const rows = records.map(({ topic, partition, offset, value, timestampMs }) => ({
     topic,
     partition,
     offset,
     kafka_key: null,
     value: value === null ? null : Buffer.from(value),
     headers: null,
-    kafka_timestamp: null,
+    kafka_timestamp: timestampMs === null ? null : new Date(timestampMs),
     processing_time: new Date(Date.UTC(2026, 10, 2, 0, 0, Number(batch))),
     processing_date: '2026-11-02',
   }))
@@ -107,4 +107,79 @@ test('what waits is of the topic that was read before: the id goes along', async
     database.close()
     await lakehouse.remove()
   }
+})
+
+async function withBacklog(
+  records: readonly RawRecord[],
+  use: (backlog: Backlog) => Promise<void>,
+): Promise<void> {
+  const lakehouse = await newLakehouse()
+  const database = await Database.open({ spillDirectory: lakehouse.base, memoryLimitBytes: null, threads: 1 })
+  try {
+    await stream(lakehouse, randomUUID(), 0n, records)
+    await use(new Backlog(database.load, await openTable(lakehouse.base, bronzeTransactions)))
+  } finally {
+    database.close()
+    await lakehouse.remove()
+  }
+}
+
+/** So many records of a partition, one millisecond after another. */
+function recordsOfPartition(partition: number, count: number, fromMs: number): RawRecord[] {
+  const [one] = recordsOf([Buffer.from('{}')])
+  return Array.from({ length: count }, (_, index) => ({
+    ...one!,
+    topic: 'transactions',
+    partition,
+    offset: BigInt(index),
+    timestampMs: fromMs + index,
+  }))
+}
+
+const at = (partition: number, offset: bigint) => ({ topic: 'transactions', partition, offset })
+const offsetsOf = (...all: ReturnType<typeof at>[]) => new Map(all.map((one) => [partitionKey(one), one]))
+
+test('partitions of which Kafka or bronze has more than the batch takes wait', async () => {
+  const records = [...recordsOfPartition(0, 10, 0), ...recordsOfPartition(1, 10, 0)]
+  await withBacklog(records, async (backlog) => {
+    const asked: unknown[] = []
+    const inputEnds = async (here: ReadonlyMap<string, ReturnType<typeof at>>) => {
+      asked.push([...here.values()])
+      return offsetsOf(at(1, 12n), at(2, 3n))
+    }
+    const all = await backlog.cut(new Map(), 100, { inputEnds })
+    expect(asked).toEqual([[at(0, 10n), at(1, 10n)]])
+    expect(all.ranges.map(({ end }) => end)).toEqual([10n, 10n])
+    expect(all.waiting).toEqual([
+      { topic: 'transactions', partition: 1 },
+      { topic: 'transactions', partition: 2 },
+    ])
+    const some = await backlog.cut(new Map(), 8, { inputEnds: async () => new Map() })
+    expect(some.ranges.map(({ end }) => end)).toEqual([4n, 4n])
+    expect(some.waiting.map(({ partition }) => partition).sort()).toEqual([0, 1])
+  })
+})
+
+test('a partition that holds the watermark, and begins ahead of the others, gets half of a batch', async () => {
+  const records = [
+    ...recordsOfPartition(0, 30, 0),
+    ...recordsOfPartition(1, 30, 3_000_000),
+    ...recordsOfPartition(2, 3, 3_000_000),
+  ]
+  await withBacklog(records, async (backlog) => {
+    const next = offsetsOf(at(0, 0n), at(1, 0n), at(2, 0n))
+    const plain = await backlog.cut(next, 20)
+    expect(plain.ranges.map(({ partition, end }) => [partition, end])).toEqual([[0, 20n]])
+    const cut = await backlog.cut(next, 20, { preferred: [at(2, 0n), at(1, 0n), at(0, 0n)] })
+    expect(cut.ranges.map(({ partition, end }) => [partition, end])).toEqual([
+      [2, 3n],
+      [1, 7n],
+      [0, 10n],
+    ])
+    // Behind the first that is served none is preferred.
+    const served = await backlog.cut(next, 20, { preferred: [at(0, 0n), at(1, 0n)] })
+    expect(served.ranges).toEqual(plain.ranges)
+    const single = await backlog.cut(next, 1, { preferred: [at(1, 0n)] })
+    expect(single.ranges.map(({ partition, end }) => [partition, end])).toEqual([[1, 1n]])
+  })
 })
