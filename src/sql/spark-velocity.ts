@@ -16,26 +16,37 @@ const busyRowsMin = 1_000
  */
 export function sparkVelocity(node: Velocity, input: string, history: string, rowsMin = busyRowsMin): string {
   const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
+  const [batch, past] = [indentRest(input), indentRest(history)]
   return `WITH busy AS (
   SELECT row_key FROM (
-    SELECT ${key} AS row_key FROM ${indentRest(indentRest(input))}
+    SELECT ${key} AS row_key, true AS is_batch FROM ${indentRest(batch)}
     UNION ALL
-    ${indentRest(sparkHistory(node, key, history, input))}
+    SELECT ${key}, false FROM ${indentRest(past)}
   )
-  GROUP BY row_key HAVING count(*) > ${rowsMin}
+  GROUP BY row_key HAVING count(*) > ${rowsMin} AND bool_or(is_batch)
 ),
 both_sides AS (
   SELECT ${key} AS row_key, ${time} AS row_time, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row
-  FROM ${indentRest(input)}
+  FROM ${batch}
   UNION ALL
   ${sparkHistory(node, `${key}, ${time}, NULL, NULL`, history, input)}
 ),
 ${windowed(node)},
+busy_rows AS (
+  SELECT row_key, unix_micros(row_time) AS micros, arrival, batch_row
+  FROM (SELECT ${key} AS row_key, ${time} AS row_time, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row FROM ${batch})
+  LEFT SEMI JOIN (SELECT /*+ BROADCAST */ * FROM busy) USING (row_key)
+),
+busy_past AS (
+  SELECT row_key, unix_micros(row_time) AS micros
+  FROM (SELECT ${key} AS row_key, ${time} AS row_time FROM ${past})
+  LEFT SEMI JOIN (SELECT /*+ BROADCAST */ * FROM busy) USING (row_key)
+),
 ${counted(node)}
 SELECT batch_row.*, in_time AS ${spark.name(node.as)} FROM windowed
 UNION ALL
 SELECT batch_row.*, in_time AS ${spark.name(node.as)}
-FROM of_busy JOIN counted ON counted.row_key = of_busy.row_key AND counted.arrival = of_busy.arrival`
+FROM busy_rows JOIN counted ON counted.row_key = busy_rows.row_key AND counted.arrival = busy_rows.arrival`
 }
 
 /**
@@ -78,18 +89,13 @@ function counted(node: Velocity): string {
   const [earlier, later] = ['arrival', 'arrival DESC'].map(
     (order) => `PARTITION BY row_key ORDER BY ${order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING`,
   )
-  return `of_busy AS (
-  SELECT row_key, unix_micros(row_time) AS micros, arrival, batch_row
-  FROM both_sides LEFT SEMI JOIN (SELECT /*+ BROADCAST */ * FROM busy) USING (row_key)
-),
-numbered AS (
+  return `numbered AS (
   SELECT row_key, micros, arrival,
     row_number() OVER (PARTITION BY row_key ORDER BY arrival) AS number,
     count(*) OVER (PARTITION BY row_key) AS number_max,
     micros <= max(micros) OVER (${earlier}) AS is_straggler,
     micros >= min(micros) OVER (${later}) AS is_overtaken
-  FROM of_busy
-  WHERE arrival IS NOT NULL
+  FROM busy_rows
 ),
 leveled AS (
   SELECT *, shiftright(number, level) & 1 AS bit, shiftright(number, level + 1) AS prefix
@@ -119,7 +125,9 @@ counted AS (
     FROM (
       SELECT row_key, level, prefix, arrival, micros, sign FROM asked
       UNION ALL
-      SELECT row_key, -1, 0, NULL, micros, NULL FROM of_busy
+      SELECT row_key, -1, 0, NULL, micros, NULL FROM busy_rows
+      UNION ALL
+      SELECT row_key, -1, 0, NULL, micros, NULL FROM busy_past
       UNION ALL
       SELECT row_key, level, prefix, NULL, micros, NULL FROM leveled WHERE is_straggler AND bit = 1
     )

@@ -16,7 +16,7 @@ import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipe
 import { recordsOfLines, settingsFor, times, unevenPartition } from '../pipeline/lakehouse.ts'
 import { smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 import { expectRight, queriesOf, silverHas, tablesOf } from './lakehouse.ts'
-import { killWhileWriting, sparkSettings } from './server-kill.ts'
+import { killWhileWriting, sparkSettings, untilWriting } from './server-kill.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const partitionCount = 3
@@ -94,6 +94,33 @@ describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=$
     await runAssay(['run', '--once', '--finalize'], mine)
     expect(await queriesOf(mine)).toHaveLength(2)
     await expectRight(mine, await consumer.read(topic))
+  })
+
+  test('a client that is killed in a write is followed by one with other settings: what was decided stays', async () => {
+    const topic = 'settings'
+    const tables = ['silver/transactions', 'silver/quarantine', 'fraud_detection', 'gold/transactions']
+    const parts = chunks(await records(topic, 200), tables.length)
+    const mine = await settings(topic, 'spark')
+    // Each of them decides some rows differently.
+    const changes: Settings[] = [
+      {},
+      { DEDUP_WINDOW: '1 minute', HIGH_RISK_COUNTRIES: 'France' },
+      { WATERMARK_SILVER: '20 minutes', WATERMARK_GOLD: '20 minutes', MAX_RECORDS_PER_BATCH: '35' },
+      { HIGH_RISK_COUNTRIES: 'Italy', DEDUP_WINDOW: '30 minutes', WATERMARK_SILVER: '5 minutes' },
+    ]
+    const send = await openSender()
+    for (const [index, table] of tables.entries()) {
+      await send(parts[index]!)
+      const run = startAssay(['run', '--once', '--finalize'], { ...mine, ...changes[index] })
+      await untilWriting(run, join(mine.DELTA_BASE_PATH!, table))
+      await run.end('SIGKILL')
+    }
+    await runAssay(['run', '--once', '--finalize'], mine)
+    const found = await expectRight(mine, await consumer.read(topic))
+    await runAssay(['verify'], mine)
+    // A clean stop leaves nothing that other settings could decide.
+    await runAssay(['run', '--once'], { ...mine, ...changes[1] })
+    expect(await tablesOf(mine)).toEqual(found)
   })
 
   test('a server that is killed in the bronze query and in each write of a batch is started again', async () => {
