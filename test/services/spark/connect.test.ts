@@ -154,6 +154,13 @@ describe.skipIf(sparkAbsent !== null)('Spark Connect', () => {
     expect(error.message.split('\n')).toHaveLength(1)
   })
 
+  test('an exception without a class is told at once, with its name', async () => {
+    const startedMs = performance.now()
+    const error = await failure(session.rows("SELECT reflect('java.lang.Integer', 'parseInt', 'x')", call))
+    expect(error).toMatchObject({ code: 'SPARK_EXECUTION_FAILED' })
+    expect(performance.now() - startedMs).toBeLessThan(60_000)
+  })
+
   test('a missing source is a missing jar', async () => {
     const error = await failure(session.rows(read({ format: 'no_such_source' }), call))
     expect(error.code).toBe('SPARK_JARS_MISSING')

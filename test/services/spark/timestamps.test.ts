@@ -58,7 +58,9 @@ describe.skipIf(sparkAbsent !== null)('record timestamps on Spark', () => {
       record(timestampMs, `${partition}-${first + index}`),
     )
     const batch = batchBytes(records, 'none', batchContent(records))
-    expect(await produceBatch(broker.bootstrapServers[0]!, { topic, partition }, batch)).toBe(0)
+    // A topic that was made just now may have no leader yet.
+    const sent = () => produceBatch(broker.bootstrapServers[0]!, { topic, partition }, batch)
+    await expect.poll(sent, { timeout: 30_000 }).toBe(0)
   }
 
   const odd = [baseMs, -1n, 0n, -5n, 253_402_300_799_999n, 253_402_300_800_000n, baseMs * 1_000n]

@@ -2,7 +2,7 @@
 // until they are released, and goes on with the work while nobody listens.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, Code, ConnectError } from '@connectrpc/connect'
-import { factsOfError } from './failures.ts'
+import { factsOfError, isOfSpark } from './failures.ts'
 import type {
   ExecutePlanRequest,
   ExecutePlanResponse,
@@ -116,7 +116,7 @@ function meaningOf(error: unknown, isUnheard: boolean): 'failed' | 'goes on' | '
   }
 }
 
-/** A connection that ends may look like each of these; errors of Spark have a class. */
+/** A connection that ends may look like each of these; errors of Spark tell which exception they are. */
 const brokenCodes: ReadonlySet<Code> = new Set([
   Code.Unavailable,
   Code.Aborted,
@@ -128,7 +128,7 @@ const brokenCodes: ReadonlySet<Code> = new Set([
 
 export function isOfConnection(error: unknown): boolean {
   if (!(error instanceof ConnectError) || !brokenCodes.has(error.code)) return false
-  return factsOfError(error).facts.errorClass === null
+  return !isOfSpark(error)
 }
 
 /** The time since the last answer, while the connection breaks again and again. */

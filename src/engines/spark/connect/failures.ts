@@ -85,6 +85,11 @@ export function statusCode(error: ConnectError): ErrorCode | null {
   return codesByStatus.get(error.code) ?? null
 }
 
+/** True for an error that the server's Spark has thrown; a connection or a proxy gives none of its details. */
+export function isOfSpark(error: ConnectError): boolean {
+  return error.findDetails(ErrorInfoSchema).length > 0
+}
+
 /** The id under which Spark keeps the causes of an error, and what came along with it. */
 export function factsOfError(error: ConnectError): { facts: SparkErrorFacts; errorId: string | null } {
   const info = error.findDetails(ErrorInfoSchema)[0]
