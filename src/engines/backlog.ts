@@ -149,9 +149,9 @@ export class Backlog {
   }
 
   /**
-   * The cut at one time, except that preferred partitions that would get nothing of it share half of the batch
-   * by offset, and the others the rest. The order counts: behind the first preferred partition that is served,
-   * none holds the watermark more than one that goes on.
+   * The cut at one time, except that preferred partitions that would get nothing of it share half of the
+   * batch by offset, and the others the rest. The order counts: behind the first preferred partition that
+   * is served, none holds the watermark more than one that goes on.
    */
   async #preferredCut(
     all: Rows,
@@ -196,8 +196,8 @@ export class Backlog {
   }
 
   /**
-   * The greatest timestamp whose records are at most `recordsMax`; where its first millisecond holds more, that
-   * one. A record counts when the latest one up to it in its partition does.
+   * The greatest timestamp whose records are at most `recordsMax`; where its first millisecond holds more,
+   * that one. A record counts when the latest one up to it in its partition does.
    */
   async #cutAtTime({ rows, waiting, next }: Rows, recordsMax: number): Promise<OffsetRange[]> {
     // Of a partition no more rows can be taken than the batch may have in all.

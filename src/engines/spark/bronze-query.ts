@@ -63,8 +63,8 @@ export class BronzeQuery {
   }
 
   /**
-   * What Kafka has now, of partitions that have more than bronze, whose rows end at `here`, and than the query
-   * was seen to have read: behind the last record there may be offsets without one.
+   * What Kafka has now, of partitions that have more than bronze, whose rows end at `here`, and than the
+   * query was seen to have read: behind the last record there may be offsets without one.
    */
   async inputEnds(here: Offsets, signal: AbortSignal): Promise<Offsets> {
     return endsOf(await this.#behind(further(this.#readTo, here), signal))

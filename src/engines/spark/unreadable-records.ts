@@ -1,6 +1,6 @@
-// Records that Spark's Kafka source fails on: it takes a record timestamp to microseconds, and one in nanoseconds
-// is beyond 64 bits then. They are brought to bronze from here, with all that stand before them in their
-// partition, and the query goes on behind them.
+// Records that Spark's Kafka source fails on: it takes a record timestamp to microseconds, and one in
+// nanoseconds is beyond 64 bits then. They are brought to bronze from here, with all that stand before them
+// in their partition, and the query goes on behind them.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type OffsetRange, partitionKey } from '../../batches/offsets.ts'
 import type { RecordSource } from '../../batches/source.ts'

@@ -1,5 +1,5 @@
-// Record timestamps of any kind on Spark: the same rows as on the embedded engine, also where Spark cannot read
-// the record at all.
+// Record timestamps of any kind on Spark: the same rows as on the embedded engine, also where Spark cannot
+// read the record at all.
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { kafkaConnectionOf } from '../../../src/cli/kafka-connection.ts'

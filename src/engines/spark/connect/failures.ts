@@ -85,7 +85,9 @@ export function statusCode(error: ConnectError): ErrorCode | null {
   return codesByStatus.get(error.code) ?? null
 }
 
-/** True for an error that the server's Spark has thrown; a connection or a proxy gives none of its details. */
+/**
+ * True for an error that the server's Spark has thrown; a connection or a proxy gives none of its details.
+ */
 export function isOfSpark(error: ConnectError): boolean {
   return error.findDetails(ErrorInfoSchema).length > 0
 }
