@@ -34,7 +34,10 @@ both_sides AS (
 ${windowed(node)},
 busy_rows AS (
   SELECT row_key, unix_micros(row_time) AS micros, arrival, batch_row
-  FROM (SELECT ${key} AS row_key, ${time} AS row_time, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row FROM ${batch})
+  FROM (
+    SELECT ${key} AS row_key, ${time} AS row_time, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row
+    FROM ${indentRest(batch)}
+  )
   LEFT SEMI JOIN (SELECT /*+ BROADCAST */ * FROM busy) USING (row_key)
 ),
 busy_past AS (

@@ -280,11 +280,11 @@ class BatchRun {
 
   /** Where silver has the batch already, all records that it lacks are refused, whatever is judged today. */
   #quarantineRows(sql: string): Relation | null {
-    const judged = this.#judged!.relation
-    if (this.#inSilver === null) {
-      if (this.facts.refused === 0) return null
+    // A batch without records was not judged.
+    if (this.#judged === null || (this.#inSilver === null && this.facts.refused === 0)) return null
+    const judged = this.#judged.relation
+    if (this.#inSilver === null)
       return sqlRelation(inTasks(sql, this.facts.refused), { [judgedName]: judged })
-    }
     const decided = `SELECT j.* EXCEPT (is_accepted, reasons), s.topic IS NOT NULL AS is_accepted,
         CASE WHEN s.topic IS NULL AND size(j.reasons) = 0 THEN array('duplicate') ELSE j.reasons END AS reasons
       FROM judged AS j LEFT JOIN silver AS s
