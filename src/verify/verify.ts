@@ -139,6 +139,7 @@ export async function verifyLakehouse(
       for (const check of atWork) await check.slice(slice)
     }
     for (const check of atWork) tell(await check.finish())
+    lakehouse.work.add(lakehouse.work.total)
     if (only === null && lakehouse.journal !== null) {
       tell(resultOf({ table: batchesPath, check: 'agreement' }, logs.journalVerdict()))
     }
