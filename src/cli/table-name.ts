@@ -30,7 +30,7 @@ export function nearestNames(name: string, names: readonly string[]): readonly s
     return { known, distance: Math.min(editDistance(given, known), toLast) }
   })
   const least = Math.min(...distances.map(({ distance }) => distance))
-  if (least > distanceMax || least >= last.length) return []
+  if (least > Math.min(distanceMax, last.length / 2)) return []
   return distances.filter(({ distance }) => distance === least).map(({ known }) => known)
 }
 
