@@ -6,6 +6,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import xterm, { type IBufferCell } from '@xterm/headless'
+import { lateNight } from '../src/fraud/rules.ts'
+
+// The demo lives in the present: at night or on a weekend every transaction would show a rule that is rare.
+const [hour, day] = [new Date().getUTCHours(), new Date().getUTCDay()]
+if (hour < lateNight.toHour + 4 || hour >= lateNight.fromHour - 1 || day === 0 || day === 6) {
+  console.error('The pictures are of a working day: draw them between 9:00 and 22:00 UTC, Monday to Friday.')
+  process.exit(1)
+}
 
 const root = dirname(import.meta.dirname)
 const columns = 112
@@ -34,7 +42,7 @@ const pictures: readonly Picture[] = [
     name: 'demo',
     command: `npx assay demo --delta-base-path ${lakehouse}/demo`,
     rows: 38,
-    afterMs: 40_000,
+    afterMs: 60_000,
   },
   {
     name: 'why',

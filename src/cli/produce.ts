@@ -1,6 +1,7 @@
 // `assay produce`: synthetic transactions, with what an engineer wants to vary as options.
 
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { OnNotice } from '../batches/notice.ts'
 import type { Config } from '../config/config.ts'
 import { inHome } from '../config/values.ts'
 import { unitOf } from '../errors/counted.ts'
@@ -100,8 +101,11 @@ export function produceCommand(): Command {
 }
 
 async function runProduce(flags: ProduceFlags): Promise<void> {
-  const { config } = openSession()
-  const to = targetOf(flags, config.kafka)
+  const { config, log } = openSession()
+  const onNotice: OnNotice = ({ code, details, message }) => log.warn({ code, ...details }, message)
+  const to = targetOf(flags, config.kafka, onNotice)
+  if (to.kind === 'kafka')
+    log.info(`sending to topic ${to.topic} at ${config.kafka.bootstrapServers.join(', ')}`)
   const stop = new AbortController()
   const abort = (): void => stop.abort()
   // Once: a second Ctrl-C ends the process at once.
@@ -156,7 +160,7 @@ function ratePerSecondOf({ rate, period }: ProduceFlags): number | null {
   return chosen === 'max' ? null : chosen
 }
 
-function targetOf(flags: ProduceFlags, kafka: Config['kafka']): ProduceTarget {
+function targetOf(flags: ProduceFlags, kafka: Config['kafka'], onNotice: OnNotice): ProduceTarget {
   const { partitions, compression, rotateRows, rotateSeconds } = flags
   if (flags.to === 'kafka') {
     if (kafka.topic.includes(',')) {
@@ -169,6 +173,7 @@ function targetOf(flags: ProduceFlags, kafka: Config['kafka']): ProduceTarget {
       topic: kafka.topic,
       partitions,
       compression,
+      onNotice,
     }
   }
   return { kind: 'directory', path: flags.to, rotateRows, rotateSeconds }

@@ -1,6 +1,7 @@
 // Writes records to a topic, partitioned as Kafka's Java producer does, each exactly once in the topic
 // (idempotent).
 import { Admin, type CompressionAlgorithmValue, Producer } from '@platformatic/kafka'
+import type { OnNotice } from '../batches/notice.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { Cluster, CONNECT_MAX_MS } from './cluster.ts'
 import { BrokerError, failureOf, LEADER_NOT_AVAILABLE, TOPIC_ALREADY_EXISTS } from './failures.ts'
@@ -19,6 +20,8 @@ export type KafkaProducerOptions = KafkaConnectionOptions & {
   readonly createPartitions?: number
   /** Ends every wait of the producer. */
   readonly signal?: AbortSignal
+  /** Told what the opening waits for. */
+  readonly onNotice?: OnNotice
 }
 
 export type ProducedRecord = {
@@ -138,7 +141,10 @@ async function preparedTopic(
   signal: AbortSignal,
 ): Promise<number> {
   const cluster = new Cluster(options)
-  const retrier = new Retrier(options.bootstrapServers.join(', '), { giveUpAfterMs: OPEN_MAX_MS })
+  const retrier = new Retrier(options.bootstrapServers.join(', '), {
+    giveUpAfterMs: OPEN_MAX_MS,
+    ...(options.onNotice === undefined ? {} : { onNotice: options.onNotice }),
+  })
   const countPartitions = async (): Promise<number> => {
     const [view] = (await cluster.describe([topic], signal)).topics
     if (view!.partitions.some(({ leader }) => leader < 0)) throw new BrokerError(LEADER_NOT_AVAILABLE, topic)

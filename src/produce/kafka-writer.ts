@@ -1,4 +1,5 @@
 // Records into a Kafka topic; the next are generated while the broker writes.
+import type { OnNotice } from '../batches/notice.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaConnectionOptions } from '../kafka/options.ts'
 import { type KafkaCompression, openKafkaProducer } from '../kafka/producer.ts'
@@ -14,6 +15,8 @@ export type KafkaTarget = {
   /** How many partitions the topic gets where it does not exist yet. */
   readonly partitions: number
   readonly compression: KafkaCompression
+  /** Told what the opening waits for. */
+  readonly onNotice?: OnNotice
 }
 
 /** Sends that wait or are under way: enough that the broker never waits for the generator. */
@@ -26,7 +29,7 @@ const FLUSH_MAX_MS = 15_000
  * while.
  */
 export async function openKafkaWriter(target: KafkaTarget, signal: AbortSignal): Promise<RecordWriter> {
-  const { connection, topic, compression, partitions } = target
+  const { connection, topic, compression, partitions, onNotice } = target
   const giveUp = new AbortController()
   const abortNow = (): void => giveUp.abort(signal.reason)
   signal.throwIfAborted()
@@ -34,6 +37,7 @@ export async function openKafkaWriter(target: KafkaTarget, signal: AbortSignal):
   const producer = await openKafkaProducer({
     ...{ ...connection, topic, compression, createPartitions: partitions },
     signal: giveUp.signal,
+    ...(onNotice === undefined ? {} : { onNotice }),
   }).finally(() => signal.removeEventListener('abort', abortNow))
   let flushTimer: NodeJS.Timeout | undefined
   const abortSoon = (): void => {

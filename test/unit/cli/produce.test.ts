@@ -67,6 +67,19 @@ describe('assay produce', () => {
   })
 })
 
+test('a broker that is away is told while it is waited for, and a stop ends the wait well', async () => {
+  const env = { ...process.env, KAFKA_BOOTSTRAP_SERVERS: 'localhost:1', LOG_FORMAT: 'json' }
+  const child = spawn(process.execPath, [command, 'produce', '--count', '1'], { env, stdio: 'pipe' })
+  let log = ''
+  child.stderr.on('data', (bytes: Buffer) => {
+    log += bytes
+    if (log.includes('KAFKA_UNREACHABLE') && !child.killed) child.kill('SIGTERM')
+  })
+  const [code] = await once(child, 'close')
+  expect(code, log).toBe(0)
+  expect(log).toMatch(/sending to topic ecommerce\.transactions at localhost:1/)
+})
+
 describe('an option', () => {
   async function problem(...args: string[]): Promise<string> {
     let told = ''
