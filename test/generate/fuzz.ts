@@ -104,7 +104,11 @@ export const fuzzRecord: fc.Arbitrary<Omit<RawRecord, 'topic' | 'partition' | 'o
     { weight: 1, arbitrary: fc.constant(null) },
     {
       weight: 1,
-      arbitrary: fc.constantFrom(0, -1, 1, Date.UTC(2026, 9, 31), Date.UTC(9999, 0), -62_135_596_800_000),
+      // Without a timestamp, of clocks that are wrong, in nanoseconds, and beyond any time.
+      arbitrary: fc.constantFrom(
+        ...[0, -1, 1, -5, Date.UTC(2026, 9, 31), Date.UTC(9999, 0), -62_135_596_800_000],
+        ...[Date.UTC(2026, 10, 1) * 1_000_000, 2 ** 62, -(2 ** 62)],
+      ),
     },
   ),
 })
