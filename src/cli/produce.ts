@@ -141,7 +141,7 @@ async function runProduce(flags: ProduceFlags): Promise<void> {
 }
 
 /** What was sent, at which rate, and what of it is special, in one line. */
-export function renderSummary(summary: ProduceSummary, to: ProduceTarget): string {
+function renderSummary(summary: ProduceSummary, to: ProduceTarget): string {
   const { records, bytes, seconds, recordsPerSecond, recordsByKind } = summary
   const place = to.kind === 'kafka' ? `topic ${to.topic}` : to.path
   const special = Object.entries(recordsByKind)

@@ -26,7 +26,7 @@ export function resultCellText(value: Exclude<DuckDBValue, null>): string {
  * A value as JSON: integers are numbers with all their digits; decimals, instants and dates are strings, as
  * no JSON reader may round them; bytes are base64; a map is a list of [key, value].
  */
-export function resultCellJson(value: DuckDBValue): string {
+function resultCellJson(value: DuckDBValue): string {
   if (value === null) return 'null'
   if (typeof value === 'boolean' || typeof value === 'bigint') return String(value)
   if (typeof value === 'number') return Number.isFinite(value) ? String(value) : jsonText(String(value))

@@ -25,7 +25,7 @@ export function sparkOptions(config: Config, positions: KafkaPositions | null): 
   }
 }
 
-export function serverOf({ spark }: Config): SparkEngineOptions['cluster']['server'] {
+function serverOf({ spark }: Config): SparkEngineOptions['cluster']['server'] {
   const master = spark.master.reveal()
   if (master.startsWith('sc://')) return parseSparkAddress(master)
   return {

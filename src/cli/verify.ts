@@ -67,7 +67,7 @@ function printResult(result: CheckResult, bar: ProgressBar | null): void {
   process.stdout.write(resultText(result))
 }
 
-export function resultText({ table, check, ok, message, findings, notes, hint }: CheckResult): string {
+function resultText({ table, check, ok, message, findings, notes, hint }: CheckResult): string {
   const title = `${ok ? 'ok    ' : 'FAILED'}  ${sqlName({ path: table })}, ${check}: ${message}`
   const lines = [title, ...findings.map((finding) => `          ${findingText(finding)}`)]
   lines.push(...notes.map((note) => `        note: ${note}`))
