@@ -8,11 +8,22 @@ import type { LogState } from './state.ts'
 /** A log that was cleaned is looked at again when it has grown by this part of its length. */
 const growthBeforeCleaning = 8
 
+type Queue = { end: Promise<unknown> }
+
+const newQueue = (): Queue => ({ end: Promise.resolve() })
+
 /** Of the whole process: checkpoints of several tables at once would only need more memory. */
-let turn: Promise<unknown> = Promise.resolve()
+const processQueue = newQueue()
+let queueFor: () => Queue = () => processQueue
+
+/** For simulations of several processes in one: no table waits for another's checkpoint. */
+export function setCheckpointQueue(of: 'process' | 'table'): void {
+  queueFor = of === 'process' ? () => processQueue : newQueue
+}
 
 export class LogUpkeep {
   readonly #directory: string
+  readonly #queue = queueFor()
   #running: Promise<void> | null = null
   #failure: unknown = null
   /** The version of the newest checkpoint that is known. */
@@ -51,8 +62,8 @@ export class LogUpkeep {
 
   /** Writes the checkpoint when those before it are written, and cleans up what it stands in for. */
   async write(content: CheckpointContent, nowMs: number): Promise<void> {
-    const written = turn.then(() => writeCheckpoint(this.#directory, content))
-    turn = written.catch(() => undefined) // Who asked for it has the failure.
+    const written = this.#queue.end.then(() => writeCheckpoint(this.#directory, content))
+    this.#queue.end = written.catch(() => undefined) // Who asked for it has the failure.
     await written
     if (content.version > this.#checkpointed) this.#checkpointed = content.version
     await this.#clean(content, nowMs)

@@ -24,10 +24,15 @@ const current = new AsyncLocalStorage<Actor>()
 const deathShare = 0.004
 const pauseShare = 0.015
 const pauseTurnsMax = 250
+/** So many turns of tasks that wait for one another, and nothing would ever move. */
+const idleTurnsMax = 1_000_000
 
 export class Scheduler {
   readonly #random: () => number
   readonly #actors: Actor[] = []
+  /** What one does beside its main work goes on while others move, as reading a real disk does. */
+  #moving: Actor | null = null
+  #idleTurns = 0
   /** Told when the one that moves has come to its next step, or has ended. */
   #onRest: () => void = () => undefined
   steps = 0
@@ -52,7 +57,7 @@ export class Scheduler {
         })
         .then(() => {
           actor.hasEnded = true
-          this.#onRest()
+          if (actor === this.#moving) this.#onRest()
         })
     })
   }
@@ -78,13 +83,22 @@ export class Scheduler {
       return
     }
     const wakes = actor.wakes.splice(0)
-    if (wakes.length === 0) throw new Error(`${actor.task.name} moves while it should rest`)
+    if (wakes.length === 0) return this.#idle(actor)
+    this.#idleTurns = 0
+    this.#moving = actor
     const rested = new Promise<void>((resolve) => {
       this.#onRest = resolve
     })
     const dies = actor.task.mayDie && lot > 1 - deathShare
     for (const wake of wakes) wake(dies)
     await rested
+  }
+
+  /** It waits for a real disk, or for what another does. */
+  async #idle({ task }: Actor): Promise<void> {
+    this.#idleTurns += 1
+    if (this.#idleTurns > idleTurnsMax) throw new Error(`${task.name} never comes to a step`)
+    await new Promise(setImmediate)
   }
 
   /** To be called by what a task does, wherever it may stop; the calls of others go on. */
@@ -101,7 +115,7 @@ export class Scheduler {
         else resolve()
       })
     })
-    this.#onRest()
+    if (actor === this.#moving) this.#onRest()
     return waiting
   }
 }

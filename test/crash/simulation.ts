@@ -22,6 +22,7 @@ import { draftOf, writeCommit } from '../../src/delta/commit.ts'
 import { type Disk, fileSystem, setDisk } from '../../src/delta/disk.ts'
 import { DeltaTable, type StagedAppend } from '../../src/delta/index.ts'
 import { listLog } from '../../src/delta/log-files.ts'
+import { setCheckpointQueue } from '../../src/delta/log-upkeep.ts'
 import { loadState } from '../../src/delta/state.ts'
 import { BatchHistory } from '../../src/engines/batch-history.ts'
 import { settingsOf } from '../../src/engines/batch-rules.ts'
@@ -65,19 +66,22 @@ export type Place = {
 /** What a made-up file holds. */
 type Content = { readonly table: string; readonly batch: string; readonly text: string }
 
+/** They are written beside the commits, at the speed of a real disk: a seed would not always play the same. */
+const noCheckpoints = { 'delta.checkpointInterval': '100000000' }
+
 /** Plays one seed to its end in memory; fails with what is wrong with the tables. */
 export async function simulate(
   seed: number,
   change: (disk: Disk) => Disk = (disk) => disk,
 ): Promise<Simulated> {
   const base = '/simulated'
-  return play(seed, { base, disk: change(memoryDisk(base)), tableProperties: {} })
+  return play(seed, { base, disk: change(memoryDisk(base)), tableProperties: noCheckpoints })
 }
 
 /** Plays one seed to its end on the disk of this machine. */
 export async function simulateOnDisk(
   seed: number,
-  tableProperties: Place['tableProperties'] = {},
+  tableProperties: Place['tableProperties'] = noCheckpoints,
 ): Promise<Simulated> {
   const base = await mkdtemp(join(tmpdir(), 'assay-simulation-'))
   try {
@@ -92,6 +96,7 @@ async function play(seed: number, place: Place): Promise<Simulated> {
   const random = randomOf(seed)
   const scheduler = new Scheduler(random)
   setDisk(stoppingBefore(place.disk, () => scheduler.stop()))
+  setCheckpointQueue('table')
   const foreign: string[] = []
   const figures = { starts: 0, deaths: 0, fenced: 0 }
   let [writers, others] = [0, 0]
@@ -129,6 +134,7 @@ async function play(seed: number, place: Place): Promise<Simulated> {
   } finally {
     scheduler.close()
     setDisk(fileSystem)
+    setCheckpointQueue('process')
   }
 }
 
@@ -145,6 +151,8 @@ async function write({ base, tableProperties }: Place, random: () => number): Pr
   } catch (error) {
     if (isFenced(error) && (await holdsNewestClaims(tables))) throw new Error('the newest writer was fenced')
     throw error
+  } finally {
+    for (const { delta } of tables) await delta.settled()
   }
 }
 
@@ -263,6 +271,7 @@ async function append(base: string, random: () => number, done: string[]): Promi
   const content = { table: 'foreign', batch: randomUUID(), text: '' }
   await table.commit(await stage(table, content))
   done.push(content.batch)
+  await table.settled()
 }
 
 async function compact(base: string, random: () => number): Promise<void> {
