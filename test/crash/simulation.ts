@@ -66,7 +66,7 @@ export type Place = {
 /** What a made-up file holds. */
 type Content = { readonly table: string; readonly batch: string; readonly text: string }
 
-/** They are written beside the commits, at the speed of a real disk: a seed would not always play the same. */
+/** They are written beside the commits, at the speed of a real disk: no seed would play twice the same. */
 const noCheckpoints = { 'delta.checkpointInterval': '100000000' }
 
 /** Plays one seed to its end in memory; fails with what is wrong with the tables. */
