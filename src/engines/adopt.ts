@@ -22,7 +22,7 @@ export type Adoption = {
 }
 
 /** With `everywhere` the rows are erased from the other tables too. */
-export function adoptDeletion(
+export async function adoptDeletion(
   options: EraseOptions,
   path: string,
   version: bigint,

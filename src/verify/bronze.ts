@@ -13,6 +13,7 @@ import {
   together,
 } from './check.ts'
 import { twiceSql } from './compare.ts'
+import { erased } from './erased.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
 import { position } from './position.ts'
@@ -64,7 +65,7 @@ export function checkOffsets(lakehouse: Lakehouse, state: TableState): RunningCh
       return {
         proved: `${counted(records, 'record')} of ${counted(partitions, 'partition')}, each once; ${proved}`,
         findings,
-        notes: holesNote(holes),
+        notes: [...holesNote(holes), ...erasedNote(lakehouse)],
       }
     },
   }
@@ -89,6 +90,10 @@ class RangeChain {
     }
     return { count: BigInt(findings.length), first: findings.slice(0, findingsToldMax) }
   }
+}
+
+function erasedNote({ erased: { count } }: Lakehouse): string[] {
+  return count === 0n ? [] : [`not looked for: ${counted(count, 'erased record')} in ops/erased`]
 }
 
 function holesNote(holes: bigint): string[] {
@@ -148,7 +153,8 @@ async function judgeSlice(
 ): Promise<{ readonly found: Findings; readonly tally: Tally }> {
   const { connection } = lakehouse
   await insertReadRanges(connection, slice.batches)
-  await connection.run(`CREATE OR REPLACE TEMP TABLE offset_steps AS ${stepsSql}`)
+  const erasedSql = lakehouse.erased.isNone ? '' : erasedStepsSql(lakehouse.sinceMicros === null)
+  await connection.run(`CREATE OR REPLACE TEMP TABLE offset_steps AS ${stepsSql(erasedSql)}`)
   const selects = [
     twiceSql(sliceOf.bronze, position),
     againSql,
@@ -162,7 +168,13 @@ async function judgeSlice(
     const times = timesOutsideSql(sliceOf.bronze, 'processing_time')
     found = together(found, await findingsOf(connection, times, ['processing_time']))
   }
-  const counts = countsSql(sliceOf.bronze, 'batch_time', 'records', lakehouse.state(bronze).doneBatch)
+  const counts = countsSql(
+    lakehouse,
+    sliceOf.bronze,
+    'batch_time',
+    'records',
+    lakehouse.state(bronze).doneBatch,
+  )
   found = together(found, await findingsOf(connection, counts, ['batch']))
   const tally = await tallyOf(lakehouse)
   await connection.run(`DELETE FROM ${ends} USING offset_steps AS s
@@ -175,9 +187,9 @@ async function judgeSlice(
 
 /**
  * Each record with the offset of the next of its partition, behind the last record of the slices before. A
- * partition is of a file where no record has what only Kafka gives.
+ * partition is of a file where no record has what only Kafka gives. Erased records stand at their offsets.
  */
-const stepsSql = `WITH records AS (
+const stepsSql = (erasedSql: string): string => `WITH records AS (
   SELECT topic, partition, "offset", octet_length(value) AS bytes, processing_time, true AS is_new,
     kafka_timestamp IS NULL AND kafka_key IS NULL AND headers IS NULL AND partition = 0
       AND topic NOT IN (SELECT topic FROM kafka_topics) AS is_file
@@ -188,6 +200,7 @@ records_and_ends AS (
   UNION ALL
   SELECT topic, partition, "offset", bytes, processing_time, false, is_file
   FROM ${ends} SEMI JOIN records USING (topic, partition)
+  ${erasedSql}
 )
 SELECT topic, partition, "offset", bytes, processing_time, is_new,
   bool_and(is_file) OVER (PARTITION BY topic, partition) AS is_file,
@@ -195,6 +208,19 @@ SELECT topic, partition, "offset", bytes, processing_time, is_new,
   lag("offset") OVER one AS previous_offset
 FROM records_and_ends
 WINDOW one AS (PARTITION BY topic, partition ORDER BY "offset", processing_time)`
+
+/** The erased records in front of the last one of the slice; how long they were, nobody knows. */
+function erasedStepsSql(isFromStart: boolean): string {
+  const behind = isFromStart ? `coalesce(l."offset", -1)` : `coalesce(l."offset", r.first - 1)`
+  return `UNION ALL
+  SELECT e.topic, e.partition, e."offset", NULL, NULL, false, NULL
+  FROM (FROM ${erased} ANTI JOIN records USING (topic, partition, "offset")) AS e
+  JOIN (
+    SELECT topic, partition, min("offset") AS first, max("offset") AS last FROM records GROUP BY topic, partition
+  ) AS r ON r.topic = e.topic AND r.partition = e.partition
+  LEFT JOIN ${ends} AS l ON l.topic = e.topic AND l.partition = e.partition
+  WHERE e."offset" > ${behind} AND e."offset" < r.last`
+}
 
 /** Batches read on: what comes later lies behind what came before. */
 const againSql = `SELECT s.topic, s.partition, s."offset", 'does not lie behind what earlier batches read' AS problem,
@@ -235,6 +261,9 @@ async function endsSql(lakehouse: Lakehouse, { progress }: TableState): Promise<
     lakehouse.sinceMicros === null
       ? `s."offset" IS NULL AND p.next > 0 AND NOT EXISTS (FROM ${ends} WHERE NOT is_file)`
       : 'false'
+  // How far an erased record at the end of the partition went, nobody knows.
+  const hasErased = `EXISTS (FROM ${erased} AS e WHERE e.topic = p.topic AND e.partition = p.partition
+    AND e."offset" > coalesce(s."offset", -1) AND e."offset" < p.next)`
   return `SELECT coalesce(s.topic, p.topic) AS topic, coalesce(s.partition, p.partition) AS partition, s."offset",
   CASE WHEN p.next IS NULL THEN 'no progress names the partition'
     WHEN s."offset" IS NULL THEN 'the progress has read records that are not there'
@@ -243,8 +272,8 @@ async function endsSql(lakehouse: Lakehouse, { progress }: TableState): Promise<
   'next offset' AS "column", CAST(p.next AS VARCHAR) AS found,
   CASE WHEN s.is_file THEN CAST(s."offset" + s.bytes + 1 AS VARCHAR) ELSE CAST(s."offset" + 1 AS VARCHAR) || ' or more' END AS expected
 FROM ${ends} AS s FULL JOIN read_up_to AS p ON p.topic = s.topic AND p.partition = s.partition
-WHERE p.next IS NULL OR (${isAbsent}) OR p.next <= s."offset"
-  OR (s.is_file AND p.next NOT IN (s."offset" + s.bytes, s."offset" + s.bytes + 1))`
+WHERE p.next IS NULL OR (${isAbsent} AND NOT ${hasErased}) OR p.next <= s."offset"
+  OR (s.is_file AND p.next NOT IN (s."offset" + s.bytes, s."offset" + s.bytes + 1) AND NOT ${hasErased})`
 }
 
 /** What each batch read of each partition, by the logs. */

@@ -8,6 +8,7 @@ import type { PlanNode } from '../plan/index.ts'
 import { boundDuckdb, compileTable } from '../sql/index.ts'
 import { findingsOf, nothingFound, together } from './check.ts'
 import { differencesSql } from './compare.ts'
+import { ofNoErased, unprovedNote } from './erased.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 import { position, samePosition } from './position.ts'
 import { velocityOf } from './rule-periods.ts'
@@ -35,7 +36,7 @@ export function checkFraudRows(lakehouse: Lakehouse, state: TableState): Running
         isComplete: true,
         extra: 'is not in silver',
       })
-      findings = together(findings, await findingsOf(connection, differences, position))
+      findings = together(findings, await findingsOf(connection, ofNoErased(differences), position))
       const silverRows = await lakehouse.number(`SELECT count(*) FROM ${sliceOf.silver}`)
       const waiting = await lakehouse.number(`SELECT count(*) FROM ${sliceOf.silver} AS s
         JOIN ${sliceOf.batches} AS b ON b.time = s.processing_time WHERE b.batch > ${state.doneBatch}`)
@@ -50,7 +51,12 @@ export function checkFraudRows(lakehouse: Lakehouse, state: TableState): Running
       return {
         proved: `${counted(rows, 'row')} of silver, each scored, with every cell as the rules say`,
         findings: together(findings, velocity.findings),
-        notes: [...(lagging === 0n ? [] : [lag]), ...(velocity.skipped === 0n ? [] : [busy]), ...rules.notes],
+        notes: [
+          ...(lagging === 0n ? [] : [lag]),
+          ...(velocity.skipped === 0n ? [] : [busy]),
+          ...unprovedNote(velocity.unproved, 'velocity', 'velocities'),
+          ...rules.notes,
+        ],
         hint: isOfRules ? rules.hint : null,
       }
     },

@@ -23,6 +23,7 @@ import { definitionsOf } from '../lakehouse/ops/definitions.ts'
 import { filesPath } from '../lakehouse/ops/files.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../plan/index.ts'
+import { ErasedRecords } from './erased.ts'
 import { RulePeriods } from './rule-periods.ts'
 
 export type VerifyOptions = {
@@ -113,6 +114,8 @@ export class Lakehouse {
   readonly definitions: DefinitionStore
   /** `ops/batches`; null where the lakehouse has none. */
   readonly journal: DeltaSnapshot | null
+  /** Of `ops/erased`. */
+  readonly erased: ErasedRecords
   readonly work: Work
   /** Of the slices so far. */
   readonly periods = new RulePeriods()
@@ -125,6 +128,7 @@ export class Lakehouse {
     options: VerifyOptions,
     database: { instance: DuckDBInstance; connection: DuckDBConnection; spillDirectory: string },
     read: Awaited<ReturnType<typeof readStates>>,
+    erased: ErasedRecords,
   ) {
     this.options = options
     this.work = new Work(options.onProgress ?? (() => undefined))
@@ -135,6 +139,7 @@ export class Lakehouse {
     this.states = read.states
     this.unopened = read.unopened
     this.journal = read.journal
+    this.erased = erased
     const current = definitionsOf(tables, { ...options, recordsPerBatchMax: 0 })
     this.definitions = new DefinitionStore(options.deltaBasePath, database.connection, current)
   }
@@ -154,7 +159,9 @@ export class Lakehouse {
     const connection = await instance.connect()
     await connection.run(`SET TimeZone = 'UTC'`)
     await addFileOffsets(states, options.deltaBasePath, connection)
-    return new Lakehouse(options, { instance, connection, spillDirectory }, { states, unopened, journal })
+    const erased = await ErasedRecords.open(connection, options.deltaBasePath)
+    const database = { instance, connection, spillDirectory }
+    return new Lakehouse(options, database, { states, unopened, journal }, erased)
   }
 
   get rowsAtOnce(): number {

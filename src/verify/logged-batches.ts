@@ -11,6 +11,7 @@ import {
   type RecordedBatch,
   type Watermarks,
 } from '../batches/progress.ts'
+import { type ForeignRemoval, foreignRemoval } from '../delta/index.ts'
 import { watermarkNames } from '../plan/index.ts'
 import { journalBatches, type NotedBatch } from './journal.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
@@ -58,6 +59,8 @@ export type CommitJudge = {
   readonly onCommit: (state: TableState, commit: BatchCommit) => void
   /** A commit, beside what silver (or, without it, bronze) says of the same batch. */
   readonly onBatch: (state: TableState, commit: BatchCommit, recorded: RecordedBatch) => void
+  /** A commit of another program that removed rows. */
+  readonly onRemoval: (state: TableState, removal: ForeignRemoval) => void
   /** A batch of `ops/batches`, beside the same; null where the logs no longer have it. */
   readonly onJournal: (noted: NotedBatch, recorded: RecordedBatch | null) => void
   /** A batch of the logs that `ops/batches` should have noted. */
@@ -165,7 +168,8 @@ class CommitCursor {
     judge: CommitJudge,
   ): Promise<CommitCursor> {
     const from = sinceMicros === null ? state.oldestVersion : await versionBefore(state, sinceMicros)
-    const cursor = new CommitCursor(state, commitsFrom(state, from), judge)
+    const onRemoval = (removal: ForeignRemoval): void => judge.onRemoval(state, removal)
+    const cursor = new CommitCursor(state, commitsFrom(state, from, onRemoval), judge)
     await cursor.advance()
     return cursor
   }
@@ -191,14 +195,21 @@ class CommitCursor {
   }
 }
 
-async function* commitsFrom(state: TableState, from: bigint): AsyncGenerator<BatchCommit> {
+async function* commitsFrom(
+  state: TableState,
+  from: bigint,
+  onRemoval: (removal: ForeignRemoval) => void = () => undefined,
+): AsyncGenerator<BatchCommit> {
   const { table, snapshot } = state
   for (let version = from; version <= snapshot.version; version += BigInt(commitsReadAtOnce)) {
     const versions = Array.from({ length: commitsReadAtOnce }, (_, index) => version + BigInt(index))
     const known = versions.filter((one) => one <= snapshot.version)
     for (const commit of await Promise.all(known.map((one) => table.commitAt(one)))) {
-      const recorded = parseBatch(commit?.commitInfo?.userMetadata)
-      if (commit !== null && recorded !== null) yield { version: commit.version, recorded }
+      if (commit === null) continue
+      const removal = foreignRemoval(commit)
+      if (removal !== null) onRemoval(removal)
+      const recorded = parseBatch(commit.commitInfo?.userMetadata)
+      if (recorded !== null) yield { version: commit.version, recorded }
     }
   }
 }

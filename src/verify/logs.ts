@@ -2,6 +2,8 @@
 
 import { planToJson } from '../batches/plan.ts'
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
+import type { ForeignRemoval } from '../delta/index.ts'
+import { hasRecords } from '../engines/erased-rows.ts'
 import { counted } from '../errors/counted.ts'
 import { watermarkNames } from '../plan/index.ts'
 import { type Finding, type Findings, findingsToldMax, type Verdict, valueText } from './check.ts'
@@ -38,6 +40,11 @@ export class LogJudge implements CommitJudge {
     }
   }
 
+  /** Rows that a RESTORE took are brought back by the next run. */
+  onRemoval(state: TableState, removal: ForeignRemoval): void {
+    if (removal.operation !== 'RESTORE') this.#logOf(state).removals.push(removal)
+  }
+
   onJournal({ batch, recorded: noted }: NotedBatch, recorded: RecordedBatch | null): void {
     const journal = this.#journal
     const at = { batch: String(batch) }
@@ -65,8 +72,20 @@ export class LogJudge implements CommitJudge {
   }
 
   /** Batches, times, offsets and watermarks of a table never go back, and the txn is the last of them. */
-  commitsOf(state: TableState): Verdict {
+  commitsOf({ erased }: Lakehouse, state: TableState): Verdict {
     const log = this.#logOf(state)
+    const { path } = state.definition
+    for (const { version, operation } of log.removals) {
+      if (erased.isAdopted(path, version)) continue
+      const problem = `another program removed rows (${operation}), ${adviceOnRemoval(path, version)}`
+      log.goesBack.add({
+        at: { version: String(version) },
+        problem,
+        column: null,
+        found: null,
+        expected: null,
+      })
+    }
     const { last } = log
     const txn = state.progress
     if (last !== null && txn !== null && last.recorded.progress.batch !== txn.batch) {
@@ -118,6 +137,7 @@ class TableLog {
   last: BatchCommit | null = null
   commits = 0
   compared = 0
+  readonly removals: ForeignRemoval[] = []
   readonly goesBack = new FindingList()
   readonly disagrees = new FindingList()
 }
@@ -135,6 +155,11 @@ class FindingList {
   get findings(): Findings {
     return { count: this.#count, first: this.#first }
   }
+}
+
+function adviceOnRemoval(path: string, version: bigint): string {
+  if (hasRecords(path)) return `if it was meant: assay erase --adopt ${path.replace('/', '.')} ${version}`
+  return 'if it was meant, remove the directory of the table: the next run makes it anew from silver'
 }
 
 function stepFinding(commit: BatchCommit, column: string, found: unknown, expected: string): Finding {

@@ -5,6 +5,7 @@ import { partitionKey } from '../batches/offsets.ts'
 import { lastWindowEnd } from '../batches/planner.ts'
 import { watermarkNames } from '../plan/index.ts'
 import { type Finding, type Findings, findingsToldMax } from './check.ts'
+import { erasedInBatches } from './erased.ts'
 import type { Lakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
 import { prepareParsed } from './parsed.ts'
@@ -15,18 +16,30 @@ type ReadTime = { readonly eventTimeMaxMicros: bigint | null; readonly recordsSi
 /** By the batch's time and the partition. */
 type ReadTimes = ReadonlyMap<string, ReadTime>
 
-export async function judgePlanned(lakehouse: Lakehouse, slice: Slice, doneBatch: bigint): Promise<Findings> {
+/** `unproved`: outcomes of partitions of which a record was erased. */
+export async function judgePlanned(
+  lakehouse: Lakehouse,
+  slice: Slice,
+  doneBatch: bigint,
+): Promise<{ readonly findings: Findings; readonly unproved: bigint }> {
   const read = await readTimesOf(lakehouse, slice)
+  const ofErased = await erasedTimesOf(lakehouse)
+  let unproved = 0n
   const findings: Finding[] = []
   let { before } = slice
   for (const batch of slice.batches) {
     const isDone = batch.batch !== null && batch.batch <= doneBatch
     if (batch.plan !== null && isDone && (before !== null || batch.batch === 1n)) {
       const differences = [
-        ...partitionDifferences(before, batch, read),
+        ...partitionDifferences(before, batch, read).filter((difference) => {
+          const isExcused =
+            ofErased.has(timeKey(batch.timeMicros, difference.key)) && !difference.isBehindRows
+          if (isExcused) unproved += 1n
+          return !isExcused
+        }),
         ...watermarkDifferences(slice, before, batch),
       ]
-      for (const [column, found, expected] of differences) {
+      for (const { column, found, expected } of differences) {
         const at = { batch: String(batch.batch) }
         findings.push({
           at,
@@ -39,10 +52,31 @@ export async function judgePlanned(lakehouse: Lakehouse, slice: Slice, doneBatch
     }
     before = batch
   }
-  return { count: BigInt(findings.length), first: findings.slice(0, findingsToldMax) }
+  return {
+    findings: { count: BigInt(findings.length), first: findings.slice(0, findingsToldMax) },
+    unproved,
+  }
 }
 
-type Difference = readonly [column: string, found: unknown, expected: unknown]
+type Difference = { readonly column: string; readonly found: unknown; readonly expected: unknown }
+type PartitionDifference = Difference & {
+  /** The partition. */
+  readonly key: string
+  /** True where rows that are there refute what was recorded, whatever else there was. */
+  readonly isBehindRows: boolean
+}
+
+const timeKey = (time: bigint, key: string): string => `${time}\n${key}`
+
+/** The batches and partitions, as `ReadTimes` has them, of which a record was erased. */
+async function erasedTimesOf({ erased: { isNone }, connection }: Lakehouse): Promise<ReadonlySet<string>> {
+  if (isNone) return new Set()
+  const reader = await connection.runAndReadAll(`SELECT DISTINCT epoch_us(b.time), e.topic, e.partition
+    FROM ${erasedInBatches} AS e JOIN ${sliceOf.batches} AS b ON b.time = coalesce(e.time, b.time)`)
+  // As selected.
+  const rows = reader.getRows() as [bigint, string, number][]
+  return new Set(rows.map(([time, topic, partition]) => timeKey(time, partitionKey({ topic, partition }))))
+}
 
 /** Only partitions of Kafka wait for each other: of files nothing is recorded. */
 async function readTimesOf(lakehouse: Lakehouse, slice: Slice): Promise<ReadTimes> {
@@ -64,7 +98,7 @@ async function readTimesOf(lakehouse: Lakehouse, slice: Slice): Promise<ReadTime
     for (const row of rows as [bigint, string, number, bigint | null, bigint][]) {
       const [time, topic, partition, eventTimeMaxMicros, since] = row
       const recordsSinceValid = Number(since)
-      times.set(`${time}\n${partitionKey({ topic, partition })}`, { eventTimeMaxMicros, recordsSinceValid })
+      times.set(timeKey(time, partitionKey({ topic, partition })), { eventTimeMaxMicros, recordsSinceValid })
     }
   }
   return times
@@ -74,22 +108,26 @@ function partitionDifferences(
   before: LoggedBatch | null,
   { timeMicros, partitions }: LoggedBatch,
   read: ReadTimes,
-): Difference[] {
-  return [...partitions].flatMap(([key, found]): Difference[] => {
+): PartitionDifference[] {
+  return [...partitions].flatMap(([key, found]): PartitionDifference[] => {
     const known = before?.partitions.get(key)
-    const now = read.get(`${timeMicros}\n${key}`)
+    const now = read.get(timeKey(timeMicros, key))
     const eventTimeMax = greatest(known?.eventTimeMaxMicros ?? null, now?.eventTimeMaxMicros ?? null)
     const hasValid = now !== undefined && now.eventTimeMaxMicros !== null
     const since = (now?.recordsSinceValid ?? 0) + (hasValid ? 0 : (known?.recordsSinceValid ?? 0))
     const name = `${found.topic}-${found.partition}`
-    return [
-      ...(found.eventTimeMaxMicros === eventTimeMax
-        ? []
-        : [[`greatest event time of ${name}`, found.eventTimeMaxMicros, eventTimeMax] as const]),
-      ...(found.recordsSinceValid === since
-        ? []
-        : [[`records since a valid one of ${name}`, found.recordsSinceValid, since] as const]),
-    ]
+    const differences: PartitionDifference[] = []
+    if (found.eventTimeMaxMicros !== eventTimeMax) {
+      const isBehindRows = greatest(found.eventTimeMaxMicros, eventTimeMax) !== found.eventTimeMaxMicros
+      const column = `greatest event time of ${name}`
+      differences.push({ column, found: found.eventTimeMaxMicros, expected: eventTimeMax, key, isBehindRows })
+    }
+    if (found.recordsSinceValid !== since) {
+      const column = `records since a valid one of ${name}`
+      const facts = { found: found.recordsSinceValid, expected: since }
+      differences.push({ column, ...facts, key, isBehindRows: false })
+    }
+    return differences
   })
 }
 
@@ -101,15 +139,19 @@ function watermarkDifferences(slice: Slice, before: LoggedBatch | null, batch: L
   const finalized = plan.isFinal ? greatest(finalizedBefore, lastWindowEnd(tables, seen)) : finalizedBefore
   const followed = plan.isFinal ? seen : heldEventTime(batch)
   const compared: Difference[] = [
-    ['watermark at its start', plan.watermarkMicros, before?.watermarks.silver ?? null],
-    ['finalized_to', batch.finalizedToMicros, finalized],
+    {
+      column: 'watermark at its start',
+      found: plan.watermarkMicros,
+      expected: before?.watermarks.silver ?? null,
+    },
+    { column: 'finalized_to', found: batch.finalizedToMicros, expected: finalized },
     ...watermarkNames.map((name): Difference => {
       const following = followed === null ? null : followed - plan.settings.delays[name]
       const expected = greatest(before?.watermarks[name] ?? null, greatest(following, finalized))
-      return [`watermark ${name}`, batch.watermarks[name], expected]
+      return { column: `watermark ${name}`, found: batch.watermarks[name], expected }
     }),
   ]
-  return compared.filter(([, found, expected]) => found !== expected)
+  return compared.filter(({ found, expected }) => found !== expected)
 }
 
 /**

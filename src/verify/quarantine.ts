@@ -4,17 +4,18 @@
 import { counted } from '../errors/counted.ts'
 import { findingsOf, nothingFound, together } from './check.ts'
 import { differencesSql } from './compare.ts'
+import { erasedInBatches, mayLieWithin, ofNoErased, unprovedNote, wasThereAt } from './erased.ts'
 import type { Lakehouse } from './lakehouse.ts'
 import { prepareRefused } from './parsed.ts'
 import { keys, position, samePosition } from './position.ts'
 import { RuleNotes } from './silver.ts'
-import { type RunningCheck, sliceOf } from './slice.ts'
+import { type RunningCheck, type Slice, sliceOf } from './slice.ts'
 import { timesOutsideSql } from './watermarks.ts'
 
 export function checkQuarantineRows(lakehouse: Lakehouse): RunningCheck {
   const { connection } = lakehouse
   let findings = nothingFound
-  let rows = 0n
+  let [rows, unproved] = [0n, 0n]
   let isOfRules = false
   const rules = new RuleNotes()
   return {
@@ -23,10 +24,10 @@ export function checkQuarantineRows(lakehouse: Lakehouse): RunningCheck {
       await prepareRefused(lakehouse, slice)
       await connection.run(`CREATE OR REPLACE TEMP VIEW expected_reasons AS ${expectedSql}`)
       const found = together(
-        await findingsOf(connection, bytesSql, position),
-        await findingsOf(connection, timesSql, position),
-        await findingsOf(connection, reasonsSql, position),
-        await findingsOf(connection, unfoundedSql, position),
+        await findingsOf(connection, ofNoErased(bytesSql), position),
+        await findingsOf(connection, ofNoErased(timesSql), position),
+        await findingsOf(connection, ofNoErased(reasonsSql), position),
+        await findingsOf(connection, unfoundedSql(slice, false), position),
         await findingsOf(connection, timesOutsideSql(sliceOf.quarantine, 'processing_time'), [
           'processing_time',
         ]),
@@ -34,12 +35,14 @@ export function checkQuarantineRows(lakehouse: Lakehouse): RunningCheck {
       isOfRules ||= found.first.some(({ column }) => column === 'reasons')
       findings = together(findings, found)
       rows += await lakehouse.number(`SELECT count(*) FROM ${sliceOf.quarantine}`)
+      if (lakehouse.erased.isNone) return
+      unproved += await lakehouse.number(`SELECT count(*) FROM (${unfoundedSql(slice, true)})`)
     },
     async finish() {
       return {
         proved: `${counted(rows, 'row')} with the record's own bytes, each with the reasons that hold for it`,
         findings,
-        notes: rules.notes,
+        notes: [...rules.notes, ...unprovedNote(unproved, 'duplicate')],
         hint: isOfRules ? rules.hint : null,
       }
     },
@@ -77,11 +80,17 @@ const expectedSql = `SELECT p.topic, p.partition, p."offset",
 FROM parsed AS p JOIN ${sliceOf.quarantine} AS q ON ${samePosition('p', 'q')}
 LEFT JOIN refused AS r ON ${samePosition('r', 'p')}`
 
-const unfoundedSql = `SELECT q.topic, q.partition, q."offset", 'repeats no row of silver' AS problem,
+/** Duplicates that repeat no row of silver; those that may repeat an erased record, or those that do not. */
+function unfoundedSql({ rules: { settings } }: Slice, ofErased: boolean): string {
+  const reach = `to_microseconds(${settings.dedupMicros})`
+  const mayRepeat = `EXISTS (FROM ${erasedInBatches} AS e WHERE ${wasThereAt('q.processing_time')}
+    AND ${mayLieWithin(`r.event_time - ${reach}`, `r.event_time + ${reach}`)})`
+  return `SELECT q.topic, q.partition, q."offset", 'repeats no row of silver' AS problem,
   'reasons' AS "column", CAST(q.reasons AS VARCHAR) AS found,
   'an earlier row with id ' || coalesce(r.transaction_id, 'null') AS expected
 FROM ${sliceOf.quarantine} AS q JOIN refused AS r ON ${samePosition('r', 'q')}
-WHERE q.reasons = ['duplicate'] AND NOT r.repeats`
+WHERE q.reasons = ['duplicate'] AND NOT r.repeats AND ${ofErased ? mayRepeat : `NOT ${mayRepeat}`}`
+}
 
 /** How deep the arrays and objects of a JSON document are nested. */
 function levelsSql(bytes: string): string {

@@ -31,7 +31,7 @@ import {
   quarantinePath,
   silverPath,
 } from './silver.ts'
-import { type RunningCheck, type Slice, slicesOf } from './slice.ts'
+import { type RunningCheck, type Slice, sliceOf, slicesOf } from './slice.ts'
 import { checkNoneLate, checkWatermarks } from './watermarks.ts'
 import { checkWindows } from './windows.ts'
 
@@ -67,7 +67,7 @@ const checks: readonly Check[] = [
     name: 'commits',
     tables: always,
     reads: [],
-    start: ofLogs((logs, _, state) => logs.commitsOf(state)),
+    start: ofLogs((logs, lakehouse, state) => logs.commitsOf(lakehouse, state)),
   },
   {
     name: 'agreement',
@@ -136,6 +136,7 @@ export async function verifyLakehouse(
         velocityMicros: velocityOf(slice.definition('fraud_detection').rows.node)?.rangeMicros ?? 0n,
       })
       await slice.show()
+      await lakehouse.erased.place(slice.batches, sliceOf.batches)
       for (const check of atWork) await check.slice(slice)
     }
     for (const check of atWork) tell(await check.finish())

@@ -6,6 +6,7 @@ import { quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { type WatermarkName, watermarkNames } from '../plan/index.ts'
 import { findingsOf, instantSql, nothingFound, together } from './check.ts'
+import { erasedInBatches, unprovedNote } from './erased.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
 import { judgePlanned } from './planned-watermarks.ts'
@@ -23,6 +24,7 @@ export function checkWatermarks(lakehouse: Lakehouse, state: TableState): Runnin
   let findings = nothingFound
   let batches = 0
   let seenMicros: bigint | null = null
+  let unproved = 0n
   const followed: Followed = new Map()
   return {
     async slice(slice) {
@@ -30,23 +32,27 @@ export function checkWatermarks(lakehouse: Lakehouse, state: TableState): Runnin
       if (first === undefined) return
       // Of the rows before the instant that the check begins with, nobody has told the greatest event time.
       if (batches === 0 && lakehouse.sinceMicros !== null) seenMicros = await seenBefore(lakehouse, first)
-      const selects = [seenSql(state, seenMicros), ...aheadSqls]
+      const selects = [seenSql(lakehouse, state, seenMicros), ...aheadSqls]
+      const planned = await judgePlanned(lakehouse, slice, state.doneBatch)
+      unproved += planned.unproved
       findings = together(
         findings,
         await findingsOf(connection, selects.join('\nUNION ALL\n'), ['batch']),
-        await judgePlanned(lakehouse, slice, state.doneBatch),
+        planned.findings,
       )
-      const seen = `SELECT max(epoch_us(event_time)) FROM ${sliceOf.silver}`
+      const seen = `SELECT max(epoch_us(computed)) FROM (${computedSql(lakehouse, seenMicros)})`
       const value = (await connection.runAndReadAll(seen)).getRows()[0]?.[0]
       if (typeof value === 'bigint' && (seenMicros === null || value > seenMicros)) seenMicros = value
       batches += slice.batches.length
       keepFollowed(followed, slice.batches)
     },
     async finish() {
+      const { notes, hint } = delayNotes(lakehouse, followed)
       return {
         proved: `the watermarks of ${counted(batches, 'batch', 'batches')} follow the greatest event times of the rows`,
         findings,
-        ...delayNotes(lakehouse, followed),
+        notes: [...notes, ...unprovedNote(unproved, 'outcome of a partition', 'outcomes of partitions')],
+        hint,
       }
     },
   }
@@ -62,15 +68,24 @@ async function seenBefore(lakehouse: Lakehouse, { timeMicros }: LoggedBatch): Pr
   return typeof value === 'bigint' ? value : null
 }
 
-function seenSql({ doneBatch }: TableState, seenMicros: bigint | null): string {
+function seenSql(lakehouse: Lakehouse, { doneBatch }: TableState, seenMicros: bigint | null): string {
   return `SELECT batch, 'differs from the rows' AS problem, 'event_time_max' AS "column",
     CAST(seen AS VARCHAR) AS found, CAST(computed AS VARCHAR) AS expected
-  FROM (
-    SELECT batch, seen, greatest(${instantSql(seenMicros)}, max(event_time) OVER (ORDER BY time)) AS computed
+  FROM (${computedSql(lakehouse, seenMicros)})
+  WHERE seen IS DISTINCT FROM computed AND coalesce(batch, 0) <= ${doneBatch}`
+}
+
+/**
+ * For each batch the greatest event time that it recorded, and that of the rows so far. Where records of the
+ * batch were erased, one of them may have had the time that it recorded.
+ */
+function computedSql({ erased: { isNone } }: Lakehouse, seenMicros: bigint | null): string {
+  const ofErased = `time IN (SELECT time FROM ${erasedInBatches}) AND seen > coalesce(event_time, TIMESTAMP '-infinity')`
+  const ofBatch = isNone ? 'event_time' : `if(${ofErased}, seen, event_time)`
+  return `SELECT batch, seen, greatest(${instantSql(seenMicros)}, max(${ofBatch}) OVER (ORDER BY time)) AS computed
     FROM ${sliceOf.batches} LEFT JOIN (
       SELECT processing_time AS time, max(event_time) AS event_time FROM ${sliceOf.silver} GROUP BY ALL
-    ) USING (time)
-  ) WHERE seen IS DISTINCT FROM computed AND coalesce(batch, 0) <= ${doneBatch}`
+    ) USING (time)`
 }
 
 /**

@@ -11,6 +11,8 @@ import type { TableDefinition, WatermarkName, WindowNode } from '../plan/index.t
 import { aggregateSql, boundDuckdb, expressionSql } from '../sql/index.ts'
 import { findingsOf, nothingFound, together, type Verdict } from './check.ts'
 import { differencesSql } from './compare.ts'
+import { unprovedNote } from './erased.ts'
+import { excuseErased } from './erased-windows.ts'
 import { type EventSlice, eventSlices } from './event-slices.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
 import type { RunningCheck, Slice } from './slice.ts'
@@ -117,7 +119,7 @@ async function judgeWindows(
 ): Promise<Verdict> {
   const { connection } = lakehouse
   let findings = nothingFound
-  let [groups, windows] = [0n, 0n]
+  let [groups, windows, unproved] = [0n, 0n, 0n]
   for (const [index, definition] of definitions.entries()) {
     const node = windowNodeOf(definition)
     const keys = ['window_start', ...node.keys]
@@ -127,15 +129,19 @@ async function judgeWindows(
       await connection.run(`CREATE OR REPLACE TEMP TABLE expected_windows AS
         ${expectedSql(lakehouse, definition, slice, index)}`)
       const ofDefinition = definitions.length === 1 ? 'true' : isOfDefinition(index, definitions.length)
+      const found = `(SELECT * FROM (${foundSql(lakehouse, path, slice)}) WHERE ${ofDefinition})`
       const differences = differencesSql({
-        found: `(SELECT * FROM (${foundSql(lakehouse, path, slice)}) WHERE ${ofDefinition})`,
+        found,
         expected: 'expected_windows',
         keys,
         columns,
         isComplete: true,
         extra: 'silver has no rows for it, or it is not closed yet',
       })
-      findings = together(findings, await findingsOf(connection, differences, keys))
+      await connection.run(`CREATE OR REPLACE TEMP TABLE window_differences AS ${differences}`)
+      unproved += await excuseErased(lakehouse, { definition, node, found })
+      findings = together(findings, await findingsOf(connection, 'FROM window_differences', keys))
+      await connection.run('DROP TABLE window_differences')
       groups += await lakehouse.number('SELECT count(*) FROM expected_windows')
       windows += await lakehouse.number('SELECT count(DISTINCT window_start) FROM expected_windows')
       await connection.run('DROP TABLE expected_windows')
@@ -146,7 +152,7 @@ async function judgeWindows(
   return {
     proved: `${counted(groups, 'group')} of ${counted(windows, 'closed window')}, every cell as silver's rows give it`,
     findings,
-    notes: lag <= 1 ? [] : [behind],
+    notes: [...(lag <= 1 ? [] : [behind]), ...unprovedNote(unproved, 'group')],
   }
 }
 

@@ -36,15 +36,23 @@ export function erasedRowsSql(positions: string, { erase, erasedAtMicros, afterB
     make_timestamp(${erasedAtMicros}) AS erased_at, ${afterBatch}::BIGINT AS after_batch FROM ${positions}`
 }
 
-/** A SELECT of where the erased records were, each once, with the greatest batch that was there by then. */
+/**
+ * A SELECT of where the erased records were, each once, with its erasures and the last batch that was there
+ * by then.
+ */
 export function erasedPositionsSql(erased: DeltaSnapshot, directory: string, moreThan = 0n): string {
-  return `SELECT topic, partition, "offset", max(after_batch) AS after_batch
+  return `SELECT topic, partition, "offset", max(after_batch) AS after_batch, list(erase) AS erases
     FROM (${scanSql(erased, directory)}) WHERE erase > ${moreThan} GROUP BY topic, partition, "offset"`
 }
 
 /** The application id of the txn action that says that a deletion by another program was adopted. */
 export function adoptedAppId(path: string, version: bigint): string {
   return `assay/adopted/${version}/${path}`
+}
+
+/** The erasures that were no more than adoptions. */
+export function adoptedErasures(txns: DeltaSnapshot['txns']): bigint[] {
+  return [...txns].filter(([appId]) => appId.startsWith('assay/adopted/')).map(([, { version }]) => version)
 }
 
 export function lastErasures(txns: DeltaSnapshot['txns']): {

@@ -167,15 +167,24 @@ async function writeParquet(from: string, to: string, select: string): Promise<b
 /** Puts other rows into the largest file of a table, behind the back of the log. */
 export async function rewriteInPlace(base: string, path: string, select: string): Promise<void> {
   const { table, file } = await largestFile(base, path)
-  const at = join(table.directory, file.path)
-  await writeParquet(at, at, select)
+  await rewriteFile(join(table.directory, file.path), select)
+}
+
+/** Puts other rows into a file. */
+export async function rewriteFile(path: string, select: string): Promise<void> {
+  await writeParquet(path, path, select)
 }
 
 /**
  * Puts other rows into the table by a commit: a file in place of the largest. The log is then right about its
- * files.
+ * files, and the commit looks like one of this program, or of another.
  */
-export async function replaceByCommit(base: string, path: string, select: string): Promise<void> {
+export async function replaceByCommit(
+  base: string,
+  path: string,
+  select: string,
+  engineInfo = 'Assay',
+): Promise<void> {
   const { table, file } = await largestFile(base, path)
   const name = `part-${randomUUID()}.parquet`
   const at = join(table.directory, name)
@@ -196,7 +205,8 @@ export async function replaceByCommit(base: string, path: string, select: string
     size: file.size,
   })
   const { version } = await table.snapshot()
-  const actions = [{ remove }, { add }].map((action) => `${JSON.stringify(action)}\n`)
+  const commitInfo = { timestamp: 1, operation: 'DELETE', engineInfo }
+  const actions = [{ commitInfo }, { remove }, { add }].map((action) => `${JSON.stringify(action)}\n`)
   await writeFile(commitPath(table.directory, version + 1n), actions.join(''))
 }
 
