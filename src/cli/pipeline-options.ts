@@ -16,6 +16,7 @@ export function pipelineOptions(config: Config): FromConfig {
   return {
     deltaBasePath: config.deltaBasePath,
     recordsPerBatchMax: config.recordsPerBatchMax,
+    bytesPerBatchMax: config.bytesPerBatchMax,
     triggerIntervalMs: config.triggerIntervalMs,
     delays: config.watermarkMicros,
     dedupMicros: config.dedupWindowMicros,

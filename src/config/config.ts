@@ -54,6 +54,7 @@ export type Config = {
   readonly engine: 'embedded' | 'spark'
   readonly triggerIntervalMs: number
   readonly recordsPerBatchMax: number
+  readonly bytesPerBatchMax: number
   readonly watermarkMicros: Readonly<Record<WatermarkTable, bigint>>
   readonly dedupWindowMicros: bigint
   readonly highRiskCountries: readonly string[]
@@ -181,6 +182,7 @@ function configOf(values: Values, hints: readonly string[]): Config {
     engine: values.ENGINE,
     triggerIntervalMs: values.TRIGGER_INTERVAL_MS,
     recordsPerBatchMax: values.MAX_RECORDS_PER_BATCH,
+    bytesPerBatchMax: values.MAX_BYTES_PER_BATCH,
     watermarkMicros: {
       silver: values.WATERMARK_SILVER,
       gold: values.WATERMARK_GOLD,

@@ -173,9 +173,17 @@ export const variables = {
   MAX_RECORDS_PER_BATCH: {
     ...batches,
     ...wholeNumber(1, 10_000_000),
-    meaning: 'Most records that a batch takes when more is waiting; memory grows with it',
+    meaning: 'Most records that a batch takes when more is waiting',
     default: '200000',
     example: '50000',
+  },
+  MAX_BYTES_PER_BATCH: {
+    ...batches,
+    ...byteSize(2 ** 20),
+    meaning:
+      'Most bytes of keys and values that a batch of the embedded engine takes, one record at least; memory grows with it',
+    default: '128 MiB',
+    example: '64 MiB',
   },
   WATERMARK_SILVER: {
     ...time,

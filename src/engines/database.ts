@@ -31,10 +31,13 @@ export class Database {
   readonly #instance: DuckDBInstance
   readonly #threadsMax: number
   #threads: number
+  /** What DuckDB may hold before it spills, as it is configured. */
+  readonly memoryLimitBytes: number
+  #memoryBytes: number
 
   private constructor(
     instance: DuckDBInstance,
-    threadsMax: number,
+    { threadsMax, memoryLimitBytes }: { readonly threadsMax: number; readonly memoryLimitBytes: number },
     batch: DuckDBConnection,
     load: DuckDBConnection,
     upkeep: DuckDBConnection,
@@ -42,6 +45,8 @@ export class Database {
     this.#instance = instance
     this.#threadsMax = threadsMax
     this.#threads = threadsMax
+    this.memoryLimitBytes = memoryLimitBytes
+    this.#memoryBytes = memoryLimitBytes
     this.batch = batch
     this.load = load
     this.upkeep = upkeep
@@ -49,10 +54,11 @@ export class Database {
 
   static async open(options: DatabaseOptions): Promise<Database> {
     const threadsMax = options.threads ?? availableParallelism()
+    const memoryLimitBytes = options.memoryLimitBytes ?? memoryLimitDefaultBytes
     const instance = await DuckDBInstance.create(':memory:', {
       preserve_insertion_order: 'false', // No relation has an order, and keeping one costs memory.
       temp_directory: options.spillDirectory,
-      memory_limit: `${options.memoryLimitBytes ?? memoryLimitDefaultBytes}B`,
+      memory_limit: `${memoryLimitBytes}B`,
       threads: String(threadsMax),
       // A file is read a few times within minutes: the kernel's cache does. DuckDB's own would hold all that
       // was ever read, up to the limit.
@@ -66,7 +72,7 @@ export class Database {
       await instance.connect(),
     ]
     await batch.run(`SET GLOBAL TimeZone = 'UTC'`) // Instants are UTC, whatever the machine's zone is.
-    return new Database(instance, threadsMax, batch, load, upkeep)
+    return new Database(instance, { threadsMax, memoryLimitBytes }, batch, load, upkeep)
   }
 
   /** Chooses how many threads the next statements have, by the rows that they work on. */
@@ -75,6 +81,13 @@ export class Database {
     if (wanted === this.#threads) return
     await this.batch.run(`SET GLOBAL threads = ${wanted}`)
     this.#threads = wanted
+  }
+
+  /** Chooses how much memory the next statements have. */
+  async useMemory(bytes: number): Promise<void> {
+    if (bytes === this.#memoryBytes) return
+    await this.batch.run(`SET GLOBAL memory_limit = '${Math.ceil(bytes)}B'`)
+    this.#memoryBytes = bytes
   }
 
   close(): void {

@@ -15,6 +15,8 @@ export type PipelineOptions = {
   /** After `once`: close all windows. */
   readonly finalize: boolean
   readonly recordsPerBatchMax: number
+  /** Of keys and values; the embedded engine holds to it. */
+  readonly bytesPerBatchMax: number
   readonly triggerIntervalMs: number
   readonly delays: Delays
   readonly dedupMicros: bigint

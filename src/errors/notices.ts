@@ -15,6 +15,8 @@ export const noticeCodes = {
     'Nearly every record was refused; the message names the commonest reason and a record that has it.',
   DEFINITIONS_CHANGED:
     'Rules, lists, tables or settings are others than in the last batch: rows that are there stay as they are.',
+  BATCH_HALVED:
+    'A batch did not fit into memory: nothing of it was written, and it is planned again with half of the records.',
   SILVER_MISSING: 'The stream reads silver, which nobody has written yet; it waits.',
   SPARK_TIMESTAMPS_UNREADABLE:
     'Records have timestamps that Spark cannot read; Assay brings them to bronze by itself, which is slower.',

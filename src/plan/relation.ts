@@ -30,7 +30,8 @@ export type PlanNode =
    * All columns, and the boolean `as`: true where a row that stays has the same key, an event time not more
    * than `rangeMicros` away (either side), and arrived earlier: in `history` (of which all rows stay), or
    * among the candidates of `input`, judged one after another in the order of `arrival`, which no two rows
-   * share; the first stays. Rows that are no candidates get false and hide nothing.
+   * share; the first stays. Rows that are no candidates get false and hide nothing. DuckDB's history has
+   * digests of the keys (`keyDigestSql`).
    */
   | {
       readonly kind: 'deduplicate'

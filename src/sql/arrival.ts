@@ -5,10 +5,20 @@ import { type Dialect, spark } from './dialect.ts'
 
 type Arriving = Pick<Extract<PlanNode, { kind: 'velocity' | 'deduplicate' }>, 'key' | 'eventTime' | 'arrival'>
 
-/** CTE `arrived`: key, event time and arrival columns only, because numbering rows sorts them. */
-export function arrivedSql(dialect: Dialect, node: Arriving, input: string, where = 'true'): string {
+/**
+ * CTE `arrived`: key, event time and arrival columns only, because numbering rows sorts them. `keySql` is the
+ * key as the history has it.
+ */
+export function arrivedSql(
+  dialect: Dialect,
+  node: Arriving,
+  keySql: string,
+  input: string,
+  where = 'true',
+): string {
   const order = node.arrival.map((column) => dialect.name(column)).join(', ')
-  const narrow = [node.key, node.eventTime].map((column) => dialect.name(column)).join(', ')
+  const key = dialect.name(node.key)
+  const narrow = `${keySql === key ? key : `${keySql} AS ${key}`}, ${dialect.name(node.eventTime)}`
   // Read more than once, computed once.
   return `arrived AS MATERIALIZED (
   SELECT ${narrow}, ${order}, row_number() OVER (ORDER BY ${order}) AS arrival

@@ -7,6 +7,14 @@ import { expressionSql } from './expression.ts'
 type Deduplicate = Extract<PlanNode, { kind: 'deduplicate' }>
 
 /**
+ * What DuckDB's history has in place of a key: 16 bytes, whatever the key's length. Two keys of the same
+ * digest would be taken for one; docs/decisions/state.md says how unlikely that is.
+ */
+export function keyDigestSql(key: string): string {
+  return `md5_number(${key})`
+}
+
+/**
  * Whether a row stays depends on whether the one before it did (A at 0, B at +8, C at +16 minutes: B goes, C
  * stays), so a window function cannot tell. Keys that stand once, nearly all, need no telling; for the others
  * the rows of a key are folded in the order of arrival, history first, into the list of those that stay. All
@@ -27,7 +35,7 @@ export function deduplicateSql(dialect: Dialect, node: Deduplicate, input: strin
     `CASE WHEN one[1].arrival > 0 AND ` +
     `len(list_filter(stays, lambda other: abs(other.at - one[1].at) <= ${range})) > 0 ` +
     `THEN stays ELSE list_concat(stays, one) END)`
-  return `WITH ${arrivedSql(dialect, node, input, expressionSql(dialect, node.candidate))},
+  return `WITH ${arrivedSql(dialect, node, keyDigestSql(key), input, expressionSql(dialect, node.candidate))},
 both_sides AS (
   SELECT ${key}, ${time}, arrival, ${arrival} FROM arrived
   UNION ALL

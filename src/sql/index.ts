@@ -1,4 +1,6 @@
 // Plan and expressions as SQL of DuckDB and of Spark.
+export { keyDigestSql } from './deduplicate.ts'
 export * from './dialect.ts'
 export * from './expression.ts'
 export * from './relation.ts'
+export * from './window-parts.ts'

@@ -18,10 +18,11 @@ export type CompiledTable = {
   readonly inputs: readonly string[]
 }
 
-export function compileTable(dialect: Dialect, node: PlanNode): CompiledTable {
+/** `windowsFrom` names a relation that has the rows of the window aggregate: it is not computed. */
+export function compileTable(dialect: Dialect, node: PlanNode, windowsFrom?: string): CompiledTable {
   const shared: SharedStatement[] = []
   const inputs = new Set<string>()
-  const sql = new Compiler(dialect, shared, inputs).select(node)
+  const sql = new Compiler(dialect, shared, inputs, windowsFrom).select(node)
   return { shared, sql, inputs: [...inputs] }
 }
 
@@ -29,11 +30,13 @@ class Compiler {
   readonly dialect: Dialect
   readonly #shared: SharedStatement[]
   readonly #inputs: Set<string>
+  readonly #windowsFrom: string | undefined
 
-  constructor(dialect: Dialect, shared: SharedStatement[], inputs: Set<string>) {
+  constructor(dialect: Dialect, shared: SharedStatement[], inputs: Set<string>, windowsFrom?: string) {
     this.dialect = dialect
     this.#shared = shared
     this.#inputs = inputs
+    this.#windowsFrom = windowsFrom
   }
 
   select(node: PlanNode): string {
@@ -60,6 +63,7 @@ class Compiler {
       case 'velocity':
         return velocitySql(dialect, node, this.from(node.input), this.from(node.history))
       case 'window':
+        if (this.#windowsFrom !== undefined) return `SELECT *\nFROM ${dialect.name(this.#windowsFrom)}`
         return node.slideMicros === node.sizeMicros ? this.#tumbling(node) : this.#sliding(node)
       default:
         return unreachable(node)
@@ -79,7 +83,7 @@ class Compiler {
       this.#inputs.add(node.name)
       return this.dialect.name(node.name)
     }
-    return `(\n${indent(this.select(node))}\n)`
+    return `(\n${indentSql(this.select(node))}\n)`
   }
 
   #jsonFields(node: Extract<PlanNode, { kind: 'jsonFields' }>): string {
@@ -94,7 +98,7 @@ class Compiler {
       // One call for all fields: each call parses the whole document again.
       const fields = aliases.map((alias, index) => `json_fields[${index + 1}] AS ${alias}`)
       const inner = `SELECT *, json_extract(${document}, [${paths.join(', ')}]) AS json_fields\nFROM ${this.from(node.input)}`
-      return `SELECT * EXCLUDE (json_fields),\n  ${fields.join(',\n  ')}\nFROM (\n${indent(inner)}\n)`
+      return `SELECT * EXCLUDE (json_fields),\n  ${fields.join(',\n  ')}\nFROM (\n${indentSql(inner)}\n)`
     }
     const fields = aliases.map(
       (alias, index) => `variant_get(${document}, ${paths[index]}, 'variant') AS ${alias}`,
@@ -114,8 +118,8 @@ class Compiler {
       `SELECT window_start, ${plusMicrosSql(dialect, 'window_start', node.sizeMicros)} AS window_end,\n  ` +
       `${[...keys, ...aggregates].join(',\n  ')}\n` +
       `FROM (\n  SELECT *, ${start} AS window_start\n  FROM ${indentRest(this.from(node.input))}\n` +
-      `  WHERE ${rowsThatMayClose(dialect, node)}\n)\n` +
-      `WHERE ${closes(dialect, node)}\n` +
+      `  WHERE ${mayCloseSql(dialect, node)}\n)\n` +
+      `WHERE ${closesSql(dialect, node)}\n` +
       `GROUP BY ${['window_start', ...keys].join(', ')}`
     )
   }
@@ -133,16 +137,16 @@ class Compiler {
     const panes =
       `SELECT ${bucketSql(dialect, node.eventTime, node.slideMicros)} AS pane_start,\n  ` +
       `${[...keys, ...aggregates.map(([name, one]) => `${paneSql(dialect, one)} AS ${dialect.name(name)}`)].join(',\n  ')}\n` +
-      `FROM ${this.from(node.input)}\nWHERE ${rowsThatMayClose(dialect, node)}\n` +
+      `FROM ${this.from(node.input)}\nWHERE ${mayCloseSql(dialect, node)}\n` +
       `GROUP BY ${['pane_start', ...keys].join(', ')}`
     const slides = Array.from({ length: paneCount }, (_, index) => `(${BigInt(index) * node.slideMicros})`)
     const windows =
       `SELECT ${plusMicrosSql(dialect, 'pane_start', '-slide_micros')} AS window_start, panes.*\n` +
-      `FROM (\n${indent(panes)}\n) AS panes, (VALUES ${slides.join(', ')}) AS slides(slide_micros)`
+      `FROM (\n${indentSql(panes)}\n) AS panes, (VALUES ${slides.join(', ')}) AS slides(slide_micros)`
     return (
       `SELECT window_start, ${plusMicrosSql(dialect, 'window_start', node.sizeMicros)} AS window_end,\n  ` +
       `${[...keys, ...aggregates.map(([name, one]) => `${combineSql(dialect, one, dialect.name(name))} AS ${dialect.name(name)}`)].join(',\n  ')}\n` +
-      `FROM (\n${indent(windows)}\n)\nWHERE ${closes(dialect, node)}\n` +
+      `FROM (\n${indentSql(windows)}\n)\nWHERE ${closesSql(dialect, node)}\n` +
       `GROUP BY ${['window_start', ...keys].join(', ')}`
     )
   }
@@ -152,11 +156,11 @@ function names(dialect: Dialect, columns: readonly string[]): string {
   return columns.map((name) => dialect.name(name)).join(', ')
 }
 
-const indent = (sql: string): string => sql.replaceAll(/^/gm, '  ')
+export const indentSql = (sql: string): string => sql.replaceAll(/^/gm, '  ')
 const indentRest = (sql: string): string => sql.replaceAll('\n', '\n  ')
 
 /** The start of the bucket of so many microseconds that holds the column's instant; aligned to the epoch. */
-function bucketSql(dialect: Dialect, column: string, micros: bigint): string {
+export function bucketSql(dialect: Dialect, column: string, micros: bigint): string {
   const start = { kind: 'call', function: 'windowStart', type: 'timestamp' } as const
   return expressionSql(dialect, {
     ...start,
@@ -167,7 +171,7 @@ function bucketSql(dialect: Dialect, column: string, micros: bigint): string {
   })
 }
 
-function plusMicrosSql(dialect: Dialect, instant: string, micros: bigint | string): string {
+export function plusMicrosSql(dialect: Dialect, instant: string, micros: bigint | string): string {
   return dialect.engine === 'duckdb'
     ? `(${instant} + to_microseconds(${micros}))`
     : `timestampadd(MICROSECOND, ${micros}, ${instant})`
@@ -177,7 +181,7 @@ const timestampParameter = (dialect: Dialect, name: string): string =>
   expressionSql(dialect, { kind: 'parameter', name, type: 'timestamp' })
 
 /** Windows that close: closedAfter < window_end <= closedUpTo. */
-function closes(dialect: Dialect, node: WindowNode): string {
+export function closesSql(dialect: Dialect, node: WindowNode): string {
   const after = timestampParameter(dialect, node.closedAfter)
   const upTo = timestampParameter(dialect, node.closedUpTo)
   const end = plusMicrosSql(dialect, 'window_start', node.sizeMicros)
@@ -185,7 +189,7 @@ function closes(dialect: Dialect, node: WindowNode): string {
 }
 
 /** A bound on the rows of such windows, on the bare column: statistics can skip the rest. */
-function rowsThatMayClose(dialect: Dialect, node: WindowNode): string {
+export function mayCloseSql(dialect: Dialect, node: WindowNode): string {
   const after = timestampParameter(dialect, node.closedAfter)
   const upTo = timestampParameter(dialect, node.closedUpTo)
   const column = dialect.name(node.eventTime)

@@ -31,7 +31,7 @@ export function velocitySql(dialect: Dialect, node: Velocity, input: string, his
   const bucketMicros = node.rangeMicros < bucketsOfRange ? 1n : node.rangeMicros / bucketsOfRange
   // Division is towards zero. All that is asked of a bucket is that it never falls as time goes on.
   const bucketOf = (micros: string) => `${micros} // ${bucketMicros}`
-  return `WITH ${arrivedSql(dialect, node, input)},
+  return `WITH ${arrivedSql(dialect, node, key, input)},
 ranged AS MATERIALIZED (
   SELECT *, epoch_us(${time}) AS micros, epoch_us(${time}) - ${node.rangeMicros} AS from_micros,
     count(*) OVER (

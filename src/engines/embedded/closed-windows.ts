@@ -1,14 +1,21 @@
 // The rows of windows that close: silver's rows of earlier batches are read from its files when they are
-// needed, those of the batch at hand are not committed yet.
+// needed, those of the batch at hand are not committed yet. docs/decisions/state.md says what fits at once.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type DeltaTable, prunedFiles, scanSql } from '../../delta/index.ts'
 import { silverRecent } from '../../lakehouse/2-silver/transactions.ts'
-import { duckdb } from '../../sql/index.ts'
+import type { PlanNode } from '../../plan/index.ts'
+import { compileTable, type Dialect, duckdb, windowParts } from '../../sql/index.ts'
 import { type Closing, eventTimesOf, inParts } from '../batch-rules.ts'
 import { rowsOf, setTable, setView } from '../database.ts'
 
-/** Exact counts of distinct values need memory for each row: see docs/decisions/state.md. */
+/** Windows that close together are computed in parts of about so many rows. */
 const rowsAtOnceMax = 2_000_000
+/** Exact counts of distinct values need about so much memory for each row, all columns together. */
+const bytesPerRow = 160
+/** Memory that is never promised to windows: threads, written files and other connections need some. */
+const memoryKeptBytes = 64 * 1024 * 1024
+/** One part of a split count: its values are spilled where they do not fit, so more rows fit than above. */
+const rowsPerPartFactor = 8
 
 export type WindowsOfBatch = {
   readonly connection: DuckDBConnection
@@ -17,25 +24,67 @@ export type WindowsOfBatch = {
   readonly silver: DeltaTable
   /** The time of the batch, whose own rows are in `silver_batch`. */
   readonly timeMicros: bigint
-  /** The table's SELECT for such windows. */
-  readonly select: (closing: Closing) => string
+  /** The table's plan. */
+  readonly node: PlanNode
+  /** SQL with the batch's values for such windows. */
+  readonly dialect: (closing: Closing) => Dialect
+  /** So many times fewer rows at once than memory seems to allow: more than 1 where it did not. */
+  readonly shrinkBy: number
 }
 
-/** A SELECT of the rows that a table gets. Windows with more rows than fit are computed a few at a time. */
+/**
+ * A SELECT of the rows that a table gets. Where they do not fit, they are computed a few windows at a time,
+ * and a window that does not fit alone a few groups and values at a time.
+ */
 export async function closedWindowsSql(batch: WindowsOfBatch, closing: Closing): Promise<string> {
-  const { connection } = batch
+  const { connection, node } = batch
   const [own] = await rowsOf(connection, 'SELECT count(*) AS count FROM silver_batch')
-  const rows = Number(own?.count) + (await bindRows(batch, closing))
+  const ownRows = Number(own?.count)
+  const rows = ownRows + (await bindRows(batch, closing))
   await batch.useThreadsFor(rows)
-  const parts = inParts(closing, Math.ceil(rows / rowsAtOnceMax))
-  if (parts.length === 1) return batch.select(closing)
+  const fitting = Math.max(1, Math.floor((await rowsThatFit(connection)) / batch.shrinkBy))
+  const parts = inParts(closing, Math.ceil(rows / Math.min(rowsAtOnceMax, fitting)))
+  if (parts.length === 1 && rows <= fitting) return compileTable(batch.dialect(closing), node).sql
   for (const [index, part] of parts.entries()) {
-    await bindRows(batch, part)
-    const sql = batch.select(part)
+    const partRows = ownRows + (await bindRows(batch, part))
+    const dialect = batch.dialect(part)
+    const sql =
+      partRows <= fitting
+        ? compileTable(dialect, node).sql
+        : await splitSql(connection, dialect, node, part, Math.ceil(partRows / fitting / rowsPerPartFactor))
     if (index === 0) await setTable(connection, 'closed_windows', sql)
     else await connection.run(`INSERT INTO closed_windows ${sql}`)
   }
+  await connection.run('DROP TABLE IF EXISTS window_partials')
   return 'SELECT * FROM closed_windows'
+}
+
+/** A SELECT over what statements have computed that need little memory each. */
+async function splitSql(
+  connection: DuckDBConnection,
+  dialect: Dialect,
+  node: PlanNode,
+  { window }: Closing,
+  partsPerCount: number,
+): Promise<string> {
+  const { partial, combined } = windowParts(dialect, window, partsPerCount)
+  for (const [index, sql] of partial.entries()) {
+    if (index === 0) await setTable(connection, 'window_partials', sql)
+    else await connection.run(`INSERT INTO window_partials ${sql}`)
+  }
+  await setView(connection, 'window_groups', combined('window_partials'))
+  return compileTable(dialect, node, 'window_groups').sql
+}
+
+/** How many rows of windows the memory has room for that nothing holds at the moment. */
+async function rowsThatFit(connection: DuckDBConnection): Promise<number> {
+  const [row] = await rowsOf(
+    connection,
+    `SELECT parse_formatted_bytes(current_setting('memory_limit')) AS limit_bytes,
+      (SELECT CAST(sum(memory_usage_bytes) AS BIGINT) FROM duckdb_memory()) AS used_bytes`,
+  )
+  const freeBytes = Number(row?.limit_bytes) - Number(row?.used_bytes) - memoryKeptBytes
+  return Math.max(freeBytes, memoryKeptBytes) / bytesPerRow
 }
 
 /** Makes `silver_recent` the rows of such windows, and gives how many rows the files have. */

@@ -7,11 +7,29 @@ export function isOfDuckdb(error: unknown): error is Error {
   return error instanceof Error && Object.getPrototypeOf(error) === Error.prototype && !('code' in error)
 }
 
-export function batchFailure(batch: BatchPlan, error: Error): LakehouseError {
-  return new LakehouseError(
-    'BATCH_FAILED',
-    `batch ${batch.batch} failed in DuckDB: ${error.message.split('\n')[0]}. The tables are intact: the next start ` +
-      'goes on with this batch. docs/guide/recovery.md says what to do about disks, memory and limits.',
-    { cause: error },
-  )
+/** DuckDB's kind of an error stands before the colon, and nowhere else. */
+export function isOutOfMemory(error: unknown): boolean {
+  return isOfDuckdb(error) && error.message.startsWith('Out of Memory Error:')
+}
+
+const advice = 'docs/guide/recovery.md says what to do about disks, memory and limits.'
+
+/** Records that could not be put into DuckDB. */
+export function loadFailure(error: Error): LakehouseError {
+  const code = isOutOfMemory(error) ? 'BATCH_TOO_LARGE' : 'BATCH_FAILED'
+  const message = `the records of a batch could not be loaded into DuckDB: ${firstLine(error)}. ${advice}`
+  return new LakehouseError(code, message, { cause: error })
+}
+
+/** `isBegun`: a table may have the batch already, so it can only be carried as it is. */
+export function batchFailure(batch: BatchPlan, error: Error, isBegun: boolean): LakehouseError {
+  const code = isOutOfMemory(error) && !isBegun ? 'BATCH_TOO_LARGE' : 'BATCH_FAILED'
+  const message =
+    `batch ${batch.batch} failed in DuckDB: ${firstLine(error)}. The tables are intact: the next start goes on ` +
+    `with this batch. ${advice}`
+  return new LakehouseError(code, message, { cause: error })
+}
+
+function firstLine(error: Error): string {
+  return error.message.split('\n')[0] ?? ''
 }

@@ -1,6 +1,7 @@
-// One batch through its tables: rows are computed and written as files in one DuckDB transaction, then each
-// table gets its commit, then the transaction ends. A failure before the first commit leaves nothing; a crash
-// between two commits is replayed from bronze, and the tables that have the batch skip it.
+// One batch through its tables: rows are computed and written as files, then each table gets its commit,
+// then the state takes the rows in. No DuckDB transaction spans the batch: one that a statement failed in
+// could not try that statement again in smaller parts. A failure before the first commit leaves nothing; a
+// crash between two commits is replayed from bronze, and the tables that have the batch skip it.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { BatchPlan } from '../../batches/plan.ts'
 import { progressAfter, windowOf } from '../../batches/planner.ts'
@@ -16,7 +17,7 @@ import type { DefinitionStore } from '../definition-store.ts'
 import type { Executed } from '../report.ts'
 import type { OpenTable } from '../tables.ts'
 import { closedWindowsSql } from './closed-windows.ts'
-import { batchFailure, isOfDuckdb } from './duckdb-failure.ts'
+import { batchFailure, isOfDuckdb, isOutOfMemory } from './duckdb-failure.ts'
 import { outcomeOfFiles, outcomeOfPartitions } from './outcome.ts'
 import type { RecentSilver } from './recent.ts'
 
@@ -70,10 +71,11 @@ export async function executeBatch(
   input: BatchInput,
   tables: readonly OpenTable[],
 ): Promise<Executed> {
-  const { connection, recent } = context
+  const { recent } = context
   const definitions = await context.definitions.tablesOf(plan)
   const phases = new Phases()
-  await connection.run('BEGIN')
+  // What silver or bronze has already is a batch that has begun.
+  let isBegun = 'recorded' in input
   try {
     await step('batch begun')
     const run = new BatchRun(context, plan, before, tables, definitions)
@@ -81,20 +83,21 @@ export async function executeBatch(
     const staged = await run.stage(input, phases)
     await step('all tables staged')
     phases.begin('commit')
+    isBegun = true
     for (const { table, rows } of staged) {
       await table.commit(rows, run.recorded, context)
       await step('table committed')
     }
     await step('all tables committed')
-    await recent.trim(lookBack(run.recorded.progress.watermarks.silver, plan.settings, definitions))
-    await connection.run('COMMIT')
+    phases.begin('state')
+    const { watermarks } = run.recorded.progress
+    await recent.take(lookBack(watermarks.silver, plan.settings, definitions))
     phases.end()
     await step('batch ended')
     const { rowsByTable, recorded } = run
     return { recorded, progress: recorded.progress, rowsByTable, phasesMs: phases.ms }
   } catch (error) {
-    await connection.run('ROLLBACK').catch(() => undefined) // The first failure is the one to tell.
-    throw isOfDuckdb(error) ? batchFailure(plan, error) : error
+    throw isOfDuckdb(error) ? batchFailure(plan, error, isBegun) : error
   }
 }
 
@@ -115,6 +118,9 @@ class Phases {
     this.#now = null
   }
 }
+
+/** Windows that do not fit are tried again with half of the rows at once, down to so many times fewer. */
+const shrinkByMax = 64
 
 /** Work on so many rows of the state, which are only looked at, is that on one row of the batch. */
 const rowsLookedAtPerRow = 100
@@ -183,8 +189,6 @@ class BatchRun {
       phases.begin(table.definition.path)
       await this.#stageRows(table, staged)
     }
-    phases.begin('state')
-    await this.#context.recent.add()
     return staged
   }
 
@@ -211,11 +215,9 @@ class BatchRun {
   }
 
   async #stageRows(table: OpenTable, staged: Staged[]): Promise<void> {
-    const { connection } = this.#context
     const { path } = table.definition
     if (table.has(this.#plan.batch)) return
-    const select = await this.#rowsFor(table)
-    const rows = select === null ? null : await table.delta.stage(connection, select)
+    const rows = await this.#writeRows(table)
     const count = Number(rows?.rowCount ?? 0n)
     this.rowsByTable[path] = count
     const isSilent = this.#plan.batch - table.progress.batch >= silentBatchesMax
@@ -223,8 +225,21 @@ class BatchRun {
     else if (alwaysCommitted.has(path) || isSilent) staged.push({ table, rows: null })
   }
 
+  /** Windows that do not fit into memory are tried again with fewer of their rows at once. */
+  async #writeRows(table: OpenTable): Promise<StagedAppend | null> {
+    for (let shrinkBy = 1; ; shrinkBy *= 2) {
+      try {
+        const select = await this.#rowsFor(table, shrinkBy)
+        return select === null ? null : await table.delta.stage(this.#context.connection, select)
+      } catch (error) {
+        const hasWindows = table.definition.watermark !== null
+        if (!isOutOfMemory(error) || !hasWindows || shrinkBy >= shrinkByMax) throw error
+      }
+    }
+  }
+
   /** A SELECT of the batch's rows for a table; null where it has none: most batches close no window. */
-  async #rowsFor(table: OpenTable): Promise<string | null> {
+  async #rowsFor(table: OpenTable, shrinkBy: number): Promise<string | null> {
     const { path } = table.definition
     const definition = this.#definitionOf(path)
     const { rows } = definition
@@ -239,8 +254,9 @@ class BatchRun {
     }
     const closing = closingWindows(definition, this.#before, this.recorded.progress)
     if (closing === null) return null
-    const select = (part: Closing) => this.#compiled(path, part).sql
-    return closedWindowsSql({ ...this.#context, timeMicros: this.#plan.timeMicros, select }, closing)
+    const { timeMicros } = this.#plan
+    const dialect = (part: Closing) => boundDuckdb(this.#parameters(part))
+    return closedWindowsSql({ ...this.#context, timeMicros, node: rows.node, dialect, shrinkBy }, closing)
   }
 
   /** A table that came later than the batch is as it is defined today. */
@@ -252,8 +268,8 @@ class BatchRun {
     return found
   }
 
-  #compiled(path: string, closing?: Closing) {
-    return compileTable(boundDuckdb(this.#parameters(closing)), this.#definitionOf(path).rows.node)
+  #compiled(path: string) {
+    return compileTable(boundDuckdb(this.#parameters()), this.#definitionOf(path).rows.node)
   }
 
   #parameters(closing?: Closing): ParameterValues {

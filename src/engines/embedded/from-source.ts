@@ -5,8 +5,10 @@ import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } fro
 import type { BatchPlan } from '../../batches/plan.ts'
 import { advanceOffsets, byHold, planBatch } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
+import type { RecordSource } from '../../batches/source.ts'
 import { isStreamed } from '../../batches/streamed.ts'
-import { assert } from '../../errors/errors.ts'
+import { counted } from '../../errors/counted.ts'
+import { assert, LakehouseError } from '../../errors/errors.ts'
 import { step } from '../../steps/step.ts'
 import { Backlog } from '../backlog.ts'
 import { hasOpenWindows, settingsOf } from '../batch-rules.ts'
@@ -19,8 +21,9 @@ import { batchReport } from '../report.ts'
 import { type OpenTable, tableAt } from '../tables.ts'
 import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
+import { BatchSize } from './batch-size.ts'
 import { type BatchInput, executeBatch } from './execute.ts'
-import { type LoadedRecords, loadRecords, noRecords } from './load.ts'
+import { type LoadedRecords, loadWhatFits, noRecords } from './load.ts'
 import { type Resumed, resume } from './resume.ts'
 import { compactWith } from './upkeep.ts'
 
@@ -35,8 +38,7 @@ export async function runFromSource(
   const journal = await Journal.open({ ...options, connection: database.batch })
   const resumed = await resume(options, database, tables, journal)
   const { txns } = await tableAt(tables, 'bronze/transactions').delta.snapshot()
-  const bronze = tableAt(tables, 'bronze/transactions').delta
-  const backlog = isStreamed(txns) ? new Backlog(database.load, bronze) : null
+  const backlog = isStreamed(txns) ? backlogOf(database, tables) : null
   const pipeline = new Pipeline(options, database, tables, { ...resumed, journal, backlog })
   try {
     await pipeline.run()
@@ -66,13 +68,14 @@ class Pipeline {
   readonly #journal: Journal
   readonly #upkeep: Upkeep
   /** Ends the fetching ahead when a batch fails. */
-  readonly #failed = new AbortController()
+  #failed = new AbortController()
   #progress: Progress
   /** The partitions that waited in the last batch. */
   #waited: readonly TopicPartition[]
   /** Rows that Spark left in bronze come first; null when there can be none. */
   #backlog: Backlog | null
   #cutAtMs = Number.NEGATIVE_INFINITY
+  readonly #size: BatchSize
 
   constructor(
     options: PipelineOptions,
@@ -81,6 +84,8 @@ class Pipeline {
     from: Resumed & { readonly journal: Journal; readonly backlog: Backlog | null },
   ) {
     this.#options = options
+    const { recordsPerBatchMax: recordsMax, bytesPerBatchMax: bytesMax } = options
+    this.#size = new BatchSize({ recordsMax, bytesMax, memoryBytes: database.memoryLimitBytes })
     this.#database = database
     this.#tables = tables
     this.#resumed = from
@@ -104,10 +109,19 @@ class Pipeline {
       loading.catch(() => undefined)
       try {
         await this.#carry(this.#plan(next.ranges, next), next.records)
+        this.#size.noteCarried(next.records.count)
       } catch (error) {
         this.#failed.abort()
-        await loading.catch(() => undefined)
-        throw error
+        const ahead = await loading.catch(() => null)
+        if (!isTooLarge(error) || next.records.count <= 1) throw error
+        if (ahead?.kind === 'records') await ahead.records.drop()
+        await next.records.drop()
+        // Loading ahead may have found that nothing follows in bronze: now this batch does again.
+        if (next.readFrom === 'bronze') this.#backlog = backlogOf(this.#database, this.#tables)
+        this.#halve(next.records.count, error)
+        this.#failed = new AbortController()
+        loading = this.#load(this.#progress.offsets)
+        loading.catch(() => undefined)
       }
     }
     if (options.finalize && !signal.aborted) await this.#finalize()
@@ -125,6 +139,20 @@ class Pipeline {
     }
   }
 
+  /** Nothing of a batch that did not fit was written: it is planned anew, with half of the records. */
+  #halve(count: number, error: LakehouseError): void {
+    this.#size.noteTooLarge(count)
+    const { records } = this.#size
+    const message =
+      `a batch of ${counted(count, 'record')} did not fit into memory and is planned again with at most ` +
+      `${counted(records, 'record')}; a larger DUCKDB_MEMORY_LIMIT or a smaller MAX_BYTES_PER_BATCH avoids it`
+    this.#options.onNotice({
+      code: 'BATCH_HALVED',
+      message,
+      details: { count, records, cause: error.message },
+    })
+  }
+
   #plan(ranges: readonly OffsetRange[], more: Partial<BatchPlan>): BatchPlan {
     const definitions = this.#resumed.definitions.current.hash
     const rules = { settings: settingsOf(this.#options), definitions }
@@ -133,7 +161,7 @@ class Pipeline {
 
   /** Waits for records and puts them into DuckDB. */
   async #load(offsets: Offsets): Promise<Next> {
-    const { source, once, recordsPerBatchMax, triggerIntervalMs } = this.#options
+    const { source, once, triggerIntervalMs } = this.#options
     const stop = this.#options.signal
     const signal = AbortSignal.any([stop, this.#failed.signal])
     assert(source, 'kafka-to-delta has an input')
@@ -143,11 +171,13 @@ class Pipeline {
       for (;;) {
         if (!once) await waitForTrigger(this.#cutAtMs, triggerIntervalMs, signal)
         const preferred = byHold(this.#progress, this.#waited)
-        const cut = await source.cut(offsets, recordsPerBatchMax, signal, preferred)
+        const wanted = this.#size.records
+        const cut = await source.cut(offsets, wanted, signal, preferred)
         this.#cutAtMs = performance.now()
         await step('batch cut')
         if (cut.ranges.length > 0) {
-          const records = await loadRecords(this.#database.load, source, cut.ranges, signal)
+          const records = await this.#loadCut(source, cut.ranges, wanted, signal)
+          if (records === null) continue
           await step('records loaded')
           const ranges = source.kind === 'files' ? cut.ranges.map(ofFile) : cut.ranges
           return { kind: 'records', ranges, records, readFrom: 'input', waiting: cut.waiting }
@@ -163,11 +193,34 @@ class Pipeline {
     }
   }
 
+  /** null where the records of these ranges are too many: what they are like is known now. */
+  async #loadCut(
+    source: RecordSource,
+    ranges: readonly OffsetRange[],
+    wanted: number,
+    signal: AbortSignal,
+  ): Promise<LoadedRecords | null> {
+    const isTooMuch = (count: number, bytes: number) => wanted > 1 && this.#size.isTooMuch(count, bytes)
+    try {
+      const loading = await loadWhatFits(this.#database.load, source, ranges, isTooMuch, signal)
+      if (loading.kind === 'loaded') {
+        this.#size.noteLoaded(loading.records.count, loading.records.bytes)
+        return loading.records
+      }
+      this.#size.noteTooMuch(wanted, loading.count, loading.bytes)
+    } catch (error) {
+      if (!isTooLarge(error) || wanted === 1) throw error
+      this.#halve(wanted, error)
+    }
+    this.#cutAtMs = Number.NEGATIVE_INFINITY // It has waited for its trigger.
+    return null
+  }
+
   /** The next of the rows that bronze has and silver has not; null where there are none. */
   async #loadBacklog(offsets: Offsets): Promise<Next | null> {
     if (this.#backlog === null) return null
     const inputEnds = (here: Offsets) => this.#unread(here)
-    const { ranges, waiting } = await this.#backlog.cut(offsets, this.#options.recordsPerBatchMax, {
+    const { ranges, waiting } = await this.#backlog.cut(offsets, this.#size.records, {
       inputEnds,
     })
     if (ranges.length === 0) {
@@ -177,7 +230,7 @@ class Pipeline {
     const bronze = tableAt(this.#tables, 'bronze/transactions').delta
     const select = rowsInRanges(await bronze.snapshot(), bronze.directory, ranges)
     const [row] = await rowsOf(this.#database.load, `SELECT count(*) AS count FROM (${select})`)
-    const records = { count: Number(row?.count), select, drop: async () => undefined }
+    const records = { count: Number(row?.count), bytes: 0, select, drop: async () => undefined }
     return { kind: 'records', ranges, records, readFrom: 'bronze', waiting }
   }
 
@@ -202,6 +255,7 @@ class Pipeline {
     const input: BatchInput =
       plan.readFrom === 'input' ? { kind: 'records', select, count } : { kind: 'bronze', select }
     const { context } = this.#resumed
+    await this.#database.useMemory(this.#size.memoryFor(count, records.bytes))
     const executed = await executeBatch(context, plan, this.#progress, input, this.#tables)
     const finishedMs = Number(clock() / 1000n)
     this.#progress = executed.progress
@@ -234,6 +288,14 @@ class Pipeline {
     await step('finalize begun')
     await this.#carry(this.#plan([], { isFinal: true }), noRecords)
   }
+}
+
+function backlogOf({ load }: Database, tables: readonly OpenTable[]): Backlog {
+  return new Backlog(load, tableAt(tables, 'bronze/transactions').delta)
+}
+
+function isTooLarge(error: unknown): error is LakehouseError {
+  return error instanceof LakehouseError && error.code === 'BATCH_TOO_LARGE'
 }
 
 function ofFile(range: OffsetRange): OffsetRange {

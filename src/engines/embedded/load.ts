@@ -18,8 +18,10 @@ import {
 import duckdbBindings from '@duckdb/node-bindings'
 import type { OffsetRange } from '../../batches/offsets.ts'
 import { NO_TIMESTAMP_MS, type RecordChunk, type RecordSource } from '../../batches/source.ts'
+import { assert } from '../../errors/errors.ts'
 import { kafkaRecords } from '../../lakehouse/0-kafka/transactions.ts'
 import { duckdb } from '../../sql/index.ts'
+import { isOfDuckdb, loadFailure } from './duckdb-failure.ts'
 
 const headersType = LIST(STRUCT({ key: VARCHAR, value: BLOB }))
 const columnTypes: readonly DuckDBType[] = [INTEGER, BIGINT, BLOB, BLOB, headersType, BIGINT]
@@ -30,6 +32,8 @@ export const [timestampFirstMs, timestampLastMs] = [-62_135_596_800_000n, 253_40
 /** The records of a batch, in a table of the database until `drop`. */
 export type LoadedRecords = {
   readonly count: number
+  /** Of keys and values; 0 where nobody knows. */
+  readonly bytes: number
   /** A SELECT with the columns of `kafka_batch`. */
   readonly select: string
   drop(): Promise<void>
@@ -38,6 +42,7 @@ export type LoadedRecords = {
 /** A batch without records: it only closes windows. */
 export const noRecords: LoadedRecords = {
   count: 0,
+  bytes: 0,
   select: `SELECT ${Object.entries(kafkaRecords.schema)
     .map(([name, type]) => `CAST(NULL AS ${duckdb.type(type)}) AS ${duckdb.name(name)}`)
     .join(', ')} WHERE false`,
@@ -46,12 +51,29 @@ export const noRecords: LoadedRecords = {
 
 let tableCount = 0
 
+/** The records, or how many of them were too much already. */
+export type Loading =
+  | { readonly kind: 'loaded'; readonly records: LoadedRecords }
+  | { readonly kind: 'too much'; readonly count: number; readonly bytes: number }
+
 export async function loadRecords(
   connection: DuckDBConnection,
   source: RecordSource,
   ranges: readonly OffsetRange[],
   signal: AbortSignal,
 ): Promise<LoadedRecords> {
+  const loading = await loadWhatFits(connection, source, ranges, () => false, signal)
+  assert(loading.kind === 'loaded', 'nothing is too much')
+  return loading.records
+}
+
+export async function loadWhatFits(
+  connection: DuckDBConnection,
+  source: RecordSource,
+  ranges: readonly OffsetRange[],
+  isTooMuch: (count: number, bytes: number) => boolean,
+  signal: AbortSignal,
+): Promise<Loading> {
   const table = `incoming_${++tableCount}`
   await connection.run(
     `CREATE TABLE ${table} (source INTEGER, record_offset BIGINT, kafka_key BLOB, value BLOB, ` +
@@ -60,7 +82,8 @@ export async function loadRecords(
   const drop = async (): Promise<void> => {
     await connection.run(`DROP TABLE ${table}`)
   }
-  let count = 0
+  let [count, bytes] = [0, 0]
+  const enough = new AbortController()
   const topics: { topic: string; partition: number }[] = []
   const appender = await connection.createAppender(table)
   try {
@@ -68,22 +91,33 @@ export async function loadRecords(
       ranges,
       (chunk) => {
         count += chunk.count
+        bytes += bytesOf(chunk)
+        if (isTooMuch(count, bytes)) {
+          enough.abort()
+          enough.signal.throwIfAborted()
+        }
         const number = numberOf(topics, chunk)
         for (let from = 0; from < chunk.count; from += rowsPerChunk) {
           appender.appendDataChunk(dataChunk(chunk, number, from, Math.min(rowsPerChunk, chunk.count - from)))
         }
       },
-      signal,
+      AbortSignal.any([signal, enough.signal]),
     )
     appender.flushSync()
   } catch (error) {
     appender.clear() // What was appended must not be flushed into a table that goes.
     appender.closeSync()
     await drop()
-    throw error
+    if (enough.signal.aborted && !signal.aborted) return { kind: 'too much', count, bytes }
+    throw isOfDuckdb(error) ? loadFailure(error) : error
   }
   appender.closeSync()
-  return { count, select: recordsSql(table, topics), drop }
+  return { kind: 'loaded', records: { count, bytes, select: recordsSql(table, topics), drop } }
+}
+
+function bytesOf({ keys, values }: RecordChunk): number {
+  const sum = (total: number, bytes: Uint8Array | null) => total + (bytes?.length ?? 0)
+  return keys.reduce(sum, 0) + values.reduce(sum, 0)
 }
 
 function recordsSql(table: string, topics: readonly { topic: string; partition: number }[]): string {

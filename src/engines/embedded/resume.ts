@@ -16,6 +16,7 @@ import type { PipelineOptions } from '../engine.ts'
 import { withFileOffsets } from '../file-progress.ts'
 import { completeJournal, type Journal } from '../journal.ts'
 import { isDerived, type OpenTable, tableAt } from '../tables.ts'
+import { isOutOfMemory } from './duckdb-failure.ts'
 import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
 import { contextOf, followSilver } from './follow-silver.ts'
 
@@ -108,7 +109,15 @@ async function replay(undone: Undone, tables: readonly OpenTable[]): Promise<voi
     const input = await replayInput(all, plan, recorded)
     // Tables behind silver have all but the last batch, or are brought up to silver afterwards.
     const lacking = recorded === last ? tables : tables.filter((table) => !isDerived(table))
-    await executeBatch({ ...context, streams: options.streams }, plan, before, input, lacking)
+    const replayed = { ...context, streams: options.streams }
+    try {
+      await executeBatch(replayed, plan, before, input, lacking)
+    } catch (error) {
+      if (!(error instanceof Error) || !isOutOfMemory(error.cause)) throw error
+      // A batch that has begun cannot be made smaller, but each thread that it has needs memory of its own.
+      const useThreadsFor = () => database.useThreadsFor(1)
+      await executeBatch({ ...replayed, useThreadsFor }, plan, before, input, lacking)
+    }
     before = recorded.progress
   }
 }

@@ -62,7 +62,8 @@ export const jsonObject = defineFunction({
   // Nested CASEs: DuckDB may evaluate both sides of an AND, and its JSON functions raise on text that is no
   // JSON. The result stays text: a cast to JSON would parse it once more.
   duckdb: (document) =>
-    `CASE WHEN json_valid(${document}) THEN CASE WHEN json_type(${document}) = 'OBJECT' ` +
+    // What is valid and begins with a brace is an object. Asking for the type would parse the document again.
+    `CASE WHEN json_valid(${document}) THEN CASE WHEN regexp_matches(${document}, '^[ \\t\\r\\n]*[{]') ` +
     `AND CASE WHEN regexp_matches(${document}, ${lenient}) ` +
     `THEN NOT regexp_matches(regexp_replace(${document}, ${anyString}, '""', 'gs'), ${lenient}) ELSE true END ` +
     `THEN ${document} END END`,

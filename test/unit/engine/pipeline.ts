@@ -61,6 +61,7 @@ export const testOptions: Omit<PipelineOptions, 'deltaBasePath' | 'source'> = {
   once: true,
   finalize: false,
   recordsPerBatchMax: 1_000_000,
+  bytesPerBatchMax: 2 ** 27,
   triggerIntervalMs: 0,
   delays: {
     silver: 10n * minute,

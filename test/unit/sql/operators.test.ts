@@ -3,7 +3,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PlanNode } from '../../../src/plan/index.ts'
-import { compileTable, duckdb } from '../../../src/sql/index.ts'
+import { compileTable, duckdb, keyDigestSql } from '../../../src/sql/index.ts'
 import {
   type Case,
   counted,
@@ -24,12 +24,15 @@ afterAll(() => connection.closeSync())
 
 async function put({ past, now }: Case): Promise<void> {
   const value = (one: Row): string => `'${one.id}', ${one.user}, make_timestamp(${one.at}::BIGINT)`
-  await connection.run('CREATE OR REPLACE TABLE history (id VARCHAR, user_id INTEGER, "at" TIMESTAMP)')
+  await connection.run('CREATE OR REPLACE TABLE history (id UHUGEINT, user_id INTEGER, "at" TIMESTAMP)')
   await connection.run(
     'CREATE OR REPLACE TABLE batch (id VARCHAR, user_id INTEGER, "at" TIMESTAMP, topic VARCHAR, "offset" BIGINT, candidate BOOLEAN)',
   )
   if (past.length > 0)
-    await connection.run(`INSERT INTO history VALUES ${past.map((one) => `(${value(one)})`).join(',')}`)
+    await connection.run(
+      `INSERT INTO history SELECT ${keyDigestSql('id')}, user_id, "at"
+      FROM (VALUES ${past.map((one) => `(${value(one)})`).join(',')}) AS rows(id, user_id, "at")`,
+    )
   const values = now.map((one, index) => `(${value(one)}, '${one.topic}', ${index}, ${one.candidate})`)
   if (now.length > 0) await connection.run(`INSERT INTO batch VALUES ${values.toSorted().join(',')}`)
 }

@@ -53,6 +53,7 @@ export async function runPipeline(base: string, input: string, run: RunOptions =
     once: true,
     finalize,
     recordsPerBatchMax,
+    bytesPerBatchMax: 2 ** 27,
     triggerIntervalMs: 0,
     tableProperties: {},
     smallFileBytes: null,

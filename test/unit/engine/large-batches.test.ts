@@ -1,0 +1,61 @@
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
+import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
+
+let lakehouse: Lakehouse
+beforeEach(async () => {
+  lakehouse = await newLakehouse()
+})
+afterEach(() => lakehouse.remove())
+
+const mebibyte = 2 ** 20
+
+async function putRecords(count: number, moreOf: (index: number) => unknown): Promise<void> {
+  const values = Array.from({ length: count }, (_, index) => {
+    const value = {
+      transaction_id: `t${index}`,
+      user_id: index,
+      amount: 12.5,
+      timestamp: '2024-01-01T00:00:00Z',
+      more: moreOf(index),
+    }
+    return Buffer.from(JSON.stringify(value))
+  })
+  await writeInput(lakehouse, values)
+}
+
+async function idsOfSilver(): Promise<string[]> {
+  const silver = await DeltaTable.open(join(lakehouse.base, 'silver/transactions'))
+  const scan = scanSql(await silver.snapshot(), silver.directory, { columns: ['transaction_id'] })
+  const connection = await (await DuckDBInstance.create(':memory:')).connect()
+  const rows = (await connection.runAndReadAll(scan)).getRows()
+  connection.closeSync()
+  return rows.map(([id]) => String(id)).sort()
+}
+
+const ids = (count: number) => Array.from({ length: count }, (_, index) => `t${index}`).sort()
+
+test('a batch has no more bytes than it may have, and one record whatever its size', async () => {
+  // The 50th is larger than a whole batch may be.
+  await putRecords(100, (index) => 'x'.repeat(index === 50 ? 3 * mebibyte : 100_000))
+  const reports = await runOnce(lakehouse, { recordsPerBatchMax: 1000, bytesPerBatchMax: mebibyte })
+  expect(await idsOfSilver()).toEqual(ids(100))
+  expect(Math.max(...reports.map(({ records }) => records))).toBeLessThanOrEqual(10)
+  expect(reports.length).toBeLessThan(60)
+}, 120_000)
+
+test('a batch that does not fit into memory is halved until it does, and says so', async () => {
+  const count = 20_000
+  await putRecords(count, (index) => `more of ${index}`)
+  const notices: string[] = []
+  const reports = await runOnce(lakehouse, {
+    recordsPerBatchMax: count,
+    duckdb: { memoryLimitBytes: 16 * mebibyte, threads: 1 },
+    onNotice: ({ code }) => notices.push(code),
+  })
+  expect(await idsOfSilver()).toEqual(ids(count))
+  expect(notices).toContain('BATCH_HALVED')
+  expect(reports.length).toBeGreaterThan(1)
+}, 120_000)
