@@ -172,6 +172,30 @@ result = [state(inputs["path"]).version(), [row.id for row in frame.orderBy("id"
     expect(ids.map(String)).toEqual((await workshop.rows(table, ['id'])).map((row) => row.id))
   })
 
+  test('deletes rows by a deletion vector: the table is refused until the rows are purged, and then read', async () => {
+    const directory = workshop.path('vectors')
+    await spark.run(
+      `name = table(inputs["path"])
+spark.sql(f"""CREATE TABLE {name} (id LONG) USING delta
+  TBLPROPERTIES ('delta.enableDeletionVectors' = true)""")
+spark.sql(f"INSERT INTO {name} SELECT id FROM range(0, 10, 1, 1)")`,
+      { path: directory },
+    )
+    const ids = async () => (await workshop.rows(await DeltaTable.open(directory), ['id'])).length
+    expect(await ids()).toBe(10)
+    await spark.run('spark.sql("DELETE FROM " + table(inputs["path"]) + " WHERE id = 3")', {
+      path: directory,
+    })
+    await expect(ids()).rejects.toMatchObject({
+      code: 'DELTA_FEATURE_UNSUPPORTED',
+      message: expect.stringContaining('has a deletion vector'),
+    })
+    await spark.run('spark.sql("REORG TABLE " + table(inputs["path"]) + " APPLY (PURGE)")', {
+      path: directory,
+    })
+    expect(await ids()).toBe(9)
+  })
+
   test('makes a table with features that we refuse by their names', async () => {
     const directory = workshop.path('features')
     await spark.run(
@@ -193,6 +217,6 @@ spark.sql(f"ALTER TABLE {table(inputs['path'] + '-check')} ADD CONSTRAINT positi
     })
     await expect(append(directory)).rejects.toMatchObject(refused('generatedColumns (column twice)'))
     await expect(append(`${directory}-check`)).rejects.toMatchObject(refused('delta.constraints.positive'))
-    await expect(DeltaTable.open(`${directory}-dv`)).rejects.toMatchObject(refused('deletionVectors'))
+    await expect(append(`${directory}-dv`)).rejects.toMatchObject(refused('deletionVectors'))
   })
 })
