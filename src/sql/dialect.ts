@@ -12,6 +12,8 @@ export type Dialect = {
   readonly text: (value: string) => string
   readonly bytes: (value: Uint8Array) => string
   readonly list: (elements: readonly string[]) => string
+  /** Literals of the keys with so many rows that Spark counts their velocity in another way. */
+  readonly busyKeys?: readonly string[]
 }
 
 export const duckdb: Dialect = {

@@ -8,47 +8,56 @@ type Velocity = Extract<PlanNode, { kind: 'velocity' }>
 
 /** A key with more rows than this, history included, is busy. */
 const busyRowsMin = 1_000
+/** So many busy keys are counted by running counts: the statement names them. */
+const busyKeysMax = 1_000
+
+/** The busy keys of a batch: Spark has to be asked for them before the velocity is compiled. */
+export function busyKeysSql(node: Velocity, input: string, history: string, rowsMin = busyRowsMin): string {
+  const key = spark.name(node.key)
+  return `SELECT row_key FROM (
+  SELECT row_key, count(*) AS row_count FROM (
+    SELECT ${key} AS row_key, true AS is_batch FROM ${indentRest(indentRest(input))}
+    UNION ALL
+    SELECT ${key}, false FROM ${indentRest(indentRest(history))}
+  )
+  GROUP BY row_key HAVING count(*) > ${rowsMin} AND bool_or(is_batch)
+)
+ORDER BY row_count DESC LIMIT ${busyKeysMax}`
+}
 
 /**
  * Spark computes a sliding window anew for each row, so the cost of a key grows with the square of its rows
  * in the range. For most keys that is the fastest way all the same: one shuffle, and no join. The busy
- * ones, few and known beforehand, are counted by running counts.
+ * ones, as literals, are counted by running counts.
  */
-export function sparkVelocity(node: Velocity, input: string, history: string, rowsMin = busyRowsMin): string {
+export function sparkVelocity(
+  node: Velocity,
+  input: string,
+  history: string,
+  busyKeys: readonly string[] = [],
+): string {
+  const as = spark.name(node.as)
+  if (busyKeys.length === 0) {
+    return `WITH ${windowed(node, input, history, 'true')}
+SELECT batch_row.*, in_time AS ${as} FROM windowed`
+  }
   const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
-  const [batch, past] = [indentRest(input), indentRest(history)]
-  return `WITH busy AS (
-  SELECT row_key FROM (
-    SELECT ${key} AS row_key, true AS is_batch FROM ${indentRest(batch)}
-    UNION ALL
-    SELECT ${key}, false FROM ${indentRest(past)}
-  )
-  GROUP BY row_key HAVING count(*) > ${rowsMin} AND bool_or(is_batch)
-),
-both_sides AS (
-  SELECT ${key} AS row_key, ${time} AS row_time, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row
-  FROM ${batch}
-  UNION ALL
-  ${sparkHistory(node, `${key}, ${time}, NULL, NULL`, history, input)}
-),
-${windowed(node)},
+  const list = busyKeys.join(', ')
+  return `WITH ${windowed(node, input, history, `row_key NOT IN (${list})`)},
 busy_rows AS (
-  SELECT row_key, unix_micros(row_time) AS micros, arrival, batch_row
-  FROM (
-    SELECT ${key} AS row_key, ${time} AS row_time, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row
-    FROM ${indentRest(batch)}
-  )
-  LEFT SEMI JOIN (SELECT /*+ BROADCAST */ * FROM busy) USING (row_key)
+  SELECT ${key} AS row_key, unix_micros(${time}) AS micros, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row
+  FROM ${indentRest(input)}
+  WHERE ${key} IN (${list})
 ),
 busy_past AS (
-  SELECT row_key, unix_micros(row_time) AS micros
-  FROM (SELECT ${key} AS row_key, ${time} AS row_time FROM ${past})
-  LEFT SEMI JOIN (SELECT /*+ BROADCAST */ * FROM busy) USING (row_key)
+  SELECT ${key} AS row_key, unix_micros(${time}) AS micros
+  FROM ${indentRest(history)}
+  WHERE ${key} IN (${list})
 ),
 ${counted(node)}
-SELECT batch_row.*, in_time AS ${spark.name(node.as)} FROM windowed
+SELECT batch_row.*, in_time AS ${as} FROM windowed
 UNION ALL
-SELECT batch_row.*, in_time AS ${spark.name(node.as)}
+SELECT batch_row.*, in_time AS ${as}
 FROM busy_rows JOIN counted ON counted.row_key = busy_rows.row_key AND counted.arrival = busy_rows.arrival`
 }
 
@@ -58,12 +67,20 @@ FROM busy_rows JOIN counted ON counted.row_key = busy_rows.row_key AND counted.a
  * straggler can be one of them: a row whose event time is not greater than all of its key that arrived before
  * it. The stragglers of a window are collected, and those that arrived later are taken off.
  */
-function windowed(node: Velocity): string {
-  return `ordered AS (
+function windowed(node: Velocity, input: string, history: string, where: string): string {
+  const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
+  return `both_sides AS (
+  SELECT ${key} AS row_key, ${time} AS row_time, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row
+  FROM ${indentRest(input)}
+  UNION ALL
+  ${sparkHistory(node, `${key}, ${time}, NULL, NULL`, history, input)}
+),
+ordered AS (
   SELECT *, arrival IS NOT NULL AND row_time <= max(row_time) OVER (
       PARTITION BY row_key ORDER BY arrival ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS is_straggler
-  FROM both_sides LEFT ANTI JOIN (SELECT /*+ BROADCAST */ * FROM busy) USING (row_key)
+  FROM both_sides
+  WHERE ${where}
 ),
 ranged AS (
   SELECT batch_row, arrival, count(*) OVER in_time AS in_range,

@@ -23,7 +23,7 @@ const bucketsOfRange = 60n
  * of these two are sorted. docs/decisions/velocity.md has what it brings.
  */
 export function velocitySql(dialect: Dialect, node: Velocity, input: string, history: string): string {
-  if (dialect.engine === 'spark') return sparkVelocity(node, input, history)
+  if (dialect.engine === 'spark') return sparkVelocity(node, input, history, dialect.busyKeys)
   const key = dialect.name(node.key)
   const time = dialect.name(node.eventTime)
   const interval = `INTERVAL ${node.rangeMicros} MICROSECONDS`

@@ -11,8 +11,8 @@ import {
   silverTransactions,
   silverUsers,
 } from '../../lakehouse/2-silver/transactions.ts'
-import type { TableDefinition } from '../../plan/index.ts'
-import { boundSpark, type CompiledTable, compileTable, spark } from '../../sql/index.ts'
+import type { PlanNode, TableDefinition } from '../../plan/index.ts'
+import { boundSpark, busyKeysSql, type CompiledTable, compileTable, spark } from '../../sql/index.ts'
 import type { SilverBatch } from '../batch-history.ts'
 import {
   alwaysCommitted,
@@ -25,7 +25,7 @@ import {
 import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { OpenTable } from '../tables.ts'
-import { type Relation, sqlRelation } from './connect/relations.ts'
+import { type Inputs, type Relation, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, HeldRelation, SparkSession } from './connect/session.ts'
 import { batchRowsSql, deltaRows, fileUri, instantsAndDays, recordsSql } from './rows.ts'
 
@@ -216,7 +216,7 @@ class BatchRun {
   async #write(table: OpenTable): Promise<void> {
     const { path } = table.definition
     if (path === 'bronze/transactions' || table.has(this.#plan.batch)) return
-    const relation = this.#rowsOf(table)
+    const relation = await this.#rowsOf(table)
     if (relation !== null) {
       const commit = await this.#append(table, relation)
       const count = rowsOfCommit(commit)
@@ -251,7 +251,7 @@ class BatchRun {
   }
 
   /** null where the batch has no row for the table. */
-  #rowsOf(table: OpenTable): Relation | null {
+  async #rowsOf(table: OpenTable): Promise<Relation | null> {
     const { path } = table.definition
     const { sql } = this.#compiled(path)
     switch (path) {
@@ -259,12 +259,15 @@ class BatchRun {
         return this.facts.accepted === 0 ? null : this.#silverRows()
       case 'silver/quarantine':
         return this.#quarantineRows(sql)
-      case 'fraud_detection':
+      case 'fraud_detection': {
         if (this.#silverRowCount() === 0) return null
-        return sqlRelation(inTasks(sql, this.#silverRowCount()), {
+        const inputs = {
           silver_batch: this.#silverRows(),
           silver_users: sqlRelation(this.#historySql(silverUsers, this.#lookBack.usersMicros)),
-        })
+        }
+        const { sql: counted } = this.#compiled(path, await this.#busyKeys(path, inputs))
+        return sqlRelation(inTasks(counted, this.#silverRowCount()), inputs)
+      }
       default: {
         const closing = closingWindows(this.#definitionOf(path), this.#before, this.recorded.progress)
         if (closing === null) return null
@@ -276,6 +279,19 @@ class BatchRun {
         return sqlRelation(sql, { silver_recent: sqlRelation(recent) })
       }
     }
+  }
+
+  /** The keys whose velocity Spark has to count in another way, as literals. */
+  async #busyKeys(path: string, inputs: Inputs): Promise<readonly string[]> {
+    const velocity = velocityOf(this.#definitionOf(path).rows.node)
+    if (velocity === null) return []
+    const dialect = boundSpark({})
+    const [batch, past] = [velocity.input, velocity.history].map((node) => compileTable(dialect, node).sql)
+    const rows = await this.#context.session.rows(busyKeysSql(velocity, `(${batch})`, `(${past})`), {
+      inputs,
+      ...this.#call('The busy users of the batch could not be counted'),
+    })
+    return rows.map(({ row_key: key }) => (typeof key === 'string' ? spark.text(key) : String(key)))
   }
 
   /** Where silver has the batch already, all records that it lacks are refused, whatever is judged today. */
@@ -350,7 +366,7 @@ class BatchRun {
     )
   }
 
-  #compiled(path: string): CompiledTable {
+  #compiled(path: string, busyKeys: readonly string[] = []): CompiledTable {
     const { settings } = this.#plan
     const { rows, watermark } = this.#definitionOf(path)
     // Which windows close is asked of the outcome: silver's own SQL is made before there is one.
@@ -363,7 +379,7 @@ class BatchRun {
       closed_after: watermark === null ? null : this.#before.watermarks[watermark],
       closed_up_to: after,
     })
-    return compileTable(dialect, rows.node)
+    return compileTable({ ...dialect, busyKeys }, rows.node)
   }
 
   /** A table that came later than the batch is as it is defined today. */
@@ -381,6 +397,11 @@ class BatchRun {
 }
 
 const judgedName = 'judged_batch'
+
+function velocityOf(node: PlanNode): Extract<PlanNode, { kind: 'velocity' }> | null {
+  if (node.kind === 'velocity') return node
+  return 'input' in node ? velocityOf(node.input) : null
+}
 
 function inTasks(sql: string, rows: number): string {
   if (rows > 2 * rowsPerTask) return sql
