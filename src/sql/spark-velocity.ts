@@ -45,7 +45,8 @@ SELECT batch_row.*, in_time AS ${as} FROM windowed`
   const list = busyKeys.join(', ')
   return `WITH ${windowed(node, input, history, `row_key NOT IN (${list})`)},
 busy_rows AS (
-  SELECT ${key} AS row_key, unix_micros(${time}) AS micros, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row
+  SELECT ${key} AS row_key, unix_micros(${time}) AS micros, ${sparkArrival(node)} AS arrival,
+    struct(*) AS batch_row
   FROM ${indentRest(input)}
   WHERE ${key} IN (${list})
 ),
