@@ -38,7 +38,7 @@ const records = personRecords()
 const ofPerson = records.filter(isOfPerson)
 const options = () => ({ ...eraseOptions, deltaBasePath: lakehouse.base })
 const run = (all = records, more = {}) =>
-  runOnce(lakehouse, { recordsPerBatchMax: 40, ...more }, memorySource(all))
+  runOnce(lakehouse, { recordsPerBatchMax: 80, ...more }, memorySource(all))
 
 /** A lakehouse that has all records. */
 const copyOfWhole = () => cp(whole.base, lakehouse.base, { recursive: true })
@@ -116,8 +116,8 @@ describe('runs after an erasure', () => {
     await run(records.slice(0, 60))
     await run(records, { streams: ['kafka-to-delta'] })
     await eraseUsers(options(), [person])
-    await runOnce(lakehouse, { recordsPerBatchMax: 40, streams: ['fraud-detection'] })
-    await runOnce(lakehouse, { recordsPerBatchMax: 40, streams: ['aggregations'] })
+    await runOnce(lakehouse, { recordsPerBatchMax: 80, streams: ['fraud-detection'] })
+    await runOnce(lakehouse, { recordsPerBatchMax: 80, streams: ['aggregations'] })
     expect(await positionsOf(lakehouse.base, 'fraud_detection')).toEqual(
       await positionsOf(lakehouse.base, 'silver/transactions'),
     )

@@ -11,6 +11,6 @@ setStepHook((name) => {
 await embeddedEngine.run({
   ...testOptions,
   deltaBasePath: process.argv[2]!,
-  recordsPerBatchMax: 40,
+  recordsPerBatchMax: 80,
   source: memorySource(personRecords()),
 })
