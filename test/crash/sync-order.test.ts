@@ -3,14 +3,13 @@
 
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { judgeLakehouse } from '../compare/judge-lakehouse.ts'
 import { readTables } from '../compare/read-in-process.ts'
 import { lines } from '../generate/lines.ts'
 import { randomOf } from '../generate/random.ts'
-import { type TableName, tableNames } from '../oracle/rows.ts'
 import { recordsOf, runOnce } from '../unit/engine/pipeline.ts'
 import { crashOptions } from './child.ts'
 import { type Change, Disk, type Luck, parseDiary } from './disk.ts'
@@ -118,8 +117,9 @@ describe.skipIf(compilerAvailable !== null)('after the power failed', () => {
 function judge(top: string, files: ReadonlyMap<string, Buffer>): { problems: string[]; commits: number } {
   const problems: string[] = []
   let commits = 0
-  for (const name of tableNames) {
-    const table = join(top, 'tables', name)
+  const logs = [...files.keys()].flatMap((path) => /^(.*)\/_delta_log\/[^/]*$/.exec(path)?.[1] ?? [])
+  for (const table of new Set(logs)) {
+    const name = relative(join(top, 'tables'), table)
     const versions = [...files.keys()].filter((path) => isCommit(table, path)).sort()
     commits += versions.length
     for (const [index, path] of versions.entries()) {
@@ -136,7 +136,7 @@ function isCommit(table: string, path: string): boolean {
 }
 
 function commitProblems(
-  name: TableName,
+  name: string,
   table: string,
   files: ReadonlyMap<string, Buffer>,
   path: string,
