@@ -13,7 +13,7 @@ import {
 import { type DeltaCommit, DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
-import { opsDirectory, progressOf, tableDirectory } from '../lakehouse/delta.ts'
+import { opsDirectory, progressOf, recordedBatch, tableDirectory } from '../lakehouse/delta.ts'
 import { batchesPath } from '../lakehouse/ops/batches.ts'
 import type { PipelineOptions } from './engine.ts'
 import { journalAfter } from './journal.ts'
@@ -65,6 +65,20 @@ export class BatchHistory {
       yield recorded
     }
     if (next !== end) throw batchGone(this.silver, next)
+  }
+
+  /**
+   * The last batch of a table with its plan: by the table's commits, or, where none of it is left, by the
+   * journal.
+   */
+  async last(table: DeltaTable, progress: Progress): Promise<RecordedBatch> {
+    const recorded = await recordedBatch(table, progress)
+    if (recorded.plan !== null) return recorded
+    for await (const { plan, counts, progress: noted } of this.#journalAfter(progress.batch - 1n)) {
+      if (noted.batch === progress.batch) return { plan, progress, counts }
+      break
+    }
+    return recorded
   }
 
   /** A batch that is in silver. */

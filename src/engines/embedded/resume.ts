@@ -4,7 +4,6 @@ import type { TopicPartition } from '../../batches/offsets.ts'
 import type { BatchPlan } from '../../batches/plan.ts'
 import type { Progress, RecordedBatch } from '../../batches/progress.ts'
 import { type DeltaSnapshot, scanSql } from '../../delta/index.ts'
-import { recordedBatch } from '../../lakehouse/delta.ts'
 import { BatchHistory } from '../batch-history.ts'
 import { doneBatch, planOf, settingsOf } from '../batch-rules.ts'
 import { rowsOfBatch } from '../bronze-rows.ts'
@@ -46,7 +45,7 @@ export async function resume(
   const definitions = await currentDefinitions(options, database.load)
   const history = new BatchHistory(options.deltaBasePath, silver.delta, database.load)
   const furthest = silver.progress.batch >= bronze.progress.batch ? silver : bronze
-  const last = await recordedBatch(furthest.delta, furthest.progress)
+  const last = await history.last(furthest.delta, furthest.progress)
   await completeJournal(journal, history, last.progress.batch)
   await tellChanges(definitions, last, options.onNotice)
 

@@ -6,7 +6,6 @@ import type { BatchPlan } from '../../batches/plan.ts'
 import { byHold, noTimes, planBatch, progressAfter } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
-import { recordedBatch } from '../../lakehouse/delta.ts'
 import { Backlog } from '../backlog.ts'
 import { BatchHistory } from '../batch-history.ts'
 import { doneBatch, hasOpenWindows, planOf } from '../batch-rules.ts'
@@ -100,7 +99,7 @@ class Pipeline {
     const definitions = await currentDefinitions(options, database.load)
     const context = contextOf(run, silver.delta, definitions)
     const history = new BatchHistory(deltaBasePath, silver.delta, database.load)
-    const last = await recordedBatch(silver.delta, silver.progress)
+    const last = await history.last(silver.delta, silver.progress)
     const { batch } = last.progress
     await completeJournal(journal, history, batch)
     await tellChanges(definitions, last, options.onNotice)

@@ -125,6 +125,17 @@ describe('runs after an erasure', () => {
     expect(await tracesOf(lakehouse.base)).toEqual([])
   })
 
+  test('still know what was in force in the last batch', async () => {
+    await copyOfWhole()
+    await eraseUsers(options(), [person])
+    const codes: string[] = []
+    await run(records, {
+      dedupMicros: 60_000_000n,
+      onNotice: ({ code }: { code: string }) => codes.push(code),
+    })
+    expect(codes).toEqual(['DEFINITIONS_CHANGED'])
+  })
+
   test('make a derived table anew without the person', async () => {
     await copyOfWhole()
     await eraseUsers(options(), [person])
