@@ -115,6 +115,26 @@ describe('deleting rows', () => {
     expect(await names()).toEqual(['bob', 'ann'])
   })
 
+  test('a compaction that a purge overtook is given up: its files were deleted', async () => {
+    await append(1, ['ann'])
+    await append(2, ['bob'])
+    const other = await DeltaTable.open(table.directory)
+    const connection = new Proxy(workshop.connection, {
+      get(target, name) {
+        const value = Reflect.get(target, name)
+        if (typeof value !== 'function') return value
+        return async (...args: unknown[]) => {
+          const result = await value.apply(target, args)
+          if (String(args[0]).startsWith('COPY')) await other.purgeLog()
+          return result
+        }
+      },
+    })
+    expect(await table.optimize(connection)).toMatchObject({ kind: 'conflict' })
+    expect(await names()).toEqual(['ann', 'bob'])
+    expect(await table.optimize(workshop.connection)).toMatchObject({ kind: 'compacted' })
+  })
+
   test('after a purge neither files nor log entries speak of the rows', async () => {
     for (const version of [1, 2, 3, 4, 5]) await append(version, ['ann', 'Zachary'])
     await append(6, ['Zachary'], 'y')
