@@ -1,6 +1,7 @@
 // Does memory stay bounded, whatever comes? Inputs that are large in one way each go through a run with the
 // settings as they come; the rows of silver are counted, and the peak of the process is said.
-// Run: npx node bench/large-inputs.ts <large-records|huge-records|many-dates|one-hour>
+// Run: npx node bench/large-inputs.ts <large-records|huge-records|many-dates>
+//   or npx node bench/large-inputs.ts one-hour [rows] [MiB for DuckDB]
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
@@ -29,7 +30,7 @@ const name = process.argv[2] ?? ''
 const work = await mkdtemp(join(tmpdir(), 'assay-large-'))
 try {
   const one = cases[name]
-  if (name === 'one-hour') await closeOneHour(Number(process.argv[3] ?? 36_000_000))
+  if (name === 'one-hour') await closeOneHour(Number(process.argv[3] ?? 36_000_000), process.argv[4])
   else if (one) await runCase(one)
   else throw new Error(`no case ${name}`)
 } finally {
@@ -77,11 +78,11 @@ async function runCase({ rows, bytes, timeMs }: Case): Promise<void> {
   )
 }
 
-/** So many rows of silver in one hour, whose windows close together: each table's in a process of this kind. */
-async function closeOneHour(rows: number): Promise<void> {
+/** So many rows of silver in one hour, whose windows close together. */
+async function closeOneHour(rows: number, limitMiB?: string): Promise<void> {
   const database = await Database.open({
     spillDirectory: join(work, 'spill'),
-    memoryLimitBytes: null,
+    memoryLimitBytes: limitMiB === undefined ? null : Number(limitMiB) * 2 ** 20,
     threads: null,
   })
   const connection = database.batch
