@@ -1,10 +1,11 @@
 // What `assay check` asks of Spark: a server, its version, its jars, and that it writes where we read.
 
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { DeltaTable } from '../delta/index.ts'
+import { makeDirectory } from '../delta/log-files.ts'
 import { openCluster } from '../engines/spark/cluster.ts'
 import { read, sqlRelation } from '../engines/spark/connect/relations.ts'
 import type { SparkSession } from '../engines/spark/connect/session.ts'
@@ -48,7 +49,7 @@ function versionFinding(version: string): Found {
 
 /** The cluster and this process must see the same directory, and read what the other writes. */
 async function deltaFinding(session: SparkSession, deltaBasePath: string): Promise<Found> {
-  await mkdir(deltaBasePath, { recursive: true })
+  await makeDirectory(resolve(deltaBasePath))
   const path = join(deltaBasePath, `.assay-check-${randomUUID()}`)
   try {
     const what = `Spark could not write a Delta table in ${deltaBasePath}`

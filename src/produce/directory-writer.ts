@@ -1,8 +1,9 @@
 // Records into a directory of NDJSON files, for `assay run --from <dir>`: whole lines are appended to one
 // file at a time, and a new file begins when it is full. A reader takes only lines that end with LF, so it
 // may read along.
-import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, open, readdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { makeDirectory } from '../delta/log-files.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { GeneratedRecord } from './generator.ts'
 import type { RecordWriter } from './record-writer.ts'
@@ -27,7 +28,7 @@ const LINE_FEED = Uint8Array.of(10)
  */
 export async function openDirectoryWriter(options: DirectoryWriterOptions): Promise<RecordWriter> {
   const stamp = await explained(options.path, async () => {
-    await mkdir(options.path, { recursive: true })
+    await makeDirectory(resolve(options.path))
     return stampBehind(await readdir(options.path), options.startMs)
   })
   let file: FileHandle | null = null

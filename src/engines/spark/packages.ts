@@ -5,10 +5,11 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { isAbsolute, join } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { makeDirectory } from '../../delta/log-files.ts'
 import { LakehouseError } from '../../errors/errors.ts'
 
 const execute = promisify(execFile)
@@ -105,7 +106,7 @@ async function installOnce(
   const target = targetOf(directory, name, wanted)
   const complete = join(target, completeMark)
   if (existsSync(complete)) return target
-  await mkdir(directory, { recursive: true })
+  await makeDirectory(resolve(directory))
   await withLock(`${target}.lock`, signal, async () => {
     if (existsSync(complete)) return
     await rm(target, { recursive: true, force: true })
