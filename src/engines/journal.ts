@@ -19,7 +19,7 @@ import { fileOffset, fileRowsSql, filesDefinition, filesPath } from '../lakehous
 import type { StreamName } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 import { rowsOf } from './database.ts'
-import { claimTable } from './tables.ts'
+import { claimTable, type OpenTable } from './tables.ts'
 import type { KeptTable } from './upkeep.ts'
 
 /** A note waits at most so long for others to share its commit. */
@@ -54,19 +54,24 @@ export class Journal {
     this.#clock = by.clock
   }
 
-  /** Opens the journal as its only writer. */
+  /**
+   * Opens the journal as its only writer. It belongs to whoever holds the tables: a process that was paused
+   * after it had claimed them, and lost them meanwhile, must not take the journal from the next.
+   */
   static async open(options: {
     readonly deltaBasePath: string
     readonly tableProperties: Readonly<Record<string, string>>
     readonly connection: DuckDBConnection
     readonly clock: () => bigint
+    readonly held: readonly OpenTable[]
   }): Promise<Journal> {
-    const { deltaBasePath, tableProperties: properties } = options
+    const { deltaBasePath, tableProperties: properties, held } = options
     const claimed = async (
       path: string,
       definition: Omit<DeltaTableDefinition, 'properties'>,
     ): Promise<Claimed> => {
       const delta = await openOpsTable(deltaBasePath, path, { ...definition, properties })
+      for (const table of held) await table.checkClaim()
       const claim = await claimTable(delta)
       const { version } = await delta.snapshot()
       return { definition: { path }, delta, claim, versionRead: version, filesSinceUpkeep: 0 }

@@ -35,7 +35,7 @@ export async function runFromSource(
   database: Database,
   tables: readonly OpenTable[],
 ): Promise<void> {
-  const journal = await Journal.open({ ...options, connection: database.batch })
+  const journal = await Journal.open({ ...options, connection: database.batch, held: tables })
   const resumed = await resume(options, database, tables, journal)
   const { txns } = await tableAt(tables, 'bronze/transactions').delta.snapshot()
   const backlog = isStreamed(txns) ? backlogOf(database, tables) : null

@@ -95,7 +95,7 @@ class Pipeline {
     const { options, tables, database } = run
     const silver = tableAt(tables, 'silver/transactions')
     const { deltaBasePath } = options
-    const journal = await Journal.open({ ...options, connection: database.load })
+    const journal = await Journal.open({ ...options, connection: database.load, held: tables })
     const definitions = await currentDefinitions(options, database.load)
     const context = contextOf(run, silver.delta, definitions)
     const history = new BatchHistory(deltaBasePath, silver.delta, database.load)
