@@ -92,7 +92,8 @@ describe('a writer that was paused until another took over', () => {
         const last = lastCommit.get(name) ?? 0
         // Between its claims and its last commit, where there is such a time; there it must be fenced.
         const isBetween = first < last
-        // Work in the background comes to some steps more or less often: the later half may lie behind the end.
+        // Work in the background comes to some steps more or less often: the later half may lie behind the
+        // end.
         const occurrence = isBetween ? first + (seed % Math.ceil((last - first) / 2)) : all.get(name)!
         const paused = await startPaused(lakehouse, name, occurrence)
         await ageLocks(lakehouse)
