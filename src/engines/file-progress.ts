@@ -10,6 +10,8 @@ import { rowsOf } from './database.ts'
 type FileFacts = {
   /** `ops/files`; null where there is none. */
   readonly files: DeltaTable | null
+  /** The last batch of `ops/batches`: what it read of files was noted before it. */
+  readonly notedBatch: bigint
   readonly bronze: DeltaTable
   readonly connection: DuckDBConnection
   /** True where the run reads files: what a version without `ops/files` left in commits are files, then. */
@@ -24,12 +26,13 @@ export type FileProgress = {
 }
 
 export async function withFileOffsets(progress: Progress, facts: FileFacts): Promise<FileProgress> {
-  const { files, isOfFiles } = facts
+  const { files, isOfFiles, notedBatch } = facts
   const kept = [...progress.offsets.values()].map((at): NextOffset => {
     return isOfFiles && at.topicId === undefined ? { ...at, isFile: true } : at
   })
   const offsets = new Map(kept.map((at) => [partitionKey(at), at]))
-  const known = files === null ? 0n : ((await files.snapshot()).txns.get(batchAppId)?.version ?? 0n)
+  const written = files === null ? 0n : ((await files.snapshot()).txns.get(batchAppId)?.version ?? 0n)
+  const known = files !== null && notedBatch > written ? notedBatch : written
   const noted = files === null ? [] : await notedFiles(files, facts)
   const later = known < progress.batch ? await filesSince(known, progress, facts) : []
   for (const at of [...noted, ...later]) {

@@ -112,8 +112,8 @@ export class Journal {
     if (isOld || this.#notes.length >= notesMax) await this.flush()
   }
 
-  /** Notes a batch that was left undone by the process before, and is in all tables now. */
-  async noteReplayed(recorded: RecordedBatch, streams: readonly StreamName[]): Promise<void> {
+  /** Notes the last batch of the process before, which all tables have by now, where it did not come to that. */
+  async noteComplete(recorded: RecordedBatch, streams: readonly StreamName[]): Promise<void> {
     await this.note({ recorded, streams, ...untold })
     await this.flush()
   }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Delays } from '../batches/plan.ts'
-import { type Progress, sinceAppId, streamDone } from '../batches/progress.ts'
+import { batchAppId, type Progress, sinceAppId, streamDone } from '../batches/progress.ts'
 import {
   type AddFile,
   type DeltaSnapshot,
@@ -330,7 +330,9 @@ async function addFileOffsets(
   if (bronze?.progress == null) return
   const directory = opsDirectory(deltaBasePath, filesPath)
   const files = (await DeltaTable.exists(directory)) ? await DeltaTable.open(directory) : null
-  const facts = { files, bronze: bronze.table, connection, isOfFiles: false }
+  const notes = await snapshotOf(opsDirectory(deltaBasePath, batchesPath))
+  const notedBatch = notes?.txns.get(batchAppId)?.version ?? 0n
+  const facts = { files, notedBatch, bronze: bronze.table, connection, isOfFiles: false }
   const { progress } = await withFileOffsets(bronze.progress, facts)
   states.set('bronze/transactions', { ...bronze, progress })
 }

@@ -53,10 +53,11 @@ export async function resume(
   const isDone = last.progress.batch === 0n || doneBatch(tables, claims) >= last.progress.batch
   if (!isDone) {
     await carryUndone({ options, database, tables, definitions, history, last, claims })
-    await journal.noteReplayed(last, options.streams)
   }
+  await journal.noteComplete(last, options.streams)
   const { progress, unnoted } = await withFileOffsets(last.progress, {
     files: journal.files,
+    notedBatch: journal.lastBatch,
     bronze: bronze.delta,
     connection: database.load,
     isOfFiles: options.source?.kind === 'files',

@@ -114,8 +114,8 @@ class Pipeline {
       const isBehind = later.length > 0 && doneBatch(later, claims) < batch
       if (isBehind) await followSilver({ ...run, options, tables: later }, batch)
       for (const table of later) await table.markWhole()
-      await journal.noteReplayed(last, options.streams)
     }
+    await journal.noteComplete(last, options.streams)
     return new Pipeline(run, context, kafka, { journal, waited: last.plan?.waiting ?? [] })
   }
 

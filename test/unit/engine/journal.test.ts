@@ -199,3 +199,19 @@ test('how far files were read is known from their rows, should the journal and t
   const [report] = await runOnce(lakehouse, { recordsPerBatchMax: 10 })
   expect(report?.records).toBe(3)
 })
+
+test('a batch that all tables have, and was not noted before a crash, is noted by the next start', async () => {
+  // Each batch has a row for every table of the stream: one is refused, and a window of gold closes.
+  const values = Array.from({ length: 50 }, (_, index) =>
+    index % 10 === 9 ? Buffer.from('{') : transaction(index),
+  )
+  const options = { recordsPerBatchMax: 10, streams: ['kafka-to-delta'] as const }
+  await writeInput(lakehouse, values.slice(0, 40))
+  await runOnce(lakehouse, options)
+  // As a crash behind the last commit of the batch leaves it.
+  await rm(join(lakehouse.base, 'ops/batches'), { recursive: true })
+  await writeInput(lakehouse, values)
+  await runOnce(lakehouse, options)
+  const rows = await rowsOf('ops/batches', 'batch')
+  expect(rows.map(({ batch }) => batch)).toEqual([1n, 2n, 3n, 4n, 5n])
+})
