@@ -1,5 +1,5 @@
-// Adopting a deletion that another program did (Spark's DELETE, delta-rs): the rows that went with it are noted in
-// ops/erased, so that `assay verify` knows that they were meant to go.
+// Adopting a deletion that another program did (Spark's DELETE, delta-rs): the rows that went with it are
+// noted in ops/erased, so that `assay verify` knows that they were meant to go.
 import { stat } from 'node:fs/promises'
 import { addFile } from '../delta/actions.ts'
 import { type AddFile, type DeltaCommit, type DeltaTable, foreignRemoval, scanSql } from '../delta/index.ts'

@@ -1,5 +1,6 @@
-// Which rows are a person's: those of silver and of what follows from it by their user_id, those of quarantine
-// by what their record says as far as it can be read, and those of bronze by the offsets of both.
+// Which rows are a person's: those of silver and of what follows from it by their user_id, those of
+// quarantine by what their record says as far as it can be read, and those of bronze by the offsets of
+// both.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type DeltaTable, type PruneRange, scanSql } from '../delta/index.ts'
 import { duckdb } from '../sql/index.ts'
@@ -62,8 +63,8 @@ async function scanOf(
 }
 
 /**
- * A record of quarantine is a user's where its user_id is that number, however it is written and whatever else
- * is wrong with the record, or where its key is the number as text.
+ * A record of quarantine is a user's where its user_id is that number, however it is written and whatever
+ * else is wrong with the record, or where its key is the number as text.
  */
 function ofUsersSql(userIds: readonly number[]): string {
   // Bytes that are no UTF-8 are searched as DuckDB shows them, with the quotes put back.

@@ -112,7 +112,10 @@ export class Journal {
     if (isOld || this.#notes.length >= notesMax) await this.flush()
   }
 
-  /** Notes the last batch of the process before, which all tables have by now, where it did not come to that. */
+  /**
+   * Notes the last batch of the process before, which all tables have by now, where it did not come to
+   * that.
+   */
   async noteComplete(recorded: RecordedBatch, streams: readonly StreamName[]): Promise<void> {
     await this.note({ recorded, streams, ...untold })
     await this.flush()
