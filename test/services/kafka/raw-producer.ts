@@ -1,6 +1,7 @@
 // Sends record batches as they are given: what a broker lets through is what a reader has to expect.
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const PRODUCE_API_KEY = 0
 const PRODUCE_VERSION = 7
@@ -9,6 +10,23 @@ const REQUEST_MAX_MS = 30_000
 
 /** The broker's error code, 0 where it has taken the batch. */
 export async function produceBatch(
+  bootstrapServer: string,
+  to: { readonly topic: string; readonly partition: number },
+  batch: Buffer,
+): Promise<number> {
+  for (let attempt = 1; ; attempt++) {
+    const code = await produceOnce(bootstrapServer, to, batch)
+    if (!notYetCodes.includes(code) || attempt === attemptsMax) return code
+    await sleep(attemptPauseMs)
+  }
+}
+
+/** UNKNOWN_TOPIC_OR_PARTITION and NOT_LEADER_OR_FOLLOWER: a topic that was just made gets its leaders. */
+const notYetCodes: readonly number[] = [3, 6]
+const attemptsMax = 100
+const attemptPauseMs = 100
+
+async function produceOnce(
   bootstrapServer: string,
   to: { readonly topic: string; readonly partition: number },
   batch: Buffer,
