@@ -21,7 +21,10 @@ export async function streamedRowsSql(
   isLast: boolean,
 ): Promise<string> {
   const ranges = batches.flatMap(({ ranges, timeMicros }) => {
-    return (ranges ?? []).map((range) => ({ ...range, start: range.start ?? 0n, timeMicros }))
+    // A batch that only records where a partition starts takes nothing of it.
+    return (ranges ?? [])
+      .map((range) => ({ ...range, start: range.start ?? 0n, timeMicros }))
+      .filter(({ start, end }) => start < end)
   })
   const unknownUpTo = batches.findLast(({ ranges }) => ranges === null)?.nextOffsets ?? new Map()
   await insertRanges(lakehouse, ranges)

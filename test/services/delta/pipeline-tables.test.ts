@@ -223,21 +223,25 @@ result = [len(spark.read.format("delta").load(path).inputFiles()) for path in pa
       const after = await readTables(base)
       const records = (await Promise.all(files.map(recordsOfFile))).flat()
       expect(judgeLakehouse(records, after, defaultConfig, await batchesOfLog(base))).toEqual([])
-      await adoptRemovals()
-      await runAssay(['verify'], { DELTA_BASE_PATH: base })
+      await expectOnlyRemovals()
       await expectSameRows(after, written)
     })
   })
 })
 
-/** What another program deleted or rewrote is a finding until somebody says that it was meant. */
-async function adoptRemovals(): Promise<void> {
+/**
+ * What another program deleted or rewrote is a finding until it is adopted; after its VACUUM nobody can say any
+ * more what went. All rows are proved nevertheless.
+ */
+async function expectOnlyRemovals(): Promise<void> {
   const { code, stdout } = await startAssay(['verify'], { DELTA_BASE_PATH: base }).ended
-  const named = [...stdout.matchAll(/assay erase --adopt (\S+) (\d+)/g)]
-  expect([code, named.map(([, name]) => name)]).toEqual([1, ['silver.transactions', 'fraud_detection']])
-  for (const [, name, version] of named) {
-    await runAssay(['erase', '--adopt', name!, version!], { DELTA_BASE_PATH: base })
-  }
+  const failed = [...stdout.matchAll(/^FAILED +(\S+), (\S+):/gm)].map(([, table, check]) => [table, check])
+  const expected = [
+    ['silver.transactions', 'commits'],
+    ['fraud_detection', 'commits'],
+  ]
+  expect([code, failed], stdout).toEqual([1, expected])
+  expect(stdout).toMatch(/another program removed rows \(MERGE\), if it was meant: assay erase --adopt/)
 }
 
 function pathOf(name: TableName): { path: string } {
