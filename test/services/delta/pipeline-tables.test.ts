@@ -230,8 +230,8 @@ result = [len(spark.read.format("delta").load(path).inputFiles()) for path in pa
 })
 
 /**
- * What another program deleted or rewrote is a finding until it is adopted; after its VACUUM nobody can say any
- * more what went. All rows are proved nevertheless.
+ * What another program deleted or rewrote is a finding until it is adopted; after its VACUUM nobody can say
+ * any more what went. All rows are proved nevertheless.
  */
 async function expectOnlyRemovals(): Promise<void> {
   const { code, stdout } = await startAssay(['verify'], { DELTA_BASE_PATH: base }).ended
