@@ -97,7 +97,7 @@ function partitionsAfter(
  * has shown, so that no row is late because another partition was read first. null leaves them where they
  * are: of a partition that waits nothing is known yet. docs/decisions/holds.md
  */
-export function heldBack(
+function heldBack(
   seen: bigint | null,
   plan: Pick<BatchPlan, 'waiting' | 'settings'>,
   partitions: Progress['partitions'],

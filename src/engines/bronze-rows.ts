@@ -31,11 +31,13 @@ export function rowsInRanges(
 /** The rows of a batch that bronze has. */
 export function rowsOfBatch(snapshot: DeltaSnapshot, directory: string, plan: BatchPlan): string {
   if (plan.readFrom === 'bronze') return rowsInRanges(snapshot, directory, plan.ranges)
-  const { timeMicros } = plan
-  const rows = scanSql(snapshot, directory, {
-    where: [{ column: 'processing_time', min: timeMicros, max: timeMicros }],
-    naiveTimestamps: true,
-  })
+  return rowsAtTime(snapshot, directory, plan.timeMicros)
+}
+
+/** The rows of a table that came with the batch of a time. */
+export function rowsAtTime(snapshot: DeltaSnapshot, directory: string, timeMicros: bigint): string {
+  const where = [{ column: 'processing_time', min: timeMicros, max: timeMicros }]
+  const rows = scanSql(snapshot, directory, { where, naiveTimestamps: true })
   return `SELECT * FROM (${rows}) WHERE processing_time = make_timestamp(${timeMicros})`
 }
 

@@ -6,6 +6,7 @@ import { type DeltaTable, scanSql } from '../../delta/index.ts'
 import { step } from '../../steps/step.ts'
 import { BatchHistory, openSilver, type SilverBatch } from '../batch-history.ts'
 import { doneBatch, lookBack, planOf, settingsOf } from '../batch-rules.ts'
+import { rowsAtTime } from '../bronze-rows.ts'
 import type { Database } from '../database.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
 import type { DefinitionStore } from '../definition-store.ts'
@@ -120,10 +121,7 @@ async function batchRowsSql(silver: DeltaTable, { progress, commit }: SilverBatc
     const files = new Map(commit.adds.map((file) => [file.path, file]))
     return scanSql({ ...snapshot, files }, directory, { naiveTimestamps: true })
   }
-  const { timeMicros } = progress
-  const where = [{ column: 'processing_time', min: timeMicros, max: timeMicros }]
-  const rows = scanSql(snapshot, directory, { where, naiveTimestamps: true })
-  return `SELECT * FROM (${rows}) WHERE processing_time = make_timestamp(${timeMicros})`
+  return rowsAtTime(snapshot, directory, progress.timeMicros)
 }
 
 function rowsOfCommit({ commit, counts }: SilverBatch): number {

@@ -3,10 +3,10 @@
 import type { TopicPartition } from '../../batches/offsets.ts'
 import type { BatchPlan } from '../../batches/plan.ts'
 import type { Progress, RecordedBatch } from '../../batches/progress.ts'
-import { type DeltaSnapshot, scanSql } from '../../delta/index.ts'
+import type { DeltaSnapshot } from '../../delta/index.ts'
 import { BatchHistory } from '../batch-history.ts'
 import { doneBatch, planOf, settingsOf } from '../batch-rules.ts'
-import { rowsOfBatch } from '../bronze-rows.ts'
+import { rowsAtTime, rowsOfBatch } from '../bronze-rows.ts'
 import { endQueries } from '../bronze-writers.ts'
 import type { Database } from '../database.ts'
 import { currentDefinitions, tellChanges } from '../definition-changes.ts'
@@ -145,7 +145,5 @@ async function replayInput(
 }
 
 async function silverRows({ delta }: OpenTable, { timeMicros }: BatchPlan): Promise<string> {
-  const where = [{ column: 'processing_time', min: timeMicros, max: timeMicros }]
-  const rows = scanSql(await delta.snapshot(), delta.directory, { where, naiveTimestamps: true })
-  return `SELECT * FROM (${rows}) WHERE processing_time = make_timestamp(${timeMicros})`
+  return rowsAtTime(await delta.snapshot(), delta.directory, timeMicros)
 }
