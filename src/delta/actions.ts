@@ -1,6 +1,6 @@
 // The actions of a Delta log: parsed once from JSON, typed from there on, and written back.
 import { LakehouseError } from '../errors/errors.ts'
-import { decodePath, encodePath } from './paths.ts'
+import { encodePath, type SpelledPath, spelledPath } from './paths.ts'
 import { type DeltaField, schemaFromJson, schemaToJson } from './schema.ts'
 import { type FileStats, parseStats } from './stats.ts'
 
@@ -23,9 +23,7 @@ export type Metadata = {
 
 export type PartitionValues = Readonly<Record<string, string | null>>
 
-export type AddFile = {
-  /** Relative to the table's directory, or absolute; decoded, as the file system knows it. */
-  readonly path: string
+export type AddFile = SpelledPath & {
   readonly partitionValues: PartitionValues
   readonly size: bigint
   readonly modificationTime: number
@@ -38,8 +36,7 @@ export type AddFile = {
   readonly hasDeletionVector?: true
 }
 
-export type RemoveFile = {
-  readonly path: string
+export type RemoveFile = SpelledPath & {
   readonly deletionTimestamp: number
   readonly dataChange: boolean
   readonly partitionValues: PartitionValues | null
@@ -76,7 +73,7 @@ export type DeltaCommit = {
 
 export function parseAdd(add: Record<string, unknown>, where: string): AddFile {
   return addFile({
-    path: decodePath(textOf(add.path, 'add.path', where)),
+    ...spelledPath(textOf(add.path, 'add.path', where)),
     partitionValues: textMap(add.partitionValues),
     size: bigintOf(add.size, 'add.size', where),
     modificationTime: numberOr(add.modificationTime, 0),
@@ -114,7 +111,7 @@ export function sumRecords(files: Iterable<AddFile>): bigint | null {
 
 export function parseRemove(remove: Record<string, unknown>, where: string): RemoveFile {
   return {
-    path: decodePath(textOf(remove.path, 'remove.path', where)),
+    ...spelledPath(textOf(remove.path, 'remove.path', where)),
     deletionTimestamp: numberOr(remove.deletionTimestamp, 0),
     dataChange: remove.dataChange !== false,
     partitionValues: remove.partitionValues ? textMap(remove.partitionValues) : null,
@@ -154,7 +151,7 @@ export function parseProtocol(protocol: Record<string, unknown>, where: string):
 
 export function addToJson(file: AddFile): Record<string, unknown> {
   return {
-    path: encodePath(file.path),
+    path: file.spelling ?? encodePath(file.path),
     partitionValues: file.partitionValues,
     size: rawNumber(file.size),
     modificationTime: file.modificationTime,
@@ -167,7 +164,7 @@ export function addToJson(file: AddFile): Record<string, unknown> {
 export function removeToJson(file: RemoveFile): Record<string, unknown> {
   const extended = file.partitionValues !== null && file.size !== null
   return {
-    path: encodePath(file.path),
+    path: file.spelling ?? encodePath(file.path),
     deletionTimestamp: file.deletionTimestamp,
     dataChange: file.dataChange,
     extendedFileMetadata: extended,

@@ -21,7 +21,7 @@ import { disk, type FileIdentity } from './disk.ts'
 import { commitPath, identityOf, logDirectory, PendingFile, versionDigits } from './log-files.ts'
 import { deletedFileRetentionMs } from './properties.ts'
 import { quotePathToRead, quoteText } from './sql.ts'
-import type { LogState } from './state.ts'
+import type { LogState, Tombstone } from './state.ts'
 
 const linesWrittenAtOnce = 1000
 const stringMap = 'MAP(VARCHAR, VARCHAR)'
@@ -35,7 +35,7 @@ export type CheckpointContent = {
   readonly metadata: Metadata
   readonly txns: readonly Txn[]
   readonly files: readonly AddFile[]
-  readonly tombstones: readonly (readonly [path: string, deletionTimestamp: number])[]
+  readonly tombstones: readonly (readonly [path: string, Tombstone])[]
 }
 
 /** Removed files are in it until they expire: vacuum must know how long a file has been dead. */
@@ -43,7 +43,7 @@ export function checkpointContent(state: LogState, nowMs: number): CheckpointCon
   const { version, identity } = state
   const { protocol, metadata } = state.essentials()
   const retention = deletedFileRetentionMs(metadata)
-  const tombstones = [...state.tombstones].filter(([, deletionTimestamp]) => {
+  const tombstones = [...state.tombstones].filter(([, { deletionTimestamp }]) => {
     return retention === null || deletionTimestamp > nowMs - retention
   })
   const [txns, files] = [[...state.txns.values()], [...state.files.values()]]
@@ -57,8 +57,8 @@ function* linesOf(content: CheckpointContent): Generator<unknown> {
   // An entry of a checkpoint is state, not a change, whatever the commit said.
   for (const file of content.files) yield { add: { ...addToJson(file), dataChange: false } }
   const removed = { dataChange: false, partitionValues: null, size: null }
-  for (const [path, deletionTimestamp] of content.tombstones) {
-    yield { remove: removeToJson({ path, deletionTimestamp, ...removed }) }
+  for (const [path, tombstone] of content.tombstones) {
+    yield { remove: removeToJson({ path, ...tombstone, ...removed }) }
   }
 }
 

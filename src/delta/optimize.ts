@@ -175,6 +175,7 @@ async function rewrite(
 
 /** The action that takes the file out of the table. */
 export function removeOf(file: AddFile, deletionTimestamp: number, dataChange: boolean): RemoveFile {
-  const { path, partitionValues, size } = file
-  return { path, deletionTimestamp, dataChange, partitionValues, size }
+  const { path, spelling, partitionValues, size } = file
+  const spelled = spelling === undefined ? { path } : { path, spelling }
+  return { ...spelled, deletionTimestamp, dataChange, partitionValues, size }
 }

@@ -21,6 +21,22 @@ export function decodePath(uri: string): string {
   }
 }
 
+export type SpelledPath = {
+  /** Relative to the table's directory, or absolute; decoded, as the file system knows it. */
+  readonly path: string
+  /** How its writer spelled it in the log, where that differs from `encodePath`. */
+  readonly spelling?: string
+}
+
+/**
+ * A path of the log. Other readers compare paths as they are spelled, so a checkpoint or the removal of a
+ * file has to repeat what its writer wrote: Spark's VACUUM deletes a live file whose spelling was changed.
+ */
+export function spelledPath(uri: string): SpelledPath {
+  const path = decodePath(uri)
+  return encodePath(path) === uri ? { path } : { path, spelling: uri }
+}
+
 const ownFilePattern = /(^|\/)part-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.parquet$/
 
 /** A data file has a name of its own for ever. */

@@ -7,6 +7,7 @@ import {
   engineInfo,
   type Metadata,
   type Protocol,
+  type RemoveFile,
   sumRecords,
   type Txn,
 } from './actions.ts'
@@ -49,6 +50,9 @@ export type DeltaSnapshot = {
   readonly numRecords: bigint | null
 }
 
+/** When a file was removed, and how the log spells its path where that is not our way. */
+export type Tombstone = Pick<RemoveFile, 'deletionTimestamp' | 'spelling'>
+
 /** Grows with the log, commit by commit: what a commit costs does not depend on how many there were. */
 export class LogState {
   version = -1n
@@ -57,8 +61,8 @@ export class LogState {
   protocol: Protocol | null = null
   metadata: Metadata | null = null
   readonly files = new Map<string, AddFile>()
-  /** When each removed file was removed, oldest first; only as long as a reader or vacuum needs to know. */
-  readonly tombstones = new Map<string, number>()
+  /** The removed files, oldest first; only as long as a reader or vacuum needs to know. */
+  readonly tombstones = new Map<string, Tombstone>()
   /** Of the paths above, those that have to be compared by where they lead. */
   readonly oddPaths = new Set<string>()
   /** Removed files whose retention is over, oldest first, until somebody deletes them. */
@@ -105,11 +109,14 @@ export class LogState {
   #put(commit: DeltaCommit): void {
     this.protocol = commit.protocol ?? this.protocol
     this.metadata = commit.metadata ?? this.metadata
-    for (const { path, deletionTimestamp } of commit.removes) {
+    for (const { path, spelling, deletionTimestamp } of commit.removes) {
       this.files.delete(path)
       this.#withVector.delete(path)
       this.tombstones.delete(path) // So that it comes last.
-      this.tombstones.set(path, deletionTimestamp)
+      this.tombstones.set(
+        path,
+        spelling === undefined ? { deletionTimestamp } : { deletionTimestamp, spelling },
+      )
       if (isOddPath(path)) this.oddPaths.add(path)
     }
     for (const file of commit.adds) {
@@ -132,7 +139,7 @@ export class LogState {
     const retentionMs = this.metadata === null ? null : deletedFileRetentionMs(this.metadata)
     if (retentionMs === null) return
     const cutoffMs = clock() - retentionMs
-    for (const [path, deletionTimestamp] of this.tombstones) {
+    for (const [path, { deletionTimestamp }] of this.tombstones) {
       if (deletionTimestamp > cutoffMs) return
       this.tombstones.delete(path)
       if (this.expired.length < expiredMax) this.expired.push(path)

@@ -123,7 +123,7 @@ async function neededFiles(
     return place
   }
   const isNamed = (state: LogState, path: string): boolean => {
-    const removedMs = state.tombstones.get(path)
+    const removedMs = state.tombstones.get(path)?.deletionTimestamp
     return state.files.has(path) || (removedMs !== undefined && removedMs > cutoffMs)
   }
   return (path) => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DeltaTable, prunedFiles, scanSql } from '../../../src/delta/index.ts'
-import { decodePath, encodePath } from '../../../src/delta/paths.ts'
+import { decodePath, encodePath, spelledPath } from '../../../src/delta/paths.ts'
 import { column, Workshop } from './workshop.ts'
 
 const odd = [
@@ -150,5 +150,8 @@ test('any path survives being spelled in the log', () => {
     }),
   )
   expect(decodePath('a%20b/100%')).toBe('a%20b/100%')
+  // What another writer spelled in its own way is repeated: readers compare the texts.
+  expect(spelledPath('part=é/a%20b+c')).toEqual({ path: 'part=é/a b+c', spelling: 'part=é/a%20b+c' })
+  expect(spelledPath('part=%25C3/a')).toEqual({ path: 'part=%C3/a' })
   expect(decodePath('file:/data/a%20b.parquet')).toBe('/data/a b.parquet')
 })
