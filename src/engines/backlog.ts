@@ -9,9 +9,10 @@ import {
   type TopicPartition,
 } from '../batches/offsets.ts'
 import { advanceOffsets } from '../batches/planner.ts'
+import { preferredCut } from '../batches/preferred-cut.ts'
 import type { Cut } from '../batches/source.ts'
 import { type AddFile, type DeltaSnapshot, type DeltaTable, prunedFiles, scanSql } from '../delta/index.ts'
-import { assert, LakehouseError } from '../errors/errors.ts'
+import { LakehouseError } from '../errors/errors.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf } from './database.ts'
 
@@ -51,8 +52,7 @@ export class Backlog {
 
   /**
    * Decides the ranges of the next batch as a source does: all rows from `next` on, or, where they are more
-   * than `recordsMax`, from every partition those before its first record later than one timestamp. Of the
-   * partitions that hold the watermark back, those that would get nothing of it get up to half of the batch.
+   * than `recordsMax`, the preferred cut of them.
    */
   async cut(
     next: Offsets,
@@ -73,7 +73,7 @@ export class Backlog {
       this.#met = { version, before: advanceOffsets(next, all) }
       return { ranges: all, more: false, waiting: waitingBehind(all, waiting, next, ends), sinceMicros }
     }
-    const ranges = await this.#preferredCut({ rows, waiting, next }, recordsMax, preferred)
+    const ranges = await this.#cutRows({ rows, waiting, next }, recordsMax, preferred)
     return { ranges, more: true, waiting: waitingBehind(ranges, waiting, next, ends), sinceMicros }
   }
 
@@ -149,84 +149,52 @@ export class Backlog {
   }
 
   /**
-   * The cut at one time, except that preferred partitions that would get nothing of it share half of the
-   * batch by offset, and the others the rest. The order counts: behind the first preferred partition that
-   * is served, none holds the watermark more than one that goes on.
+   * The cut that a source of records makes. Of a partition no more rows can be taken than the batch may have
+   * in all, so no others are looked at.
    */
-  async #preferredCut(
-    all: Rows,
+  async #cutRows(
+    { rows, waiting, next }: Rows,
     recordsMax: number,
     preferred: readonly TopicPartition[],
   ): Promise<OffsetRange[]> {
-    const atTime = await this.#cutAtTime(all, recordsMax)
-    const served = new Set(atTime.map(partitionKey))
-    const byKey = new Map(all.waiting.map((one) => [partitionKey(one), one]))
-    const inBronze = preferred.flatMap((one) => byKey.get(partitionKey(one)) ?? [])
-    const firstServed = inBronze.findIndex((one) => served.has(partitionKey(one)))
-    const starved = firstServed === -1 ? inBronze : inBronze.slice(0, firstServed)
-    if (starved.length === 0) return atTime
-    let left = Math.max(1, Math.floor(recordsMax / 2))
-    const ranges: OffsetRange[] = []
-    for (const one of starved) {
-      if (left === 0) break
-      const taken = one.count < BigInt(left) ? Number(one.count) : left
-      ranges.push(rangeOf(one, all.next, await this.#endAfter(all, one, taken)))
-      left -= taken
+    const all = waiting.map((one) => rangeOf(one, next, one.end))
+    const indexes = new Map(waiting.map((one, index) => [partitionKey(one), index]))
+    await this.#connection.run(
+      `CREATE OR REPLACE TEMP TABLE backlog_rows AS SELECT topic, partition, "offset", ms FROM ${rows}
+      QUALIFY row_number() OVER (PARTITION BY topic, partition ORDER BY "offset") <= ${recordsMax + 1}`,
+    )
+    try {
+      const { ends } = await preferredCut({
+        bounds: all,
+        recordsMax,
+        preferred: preferred.flatMap((one) => indexes.get(partitionKey(one)) ?? []),
+        ...(await this.#timesOfRows()),
+        offsetsAfter: async (timestampMs) => {
+          const later = await rowsOf(
+            this.#connection,
+            `SELECT topic, partition, min("offset") AS "offset" FROM backlog_rows
+            WHERE ms > ${timestampMs} GROUP BY topic, partition`,
+          )
+          const offsets = new Map(
+            later.map((row) => [partitionKey(row as unknown as TopicPartition), row.offset as bigint]),
+          ) // As selected.
+          return all.map((range) => offsets.get(partitionKey(range)) ?? null)
+        },
+      })
+      return all
+        .map((range, index) => ({ ...range, end: ends[index]! }))
+        .filter(({ start, end }) => start < end)
+    } finally {
+      await this.#connection.run('DROP TABLE IF EXISTS backlog_rows')
     }
-    const taken = Math.max(1, Math.floor(recordsMax / 2)) - left
-    const given = new Set(starved.map(partitionKey))
-    const others = all.waiting.filter((one) => !given.has(partitionKey(one)))
-    if (recordsMax === taken || others.length === 0) return ranges
-    const places = others.map(({ topic, partition }) => `(${duckdb.text(topic)}, ${partition})`)
-    const rows = `(SELECT * FROM ${all.rows} WHERE (topic, partition) IN (${places.join(', ')}))`
-    return [...ranges, ...(await this.#cutAtTime({ ...all, rows, waiting: others }, recordsMax - taken))]
   }
 
-  /** The offset behind so many of a partition's rows. */
-  async #endAfter({ rows }: Rows, { topic, partition }: TopicPartition, count: number): Promise<bigint> {
+  async #timesOfRows(): Promise<{ readonly fromMs: number; readonly toMs: number }> {
     const [row] = await rowsOf(
       this.#connection,
-      `SELECT max("offset") + 1 AS "end" FROM (
-        SELECT "offset" FROM ${rows} WHERE topic = ${duckdb.text(topic)} AND partition = ${partition}
-        ORDER BY "offset" LIMIT ${count}
-      )`,
+      'SELECT CAST(min(ms) AS DOUBLE) AS "fromMs", CAST(max(ms) AS DOUBLE) AS "toMs" FROM backlog_rows',
     )
-    assert(typeof row?.end === 'bigint')
-    return row.end
-  }
-
-  /**
-   * The greatest timestamp whose records are at most `recordsMax`; where its first millisecond holds more,
-   * that one. A record counts when the latest one up to it in its partition does.
-   */
-  async #cutAtTime({ rows, waiting, next }: Rows, recordsMax: number): Promise<OffsetRange[]> {
-    // Of a partition no more rows can be taken than the batch may have in all.
-    const [at] = await rowsOf(
-      this.#connection,
-      `WITH ordered AS (
-        SELECT max(ms) OVER one AS latest FROM ${rows}
-        WINDOW one AS (PARTITION BY topic, partition ORDER BY "offset")
-        QUALIFY row_number() OVER one <= ${recordsMax + 1}
-      ),
-      counted AS (
-        SELECT latest, sum(count(*)) OVER (ORDER BY latest) AS taken FROM ordered GROUP BY latest
-      )
-      SELECT CAST(coalesce(max(latest) FILTER (WHERE taken <= ${recordsMax}), min(latest)) AS BIGINT) AS ms
-      FROM counted`,
-    )
-    const ms = at?.ms
-    assert(typeof ms === 'bigint')
-    const later = await rowsOf(
-      this.#connection,
-      `SELECT topic, partition, min("offset") AS "offset" FROM ${rows} WHERE ms > ${ms} GROUP BY topic, partition`,
-    )
-    // As selected.
-    const ends = new Map(
-      later.map((row) => [partitionKey(row as unknown as TopicPartition), row.offset as bigint]),
-    )
-    return waiting
-      .map((one) => rangeOf(one, next, ends.get(partitionKey(one)) ?? one.end))
-      .filter(({ start, end }) => start < end)
+    return row as { fromMs: number; toMs: number } // As selected.
   }
 }
 

@@ -172,14 +172,28 @@ test('a partition that holds the watermark, and begins ahead of the others, gets
     expect(plain.ranges.map(({ partition, end }) => [partition, end])).toEqual([[0, 20n]])
     const cut = await backlog.cut(next, 20, { preferred: [at(2, 0n), at(1, 0n), at(0, 0n)] })
     expect(cut.ranges.map(({ partition, end }) => [partition, end])).toEqual([
-      [2, 3n],
-      [1, 7n],
       [0, 10n],
+      [1, 7n],
+      [2, 3n],
     ])
     // Behind the first that is served none is preferred.
     const served = await backlog.cut(next, 20, { preferred: [at(0, 0n), at(1, 0n)] })
     expect(served.ranges).toEqual(plain.ranges)
     const single = await backlog.cut(next, 1, { preferred: [at(1, 0n)] })
     expect(single.ranges.map(({ partition, end }) => [partition, end])).toEqual([[1, 1n]])
+  })
+})
+
+test('of more records than a batch takes with one time, each partition gives its share, as from Kafka', async () => {
+  const records = [0, 1, 2].flatMap((partition) =>
+    recordsOfPartition(partition, 30, 0).map((record) => ({ ...record, timestampMs: 0 })),
+  )
+  await withBacklog(records, async (backlog) => {
+    const cut = await backlog.cut(offsetsOf(at(0, 0n), at(1, 0n), at(2, 0n)), 20)
+    expect(cut.ranges.map(({ partition, end }) => [partition, end])).toEqual([
+      [0, 7n],
+      [1, 7n],
+      [2, 6n],
+    ])
   })
 })
