@@ -113,7 +113,7 @@ function svg(lines: readonly IBufferCell[][]): string {
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">\n` +
     `<rect width="100%" height="100%" rx="8" fill="${background}"/>\n` +
-    `<g font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" xml:space="preserve">\n` +
+    `<g font-family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14">\n` +
     `${texts.join('\n')}\n</g>\n</svg>\n`
   )
 }
@@ -147,6 +147,11 @@ function styleOf(cell: IBufferCell): string {
   return `fill="${fill}"${bold}${dim}`
 }
 
+/** Browsers take several spaces for one, but not those that do not break. */
 function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+  return text
+    .replaceAll(' ', '\u00a0')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
 }
