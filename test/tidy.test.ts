@@ -10,9 +10,10 @@ const root = dirname(import.meta.dirname)
 /** Imports go down only: a folder may import from the layers above its own in this list, and from itself. */
 const layers: readonly (readonly string[])[] = [
   ['errors', 'steps'],
-  ['expr'],
-  ['plan'],
-  ['fraud', 'sql', 'batches'],
+  ['expr', 'json'],
+  ['plan', 'columns'],
+  ['fraud', 'sql', 'batches', 'parquet', 'state'],
+  ['javascript'],
   ['kafka', 'files', 'delta', 'metrics', 'config'],
   ['produce', 'lakehouse'],
   ['engines'],
@@ -20,7 +21,7 @@ const layers: readonly (readonly string[])[] = [
   ['cli', 'dashboard'],
 ]
 
-const pureFolders = ['expr', 'plan', 'sql', 'fraud']
+const pureFolders = ['expr', 'json', 'plan', 'columns', 'sql', 'state', 'javascript', 'fraud']
 
 type SourceFile = { readonly path: string; readonly text: string; readonly imports: readonly string[] }
 
