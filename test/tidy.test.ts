@@ -10,8 +10,9 @@ const root = dirname(import.meta.dirname)
 /** Imports go down only: a folder may import from the layers above its own in this list, and from itself. */
 const layers: readonly (readonly string[])[] = [
   ['errors', 'steps'],
-  ['expr', 'json'],
-  ['plan', 'columns'],
+  ['columns', 'json'],
+  ['expr'],
+  ['plan'],
   ['fraud', 'sql', 'batches', 'parquet', 'state'],
   ['javascript'],
   ['kafka', 'files', 'delta', 'metrics', 'config'],

@@ -1,5 +1,5 @@
 // Columns of rows in memory: what the compiled row path fills, and what files are written from.
-import type { ColumnType, Schema } from '../expr/index.ts'
+import type { ColumnType, Schema } from './types.ts'
 import type { Whole } from './whole.ts'
 
 /**

@@ -1,6 +1,6 @@
 // Expressions as data. An expression has a type that TypeScript checks and the SQL compilers read; it is
 // built by `column`, `literal`, `parameter`, `when` and the functions in functions/.
-import type { ColumnType, Schema } from './types.ts'
+import type { ColumnType, Schema } from '../columns/types.ts'
 
 export type Expr<T extends ColumnType = ColumnType> =
   | { readonly kind: 'column'; readonly name: string; readonly type: T }

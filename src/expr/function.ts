@@ -1,7 +1,8 @@
 // A function is one record: the compilers, the reference page and the tests on every engine read it.
+
+import type { ColumnType } from '../columns/types.ts'
 import { assert } from '../errors/errors.ts'
 import type { Aggregate, Expr, LiteralValue } from './expression.ts'
-import type { ColumnType } from './types.ts'
 
 export type Engine = 'duckdb' | 'spark'
 

@@ -1,5 +1,6 @@
 // The expression language: types, expressions, functions.
+
+export * from '../columns/types.ts'
 export * from './expression.ts'
 export * from './function.ts'
 export * from './functions/index.ts'
-export * from './types.ts'

@@ -1,7 +1,8 @@
 // Comparison, boolean logic and nulls. SQL's three values: a comparison with null is null.
+
+import type { ColumnType, Numeric } from '../../columns/types.ts'
 import type { Expr } from '../expression.ts'
 import { defineFunction, defineGeneric } from '../function.ts'
-import type { ColumnType, Numeric } from '../types.ts'
 
 /** The first argument decides the type: money is not compared with a whole number. */
 type Compare = <T extends ColumnType>(a: Expr<T>, b: Expr<NoInfer<T>>) => Expr<'boolean'>
