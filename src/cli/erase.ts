@@ -17,7 +17,11 @@ type EraseFlags = {
   readonly dryRun?: true
   readonly adopt?: string
   readonly everywhere?: true
+  readonly wait: number
 }
+
+/** Most batches take less than a second; one that closes many windows may take a minute. */
+const waitDefaultSeconds = 120
 
 export function eraseCommand(): Command {
   return new Command('erase')
@@ -32,6 +36,11 @@ export function eraseCommand(): Command {
       'take a deletion by another program for meant: name its table, then its version',
     )
     .option('--everywhere', 'with --adopt: erase these rows from the other tables too')
+    .addOption(
+      new Option('--wait <seconds>', 'how long running processes may take to finish their batches and pause')
+        .argParser(waitSeconds)
+        .default(waitDefaultSeconds),
+    )
     .argument('[version]', 'with --adopt: the version of the table that the deletion made')
     .action(async (version: string | undefined, flags: EraseFlags) => {
       const text = await erase(openSession().config, version, flags)
@@ -47,9 +56,14 @@ function userIds(text: string, before: readonly number[]): readonly number[] {
   throw new InvalidArgumentError('It must be a whole number, as user_id is.')
 }
 
+function waitSeconds(text: string): number {
+  if (/^\d{1,5}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be a whole number of seconds, up to 99999.')
+}
+
 async function erase(config: Config, version: string | undefined, flags: EraseFlags): Promise<string> {
   checkFlags(version, flags)
-  const options = pipelineOptions(config)
+  const options = { ...pipelineOptions(config), pauseMaxMs: flags.wait * 1000 }
   if (flags.adopt !== undefined) {
     const { adoptDeletion } = await import('../engines/adopt.ts')
     const { path } = tableNamed(flags.adopt, tables)

@@ -34,8 +34,10 @@ export type PipelineOptions = {
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   /** Microseconds since the epoch. */
   readonly clock: () => bigint
-  /** A stop that finishes the batch at hand. */
+  /** A stop, or a pause, that finishes the batch at hand. */
   readonly signal: AbortSignal
+  /** The stop alone; a run that only pauses leaves no rows in bronze that no batch took. */
+  readonly stop?: AbortSignal
   readonly onBatch: (report: BatchReport) => void
   readonly onNotice: OnNotice
   /** Told each time that nothing is there to be carried, before more is waited for. */

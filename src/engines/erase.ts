@@ -40,7 +40,8 @@ import {
   recordTables,
   setPositions,
 } from './erased-rows.ts'
-import { checkpointDirectory, lockStreams } from './lock.ts'
+import { lockForErasure } from './erasure-pause.ts'
+import { checkpointDirectory } from './lock.ts'
 import { storageFailure } from './storage-failure.ts'
 import { claimTable, OpenTable } from './tables.ts'
 
@@ -48,6 +49,8 @@ export type EraseOptions = {
   readonly deltaBasePath: string
   readonly tableProperties: Readonly<Record<string, string>>
   readonly leaseMs: number
+  /** How long running processes may take to finish their batches and pause. */
+  readonly pauseMaxMs: number
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   /** Microseconds since the epoch. */
   readonly clock: () => bigint
@@ -89,13 +92,16 @@ export class LockedLakehouse {
     this.#claim = erased.claim
   }
 
-  /** Fails with STREAM_LOCKED where a stream runs, with BATCHES_LEFT where a batch is not in all tables. */
+  /**
+   * Runs pause meanwhile. Fails with STREAM_LOCKED where one does not, with BATCHES_LEFT where a batch is not
+   * in all tables.
+   */
   static async use<T>(options: EraseOptions, work: (lakehouse: LockedLakehouse) => Promise<T>): Promise<T> {
     const { deltaBasePath, tableProperties: properties } = options
     const found = await existing(deltaBasePath)
     if (!found.has('silver/transactions')) throw noLakehouse(deltaBasePath)
     try {
-      const lock = await lockStreams(deltaBasePath, streamNames, options)
+      const lock = await lockForErasure(deltaBasePath, options)
       try {
         const database = await openDatabase(options)
         try {
@@ -146,7 +152,7 @@ export class LockedLakehouse {
     throw new LakehouseError(
       'BATCHES_LEFT',
       `${deltaBasePath}: the last batch is not in all tables yet, or bronze has rows that no batch took. ` +
-        'Run "assay run kafka-to-delta --once", then erase again.',
+        'A run that goes on does that by itself: erase again later. Else run "assay run kafka-to-delta --once" first.',
       { details: { last, done, noted } },
     )
   }
@@ -314,7 +320,7 @@ function noLakehouse(deltaBasePath: string): LakehouseError {
 function overtaken({ directory }: DeltaTable): LakehouseError {
   return new LakehouseError(
     'WRITER_FENCED',
-    `${directory} was taken over by another process while rows were erased. Stop what writes the lakehouse, and run ` +
-      '"assay erase" again: it carries the erasure to its end.',
+    `${directory} was taken over by another process while rows were erased: this one gave no sign of life ` +
+      'for a lease (it was paused, or the machine was). Run "assay erase" again: it carries the erasure to its end.',
   )
 }

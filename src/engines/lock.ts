@@ -11,7 +11,7 @@ import { assert, LakehouseError } from '../errors/errors.ts'
 import type { StreamName } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 
-type Holder = {
+export type Holder = {
   /** Unique for each start of a process. */
   readonly owner: string
   readonly pid: number
@@ -36,9 +36,19 @@ const attemptsMax = 3
 const looksPerLease = 2 * beatsPerLease
 
 /** The directory of a stream's own files: all of it can be deleted while the stream does not run. */
-export function checkpointDirectory(deltaBasePath: string, stream: StreamName): string {
+export function checkpointDirectory(deltaBasePath: string, stream: StreamName | 'erase'): string {
   return join(deltaBasePath, '_checkpoints', stream)
 }
+
+export function streamLock(deltaBasePath: string, stream: StreamName): LockPlace {
+  return {
+    directory: checkpointDirectory(deltaBasePath, stream),
+    what: `stream ${stream} of ${deltaBasePath}`,
+  }
+}
+
+/** What can be locked: a directory, and what it stands for. */
+export type LockPlace = { readonly directory: string; readonly what: string }
 
 /** Takes the locks of all streams, or fails with STREAM_LOCKED and leaves none taken. */
 export async function lockStreams(
@@ -46,17 +56,9 @@ export async function lockStreams(
   streams: readonly StreamName[],
   options: LockOptions,
 ): Promise<Lock> {
-  const holder: Holder = {
-    owner: randomUUID(),
-    pid: process.pid,
-    host: await thisHost(),
-    processes: await processNamespace(),
-    processStarted: await processStarted(process.pid),
-    since: new Date().toISOString(),
-  }
-  const lock = new Lock(holder, options)
+  const lock = new Lock(await thisProcess(), options)
   try {
-    for (const stream of streams) await lock.take(deltaBasePath, stream)
+    for (const stream of streams) await lock.take(streamLock(deltaBasePath, stream))
   } catch (error) {
     await lock.release()
     throw error
@@ -86,11 +88,9 @@ export class Lock {
     return this.#lost.signal
   }
 
-  async take(deltaBasePath: string, stream: StreamName): Promise<void> {
-    const directory = checkpointDirectory(deltaBasePath, stream)
+  async take({ directory, what: where }: LockPlace): Promise<void> {
     await makeDirectory(directory) // With the directory of all tables, where this is the first start.
-    const path = join(directory, 'lock')
-    const where = `stream ${stream} of ${deltaBasePath}`
+    const path = lockPath(directory)
     const pending = join(directory, `lock.${this.#holder.owner}.tmp`)
     await writeNew(pending, JSON.stringify(this.#holder))
     try {
@@ -139,16 +139,9 @@ export class Lock {
    * system that holds the lock, so no two clocks are compared.
    */
   async #isStale(holder: Holder | null, path: string, pending: string): Promise<boolean> {
-    if (holder !== null && holder.host === this.#holder.host && this.#sees(holder)) {
-      if ((await processStarted(holder.pid)) !== holder.processStarted) return true
-    }
+    if (holder !== null && (await isGone(holder, this.#holder))) return true
     const [now, beat] = [await stat(pending), await statOrNull(path)]
     return beat === null || now.mtimeMs - beat.mtimeMs > this.#leaseMs
-  }
-
-  /** True where the number of the holder's process means the same here. */
-  #sees(holder: Holder): boolean {
-    return holder.processes === this.#holder.processes
   }
 
   /**
@@ -157,7 +150,8 @@ export class Lock {
    * one.
    */
   async #staysSilent(holder: Holder | null, path: string): Promise<boolean> {
-    if (holder === null || holder.host !== this.#holder.host || this.#sees(holder)) return false
+    if (holder === null || holder.host !== this.#holder.host) return false
+    if (seesProcess(holder, this.#holder)) return false
     const last = await statOrNull(path)
     const endMs = performance.now() + this.#leaseMs
     while (performance.now() < endMs) {
@@ -215,17 +209,44 @@ export class Lock {
     }
   }
 
-  /** Removes the locks that are still this process's own. */
+  /** Removes the locks that are still this process's own, the last one first. */
   async release(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer)
     this.#timer = null
     await this.#beating
-    for (const path of [...this.#taken.keys()]) {
+    for (const path of [...this.#taken.keys()].reverse()) {
       if ((await readHolder(path))?.owner === this.#holder.owner) await rm(path, { force: true })
       this.#taken.delete(path)
     }
     await step('lock released')
   }
+}
+
+export function lockPath(directory: string): string {
+  return join(directory, 'lock')
+}
+
+/** This process, under a name of its own for each lock that it takes. */
+export async function thisProcess(): Promise<Holder> {
+  return {
+    owner: randomUUID(),
+    pid: process.pid,
+    host: await thisHost(),
+    processes: await processNamespace(),
+    processStarted: await processStarted(process.pid),
+    since: new Date().toISOString(),
+  }
+}
+
+/** True where the holder's process can be seen from here to have ended; a false says nothing. */
+export async function isGone(holder: Holder, seenBy: Holder): Promise<boolean> {
+  if (holder.host !== seenBy.host || !seesProcess(holder, seenBy)) return false
+  return (await processStarted(holder.pid)) !== holder.processStarted
+}
+
+/** True where the number of the holder's process means the same here. */
+function seesProcess(holder: Holder, seenBy: Holder): boolean {
+  return holder.processes === seenBy.processes
 }
 
 function lockedMessage(where: string, holder: Holder | null, path: string): string {
@@ -273,7 +294,7 @@ async function writeNew(path: string, text: string): Promise<boolean> {
 }
 
 /** null where there is none, or where it is no lock of ours: only its time then says whether it is stale. */
-async function readHolder(path: string): Promise<Holder | null> {
+export async function readHolder(path: string): Promise<Holder | null> {
   try {
     return parseHolder(await readFile(path, 'utf8'))
   } catch {
@@ -292,7 +313,7 @@ function parseHolder(text: string): Holder | null {
   }
 }
 
-async function statOrNull(path: string): Promise<{ readonly mtimeMs: number } | null> {
+export async function statOrNull(path: string): Promise<{ readonly mtimeMs: number } | null> {
   try {
     return await stat(path)
   } catch (error) {

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ErrorCode, LakehouseError } from '../errors/errors.ts'
 import type { PipelineOptions } from './engine.ts'
-import { checkpointDirectory, lockStreams } from './lock.ts'
+import { RunPauses } from './erasure-pause.ts'
+import { checkpointDirectory } from './lock.ts'
 import { storageFailure } from './storage-failure.ts'
 
 /** So many failures, one after another without anything done between them, end the run. */
@@ -54,24 +55,20 @@ export type Attempt = (options: PipelineOptions, gotOn: () => void) => Promise<v
 
 /**
  * The whole of a run: its streams are locked, and it is attempted until it succeeds, or is stopped, or a
- * failure ends it. A failure with one of the codes `onceOnly` may be gone at the next attempt, although its
- * code says never; met again before something got done it ends the run.
+ * failure ends it. It pauses for an erasure between two attempts. A failure with one of the codes `onceOnly`
+ * may be gone at the next attempt, although its code says never; met again before something got done it ends
+ * the run.
  */
 export async function runLocked(
   options: PipelineOptions,
   attempt: Attempt,
   onceOnly: readonly ErrorCode[] = [],
 ): Promise<void> {
-  const { deltaBasePath, streams, signal } = options
+  const { deltaBasePath, signal } = options
   try {
-    const lock = await lockStreams(deltaBasePath, streams, options)
-    try {
-      // A holder that lost its lock stops after the batch at hand, as on SIGTERM, and then says why.
-      const locked = { ...options, signal: AbortSignal.any([signal, lock.lost]) }
-      await runWithRetries(locked, attempt, onceOnly)
-      lock.lost.throwIfAborted()
-    } finally {
-      await lock.release()
+    const pauses = await RunPauses.of(options)
+    while (await runUntilPause(options, pauses, attempt, onceOnly)) {
+      // All that a process knows of the tables is older than the erasure: the next attempt reads it anew.
     }
   } catch (error) {
     if (signal.aborted && isAbort(error, signal)) return
@@ -79,12 +76,35 @@ export async function runLocked(
   }
 }
 
-async function runWithRetries(
+/** True where the run is to go on after a pause. */
+async function runUntilPause(
   options: PipelineOptions,
+  pauses: RunPauses,
+  attempt: Attempt,
+  onceOnly: readonly ErrorCode[],
+): Promise<boolean> {
+  const lock = await pauses.lock()
+  const { asked, end } = pauses.watch()
+  try {
+    // A holder that lost its lock stops after the batch at hand, as on SIGTERM, and then says why.
+    const stop = AbortSignal.any([options.signal, lock.lost])
+    await runWithRetries({ ...options, signal: AbortSignal.any([stop, asked]), stop }, attempt, onceOnly)
+    lock.lost.throwIfAborted()
+    return asked.aborted && !stop.aborted
+  } finally {
+    await end()
+    await lock.release()
+  }
+}
+
+type Stoppable = PipelineOptions & { readonly stop: AbortSignal }
+
+async function runWithRetries(
+  options: Stoppable,
   attempt: Attempt,
   onceOnly: readonly ErrorCode[],
 ): Promise<void> {
-  const { signal, onNotice } = options
+  const { signal, stop, onNotice } = options
   const failures = new FailuresInARow(options)
   let pardoned: ErrorCode | null = null
   const gotOn = (): void => {
@@ -108,7 +128,7 @@ async function runWithRetries(
       const { code } = failure
       const { retry } = failure.policy
       const isPardoned = retry === 'never' && onceOnly.includes(code) && pardoned !== code
-      const isOver = signal.aborted || (retry === 'never' && !isPardoned)
+      const isOver = stop.aborted || (retry === 'never' && !isPardoned)
       const waitMs = isOver ? null : failures.next(retry === 'wait')
       if (waitMs === null) throw failure
       if (isPardoned) pardoned = code
@@ -118,8 +138,10 @@ async function runWithRetries(
         message: `${failure.message} Assay goes on from the tables in ${seconds(waitMs)}.`,
         details: { failures: failures.count, errorClass },
       })
-      await sleep(waitMs, undefined, { signal }).catch(() => undefined) // Stopped: seen below.
-      if (signal.aborted) return
+      // One that is asked to pause tries at once to end the batch that it has begun, and then waits as any.
+      const ends = signal.aborted ? stop : signal
+      await sleep(waitMs, undefined, { signal: ends }).catch(() => undefined) // Stopped: seen below.
+      if (stop.aborted) return
     }
   }
 }

@@ -50,7 +50,7 @@ export const errorCodes = {
   STREAM_LOCKED: {
     blame: 'user',
     retry: 'never',
-    meaning: 'Another process runs the same stream of the same lakehouse.',
+    meaning: 'Another process runs the same stream of the same lakehouse, or does not pause for an erasure.',
   },
   WRITER_FENCED: {
     blame: 'user',

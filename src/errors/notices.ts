@@ -17,6 +17,8 @@ export const noticeCodes = {
     'Rules, lists, tables or settings are others than in the last batch: rows that are there stay as they are.',
   BATCH_HALVED:
     'A batch did not fit into memory: nothing of it was written, and it is planned again with half of the records.',
+  ERASURE_AWAITED: 'An erasure is at work: the run has paused between two batches until it has ended.',
+  ERASURE_OVER: 'The erasure that the run paused for has ended; it goes on from the tables.',
   SILVER_MISSING: 'The stream reads silver, which nobody has written yet; it waits.',
   SPARK_TIMESTAMPS_UNREADABLE:
     'Records have timestamps that Spark cannot read; Assay brings them to bronze by itself, which is slower.',

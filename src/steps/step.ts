@@ -35,13 +35,24 @@ export const stepNames = [
 
 /** In the order in which `assay erase` comes to them first. */
 export const erasureStepNames = [
+  'pause asked for', // Runs see it, and have not paused yet.
+  'all runs paused',
   'erasure noted', // In ops/erased; the rows are still there.
   'rows erased', // Of one table.
   'log purged', // Of one table.
   'erasure carried',
 ] as const
 
-export type StepName = (typeof stepNames)[number] | (typeof erasureStepNames)[number]
+/** In the order in which a run beside an erasure comes to them. */
+export const pauseStepNames = [
+  'run paused', // It has given up its locks.
+  'run taken up', // The erasure has ended; the locks are still to be taken.
+] as const
+
+export type StepName =
+  | (typeof stepNames)[number]
+  | (typeof erasureStepNames)[number]
+  | (typeof pauseStepNames)[number]
 export type StepHook = (name: StepName) => Promise<void> | void
 
 let hook: StepHook | null = null

@@ -120,16 +120,23 @@ class Pipeline {
   }
 
   async run(): Promise<void> {
+    const { once, signal, stop = signal } = this.#run.options
+    await (once ? this.#runToEnd() : this.#runOn())
+    if (signal.aborted && !stop.aborted) await this.#drain(stop)
+  }
+
+  async #runToEnd(): Promise<void> {
     const { options } = this.#run
-    if (options.once) {
-      await this.#query.once(options.signal)
-      while (!options.signal.aborted && (await this.#exclusive(() => this.#carryNext()))) {
-        // One batch after another, until nothing waits.
-      }
-      if (options.finalize && !options.signal.aborted) await this.#finalize()
-      await this.#upkeep.runDue()
-      return
+    await this.#query.once(options.signal)
+    while (!options.signal.aborted && (await this.#exclusive(() => this.#carryNext(options.signal)))) {
+      // One batch after another, until nothing waits.
     }
+    if (options.finalize && !options.signal.aborted) await this.#finalize()
+    await this.#upkeep.runDue()
+  }
+
+  async #runOn(): Promise<void> {
+    const { options } = this.#run
     const failed = new AbortController()
     const signal = AbortSignal.any([options.signal, failed.signal])
     const query = this.#query.follow(signal).catch((error: unknown) => failed.abort(error))
@@ -140,6 +147,14 @@ class Pipeline {
       await query
     }
     if (!options.signal.aborted) failed.signal.throwIfAborted()
+  }
+
+  /** Before a pause for an erasure: whose the rows are that wait in bronze is not known before their batch. */
+  async #drain(stop: AbortSignal): Promise<void> {
+    await this.#query.stop()
+    while (!stop.aborted && (await this.#exclusive(() => this.#carryNext(stop)))) {
+      // One batch after another, until nothing waits.
+    }
   }
 
   async finish(): Promise<void> {
@@ -162,7 +177,7 @@ class Pipeline {
     let { version } = await delta.snapshot()
     while (!signal.aborted) {
       await waitForTrigger(this.#cutAtMs, this.#run.options.triggerIntervalMs, signal)
-      if (signal.aborted || (await this.#exclusive(() => this.#carryNext()))) continue
+      if (signal.aborted || (await this.#exclusive(() => this.#carryNext(this.#run.options.signal)))) continue
       if (this.#query.isCaughtUp) this.#run.gotOn()
       this.#run.options.onWait?.()
       version = await delta.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
@@ -173,8 +188,8 @@ class Pipeline {
   }
 
   /** Carries the next batch; false where nothing waits. */
-  async #carryNext(): Promise<boolean> {
-    const { recordsPerBatchMax, once, signal } = this.#run.options
+  async #carryNext(signal: AbortSignal): Promise<boolean> {
+    const { recordsPerBatchMax, once } = this.#run.options
     this.#cutAtMs = performance.now()
     const preferred = byHold(this.#progress, this.#waited)
     // A run with an end has brought to bronze all that there was at its start.

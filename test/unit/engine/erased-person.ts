@@ -19,7 +19,7 @@ export const recordTables = [
   'fraud_detection',
 ]
 
-export const eraseOptions: Omit<EraseOptions, 'deltaBasePath'> = testOptions
+export const eraseOptions: Omit<EraseOptions, 'deltaBasePath'> = { ...testOptions, pauseMaxMs: 60_000 }
 
 const startMs = Date.UTC(2026, 9, 1, 10)
 const topic = 'payments'
