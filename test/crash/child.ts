@@ -15,6 +15,8 @@ export type ChildPlan = {
   readonly finalize: boolean
   readonly streams?: readonly StreamName[]
   readonly leaseMs?: number
+  /** Until SIGTERM. */
+  readonly isContinuous?: boolean
   /** A file that gets a byte for every commit as soon as it is said to be durable. */
   readonly marks?: string
   /** The n-th time that it comes to the step (to any step where the name is null), counted from 1. */
@@ -44,13 +46,16 @@ async function main(plan: ChildPlan): Promise<void> {
     // Nothing of this process runs between this call and the signal.
     process.kill(process.pid, at.signal)
   })
+  const stop = new AbortController()
+  process.once('SIGTERM', () => stop.abort())
   const streams = plan.streams ?? streamNames
   const reads = streams.includes('kafka-to-delta')
   const source = reads ? await openFileSource(plan.input, { takeUnterminatedTail: false }) : null
   try {
     const { base: deltaBasePath, recordsPerBatchMax, finalize } = plan
     const lease = plan.leaseMs === undefined ? {} : { leaseMs: plan.leaseMs }
-    const options = { ...testOptions, ...crashOptions, ...lease, streams, source }
+    const run = { once: plan.isContinuous !== true, signal: stop.signal }
+    const options = { ...testOptions, ...crashOptions, ...lease, ...run, streams, source }
     await embeddedEngine.run({ ...options, deltaBasePath, recordsPerBatchMax, finalize })
     console.log(JSON.stringify({ code: null }))
   } catch (error) {
