@@ -42,7 +42,7 @@ const other = (id: string, minute: number): Buffer =>
   payment(1 + (Math.round(minute * 1_000) % 4), id, minute, 'Shop')
 const second = 1 / 60
 
-/** Each record of the person comes behind one of somebody else with a later time, which moves the watermark. */
+/** Each record of the person comes behind one of somebody else with a later time: the watermark's. */
 function beforeErasure(): Input[] {
   const all: Input[] = []
   for (let minute = 0; minute <= 100; minute++) {

@@ -149,7 +149,7 @@ class Pipeline {
     if (!options.signal.aborted) failed.signal.throwIfAborted()
   }
 
-  /** Before a pause for an erasure: whose the rows are that wait in bronze is not known before their batch. */
+  /** Before a pause: whose the rows are that wait in bronze is not known before their batch. */
   async #drain(stop: AbortSignal): Promise<void> {
     await this.#query.stop()
     while (!stop.aborted && (await this.#exclusive(() => this.#carryNext(stop)))) {

@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { tables as allTables } from '../../../src/lakehouse/pipeline.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
 import { differences } from '../../compare/differences.ts'
@@ -13,7 +13,7 @@ import { type Broker, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
-import { recordsOfLines, settingsFor, times, unevenPartition } from '../pipeline/lakehouse.ts'
+import { offsetsTaken, recordsOfLines, settingsFor, times, unevenPartition } from '../pipeline/lakehouse.ts'
 import { smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 import { expectRight, queriesOf, silverHas, tablesOf } from './lakehouse.ts'
 import { killWhileWriting, sparkSettings, untilWriting } from './server-kill.ts'
@@ -121,6 +121,36 @@ describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=$
     // A clean stop leaves nothing that other settings could decide.
     await runAssay(['run', '--once'], { ...mine, ...changes[1] })
     expect(await tablesOf(mine)).toEqual(found)
+  })
+
+  test('a person is erased while the query brings rows to bronze, and the run goes on', async () => {
+    const topic = 'erased'
+    const [first, second] = chunks(await records(topic, 400), 2) as [SentRecord[], SentRecord[]]
+    const user = first.find(({ key }) => key !== null)!.key!.toString()
+    const others = second.filter(({ key, value }) => !`${key} ${value}`.includes(user))
+    const mine = await settings(topic, 'spark')
+    const send = await openSender()
+    await send(first)
+    const run = startAssay(['run'], mine)
+    await silverHas(mine, first.length, run)
+    const rowsOfUser = async () =>
+      (await tablesOf(mine)).fraud_detection.filter(({ user_id }) => String(user_id) === user).length
+    expect(await rowsOfUser()).toBeGreaterThan(0)
+    // More than one batch, so that some wait in bronze when the run pauses.
+    const [{ stdout }] = await Promise.all([runAssay(['erase', '--user-id', user], mine), send(others)])
+    expect(stdout).toContain(`erasure 1, of user ${user}`)
+    await vi.waitUntil(
+      async () => (await offsetsTaken(mine.DELTA_BASE_PATH!)) >= first.length + others.length,
+      {
+        timeout: 120_000,
+        interval: 200,
+      },
+    )
+    expect((await run.end('SIGTERM')).code).toBe(0)
+    expect(run.log()).toContain('ERASURE_OVER')
+    expect(await rowsOfUser()).toBe(0)
+    await runAssay(['run', '--once', '--finalize'], mine)
+    await runAssay(['verify'], mine)
   })
 
   test('a server that is killed in the bronze query and in each write of a batch is started again', async () => {
