@@ -25,7 +25,7 @@ const recordsPerBatchMax = 40
 /** The last event time before the load, in minutes: no window is closed from there until the load ends. */
 const loadFromMinute = 100.5
 const loadMinutesMax = 4
-const loadStepMs = 20
+const loadStepMs = 5
 const appendedAtOnce = 5
 const appendEveryMs = 50
 
