@@ -1,0 +1,91 @@
+// The scanner of JSON beside naive readings of the same bytes.
+import { sliceNumber } from '../../src/json/decimal.ts'
+import { JsonScanner } from '../../src/json/scanner.ts'
+import { type JsonSlice, jsonKind, sliceText } from '../../src/json/slice.ts'
+import { TextCache } from '../../src/json/text-cache.ts'
+import { parseStrictJson } from '../../src/verify/strict-json.ts'
+import { type NaiveValue, naiveFields } from './naive-json.ts'
+
+export const nestedPaths = [
+  ...[['a'], ['b'], ['é'], ['😀'], [''], ['"'], ['customer'], ['long'.repeat(40)]],
+  ...[
+    ['customer', 'id'],
+    ['customer', 'a'],
+    ['customer', 'c', 'a'],
+    ['a', 'é'],
+  ],
+]
+const flatPaths = [['id'], ['a'], ['customer']]
+const kindNames = Object.keys(jsonKind)
+
+/** Compares what is found in one document after another; a scanner and its cache of texts serve all of them. */
+export class ScannerCheck {
+  readonly #nested = new JsonScanner(nestedPaths)
+  readonly #flat = new JsonScanner(flatPaths)
+  readonly #cache = new TextCache()
+  wellFormedCount = 0
+  malformedCount = 0
+
+  /** What differs, null where nothing does. */
+  difference(bytes: Uint8Array): string | null {
+    const expected = naiveFields(bytes, nestedPaths)
+    if (expected === null) this.malformedCount++
+    else this.wellFormedCount++
+    // What stands around the document is not looked at, whether it would go on or end it.
+    for (const around of ['', '"', '9}', '}']) {
+      const whole = Buffer.concat([Buffer.from(around), bytes, Buffer.from(around)])
+      const view = whole.subarray(around.length, around.length + bytes.length)
+      const found =
+        this.#judge(this.#nested.scan(view), this.#nested, expected) ??
+        this.#judge(
+          this.#nested.scan(whole, around.length, around.length + bytes.length),
+          this.#nested,
+          expected,
+        )
+      if (found !== null) return `around it ${JSON.stringify(around)}: ${found}`
+    }
+    const fresh = new JsonScanner(nestedPaths)
+    const alone = this.#judge(fresh.scan(bytes), fresh, expected)
+    if (alone !== null) return `by a new scanner: ${alone}`
+    const flat = this.#flat.scan(bytes)
+    const strict = parseStrictJson(bytes).kind === 'object'
+    return flat === strict ? null : `without nested fields: taken ${flat}, by the other reader ${strict}`
+  }
+
+  #judge(
+    taken: boolean,
+    scanner: JsonScanner,
+    expected: readonly (NaiveValue | null)[] | null,
+  ): string | null {
+    if (taken !== (expected !== null)) return `taken: ${taken}`
+    for (const [index, slice] of scanner.fields.entries()) {
+      const difference = this.#differenceOf(slice, expected?.[index] ?? null)
+      if (difference !== null) return `${nestedPaths[index]}: ${difference}`
+    }
+    return null
+  }
+
+  #differenceOf(slice: JsonSlice, expected: NaiveValue | null): string | null {
+    const kind = kindNames[slice.kind]
+    if (kind !== kindOfText(expected)) return `is ${kind}, not ${kindOfText(expected)}`
+    if (expected === null) return null
+    if (kind === 'string') {
+      const text = JSON.parse(expected.text)
+      const got = [sliceText(slice), this.#cache.text(slice), this.#cache.text(slice)]
+      return got.every((one) => one === text) ? null : `says ${got.join(' and ')}, not ${text}`
+    }
+    if (kind === 'number') {
+      const number = JSON.parse(expected.text)
+      return Object.is(sliceNumber(slice), number) ? null : `is ${sliceNumber(slice)}, not ${number}`
+    }
+    const text = Buffer.from(slice.bytes.subarray(slice.start, slice.end)).toString()
+    return text === expected.text ? null : `stands as ${text}, not as ${expected.text}`
+  }
+}
+
+function kindOfText(value: NaiveValue | null): string {
+  if (value === null) return 'absent'
+  const parsed: unknown = JSON.parse(value.text)
+  if (Array.isArray(parsed)) return 'array'
+  return parsed === null || typeof parsed === 'boolean' ? String(parsed) : typeof parsed
+}
