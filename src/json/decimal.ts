@@ -1,6 +1,6 @@
 // The value of a JSON number, as a double and as money.
 import { isDigit, minus, point } from './bytes.ts'
-import type { JsonSlice } from './slice.ts'
+import { type JsonSlice, sliceSource } from './slice.ts'
 
 /** Powers of ten that a double holds exactly. */
 const exactPowers = Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`))
@@ -9,7 +9,6 @@ const exactPowerMax = exactPowers.length - 1
 const shortestMantissaMax = 1e15
 /** decimal(18,2) holds less than that many hundredths. */
 const centsMax = 10n ** 18n
-const { latin1Slice } = Buffer.prototype
 
 /** The number that was read last: digits * 10^exponent; digits from 2^53 on are rounded. One is enough for all. */
 const read = { isNegative: false, digits: 0, exponent: 0 }
@@ -98,5 +97,5 @@ function exponentOf(bytes: Uint8Array, start: number, end: number): number {
 }
 
 function numberOfText(slice: JsonSlice): number {
-  return Number(latin1Slice.call(slice.bytes, slice.start, slice.end))
+  return Number(sliceSource(slice))
 }

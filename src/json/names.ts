@@ -17,7 +17,7 @@ const writtenLengthMax = 256
 const noWords = new Int32Array(0)
 
 const encoder = new TextEncoder()
-const { utf8Slice } = Buffer.prototype
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 export class MemberName {
   /** Where the value of a field is told. */
@@ -48,11 +48,13 @@ export class MemberName {
   standsAt(bytes: DataView, at: number, last: number): boolean {
     const length = this.writtenLength
     if (length === 0 || at + length > last) return false
+    const lastWord = at + length - 4
+    if (bytes.getInt32(lastWord, true) !== this.#lastWord) return false
     const words = this.#words
-    for (let index = 0; index < words.length; index++) {
-      if (bytes.getInt32(at + index * 4, true) !== words[index]) return false
+    for (let index = 0, next = at; next < lastWord; index++, next += 4) {
+      if (bytes.getInt32(next, true) !== words[index]) return false
     }
-    return bytes.getInt32(at + length - 4, true) === this.#lastWord
+    return true
   }
 
   /** Takes down how it stands there. */
@@ -123,8 +125,7 @@ export class ObjectNames {
   find(bytes: DataView, start: number, end: number, value: number, document: number): MemberName | null {
     let name: MemberName | null
     if (hasEscapes(bytes, start, end)) {
-      const text = utf8Slice.call(new Uint8Array(bytes.buffer), start - 1, end + 1)
-      const unescaped = encoder.encode(JSON.parse(text))
+      const unescaped = encoder.encode(JSON.parse(`"${textOf(bytes, start, end)}"`))
       name = this.#findOrKeep(viewOf(unescaped), 0, unescaped.length)
     } else name = this.#findOrKeep(bytes, start, end)
     // Names that are not kept share one that is no name: it stands nowhere.
@@ -140,7 +141,7 @@ export class ObjectNames {
     const found = this.#kept(bytes, start, end, hash)
     if (found !== null) return found
     if (!this.#hasRoom(hash, end - start)) return this.#findUnkept(bytes, start, end)
-    const name = new MemberName(new Uint8Array(bytes.buffer).slice(start, end), this.#ignored)
+    const name = new MemberName(partOf(bytes, start, end).slice(), this.#ignored)
     this.#link(name)
     this.#keptCount++
     return name
@@ -172,7 +173,7 @@ export class ObjectNames {
   #findUnkept(bytes: DataView, start: number, end: number): MemberName | null {
     this.#unkeptNames ??= new Set()
     // The hash of a text of digits is its number, and known to everybody; that of any other text is a secret.
-    const text = `n${utf8Slice.call(new Uint8Array(bytes.buffer), start, end)}`
+    const text = `n${textOf(bytes, start, end)}`
     if (this.#unkeptNames.has(text)) return null
     this.#unkeptNames.add(text)
     return this.#unkept
@@ -181,6 +182,14 @@ export class ObjectNames {
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+function partOf(bytes: DataView, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)
+}
+
+function textOf(bytes: DataView, start: number, end: number): string {
+  return decoder.decode(partOf(bytes, start, end))
 }
 
 function hasEscapes(bytes: DataView, start: number, end: number): boolean {

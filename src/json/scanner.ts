@@ -20,7 +20,7 @@ import {
   trueEnd,
 } from './bytes.ts'
 import { type MemberName, ObjectNames } from './names.ts'
-import { type JsonKind, JsonSlice, jsonKind, setString } from './slice.ts'
+import { type JsonKind, JsonSlice, jsonKind } from './slice.ts'
 
 export type JsonScannerOptions = {
   /** A document nested deeper is malformed; the document itself is level 1. */
@@ -50,6 +50,7 @@ export class JsonScanner {
   #valueStart = 0
 
   constructor(paths: readonly (readonly string[])[], { levelsMax = jsonLevelsMax }: JsonScannerOptions = {}) {
+    assert(levelsMax >= 1, 'the document itself is a level')
     const ignored = new JsonSlice()
     this.#root = new ObjectNames(ignored)
     this.fields = paths.map((path) => {
@@ -70,7 +71,7 @@ export class JsonScanner {
     const last = lastOf(view, first, this.#base + end - 1)
     if (last <= first || view.getUint8(last) !== closeBrace) return false
     const at = spaceEnd(view, first)
-    if (view.getUint8(at) !== openBrace || this.#levelsMax < 1) return false
+    if (view.getUint8(at) !== openBrace) return false
     if (this.#document++ === documentsNumberedMax) {
       this.#document = 1
       this.#root.forget()
@@ -101,6 +102,7 @@ export class JsonScanner {
   /** The end of an object that may hold fields, of which the brace was read. */
   #object(names: ObjectNames, from: number, last: number, level: number): number {
     const bytes = this.#view
+    const base = this.#base
     const document = this.#document
     names.begin()
     let at = spaceEnd(bytes, from)
@@ -111,7 +113,8 @@ export class JsonScanner {
       if (name.standsAt(bytes, at, last)) {
         if (name.document === document) return malformed
         name.document = document
-        at = spaceEnd(bytes, at + name.writtenLength)
+        at += name.writtenLength
+        if (bytes.getUint8(at) <= 0x20) at = spaceEnd(bytes, at)
       } else {
         const found = this.#name(names, at, last)
         if (found === null) return malformed
@@ -123,10 +126,13 @@ export class JsonScanner {
       if (bytes.getUint8(at) === quote) {
         const start = at + 1
         at = plainEnd(bytes, start, last)
-        const isPlain = bytes.getUint8(at) === quote
-        if (!isPlain) at = stringEnd(bytes, at, last)
+        const { slice } = name
+        slice.isPlain = bytes.getUint8(at) === quote
+        if (!slice.isPlain) at = stringEnd(bytes, at, last)
         if (at < 0) return malformed
-        setString(name.slice, start - this.#base, at - this.#base, isPlain)
+        slice.kind = jsonKind.string
+        slice.start = start - base
+        slice.end = at - base
         at++
       } else {
         at = this.#otherEnd(name, at, last, level)

@@ -26,6 +26,15 @@ describe('the cache of texts', () => {
     }
   })
 
+  test('tells values apart that differ in length alone', () => {
+    for (const letter of 'abcdefghijklmnopqrstuvwxyz') {
+      const cache = new TextCache()
+      for (const length of [...Array(70).keys(), ...[...Array(70).keys()].reverse()]) {
+        expect(textBy(cache, letter.repeat(length))).toBe(letter.repeat(length))
+      }
+    }
+  })
+
   test('keeps on being right through trials and pauses', () => {
     const cache = new TextCache()
     for (let index = 0; index < 300_000; index++) {
