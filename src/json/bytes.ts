@@ -1,7 +1,8 @@
-// Where the tokens of a JSON text (RFC 8259) end, in UTF-8 bytes. Each function is given the position of a token.
-// `last` is that of the brace that ends the whole document: it is no digit, letter or white space and follows no
-// lead byte and no backslash, so that only what reads a string has to look where the document ends. A position
-// below 0 says that the token is malformed. A DataView reads four bytes at once, wherever they stand.
+// Where the tokens of a JSON text (RFC 8259) end, in UTF-8 bytes. Each function is given the position of a
+// token. `last` is that of the brace that ends the whole document: it is no digit, letter or white space and
+// follows no lead byte and no backslash, so that only what reads a string has to look where the document
+// ends. A position below 0 says that the token is malformed. A DataView reads four bytes at once, wherever
+// they stand.
 
 export const quote = 0x22
 export const comma = 0x2c
@@ -41,7 +42,7 @@ export function isSpace(byte: number): boolean {
   return byte <= 0x20 && (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09)
 }
 
-/** The first position from `at` on whose byte is not plain in a string (ASCII that means itself), or `last`. */
+/** The first position from `at` on whose byte is not plain in a string (ASCII as it is), or `last`. */
 export function plainEnd(bytes: DataView, at: number, last: number): number {
   let next = at
   for (; next + 4 <= last; next += 4) {

@@ -10,7 +10,7 @@ const shortestMantissaMax = 1e15
 /** decimal(18,2) holds less than that many hundredths. */
 const centsMax = 10n ** 18n
 
-/** The number that was read last: digits * 10^exponent; digits from 2^53 on are rounded. One is enough for all. */
+/** The number that was read last: digits * 10^exponent; digits from 2^53 on are rounded. */
 const read = { isNegative: false, digits: 0, exponent: 0 }
 
 /** The nearest double of a number; infinite beyond the range. */
@@ -28,8 +28,9 @@ export function sliceNumber(slice: JsonSlice): number {
 }
 
 /**
- * A number as hundredths: its nearest double, as the shortest decimal text of that, rounded half up (away from zero).
- * Null where 16 digits before the point do not hold it. What a double does not hold exactly is a bigint.
+ * A number as hundredths: its nearest double, as the shortest decimal text of that, rounded half up (away
+ * from zero). Null where 16 digits before the point do not hold it. What a double does not hold exactly is a
+ * bigint.
  */
 export function sliceCents(slice: JsonSlice): number | bigint | null {
   readDecimal(slice.bytes, slice.start, slice.end)

@@ -1,6 +1,6 @@
-// The names of one object of a document, or of the objects at one place in many documents: which field each is,
-// which will stand next, and whether one stands twice. Names compare as what they say, whatever escapes they are
-// written with; well-formed texts are equal exactly where their UTF-8 bytes are.
+// The names of one object of a document, or of the objects at one place in many documents: which field each
+// is, which will stand next, and whether one stands twice. Names compare as what they say, whatever escapes
+// they are written with; well-formed texts are equal exactly where their UTF-8 bytes are.
 import { assert } from '../errors/errors.ts'
 import { backslash } from './bytes.ts'
 import { JsonSlice } from './slice.ts'
@@ -119,8 +119,8 @@ export class ObjectNames {
   }
 
   /**
-   * The name between the quotes before `start` and at `end`, whose value begins at `value`; null where the document
-   * has the name already.
+   * The name between the quotes before `start` and at `end`, whose value begins at `value`; null where the
+   * document has the name already.
    */
   find(bytes: DataView, start: number, end: number, value: number, document: number): MemberName | null {
     let name: MemberName | null

@@ -1,5 +1,6 @@
-// A strict scanner of JSON objects (RFC 8259) in UTF-8 bytes, one for each record. It finds the values of fields in
-// one pass and makes no text of what it passes. docs/decisions/json-scanner.md says what it takes and why.
+// A strict scanner of JSON objects (RFC 8259) in UTF-8 bytes, one for each record. It finds the values of
+// fields in one pass and makes no text of what it passes. docs/decisions/json-scanner.md says what it takes
+// and why.
 import { assert } from '../errors/errors.ts'
 import {
   closeBrace,

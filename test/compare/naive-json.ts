@@ -1,5 +1,5 @@
-// What a scanner of JSON has to find, by other means: TextDecoder and JSON.parse judge the text, and a list of its
-// tokens tells each name that JSON.parse forgets.
+// What a scanner of JSON has to find, by other means: TextDecoder and JSON.parse judge the text, and a list
+// of its tokens tells each name that JSON.parse forgets.
 
 export type NaiveValue = {
   /** As it stands in the document. */

@@ -18,7 +18,7 @@ export const nestedPaths = [
 const flatPaths = [['id'], ['a'], ['customer']]
 const kindNames = Object.keys(jsonKind)
 
-/** Compares what is found in one document after another; a scanner and its cache of texts serve all of them. */
+/** Compares what is found in one document after another by the same scanner and cache of texts. */
 export class ScannerCheck {
   readonly #nested = new JsonScanner(nestedPaths)
   readonly #flat = new JsonScanner(flatPaths)

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 
 const space = fc.constantFrom('', '', '', '', ' ', '  ', '\n', '\t\r\n')
 
-/** Parts of a string as they stand in a document; few of them are wrong, for one makes the document malformed. */
+/** Parts of a string as they stand in a document; few of them are wrong. */
 const stringPart = fc.oneof(
   {
     weight: 40,

@@ -48,7 +48,7 @@ describe('the values that a topic can hold', () => {
 
 describe('the JSON test suite', () => {
   const cases = linesOf('json-test-suite.ndjson')
-  /** Whether RFC 8259 and the contract take it: numbers of any size, but no text that is not UTF-8 throughout. */
+  /** Whether the contract takes it: numbers of any size, but no text that is not UTF-8 throughout. */
   const isTaken = (name: string): boolean => /^(y_|i_number_|i_structure_500)/.test(name)
 
   test('is there', () => expect(cases).toHaveLength(316))
