@@ -1,0 +1,133 @@
+// When each key had rows, and how many of them lie in the time before a row: what velocity asks for each row.
+// Meaning: the operator `velocity` in src/plan/relation.ts.
+import { subtractWhole, type Whole } from '../columns/whole.ts'
+import type { KeyDigest } from './key-hash.ts'
+import { TimesTable } from './times-table.ts'
+
+/**
+ * A table holds the 285 years that a number counts exactly in microseconds. Those from 1970 on have one of
+ * their own, which nearly all rows are in; others have tables that are made when a row needs one.
+ */
+const eraBits = 53n
+const eraMax = Number.MAX_SAFE_INTEGER
+const nearEra = 0
+
+export class RecentTimes {
+  readonly rangeMicros: Whole
+  readonly #hash: KeyDigest
+  #near = new TimesTable()
+  readonly #far = new Map<number, TimesTable>()
+  #isMarked = false
+
+  constructor(options: { readonly hash: KeyDigest; readonly rangeMicros: Whole }) {
+    this.#hash = options.hash
+    this.rangeMicros = options.rangeMicros
+  }
+
+  /** It looks at each shard, so it is for once a batch, not for each row. */
+  get rowCount(): number {
+    return this.#tables().reduce((sum, table) => sum + table.rowCount, 0)
+  }
+
+  /** As `rowCount`. */
+  get bytes(): number {
+    return this.#tables().reduce((sum, table) => sum + table.bytes, 0)
+  }
+
+  /** Adds the row, and gives how many rows of the key lie in [micros - range, micros], itself included. */
+  count(key: string | Whole, micros: Whole): number {
+    this.#digest(key)
+    const range = this.rangeMicros
+    if (typeof micros === 'number' && micros >= 0 && typeof range === 'number') {
+      const from = micros - range
+      if (from >= 0) return this.#near.addAndCount(this.#hash, micros, from) + 1
+    }
+    const count = this.#count(subtractWhole(micros, range), micros)
+    this.#add(micros)
+    return count + 1
+  }
+
+  add(key: string | Whole, micros: Whole): void {
+    this.#digest(key)
+    this.#add(micros)
+  }
+
+  /** How many rows of the key lie in [from, to]. */
+  countBetween(key: string | Whole, from: Whole, to: Whole): number {
+    this.#digest(key)
+    return this.#count(from, to)
+  }
+
+  /** Drops what is older, a part with each call; what is of use stays in any case. */
+  forgetBefore(micros: Whole): void {
+    const era = eraOf(micros)
+    for (const one of this.#far.keys()) if (one < era) this.#far.delete(one)
+    if (era > nearEra && this.#near.rowCount > 0) {
+      this.#near = new TimesTable()
+      if (this.#isMarked) this.#near.mark()
+    }
+    this.#table(era)?.forgetBefore(inEra(micros), Number(this.rangeMicros))
+  }
+
+  /** What is added from here on can be taken back, until the next mark or `commit`. */
+  mark(): void {
+    this.#isMarked = true
+    for (const table of this.#tables()) table.mark()
+  }
+
+  commit(): void {
+    this.#isMarked = false
+    for (const table of this.#tables()) table.commit()
+  }
+
+  /** Takes back what was added since the mark, which stays. What was forgotten meanwhile stays forgotten. */
+  rollback(): void {
+    for (const table of this.#tables()) table.rollback()
+  }
+
+  #digest(key: string | Whole): void {
+    if (typeof key === 'string') this.#hash.ofText(key)
+    else this.#hash.ofWhole(key)
+  }
+
+  #count(from: Whole, to: Whole): number {
+    const [first, last] = [eraOf(from), eraOf(to)]
+    let count = 0
+    for (const era of [nearEra, ...this.#far.keys()]) {
+      if (era < first || era > last) continue
+      const least = era === first ? inEra(from) : 0
+      const most = era === last ? inEra(to) : eraMax
+      count += this.#table(era)!.countBetween(this.#hash, least, most)
+    }
+    return count
+  }
+
+  #add(micros: Whole): void {
+    const era = eraOf(micros)
+    let table = this.#table(era)
+    if (table === undefined) {
+      table = new TimesTable()
+      if (this.#isMarked) table.mark()
+      this.#far.set(era, table)
+    }
+    table.add(this.#hash, inEra(micros))
+  }
+
+  #tables(): TimesTable[] {
+    return [this.#near, ...this.#far.values()]
+  }
+
+  #table(era: number): TimesTable | undefined {
+    return era === nearEra ? this.#near : this.#far.get(era)
+  }
+}
+
+function eraOf(micros: Whole): number {
+  if (typeof micros === 'number' && micros >= 0) return nearEra
+  return Number(BigInt(micros) >> eraBits)
+}
+
+function inEra(micros: Whole): number {
+  if (typeof micros === 'number' && micros >= 0) return micros
+  return Number(BigInt.asUintN(Number(eraBits), BigInt(micros)))
+}
