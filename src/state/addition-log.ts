@@ -1,4 +1,5 @@
-// What was added since a mark, so that it can be taken back. It grows by blocks: no call copies what is there.
+// What was added since a mark, so that it can be taken back. It grows by blocks: no call copies what is
+// there.
 const wordsOfRow = 5
 const rowsOfBlock = 4096
 

@@ -2,7 +2,7 @@
 // can make two keys of one digest, or many keys that crowd in one place of a table.
 import type { Whole } from '../columns/whole.ts'
 
-/** Four random numbers of 32 bits, new for each process. */
+/** Four random numbers of 32 bits, others for each run of the program. */
 export type HashSeed = readonly [number, number, number, number]
 
 /** What a table asks of a hash. A call leaves the digest of the key in three words of 32 bits. */
@@ -33,9 +33,9 @@ export class KeyHash implements KeyDigest {
   }
 
   /**
-   * HalfSipHash-1-3, the hash that Linux has for its tables of keys that strangers choose, with all of its state
-   * seeded; the digest is three words of the state, as nobody sees it. The bytes are those of ISO 8859-1, or of
-   * UTF-16 where the text has other characters, from another start.
+   * HalfSipHash-1-3, the hash that Linux has for its tables of keys that strangers choose, with all of its
+   * state seeded; the digest is three words of the state, as nobody sees it. The bytes are those of ISO
+   * 8859-1, or of UTF-16 where the text has other characters, from another start.
    */
   ofText(key: string): void {
     if (!this.#hashText(key, 4)) this.#hashText(key, 2)

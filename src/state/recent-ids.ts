@@ -13,24 +13,26 @@ import { Sweep } from './sweep.ts'
  * the digest. The shard is twelve further bits of the digest. An empty place has 0 for the second word.
  */
 const shardBits = 12
+const shardCount = 1 << shardBits
 const wordsOfRow = 4
 const checkBits = 5
 const checkMask = 31
 const capacityMin = 8
+const noRows = new Int32Array(wordsOfRow)
 /** A row's place is searched from the one that its digest says; beyond this fill that takes too long. */
 const fillMax = 0.8
 const fillAfterGrowth = 0.62
-/** From so many rows of one id on, the rest is kept in order of time: a search must not go over all of them. */
+/** From so many rows of one id on, the rest is kept in order of time: a search must not go over all. */
 const sameIdMax = 16
-
-type Shard = { slots: Int32Array; capacity: number; rowCount: number }
 
 export class RecentIds {
   /** Two rows of one key not further apart than this are repeats. It may change from batch to batch. */
   rangeMicros: Whole
   readonly #hash: KeyDigest
-  readonly #shards: (Shard | null)[] = new Array<Shard | null>(1 << shardBits).fill(null)
-  readonly #sweep = new Sweep(1 << shardBits)
+  /** By shard. One object for each that holds both would be one more place in memory to wait for. */
+  readonly #shards: Int32Array[] = new Array<Int32Array>(shardCount).fill(noRows)
+  readonly #counts = new Int32Array(shardCount)
+  readonly #sweep = new Sweep(shardCount)
   readonly #log = new AdditionLog()
   #busy: RecentTimes | null = null
   #isMarked = false
@@ -63,10 +65,7 @@ export class RecentIds {
 
   /** Drops what is older, a part with each call; what is of use stays in any case. */
   forgetBefore(micros: Whole): void {
-    this.#sweep.moveTo(micros, this.rangeMicros, (index) => {
-      const shard = this.#shards[index]
-      if (shard != null) this.#sweepShard(shard)
-    })
+    this.#sweep.moveTo(micros, this.rangeMicros, (index) => this.#sweepShard(index))
     this.#busy?.forgetBefore(micros)
     if (this.#busy?.rowCount === 0 && !this.#isMarked) this.#busy = null
   }
@@ -87,8 +86,10 @@ export class RecentIds {
   /** Takes back what was added since the mark, which stays. What was forgotten meanwhile stays forgotten. */
   rollback(): void {
     this.#log.takeBack((a, b, c, low, high) => {
-      const shard = this.#shards[c >>> (32 - shardBits)]!
-      if (removeRow(shard, a, b, low, upperWord(high, c))) this.#rowCount--
+      const index = c >>> (32 - shardBits)
+      if (!removeRow(this.#shards[index]!, a, b, low, upperWord(high, c))) return
+      this.#counts[index]!--
+      this.#rowCount--
     })
     this.#busy?.rollback()
   }
@@ -98,10 +99,9 @@ export class RecentIds {
     hash.ofText(key)
     const { a, c } = hash
     const b = hash.b === 0 ? 1 : hash.b
-    const shard = this.#shardOf(c)
-    const { slots } = shard
+    const slots = this.#shards[c >>> (32 - shardBits)]!
     const end = slots.length
-    let place = placeOf(a, shard.capacity)
+    let place = placeOf(a, end)
     let same = 0
     for (let word = slots[place + 1]!; word !== 0; word = slots[place + 1]!) {
       if (word === b && slots[place] === a && ((slots[place + 3]! ^ c) & checkMask) === 0) {
@@ -114,24 +114,31 @@ export class RecentIds {
     }
     if (isCandidate && this.#busy !== null && this.#isNearBusy(key, micros)) return true
     if (same >= sameIdMax) this.#addBusy(key, micros)
-    else this.#put(shard, place, a, b, c, micros)
+    else this.#put(place, a, b, c, micros)
     return false
   }
 
-  #put(shard: Shard, place: number, a: number, b: number, c: number, micros: Whole): void {
+  #put(place: number, a: number, b: number, c: number, micros: Whole): void {
     const low = lowWord(micros)
     const high = highWord(micros)
     if (high !== (high << checkBits) >> checkBits) throw new RangeError(`time ${micros} is out of all years`)
     const upper = upperWord(high, c)
-    const { slots } = shard
+    const index = c >>> (32 - shardBits)
+    if (this.#shards[index] === noRows) {
+      this.#rebuild(index)
+      this.#put(placeOf(a, capacityMin * wordsOfRow), a, b, c, micros)
+      return
+    }
+    const slots = this.#shards[index]!
     slots[place] = a
     slots[place + 1] = b
     slots[place + 2] = low
     slots[place + 3] = upper
-    shard.rowCount++
     this.#rowCount++
     this.#log.note(a, b, c, low, high)
-    if (shard.rowCount > shard.capacity * fillMax) this.#rebuild(shard)
+    const count = this.#counts[index]! + 1
+    this.#counts[index] = count
+    if (count * wordsOfRow > slots.length * fillMax) this.#rebuild(index)
   }
 
   #isNear(low: number, high: number, micros: Whole): boolean {
@@ -152,53 +159,43 @@ export class RecentIds {
     this.#busy.add(key, micros)
   }
 
-  #shardOf(c: number): Shard {
-    const index = c >>> (32 - shardBits)
-    const shard = this.#shards[index]!
-    if (shard !== null) return shard
-    const made = { slots: new Int32Array(capacityMin * wordsOfRow), capacity: capacityMin, rowCount: 0 }
-    this.#slotBytes += made.slots.byteLength
-    this.#shards[index] = made
-    return made
-  }
-
-  #sweepShard(shard: Shard): void {
-    const { slots } = shard
-    const isOld = olderThan(this.#sweep.line)
-    let old = 0
-    for (let place = 0; place < slots.length; place += wordsOfRow)
-      if (slots[place + 1] !== 0 && isOld(slots[place + 2]!, slots[place + 3]! >> checkBits)) old++
-    const rows = shard.rowCount - old
-    const isTooLarge = rows < shard.capacity * fillMax * 0.5 && shard.capacity > capacityMin
-    if (old * 16 > shard.rowCount || isTooLarge) this.#rebuild(shard)
+  #sweepShard(index: number): void {
+    const slots = this.#shards[index]!
+    const count = this.#counts[index]!
+    const rows = rowsFrom(slots, this.#sweep.line)
+    const isTooLarge = rows * wordsOfRow < slots.length * fillMax * 0.5
+    if (rows === 0 && slots !== noRows) {
+      this.#shards[index] = noRows
+      this.#counts[index] = 0
+      this.#rowCount -= count
+      this.#slotBytes -= slots.byteLength
+    } else if ((count - rows) * 16 > count || (isTooLarge && slots.length > capacityMin * wordsOfRow)) {
+      this.#rebuild(index)
+    }
   }
 
   /** Makes the shard anew without what is too old, in as much room as the rest needs. */
-  #rebuild(shard: Shard): void {
-    const { slots } = shard
+  #rebuild(index: number): void {
+    const slots = this.#shards[index]!
     const { line } = this.#sweep
     const isOld = olderThan(line)
-    let rows = shard.rowCount
-    if (line !== null)
-      for (let place = 0; place < slots.length; place += wordsOfRow)
-        if (slots[place + 1] !== 0 && isOld(slots[place + 2]!, slots[place + 3]! >> checkBits)) rows--
+    const rows = line === null ? this.#counts[index]! : rowsFrom(slots, line)
     const capacity = Math.max(capacityMin, Math.ceil(rows / fillAfterGrowth))
     const made = new Int32Array(capacity * wordsOfRow)
     for (let place = 0; place < slots.length; place += wordsOfRow) {
       if (slots[place + 1] === 0) continue
       if (line !== null && isOld(slots[place + 2]!, slots[place + 3]! >> checkBits)) continue
-      let free = placeOf(slots[place]!, capacity)
+      let free = placeOf(slots[place]!, made.length)
       while (made[free + 1] !== 0) free = free + wordsOfRow === made.length ? 0 : free + wordsOfRow
       made[free] = slots[place]!
       made[free + 1] = slots[place + 1]!
       made[free + 2] = slots[place + 2]!
       made[free + 3] = slots[place + 3]!
     }
-    this.#slotBytes += made.byteLength - slots.byteLength
-    this.#rowCount += rows - shard.rowCount
-    shard.slots = made
-    shard.capacity = capacity
-    shard.rowCount = rows
+    this.#slotBytes += made.byteLength - (slots === noRows ? 0 : slots.byteLength)
+    this.#rowCount += rows - this.#counts[index]!
+    this.#shards[index] = made
+    this.#counts[index] = rows
   }
 }
 
@@ -207,8 +204,17 @@ function upperWord(high: number, c: number): number {
   return (high << checkBits) | (c & checkMask)
 }
 
-function placeOf(a: number, capacity: number): number {
-  return Math.floor(((a >>> 0) * capacity) / 4_294_967_296) * wordsOfRow
+/** The shard's length in words; a place is the word that a row begins at. */
+function placeOf(a: number, length: number): number {
+  return Math.floor(((a >>> 0) * (length / wordsOfRow)) / 4_294_967_296) * wordsOfRow
+}
+
+function rowsFrom(slots: Int32Array, line: Whole | null): number {
+  const isOld = olderThan(line)
+  let rows = 0
+  for (let place = 0; place < slots.length; place += wordsOfRow)
+    if (slots[place + 1] !== 0 && !isOld(slots[place + 2]!, slots[place + 3]! >> checkBits)) rows++
+  return rows
 }
 
 function olderThan(line: Whole | null): (low: number, high: number) => boolean {
@@ -218,10 +224,9 @@ function olderThan(line: Whole | null): (low: number, high: number) => boolean {
 }
 
 /** Rows behind the gap move up, where the place that their digest says is not behind it. */
-function removeRow(shard: Shard, a: number, b: number, low: number, upper: number): boolean {
-  const { slots, capacity } = shard
+function removeRow(slots: Int32Array, a: number, b: number, low: number, upper: number): boolean {
   const end = slots.length
-  let gap = placeOf(a, capacity)
+  let gap = placeOf(a, end)
   while (slots[gap] !== a || slots[gap + 1] !== b || slots[gap + 2] !== low || slots[gap + 3] !== upper) {
     if (slots[gap + 1] === 0) return false
     gap = gap + wordsOfRow === end ? 0 : gap + wordsOfRow
@@ -230,13 +235,12 @@ function removeRow(shard: Shard, a: number, b: number, low: number, upper: numbe
   for (;;) {
     place = place + wordsOfRow === end ? 0 : place + wordsOfRow
     if (slots[place + 1] === 0) break
-    const wanted = placeOf(slots[place]!, capacity)
+    const wanted = placeOf(slots[place]!, end)
     const isBehindGap = gap <= place ? gap < wanted && wanted <= place : gap < wanted || wanted <= place
     if (isBehindGap) continue
     slots.copyWithin(gap, place, place + wordsOfRow)
     gap = place
   }
   slots.fill(0, gap, gap + wordsOfRow)
-  shard.rowCount--
   return true
 }

@@ -229,8 +229,8 @@ function fits(leaf: Leaf, at: number): boolean {
 
 /**
  * The last index from `first` on whose value is less than `at`; `first - 1` where there is none. Here and
- * below a comparison is a number that is computed with: a processor cannot foresee its outcome where rows come
- * in disorder, and the jumps that it would foresee wrongly took longer than all else.
+ * below a comparison is a number that is computed with: a processor cannot foresee its outcome where rows
+ * come in disorder, and the jumps that it would foresee wrongly took longer than all else.
  */
 function indexBelow(sorted: readonly number[], first: number, at: number): number {
   let count = sorted.length - first

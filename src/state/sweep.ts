@@ -1,5 +1,6 @@
 // Which part of a table is swept of what is too old, and when. A sweep goes once round in an eighth of the
-// range as event time goes on, a few shards at a time, so no call pauses and an eighth more than needed stays.
+// range as event time goes on, a few shards at a time, so no call pauses and an eighth more than needed
+// stays.
 import { subtractWhole, type Whole } from '../columns/whole.ts'
 
 const roundsOfRange = 8

@@ -7,8 +7,8 @@ export type TimeValues = Int32Array | Float64Array
 export type NarrowRange = { readonly valueMin: number; readonly valueMax: number }
 
 /**
- * The base for times from `least` to `most`, or null where they do not fit. Mostly later ones will follow, and
- * a few earlier ones.
+ * The base for times from `least` to `most`, or null where they do not fit. Mostly later ones will follow,
+ * and a few earlier ones.
  */
 export function narrowBase(least: number, most: number, { valueMin, valueMax }: NarrowRange): number | null {
   const spare = valueMax - valueMin - (most - least)
