@@ -22,8 +22,11 @@ const secondMicros = 1_000_000
 
 const isAsked = (part: string) => parts.length === 0 || parts.includes(part)
 const seed = [...new Int32Array(randomBytes(16).buffer.slice(0, 16))] as unknown as HashSeed
-const newIds = () => new RecentIds({ hash: new KeyHash(seed), rangeMicros: idsRange })
-const newTimes = () => new RecentTimes({ hash: new KeyHash(seed), rangeMicros: timesRange })
+/** Another seed would make other rows the ones at which a table grows. */
+const hashOf = (word: number | null) => new KeyHash(word === null ? seed : [word, word, word, word])
+const newIds = (word: number | null = null) => new RecentIds({ hash: hashOf(word), rangeMicros: idsRange })
+const newTimes = (word: number | null = null) =>
+  new RecentTimes({ hash: hashOf(word), rangeMicros: timesRange })
 
 /** Processor time of all threads, in nanoseconds. */
 function cpuNs(): number {
@@ -125,40 +128,35 @@ function benchDisorder(): void {
 }
 
 /**
- * Each call does the same in each run, so the least of its times is that of the call and not of what
- * interrupted it.
+ * Of the last tenth of the rows, with the line moved on by a second of all rows each time. Each call does the
+ * same in each run, so the least of its times is that of the call and not of what interrupted it.
  */
 function benchLongest(): void {
-  const runs = 3
+  const measured = Math.floor(rows / 10)
   for (const what of ['ids', 'times'] as const) {
-    const least = new Float32Array(rows).fill(Number.POSITIVE_INFINITY)
-    const leastForget: number[] = []
-    for (let run = 0; run < runs; run++) {
-      const state = what === 'ids' ? newIds() : newTimes()
-      for (let row = 0; row < rows; row++) {
-        const key = what === 'ids' ? idOf(row) : Math.floor(scattered(row, 1e6))
-        const at = atOf(row, 60_000_000)
-        const startedMs = performance.now()
-        if (state instanceof RecentIds) state.repeats(key as string, at)
-        else state.count(key, at)
-        least[row] = Math.min(least[row]!, performance.now() - startedMs)
-        if (row % rowsOfSecond !== 0) continue
-        const second = row / rowsOfSecond
-        // All is of use in the first 9 tenths; then the line moves on faster than time.
-        const line = Math.max(startMicros - timesRange, at - ((rows - row) * microsBetween) / 2)
-        const forgetMs = performance.now()
-        state.forgetBefore(second * 10 < (rows / rowsOfSecond) * 9 ? startMicros - timesRange : line)
-        leastForget[second] = Math.min(
-          leastForget[second] ?? Number.POSITIVE_INFINITY,
-          performance.now() - forgetMs,
-        )
+    const rowMs = new Float32Array(measured).fill(Number.POSITIVE_INFINITY)
+    const forgetMs = new Float32Array(Math.ceil(measured / 1000)).fill(Number.POSITIVE_INFINITY)
+    for (let run = 0; run < 2; run++) {
+      const state = what === 'ids' ? newIds(1) : newTimes(1)
+      const put = (row: number): void => {
+        if (state instanceof RecentIds) state.repeats(`${row}`, atOf(row, 60_000_000))
+        else state.count(Math.floor(scattered(row, 1e6)), atOf(row, 60_000_000))
+      }
+      for (let row = 0; row < rows - measured; row++) put(row)
+      for (let index = 0; index < measured; index++) {
+        let startedMs = performance.now()
+        put(rows - measured + index)
+        rowMs[index] = Math.min(rowMs[index]!, performance.now() - startedMs)
+        if (index % 1000 !== 0) continue
+        const line = startMicros + (index / 1000) * secondMicros
+        startedMs = performance.now()
+        state.forgetBefore(line)
+        forgetMs[index / 1000] = Math.min(forgetMs[index / 1000]!, performance.now() - startedMs)
       }
     }
-    const longest = (of: Iterable<number>) => [...of].reduce((most, one) => Math.max(most, one), 0).toFixed(2)
-    let rowMs = 0
-    for (const one of least) rowMs = Math.max(rowMs, one)
+    const longest = (of: Float32Array) => of.reduce((most, one) => Math.max(most, one), 0).toFixed(2)
     console.log(
-      `longest call of ${rows} ${what}: ${rowMs.toFixed(2)} ms for a row, ${longest(leastForget)} ms to forget`,
+      `longest call on top of ${rows - measured} ${what}: ${longest(rowMs)} ms for a row, ${longest(forgetMs)} ms to forget`,
     )
   }
 }

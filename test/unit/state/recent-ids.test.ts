@@ -30,8 +30,17 @@ class LengthHash extends KeyHash {
   }
 }
 
+/** All keys are in one shard. */
+class OneShardHash extends KeyHash {
+  override ofText(key: string): void {
+    super.ofText(key)
+    this.c = 0
+  }
+}
+
 const hashes: readonly (readonly [string, () => KeyDigest])[] = [
   ['the hash', () => new KeyHash(seed)],
+  ['a hash of one shard', () => new OneShardHash(seed)],
   ['a hash that crowds all keys in one place', () => new CrowdedHash(seed)],
 ]
 
