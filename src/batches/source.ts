@@ -4,6 +4,9 @@ import type { OffsetRange, Offsets, TopicPartition } from './offsets.ts'
 /** What Kafka has in place of the timestamp of a record without one. */
 export const NO_TIMESTAMP_MS = -1n
 
+/** Milliseconds of the years 1 to 9999: other record timestamps are no instants and count as absent. */
+export const [timestampFirstMs, timestampLastMs] = [-62_135_596_800_000n, 253_402_300_799_999n]
+
 /** Records of one partition in offset order, column by column: index i of every column is one record. */
 export type RecordChunk = {
   readonly topic: string

@@ -1,8 +1,11 @@
-// `assay explain <table>`: the plan of a table, its DuckDB SQL and its Spark SQL, and what Spark makes of it.
+// `assay explain <table>`: the plan of a table, its DuckDB SQL, its Spark SQL and its JavaScript, and what Spark
+// makes of it.
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
+import { windowOf } from '../batches/planner.ts'
+import { compileRowPath } from '../javascript/index.ts'
 import { tables } from '../lakehouse/pipeline.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import type { PlanNode, TableDefinition } from '../plan/index.ts'
 import { planText } from '../plan/text.ts'
 import { compileTable, type Dialect, duckdb, spark } from '../sql/index.ts'
 import { openSession } from './session.ts'
@@ -14,6 +17,7 @@ export function explainCommand(): Command {
     .option('--plan', 'the plan alone')
     .option('--duckdb', 'its DuckDB SQL alone')
     .option('--spark', 'its Spark SQL alone')
+    .option('--javascript', 'its JavaScript alone, of a table that is computed row by row')
     .option('--spark-plan', 'the physical plan that Spark makes of it over the tables as they are')
     .action(explain)
 }
@@ -22,16 +26,18 @@ type Only = {
   readonly plan?: true
   readonly duckdb?: true
   readonly spark?: true
+  readonly javascript?: true
   readonly sparkPlan?: true
 }
 
 async function explain(name: string, only: Only): Promise<void> {
   const table = tableNamed(name, tables)
-  const all = !only.plan && !only.duckdb && !only.spark && !only.sparkPlan
+  const all = !only.plan && !only.duckdb && !only.spark && !only.javascript && !only.sparkPlan
   const parts: string[] = []
   if (all || only.plan) parts.push(`-- ${table.path}: ${table.meaning}\n${planText(table)}`)
   if (all || only.duckdb) parts.push(`-- DuckDB\n${statements(duckdb, table)}`)
   if (all || only.spark) parts.push(`-- Spark\n${statements(spark, table)}`)
+  if (all || only.javascript) parts.push(`// JavaScript\n${javascript(table)}`)
   if (only.sparkPlan) parts.push(`-- Spark's plan\n${await sparkPlan(table)}`)
   process.stdout.write(`${parts.join('\n\n')}\n`)
 }
@@ -44,6 +50,18 @@ function statements(dialect: Dialect, table: TableDefinition): string {
       `CREATE OR REPLACE TEMP ${dialect.engine === 'duckdb' ? 'TABLE' : 'VIEW'} ${one.name} AS\n${one.sql};`,
   )
   return [...named, `${sql};`].join('\n\n')
+}
+
+/** From the rows of the input that the table's SQL reads. */
+function javascript(table: TableDefinition): string {
+  if (windowOf(table.rows.node) !== null) return '// None: its windows are computed by SQL.'
+  const source = sourceOf(table.rows.node)
+  const outputs = { [table.path.replaceAll('/', '_')]: { relation: table.rows, into: 'columns' } as const }
+  return compileRowPath({ source, outputs }).code
+}
+
+function sourceOf(node: PlanNode): string {
+  return node.kind === 'input' ? node.name : sourceOf(node.input)
 }
 
 /** On the server of SPARK_MASTER; one is started where it names a master. */

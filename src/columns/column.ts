@@ -61,9 +61,9 @@ export class NumberColumn {
 
   #grow(): void {
     const [values, nulls] = [this.values, this.nulls]
-    this.values = new Float64Array(values.length * 2)
+    this.values = new Float64Array(Math.max(capacityMin, values.length * 2))
     this.values.set(values)
-    this.nulls = new Uint8Array(nulls.length * 2)
+    this.nulls = new Uint8Array(this.values.length)
     this.nulls.set(nulls)
   }
 }
@@ -99,7 +99,8 @@ export type Rows = {
   readonly rowCount: number
 }
 
-export function newColumn(type: ColumnType): Column {
+/** `capacity` is how many rows there may be before a column of numbers has to grow. */
+export function newColumn(type: ColumnType, capacity?: number): Column {
   switch (type) {
     case 'int':
     case 'long':
@@ -108,7 +109,7 @@ export function newColumn(type: ColumnType): Column {
     case 'date':
     case 'decimal(18,2)':
     case 'decimal(28,2)':
-      return new NumberColumn(type)
+      return new NumberColumn(type, capacity)
     case 'json':
       throw new Error('a parsed JSON value is never stored')
     default:

@@ -1,15 +1,18 @@
-// A function is one record: the compilers, the reference page and the tests on every engine read it.
+// A function is one record: the compilers to SQL and to JavaScript, the reference page and the tests on
+// every engine read it.
 
 import type { ColumnType } from '../columns/types.ts'
 import { assert } from '../errors/errors.ts'
 import type { Aggregate, Expr, LiteralValue } from './expression.ts'
+import type { Value, ValueOf, ValuesOf } from './values.ts'
 
 export type Engine = 'duckdb' | 'spark'
 
 /** What a function gives for given arguments; executed on every engine by the tests. */
 export type Example = { readonly in: readonly LiteralValue[]; readonly out: LiteralValue }
 
-export type FunctionRecord = {
+/** What is known of functions and aggregates alike. */
+export type CallRecord = {
   readonly name: string
   /** `T` stands for one type that the call chooses, `T*` for any number of arguments of it. */
   readonly args: readonly (ColumnType | 'T' | `${ColumnType}*` | 'T*')[]
@@ -23,17 +26,20 @@ export type FunctionRecord = {
   readonly examples: readonly Example[]
   /** The type that stands for T in the examples. */
   readonly exampleType?: ColumnType
-  /** The last argument is this function of the first one; examples leave it out. */
-  readonly derived?: string
   /** Engines that cannot do it as written, with the reason; a test fails when the gap has closed. */
   readonly gaps?: Partial<Record<Engine, string>>
+}
+
+export type FunctionRecord = CallRecord & {
+  /** Over values; pure. A list that it returns may be one that it was given. */
+  readonly javascript: (...args: never[]) => Value
 }
 
 /**
  * An aggregate can also be computed from panes: `partial` over the rows of a pane, `combine` over the panes
  * of a window.
  */
-export type AggregateRecord = FunctionRecord & {
+export type AggregateRecord = CallRecord & {
   readonly panes: Readonly<
     Record<
       Engine,
@@ -49,9 +55,14 @@ type Args<A extends readonly ColumnType[]> = { readonly [K in keyof A]: Expr<A[K
 
 /** Declares a function whose types are fixed, and returns what builds a call of it. */
 export function defineFunction<const A extends readonly ColumnType[], const R extends ColumnType>(
-  record: FunctionRecord & { readonly args: A; readonly returns: R },
+  record: Omit<FunctionRecord, 'javascript'> & {
+    readonly args: A
+    readonly returns: R
+    readonly javascript: (...args: ValuesOf<A>) => ValueOf<R>
+  },
 ): (...args: Args<A>) => Expr<R> {
-  register(functions, record)
+  // TypeScript cannot see that the values of any argument types are a list of arguments.
+  register(functions, record as unknown as FunctionRecord)
   return (...args) => ({ kind: 'call', function: record.name, args, type: record.returns })
 }
 
@@ -102,7 +113,7 @@ export function allAggregates(): readonly AggregateRecord[] {
   return [...aggregates.values()]
 }
 
-function register<R extends FunctionRecord>(into: Map<string, R>, record: R): void {
+function register<R extends CallRecord>(into: Map<string, R>, record: R): void {
   assert(!into.has(record.name), `function ${record.name} is declared twice`)
   into.set(record.name, record)
 }

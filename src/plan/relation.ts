@@ -14,15 +14,19 @@ export type PlanNode =
   /** The rows for which the condition is true; false and null drop the row. */
   | { readonly kind: 'filter'; readonly input: PlanNode; readonly where: Expr<'boolean'> }
   /**
-   * All columns, and one of type json for each field: the value of that name in the column `document`; null
-   * where the document is null or the name absent. Names are case-sensitive and matched as they are after
-   * JSON's unescaping.
+   * All columns, the boolean `as`, and a column of type json for each field. `as` is true where the bytes in
+   * the column `from` are one document: UTF-8 text of one JSON object, by RFC 8259 and nothing else, in which
+   * no name stands twice at the top level, by whatever escapes it is written. It is never null. A field is
+   * the value of the name that is its path; null where the name is absent or there is no document. Names are
+   * case-sensitive and matched as they are after JSON's unescaping. Whether what is nested more than 100
+   * levels deep is a document is left to the parser.
    */
   | {
-      readonly kind: 'jsonFields'
+      readonly kind: 'readJson'
       readonly input: PlanNode
-      readonly document: string
-      readonly fields: Readonly<Record<string, string>>
+      readonly from: string
+      readonly fields: Readonly<Record<string, JsonPath>>
+      readonly as: string
     }
   /** Computed once for a batch and read by several tables; no meaning of its own. */
   | { readonly kind: 'shared'; readonly name: string; readonly input: PlanNode }
@@ -67,6 +71,9 @@ export type PlanNode =
    * epoch and start every `slideMicros` (= `sizeMicros`: tumbling). Null keys form groups of their own.
    */
   | WindowNode
+
+/** A name of the top level: below it names may stand twice, of which every parser takes another. */
+export type JsonPath = readonly [name: string]
 
 export type WindowNode = {
   readonly kind: 'window'
@@ -118,15 +125,19 @@ export function filter<S extends Schema>(
   return { node: { kind: 'filter', input: of.node, where: where(columnsOf(of.schema)) }, schema: of.schema }
 }
 
-export function jsonFields<S extends Schema, const F extends Readonly<Record<string, string>>>(
+export function readJson<
+  S extends Schema,
+  const F extends Readonly<Record<string, JsonPath>>,
+  const A extends string,
+>(
   of: Relation<S>,
-  document: NameOf<S, 'json'>,
-  fields: F,
-): Relation<S & { readonly [K in keyof F]: 'json' }> {
-  const added = Object.fromEntries(Object.keys(fields).map((name) => [name, 'json']))
+  options: { readonly from: NameOf<S, 'binary'>; readonly fields: F; readonly as: A },
+): Relation<S & { readonly [K in A]: 'boolean' } & { readonly [K in keyof F]: 'json' }> {
+  const added = Object.fromEntries(Object.keys(options.fields).map((name) => [name, 'json']))
   return {
-    node: { kind: 'jsonFields', input: of.node, document, fields },
-    schema: { ...of.schema, ...added } as S & { readonly [K in keyof F]: 'json' }, // fromEntries forgets the keys.
+    node: { ...options, kind: 'readJson', input: of.node },
+    // fromEntries forgets the keys; they are those of the fields.
+    schema: { ...withColumn(of.schema, options.as, 'boolean'), ...added } as never,
   }
 }
 

@@ -21,9 +21,9 @@ function lines(node: PlanNode, told: Set<string>): string[] {
       return [`project ${computed(node.columns)}`, ...nested(node.input, told)]
     case 'filter':
       return [`filter ${exprText(node.where)}`, ...nested(node.input, told)]
-    case 'jsonFields':
+    case 'readJson':
       return [
-        `json fields of ${node.document}: ${Object.values(node.fields).join(', ')}`,
+        `json document of ${node.from} -> ${node.as}: ${Object.values(node.fields).join(', ')}`,
         ...nested(node.input, told),
       ]
     case 'shared': {
@@ -86,9 +86,10 @@ function definition(node: PlanNode, name: string, isNamed: (name: string) => boo
       if (expr.kind === 'column') return definition(node.input, expr.name, isNamed)
       return exprText(expr, (inner) => (isNamed(inner) ? inner : definition(node.input, inner, isNamed)))
     }
-    case 'jsonFields': {
-      const field = node.fields[name]
-      return field === undefined ? definition(node.input, name, isNamed) : `json '${field}'`
+    case 'readJson': {
+      const path = node.fields[name]
+      if (name === node.as) return node.as
+      return path === undefined ? definition(node.input, name, isNamed) : `json '${path}'`
     }
     case 'velocity':
       if (name === node.as)

@@ -6,6 +6,7 @@ import type { PlanNode, WindowNode } from '../plan/index.ts'
 import { deduplicateSql } from './deduplicate.ts'
 import type { Dialect } from './dialect.ts'
 import { aggregateSql, combineSql, expressionSql, paneSql } from './expression.ts'
+import { readJsonSql } from './read-json.ts'
 import { velocitySql } from './velocity.ts'
 
 /** A relation that is computed once and named, for the statements after it. */
@@ -54,8 +55,8 @@ class Compiler {
       }
       case 'filter':
         return `SELECT *\nFROM ${this.from(node.input)}\nWHERE ${expressionSql(dialect, node.where)}`
-      case 'jsonFields':
-        return this.#jsonFields(node)
+      case 'readJson':
+        return readJsonSql(dialect, node, this.from(node.input))
       case 'shared':
         return `SELECT *\nFROM ${this.from(node)}`
       case 'deduplicate':
@@ -84,26 +85,6 @@ class Compiler {
       return this.dialect.name(node.name)
     }
     return `(\n${indentSql(this.select(node))}\n)`
-  }
-
-  #jsonFields(node: Extract<PlanNode, { kind: 'jsonFields' }>): string {
-    const { dialect } = this
-    const document = dialect.name(node.document)
-    const paths = Object.values(node.fields).map((name) => {
-      assert(/^[A-Za-z_][A-Za-z0-9_]*$/.test(name), `the JSON name ${name} is not plain`)
-      return `'$.${name}'`
-    })
-    const aliases = Object.keys(node.fields).map((alias) => dialect.name(alias))
-    if (dialect.engine === 'duckdb') {
-      // One call for all fields: each call parses the whole document again.
-      const fields = aliases.map((alias, index) => `json_fields[${index + 1}] AS ${alias}`)
-      const inner = `SELECT *, json_extract(${document}, [${paths.join(', ')}]) AS json_fields\nFROM ${this.from(node.input)}`
-      return `SELECT * EXCLUDE (json_fields),\n  ${fields.join(',\n  ')}\nFROM (\n${indentSql(inner)}\n)`
-    }
-    const fields = aliases.map(
-      (alias, index) => `variant_get(${document}, ${paths[index]}, 'variant') AS ${alias}`,
-    )
-    return `SELECT *,\n  ${fields.join(',\n  ')}\nFROM ${this.from(node.input)}`
   }
 
   /** Each row belongs to one window: one group by. */

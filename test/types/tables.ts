@@ -19,8 +19,8 @@ import {
   extend,
   filter,
   input,
-  jsonFields,
   project,
+  readJson,
   velocity,
   window,
 } from '../../src/plan/index.ts'
@@ -30,7 +30,7 @@ const rows = input('rows', {
   user: 'int',
   amount: 'decimal(18,2)',
   at: 'timestamp',
-  document: 'json',
+  bytes: 'binary',
   reasons: 'array<string>',
 })
 
@@ -55,9 +55,9 @@ extend(
   (row) => ({ same: equals(row.id, int(1)) }),
 )
 
-// @ts-expect-error fields are taken from a json column
-jsonFields(rows, 'id', { a: 'a' })
-jsonFields(rows, 'document', { a: 'a' })
+// @ts-expect-error a document is read from bytes
+readJson(rows, { from: 'id', fields: { a: ['a'] }, as: 'is_document' })
+readJson(rows, { from: 'bytes', fields: { a: ['a'] }, as: 'is_document' })
 
 const sum = { sizeMicros: 1n, aggregates: (row: typeof columns) => ({ sum: sumMoney(row.amount) }) }
 window(rows, { ...sum, eventTime: 'at', keys: ['user'] })

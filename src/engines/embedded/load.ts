@@ -17,7 +17,13 @@ import {
 } from '@duckdb/node-api'
 import duckdbBindings from '@duckdb/node-bindings'
 import type { OffsetRange } from '../../batches/offsets.ts'
-import { NO_TIMESTAMP_MS, type RecordChunk, type RecordSource } from '../../batches/source.ts'
+import {
+  NO_TIMESTAMP_MS,
+  type RecordChunk,
+  type RecordSource,
+  timestampFirstMs,
+  timestampLastMs,
+} from '../../batches/source.ts'
 import { assert } from '../../errors/errors.ts'
 import { kafkaRecords } from '../../lakehouse/0-kafka/transactions.ts'
 import { duckdb } from '../../sql/index.ts'
@@ -26,9 +32,6 @@ import { isOfDuckdb, loadFailure } from './duckdb-failure.ts'
 const headersType = LIST(STRUCT({ key: VARCHAR, value: BLOB }))
 const columnTypes: readonly DuckDBType[] = [INTEGER, BIGINT, BLOB, BLOB, headersType, BIGINT]
 const rowsPerChunk = duckdbBindings.vector_size()
-/** Milliseconds of the years 1 to 9999: other record timestamps are no instants and count as absent. */
-export const [timestampFirstMs, timestampLastMs] = [-62_135_596_800_000n, 253_402_300_799_999n]
-
 /** The records of a batch, in a table of the database until `drop`. */
 export type LoadedRecords = {
   readonly count: number

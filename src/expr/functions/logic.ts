@@ -1,8 +1,22 @@
 // Comparison, boolean logic and nulls. SQL's three values: a comparison with null is null.
 
 import type { ColumnType, Numeric } from '../../columns/types.ts'
+import { assert } from '../../errors/errors.ts'
+import { JsonSlice, jsonKind } from '../../json/slice.ts'
 import type { Expr } from '../expression.ts'
 import { defineFunction, defineGeneric } from '../function.ts'
+import { compareValues, type Value } from '../values.ts'
+
+type Comparison = (a: Value, b: Value) => boolean | null
+
+function compared(holds: (order: number) => boolean): Comparison {
+  return (a, b) => (a === null || b === null ? null : holds(compareValues(a, b)))
+}
+
+/** A field of a document that is not there is null, as any other value that is not there. */
+function isNothing(value: Value): boolean {
+  return value === null || (value instanceof JsonSlice && value.kind === jsonKind.absent)
+}
 
 /** The first argument decides the type: money is not compared with a whole number. */
 type Compare = <T extends ColumnType>(a: Expr<T>, b: Expr<NoInfer<T>>) => Expr<'boolean'>
@@ -15,6 +29,7 @@ export const equals = defineGeneric<Compare>({
   meaning: 'True when both are the same value.',
   duckdb: (a, b) => `(${a} = ${b})`,
   spark: (a, b) => `(${a} = ${b})`,
+  javascript: compared((order) => order === 0),
   exampleType: 'string',
   examples: [
     { in: ['a', 'a'], out: true },
@@ -31,6 +46,7 @@ export const lessThan = defineGeneric<Compare>({
   meaning: 'True when the first is smaller.',
   duckdb: (a, b) => `(${a} < ${b})`,
   spark: (a, b) => `(${a} < ${b})`,
+  javascript: compared((order) => order < 0),
   exampleType: 'timestamp',
   examples: [
     { in: ['2024-03-10 00:00:00', '2024-03-10 00:00:00.000001'], out: true },
@@ -47,6 +63,7 @@ export const greaterThan = defineGeneric<Compare>({
   meaning: 'True when the first is greater.',
   duckdb: (a, b) => `(${a} > ${b})`,
   spark: (a, b) => `(${a} > ${b})`,
+  javascript: compared((order) => order > 0),
   exampleType: 'decimal(18,2)',
   examples: [
     { in: ['1000.01', '1000.00'], out: true },
@@ -63,6 +80,7 @@ export const atLeast = defineGeneric<Compare>({
   meaning: 'True when the first is greater or the same.',
   duckdb: (a, b) => `(${a} >= ${b})`,
   spark: (a, b) => `(${a} >= ${b})`,
+  javascript: compared((order) => order >= 0),
   exampleType: 'int',
   examples: [
     { in: [50, 50], out: true },
@@ -79,6 +97,7 @@ export const isOneOf = defineFunction({
   meaning: 'True when the list holds the text.',
   duckdb: (value, list) => `coalesce(list_contains(${list}, ${value}), false)`,
   spark: (value, list) => `coalesce(array_contains(${list}, ${value}), false)`,
+  javascript: (value, list) => value !== null && list?.includes(value) === true,
   examples: [
     { in: ['b', ['a', 'b']], out: true },
     { in: ['c', ['a', 'b']], out: false },
@@ -95,6 +114,8 @@ export const and = defineGeneric<(...all: Expr<'boolean'>[]) => Expr<'boolean'>>
   meaning: 'True when all are true.',
   duckdb: (...all) => `(${all.join(' AND ')})`,
   spark: (...all) => `(${all.join(' AND ')})`,
+  javascript: (...all: (boolean | null)[]) =>
+    all.includes(false) ? false : all.includes(null) ? null : true,
   examples: [
     { in: [true, true], out: true },
     { in: [null, false], out: false },
@@ -110,6 +131,7 @@ export const or = defineGeneric<(...any: Expr<'boolean'>[]) => Expr<'boolean'>>(
   meaning: 'True when one is true.',
   duckdb: (...any) => `(${any.join(' OR ')})`,
   spark: (...any) => `(${any.join(' OR ')})`,
+  javascript: (...any: (boolean | null)[]) => (any.includes(true) ? true : any.includes(null) ? null : false),
   examples: [
     { in: [false, true], out: true },
     { in: [null, true], out: true },
@@ -125,6 +147,7 @@ export const not = defineFunction({
   meaning: 'True when the argument is false.',
   duckdb: (a) => `(NOT ${a})`,
   spark: (a) => `(NOT ${a})`,
+  javascript: (a) => (a === null ? null : !a),
   examples: [
     { in: [true], out: false },
     { in: [null], out: null },
@@ -139,6 +162,7 @@ export const isNull = defineGeneric<(value: Expr) => Expr<'boolean'>>({
   meaning: 'True when the value is null.',
   duckdb: (a) => `(${a} IS NULL)`,
   spark: (a) => `(${a} IS NULL)`,
+  javascript: (value: Value) => isNothing(value),
   exampleType: 'string',
   examples: [
     { in: [null], out: true },
@@ -154,6 +178,7 @@ export const isTrue = defineFunction({
   meaning: 'True when the argument is true, false when it is false or null.',
   duckdb: (a) => `(${a} IS TRUE)`,
   spark: (a) => `(${a} IS TRUE)`,
+  javascript: (a) => a === true,
   examples: [
     { in: [true], out: true },
     { in: [false], out: false },
@@ -169,6 +194,7 @@ export const coalesce = defineGeneric<<T extends ColumnType>(...values: Expr<T>[
   meaning: 'The first argument that is not null.',
   duckdb: (...values) => `coalesce(${values.join(', ')})`,
   spark: (...values) => `coalesce(${values.join(', ')})`,
+  javascript: (...values: Value[]) => values.find((value) => !isNothing(value)) ?? null,
   exampleType: 'boolean',
   examples: [
     { in: [null, false], out: false },
@@ -185,6 +211,10 @@ export const least = defineGeneric<<T extends ColumnType>(...values: Expr<T>[]) 
   meaning: 'The smallest of the arguments.',
   duckdb: (...values) => `least(${values.join(', ')})`,
   spark: (...values) => `least(${values.join(', ')})`,
+  javascript: (...values: Value[]) => {
+    const present = values.filter((value) => value !== null)
+    return present.length === 0 ? null : present.reduce((a, b) => (compareValues(b, a) < 0 ? b : a))
+  },
   exampleType: 'timestamp',
   examples: [
     { in: ['2024-03-10 00:00:01', '2024-03-10 00:00:00'], out: '2024-03-10 00:00:00' },
@@ -197,9 +227,18 @@ export const addInts = defineGeneric<(...values: Expr<'int'>[]) => Expr<'int'>>(
   args: ['int*'],
   returns: 'int',
   nulls: 'null if one is null',
-  meaning: 'The sum of small whole numbers, such as points.',
+  meaning: 'The sum of small whole numbers, such as points; more than 32 bits hold are an error.',
   duckdb: (...values) => `CAST(${values.join(' + ')} AS INTEGER)`,
   spark: (...values) => `CAST(${values.join(' + ')} AS INT)`,
+  javascript: (...values: (number | null)[]) => {
+    let sum = 0
+    for (const value of values) {
+      if (value === null) return null
+      sum += value
+      assert(sum === (sum | 0), 'the sum is no 32-bit number')
+    }
+    return sum
+  },
   examples: [
     { in: [50, 30, 0], out: 80 },
     { in: [1, null], out: null },
@@ -214,6 +253,8 @@ export const ratio = defineGeneric<(part: Expr<Numeric>, total: Expr<Numeric>) =
   meaning: 'The first divided by the second, both as doubles.',
   duckdb: (part, total) => `(CAST(${part} AS DOUBLE) / nullif(CAST(${total} AS DOUBLE), 0))`,
   spark: (part, total) => `(CAST(${part} AS DOUBLE) / nullif(CAST(${total} AS DOUBLE), 0))`,
+  javascript: (part: number | null, total: number | null) =>
+    part === null || total === null || total === 0 ? null : part / total,
   examples: [
     { in: [1, 4], out: 0.25 },
     { in: [1, 0], out: null },
@@ -229,6 +270,8 @@ export const percent = defineGeneric<(part: Expr<Numeric>, total: Expr<Numeric>)
   meaning: '100.0 times the part, divided by the total.',
   duckdb: (part, total) => `(CAST(100 AS DOUBLE) * ${part} / nullif(CAST(${total} AS DOUBLE), 0))`,
   spark: (part, total) => `(CAST(100 AS DOUBLE) * ${part} / nullif(CAST(${total} AS DOUBLE), 0))`,
+  javascript: (part: number | null, total: number | null) =>
+    part === null || total === null || total === 0 ? null : (100 * part) / total,
   examples: [
     { in: [1, 4], out: 25 },
     { in: [1, 3], out: 33.333333333333336 },

@@ -1,4 +1,5 @@
 // Numbers and money. Money is decimal; a double becomes money by its shortest decimal text.
+import { type Whole, whole } from '../../columns/whole.ts'
 import { defineFunction } from '../function.ts'
 
 export const wholeInt = defineFunction({
@@ -11,6 +12,9 @@ export const wholeInt = defineFunction({
     `CASE WHEN ${a} BETWEEN -2147483648 AND 2147483647 AND ${a} = trunc(${a}) THEN CAST(${a} AS INTEGER) END`,
   spark: (a) =>
     `CASE WHEN ${a} BETWEEN -2147483648 AND 2147483647 AND ${a} = floor(${a}) THEN CAST(${a} AS INT) END`,
+  javascript: (a) =>
+    // A sum with 0 is never -0.
+    a !== null && a >= -2147483648 && a <= 2147483647 && a === Math.trunc(a) ? a + 0 : null,
   examples: [
     { in: [42], out: 42 },
     { in: [42.5], out: null },
@@ -33,6 +37,7 @@ export const cents = defineFunction({
   duckdb: (a) =>
     `CASE WHEN abs(${a}) < 0.005 THEN CAST(0 AS DECIMAL(18,2)) WHEN abs(${a}) < 1e16 THEN TRY_CAST(CAST(${a} AS VARCHAR) AS DECIMAL(18,2)) END`,
   spark: (a) => `TRY_CAST(CAST(${a} AS STRING) AS DECIMAL(18,2))`,
+  javascript: (a) => (a === null ? null : centsOf(a)),
   examples: [
     { in: [1.005], out: '1.01' },
     { in: [2.675], out: '2.68' },
@@ -53,3 +58,17 @@ export const cents = defineFunction({
     { in: [null], out: null },
   ],
 })
+
+function centsOf(amount: number): Whole | null {
+  const rounded = Math.round(amount * 100)
+  // A double has one text of at most 15 digits, so this is it: the usual amounts have no more.
+  if (rounded / 100 === amount && rounded < 1e15 && rounded > -1e15) return rounded + 0
+  const size = Math.abs(amount)
+  if (size < 0.005) return 0
+  if (!(size < 1e16)) return null
+  const [units, fraction = ''] = String(size).split('.') // In this range without an exponent.
+  const digits = fraction.padEnd(3, '0')
+  const carry = digits.charCodeAt(2) >= 0x35 ? 1n : 0n // From 5 on.
+  const hundredths = BigInt(units + digits.slice(0, 2)) + carry
+  return whole(amount < 0 ? -hundredths : hundredths)
+}

@@ -11,6 +11,7 @@ export const trimToNull = defineFunction({
   // Each engine's default set of white space is another: DuckDB strips no-break spaces, Spark only U+0020.
   duckdb: (a) => trimmedOrNull(a),
   spark: (a) => `nullif(trim(BOTH ' \\t\\n\\r' FROM ${a}), '')`,
+  javascript: (a) => (a === null ? null : trimmed(a)),
   examples: [
     { in: ['\t Shop \n'], out: 'Shop' },
     { in: [' \r\n'], out: null },
@@ -29,6 +30,19 @@ function trimmedOrNull(text: string): string {
   )
 }
 
+function trimmed(text: string): string | null {
+  let start = 0
+  let end = text.length
+  while (start < end && isSpace(text.charCodeAt(start))) start++
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--
+  return start === end ? null : text.slice(start, end)
+}
+
+/** Space, tab, LF and CR. */
+function isSpace(unit: number): boolean {
+  return unit === 0x20 || unit === 0x09 || unit === 0x0a || unit === 0x0d
+}
+
 const separator = "', '"
 
 export const beforeLastComma = defineFunction({
@@ -43,6 +57,10 @@ export const beforeLastComma = defineFunction({
   spark: (a) =>
     `CASE WHEN contains(${a}, ${separator}) THEN nullif(trim(BOTH ' \\t\\n\\r' FROM left(${a}, length(${a}) - 2 - ` +
     `length(substring_index(${a}, ${separator}, -1)))), '') ELSE ${a} END`,
+  javascript: (a) => {
+    const at = a === null ? -1 : a.lastIndexOf(', ')
+    return at < 0 ? a : trimmed(a!.slice(0, at))
+  },
   examples: [
     { in: ['Paris, France'], out: 'Paris' },
     { in: ['Washington, D.C., United States'], out: 'Washington, D.C.' },
@@ -68,6 +86,10 @@ export const afterLastComma = defineFunction({
   spark: (a) =>
     `CASE WHEN contains(${a}, ${separator}) ` +
     `THEN nullif(trim(BOTH ' \\t\\n\\r' FROM substring_index(${a}, ${separator}, -1)), '') END`,
+  javascript: (a) => {
+    const at = a === null ? -1 : a.lastIndexOf(', ')
+    return at < 0 ? null : trimmed(a!.slice(at + 2))
+  },
   examples: [
     { in: ['Paris, France'], out: 'France' },
     { in: ['Washington, D.C., United States'], out: 'United States' },
@@ -93,6 +115,7 @@ export const presentNames = defineGeneric<(...names: Expr<'string'>[]) => Expr<'
   spark: (...names) =>
     `CASE WHEN coalesce(${names.join(', ')}) IS NULL THEN CAST(array() AS ARRAY<STRING>) ` +
     `ELSE filter(array(${names.join(', ')}), name -> name IS NOT NULL) END`,
+  javascript: (...names: (string | null)[]) => names.filter((name) => name !== null),
   examples: [
     { in: ['a', null, 'b'], out: ['a', 'b'] },
     { in: [null, null], out: [] },
@@ -107,6 +130,7 @@ export const isEmpty = defineFunction({
   meaning: 'True when the list has no element.',
   duckdb: (a) => `(len(${a}) = 0)`,
   spark: (a) => `(size(${a}) = 0)`,
+  javascript: (a) => (a === null ? null : a.length === 0),
   examples: [
     { in: [[]], out: true },
     { in: [null], out: null },

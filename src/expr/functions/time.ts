@@ -1,5 +1,19 @@
 // Instants, days and windows. Everything is UTC with microseconds; windows are aligned to the epoch.
+import { addWhole, floorDivide, floorToMultiple } from '../../columns/whole.ts'
+import { assert } from '../../errors/errors.ts'
 import { defineFunction } from '../function.ts'
+import { instantOf } from '../instants.ts'
+
+const dayMicros = 86_400_000_000
+const hourMicros = 3_600_000_000
+/** The instants that every engine has: those of 64 bits, less DuckDB's infinite ones and its first day. */
+const instantFirst = -9_223_372_022_400_000_000n
+const instantLast = 9_223_372_036_854_775_806n
+
+function modulo(value: number, size: number): number {
+  const rest = value % size
+  return rest < 0 ? rest + size : rest + 0
+}
 
 const instant = `'[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])?'`
 /** The usual form, in UTC and with a year from 1 on: a cast reads it as it is. */
@@ -45,6 +59,7 @@ export const parseInstant = defineFunction({
       `ELSE element_at(transform(array(${a}), given -> ${general}), 1) END`
     )
   },
+  javascript: (a) => (a === null ? null : instantOf(a)),
   examples: [
     { in: ['2026-10-31T10:00:00Z'], out: '2026-10-31 10:00:00' },
     { in: ['2026-10-31 10:00:00'], out: '2026-10-31 10:00:00' },
@@ -75,9 +90,16 @@ export const plusMicros = defineFunction({
   args: ['timestamp', 'long'],
   returns: 'timestamp',
   nulls: 'null if either is null',
-  meaning: 'The instant so many microseconds later; earlier where they are negative.',
+  meaning:
+    'The instant so many microseconds later; earlier where they are negative. One that 64 bits do not hold is an error.',
   duckdb: (a, micros) => `(${a} + to_microseconds(${micros}))`,
   spark: (a, micros) => `timestampadd(MICROSECOND, ${micros}, ${a})`,
+  javascript: (a, micros) => {
+    if (a === null || micros === null) return null
+    const sum = addWhole(a, micros)
+    assert(sum >= instantFirst && sum <= instantLast, 'no instant is that early or late')
+    return sum
+  },
   examples: [
     { in: ['2024-03-10 00:00:00', 1n], out: '2024-03-10 00:00:00.000001' },
     { in: ['2024-03-10 00:00:00', -600000000n], out: '2024-03-09 23:50:00' },
@@ -96,6 +118,7 @@ export const windowStart = defineFunction({
   duckdb: (a, micros) =>
     `make_timestamp(epoch_us(${a}) - ((epoch_us(${a}) % ${micros}) + ${micros}) % ${micros})`,
   spark: (a, micros) => `timestamp_micros(unix_micros(${a}) - pmod(unix_micros(${a}), ${micros}))`,
+  javascript: (a, micros) => (a === null || micros === null ? null : floorToMultiple(a, micros)),
   examples: [
     { in: ['2024-03-10 00:09:59.999999', 600000000n], out: '2024-03-10 00:00:00' },
     { in: ['2024-03-10 00:10:00', 600000000n], out: '2024-03-10 00:10:00' },
@@ -114,6 +137,7 @@ export const dateOf = defineFunction({
   meaning: 'The day of the instant, in UTC.',
   duckdb: (a) => `CAST(${a} AS DATE)`,
   spark: (a) => `CAST(${a} AS DATE)`,
+  javascript: (a) => (a === null ? null : floorDivide(a, dayMicros)),
   examples: [
     { in: ['2024-03-10 23:59:59.999999'], out: '2024-03-10' },
     { in: ['1969-12-31 23:59:59'], out: '1969-12-31' },
@@ -129,6 +153,7 @@ export const hourOfDay = defineFunction({
   meaning: 'The hour of the day, 0 to 23, in UTC.',
   duckdb: (a) => `CAST(hour(${a}) AS INTEGER)`, // DuckDB's hour() is BIGINT, Spark's is INT.
   spark: (a) => `hour(${a})`,
+  javascript: (a) => (a === null ? null : modulo(floorDivide(a, hourMicros), 24)),
   examples: [
     { in: ['2024-03-10 23:59:59'], out: 23 },
     { in: ['2024-03-10 00:00:00'], out: 0 },
@@ -144,6 +169,9 @@ export const dayOfWeek = defineFunction({
   meaning: '1 = Sunday to 7 = Saturday, in UTC.',
   duckdb: (a) => `CAST(dayofweek(${a}) + 1 AS INTEGER)`, // DuckDB counts Sunday as 0.
   spark: (a) => `dayofweek(${a})`,
+  javascript: (a) =>
+    // The epoch was a Thursday.
+    a === null ? null : modulo(floorDivide(a, dayMicros) + 4, 7) + 1,
   examples: [
     { in: ['2024-03-10 12:00:00'], out: 1 },
     { in: ['2024-03-09 12:00:00'], out: 7 },

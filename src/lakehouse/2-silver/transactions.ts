@@ -1,6 +1,5 @@
 // Valid, on time and not repeated: the transactions that everything after counts. The rest is in quarantine.
 import {
-  addInts,
   afterLastComma,
   and,
   atLeast,
@@ -20,11 +19,7 @@ import {
   isTrue,
   jsonBoolean,
   jsonIsAbsent,
-  jsonNameCount,
-  jsonNamesAreUnique,
   jsonNumber,
-  jsonObject,
-  jsonParsed,
   jsonText,
   least,
   lessThan,
@@ -39,7 +34,6 @@ import {
   presentNames,
   text,
   trimToNull,
-  utf8Text,
   when,
   wholeInt,
 } from '../../expr/index.ts'
@@ -48,9 +42,9 @@ import {
   defineTable,
   extend,
   input,
-  jsonFields,
   project,
   quarantineSplit,
+  readJson,
   shared,
 } from '../../plan/index.ts'
 import { bronzeBatch } from '../1-bronze/transactions.ts'
@@ -61,44 +55,24 @@ import type { Reason } from '../reasons.ts'
 const futureMicros = minutes(60)
 const amountLimit = money('1000000000000')
 
-const parsed = jsonFields(
-  extend(
-    extend(
-      extend(bronzeBatch, (record) => ({ text: utf8Text(record.value) })),
-      (record) => ({ unjudged: jsonParsed(record.text) }),
-    ),
-    (record) => ({ document: jsonObject(record.text, record.unjudged) }),
-  ),
-  'document',
-  {
-    json_id: 'transaction_id',
-    json_user: 'user_id',
-    json_amount: 'amount',
-    json_merchant: 'merchant',
-    json_method: 'payment_method',
-    json_location: 'location',
-    json_device: 'device_id',
-    json_time: 'timestamp',
-    json_fraud: 'is_fraud',
+const parsed = readJson(bronzeBatch, {
+  from: 'value',
+  fields: {
+    json_id: ['transaction_id'],
+    json_user: ['user_id'],
+    json_amount: ['amount'],
+    json_merchant: ['merchant'],
+    json_method: ['payment_method'],
+    json_location: ['location'],
+    json_device: ['device_id'],
+    json_time: ['timestamp'],
+    json_fraud: ['is_fraud'],
   },
-)
-
-const present = (json: Expr<'json'>): Expr<'int'> => when([[isNull(json), int(0)]], int(1))
+  as: 'is_document',
+})
 
 // Stage by stage, so that SQL that uses a value twice names it and does not compute it again.
 const texts = extend(parsed, (record) => ({
-  name_count: jsonNameCount(record.document, record.text),
-  known_count: addInts(
-    present(record.json_id),
-    present(record.json_user),
-    present(record.json_amount),
-    present(record.json_merchant),
-    present(record.json_method),
-    present(record.json_location),
-    present(record.json_device),
-    present(record.json_time),
-    present(record.json_fraud),
-  ),
   text_id: trimToNull(jsonText(record.json_id)),
   number_user: jsonNumber(record.json_user),
   number_amount: jsonNumber(record.json_amount),
@@ -110,13 +84,6 @@ const texts = extend(parsed, (record) => ({
 }))
 
 const typed = extend(texts, (record) => ({
-  // As many names as known ones that were found: none stands twice. Else, rarely, they are compared.
-  is_document: isTrue(
-    when(
-      [[equals(record.name_count, record.known_count), bool(true)]],
-      jsonNamesAreUnique(record.document, record.text),
-    ),
-  ),
   transaction_id: record.text_id,
   user_id: wholeInt(record.number_user),
   amount: cents(record.number_amount),

@@ -1,12 +1,6 @@
 // Every function does on Spark what its examples say, and gives the type that it declares: as on DuckDB.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  allAggregates,
-  allFunctions,
-  type ColumnType,
-  type FunctionRecord,
-  functionNamed,
-} from '../../../src/expr/index.ts'
+import { allAggregates, allFunctions, type ColumnType, type FunctionRecord } from '../../../src/expr/index.ts'
 import { literalSql, spark } from '../../../src/sql/index.ts'
 import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 
@@ -23,7 +17,6 @@ describe.skipIf(sparkAbsent !== null)('on Spark', () => {
     const type = record.returns === 'T' ? record.exampleType! : record.returns
     const selects = record.examples.map((example, place) => {
       const args = example.in.map((_value, index) => names[index]!)
-      if (record.derived !== undefined) args.push(functionNamed(record.derived).spark(names[0]!))
       const values = example.in.map((value, index) => {
         const literal = literalSql(spark, argumentType(record, index), value)
         return `${literal} AS ${names[index]}`

@@ -1,14 +1,26 @@
-// Every function does on DuckDB what its examples say, and gives the type that it declares.
+// Every function does on DuckDB and in JavaScript what its examples say, and gives the type that it declares.
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
+  addInts,
   allAggregates,
   allFunctions,
+  bool,
   type ColumnType,
+  type Expr,
   type FunctionRecord,
-  functionNamed,
+  int,
+  literal,
+  long,
+  plusMicros,
+  when,
 } from '../../../src/expr/index.ts'
-import { duckdb, literalSql } from '../../../src/sql/index.ts'
+import { compileRowPath, literalOf } from '../../../src/javascript/index.ts'
+import { JsonSlice } from '../../../src/json/slice.ts'
+import { input, project } from '../../../src/plan/index.ts'
+import { duckdb, expressionSql, literalSql } from '../../../src/sql/index.ts'
+import { onJavascript } from '../../compare/evaluators.ts'
+import { plainTypes } from '../../generate/expressions.ts'
 
 let connection: DuckDBConnection
 beforeAll(async () => {
@@ -21,7 +33,6 @@ describe.each(allFunctions().map((record) => [record.name, record] as const))('%
     '%s',
     async (_in, example) => {
       const args = example.in.map((value, index) => literalSql(duckdb, argumentType(record, index), value))
-      if (record.derived !== undefined) args.push(functionNamed(record.derived).duckdb(args[0]!))
       const type = record.returns === 'T' ? record.exampleType! : record.returns
       const call = record.duckdb(...args)
       // A document stays text between operators.
@@ -35,6 +46,68 @@ describe.each(allFunctions().map((record) => [record.name, record] as const))('%
       if (type !== 'json') expect(row?.type).toBe(duckdb.type(type))
     },
   )
+
+  test.each(record.examples.map((example) => [JSON.stringify(example.in, text), example] as const))(
+    'in JavaScript: %s',
+    (_in, example) => {
+      const type = record.returns === 'T' ? record.exampleType! : record.returns
+      const expected = unsigned(literalOf(type, example.out))
+      const args = example.in.map((value, index) => literal(argumentType(record, index), value))
+      const values = args.map((arg, index) => literalOf(arg.type, example.in[index]!))
+      // Of the slices of a document those that are not there are of kind absent.
+      const given = values.map((value, index) =>
+        value === null && args[index]!.type === 'json' ? new JsonSlice() : value,
+      )
+      expect(unsigned(record.javascript(...(given as never[])))).toEqual(expected)
+      expect(unsigned(record.javascript(...(values as never[])))).toEqual(expected)
+      const names = args.map((_, index) => `a${index}`)
+      const columns = Object.fromEntries(args.map((arg, index) => [names[index]!, arg.type]))
+      const call = { kind: 'call', function: record.name, type } as const
+      const ofRow = project(input('given', columns), (row) => {
+        return {
+          ofColumns: { ...call, args: names.map((name) => row[name]!) },
+          ofLiterals: { ...call, args },
+          isTrue: when(
+            [[{ ...call, type: 'boolean', args: names.map((name) => row[name]!) }, bool(true)]],
+            bool(false),
+          ),
+        }
+      })
+      const found: unknown[] = []
+      const path = compileRowPath({
+        source: 'given',
+        outputs: { found: { relation: ofRow, into: 'function' } },
+      })
+      const batch = path.start({
+        parameters: {},
+        functions: { found: (...cells: unknown[]) => found.push(...cells.map(unsigned)) },
+      })
+      batch.add(Object.fromEntries(given.map((value, index) => [names[index]!, value])))
+      const isTruth = type === 'boolean' ? expected === true : found[2]
+      expect(found).toEqual([expected, expected, isTruth])
+    },
+  )
+})
+
+/** Zero has no sign in SQL. */
+const unsigned = (value: unknown): unknown => (value === 0 ? 0 : value)
+
+test('a sum, and an instant, that do not fit their type are an error on both', async () => {
+  const max = 2 ** 31 - 1
+  const beyond: readonly Expr[] = [
+    addInts(int(max), int(1)),
+    addInts(int(max), int(1), int(-1)),
+    addInts(int(-max), int(-2)),
+    plusMicros(literal('timestamp', '2024-01-01 00:00:00'), long(2n ** 63n - 1n)),
+    plusMicros(literal('timestamp', '0001-01-01 00:00:00'), long(-(2n ** 63n))),
+  ]
+  for (const expr of beyond) {
+    await expect(
+      connection.run(`SELECT ${expressionSql(duckdb, expr)}`),
+      expressionSql(duckdb, expr),
+    ).rejects.toThrow()
+    expect(() => onJavascript([expr], [plainTypes.map(() => null)])).toThrow()
+  }
 })
 
 test('every function has examples, one of them with a null where it takes an argument', () => {

@@ -1,0 +1,6 @@
+// Plan and expressions as JavaScript.
+
+export * from './judged-facts.ts'
+export * from './literal.ts'
+export * from './row-batch.ts'
+export * from './row-path.ts'

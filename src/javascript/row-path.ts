@@ -1,0 +1,143 @@
+// The row path: relations compiled to one function that takes rows one after another, in the order of their
+// arrival, and hands the rows of the relations on. It computes each column once, where it is first needed,
+// and only those that are needed. docs/decisions/compiled-row-path.md has what it brings.
+import { type Column, newColumn, type Rows } from '../columns/column.ts'
+import { whole } from '../columns/whole.ts'
+import { assert } from '../errors/errors.ts'
+import type { ColumnType, Schema, Value } from '../expr/index.ts'
+import type { ParameterValues } from '../sql/index.ts'
+import { Block, Bound, Names } from './block.ts'
+import { ExpressionWriter } from './expression.ts'
+import { NodeWriter } from './nodes.ts'
+import type {
+  RepeatJudge,
+  RowBatch,
+  RowCounter,
+  RowPath,
+  RowPathPlan,
+  RowState,
+  SourceRow,
+} from './row-batch.ts'
+
+export function compileRowPath(plan: RowPathPlan): RowPath {
+  const names = new Names()
+  const bound = new Bound(names)
+  const batch = new Block('', null)
+  const parameters = new Map<string, { readonly name: string; readonly type: ColumnType }>()
+  const writer = new ExpressionWriter({
+    names,
+    bound,
+    batch,
+    parameter: (name, type) => {
+      const known = parameters.get(name) ?? { name: names.free(name), type }
+      parameters.set(name, known)
+      return { text: known.name, isNullable: type !== 'array<string>', isOfBatch: true }
+    },
+  })
+  const row = new Block('', batch)
+  const nodes = new NodeWriter(writer, row, plan)
+  const columnNames: { readonly output: string; readonly column: string; readonly name: string }[] = []
+  for (const [output, { relation, into }] of Object.entries(plan.outputs)) {
+    const block = nodes.blockOf(relation.node)
+    const texts = Object.keys(relation.schema).map((column) => {
+      return { column, text: nodes.column(relation.node, column, block).text }
+    })
+    if (into === 'function') {
+      const name = names.free(output)
+      columnNames.push({ output, column: '', name })
+      block.add(`${name}(${texts.map(({ text }) => text).join(', ')})`)
+      continue
+    }
+    for (const { column, text } of texts) {
+      const name = names.free(`${output}_${column}`)
+      columnNames.push({ output, column, name })
+      block.add(`${name}.push(${text})`)
+    }
+  }
+  const states = nodes.states
+  const functionArguments = [
+    ...[...parameters.values()].map(({ name }) => name),
+    ...states.map(({ name }) => name),
+    ...columnNames.map(({ name }) => name),
+  ]
+  const code = codeOf([...bound.values.keys()], functionArguments, batch, row)
+  // The code is made of names and numbers alone: no text of the plan or of a row is in it.
+  const startBatch = new Function(...bound.values.keys(), code)(...bound.values.values()) as (
+    ...values: unknown[]
+  ) => (row: SourceRow) => void
+  return {
+    code,
+    plan,
+    reads: nodes.reads,
+    parameters: Object.fromEntries([...parameters].map(([name, { type }]) => [name, type])),
+    states: states.map(({ node }) => node),
+    start: (given) => {
+      const columns = outputColumns(plan, given.rowCountMax)
+      const add = startBatch(
+        ...[...parameters].map(([name, { type }]) => parameterValue(given.parameters, name, type)),
+        ...states.map(({ node }) => stateOf(given, node)),
+        ...columnNames.map(({ output, column }) => {
+          return columns.get(output)?.columns[column] ?? functionOf(given, output)
+        }),
+      )
+      return { add, rows: (output) => finished(columns.get(output), output) }
+    },
+  }
+}
+
+function codeOf(values: readonly string[], ofBatch: readonly string[], batch: Block, row: Block): string {
+  const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`)
+  const lines = [
+    `// Values: ${values.join(', ')}`,
+    `return (${ofBatch.join(', ')}) => {`,
+    ...indent(batch.lines()),
+    '  return (row) => {',
+    ...indent(indent(row.lines())),
+    '  }',
+    '}',
+  ]
+  return lines.join('\n').replaceAll(/\}\n *else \{/g, '} else {')
+}
+
+type OutputRows = { readonly schema: Schema; readonly columns: Readonly<Record<string, Column>> }
+
+function outputColumns(
+  { outputs }: RowPathPlan,
+  capacity: number | undefined,
+): ReadonlyMap<string, OutputRows> {
+  return new Map(
+    Object.entries(outputs).flatMap(([output, { relation, into }]) => {
+      if (into === 'function') return []
+      const { schema } = relation
+      const columns = Object.fromEntries(
+        Object.entries(schema).map(([name, type]) => [name, newColumn(type, capacity)] as const),
+      )
+      return [[output, { schema, columns }] as const]
+    }),
+  )
+}
+
+function finished(rows: OutputRows | undefined, output: string): Rows {
+  assert(rows !== undefined, `${output} is no output with columns`)
+  const rowCount = Object.values(rows.columns)[0]?.length ?? 0
+  return { ...rows, rowCount }
+}
+
+function parameterValue(values: ParameterValues, name: string, type: ColumnType): Value {
+  const value = values[name]
+  assert(value !== undefined, `the batch brings no ${name}`)
+  assert(value !== null || type !== 'array<string>', `the batch brings no list ${name}`)
+  return typeof value === 'bigint' ? whole(value) : value
+}
+
+function stateOf(batch: RowBatch, node: RowState): RepeatJudge | RowCounter {
+  const state = node.kind === 'deduplicate' ? batch.repeats?.[node.as] : batch.counts?.[node.as]
+  assert(state !== undefined, `the batch brings nothing that says ${node.as}`)
+  return state
+}
+
+function functionOf(batch: RowBatch, output: string): (...values: never[]) => void {
+  const call = batch.functions?.[output]
+  assert(call !== undefined, `the batch brings no function ${output}`)
+  return call
+}
