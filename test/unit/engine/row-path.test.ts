@@ -1,7 +1,13 @@
 // The compiled row path gives what the SQL of the engine gives, cell by cell.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { RowPathComparison } from '../../compare/row-path.ts'
+import { coalesce, text } from '../../../src/expr/index.ts'
+import { compileRowPath } from '../../../src/javascript/index.ts'
+import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { lakehouseRowPath } from '../../../src/lakehouse/row-path.ts'
+import { input, project, storedTable, storedText } from '../../../src/plan/index.ts'
+import { compileTable, duckdb } from '../../../src/sql/index.ts'
+import { RowPathComparison, rowTables } from '../../compare/row-path.ts'
 import { fuzzRecord } from '../../generate/fuzz.ts'
 import { badInput, lines } from '../../generate/lines.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
@@ -65,4 +71,39 @@ test(`records of every kind (SEED=${seed})`, async () => {
 test('every bad input of which the contract says what becomes of it', async () => {
   const judged = badInput.filter(({ outcome }) => outcome !== 'any')
   await compareAll([judged.map(({ value }) => plain(value))], 24 * 60)
+})
+
+test('definitions that were stored and read again give the same code and the same SQL', () => {
+  const stored = tables.map((table) => storedTable(storedText(table)))
+  const compiled = [tables, stored].map((all) => lakehouseRowPath(all, 'kafka_batch', rowTables).code)
+  expect(compiled[1]).toBe(compiled[0])
+  const sql = [tables, stored].map((all) => all.map(({ rows }) => compileTable(duckdb, rows.node)))
+  expect(sql[1]).toEqual(sql[0])
+})
+
+test('no text of a plan is code', () => {
+  const odd = [
+    'a b',
+    'class',
+    '`\u0024{x}`',
+    '"',
+    "'",
+    '\n',
+    '});process.exit(1);({',
+    '__proto__x',
+    'constructor',
+    'é',
+  ]
+  const given = input('given', Object.fromEntries(odd.map((name) => [name, 'string'] as const)))
+  const relation = project(given, (row) =>
+    Object.fromEntries(odd.map((name) => [name, coalesce(row[name]!, text(name))] as const)),
+  )
+  const batch = compileRowPath({ source: 'given', outputs: { "o'": { relation, into: 'columns' } } }).start({
+    parameters: {},
+  })
+  batch.add(Object.fromEntries(odd.map((name) => [name, null])))
+  batch.add(Object.fromEntries(odd.map((name) => [name, `given ${name}`])))
+  const { columns } = batch.rows("o'")
+  for (const name of odd)
+    expect([0, 1].map((row) => columns[name]!.get(row))).toEqual([name, `given ${name}`])
 })
