@@ -219,9 +219,9 @@ function longAsDouble(value: Value): number | null {
 function moneyAsDouble(value: Value): number | null {
   if (value === null) return null
   if (typeof value === 'number') return value / 100
-  // DuckDB adds the two parts up: what is beyond what a double holds exactly is rounded twice.
-  const hundredths = value as bigint
-  return Number(hundredths / 100n) + Number(hundredths % 100n) / 100
+  // A division would round the hundredths first; JavaScript reads a text as the nearest double.
+  const digits = String(value)
+  return Number(`${digits.slice(0, -2)}.${digits.slice(-2)}`)
 }
 
 export const inlineForms: Readonly<Record<string, Form<Code>>> = {

@@ -245,13 +245,16 @@ export const addInts = defineGeneric<(...values: Expr<'int'>[]) => Expr<'int'>>(
   ],
 })
 
+/** DuckDB's cast of a decimal beyond 2^53 hundredths rounds twice; that of its text rounds once. */
+const nearestDouble = (number: string): string => `CAST(CAST(${number} AS VARCHAR) AS DOUBLE)`
+
 export const ratio = defineGeneric<(part: Expr<Numeric>, total: Expr<Numeric>) => Expr<'double'>>({
   name: 'ratio',
   args: ['double', 'double'],
   returns: 'double',
   nulls: 'null if either is null, or the divisor is 0',
   meaning: 'The first divided by the second, both as doubles.',
-  duckdb: (part, total) => `(CAST(${part} AS DOUBLE) / nullif(CAST(${total} AS DOUBLE), 0))`,
+  duckdb: (part, total) => `(${nearestDouble(part)} / nullif(${nearestDouble(total)}, 0))`,
   spark: (part, total) => `(CAST(${part} AS DOUBLE) / nullif(CAST(${total} AS DOUBLE), 0))`,
   javascript: (part: number | null, total: number | null) =>
     part === null || total === null || total === 0 ? null : part / total,
@@ -268,7 +271,8 @@ export const percent = defineGeneric<(part: Expr<Numeric>, total: Expr<Numeric>)
   returns: 'double',
   nulls: 'null if either is null, or the total is 0',
   meaning: '100.0 times the part, divided by the total.',
-  duckdb: (part, total) => `(CAST(100 AS DOUBLE) * ${part} / nullif(CAST(${total} AS DOUBLE), 0))`,
+  duckdb: (part, total) =>
+    `(CAST(100 AS DOUBLE) * ${nearestDouble(part)} / nullif(${nearestDouble(total)}, 0))`,
   spark: (part, total) => `(CAST(100 AS DOUBLE) * ${part} / nullif(CAST(${total} AS DOUBLE), 0))`,
   javascript: (part: number | null, total: number | null) =>
     part === null || total === null || total === 0 ? null : (100 * part) / total,
