@@ -1,0 +1,119 @@
+// Bytes that grow as they are written, as Parquet spells them: little-endian.
+
+/** Up to here a loop over the characters is faster than a call into the runtime. */
+const shortTextMax = 64
+/** A UTF-16 unit has at most three bytes of UTF-8. */
+const bytesPerUnitMax = 3
+
+export class ByteWriter {
+  #bytes: Buffer
+  length = 0
+
+  constructor(capacity = 1024) {
+    this.#bytes = Buffer.allocUnsafeSlow(capacity)
+  }
+
+  /** What was written, until the next write; not a copy. */
+  written(): Buffer {
+    return this.#bytes.subarray(0, this.length)
+  }
+
+  clear(): void {
+    this.length = 0
+  }
+
+  reserve(count: number): void {
+    const needed = this.length + count
+    if (needed <= this.#bytes.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2))
+    this.#bytes.copy(grown, 0, 0, this.length)
+    this.#bytes = grown
+  }
+
+  byte(value: number): void {
+    if (this.length === this.#bytes.length) this.reserve(1)
+    this.#bytes[this.length++] = value
+  }
+
+  uint32(value: number): void {
+    this.reserve(4)
+    this.#setUint32(this.length, value)
+    this.length += 4
+  }
+
+  #setUint32(at: number, value: number): void {
+    const bytes = this.#bytes
+    bytes[at] = value
+    bytes[at + 1] = value >>> 8
+    bytes[at + 2] = value >>> 16
+    bytes[at + 3] = value >>> 24
+  }
+
+  /** An unsigned number below 2^53. */
+  varint(value: number): void {
+    let rest = value
+    while (rest >= 0x80) {
+      this.byte((rest % 0x80) | 0x80)
+      rest = Math.floor(rest / 0x80)
+    }
+    this.byte(rest)
+  }
+
+  bytes(value: Uint8Array): void {
+    this.reserve(value.length)
+    this.#bytes.set(value, this.length)
+    this.length += value.length
+  }
+
+  /** As PLAIN has binary: its length, then its bytes. */
+  lengthAndBytes(value: Uint8Array): void {
+    this.reserve(value.length + 4)
+    this.#setUint32(this.length, value.length)
+    this.#bytes.set(value, this.length + 4)
+    this.length += value.length + 4
+  }
+
+  /** As PLAIN has text: its length in UTF-8, then its bytes. Tells whether the text is ASCII alone. */
+  lengthAndText(text: string): boolean {
+    const units = text.length
+    this.reserve(units * bytesPerUnitMax + 4)
+    const start = this.length + 4
+    const count = this.#shortAscii(text, start) ? units : this.#bytes.write(text, start, 'utf8')
+    this.#setUint32(this.length, count)
+    this.length = start + count
+    return count === units
+  }
+
+  #shortAscii(text: string, start: number): boolean {
+    const bytes = this.#bytes
+    const units = text.length
+    if (units > shortTextMax) return false
+    for (let at = 0; at < units; at++) {
+      const unit = text.charCodeAt(at)
+      if (unit >= 0x80) return false
+      bytes[start + at] = unit
+    }
+    return true
+  }
+
+  /** The lowest `width` bits of each value, one behind the other, padded with zeros to a whole byte. */
+  packed(values: Indexes, from: number, to: number, width: number): void {
+    this.reserve(Math.ceil(((to - from) * width) / 8) + 1)
+    const bytes = this.#bytes
+    let [at, pending, bits] = [this.length, 0, 0]
+    for (let index = from; index < to; index++) {
+      pending |= values[index]! << bits
+      bits += width
+      while (bits >= 8) {
+        bytes[at++] = pending
+        pending >>>= 8
+        bits -= 8
+      }
+    }
+    if (bits > 0) bytes[at++] = pending
+    this.length = at
+  }
+}
+
+/** Small numbers: levels, or places in a dictionary. */
+export type Indexes = Uint8Array | Uint32Array

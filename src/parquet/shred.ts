@@ -1,0 +1,141 @@
+// The rows of a column as the values of its leaves: nulls taken out, and levels that say where they stood.
+import { type Column, NumberColumn, type ValueColumn } from '../columns/column.ts'
+import type { Whole } from '../columns/whole.ts'
+
+/** Rows from `from` on, up to `to`: of the column, or of `indexes`, where that says which rows are meant. */
+export type RowRange = {
+  readonly from: number
+  readonly to: number
+  readonly indexes: Uint32Array | null
+}
+
+/** The values of one leaf. They are only good until the next column is taken apart. */
+export type LeafValues = {
+  /** Rows; for a list its elements, and a row each that is null or empty. */
+  readonly levelCount: number
+  /** null where every value is there. */
+  readonly definitions: Uint8Array | null
+  /** 0 where a row begins; null where every row has one value. */
+  readonly repetitions: Uint8Array | null
+  /** Those that are there; an array of numbers where some are bigints. */
+  readonly values: Float64Array | readonly unknown[]
+}
+
+/** A header of a record, as the type `headers` has it. */
+type Header = { readonly key: string; readonly value: Uint8Array | null }
+
+let numbersScratch = new Float64Array(0)
+
+/** In the order of the column's leaves. */
+export function leafValues(column: Column, range: RowRange): readonly LeafValues[] {
+  if (column instanceof NumberColumn) return [numbersOf(column, range)]
+  switch (column.type) {
+    case 'array<string>':
+      return [listOf(column, range, 2, (item) => item)]
+    case 'headers':
+      return [
+        listOf(column, range, 3, (item) => (item as Header).key),
+        listOf(column, range, 3, (item) => (item as Header).value),
+      ]
+    default:
+      return [objectsOf(column, range)]
+  }
+}
+
+function numbersOf(column: NumberColumn, range: RowRange): LeafValues {
+  const { from, to, indexes } = range
+  const levelCount = to - from
+  const flat = { levelCount, repetitions: null }
+  if (column.large !== null && column.large.size > 0) return { ...flat, ...wholesOf(column, range) }
+  const hasNulls = column.nullCount > 0
+  if (indexes === null && !hasNulls) {
+    return { ...flat, definitions: null, values: column.values.subarray(from, to) }
+  }
+  if (numbersScratch.length < levelCount) numbersScratch = new Float64Array(levelCount)
+  const [values, definitions] = [numbersScratch, new Uint8Array(hasNulls ? levelCount : 0)]
+  let count = 0
+  for (let at = 0; at < levelCount; at++) {
+    const row = indexes === null ? from + at : indexes[from + at]!
+    if (hasNulls) {
+      if (column.nulls[row] === 1) continue
+      definitions[at] = 1
+    }
+    values[count++] = column.values[row]!
+  }
+  const isWhole = count === levelCount
+  return { ...flat, definitions: isWhole ? null : definitions, values: values.subarray(0, count) }
+}
+
+function wholesOf(column: NumberColumn, range: RowRange): Pick<LeafValues, 'definitions' | 'values'> {
+  const definitions = new Uint8Array(range.to - range.from)
+  const values: Whole[] = []
+  for (let at = 0; at < definitions.length; at++) {
+    const value = column.get(rowAt(range, at))
+    if (value === null) continue
+    definitions[at] = 1
+    values.push(value)
+  }
+  return { definitions, values }
+}
+
+function objectsOf(column: ValueColumn, range: RowRange): LeafValues {
+  const { from, to, indexes } = range
+  const levelCount = to - from
+  if (column.nullCount === 0) {
+    const values = indexes === null ? column.values.slice(from, to) : new Array<unknown>(levelCount)
+    if (indexes !== null)
+      for (let at = 0; at < levelCount; at++) values[at] = column.values[indexes[from + at]!]
+    return { levelCount, definitions: null, repetitions: null, values }
+  }
+  const definitions = new Uint8Array(levelCount)
+  const values: unknown[] = []
+  for (let at = 0; at < levelCount; at++) {
+    const value = column.values[rowAt(range, at)]
+    if (value === null) continue
+    definitions[at] = 1
+    values.push(value)
+  }
+  return { levelCount, definitions, repetitions: null, values }
+}
+
+function rowAt({ from, indexes }: RowRange, at: number): number {
+  return indexes === null ? from + at : indexes[from + at]!
+}
+
+/**
+ * A null list is at level 0 and an empty one at 1. An item that is null itself is at 2; one that is there but
+ * has a null for its part is at `partNull`, and a part that is there is one above that.
+ */
+function listOf(
+  column: ValueColumn,
+  range: RowRange,
+  partNull: number,
+  part: (item: unknown) => unknown,
+): LeafValues {
+  const rowCount = range.to - range.from
+  if (column.nullCount === column.length) {
+    const none = new Uint8Array(rowCount)
+    return { levelCount: rowCount, definitions: none, repetitions: none, values: [] }
+  }
+  const lists = Array.from(
+    { length: rowCount },
+    (_, at) => column.values[rowAt(range, at)] as unknown[] | null,
+  )
+  const levelCount = lists.reduce((sum, list) => sum + Math.max(1, list?.length ?? 0), 0)
+  const [definitions, repetitions] = [new Uint8Array(levelCount), new Uint8Array(levelCount)]
+  const values: unknown[] = []
+  let at = 0
+  for (const list of lists) {
+    if (list === null || list.length === 0) definitions[at++] = list === null ? 0 : 1
+    else {
+      for (let place = 0; place < list.length; place++) {
+        const item = list[place]
+        const value = item === null ? null : part(item)
+        if (value !== null) values.push(value)
+        repetitions[at] = place === 0 ? 0 : 1
+        definitions[at++] = item === null ? 2 : value === null ? partNull : partNull + 1
+      }
+    }
+  }
+  return { levelCount, definitions, repetitions, values }
+}
