@@ -1,6 +1,8 @@
 // The least and the greatest value of a leaf, in the order that readers of Parquet and Delta skip by.
 import type { Whole } from '../columns/whole.ts'
-import { decimalBytes, type Leaf, physicalTypes } from './leaf.ts'
+import { ByteWriter, decimalBytes } from './byte-writer.ts'
+import { type Leaf, physicalTypes } from './leaf.ts'
+import { writeNumbers } from './plain.ts'
 
 export type BoundedValue = Whole | string | boolean
 export type Bounds<T extends BoundedValue = BoundedValue> = { readonly min: T; readonly max: T }
@@ -35,20 +37,18 @@ function wholeBounds(values: readonly Whole[]): Bounds<Whole> | null {
 }
 
 /** Text is ordered by its UTF-8 bytes; of ASCII alone JavaScript's own order is the same, and faster. */
-export function textBounds(values: readonly string[], isAscii: boolean): Bounds<string> | null {
-  let [min, max] = [values[0], values[0]]
-  if (min === undefined || max === undefined) return null
-  if (isAscii) {
-    for (let at = 1; at < values.length; at++) {
-      const value = values[at]!
-      if (value < min) min = value
-      else if (value > max) max = value
-    }
-  } else {
-    for (const value of values) {
-      if (isBefore(value, min)) min = value
-      else if (isBefore(max, value)) max = value
-    }
+export function textBounds(
+  values: readonly string[],
+  from: number,
+  to: number,
+  isAscii: boolean,
+): Bounds<string> | null {
+  if (from === to) return null
+  let [min, max] = [values[from]!, values[from]!]
+  for (let at = from + 1; at < to; at++) {
+    const value = values[at]!
+    if (isAscii ? value < min : isBefore(value, min)) min = value
+    else if (isAscii ? value > max : isBefore(max, value)) max = value
   }
   return { min, max }
 }
@@ -88,31 +88,11 @@ export function footerBounds(
 
 function footerValue(leaf: Leaf, value: BoundedValue): Buffer {
   if (typeof value === 'string') return Buffer.from(value)
-  const bytes = Buffer.alloc(decimalBytes)
-  switch (physicalTypes[leaf.type]) {
-    case 'BOOLEAN':
-      return bytes.subarray(0, bytes.writeUInt8(value ? 1 : 0))
-    case 'INT32':
-      return bytes.subarray(0, bytes.writeInt32LE(Number(value)))
-    case 'INT64':
-      return bytes.subarray(0, bytes.writeBigInt64LE(BigInt(value)))
-    case 'DOUBLE':
-      return bytes.subarray(0, bytes.writeDoubleLE(Number(value)))
-    default:
-      setDecimal(new DataView(bytes.buffer, bytes.byteOffset), 0, value as Whole)
-      return bytes
+  const physical = physicalTypes[leaf.type]
+  if (typeof value === 'boolean' || physical === 'BOOLEAN' || physical === 'BYTE_ARRAY') {
+    return Buffer.from([value ? 1 : 0])
   }
-}
-
-/** Two's complement, the greatest byte first. */
-export function setDecimal(view: DataView, at: number, value: Whole): void {
-  if (typeof value === 'number') {
-    const low = value >>> 0
-    view.setInt32(at, value < 0 ? -1 : 0)
-    view.setInt32(at + 4, (value - low) / 2 ** 32)
-    view.setUint32(at + 8, low)
-  } else {
-    view.setInt32(at, Number(value >> 64n))
-    view.setBigUint64(at + 4, BigInt.asUintN(64, value))
-  }
+  const out = new ByteWriter(decimalBytes)
+  writeNumbers(out, physical, typeof value === 'number' ? Float64Array.of(value) : [value])
+  return out.written()
 }

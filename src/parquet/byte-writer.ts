@@ -1,4 +1,6 @@
-// Bytes that grow as they are written, as Parquet spells them: little-endian.
+// Bytes that grow as they are written, as Parquet spells them: little-endian. Writers are used again, because
+// memory outside of JavaScript's heap makes the collector look through all of it.
+import type { Whole } from '../columns/whole.ts'
 
 /** Up to here a loop over the characters is faster than a call into the runtime. */
 const shortTextMax = 64
@@ -7,10 +9,12 @@ const bytesPerUnitMax = 3
 
 export class ByteWriter {
   #bytes: Buffer
+  #view: DataView
   length = 0
 
   constructor(capacity = 1024) {
     this.#bytes = Buffer.allocUnsafeSlow(capacity)
+    this.#view = new DataView(this.#bytes.buffer)
   }
 
   /** What was written, until the next write; not a copy. */
@@ -18,8 +22,8 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.length)
   }
 
-  clear(): void {
-    this.length = 0
+  get capacity(): number {
+    return this.#bytes.length
   }
 
   reserve(count: number): void {
@@ -28,6 +32,7 @@ export class ByteWriter {
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2))
     this.#bytes.copy(grown, 0, 0, this.length)
     this.#bytes = grown
+    this.#view = new DataView(grown.buffer)
   }
 
   byte(value: number): void {
@@ -37,11 +42,55 @@ export class ByteWriter {
 
   uint32(value: number): void {
     this.reserve(4)
-    this.#setUint32(this.length, value)
+    this.setUint32(this.length, value)
     this.length += 4
   }
 
-  #setUint32(at: number, value: number): void {
+  int32s(values: Float64Array): void {
+    this.reserve(values.length * 4)
+    const [view, start] = [this.#view, this.length]
+    for (let at = 0; at < values.length; at++) view.setInt32(start + 4 * at, values[at]!, true)
+    this.length += values.length * 4
+  }
+
+  /** Whole numbers of 64 bits, without a bigint for each. */
+  int64s(values: Float64Array): void {
+    this.reserve(values.length * 8)
+    const [view, start] = [this.#view, this.length]
+    for (let at = 0; at < values.length; at++) {
+      const value = values[at]!
+      const low = value >>> 0
+      view.setInt32(start + 8 * at, low, true)
+      view.setInt32(start + 8 * at + 4, (value - low) / 2 ** 32, true)
+    }
+    this.length += values.length * 8
+  }
+
+  bigInt64s(values: readonly Whole[]): void {
+    this.reserve(values.length * 8)
+    for (const value of values) {
+      this.#view.setBigInt64(this.length, BigInt(value), true)
+      this.length += 8
+    }
+  }
+
+  doubles(values: Float64Array): void {
+    this.reserve(values.length * 8)
+    const [view, start] = [this.#view, this.length]
+    for (let at = 0; at < values.length; at++) view.setFloat64(start + 8 * at, values[at]!, true)
+    this.length += values.length * 8
+  }
+
+  /** Twelve bytes each of two's complement, the greatest byte first. */
+  decimals(values: ArrayLike<Whole>): void {
+    this.reserve(values.length * decimalBytes)
+    for (let at = 0; at < values.length; at++) {
+      setDecimal(this.#view, this.length, values[at]!)
+      this.length += decimalBytes
+    }
+  }
+
+  setUint32(at: number, value: number): void {
     const bytes = this.#bytes
     bytes[at] = value
     bytes[at + 1] = value >>> 8
@@ -68,7 +117,7 @@ export class ByteWriter {
   /** As PLAIN has binary: its length, then its bytes. */
   lengthAndBytes(value: Uint8Array): void {
     this.reserve(value.length + 4)
-    this.#setUint32(this.length, value.length)
+    this.setUint32(this.length, value.length)
     this.#bytes.set(value, this.length + 4)
     this.length += value.length + 4
   }
@@ -79,7 +128,7 @@ export class ByteWriter {
     this.reserve(units * bytesPerUnitMax + 4)
     const start = this.length + 4
     const count = this.#shortAscii(text, start) ? units : this.#bytes.write(text, start, 'utf8')
-    this.#setUint32(this.length, count)
+    this.setUint32(this.length, count)
     this.length = start + count
     return count === units
   }
@@ -112,6 +161,41 @@ export class ByteWriter {
     }
     if (bits > 0) bytes[at++] = pending
     this.length = at
+  }
+}
+
+/** So much memory is kept for the writers to come: the system's own is slow the first time it is touched. */
+const keptBytesMax = 2 ** 24
+const kept: ByteWriter[] = []
+let keptBytes = 0
+
+export function takeWriter(): ByteWriter {
+  const writer = kept.pop()
+  if (writer === undefined) return new ByteWriter()
+  keptBytes -= writer.capacity
+  writer.length = 0
+  return writer
+}
+
+/** Its bytes are overwritten from now on. */
+export function giveBack(writer: ByteWriter): void {
+  if (keptBytes + writer.capacity > keptBytesMax) return
+  keptBytes += writer.capacity
+  kept.push(writer)
+}
+
+/** 28 digits and a sign need 94 bits. */
+export const decimalBytes = 12
+
+function setDecimal(view: DataView, at: number, value: Whole): void {
+  if (typeof value === 'number') {
+    const low = value >>> 0
+    view.setInt32(at, value < 0 ? -1 : 0)
+    view.setInt32(at + 4, (value - low) / 2 ** 32)
+    view.setUint32(at + 8, low)
+  } else {
+    view.setInt32(at, Number(value >> 64n))
+    view.setBigUint64(at + 4, BigInt.asUintN(64, value))
   }
 }
 

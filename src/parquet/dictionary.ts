@@ -11,8 +11,8 @@ const rangeMax = 2 ** 16
 /** A table of the range is cleared for each leaf: it must be small beside the values. */
 const rangePerValue = 32
 const textsMax = 2 ** 16
-/** After so many texts the share of distinct ones is looked at. */
-const textSamples: readonly number[] = [256, 1024, 4096]
+/** After so many texts, and four times as many each time, the share of distinct ones is looked at. */
+const sampledTexts = 256
 const distinctShareMax = 0.97
 
 let places = new Uint32Array(0)
@@ -49,14 +49,18 @@ export function numberDictionary(
 }
 
 /** null where most of the texts are distinct. */
-export function textDictionary(values: readonly string[]): Dictionary<string[]> | null {
-  const distinctMax = Math.min(values.length >> 1, textsMax)
-  const found = placesFor(values.length)
+export function textDictionary(
+  values: readonly string[],
+  first: number,
+  count: number,
+): Dictionary<string[]> | null {
+  const distinctMax = Math.min(count >> 1, textsMax)
+  const found = placesFor(count)
   const known = new Map<string, number>()
   const distinct: string[] = []
-  let [last, place] = [values[0], -1]
-  for (let at = 0; at < values.length; at++) {
-    const value = values[at]!
+  let [last, place, sampledAt] = [values[first], -1, sampledTexts]
+  for (let at = 0; at < count; at++) {
+    const value = values[first + at]!
     if (value !== last || place < 0) {
       last = value
       const knownPlace = known.get(value)
@@ -68,7 +72,10 @@ export function textDictionary(values: readonly string[]): Dictionary<string[]> 
       } else place = knownPlace
     }
     found[at] = place
-    if (textSamples.includes(at) && distinct.length > at * distinctShareMax) return null
+    if (at === sampledAt) {
+      if (distinct.length > at * distinctShareMax) return null
+      sampledAt *= 4
+    }
   }
   return { distinct, places: found }
 }

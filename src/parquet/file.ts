@@ -1,8 +1,7 @@
 // Parquet files from columns in memory, as docs/decisions/parquet-writer.md says.
-import { promisify } from 'node:util'
-import { constants, zstdCompress, zstdCompressSync } from 'node:zlib'
 import { assert } from '../errors/errors.ts'
 import { type Bounds, widerBounds } from './bounds.ts'
+import { type ByteWriter, giveBack, takeWriter } from './byte-writer.ts'
 import { type EncodedLeaf, encodeLeaf, type Page } from './encode.ts'
 import {
   type Codec,
@@ -14,6 +13,8 @@ import {
 } from './footer.ts'
 import { leavesOf } from './leaf.ts'
 import { leafValues, type RowRange } from './shred.ts'
+import { ThriftWriter } from './thrift.ts'
+import { compressPage, roomForPage } from './zstd.ts'
 
 export type LeafSummary = {
   readonly path: readonly string[]
@@ -32,12 +33,8 @@ export type FileSummary = {
 export const rowGroupRowsMax = 122_880
 /** A call of zstd costs more than it saves on leaves of fewer bytes. */
 const compressedBytesMin = 4096
-/** Pages of so many bytes are compressed on other threads, others at once. */
-const compressedAsideBytesMin = 2 ** 16
-/** The fastest level that has the ratio of the usual one on JSON and ids. */
-const zstdParams = { [constants.ZSTD_c_compressionLevel]: 1 }
 const magic = Buffer.from('PAR1')
-const compressAside = promisify(zstdCompress)
+const headers = new ThriftWriter()
 
 /**
  * Writes the rows of `range` as one file: hands its bytes to `write` piece after piece, and waits for each.
@@ -58,7 +55,7 @@ export async function writeParquet(
   await put([magic])
   for (let start = from; start < to; start += rowGroupRowsMax) {
     const range = { from: start, to: Math.min(to, start + rowGroupRowsMax), indexes }
-    const compressed = await Promise.all(encodeColumns(columns, range).map(compress))
+    const compressed = await compressedLeaves(columns, range)
     let offset = byteCount
     const leaves = compressed.map((leaf) => {
       const stored = storedAt(leaf, offset)
@@ -66,7 +63,7 @@ export async function writeParquet(
       return stored
     })
     rowGroups.push({ rowCount: range.to - range.from, leaves })
-    await put(compressed.flatMap(({ pieces }) => pieces))
+    await put(compressed.flatMap(({ pages }) => pages.flatMap(({ header, body }) => [header, body])))
   }
   const footer = fileFooter(columns, rowGroups)
   const footerLength = Buffer.alloc(4)
@@ -75,49 +72,74 @@ export async function writeParquet(
   return { rowCount: to - from, byteCount, leaves: summaries(columns, rowGroups) }
 }
 
-function encodeColumns(columns: readonly NamedColumn[], range: RowRange): EncodedLeaf[] {
-  return columns.flatMap(({ name, column }) => {
-    const values = leafValues(column, range)
-    return leavesOf(name, column.type).map((leaf, index) => encodeLeaf(leaf, values[index]!))
-  })
+type CompressedPage = Pick<Page, 'kind' | 'encoding'> & {
+  readonly header: Buffer
+  readonly body: Buffer
+  readonly uncompressedBytes: number
 }
 
-type CompressedLeaf = EncodedLeaf & {
+type CompressedLeaf = Omit<EncodedLeaf, 'pages' | 'bounds'> & {
+  readonly bounds: Bounds | null
   readonly codec: Codec
-  /** Headers and bodies in turn. */
-  readonly pieces: readonly Uint8Array[]
+  readonly pages: readonly CompressedPage[]
 }
 
-async function compress(encoded: EncodedLeaf): Promise<CompressedLeaf> {
-  const bytes = encoded.pages.reduce((sum, { body }) => sum + body.length, 0)
-  const codec = bytes < compressedBytesMin ? 'UNCOMPRESSED' : 'ZSTD'
-  const bodies = codec === 'ZSTD' ? await Promise.all(encoded.pages.map(compressed)) : null
-  const pieces = encoded.pages.flatMap((page, index) => {
-    const body = bodies?.[index] ?? page.body
-    return [pageHeader(page, body.length), body]
-  })
-  return { ...encoded, codec, pieces }
+/** Leaves are encoded here, one after the other, while other threads compress those before them. */
+async function compressedLeaves(columns: readonly NamedColumn[], range: RowRange): Promise<CompressedLeaf[]> {
+  const leaves: Promise<CompressedLeaf>[] = []
+  for (const { name, column } of columns) {
+    const values = leafValues(column, range)
+    for (const [index, leaf] of leavesOf(name, column.type).entries()) {
+      const compressed = compressedLeaf(encodeLeaf(leaf, values[index]!))
+      compressed.catch(() => undefined) // It is told below.
+      leaves.push(compressed)
+      await roomForPage()
+    }
+  }
+  return Promise.all(leaves)
 }
 
-function compressed({ body }: Page): Promise<Buffer> | Buffer {
-  // What does not fit into the first chunk goes into others, which costs little more.
-  const options = { params: zstdParams, chunkSize: Math.max(64, body.length >> 1) }
-  if (body.length < compressedAsideBytesMin) return zstdCompressSync(body, options)
-  return compressAside(body, options)
+async function compressedLeaf({ pages: drafts, bounds, ...encoded }: EncodedLeaf): Promise<CompressedLeaf> {
+  const pages: Promise<CompressedPage>[] = []
+  if (drafts.length <= 2) {
+    const written = drafts.map((page) => ({ page, out: writtenPage(page) }))
+    const bytes = written.reduce((sum, { out }) => sum + out.length, 0)
+    const codec = bytes < compressedBytesMin ? 'UNCOMPRESSED' : 'ZSTD'
+    pages.push(...written.map(({ page, out }) => compressedPage(page, out, codec)))
+    return { ...encoded, bounds: bounds(), codec, pages: await Promise.all(pages) }
+  }
+  for (const page of drafts) {
+    pages.push(compressedPage(page, writtenPage(page), 'ZSTD'))
+    await roomForPage()
+  }
+  return { ...encoded, bounds: bounds(), codec: 'ZSTD', pages: await Promise.all(pages) }
 }
 
-function storedAt({ pages, pieces, ...encoded }: CompressedLeaf, offset: number): StoredLeaf {
-  const bytes = pieces.map(({ length }) => length)
-  const compressedBytes = bytes.reduce((sum, count) => sum + count, 0)
-  const headerBytes = pages.reduce((sum, _, index) => sum + bytes[2 * index]!, 0)
-  const hasDictionary = pages[0]!.kind === 'dictionary'
+function writtenPage(page: Page): ByteWriter {
+  const out = takeWriter()
+  page.write(out)
+  return out
+}
+
+async function compressedPage(page: Page, out: ByteWriter, codec: Codec): Promise<CompressedPage> {
+  const { kind, encoding } = page
+  const body = codec === 'ZSTD' ? await compressPage(out.written()) : Buffer.from(out.written())
+  const header = Buffer.from(pageHeader(headers, page, out.length, body.length))
+  const uncompressedBytes = header.length + out.length
+  giveBack(out)
+  return { kind, encoding, header, body, uncompressedBytes }
+}
+
+function storedAt({ pages, ...encoded }: CompressedLeaf, offset: number): StoredLeaf {
+  const [first] = pages
+  const hasDictionary = first!.kind === 'dictionary'
   return {
     ...encoded,
     encodings: new Set(pages.map(({ encoding }) => encoding)),
     dictionaryOffset: hasDictionary ? offset : null,
-    dataOffset: hasDictionary ? offset + bytes[0]! + bytes[1]! : offset,
-    uncompressedBytes: pages.reduce((sum, { body }) => sum + body.length, headerBytes),
-    compressedBytes,
+    dataOffset: hasDictionary ? offset + first!.header.length + first!.body.length : offset,
+    uncompressedBytes: pages.reduce((sum, { uncompressedBytes }) => sum + uncompressedBytes, 0),
+    compressedBytes: pages.reduce((sum, { header, body }) => sum + header.length + body.length, 0),
   }
 }
 

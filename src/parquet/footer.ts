@@ -1,8 +1,9 @@
 // The headers of pages and the footer of a Parquet file.
 import type { Column } from '../columns/column.ts'
-import { footerBounds } from './bounds.ts'
+import { type Bounds, footerBounds } from './bounds.ts'
+import { decimalBytes } from './byte-writer.ts'
 import type { EncodedLeaf, Page } from './encode.ts'
-import { decimalBytes, type Leaf, leavesOf, type PhysicalType, physicalTypes } from './leaf.ts'
+import { type Leaf, leavesOf, type PhysicalType, physicalTypes } from './leaf.ts'
 import { ThriftWriter } from './thrift.ts'
 
 const formatVersion = 1
@@ -27,10 +28,16 @@ export type Codec = 'UNCOMPRESSED' | 'ZSTD'
 const codecCodes: Readonly<Record<Codec, number>> = { UNCOMPRESSED: 0, ZSTD: 6 }
 const [optional, repeated] = [1, 2]
 
-export function pageHeader(page: Page, compressedBytes: number): Buffer {
-  const thrift = new ThriftWriter()
+/** As `thrift` writes it; good until that writes again. */
+export function pageHeader(
+  thrift: ThriftWriter,
+  page: Page,
+  uncompressedBytes: number,
+  compressedBytes: number,
+): Buffer {
+  thrift.out.length = 0
   thrift.int32(1, pageCodes[page.kind])
-  thrift.int32(2, page.body.length)
+  thrift.int32(2, uncompressedBytes)
   thrift.int32(3, compressedBytes)
   if (page.kind === 'dictionary') {
     thrift.struct(7, () => {
@@ -50,7 +57,8 @@ export function pageHeader(page: Page, compressedBytes: number): Buffer {
 }
 
 /** A leaf of a row group in the file. */
-export type StoredLeaf = Omit<EncodedLeaf, 'pages'> & {
+export type StoredLeaf = Omit<EncodedLeaf, 'pages' | 'bounds'> & {
+  readonly bounds: Bounds | null
   readonly codec: Codec
   readonly encodings: ReadonlySet<Page['encoding']>
   readonly dictionaryOffset: number | null

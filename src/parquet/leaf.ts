@@ -14,9 +14,10 @@ export type Leaf = {
   readonly repetitionMax: 0 | 1
 }
 
-export type PhysicalType = 'BOOLEAN' | 'INT32' | 'INT64' | 'DOUBLE' | 'BYTE_ARRAY' | 'FIXED_LEN_BYTE_ARRAY'
+export type NumberType = 'INT32' | 'INT64' | 'DOUBLE' | 'FIXED_LEN_BYTE_ARRAY'
+export type PhysicalType = NumberType | 'BOOLEAN' | 'BYTE_ARRAY'
 
-export const physicalTypes: Readonly<Record<LeafType, PhysicalType>> = {
+export const physicalTypes = {
   boolean: 'BOOLEAN',
   int: 'INT32',
   date: 'INT32',
@@ -27,10 +28,7 @@ export const physicalTypes: Readonly<Record<LeafType, PhysicalType>> = {
   double: 'DOUBLE',
   string: 'BYTE_ARRAY',
   binary: 'BYTE_ARRAY',
-}
-
-/** 28 digits and a sign need 94 bits. */
-export const decimalBytes = 12
+} as const satisfies Readonly<Record<LeafType, PhysicalType>>
 
 export function leavesOf(name: string, type: Column['type']): readonly Leaf[] {
   switch (type) {

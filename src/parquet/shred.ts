@@ -1,6 +1,5 @@
 // The rows of a column as the values of its leaves: nulls taken out, and levels that say where they stood.
 import { type Column, NumberColumn, type ValueColumn } from '../columns/column.ts'
-import type { Whole } from '../columns/whole.ts'
 
 /** Rows from `from` on, up to `to`: of the column, or of `indexes`, where that says which rows are meant. */
 export type RowRange = {
@@ -17,8 +16,10 @@ export type LeafValues = {
   readonly definitions: Uint8Array | null
   /** 0 where a row begins; null where every row has one value. */
   readonly repetitions: Uint8Array | null
-  /** Those that are there; an array of numbers where some are bigints. */
+  /** Those that are there stand from `first` on; an array of numbers where some are bigints. */
   readonly values: Float64Array | readonly unknown[]
+  readonly first: number
+  readonly valueCount: number
 }
 
 /** A header of a record, as the type `headers` has it. */
@@ -45,12 +46,11 @@ export function leafValues(column: Column, range: RowRange): readonly LeafValues
 function numbersOf(column: NumberColumn, range: RowRange): LeafValues {
   const { from, to, indexes } = range
   const levelCount = to - from
-  const flat = { levelCount, repetitions: null }
-  if (column.large !== null && column.large.size > 0) return { ...flat, ...wholesOf(column, range) }
-  const hasNulls = column.nullCount > 0
-  if (indexes === null && !hasNulls) {
-    return { ...flat, definitions: null, values: column.values.subarray(from, to) }
+  if (column.large !== null && column.large.size > 0) {
+    return definedOf(levelCount, (at) => column.get(rowAt(range, at)))
   }
+  const hasNulls = column.nullCount > 0
+  if (indexes === null && !hasNulls) return allDefined(levelCount, column.values.subarray(from, to))
   if (numbersScratch.length < levelCount) numbersScratch = new Float64Array(levelCount)
   const [values, definitions] = [numbersScratch, new Uint8Array(hasNulls ? levelCount : 0)]
   let count = 0
@@ -62,40 +62,33 @@ function numbersOf(column: NumberColumn, range: RowRange): LeafValues {
     }
     values[count++] = column.values[row]!
   }
-  const isWhole = count === levelCount
-  return { ...flat, definitions: isWhole ? null : definitions, values: values.subarray(0, count) }
-}
-
-function wholesOf(column: NumberColumn, range: RowRange): Pick<LeafValues, 'definitions' | 'values'> {
-  const definitions = new Uint8Array(range.to - range.from)
-  const values: Whole[] = []
-  for (let at = 0; at < definitions.length; at++) {
-    const value = column.get(rowAt(range, at))
-    if (value === null) continue
-    definitions[at] = 1
-    values.push(value)
-  }
-  return { definitions, values }
+  const defined = allDefined(count, values.subarray(0, count))
+  return count === levelCount ? defined : { ...defined, levelCount, definitions }
 }
 
 function objectsOf(column: ValueColumn, range: RowRange): LeafValues {
   const { from, to, indexes } = range
-  const levelCount = to - from
-  if (column.nullCount === 0) {
-    const values = indexes === null ? column.values.slice(from, to) : new Array<unknown>(levelCount)
-    if (indexes !== null)
-      for (let at = 0; at < levelCount; at++) values[at] = column.values[indexes[from + at]!]
-    return { levelCount, definitions: null, repetitions: null, values }
-  }
+  if (column.nullCount > 0) return definedOf(to - from, (at) => column.values[rowAt(range, at)])
+  if (indexes === null) return allDefined(to - from, column.values, from)
+  const values = new Array<unknown>(to - from)
+  for (let at = 0; at < values.length; at++) values[at] = column.values[indexes[from + at]!]
+  return allDefined(values.length, values)
+}
+
+function allDefined(count: number, values: LeafValues['values'], first = 0): LeafValues {
+  return { levelCount: count, definitions: null, repetitions: null, values, first, valueCount: count }
+}
+
+function definedOf(levelCount: number, get: (at: number) => unknown): LeafValues {
   const definitions = new Uint8Array(levelCount)
   const values: unknown[] = []
   for (let at = 0; at < levelCount; at++) {
-    const value = column.values[rowAt(range, at)]
+    const value = get(at)
     if (value === null) continue
     definitions[at] = 1
     values.push(value)
   }
-  return { levelCount, definitions, repetitions: null, values }
+  return { levelCount, definitions, repetitions: null, values, first: 0, valueCount: values.length }
 }
 
 function rowAt({ from, indexes }: RowRange, at: number): number {
@@ -115,7 +108,7 @@ function listOf(
   const rowCount = range.to - range.from
   if (column.nullCount === column.length) {
     const none = new Uint8Array(rowCount)
-    return { levelCount: rowCount, definitions: none, repetitions: none, values: [] }
+    return { levelCount: rowCount, definitions: none, repetitions: none, values: [], first: 0, valueCount: 0 }
   }
   const lists = Array.from(
     { length: rowCount },
@@ -137,5 +130,5 @@ function listOf(
       }
     }
   }
-  return { levelCount, definitions, repetitions, values }
+  return { levelCount, definitions, repetitions, values, first: 0, valueCount: values.length }
 }
