@@ -275,7 +275,7 @@ const own: Way = {
     const pieces: Uint8Array[] = []
     const columns = names.map((name) => ({ name, column: rows.columns[name]! }))
     await writeParquet(columns, { from: 0, to: rows.rowCount, indexes: null }, (more) => {
-      pieces.push(...more)
+      pieces.push(more)
     })
     await writeFile(path, Buffer.concat(pieces))
   },

@@ -9,6 +9,7 @@ export type {
   RemoveFile,
   Txn,
 } from './actions.ts'
+export { deltaField, deltaType } from './column-types.ts'
 export type { CommitOptions, CommitOutcome } from './commit.ts'
 export type { DeleteOptions, DeleteResult } from './delete-rows.ts'
 export type { HistoryEntry, TableDescription } from './history.ts'

@@ -27,7 +27,7 @@ export type StagedAppend = {
 }
 
 /** A directory's name may have 255 bytes; it holds the column, an equals sign and the encoded value. */
-const directoryNameBytesMax = 255
+export const directoryNameBytesMax = 255
 
 /**
  * Writes the rows of `query` in the caller's transaction. Columns are matched by name and cast to the table's
@@ -49,6 +49,15 @@ export async function stageQuery(
       : await writePartitions(connection, select, directory, partitionColumns, parameters)
   const written = all.filter((file) => file.rowCount > 0n)
   for (const file of all) if (file.rowCount === 0n) await rm(file.path, { force: true })
+  return stagedFiles(directory, metadata, written)
+}
+
+/** Makes files that were written durable, and describes them. */
+export async function stagedFiles(
+  directory: string,
+  metadata: Metadata,
+  written: readonly WrittenFile[],
+): Promise<StagedAppend> {
   checkNotNull(directory, metadata, written)
   await step('rows written')
   await syncFiles(directory, written)
@@ -81,15 +90,18 @@ async function selectList(
       return `${guarded(directory, metadata, field, cast)} AS ${quoteIdentifier(field.name)}`
     }
     if (field.nullable) return `${castColumn('NULL', null, field.type)} AS ${quoteIdentifier(field.name)}`
-    throw mismatch(
-      directory,
-      `the rows lack the column ${field.name} (${typeText(field.type)}), which may not be null`,
-    )
+    throw columnMissing(directory, field)
   })
-  for (const { name, type } of given.values()) {
-    throw mismatch(directory, `the rows have a column ${name} (${type}) that the table lacks`)
-  }
+  for (const { name, type } of given.values()) throw columnUnknown(directory, name, String(type))
   return list
+}
+
+export function columnMissing(directory: string, { name, type }: DeltaField): LakehouseError {
+  return mismatch(directory, `the rows lack the column ${name} (${typeText(type)}), which may not be null`)
+}
+
+export function columnUnknown(directory: string, name: string, type: string): LakehouseError {
+  return mismatch(directory, `the rows have a column ${name} (${type}) that the table lacks`)
 }
 
 /** What the figures of the written files cannot show, or not in time, is judged row by row. */

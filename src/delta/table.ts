@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Rows } from '../columns/column.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
 import type { DeltaCommit } from './actions.ts'
@@ -54,6 +55,7 @@ import { keepOnlyVersion, purgeCount, purgedAppId } from './purge-log.ts'
 import { type Row, withRows } from './rows.ts'
 import { checkDefinition, type DeltaTableDefinition } from './schema.ts'
 import { type StagedAppend, stageQuery } from './stage.ts'
+import { stageRows } from './stage-rows.ts'
 import { type DeltaSnapshot, type ForeignRemoval, type LogState, loadState } from './state.ts'
 import { readCommits, waitForVersion } from './tail.ts'
 import {
@@ -149,6 +151,11 @@ export class DeltaTable {
   ): Promise<StagedAppend> {
     const { metadata } = this.#state.essentials()
     return stageQuery(this.directory, metadata, connection, query, parameters)
+  }
+
+  /** As `stage`, with rows in memory: their files are written without DuckDB. */
+  stageRows(rows: Rows): Promise<StagedAppend> {
+    return stageRows(this.directory, this.#state.essentials().metadata, rows)
   }
 
   /** Commits staged rows, or only txn actions when there are none. */

@@ -10,14 +10,13 @@ import {
   type RecordedBatch,
 } from '../batches/progress.ts'
 import {
-  type DeltaField,
   type DeltaSnapshot,
   DeltaTable,
   type DeltaTableDefinition,
-  type DeltaType,
+  deltaField,
+  deltaType,
 } from '../delta/index.ts'
-import { LakehouseError, unreachable } from '../errors/errors.ts'
-import type { ColumnType } from '../expr/index.ts'
+import { LakehouseError } from '../errors/errors.ts'
 import type { TableDefinition } from '../plan/index.ts'
 
 /** The directory of a table; no table's directory lies inside of another's. */
@@ -90,41 +89,4 @@ export async function recordedBatch(table: DeltaTable, progress: Progress): Prom
     if (recorded?.progress.batch === progress.batch) return recorded
   }
   return { plan: null, progress, counts: null }
-}
-
-function deltaField(name: string, type: DeltaType): DeltaField {
-  return { name, type, nullable: true, metadata: {} }
-}
-
-function deltaType(type: ColumnType): DeltaType {
-  switch (type) {
-    case 'string':
-    case 'long':
-    case 'double':
-    case 'boolean':
-    case 'timestamp':
-    case 'date':
-    case 'binary':
-    case 'decimal(18,2)':
-    case 'decimal(28,2)':
-      return type
-    case 'int':
-      return 'integer'
-    case 'array<string>':
-      return { type: 'array', elementType: 'string', containsNull: true }
-    case 'headers': {
-      const header: DeltaType = {
-        type: 'struct',
-        fields: [deltaField('key', 'string'), deltaField('value', 'binary')],
-      }
-      return { type: 'array', elementType: header, containsNull: true }
-    }
-    case 'json':
-      throw new LakehouseError(
-        'DELTA_SCHEMA_MISMATCH',
-        'a parsed JSON value cannot be stored: take its fields out',
-      )
-    default:
-      return unreachable(type)
-  }
 }

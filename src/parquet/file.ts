@@ -36,23 +36,22 @@ const compressedBytesMin = 4096
 const magic = Buffer.from('PAR1')
 const headers = new ThriftWriter()
 
+/** So many bytes are handed on at once; of a small file all. */
+const writtenBytesMin = 2 ** 20
+
 /**
- * Writes the rows of `range` as one file: hands its bytes to `write` piece after piece, and waits for each.
- * All columns are nullable in the file.
+ * Writes the rows of `range` as one file: hands its bytes to `write` one part after the other, and waits for
+ * each. All columns are nullable in the file.
  */
 export async function writeParquet(
   columns: readonly NamedColumn[],
   { from, to, indexes }: RowRange,
-  write: (pieces: readonly Uint8Array[]) => Promise<void> | void,
+  write: (bytes: Uint8Array) => Promise<void> | void,
 ): Promise<FileSummary> {
   assert(columns.length > 0, 'a Parquet file has a column')
   const rowGroups: StoredRowGroup[] = []
-  let byteCount = 0
-  const put = async (pieces: readonly Uint8Array[]): Promise<void> => {
-    await write(pieces)
-    for (const piece of pieces) byteCount += piece.length
-  }
-  await put([magic])
+  let pieces: Uint8Array[] = [magic]
+  let byteCount = magic.length
   for (let start = from; start < to; start += rowGroupRowsMax) {
     const range = { from: start, to: Math.min(to, start + rowGroupRowsMax), indexes }
     const compressed = await compressedLeaves(columns, range)
@@ -63,12 +62,18 @@ export async function writeParquet(
       return stored
     })
     rowGroups.push({ rowCount: range.to - range.from, leaves })
-    await put(compressed.flatMap(({ pages }) => pages.flatMap(({ header, body }) => [header, body])))
+    pieces.push(...compressed.flatMap(({ pages }) => pages.flatMap(({ header, body }) => [header, body])))
+    if (offset - byteCount >= writtenBytesMin) {
+      await write(Buffer.concat(pieces))
+      pieces = []
+    }
+    byteCount = offset
   }
   const footer = fileFooter(columns, rowGroups)
   const footerLength = Buffer.alloc(4)
   footerLength.writeUInt32LE(footer.length)
-  await put([footer, footerLength, magic])
+  await write(Buffer.concat([...pieces, footer, footerLength, magic]))
+  byteCount += footer.length + footerLength.length + magic.length
   return { rowCount: to - from, byteCount, leaves: summaries(columns, rowGroups) }
 }
 

@@ -1,0 +1,188 @@
+// Files of rows in memory beside those that DuckDB writes for the same rows.
+import { readdir } from 'node:fs/promises'
+import { dirname, relative } from 'node:path'
+import fc from 'fast-check'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Rows } from '../../../src/columns/column.ts'
+import { DeltaTable, deltaField, deltaType, prunedFiles, scanSql } from '../../../src/delta/index.ts'
+import { setStepHook } from '../../../src/steps/step.ts'
+import { columnOf, rowsOf, type StoredType, storedTypes, valuesOf } from '../parquet/rows.ts'
+import { column, Workshop } from './workshop.ts'
+
+const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_000)
+
+let workshop: Workshop
+beforeEach(async () => {
+  workshop = await Workshop.open()
+})
+afterEach(() => workshop.close())
+
+let tableCount = 0
+async function newTable(
+  types: Readonly<Record<string, StoredType>>,
+  by: readonly string[],
+): Promise<DeltaTable> {
+  return DeltaTable.createOrEvolve(workshop.path(`t${++tableCount}`), {
+    fields: Object.entries(types).map(([name, type]) => deltaField(name, deltaType(type))),
+    partitionColumns: by,
+  })
+}
+
+/** By partition: its directory, rows and statistics. */
+function described(
+  table: DeltaTable,
+  adds: readonly { path: string; statsJson: string | null; partitionValues: object }[],
+) {
+  const files = adds.map(({ path, statsJson, partitionValues }) => {
+    return {
+      directory: dirname(relative(table.directory, `${table.directory}/${path}`)),
+      stats: JSON.parse(statsJson!),
+      partitionValues,
+    }
+  })
+  return files.toSorted((a, b) => (a.directory < b.directory ? -1 : 1))
+}
+
+const rowCount = 24
+const everyColumn = fc.record(Object.fromEntries(storedTypes.map((type) => [type, valuesOf(type, rowCount)])))
+/** A name may have none of the characters of types. */
+const nameOf = (type: StoredType) => type.replace(/\W+/g, '_')
+const everyType = Object.fromEntries(storedTypes.map((type) => [nameOf(type), type]))
+const typesOfPartitions = storedTypes.filter((type) => !['binary', 'array<string>', 'headers'].includes(type))
+
+test('partitions, directories and statistics are those that DuckDB writes for the same rows', async () => {
+  const by = fc.uniqueArray(fc.constantFrom(...typesOfPartitions), { maxLength: 2 })
+  await fc.assert(
+    fc.asyncProperty(everyColumn, by, async (values, partitionColumns) => {
+      // Directories have short names, and -0 and 0 are one partition here.
+      const columns = Object.fromEntries(
+        storedTypes.map((type) => {
+          const short = values[type]!.map((value) => {
+            if (!partitionColumns.includes(type)) return value
+            return typeof value === 'string' ? value.slice(0, 12).toWellFormed() : value === 0 ? 0 : value
+          })
+          return [nameOf(type), columnOf(type, short)]
+        }),
+      )
+      const rows = rowsOf(columns)
+      const ours = await newTable(everyType, partitionColumns.map(nameOf))
+      const staged = await ours.stageRows(rows)
+      expect(staged.rowCount).toBe(BigInt(rowCount))
+      await ours.commit(staged, { appId: 'a', version: 1n })
+      const read = scanSql(await ours.snapshot(), ours.directory)
+      const theirs = await newTable(everyType, partitionColumns.map(nameOf))
+      const theirStaged = await theirs.stage(workshop.connection, read)
+      expect(described(ours, staged.adds)).toEqual(described(theirs, theirStaged.adds))
+    }),
+    { seed, numRuns: 40, endOnFailure: true },
+  )
+}, 120_000)
+
+function ids(count: number, more: Readonly<Record<string, readonly unknown[]>> = {}): Rows {
+  const types: Readonly<Record<string, StoredType>> = { day: 'date', text: 'string' }
+  const columns = Object.entries(more).map(([name, values]) => [name, columnOf(types[name]!, values)])
+  const values = Array.from({ length: count }, (_, id) => id)
+  return rowsOf({ id: columnOf('long', values), ...Object.fromEntries(columns) })
+}
+
+test('rows of many partitions in any order go to their files in the order in which they came', async () => {
+  const table = await newTable({ id: 'long', day: 'date', text: 'string' }, ['day', 'text'])
+  const days = Array.from({ length: 600 }, (_, row) => (row % 7 === 0 ? null : (row * 5) % 40))
+  const texts = days.map((_, row) => ['a', '', null, "'(*)!"][row % 4]!)
+  const staged = await table.stageRows(ids(600, { day: days, text: texts }))
+  await table.commit(staged, { appId: 'a', version: 1n })
+  const scan = scanSql(await table.snapshot(), table.directory, { fileNames: true })
+  const reader = await workshop.connection.runAndReadAll(
+    `SELECT id, (day - DATE '1970-01-01') AS day, text, list(id) OVER (PARTITION BY filename) = list(id) OVER
+      (PARTITION BY filename ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS ordered
+    FROM (${scan}) ORDER BY id`,
+  )
+  expect(reader.getRowsJson()).toEqual(
+    days.map((day, row) => [String(row), day === null ? null : String(day), texts[row] || null, true]),
+  )
+  expect(new Set(staged.adds.map(({ partitionValues }) => JSON.stringify(partitionValues))).size).toBe(
+    staged.adds.length,
+  )
+})
+
+test('a column that the rows lack is null, one that the table lacks is refused, and so is another type', async () => {
+  const table = await newTable({ id: 'long', day: 'date', text: 'string' }, ['day'])
+  await table.commit(await table.stageRows(ids(3)), { appId: 'a', version: 1n })
+  expect(await workshop.rows(table, ['id', 'day', 'text'])).toEqual(
+    [0, 1, 2].map((id) => ({ id: String(id), day: null, text: null })),
+  )
+  const [file] = (await table.snapshot()).files.values()
+  expect(file!.stats!.nullCount).toEqual({ id: 0, text: 3 })
+  const mismatch = (message: string) => ({
+    code: 'DELTA_SCHEMA_MISMATCH',
+    message: expect.stringContaining(message),
+  })
+  await expect(
+    table.stageRows(rowsOf({ id: columnOf('long', [1]), other: columnOf('int', [1]) })),
+  ).rejects.toMatchObject(mismatch('a column other (int) that the table lacks'))
+  await expect(table.stageRows(rowsOf({ id: columnOf('int', [1]) }))).rejects.toMatchObject(
+    mismatch('column id is long in the table, integer in the rows'),
+  )
+  await expect(table.stageRows(rowsOf({ day: columnOf('date', [1]) }))).rejects.toMatchObject(
+    mismatch('no column that is not partitioned by'),
+  )
+})
+
+test('null is refused where the table has none, in a column and in a partition', async () => {
+  const table = await DeltaTable.createOrEvolve(workshop.path('strict'), {
+    fields: [column('id', 'long', false), column('text', 'string', false)],
+    partitionColumns: ['text'],
+  })
+  const stage = (id: unknown, text: unknown) =>
+    table.stageRows(rowsOf({ id: columnOf('long', [id]), text: columnOf('string', [text]) }))
+  const refused = (name: string) => ({
+    code: 'DELTA_VALUE_REFUSED',
+    message: expect.stringContaining(`column ${name} may not be null`),
+  })
+  await expect(stage(null, 'a')).rejects.toMatchObject(refused('id'))
+  await expect(stage(1, null)).rejects.toMatchObject(refused('text'))
+  await expect(stage(1, '')).rejects.toMatchObject(refused('text'))
+  await expect(table.stageRows(rowsOf({ id: columnOf('long', [1]) }))).rejects.toMatchObject({
+    code: 'DELTA_SCHEMA_MISMATCH',
+  })
+  await expect(stage(1, 'ü'.repeat(45))).rejects.toMatchObject({
+    code: 'DELTA_VALUE_REFUSED',
+    message: expect.stringContaining('too long for a file name'),
+  })
+  expect((await stage(1, 'ü'.repeat(40))).rowCount).toBe(1n)
+})
+
+test('no rows are no files, and the steps are those of a query that is staged', async () => {
+  const table = await newTable({ id: 'long' }, [])
+  const steps: string[] = []
+  setStepHook((name) => {
+    steps.push(name)
+  })
+  try {
+    expect(await table.stageRows(ids(0))).toMatchObject({ adds: [], rowCount: 0n })
+    expect((await readdir(table.directory)).filter((name) => name.endsWith('.parquet'))).toEqual([])
+    await table.stageRows(ids(1))
+    const ofRows = steps.splice(0).slice(2)
+    await table.stage(workshop.connection, 'SELECT 1 AS id')
+    expect(ofRows).toEqual(steps)
+    expect(steps).toEqual(['rows written', 'rows staged'])
+  } finally {
+    setStepHook(null)
+  }
+})
+
+test('files are skipped by our statistics, and no row that is asked for is in a skipped one', async () => {
+  const table = await newTable({ id: 'long', text: 'string' }, [])
+  for (let batch = 0; batch < 4; batch++) {
+    const values = Array.from({ length: 10 }, (_, row) => batch * 10 + row)
+    const texts = values.map((id) => `${'x'.repeat(40)}${String(id).padStart(3, '0')}`)
+    await table.commit(
+      await table.stageRows(rowsOf({ id: columnOf('long', values), text: columnOf('string', texts) })),
+      { appId: 'a', version: BigInt(batch) },
+    )
+  }
+  const snapshot = await table.snapshot()
+  expect(prunedFiles(snapshot, [{ column: 'id', min: 12n, max: 13n }])).toHaveLength(1)
+  expect(prunedFiles(snapshot, [{ column: 'id', min: 19n, max: 20n }])).toHaveLength(2)
+  expect(prunedFiles(snapshot, [{ column: 'text', min: 'y' }])).toHaveLength(0)
+})
