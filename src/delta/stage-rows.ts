@@ -4,7 +4,7 @@ import { mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Column, Rows } from '../columns/column.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
-import { type FileSummary, writeParquet } from '../parquet/file.ts'
+import { type FileSummary, type SharedLeaves, writeParquet } from '../parquet/file.ts'
 import type { NamedColumn } from '../parquet/footer.ts'
 import { leavesOf } from '../parquet/leaf.ts'
 import type { RowRange } from '../parquet/shred.ts'
@@ -21,7 +21,7 @@ import {
   stagedFiles,
 } from './stage.ts'
 import { type LeafFigures, leafKey } from './stats.ts'
-import { partitionValueText, valueText } from './value-text.ts'
+import { figureText, partitionValueText } from './value-text.ts'
 
 /** How Hive, and DuckDB, spell null in the name of a directory. */
 const nullDirectory = '__HIVE_DEFAULT_PARTITION__'
@@ -30,7 +30,12 @@ const nullDirectory = '__HIVE_DEFAULT_PARTITION__'
  * Writes the rows as files of the table. Columns are matched by name and have the table's types; a nullable
  * column that the rows lack is not in the files, which means null.
  */
-export async function stageRows(directory: string, metadata: Metadata, rows: Rows): Promise<StagedAppend> {
+export async function stageRows(
+  directory: string,
+  metadata: Metadata,
+  rows: Rows,
+  shared: SharedLeaves | null = null,
+): Promise<StagedAppend> {
   const columns = tableColumns(directory, metadata, rows)
   const isPartition = ({ name }: NamedColumn) => metadata.partitionColumns.includes(name)
   const stored = columns.filter((column) => !isPartition(column))
@@ -41,7 +46,7 @@ export async function stageRows(directory: string, metadata: Metadata, rows: Row
   const written: WrittenFile[] = []
   for (const { values, range } of partitionsOf(by, rows.rowCount)) {
     const partitionValues = partitionTexts(directory, by, values)
-    written.push(await writeRows(directory, metadata, stored, range, partitionValues))
+    written.push(await writeRows(directory, metadata, stored, range, partitionValues, shared))
   }
   return stagedFiles(directory, metadata, written)
 }
@@ -142,6 +147,7 @@ async function writeRows(
   columns: readonly NamedColumn[],
   range: RowRange,
   partitionValues: PartitionValues,
+  shared: SharedLeaves | null,
 ): Promise<WrittenFile> {
   const partitions = Object.entries(partitionValues).map(([name, value]) => partitionDirectory(name, value))
   const target = join(directory, ...partitions)
@@ -149,7 +155,7 @@ async function writeRows(
   const path = join(target, newFileName())
   const file = await open(path, 'wx')
   try {
-    const summary = await writeParquet(columns, range, (bytes) => file.appendFile(bytes))
+    const summary = await writeParquet(columns, range, (bytes) => file.appendFile(bytes), shared)
     const size = BigInt(summary.byteCount)
     const figures = figuresOf(metadata, columns, summary)
     return { path, rowCount: BigInt(summary.rowCount), size, figures, partitionValues }
@@ -170,7 +176,7 @@ function figuresOf(metadata: Metadata, columns: readonly NamedColumn[], summary:
     const figure = new Map([['null_count', String(nullCount)]])
     // A file with either boolean has both for bounds: nobody skips by them.
     if (bounds !== null && type !== 'boolean') {
-      figure.set('min', valueText(type, bounds.min)).set('max', valueText(type, bounds.max))
+      figure.set('min', figureText(type, bounds.min)).set('max', figureText(type, bounds.max))
     }
     figures.set(leafKey(path), figure)
   }

@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Rows } from '../columns/column.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import type { SharedLeaves } from '../parquet/file.ts'
 import { step } from '../steps/step.ts'
 import type { DeltaCommit } from './actions.ts'
 import { checkpointContent } from './checkpoint-write.ts'
@@ -153,9 +154,12 @@ export class DeltaTable {
     return stageQuery(this.directory, metadata, connection, query, parameters)
   }
 
-  /** As `stage`, with rows in memory: their files are written without DuckDB. */
-  stageRows(rows: Rows): Promise<StagedAppend> {
-    return stageRows(this.directory, this.#state.essentials().metadata, rows)
+  /**
+   * As `stage`, with rows in memory: their files are written without DuckDB. Tables whose rows have columns in
+   * common may share their work.
+   */
+  stageRows(rows: Rows, shared?: SharedLeaves): Promise<StagedAppend> {
+    return stageRows(this.directory, this.#state.essentials().metadata, rows, shared)
   }
 
   /** Commits staged rows, or only txn actions when there are none. */

@@ -9,7 +9,7 @@ const [daysPer400Years, msPerDay] = [146_097, 86_400_000]
 /** From here on, and below the reciprocal's tenth, DuckDB has an exponent. */
 const [exponentMin, exponentMax] = [-4, 15]
 
-export function valueText(type: LeafType, value: BoundedValue): string {
+export function figureText(type: LeafType, value: BoundedValue): string {
   if (typeof value === 'string') return value
   if (typeof value === 'boolean') return String(value)
   switch (type) {
@@ -30,7 +30,7 @@ export function valueText(type: LeafType, value: BoundedValue): string {
 /** As the protocol has it; DuckDB writes others as it spells values. */
 export function partitionValueText(type: LeafType, value: BoundedValue): string {
   const isInstant = type === 'timestamp' && typeof value !== 'string' && typeof value !== 'boolean'
-  return isInstant ? instantText(value, 'T', 'Z') : valueText(type, value)
+  return isInstant ? instantText(value, 'T', 'Z') : figureText(type, value)
 }
 
 function dateText(days: number): string {

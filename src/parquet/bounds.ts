@@ -5,17 +5,17 @@ import { type Leaf, physicalTypes } from './leaf.ts'
 import { writeNumbers } from './plain.ts'
 
 export type BoundedValue = Whole | string | boolean
-export type Bounds<T extends BoundedValue = BoundedValue> = { readonly min: T; readonly max: T }
+export type ValueBounds<T extends BoundedValue = BoundedValue> = { readonly min: T; readonly max: T }
 
 /** A footer repeats its bounds for every row group: long texts are left out. */
 const footerTextBytesMax = 256
 
 /** null where there is no value, or one that is no number: NaN has no place in the order. */
-export function numberBounds(values: Float64Array | readonly Whole[]): Bounds<Whole> | null {
+export function numberBounds(values: Float64Array | readonly Whole[]): ValueBounds<Whole> | null {
   return values instanceof Float64Array ? doubleBounds(values) : wholeBounds(values)
 }
 
-function doubleBounds(values: Float64Array): Bounds<number> | null {
+function doubleBounds(values: Float64Array): ValueBounds<number> | null {
   let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
   for (let at = 0; at < values.length; at++) {
     const value = values[at]!
@@ -26,7 +26,7 @@ function doubleBounds(values: Float64Array): Bounds<number> | null {
   return values.length === 0 ? null : { min, max }
 }
 
-function wholeBounds(values: readonly Whole[]): Bounds<Whole> | null {
+function wholeBounds(values: readonly Whole[]): ValueBounds<Whole> | null {
   let [min, max] = [values[0], values[0]]
   if (min === undefined || max === undefined) return null
   for (const value of values) {
@@ -42,7 +42,7 @@ export function textBounds(
   from: number,
   to: number,
   isAscii: boolean,
-): Bounds<string> | null {
+): ValueBounds<string> | null {
   if (from === to) return null
   let [min, max] = [values[from]!, values[from]!]
   for (let at = from + 1; at < to; at++) {
@@ -70,7 +70,7 @@ function isSurrogate(unit: number): boolean {
 }
 
 /** Of two row groups of one leaf. */
-export function widerBounds(a: Bounds, b: Bounds): Bounds {
+export function widerBounds(a: ValueBounds, b: ValueBounds): ValueBounds {
   const before = (left: BoundedValue, right: BoundedValue) =>
     typeof left === 'string' && typeof right === 'string' ? isBefore(left, right) : left < right
   return { min: before(b.min, a.min) ? b.min : a.min, max: before(a.max, b.max) ? b.max : a.max }
@@ -79,7 +79,7 @@ export function widerBounds(a: Bounds, b: Bounds): Bounds {
 /** As the footer has them; null where they are too long for it. */
 export function footerBounds(
   leaf: Leaf,
-  { min, max }: Bounds,
+  { min, max }: ValueBounds,
 ): { readonly min: Buffer; readonly max: Buffer } | null {
   // A zero may be of either sign, which readers need not tell apart: the bounds hold both.
   const bytes = { min: footerValue(leaf, min === 0 ? -0 : min), max: footerValue(leaf, max === 0 ? 0 : max) }

@@ -1,6 +1,6 @@
 // The pages of one leaf of a row group: values in a dictionary where that is smaller, else one by one.
 import type { Whole } from '../columns/whole.ts'
-import { type Bounds, numberBounds, textBounds } from './bounds.ts'
+import { numberBounds, textBounds, type ValueBounds } from './bounds.ts'
 import type { ByteWriter, Indexes } from './byte-writer.ts'
 import { type Dictionary, numberDictionary, textDictionary } from './dictionary.ts'
 import { bitWidth, writeHybrid, writeRun } from './hybrid.ts'
@@ -23,7 +23,7 @@ export type EncodedLeaf = {
   readonly levelCount: number
   readonly nullCount: number
   /** To be asked for when all pages are written; null where there is no value that is ordered. */
-  bounds(): Bounds | null
+  bounds(): ValueBounds | null
 }
 
 /** Readers take a page as a whole. Only long values fill one: a row group of numbers is below. */

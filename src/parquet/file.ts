@@ -1,6 +1,7 @@
 // Parquet files from columns in memory, as docs/decisions/parquet-writer.md says.
+import type { Column } from '../columns/column.ts'
 import { assert } from '../errors/errors.ts'
-import { type Bounds, widerBounds } from './bounds.ts'
+import { type ValueBounds, widerBounds } from './bounds.ts'
 import { type ByteWriter, giveBack, takeWriter } from './byte-writer.ts'
 import { type EncodedLeaf, encodeLeaf, type Page } from './encode.ts'
 import {
@@ -20,7 +21,7 @@ export type LeafSummary = {
   readonly path: readonly string[]
   readonly nullCount: number
   /** null where no value is ordered, or one is not: binary, NaN. Text is whole, however long. */
-  readonly bounds: Bounds | null
+  readonly bounds: ValueBounds | null
 }
 
 export type FileSummary = {
@@ -41,12 +42,13 @@ const writtenBytesMin = 2 ** 20
 
 /**
  * Writes the rows of `range` as one file: hands its bytes to `write` one part after the other, and waits for
- * each. All columns are nullable in the file.
+ * each. All columns are nullable in the file. Nothing may be pushed to them until it is done.
  */
 export async function writeParquet(
   columns: readonly NamedColumn[],
   { from, to, indexes }: RowRange,
   write: (bytes: Uint8Array) => Promise<void> | void,
+  shared: SharedLeaves | null = null,
 ): Promise<FileSummary> {
   assert(columns.length > 0, 'a Parquet file has a column')
   const rowGroups: StoredRowGroup[] = []
@@ -54,7 +56,7 @@ export async function writeParquet(
   let byteCount = magic.length
   for (let start = from; start < to; start += rowGroupRowsMax) {
     const range = { from: start, to: Math.min(to, start + rowGroupRowsMax), indexes }
-    const compressed = await compressedLeaves(columns, range)
+    const compressed = await compressedLeaves(columns, range, shared)
     let offset = byteCount
     const leaves = compressed.map((leaf) => {
       const stored = storedAt(leaf, offset)
@@ -84,24 +86,54 @@ type CompressedPage = Pick<Page, 'kind' | 'encoding'> & {
 }
 
 type CompressedLeaf = Omit<EncodedLeaf, 'pages' | 'bounds'> & {
-  readonly bounds: Bounds | null
+  readonly bounds: ValueBounds | null
   readonly codec: Codec
   readonly pages: readonly CompressedPage[]
 }
 
+/**
+ * What files of the same rows have in common: a column that is in several of them is encoded and compressed
+ * once. Its bytes are kept as long as this is.
+ */
+export class SharedLeaves {
+  readonly #known = new Map<
+    Column,
+    { readonly range: RowRange; readonly leaves: Promise<CompressedLeaf>[] }[]
+  >()
+
+  /** The leaves of just these rows; empty where they are to be made, and added. */
+  of(column: Column, range: RowRange): Promise<CompressedLeaf>[] {
+    const ofColumn = this.#known.get(column) ?? []
+    this.#known.set(column, ofColumn)
+    const isSame = (other: RowRange) =>
+      other.from === range.from && other.to === range.to && other.indexes === range.indexes
+    const known = ofColumn.find((one) => isSame(one.range)) ?? { range, leaves: [] }
+    if (!ofColumn.includes(known)) ofColumn.push(known)
+    return known.leaves
+  }
+}
+
 /** Leaves are encoded here, one after the other, while other threads compress those before them. */
-async function compressedLeaves(columns: readonly NamedColumn[], range: RowRange): Promise<CompressedLeaf[]> {
-  const leaves: Promise<CompressedLeaf>[] = []
+async function compressedLeaves(
+  columns: readonly NamedColumn[],
+  range: RowRange,
+  shared: SharedLeaves | null,
+): Promise<CompressedLeaf[]> {
+  const all: Promise<CompressedLeaf>[] = []
   for (const { name, column } of columns) {
-    const values = leafValues(column, range)
-    for (const [index, leaf] of leavesOf(name, column.type).entries()) {
-      const compressed = compressedLeaf(encodeLeaf(leaf, values[index]!))
-      compressed.catch(() => undefined) // It is told below.
-      leaves.push(compressed)
+    const leaves = leavesOf(name, column.type)
+    const made = shared?.of(column, range) ?? []
+    if (made.length === 0) {
+      const values = leafValues(column, range)
+      for (const [index, leaf] of leaves.entries())
+        made.push(compressedLeaf(encodeLeaf(leaf, values[index]!)))
+      for (const one of made) one.catch(() => undefined) // It is told below.
       await roomForPage()
     }
+    // The other file may have another name for the column.
+    all.push(...leaves.map(async (leaf, index) => ({ ...(await made[index]!), leaf })))
   }
-  return Promise.all(leaves)
+  return Promise.all(all)
 }
 
 async function compressedLeaf({ pages: drafts, bounds, ...encoded }: EncodedLeaf): Promise<CompressedLeaf> {

@@ -1,6 +1,6 @@
 // The headers of pages and the footer of a Parquet file.
 import type { Column } from '../columns/column.ts'
-import { type Bounds, footerBounds } from './bounds.ts'
+import { footerBounds, type ValueBounds } from './bounds.ts'
 import { decimalBytes } from './byte-writer.ts'
 import type { EncodedLeaf, Page } from './encode.ts'
 import { type Leaf, leavesOf, type PhysicalType, physicalTypes } from './leaf.ts'
@@ -58,7 +58,7 @@ export function pageHeader(
 
 /** A leaf of a row group in the file. */
 export type StoredLeaf = Omit<EncodedLeaf, 'pages' | 'bounds'> & {
-  readonly bounds: Bounds | null
+  readonly bounds: ValueBounds | null
   readonly codec: Codec
   readonly encodings: ReadonlySet<Page['encoding']>
   readonly dictionaryOffset: number | null

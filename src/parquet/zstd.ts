@@ -36,8 +36,10 @@ class PageStream {
   #write(body: Uint8Array): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       this.#stream.write(body, (error) => {
-        if (error) reject(error)
-        else resolve(this.#stream.read())
+        if (error) {
+          if (streams.includes(this)) streams.splice(streams.indexOf(this), 1) // It is of no more use.
+          reject(error)
+        } else resolve(this.#stream.read())
       })
     })
   }

@@ -4,7 +4,7 @@ import { DeltaTable } from '../../../src/delta/index.ts'
 import { Workshop } from '../../unit/delta/workshop.ts'
 import { PythonProcess } from '../python.ts'
 import { pythonAvailable, pythonEnvironment } from '../tools.ts'
-import { everyType, everyTypeQuery, oddTexts } from './tables.ts'
+import { everyType, everyTypeQuery, oddTexts, rowsPerStaging, tableOfRows } from './tables.ts'
 
 const commitCount = 5
 const rowsPerCommit = oddTexts.length + 1
@@ -107,6 +107,41 @@ write_deltalake(inputs["path"], found.set_column(0, found.schema.field("id"), id
       expect(theirs).toEqual(
         rows.slice(0, rowsPerCommit).map((row) => ({ ...row, id: String(Number(row.id) + 1000) })),
       )
+    })
+
+    test('reads rows that were in memory, and skips their files and row groups by our statistics', async () => {
+      const { directory } = await tableOfRows(workshop.path('rows'))
+      const [types, count, row, nulls, files] = await python.run(
+        `opened = DeltaTable(inputs["path"])
+found = opened.to_pyarrow_table().sort_by("id")
+frame = opened.to_pyarrow_dataset()
+conditions = [ds.field("id") < 1000, ds.field("text") == "zzz", ds.field("amount") < Decimal("0.00")]
+counts = [len(list(frame.get_fragments(filter=c))) for c in conditions] + [frame.filter(ds.field("int") == 5 - 2**31).count_rows()]
+types = {f.name: str(f.type) for f in found.schema}
+result = [types, found.num_rows, found.slice(7, 1).to_pylist()[0], found.slice(9, 1).to_pylist()[0], counts]`,
+        { path: directory },
+      )
+      expect(types).toMatchObject({
+        at: 'timestamp[us, tz=UTC]',
+        big: 'decimal128(28, 2)',
+        day: 'date32[day]',
+      })
+      expect(count).toBe(2 * rowsPerStaging)
+      expect(row).toMatchObject({
+        part: oddTexts[7],
+        text: 'text 0',
+        unique: `7 ${'é😀'.repeat(20)}`,
+        int: 7 - 2 ** 31,
+        double: 7 / 3,
+        boolean: false,
+        amount: '8.74',
+        big: '10000000000000000000000000.07',
+        at: '1970-01-01 06:59:59.999999+00:00',
+        day: '1970-01-07',
+        list: ['x7', null, ''],
+      })
+      expect(Object.values(nulls).filter((value) => value !== null)).toEqual([9])
+      expect(files).toEqual([oddTexts.length + 1, 0, 1, 1])
     })
 
     test('makes a table and its checkpoint, and we read and continue it', async () => {

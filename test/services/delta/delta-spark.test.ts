@@ -4,7 +4,7 @@ import { DeltaTable } from '../../../src/delta/index.ts'
 import { Workshop } from '../../unit/delta/workshop.ts'
 import type { PythonProcess } from '../python.ts'
 import { sparkAbsent, startSpark } from './spark.ts'
-import { everyType, everyTypeQuery, oddTexts } from './tables.ts'
+import { everyType, everyTypeQuery, oddTexts, rowsPerStaging, tableOfRows } from './tables.ts'
 
 const commitCount = 5
 const rowsPerCommit = oddTexts.length + 1
@@ -90,6 +90,37 @@ result = [len(frame.inputFiles()), len(some.inputFiles()), some.count()]`,
     )
     expect([all, needed]).toEqual([45, fileCount])
     expect(found).toBe(fileCount)
+  })
+
+  test('reads rows that were in memory, and skips their files by our statistics', async () => {
+    const { directory } = await tableOfRows(workshop.path('rows'))
+    const [count, row, nulls, files] = await spark.run(
+      `frame = spark.read.format("delta").load(inputs["path"])
+conditions = ["id < 1000", "text = 'zzz'", "amount < 0", "big > 10000000000000000000000010", "day < '1970-01-01'"]
+files = [len(frame.where(c).inputFiles()) for c in conditions]
+counts = [frame.where(c).count() for c in conditions]
+some = rows(frame.where("id in (7, 9)").orderBy("id"))
+result = [frame.count(), some[0], some[1], [files, counts]]`,
+      { path: directory },
+    )
+    expect(count).toBe(2 * rowsPerStaging)
+    expect(row).toMatchObject({
+      part: oddTexts[7],
+      unique: `7 ${'é😀'.repeat(20)}`,
+      int: 7 - 2 ** 31,
+      double: 7 / 3,
+      boolean: false,
+      amount: '8.74',
+      big: '10000000000000000000000000.07',
+      at: '1970-01-01 06:59:59.999999',
+      day: '1970-01-07',
+      list: ['x7', null, ''],
+    })
+    expect(Object.values(nulls).filter((value) => value !== null)).toEqual([9])
+    expect(files).toEqual([
+      [oddTexts.length + 1, 0, 1, oddTexts.length, 1],
+      [rowsPerStaging, 0, 1, 269, 1],
+    ])
   })
 
   test('sees our protocol, transactions, history and every earlier version', async () => {

@@ -1,6 +1,8 @@
 // The table that the tests of other Delta readers and writers share.
-import type { DeltaField } from '../../../src/delta/index.ts'
+import type { Rows } from '../../../src/columns/column.ts'
+import { type DeltaField, DeltaTable, deltaField, deltaType } from '../../../src/delta/index.ts'
 import { column } from '../../unit/delta/workshop.ts'
+import { columnOf, rowsOf, type StoredType } from '../../unit/parquet/rows.ts'
 
 /** Every type that a table may have, one row per partition. */
 export const everyType: readonly DeltaField[] = [
@@ -47,4 +49,59 @@ export function everyTypeQuery(first: number): string {
       {'a': i, 'b': TIMESTAMP '1969-12-31 23:59:59.999999'} AS struct, map {'k': i, 'none': NULL} AS map
     FROM range(${oddTexts.length}) r(i)
     UNION ALL SELECT ${first + oddTexts.length}${', NULL'.repeat(everyType.length - 1)}`
+}
+
+/** A table of rows that were in memory: 300 in each of two commits, and some nulls in every column. */
+export async function tableOfRows(directory: string): Promise<DeltaTable> {
+  const types: Readonly<Record<string, StoredType>> = {
+    id: 'long',
+    part: 'string',
+    text: 'string',
+    unique: 'string',
+    int: 'int',
+    double: 'double',
+    boolean: 'boolean',
+    binary: 'binary',
+    amount: 'decimal(18,2)',
+    big: 'decimal(28,2)',
+    at: 'timestamp',
+    day: 'date',
+    list: 'array<string>',
+    headers: 'headers',
+  }
+  const fields = Object.entries(types).map(([name, type]) => deltaField(name, deltaType(type)))
+  const table = await DeltaTable.createOrEvolve(directory, { fields, partitionColumns: ['part'] })
+  for (const first of [0, 1000]) {
+    await table.commit(await table.stageRows(rowsFrom(first, types)), {
+      appId: 'rows',
+      version: BigInt(first),
+    })
+  }
+  return table
+}
+
+export const rowsPerStaging = 300
+
+function rowsFrom(first: number, types: Readonly<Record<string, StoredType>>): Rows {
+  const row = (id: number): Readonly<Record<string, unknown>> => ({
+    part: oddTexts[id % oddTexts.length],
+    text: `text ${id % 7}`,
+    unique: `${id} ${'é😀'.repeat(20)}`,
+    int: id - 2 ** 31,
+    double: id / 3,
+    boolean: id % 2 === 0,
+    binary: Buffer.from([0, id % 256, 255]),
+    amount: id * 125 - 1,
+    big: 10n ** 27n + BigInt(id),
+    at: id * 3_600_000_000 - 1,
+    day: id - 1,
+    list: [`x${id}`, null, ''].slice(0, id % 4),
+    headers: [{ key: 'k', value: id % 2 === 0 ? null : Buffer.from([id % 256]) }],
+  })
+  const ids = Array.from({ length: rowsPerStaging }, (_, index) => first + index)
+  const columns = Object.entries(types).map(([name, type]) => {
+    const values = ids.map((id) => (name === 'id' ? id : id % 10 === 9 ? null : row(id)[name]))
+    return [name, columnOf(type, values)]
+  })
+  return rowsOf(Object.fromEntries(columns))
 }

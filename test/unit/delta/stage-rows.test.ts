@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Rows } from '../../../src/columns/column.ts'
 import { DeltaTable, deltaField, deltaType, prunedFiles, scanSql } from '../../../src/delta/index.ts'
+import { SharedLeaves } from '../../../src/parquet/file.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
 import { columnOf, rowsOf, type StoredType, storedTypes, valuesOf } from '../parquet/rows.ts'
 import { column, Workshop } from './workshop.ts'
@@ -84,6 +85,33 @@ function ids(count: number, more: Readonly<Record<string, readonly unknown[]>> =
   const values = Array.from({ length: count }, (_, id) => id)
   return rowsOf({ id: columnOf('long', values), ...Object.fromEntries(columns) })
 }
+
+test('a column that two tables share is the same in both, under either name', async () => {
+  await fc.assert(
+    fc.asyncProperty(everyColumn, async (values) => {
+      const columns = Object.fromEntries(
+        storedTypes.map((type) => [nameOf(type), columnOf(type, values[type]!)]),
+      )
+      const others = Object.fromEntries(Object.entries(columns).map(([name, one]) => [`other_${name}`, one]))
+      const otherTypes = Object.fromEntries(storedTypes.map((type) => [`other_${nameOf(type)}`, type]))
+      const shared = new SharedLeaves()
+      const read: unknown[] = []
+      for (const [types, given] of [
+        [everyType, columns],
+        [otherTypes, others],
+      ] as const) {
+        const table = await newTable(types, [])
+        await table.commit(await table.stageRows(rowsOf(given), shared), { appId: 'a', version: 1n })
+        const scan = scanSql(await table.snapshot(), table.directory)
+        const reader = await workshop.connection.runAndReadAll(scan)
+        const [file] = (await table.snapshot()).files.values()
+        read.push([reader.getRowsJson(), file!.statsJson!.replaceAll('other_', '')])
+      }
+      expect(read[1]).toEqual(read[0])
+    }),
+    { seed, numRuns: 10, endOnFailure: true },
+  )
+})
 
 test('rows of many partitions in any order go to their files in the order in which they came', async () => {
   const table = await newTable({ id: 'long', day: 'date', text: 'string' }, ['day', 'text'])
