@@ -1,5 +1,6 @@
 // The pages of one leaf of a row group: values in a dictionary where that is smaller, else one by one.
 import type { Whole } from '../columns/whole.ts'
+import { assert } from '../errors/errors.ts'
 import { numberBounds, textBounds, type ValueBounds } from './bounds.ts'
 import type { ByteWriter, Indexes } from './byte-writer.ts'
 import { type Dictionary, numberDictionary, textDictionary } from './dictionary.ts'
@@ -28,6 +29,15 @@ export type EncodedLeaf = {
 
 /** Readers take a page as a whole. Only long values fill one: a row group of numbers is below. */
 const pageBytesMax = 2 ** 20
+/** The first whole number that is too great for a type; its opposite is the least, or the first too small. */
+const limits = {
+  int: 2n ** 31n,
+  date: 2n ** 31n,
+  long: 2n ** 63n,
+  timestamp: 2n ** 63n,
+  'decimal(18,2)': 10n ** 18n,
+  'decimal(28,2)': 10n ** 28n,
+} as const
 /** A dictionary of numbers has to save a quarter. */
 const dictionaryShareMax = 0.75
 
@@ -97,6 +107,11 @@ function numbers(
   values: Float64Array | readonly Whole[],
 ): Encoded {
   const bounds = numberBounds(values)
+  if (leaf.type !== 'double') {
+    const limit = limits[leaf.type as keyof typeof limits]
+    const fits = values.length === 0 || (bounds !== null && bounds.min >= -limit && bounds.max < limit)
+    assert(fits, `${leaf.path.join('.')}: a value is no ${leaf.type}`) // Else it would be cut to its lowest bits.
+  }
   if (bounds !== null && values instanceof Float64Array && physical !== 'DOUBLE') {
     const dictionary = numberDictionary(values, Number(bounds.min), Number(bounds.max))
     if (dictionary !== null && isSmaller(dictionary, values.length, numberBytes[physical])) {

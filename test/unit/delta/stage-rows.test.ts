@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Rows } from '../../../src/columns/column.ts'
 import { DeltaTable, deltaField, deltaType, prunedFiles, scanSql } from '../../../src/delta/index.ts'
-import { SharedLeaves } from '../../../src/parquet/file.ts'
+import { rowGroupRowsMax, SharedLeaves } from '../../../src/parquet/file.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
 import { columnOf, rowsOf, type StoredType, storedTypes, valuesOf } from '../parquet/rows.ts'
 import { column, Workshop } from './workshop.ts'
@@ -196,6 +196,58 @@ test('no rows are no files, and the steps are those of a query that is staged', 
     expect(steps).toEqual(['rows written', 'rows staged'])
   } finally {
     setStepHook(null)
+  }
+})
+
+test('NaN in any row group leaves no bounds, a row group of nulls leaves those of the others', async () => {
+  const table = await newTable({ nan: 'double', nulls: 'double', zero: 'double', long_text: 'string' }, [])
+  const rows = Array.from({ length: rowGroupRowsMax + 10 }, (_, row) => row)
+  const staged = await table.stageRows(
+    rowsOf({
+      nan: columnOf(
+        'double',
+        rows.map((row) => (row === rowGroupRowsMax + 3 ? Number.NaN : row)),
+      ),
+      nulls: columnOf(
+        'double',
+        rows.map((row) => (row < rowGroupRowsMax ? null : row)),
+      ),
+      zero: columnOf(
+        'double',
+        rows.map((row) => (row % 2 === 0 ? 0 : -0)),
+      ),
+      long_text: columnOf(
+        'string',
+        rows.map((row) => `${'x'.repeat(300)}${row % 3}`),
+      ),
+    }),
+  )
+  const stats = JSON.parse(staged.adds[0]!.statsJson!)
+  expect(stats.minValues).toEqual({ nulls: rowGroupRowsMax, zero: -0, long_text: 'x'.repeat(32) })
+  expect(stats.maxValues).toEqual({
+    nulls: rowGroupRowsMax + 9,
+    zero: 0,
+    long_text: `${'x'.repeat(32)}\u007f`,
+  })
+  expect(stats.nullCount).toEqual({ nan: 0, nulls: rowGroupRowsMax, zero: 0, long_text: 0 })
+})
+
+test('a number that is beyond its type is refused, never cut', async () => {
+  const types = ['int', 'date', 'long', 'decimal(18,2)', 'decimal(28,2)'] as const
+  const least = {
+    int: -(2 ** 31),
+    date: -(2 ** 31),
+    long: -(2n ** 63n),
+    'decimal(18,2)': 1n - 10n ** 18n,
+    'decimal(28,2)': 1n - 10n ** 28n,
+  }
+  for (const type of types) {
+    const table = await newTable({ v: type }, [])
+    const beyond = type === 'int' || type === 'date' ? 2 ** 31 : -BigInt(least[type]) + 1n
+    await table.stageRows(rowsOf({ v: columnOf(type, [least[type]]) }))
+    await expect(table.stageRows(rowsOf({ v: columnOf(type, [0, beyond]) })), type).rejects.toThrow(
+      `a value is no ${type}`,
+    )
   }
 })
 
