@@ -7,6 +7,7 @@ import type { DeltaSnapshot } from '../delta/index.ts'
 import { assert } from '../errors/errors.ts'
 import type { PlanNode, TableDefinition, WindowNode } from '../plan/index.ts'
 import { rangesBetween } from './bronze-rows.ts'
+import type { DefinitionStore } from './definition-store.ts'
 import type { PipelineOptions } from './engine.ts'
 import type { OpenTable } from './tables.ts'
 
@@ -114,6 +115,14 @@ export function doneBatch(tables: readonly OpenTable[], claims: readonly DeltaSn
 export function settingsOf(options: Omit<PipelineOptions, 'deltaBasePath' | 'source'>): BatchSettings {
   const { delays, dedupMicros, highRiskCountries, recordsPerBatchMax } = options
   return { delays, dedupMicros, highRiskCountries, recordsPerBatchMax }
+}
+
+/** What decides the rows of a batch that does not say so itself, and of the next one. */
+export function rulesOf(
+  options: PipelineOptions,
+  { current }: DefinitionStore,
+): Pick<BatchPlan, 'settings' | 'definitions'> {
+  return { settings: settingsOf(options), definitions: current.hash }
 }
 
 /** False where there was no row yet, or none since all windows were closed. */

@@ -21,6 +21,7 @@ import {
   erasedRowsSql,
   lastErasures,
 } from '../lakehouse/ops/erased.ts'
+import { filesPath } from '../lakehouse/ops/files.ts'
 import { tables as allTables } from '../lakehouse/pipeline.ts'
 import { streamNames } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
@@ -41,6 +42,7 @@ import {
   setPositions,
 } from './erased-rows.ts'
 import { lockForErasure } from './erasure-pause.ts'
+import { withFileOffsets } from './file-progress.ts'
 import { checkpointDirectory } from './lock.ts'
 import { storageFailure } from './storage-failure.ts'
 import { claimTable, OpenTable } from './tables.ts'
@@ -163,7 +165,15 @@ export class LockedLakehouse {
     if (bronze === undefined) return false
     await endQueries(this.options.deltaBasePath, bronze.delta)
     if (!isStreamed((await bronze.delta.snapshot()).txns)) return false
-    const waiting = await new Backlog(this.database.load, bronze.delta).cut(silver.progress.offsets, 1)
+    const connection = this.database.load
+    const { progress } = await withFileOffsets(silver.progress, {
+      files: await tableIfThere(opsDirectory(this.options.deltaBasePath, filesPath)),
+      notedBatch: silver.progress.batch, // As was checked before.
+      bronze: bronze.delta,
+      connection,
+      isOfFiles: false,
+    })
+    const waiting = await new Backlog(connection, bronze.delta).cut(progress.offsets, 1)
     return waiting.ranges.length > 0
   }
 
@@ -291,15 +301,18 @@ export async function findErasable(
 async function existing(deltaBasePath: string): Promise<Map<string, DeltaTable>> {
   const found = new Map<string, DeltaTable>()
   for (const definition of allTables) {
-    const directory = tableDirectory(deltaBasePath, definition)
-    if (await DeltaTable.exists(directory)) found.set(definition.path, await DeltaTable.open(directory))
+    const table = await tableIfThere(tableDirectory(deltaBasePath, definition))
+    if (table !== null) found.set(definition.path, table)
   }
   return found
 }
 
 async function journalOf(deltaBasePath: string): Promise<DeltaSnapshot | null> {
-  const directory = opsDirectory(deltaBasePath, batchesPath)
-  return (await DeltaTable.exists(directory)) ? (await DeltaTable.open(directory)).snapshot() : null
+  return (await tableIfThere(opsDirectory(deltaBasePath, batchesPath)))?.snapshot() ?? null
+}
+
+async function tableIfThere(directory: string): Promise<DeltaTable | null> {
+  return (await DeltaTable.exists(directory)) ? DeltaTable.open(directory) : null
 }
 
 /** What killed runs spilled may hold values of any row: it goes with them. */

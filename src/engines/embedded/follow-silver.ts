@@ -5,7 +5,7 @@ import type { Progress } from '../../batches/progress.ts'
 import { type DeltaTable, scanSql } from '../../delta/index.ts'
 import { step } from '../../steps/step.ts'
 import { BatchHistory, openSilver, type SilverBatch } from '../batch-history.ts'
-import { doneBatch, lookBack, planOf, settingsOf } from '../batch-rules.ts'
+import { doneBatch, lookBack, planOf, rulesOf } from '../batch-rules.ts'
 import { rowsAtTime } from '../bronze-rows.ts'
 import type { Database } from '../database.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
@@ -43,7 +43,7 @@ export async function followSilver(
   const history = new BatchHistory(options.deltaBasePath, silver, database.load)
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
   let before = await history.progressAt(doneBatch(tables, claims))
-  const rules = { settings: settingsOf(options), definitions: definitions.current.hash }
+  const rules = rulesOf(options, definitions)
   const context = await contextOf(options, database, silver, definitions, before, rules)
   const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   let version = (await silver.snapshot()).version
@@ -95,8 +95,7 @@ async function follow(
 ): Promise<Progress> {
   const startedMs = Number(options.clock() / 1000n)
   const select = await batchRowsSql(silver, next)
-  const rules = { settings: settingsOf(options), definitions: context.definitions.current.hash }
-  const plan = planOf(before, next, rules)
+  const plan = planOf(before, next, rulesOf(options, context.definitions))
   const silverRows = rowsOfCommit(next)
   const input: BatchInput = { kind: 'silver', select, count: silverRows, recorded: next }
   const executed = await executeBatch(context, plan, before, input, tables)

@@ -11,20 +11,24 @@ import { counted } from '../../errors/counted.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
 import { step } from '../../steps/step.ts'
 import { Backlog } from '../backlog.ts'
-import { hasOpenWindows, settingsOf } from '../batch-rules.ts'
+import { hasOpenWindows, rulesOf } from '../batch-rules.ts'
 import { rowsInRanges } from '../bronze-rows.ts'
+import { endQueries } from '../bronze-writers.ts'
 import { type Database, rowsOf } from '../database.ts'
+import { currentDefinitions } from '../definition-changes.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { batchReport } from '../report.ts'
+import { type Resumed, resume } from '../resume.ts'
 import { type OpenTable, tableAt } from '../tables.ts'
 import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
 import { BatchSize } from './batch-size.ts'
-import { type BatchInput, executeBatch } from './execute.ts'
+import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
+import { contextOf } from './follow-silver.ts'
 import { type LoadedRecords, loadWhatFits, noRecords } from './load.ts'
-import { type Resumed, resume } from './resume.ts'
+import { carrierOf } from './replay.ts'
 import { compactWith } from './upkeep.ts'
 
 /** How long one wait for new records takes at most. */
@@ -35,11 +39,18 @@ export async function runFromSource(
   database: Database,
   tables: readonly OpenTable[],
 ): Promise<void> {
+  const bronze = tableAt(tables, 'bronze/transactions').delta
+  const silver = tableAt(tables, 'silver/transactions').delta
   const journal = await Journal.open({ ...options, connection: database.batch, held: tables })
-  const resumed = await resume(options, database, tables, journal)
-  const { txns } = await tableAt(tables, 'bronze/transactions').delta.snapshot()
-  const backlog = isStreamed(txns) ? backlogOf(database, tables) : null
-  const pipeline = new Pipeline(options, database, tables, { ...resumed, journal, backlog })
+  await endQueries(options.deltaBasePath, bronze)
+  const definitions = await currentDefinitions(options, database.load)
+  const carrier = carrierOf(options, database, tables, definitions)
+  const resumed = await resume({ options, connection: database.load, tables, journal, definitions }, carrier)
+  const rules = rulesOf(options, definitions)
+  const reach = await contextOf(options, database, silver, definitions, resumed.progress, rules)
+  const context = { ...reach, streams: options.streams }
+  const backlog = isStreamed((await bronze.snapshot()).txns) ? backlogOf(database, tables) : null
+  const pipeline = new Pipeline(options, database, tables, { ...resumed, context, journal, backlog })
   try {
     await pipeline.run()
   } catch (error) {
@@ -64,7 +75,7 @@ class Pipeline {
   readonly #options: PipelineOptions
   readonly #database: Database
   readonly #tables: readonly OpenTable[]
-  readonly #resumed: Resumed
+  readonly #context: BatchContext
   readonly #journal: Journal
   readonly #upkeep: Upkeep
   /** Ends the fetching ahead when a batch fails. */
@@ -81,14 +92,18 @@ class Pipeline {
     options: PipelineOptions,
     database: Database,
     tables: readonly OpenTable[],
-    from: Resumed & { readonly journal: Journal; readonly backlog: Backlog | null },
+    from: Resumed & {
+      readonly context: BatchContext
+      readonly journal: Journal
+      readonly backlog: Backlog | null
+    },
   ) {
     this.#options = options
     const { recordsPerBatchMax: recordsMax, bytesPerBatchMax: bytesMax } = options
     this.#size = new BatchSize({ recordsMax, bytesMax, memoryBytes: database.memoryLimitBytes })
     this.#database = database
     this.#tables = tables
-    this.#resumed = from
+    this.#context = from.context
     this.#journal = from.journal
     this.#backlog = from.backlog
     this.#progress = from.progress
@@ -154,8 +169,7 @@ class Pipeline {
   }
 
   #plan(ranges: readonly OffsetRange[], more: Partial<BatchPlan>): BatchPlan {
-    const definitions = this.#resumed.definitions.current.hash
-    const rules = { settings: settingsOf(this.#options), definitions }
+    const rules = rulesOf(this.#options, this.#context.definitions)
     return planBatch(this.#progress, ranges, this.#options.clock(), rules, more)
   }
 
@@ -254,7 +268,7 @@ class Pipeline {
     const { select, count } = records
     const input: BatchInput =
       plan.readFrom === 'input' ? { kind: 'records', select, count } : { kind: 'bronze', select }
-    const { context } = this.#resumed
+    const context = this.#context
     await this.#database.useMemory(this.#size.memoryFor(count, records.bytes))
     const executed = await executeBatch(context, plan, this.#progress, input, this.#tables)
     const finishedMs = Number(clock() / 1000n)

@@ -58,7 +58,7 @@ export async function executeBatch(
   sinceMicros: bigint | null,
 ): Promise<Written> {
   const definitions = await context.definitions.tablesOf(plan)
-  const run = new BatchRun(context, plan, before, definitions)
+  const run = new BatchRun(context, plan, before, definitions, null)
   try {
     if (plan.ranges.length > 0) {
       await run.judge(recordsSql(context.bronzeDirectory, plan.ranges, sinceMicros))
@@ -66,8 +66,6 @@ export async function executeBatch(
     const { accepted, refused, times } = run.facts
     const counts = { records: accepted + refused, silver: accepted, quarantined: refused }
     run.recorded = { plan, progress: progressAfter(before, plan, times, definitions), counts }
-    const silver = tables.filter(({ definition }) => definition.path === 'silver/transactions')
-    await run.write(silver)
     await run.write(tables)
     return run.written()
   } finally {
@@ -75,22 +73,28 @@ export async function executeBatch(
   }
 }
 
-/** A batch that silver has: the tables that lack it are brought up to it. */
+/**
+ * A batch that is in some table already, or in the journal: it is carried to the tables that lack it. What
+ * silver has of it is taken from there; the stream of a table behind silver follows what silver has.
+ */
 export async function completeBatch(
   context: SparkContext,
   plan: BatchPlan,
   before: Progress,
-  recorded: SilverBatch,
+  recorded: RecordedBatch & Partial<SilverBatch>,
   tables: readonly OpenTable[],
 ): Promise<Written> {
   const definitions = await context.definitions.tablesOf(plan)
-  const run = new BatchRun(context, plan, before, definitions, recorded)
+  const lacking = tables.filter((table) => !table.has(plan.batch))
+  const isInSilver = !lacking.some(({ definition }) => definition.path === 'silver/transactions')
+  const inSilver = isInSilver ? { commit: null, ...recorded } : null
+  const run = new BatchRun(context, plan, before, definitions, inSilver)
+  run.recorded = recorded
   try {
-    const quarantine = tables.find(({ definition }) => definition.path === 'silver/quarantine')
-    if (quarantine !== undefined && !quarantine.has(plan.batch)) {
+    if (lacking.some(({ definition }) => judgedTables.has(definition.path))) {
       await run.judge(batchRowsSql(context.bronzeDirectory, plan))
     }
-    await run.write(tables)
+    await run.write(lacking)
     return run.written()
   } finally {
     await run.close()
@@ -113,7 +117,7 @@ class BatchRun {
   readonly #commits = new Map<string, DeltaCommit>()
   /** The batch as silver has it, where it is in silver already. */
   readonly #inSilver: SilverBatch | null
-  #recorded: RecordedBatch | null
+  #recorded: RecordedBatch | null = null
   #judged: HeldRelation | null = null
 
   constructor(
@@ -121,14 +125,13 @@ class BatchRun {
     plan: BatchPlan,
     before: Progress,
     definitions: readonly TableDefinition[],
-    inSilver: SilverBatch | null = null,
+    inSilver: SilverBatch | null,
   ) {
     this.#context = context
     this.#plan = plan
     this.#before = before
     this.#definitions = definitions
     this.#inSilver = inSilver
-    this.#recorded = inSilver
   }
 
   /** What the commits carry; known when the records are judged. */
@@ -204,10 +207,16 @@ class BatchRun {
   }
 
   /**
-   * Writes the batch to the tables that lack it, to all at the same time: a write leaves the cluster idle
-   * while it is planned and committed.
+   * Writes the batch to the tables that lack it: to silver first, then to the others at the same time, because
+   * a write leaves the cluster idle while it is planned and committed.
    */
   async write(tables: readonly OpenTable[]): Promise<void> {
+    const isSilver = ({ definition }: OpenTable) => definition.path === 'silver/transactions'
+    await this.#writeAtOnce(tables.filter(isSilver))
+    await this.#writeAtOnce(tables.filter((table) => !isSilver(table)))
+  }
+
+  async #writeAtOnce(tables: readonly OpenTable[]): Promise<void> {
     const outcomes = await Promise.allSettled(tables.map((table) => this.#write(table)))
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) throw failed.reason
@@ -397,6 +406,8 @@ class BatchRun {
 }
 
 const judgedName = 'judged_batch'
+/** The tables whose rows are the records as they were judged. */
+const judgedTables: ReadonlySet<string> = new Set(['silver/transactions', 'silver/quarantine'])
 
 function velocityOf(node: PlanNode): Extract<PlanNode, { kind: 'velocity' }> | null {
   if (node.kind === 'velocity') return node

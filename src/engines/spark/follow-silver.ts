@@ -1,12 +1,12 @@
 // The tables behind silver: brought up to silver's batches, one by one and whole, as its log tells them.
 import { BatchHistory, openSilver } from '../batch-history.ts'
-import { doneBatch, planOf } from '../batch-rules.ts'
+import { doneBatch, planOf, rulesOf } from '../batch-rules.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
 import { journalTxns } from '../journal.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, type Written } from './batch.ts'
 import { reportOf } from './report.ts'
-import { contextOf, rulesOf, type SparkRun } from './spark-run.ts'
+import { contextOf, type SparkRun } from './spark-run.ts'
 import { compactWith } from './upkeep.ts'
 
 /** How long one wait for a new commit of silver takes at most. */
@@ -34,7 +34,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
         if (signal.aborted && upTo === null) break
         if (upTo !== null && next.progress.batch > upTo) return
         const startedMs = Number(options.clock() / 1000n)
-        const plan = planOf(before, next, rulesOf(run, definitions))
+        const plan = planOf(before, next, rulesOf(options, definitions))
         const written = await completeBatch(context, plan, before, next, tables)
         before = next.progress
         // Batches that are only looked at on the way to where the tables are have been told before.

@@ -7,12 +7,12 @@ import { byHold, noTimes, planBatch, progressAfter } from '../../batches/planner
 import type { Progress } from '../../batches/progress.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
 import { Backlog } from '../backlog.ts'
-import { BatchHistory } from '../batch-history.ts'
-import { doneBatch, hasOpenWindows, planOf } from '../batch-rules.ts'
-import { currentDefinitions, tellChanges } from '../definition-changes.ts'
-import { completeJournal, Journal } from '../journal.ts'
+import { hasOpenWindows, rulesOf } from '../batch-rules.ts'
+import { currentDefinitions } from '../definition-changes.ts'
+import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
-import { isDerived, type OpenTable, tableAt } from '../tables.ts'
+import { type Resumed, resume } from '../resume.ts'
+import { type OpenTable, tableAt } from '../tables.ts'
 import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, executeBatch, type SparkContext } from './batch.ts'
@@ -20,7 +20,7 @@ import { BronzeQuery } from './bronze-query.ts'
 import { followSilver } from './follow-silver.ts'
 import type { SparkEngineOptions, StreamedKafka } from './options.ts'
 import { reportOf } from './report.ts'
-import { contextOf, rulesOf, type SparkRun } from './spark-run.ts'
+import { contextOf, type SparkRun } from './spark-run.ts'
 import { bringUnreadable } from './unreadable-records.ts'
 import { compactWith } from './upkeep.ts'
 
@@ -60,7 +60,7 @@ class Pipeline {
     run: SparkRun,
     context: SparkContext,
     kafka: StreamedKafka,
-    { journal, waited }: { readonly journal: Journal; readonly waited: readonly TopicPartition[] },
+    { journal, progress, waited }: Resumed & { readonly journal: Journal },
   ) {
     this.#journal = journal
     this.#waited = waited
@@ -69,7 +69,7 @@ class Pipeline {
     this.#context = context
     this.#bronze = tableAt(tables, 'bronze/transactions')
     this.#silver = tableAt(tables, 'silver/transactions')
-    this.#progress = this.#silver.progress
+    this.#progress = progress
     this.#backlog = new Backlog(database.load, this.#bronze.delta)
     this.#upkeep = new Upkeep(compactWith(session), [...tables, ...journal.tables], options)
     this.#query = new BronzeQuery({
@@ -87,36 +87,23 @@ class Pipeline {
     })
   }
 
-  /**
-   * Goes on from the tables: those that lack what silver has are brought up to it. The tables of this stream
-   * can lack silver's last batch alone.
-   */
+  /** Goes on from the tables. */
   static async resume(run: SparkRun, kafka: StreamedKafka): Promise<Pipeline> {
     const { options, tables, database } = run
-    const silver = tableAt(tables, 'silver/transactions')
-    const { deltaBasePath } = options
-    const journal = await Journal.open({ ...options, connection: database.load, held: tables })
-    const definitions = await currentDefinitions(options, database.load)
-    const context = contextOf(run, silver.delta, definitions)
-    const history = new BatchHistory(deltaBasePath, silver.delta, database.load)
-    const last = await history.last(silver.delta, silver.progress)
-    const { batch } = last.progress
-    await completeJournal(journal, history, batch)
-    await tellChanges(definitions, last, options.onNotice)
-    const claims = [(await silver.delta.snapshot()).txns, await journal.txns()]
-    if (batch > 0n && doneBatch(tables, claims) < batch) {
-      const own = tables.filter((table) => !isDerived(table))
-      const before = await history.progressAt(batch - 1n)
-      const recorded = await history.at(batch)
-      const plan = planOf(before, recorded, rulesOf(run, definitions))
-      await completeBatch(context, plan, before, recorded, own)
-      const later = tables.filter((table) => !own.includes(table))
-      const isBehind = later.length > 0 && doneBatch(later, claims) < batch
-      if (isBehind) await followSilver({ ...run, options, tables: later }, batch)
-      for (const table of later) await table.markWhole()
-    }
-    await journal.noteComplete(last, options.streams)
-    return new Pipeline(run, context, kafka, { journal, waited: last.plan?.waiting ?? [] })
+    const connection = database.load
+    const journal = await Journal.open({ ...options, connection, held: tables })
+    const definitions = await currentDefinitions(options, connection)
+    const context = contextOf(run, tableAt(tables, 'silver/transactions').delta, definitions)
+    const resumed = await resume(
+      { options, connection, tables, journal, definitions },
+      {
+        async replay({ plan, before, recorded }, lacking) {
+          await completeBatch(context, plan, before, recorded, lacking)
+        },
+        follow: (later, upTo) => followSilver({ ...run, tables: later }, upTo),
+      },
+    )
+    return new Pipeline(run, context, kafka, { ...resumed, journal })
   }
 
   async run(): Promise<void> {
@@ -202,7 +189,7 @@ class Pipeline {
   }
 
   #plan(ranges: readonly OffsetRange[], more: Partial<BatchPlan> = {}): BatchPlan {
-    const rules = rulesOf(this.#run, this.#context.definitions)
+    const rules = rulesOf(this.#run.options, this.#context.definitions)
     const now = this.#run.options.clock()
     return planBatch(this.#progress, ranges, now, rules, { ...more, readFrom: 'bronze' })
   }

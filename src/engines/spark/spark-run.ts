@@ -2,7 +2,6 @@
 import type { DeltaTable } from '../../delta/index.ts'
 import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
 import { tableDirectory } from '../../lakehouse/delta.ts'
-import { settingsOf } from '../batch-rules.ts'
 import type { Database } from '../database.ts'
 import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
@@ -17,11 +16,6 @@ export type SparkRun = {
   readonly tables: readonly OpenTable[]
   /** Told when nothing is left to do: a failure after it is no failure of what was done before. */
   readonly gotOn: () => void
-}
-
-/** What decides the rows of a batch that does not say so itself. */
-export function rulesOf({ options }: SparkRun, definitions: DefinitionStore) {
-  return { settings: settingsOf(options), definitions: definitions.current.hash }
 }
 
 export function contextOf(

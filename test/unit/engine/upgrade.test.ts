@@ -1,7 +1,6 @@
 // A lakehouse that version 0.1.0 wrote (no plans in its commits, no ops tables, the progress of files in
 // every commit) goes on without a gap.
-import { execFileSync } from 'node:child_process'
-import { appendFile, cp, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -10,46 +9,29 @@ import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import { judgeLakehouse } from '../../compare/judge-lakehouse.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { defaultConfig } from '../../oracle/oracle.ts'
-import type { RawRecord } from '../../oracle/rows.ts'
+import { recordsOfFiles, unpackOldLakehouse } from './old-lakehouse.ts'
 import { runOnce, testOptions } from './pipeline.ts'
 
 const hour = 3_600_000_000n
-const fixture = join(import.meta.dirname, '../../data/lakehouse-0.1.0')
 let directory: string
+let base: string
+let input: string
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'assay-upgrade-'))
-  execFileSync('tar', ['xzf', join(fixture, 'lake.tar.gz'), '-C', directory])
-  await cp(join(fixture, 'input'), join(directory, 'input'), { recursive: true })
+  ;({ base, input } = await unpackOldLakehouse(directory))
 })
 afterEach(() => rm(directory, { recursive: true, force: true }))
 
-const base = (): string => join(directory, 'lake')
-
 async function carryOn(): Promise<number> {
-  const source = await openFileSource(join(directory, 'input'), { takeUnterminatedTail: false })
+  const source = await openFileSource(input, { takeUnterminatedTail: false })
   try {
-    const lakehouse = { base: base(), input: '', remove: async () => undefined }
+    const lakehouse = { base, input: '', remove: async () => undefined }
     const reports = await runOnce(lakehouse, { recordsPerBatchMax: 40, dedupMicros: hour }, source)
     return reports.reduce((sum, { records }) => sum + records, 0)
   } finally {
     await source.close()
   }
-}
-
-async function recordsOfInput(): Promise<RawRecord[]> {
-  const records: RawRecord[] = []
-  for (const topic of (await readdir(join(directory, 'input'))).sort()) {
-    const bytes = await readFile(join(directory, 'input', topic))
-    let start = 0
-    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
-      const value = bytes.subarray(start, end)
-      const facts = { key: null, headers: null, timestampMs: null, partition: 0 }
-      records.push({ topic, offset: BigInt(start), value, ...facts })
-      start = end + 1
-    }
-  }
-  return records
 }
 
 /** An hour of transactions behind those that are there. */
@@ -59,19 +41,19 @@ const more = Array.from({ length: 90 }, (_, index) => {
 })
 
 test('rows that are there stay, files go on where they were, and all is what the oracle says', async () => {
-  const before = await readTables(base())
+  const before = await readTables(base)
   expect(await carryOn()).toBe(0)
-  expect(await readTables(base())).toEqual(before)
-  await appendFile(join(directory, 'input', 'b.ndjson'), more.slice(0, 50).join(''))
-  await appendFile(join(directory, 'input', 'c.ndjson'), more.slice(50).join(''))
+  expect(await readTables(base)).toEqual(before)
+  await appendFile(join(input, 'b.ndjson'), more.slice(0, 50).join(''))
+  await appendFile(join(input, 'c.ndjson'), more.slice(50).join(''))
   expect(await carryOn()).toBe(90)
-  const tables = await readTables(base())
+  const tables = await readTables(base)
   const config = { ...defaultConfig, dedupWindow: hour }
-  expect(judgeLakehouse(await recordsOfInput(), tables, config)).toEqual([])
+  expect(judgeLakehouse(await recordsOfFiles(input), tables, config)).toEqual([])
   const verification = await verifyLakehouse(
     {
       ...testOptions,
-      deltaBasePath: base(),
+      deltaBasePath: base,
       dedupMicros: hour,
       duckdb: { memoryLimitBytes: null, threads: 1 },
     },
@@ -82,20 +64,20 @@ test('rows that are there stay, files go on where they were, and all is what the
 
 test('commits carry the progress of files no more', async () => {
   await carryOn()
-  await appendFile(join(directory, 'input', 'b.ndjson'), more.join(''))
+  await appendFile(join(input, 'b.ndjson'), more.join(''))
   await carryOn()
-  const log = join(base(), 'silver/transactions/_delta_log')
+  const log = join(base, 'silver/transactions/_delta_log')
   const newest = (await readdir(log))
     .filter((name) => name.endsWith('.json'))
     .sort()
     .at(-1)!
   expect(await readFile(join(log, newest), 'utf8')).not.toContain('a.ndjson')
-  expect((await stat(join(base(), 'ops/files/_delta_log'))).isDirectory()).toBe(true)
+  expect((await stat(join(base, 'ops/files/_delta_log'))).isDirectory()).toBe(true)
 })
 
 test('a derived table is made anew from the batches that silver tells of', async () => {
-  const before = await readTables(base())
-  await rm(join(base(), 'aggregations/merchant'), { recursive: true })
+  const before = await readTables(base)
+  await rm(join(base, 'aggregations/merchant'), { recursive: true })
   await carryOn()
-  expect(await readTables(base())).toEqual(before)
+  expect(await readTables(base)).toEqual(before)
 })

@@ -1,0 +1,56 @@
+// Carrying on what the process before left undone, on DuckDB.
+import type { BatchPlan } from '../../batches/plan.ts'
+import { rowsAtTime, rowsOfBatch } from '../bronze-rows.ts'
+import type { Database } from '../database.ts'
+import type { DefinitionStore } from '../definition-store.ts'
+import type { PipelineOptions } from '../engine.ts'
+import type { BegunBatch, Carrier } from '../resume.ts'
+import { type OpenTable, tableAt } from '../tables.ts'
+import { isOutOfMemory } from './duckdb-failure.ts'
+import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
+import { contextOf, followSilver } from './follow-silver.ts'
+
+export function carrierOf(
+  options: PipelineOptions,
+  database: Database,
+  tables: readonly OpenTable[],
+  definitions: DefinitionStore,
+): Carrier {
+  const silver = tableAt(tables, 'silver/transactions')
+  let context: BatchContext | null = null
+  return {
+    async replay({ plan, before, recorded }, lacking) {
+      context ??= {
+        ...(await contextOf(options, database, silver.delta, definitions, before, plan)),
+        streams: options.streams,
+      }
+      const input = await replayInput(tables, plan, recorded)
+      try {
+        await executeBatch(context, plan, before, input, lacking)
+      } catch (error) {
+        if (!(error instanceof Error) || !isOutOfMemory(error.cause)) throw error
+        // A batch that has begun cannot be made smaller, but each thread that it has needs memory of its own.
+        const useThreadsFor = () => database.useThreadsFor(1)
+        await executeBatch({ ...context, useThreadsFor }, plan, before, input, lacking)
+      }
+    },
+    follow: (later, upTo) => followSilver(options, database, later, { upTo, definitions }),
+  }
+}
+
+/** What bronze and silver have of the batch is taken from there. */
+async function replayInput(
+  tables: readonly OpenTable[],
+  plan: BatchPlan,
+  recorded: BegunBatch['recorded'],
+): Promise<BatchInput> {
+  const silver = tableAt(tables, 'silver/transactions')
+  const bronze = tableAt(tables, 'bronze/transactions').delta
+  const select = rowsOfBatch(await bronze.snapshot(), bronze.directory, plan)
+  const rows = silver.has(plan.batch) ? await silverRows(silver, plan) : null
+  return { kind: 'replay', select, silver: rows, recorded }
+}
+
+async function silverRows({ delta }: OpenTable, { timeMicros }: BatchPlan): Promise<string> {
+  return rowsAtTime(await delta.snapshot(), delta.directory, timeMicros)
+}

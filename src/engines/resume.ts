@@ -1,0 +1,118 @@
+// Going on from the tables: what the process before left undone is carried to its end, by the plans of its
+// batches, before anything new is read. The order of it is the same on both engines.
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { TopicPartition } from '../batches/offsets.ts'
+import type { BatchPlan } from '../batches/plan.ts'
+import type { Progress, RecordedBatch } from '../batches/progress.ts'
+import type { DeltaSnapshot } from '../delta/index.ts'
+import { BatchHistory } from './batch-history.ts'
+import { doneBatch, planOf, rulesOf } from './batch-rules.ts'
+import { tellChanges } from './definition-changes.ts'
+import type { DefinitionStore } from './definition-store.ts'
+import type { PipelineOptions } from './engine.ts'
+import { withFileOffsets } from './file-progress.ts'
+import { completeJournal, type Journal } from './journal.ts'
+import { isDerived, type OpenTable, tableAt } from './tables.ts'
+
+/** A batch that some table has, and others may lack. */
+export type BegunBatch = {
+  readonly plan: BatchPlan
+  readonly before: Progress
+  readonly recorded: RecordedBatch
+}
+
+/** How an engine carries what was left undone. */
+export type Carrier = {
+  /** Carries a batch to those of the tables that lack it. What silver has of it is taken from silver. */
+  replay(batch: BegunBatch, tables: readonly OpenTable[]): Promise<void>
+  /** Brings tables behind silver up to a batch of silver. */
+  follow(tables: readonly OpenTable[], upTo: bigint): Promise<void>
+}
+
+export type ResumeFacts = {
+  readonly options: PipelineOptions
+  readonly connection: DuckDBConnection
+  readonly tables: readonly OpenTable[]
+  readonly journal: Journal
+  readonly definitions: DefinitionStore
+}
+
+/** Where the stream that reads the input goes on. */
+export type Resumed = {
+  /** After the last batch that any table has; now all have it. */
+  readonly progress: Progress
+  /** The partitions that waited in the last batch. */
+  readonly waited: readonly TopicPartition[]
+}
+
+/**
+ * The last batch of bronze, which the embedded engine commits first, or of silver, where Spark was the last,
+ * is the last one that any table can have. It is carried to the tables that lack it.
+ */
+export async function resume(facts: ResumeFacts, carrier: Carrier): Promise<Resumed> {
+  const { options, connection, tables, journal, definitions } = facts
+  const bronze = tableAt(tables, 'bronze/transactions')
+  const silver = tableAt(tables, 'silver/transactions')
+  const history = new BatchHistory(options.deltaBasePath, silver.delta, connection)
+  const furthest = silver.progress.batch >= bronze.progress.batch ? silver : bronze
+  const last = await history.last(furthest.delta, furthest.progress)
+  const { batch } = last.progress
+  await completeJournal(journal, history, batch)
+  await tellChanges(definitions, last, options.onNotice)
+  const claims = [(await silver.delta.snapshot()).txns, await journal.txns()]
+  if (batch > 0n && doneBatch(tables, claims) < batch) {
+    await carryUndone(facts, carrier, { history, last, claims })
+  }
+  await journal.noteComplete(last, options.streams)
+  const { progress, unnoted } = await withFileOffsets(last.progress, {
+    files: journal.files,
+    notedBatch: journal.lastBatch,
+    bronze: bronze.delta,
+    connection,
+    isOfFiles: options.source?.kind === 'files',
+  })
+  journal.noteFiles(unnoted.map((at) => ({ ...at, start: 0n, end: at.offset })))
+  return { progress, waited: last.plan?.waiting ?? [] }
+}
+
+type Undone = {
+  readonly history: BatchHistory
+  readonly last: RecordedBatch
+  readonly claims: readonly DeltaSnapshot['txns'][]
+}
+
+/**
+ * Carries the batches that silver or quarantine lacks, by their own plans: after a crash that is the last
+ * one, after a RESTORE by another program there may be many. Tables behind silver have all but the last
+ * batch, or are brought up to silver afterwards.
+ */
+async function carryUndone(
+  { options, tables, definitions }: ResumeFacts,
+  carrier: Carrier,
+  { history, last, claims }: Undone,
+): Promise<void> {
+  const { batch } = last.progress
+  const own = tables.filter((table) => !isDerived(table))
+  const later = tables.filter(isDerived)
+  const isBehind = later.length > 0 && doneBatch(later, claims) < batch - 1n
+  const judged = [tableAt(tables, 'silver/transactions'), tableAt(tables, 'silver/quarantine')]
+  const done = doneBatch(judged, claims)
+  const first = done < batch ? done + 1n : batch
+  let before = await history.progressAt(first - 1n)
+  for await (const recorded of batchesFrom(history, first, last)) {
+    const plan = planOf(before, recorded, rulesOf(options, definitions))
+    await carrier.replay({ plan, before, recorded }, recorded === last && !isBehind ? tables : own)
+    before = recorded.progress
+  }
+  if (isBehind) await carrier.follow(later, batch)
+  for (const table of tables) await table.markWhole()
+}
+
+async function* batchesFrom(
+  history: BatchHistory,
+  first: bigint,
+  last: RecordedBatch,
+): AsyncGenerator<RecordedBatch> {
+  if (first < last.progress.batch) yield* history.between(first, last.progress.batch)
+  yield last
+}
