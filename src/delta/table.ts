@@ -7,7 +7,7 @@ import type { Rows } from '../columns/column.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { SharedLeaves } from '../parquet/file.ts'
 import { step } from '../steps/step.ts'
-import type { DeltaCommit } from './actions.ts'
+import type { AddFile, DeltaCommit } from './actions.ts'
 import { checkpointContent } from './checkpoint-write.ts'
 import {
   type CommitDraft,
@@ -48,6 +48,7 @@ import {
   type OptimizeResult,
   optimizeResult,
   planCompaction,
+  removeOf,
 } from './optimize.ts'
 import type { QueryParameters } from './parquet-files.ts'
 import { deletedFileRetentionDefaultMs, deletedFileRetentionMs } from './properties.ts'
@@ -294,6 +295,16 @@ export class DeltaTable {
     throw new LakehouseError('DELTA_COMMIT_CONFLICT', `${message} Stop what rewrites the table meanwhile.`)
   }
 
+  /** Takes files out of the table, with all of their rows; fails where one of them is not in it. */
+  async removeFiles(files: readonly AddFile[], options: CommitOptions = {}): Promise<CommitOutcome> {
+    const deletionTimestamp = options.timestampMs ?? clock()
+    const removes = files.map((file) => removeOf(file, deletionTimestamp, true))
+    const operationMetrics = { numRemovedFiles: String(removes.length) }
+    const info = { isBlindAppend: false, operationMetrics }
+    const parts = { operation: 'DELETE', removes, info }
+    return this.#outcomeOf(await this.#write(draftOf({ operationParameters: {}, ...options }, parts)))
+  }
+
   /**
    * Leaves nothing of what was deleted: neither log entries of older versions nor files that the newest one
    * lacks. For a table that nobody else reads or writes at the time. Fails where the table may not be
@@ -318,6 +329,11 @@ export class DeltaTable {
   /** What other writers removed, as far as this object has read the log; null where they removed nothing. */
   get lastRemoval(): ForeignRemoval | null {
     return this.#state.lastRemoval
+  }
+
+  /** The newest RESTORE of another writer, as far as this object has read the log; null without one. */
+  get lastRestore(): ForeignRemoval | null {
+    return this.#state.lastRestore
   }
 
   /** Deletes files that no version within the retention needs; returns their paths. */

@@ -1,13 +1,11 @@
 // Adopting a deletion that another program did (Spark's DELETE, delta-rs): the rows that went with it are
 // noted in ops/erased, so that `assay verify` knows that they were meant to go.
-import { stat } from 'node:fs/promises'
-import { addFile } from '../delta/actions.ts'
-import { type AddFile, type DeltaCommit, type DeltaTable, foreignRemoval, scanSql } from '../delta/index.ts'
-import { filePath } from '../delta/paths.ts'
+import { type DeltaCommit, type DeltaTable, foreignRemoval } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { adoptedAppId, carriedAppId } from '../lakehouse/ops/erased.ts'
 import { type EraseOptions, LockedLakehouse } from './erase.ts'
 import { countErased, hasRecords, type RecordTable, recordTables, setPositions } from './erased-rows.ts'
+import { goneRecordsSql, missingFile } from './gone-records.ts'
 
 export type Adoption = {
   readonly path: string
@@ -71,33 +69,12 @@ async function deletionOf(table: DeltaTable, version: bigint): Promise<DeltaComm
   return commit
 }
 
-/** A SELECT of the records that the files which the commit removed have, and those that it added have not. */
+/** A SELECT of the records that went with the commit, as long as the files of before are there. */
 async function goneSql(table: DeltaTable, commit: DeltaCommit): Promise<string> {
-  const removed = commit.removes
-    .filter(({ dataChange }) => dataChange)
-    .map(({ path, size, partitionValues }) =>
-      addFile({
-        ...{ path, size: size ?? 0n, partitionValues: partitionValues ?? {} },
-        ...{ modificationTime: 0, dataChange: true, statsJson: null, tags: null },
-      }),
-    )
-  const added = commit.adds.filter(({ dataChange }) => dataChange)
-  for (const { path } of [...removed, ...added]) {
-    const isThere = await stat(filePath(table.directory, path)).then(
-      () => true,
-      () => false,
-    )
-    if (isThere) continue
-    const why = `the file ${path} is gone (VACUUM deletes removed files), so nobody knows which rows went`
-    throw refused(`${table.directory}, version ${commit.version}: ${why}`)
-  }
-  const [before, after] = [await recordsOf(table, removed), await recordsOf(table, added)]
-  return `(${before}) EXCEPT (${after})`
-}
-
-async function recordsOf(table: DeltaTable, files: readonly AddFile[]): Promise<string> {
-  const snapshot = { ...(await table.snapshot()), files: new Map(files.map((file) => [file.path, file])) }
-  return scanSql(snapshot, table.directory, { columns: ['topic', 'partition', 'offset'] })
+  const missing = await missingFile(table, commit)
+  if (missing === null) return goneRecordsSql(table, commit)
+  const why = `the file ${missing} is gone (VACUUM deletes removed files), so nobody knows which rows went`
+  throw refused(`${table.directory}, version ${commit.version}: ${why}`)
 }
 
 function refused(what: string): LakehouseError {

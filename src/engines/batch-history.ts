@@ -81,6 +81,17 @@ export class BatchHistory {
     return recorded
   }
 
+  /** A batch that silver had before it was put back to older rows: by its commit, or by the journal. */
+  async had(batch: bigint): Promise<RecordedBatch> {
+    const recorded = await recordedBatch(this.silver, { ...noProgress, batch })
+    if (recorded.progress.timeMicros !== noProgress.timeMicros) return recorded
+    for await (const noted of this.#journalAfter(batch - 1n)) {
+      if (noted.progress.batch === batch) return noted
+      break
+    }
+    throw batchGone(this.silver, batch)
+  }
+
   /** A batch that is in silver. */
   async at(batch: bigint): Promise<SilverBatch> {
     for await (const found of this.after(batch - 1n)) {

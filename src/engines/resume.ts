@@ -12,6 +12,7 @@ import type { DefinitionStore } from './definition-store.ts'
 import type { PipelineOptions } from './engine.ts'
 import { withFileOffsets } from './file-progress.ts'
 import { completeJournal, type Journal } from './journal.ts'
+import { refuseRestoredBronze } from './restored.ts'
 import { isDerived, type OpenTable, tableAt } from './tables.ts'
 
 /** A batch that some table has, and others may lack. */
@@ -45,18 +46,15 @@ export type Resumed = {
   readonly waited: readonly TopicPartition[]
 }
 
-/**
- * The last batch of bronze, which the embedded engine commits first, or of silver, where Spark was the last,
- * is the last one that any table can have. It is carried to the tables that lack it.
- */
+/** The last batch that any table had is carried to the tables that lack it, and with it those before it. */
 export async function resume(facts: ResumeFacts, carrier: Carrier): Promise<Resumed> {
   const { options, connection, tables, journal, definitions } = facts
   const bronze = tableAt(tables, 'bronze/transactions')
   const silver = tableAt(tables, 'silver/transactions')
   const history = new BatchHistory(options.deltaBasePath, silver.delta, connection)
-  const furthest = silver.progress.batch >= bronze.progress.batch ? silver : bronze
-  const last = await history.last(furthest.delta, furthest.progress)
-  const { batch } = last.progress
+  const last = await lastBatch(history, bronze, silver)
+  const { batch, offsets } = last.progress
+  await refuseRestoredBronze(connection, bronze.delta, offsets)
   await completeJournal(journal, history, batch)
   await tellChanges(definitions, last, options.onNotice)
   const claims = [(await silver.delta.snapshot()).txns, await journal.txns()]
@@ -73,6 +71,20 @@ export async function resume(facts: ResumeFacts, carrier: Carrier): Promise<Resu
   })
   journal.noteFiles(unnoted.map((at) => ({ ...at, start: 0n, end: at.offset })))
   return { progress, waited: last.plan?.waiting ?? [] }
+}
+
+/**
+ * That of bronze, which the embedded engine commits first, or of silver, where Spark was the last: by what it
+ * had before another program put it back to older rows.
+ */
+async function lastBatch(
+  history: BatchHistory,
+  bronze: OpenTable,
+  silver: OpenTable,
+): Promise<RecordedBatch> {
+  const furthest = silver.progress.batch >= bronze.progress.batch ? silver : bronze
+  if (silver.rewoundFrom > furthest.progress.batch) return history.had(silver.rewoundFrom)
+  return history.last(furthest.delta, furthest.progress)
 }
 
 type Undone = {

@@ -14,6 +14,7 @@ import {
 } from '../batches/progress.ts'
 import { endsOf } from '../batches/streamed.ts'
 import {
+  type AddFile,
   type CommitOptions,
   type CommitOutcome,
   type DeltaSnapshot,
@@ -27,7 +28,7 @@ import { openTable, progressOf, tableDirectory } from '../lakehouse/delta.ts'
 import { tablesOf } from '../lakehouse/pipeline.ts'
 import type { StreamName, TableDefinition } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
-import { progressAfterRestore, rewindOperation } from './restored.ts'
+import { bronzeRestored, type Restored, restoredSince, rewindOperation } from './restored.ts'
 
 /** Opens the tables of the streams. Fails with TABLE_LOST where one is gone that silver cannot give back. */
 export async function openTables(options: {
@@ -47,7 +48,7 @@ export async function openTables(options: {
     const { path } = table.definition
     // Bronze is a batch ahead of silver after a crash.
     const isSilverLost = path === silverTransactions.path && table.progress.batch + 1n < reached
-    return !isDerived(table) && !table.isRewound && (!table.isWhole || isSilverLost)
+    return !isDerived(table) && table.rewoundFrom === 0n && (!table.isWhole || isSilverLost)
   })
   if (lost === undefined) return tables
   // Of a process that was paused between two tables, the first ones are as old as its pause.
@@ -89,8 +90,8 @@ export class OpenTable {
    * False while the table may lack batches that silver had before it was made, or that were taken from it.
    */
   isWhole: boolean
-  /** True while the table lacks batches because another program put it back to older rows. */
-  isRewound: boolean
+  /** The last batch that the table had before another program put it back to older rows; 0 once it has all. */
+  rewoundFrom: bigint
 
   private constructor(
     definition: TableDefinition,
@@ -100,7 +101,7 @@ export class OpenTable {
       readonly claim: bigint
       readonly since: bigint
       readonly versionRead: bigint
-      readonly isRewound: boolean
+      readonly rewoundFrom: bigint
     },
   ) {
     this.definition = definition
@@ -108,8 +109,8 @@ export class OpenTable {
     this.progress = progress
     this.claim = claimed.claim
     this.versionRead = claimed.versionRead
-    this.isRewound = claimed.isRewound
-    this.isWhole = claimed.since === 0n && !claimed.isRewound
+    this.rewoundFrom = claimed.rewoundFrom
+    this.isWhole = claimed.since === 0n && claimed.rewoundFrom === 0n
   }
 
   static async open(
@@ -130,23 +131,28 @@ export class OpenTable {
     const table = new OpenTable(definition, delta, progress ?? noProgress, {
       ...claimed,
       versionRead: snapshot.version,
-      isRewound: (snapshot.txns.get(rewoundAppId)?.version ?? 0n) > 0n,
+      rewoundFrom: snapshot.txns.get(rewoundAppId)?.version ?? 0n,
     })
     if (needsUserMetadata(snapshot.txns)) await table.#keepProgress()
-    const restored = await progressAfterRestore(delta, snapshot)
-    if (restored !== null && restored.batch < table.progress.batch) await table.#rewind(restored)
+    const restored = await restoredSince(delta, snapshot)
+    if (restored !== null && restored.progress.batch < table.progress.batch) {
+      await table.#rewind(restored, snapshot)
+    }
     return table
   }
 
-  /** Takes the progress back to the batch whose rows the table has. */
-  async #rewind(to: Progress): Promise<void> {
+  /** Takes the progress back to the batch whose rows the table has, and the rows that came unawares with it. */
+  async #rewind({ progress: to, version, unaware }: Restored, { files }: DeltaSnapshot): Promise<void> {
     const { batch } = this.progress
-    if (this.definition.path === bronzeTransactions.path) throw bronzeRestored(this.delta, to.batch, batch)
-    const txns = { ...progressTxns(to), [batchAppId]: to.batch, [rewoundAppId]: batch }
-    await this.#record(txns, { operation: rewindOperation, operationParameters: {} })
+    const from = batch > this.rewoundFrom ? batch : this.rewoundFrom
+    if (this.definition.path === bronzeTransactions.path) throw bronzeRestored(this.delta, version)
+    if (unaware.some(({ path }) => !files.has(path))) throw notSeparable(this.delta, version)
+    const txns = { ...progressTxns(to), [batchAppId]: to.batch, [rewoundAppId]: from }
+    const about = { operation: rewindOperation, operationParameters: {} }
+    await this.#record(txns, about, unaware)
     this.progress = to
     this.isWhole = false
-    this.isRewound = true
+    this.rewoundFrom = from
   }
 
   /** The text of a commit goes when the log is cleaned up, txn actions stay. */
@@ -172,16 +178,33 @@ export class OpenTable {
   /** Says, durably, that the table has caught up with silver. */
   async markWhole(): Promise<void> {
     if (this.isWhole) return
-    await this.#record({ [sinceAppId]: 0n, ...(this.isRewound ? { [rewoundAppId]: 0n } : {}) })
+    await this.#record({ [sinceAppId]: 0n, ...(this.rewoundFrom > 0n ? { [rewoundAppId]: 0n } : {}) })
     this.isWhole = true
-    this.isRewound = false
+    this.rewoundFrom = 0n
+  }
+
+  /**
+   * Fails with TABLE_RESTORED where another program has put the table back to older rows since this process
+   * opened it; returns its version. For writers that the log does not stop.
+   */
+  async checkNotRestored(): Promise<bigint> {
+    const { version } = await this.delta.snapshot()
+    const restore = this.delta.lastRestore
+    if (restore !== null && restore.version > this.versionRead) throw this.#restored(restore)
+    return version
   }
 
   /** Commits txn actions without rows, as long as this process is the writer. */
-  async #record(txns: Readonly<Record<string, bigint>>, about: CommitOptions = {}): Promise<void> {
+  async #record(
+    txns: Readonly<Record<string, bigint>>,
+    about: CommitOptions = {},
+    removed: readonly AddFile[] = [],
+  ): Promise<void> {
     const fence = { appId: writerAppId, version: this.claim }
     const options = { fence, txns, removalsKnown: this.versionRead, ...about }
-    this.#checkWritten(await this.delta.commit(null, options), this.progress)
+    const committed =
+      removed.length === 0 ? this.delta.commit(null, options) : this.delta.removeFiles(removed, options)
+    this.#checkWritten(await committed, this.progress)
   }
 
   /**
@@ -262,12 +285,12 @@ export class OpenTable {
   }
 }
 
-function bronzeRestored({ directory }: DeltaTable, to: bigint, from: bigint): LakehouseError {
+function notSeparable({ directory }: DeltaTable, version: bigint): LakehouseError {
   return new LakehouseError(
     'TABLE_RESTORED',
-    `${directory} was put back to older rows by another program (RESTORE): it had batch ${from}, and has the rows up to batch ` +
-      `${to}. Nothing else holds the records between. Restore it to the version before that RESTORE, then start again.`,
-    { details: { from, to } },
+    `${directory} was put back to older rows by another program (RESTORE, version ${version}) while a batch was written to ` +
+      `it, and the rows of that batch are in other files by now (OPTIMIZE). Restore the table to version ${version}, then start again.`,
+    { details: { version } },
   )
 }
 

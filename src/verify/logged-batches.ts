@@ -12,6 +12,7 @@ import {
   type Watermarks,
 } from '../batches/progress.ts'
 import { type ForeignRemoval, foreignRemoval } from '../delta/index.ts'
+import { rewoundTo } from '../engines/restored.ts'
 import { watermarkNames } from '../plan/index.ts'
 import { journalBatches, type NotedBatch } from './journal.ts'
 import type { Lakehouse, TableState } from './lakehouse.ts'
@@ -61,6 +62,8 @@ export type CommitJudge = {
   readonly onBatch: (state: TableState, commit: BatchCommit, recorded: RecordedBatch) => void
   /** A commit of another program that removed rows. */
   readonly onRemoval: (state: TableState, removal: ForeignRemoval) => void
+  /** A commit that took the progress of a restored table back to that of its rows. */
+  readonly onRewind: (state: TableState, commit: BatchCommit) => void
   /** A batch of `ops/batches`, beside the same; null where the logs no longer have it. */
   readonly onJournal: (noted: NotedBatch, recorded: RecordedBatch | null) => void
   /** A batch of the logs that `ops/batches` should have noted. */
@@ -168,8 +171,7 @@ class CommitCursor {
     judge: CommitJudge,
   ): Promise<CommitCursor> {
     const from = sinceMicros === null ? state.oldestVersion : await versionBefore(state, sinceMicros)
-    const onRemoval = (removal: ForeignRemoval): void => judge.onRemoval(state, removal)
-    const cursor = new CommitCursor(state, commitsFrom(state, from, onRemoval), judge)
+    const cursor = new CommitCursor(state, commitsFrom(state, from, judge), judge)
     await cursor.advance()
     return cursor
   }
@@ -198,7 +200,7 @@ class CommitCursor {
 async function* commitsFrom(
   state: TableState,
   from: bigint,
-  onRemoval: (removal: ForeignRemoval) => void = () => undefined,
+  judge: Pick<CommitJudge, 'onRemoval' | 'onRewind'> | null = null,
 ): AsyncGenerator<BatchCommit> {
   const { table, snapshot } = state
   for (let version = from; version <= snapshot.version; version += BigInt(commitsReadAtOnce)) {
@@ -207,7 +209,9 @@ async function* commitsFrom(
     for (const commit of await Promise.all(known.map((one) => table.commitAt(one)))) {
       if (commit === null) continue
       const removal = foreignRemoval(commit)
-      if (removal !== null) onRemoval(removal)
+      if (removal !== null) judge?.onRemoval(state, removal)
+      const to = rewoundTo(commit)
+      if (to !== null) judge?.onRewind(state, { version: commit.version, recorded: to })
       const recorded = parseBatch(commit.commitInfo?.userMetadata)
       if (recorded !== null) yield { version: commit.version, recorded }
     }

@@ -45,6 +45,11 @@ export class LogJudge implements CommitJudge {
     if (removal.operation !== 'RESTORE') this.#logOf(state).removals.push(removal)
   }
 
+  /** What the table has from then on follows the batch that it was taken back to. */
+  onRewind(state: TableState, to: BatchCommit): void {
+    this.#logOf(state).last = to
+  }
+
   onJournal({ batch, recorded: noted }: NotedBatch, recorded: RecordedBatch | null): void {
     const journal = this.#journal
     const at = { batch: String(batch) }

@@ -355,7 +355,7 @@ class BatchRun {
   }
 
   async #append(table: OpenTable, relation: Relation): Promise<DeltaCommit> {
-    const { version: versionBefore } = await table.delta.snapshot()
+    const versionBefore = await table.checkNotRestored()
     const { appId, version, userMetadata } = encodeBatch(this.recorded)
     await this.#context.session.writeDelta(
       relation,
@@ -364,6 +364,8 @@ class BatchRun {
     )
     for await (const commit of table.delta.commits(versionBefore)) {
       if (commit.commitInfo?.userMetadata !== userMetadata) continue
+      // A table that was restored meanwhile is for the next start, which takes this batch out of it again.
+      await table.checkNotRestored()
       table.progress = this.recorded.progress
       table.filesSinceUpkeep += commit.adds.length
       return commit

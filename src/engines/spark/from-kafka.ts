@@ -178,6 +178,7 @@ class Pipeline {
   async #carryNext(signal: AbortSignal): Promise<boolean> {
     const { recordsPerBatchMax, once } = this.#run.options
     this.#cutAtMs = performance.now()
+    await this.#bronze.checkNotRestored()
     const preferred = byHold(this.#progress, this.#waited)
     // A run with an end has brought to bronze all that there was at its start.
     const inputEnds = (here: Offsets) => this.#query.inputEnds(here, signal)

@@ -3,6 +3,8 @@
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { exitCodes } from '../../../src/cli/failure.ts'
+import { DeltaTable } from '../../../src/delta/index.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
 import { judgeStreamedLakehouse } from '../../compare/judge-lakehouse.ts'
 import { defaultConfig } from '../../oracle/oracle.ts'
@@ -18,10 +20,10 @@ import {
 import { recordsOfFiles, unpackOldLakehouse } from '../../unit/engine/old-lakehouse.ts'
 import { type Broker, startBroker } from '../broker.ts'
 import { openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
-import { runAssay, type Settings, temporaryDirectory } from '../pipeline/assay.ts'
+import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
 import { settingsFor } from '../pipeline/lakehouse.ts'
-import { smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
-import { tablesOf } from './lakehouse.ts'
+import { call, smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
+import { expectRight, silverHas, tablesOf } from './lakehouse.ts'
 
 let broker: Broker
 let server: TestSpark
@@ -86,7 +88,56 @@ describe.skipIf(sparkAbsent !== null)('on Spark', () => {
     expect(await tracesOf(mine.DELTA_BASE_PATH!)).toEqual([])
     await runAssay(['verify'], mine)
   })
+
+  test('tables that were restored, by the run that stops there and while nobody runs, are as they were', async () => {
+    const mine = settings('restore', await temporaryDirectory(), { MAX_RECORDS_PER_BATCH: '40' })
+    const records = personRecords(120)
+    const [most, rest] = [records.slice(0, 120), records.slice(120)]
+    await broker.createTopic('restore', 2)
+    await sendRecords('restore', most)
+    const run = startAssay(['run'], mine)
+    await silverHas(mine, most.length, run)
+    const before = await tablesOf(mine)
+    await restore(mine, 'silver/transactions')
+    await sendRecords('restore', rest)
+    const { code, log } = await run.ended
+    expect(code).toBe(exitCodes.failed)
+    expect(log).toContain('TABLE_RESTORED')
+    for (const path of ['silver/quarantine', 'fraud_detection', 'gold/transactions'])
+      await restore(mine, path)
+    const after = await tablesOf(mine)
+    const paths = [
+      'silver/transactions',
+      'silver/quarantine',
+      'fraud_detection',
+      'gold/transactions',
+    ] as const
+    for (const path of paths) expect(after[path].length, path).toBeLessThan(before[path].length)
+    // Nothing else has the records of bronze.
+    await restore(mine, 'bronze/transactions', '0')
+    const refused = await startAssay(['run', '--once'], mine).ended
+    expect(refused.code).toBe(exitCodes.failed)
+    const [, way] = /Restore it to version (\d+), then start again\. \[TABLE_RESTORED\]/.exec(refused.log) ?? []
+    expect(way, refused.log).toBeDefined()
+    await restore(mine, 'bronze/transactions', way)
+    // What is carried again is decided by the settings of then.
+    await runAssay(['run', '--once'], { ...mine, DEDUP_WINDOW: '1 hour', MAX_RECORDS_PER_BATCH: '100' })
+    await runAssay(['verify'], mine)
+    const sent = records.map((record) => ({ ...record, topic: 'restore' }))
+    await expectRight(mine, sent)
+  })
 })
+
+/** Puts a table back to a version, or to its first one with rows, as another program does it. */
+async function restore({ DELTA_BASE_PATH: base }: Settings, path: string, version?: string): Promise<void> {
+  const directory = join(base!, path)
+  const table = await DeltaTable.open(directory)
+  let to = version
+  for await (const commit of table.commits(-1n)) {
+    if (commit.adds.length > 0) to ??= String(commit.version)
+  }
+  await server.session.run(`RESTORE TABLE delta.\`${directory}\` TO VERSION AS OF ${to}`, call)
+}
 
 function settings(topic: string, base: string, more: Settings = {}): Settings {
   return settingsFor(broker.bootstrapServers, topic, base, {

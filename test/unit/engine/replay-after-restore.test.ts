@@ -5,7 +5,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { draftOf, writeCommit } from '../../../src/delta/commit.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { loadState } from '../../../src/delta/state.ts'
+import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import { readTables } from '../../compare/read-in-process.ts'
+import { verifyOptions } from '../verify/damaged-lakehouse.ts'
 import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
 
 const minute = 60_000_000n
@@ -63,6 +65,9 @@ test.each([
     highRiskCountries: ['France'],
   })
   expect(await readTables(lakehouse.base)).toEqual(before)
+  expect((await verifyLakehouse(verifyOptions(lakehouse.base), null)).checks.filter(({ ok }) => !ok)).toEqual(
+    [],
+  )
   await writeInput(lakehouse, values)
   await runOnce(lakehouse, { recordsPerBatchMax: 7 })
   const after = await readTables(lakehouse.base)

@@ -1,8 +1,9 @@
 // Another program changes a table while a run writes it.
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { SourceNotice } from '../../../src/batches/notice.ts'
+import { readTables } from '../../compare/read-in-process.ts'
 import { newLakehouse, runOnce, writeInput } from './pipeline.ts'
 
 const values = Array.from({ length: 6 }, (_, index) =>
@@ -55,6 +56,37 @@ test('a run stops where silver was restored, and says which version and what to 
     code: 'TABLE_RESTORED',
     message: expect.stringMatching(/silver\/transactions: .*RESTORE, version \d+.*start it again/),
   })
+})
+
+test('a batch that Spark wrote onto a restored silver unawares is taken out of it and carried again', async () => {
+  await runOnce(lakehouse, { recordsPerBatchMax: 2 })
+  const before = await readTables(lakehouse.base)
+  const log = join(lakehouse.base, 'silver/transactions/_delta_log')
+  const versions = (await readdir(log)).filter((name) => name.endsWith('.json')).sort()
+  const [second, third] = versions.slice(-2).map((name) => join(log, name))
+  const actions = (await readFile(second!, 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const restore = [
+    {
+      ...{ timestamp: 1, operation: 'RESTORE', engineInfo: 'Apache-Spark/4.1.1' },
+      operationParameters: { version: String(versions.length - 3), timestamp: null },
+    },
+  ].map((commitInfo) => ({ commitInfo }))
+  const removes = actions.flatMap(({ add }) =>
+    add === undefined ? [] : [{ remove: { path: add.path, deletionTimestamp: 1, dataChange: true } }],
+  )
+  expect(removes).not.toEqual([])
+  // The writer of the third batch had read the log before the RESTORE, and says so.
+  const name = `${String(versions.length).padStart(20, '0')}.json`
+  await rename(third!, join(log, name))
+  await writeFile(third!, [...restore, ...removes].map((action) => JSON.stringify(action)).join('\n'))
+  expect(await readFile(join(log, name), 'utf8')).toContain(`"readVersion":${versions.length - 2}`)
+  await runOnce(lakehouse, { recordsPerBatchMax: 2 })
+  expect(await readTables(lakehouse.base)).toEqual(before)
+  await runOnce(lakehouse, { recordsPerBatchMax: 2 })
+  expect(await readTables(lakehouse.base)).toEqual(before)
 })
 
 test('a run goes on where rows of silver were deleted, and says so once', async () => {
