@@ -117,7 +117,8 @@ describe.skipIf(sparkAbsent !== null)('on Spark', () => {
     await restore(mine, 'bronze/transactions', '0')
     const refused = await startAssay(['run', '--once'], mine).ended
     expect(refused.code).toBe(exitCodes.failed)
-    const [, way] = /Restore it to version (\d+), then start again\. \[TABLE_RESTORED\]/.exec(refused.log) ?? []
+    const [, way] =
+      /Restore it to version (\d+), then start again\. \[TABLE_RESTORED\]/.exec(refused.log) ?? []
     expect(way, refused.log).toBeDefined()
     await restore(mine, 'bronze/transactions', way)
     // What is carried again is decided by the settings of then.
