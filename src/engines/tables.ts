@@ -90,7 +90,7 @@ export class OpenTable {
    * False while the table may lack batches that silver had before it was made, or that were taken from it.
    */
   isWhole: boolean
-  /** The last batch that the table had before another program put it back to older rows; 0 once it has all. */
+  /** The last batch that the table had before another program put it back; 0 once it has it again. */
   rewoundFrom: bigint
 
   private constructor(
@@ -141,7 +141,7 @@ export class OpenTable {
     return table
   }
 
-  /** Takes the progress back to the batch whose rows the table has, and the rows that came unawares with it. */
+  /** Takes the progress back to the batch whose rows the table has, and out what came unawares. */
   async #rewind({ progress: to, version, unaware }: Restored, { files }: DeltaSnapshot): Promise<void> {
     const { batch } = this.progress
     const from = batch > this.rewoundFrom ? batch : this.rewoundFrom

@@ -207,8 +207,8 @@ class BatchRun {
   }
 
   /**
-   * Writes the batch to the tables that lack it: to silver first, then to the others at the same time, because
-   * a write leaves the cluster idle while it is planned and committed.
+   * Writes the batch to the tables that lack it: to silver first, then to the others at the same time,
+   * because a write leaves the cluster idle while it is planned and committed.
    */
   async write(tables: readonly OpenTable[]): Promise<void> {
     const isSilver = ({ definition }: OpenTable) => definition.path === 'silver/transactions'
