@@ -20,6 +20,9 @@ import {
   keyDigestSql,
   type ParameterValues,
 } from '../../src/sql/index.ts'
+import { KeyHash } from '../../src/state/key-hash.ts'
+import { RecentIds } from '../../src/state/recent-ids.ts'
+import { RecentTimes } from '../../src/state/recent-times.ts'
 import type { RawRecord } from '../oracle/rows.ts'
 import { memorySource } from '../unit/engine/memory-source.ts'
 
@@ -37,6 +40,7 @@ const paths: Readonly<Record<RowTable, string>> = {
 }
 
 const velocityMicros = 1_800_000_000n
+const stateSeed = [1, 2, 3, 4] as const
 export type ComparedBatch = {
   readonly rows: Readonly<Record<RowTable, number>>
   readonly differences: string[]
@@ -50,9 +54,12 @@ export class RowPathComparison {
   readonly #fromRecords = lakehouseRowPath(tables, 'kafka_batch', rowTables)
   readonly #fromBronze = lakehouseRowPath(tables, 'bronze_batch', ['silver_batch', 'quarantine_batch'])
   readonly #fromSilver = lakehouseRowPath(tables, 'silver_batch', ['fraud_batch'])
-  /** One for each path that remembers rows. */
-  readonly #repeats: readonly NaiveIds[]
-  readonly #counts = [new NaiveTimes(velocityMicros), new NaiveTimes(velocityMicros)] as const
+  /** From records by their meaning, from rows of bronze and of silver as the engine remembers rows. */
+  readonly #repeats: readonly [NaiveIds, RecentIds]
+  readonly #counts = [
+    new NaiveTimes(velocityMicros),
+    new RecentTimes({ hash: new KeyHash(stateSeed), rangeMicros: Number(velocityMicros) }),
+  ] as const
   #watermark: bigint | null = null
   #batch = 0n
 
@@ -65,7 +72,8 @@ export class RowPathComparison {
     this.#connection = connection
     this.#dedupMicros = options.dedupMicros
     this.#lateAfterMicros = options.lateAfterMicros
-    this.#repeats = [new NaiveIds(options.dedupMicros), new NaiveIds(options.dedupMicros)]
+    const remembered = { hash: new KeyHash(stateSeed), rangeMicros: Number(options.dedupMicros) }
+    this.#repeats = [new NaiveIds(options.dedupMicros), new RecentIds(remembered)]
   }
 
   static async start(options: {
@@ -99,7 +107,7 @@ export class RowPathComparison {
     const facts = new JudgedFacts()
     const batch = this.#fromRecords.start({
       parameters,
-      repeats: { is_duplicate: this.#repeats[0]! },
+      repeats: { is_duplicate: this.#repeats[0] },
       counts: { tx_count_30min: this.#counts[0] },
       functions: { facts: facts.add },
     })
@@ -199,7 +207,7 @@ export class RowPathComparison {
     const facts = new JudgedFacts()
     const ofBronze = this.#fromBronze.start({
       parameters,
-      repeats: { is_duplicate: this.#repeats[1]! },
+      repeats: { is_duplicate: this.#repeats[1] },
       functions: { facts: facts.add },
     })
     for (const row of rowsOf(bronze)) ofBronze.add(row)
