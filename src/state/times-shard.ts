@@ -10,7 +10,7 @@ const keysMin = 4
 const fillMax = 0.8
 const fillAfterGrowth = 0.62
 /** The lengths of runs. One that is full moves to the next class. */
-const runLengths = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128] as const
+const runLengths = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256] as const
 const lastClass = runLengths.length - 1
 const runMax = runLengths[lastClass]!
 /** In place of class and length: the times are sorted. A key leaves that state with few rows only. */
@@ -82,7 +82,7 @@ export class TimesShard {
     if (size === sortedMark) {
       if (!this.#sorted[run]!.remove(at)) return false
     } else {
-      const end = run + (size & 0xff)
+      const end = run + (size & 0xffff)
       const place = this.#values.subarray(run, end).lastIndexOf(at - this.#base)
       if (place < 0) return false
       this.#values.copyWithin(run + place, run + place + 1, end)
@@ -124,7 +124,7 @@ export class TimesShard {
     const size = this.#keys[key + 3]!
     if (size === sortedMark) return this.#sorted[run]!.countBetween(from, to)
     const values = this.#values
-    const end = run + (size & 0xff)
+    const end = run + (size & 0xffff)
     const least = from - this.#base
     const most = to - this.#base
     let count = 0
@@ -147,7 +147,7 @@ export class TimesShard {
       this.#keys[key] = a
       this.#keys[key + 1] = b
       this.#keys[key + 2] = this.#allocate(0)
-      this.#keys[key + 3] = 1 << 8
+      this.#keys[key + 3] = 1 << 16
       this.#keyCount++
     }
     if (this.#keys[key + 3] !== sortedMark) this.#makeRoom(key, line)
@@ -156,7 +156,7 @@ export class TimesShard {
     if (size === sortedMark) {
       this.#addSorted(this.#sorted[run]!, at, at)
     } else {
-      this.#values[run + (size & 0xff)] = at - this.#base
+      this.#values[run + (size & 0xffff)] = at - this.#base
       this.#keys[key + 3] = size + 1
     }
     this.#rowCount++
@@ -181,8 +181,8 @@ export class TimesShard {
   #makeRoom(key: number, line: number): void {
     const run = this.#keys[key + 2]!
     const size = this.#keys[key + 3]!
-    const runClass = (size >> 8) - 1
-    const length = size & 0xff
+    const runClass = (size >> 16) - 1
+    const length = size & 0xffff
     if (length < runLengths[runClass]!) return
     const values = this.#values
     const least = line - this.#base
@@ -193,7 +193,7 @@ export class TimesShard {
     }
     this.#rowCount -= length - stays
     if (stays * 4 <= length * 3) {
-      this.#keys[key + 3] = ((runClass + 1) << 8) | stays
+      this.#keys[key + 3] = ((runClass + 1) << 16) | stays
       return
     }
     if (runClass === lastClass) {
@@ -206,7 +206,7 @@ export class TimesShard {
       const moved = this.#allocate(runClass + 1)
       this.#values.copyWithin(moved, run, run + stays)
       this.#keys[key + 2] = moved
-      this.#keys[key + 3] = ((runClass + 2) << 8) | stays
+      this.#keys[key + 3] = ((runClass + 2) << 16) | stays
     }
     this.#values[run] = this.#free[runClass]! + 1
     this.#free[runClass] = run
@@ -245,7 +245,7 @@ export class TimesShard {
       return sorted.rowCount
     }
     const values = this.#values
-    const end = run + (size & 0xff)
+    const end = run + (size & 0xffff)
     const least = line - this.#base
     let count = 0
     for (let place = run; place < end; place++) if (values[place]! >= least) count++
@@ -261,7 +261,7 @@ export class TimesShard {
       sorted.forgetBefore(line)
       return sorted.rowCount > sortedMin ? sortedMark : sorted.copyTo(scratch)
     }
-    const end = run + (size & 0xff)
+    const end = run + (size & 0xffff)
     let count = 0
     for (let place = run; place < end; place++) {
       const time = this.#base + this.#values[place]!
@@ -313,7 +313,7 @@ export class TimesShard {
         continue
       }
       made[place + 2] = used
-      made[place + 3] = ((classOfLength[count]! + 1) << 8) | count
+      made[place + 3] = ((classOfLength[count]! + 1) << 16) | count
       for (let index = 0; index < count; index++) values[used + index] = scratch[index]! - base
       used += runLengths[classOfLength[count]!]!
       rows += count
