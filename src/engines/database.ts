@@ -31,13 +31,10 @@ export class Database {
   readonly #instance: DuckDBInstance
   readonly #threadsMax: number
   #threads: number
-  /** What DuckDB may hold before it spills, as it is configured. */
-  readonly memoryLimitBytes: number
-  #memoryBytes: number
 
   private constructor(
     instance: DuckDBInstance,
-    { threadsMax, memoryLimitBytes }: { readonly threadsMax: number; readonly memoryLimitBytes: number },
+    threadsMax: number,
     batch: DuckDBConnection,
     load: DuckDBConnection,
     upkeep: DuckDBConnection,
@@ -45,8 +42,6 @@ export class Database {
     this.#instance = instance
     this.#threadsMax = threadsMax
     this.#threads = threadsMax
-    this.memoryLimitBytes = memoryLimitBytes
-    this.#memoryBytes = memoryLimitBytes
     this.batch = batch
     this.load = load
     this.upkeep = upkeep
@@ -72,7 +67,7 @@ export class Database {
       await instance.connect(),
     ]
     await batch.run(`SET GLOBAL TimeZone = 'UTC'`) // Instants are UTC, whatever the machine's zone is.
-    return new Database(instance, { threadsMax, memoryLimitBytes }, batch, load, upkeep)
+    return new Database(instance, threadsMax, batch, load, upkeep)
   }
 
   /** Chooses how many threads the next statements have, by the rows that they work on. */
@@ -81,13 +76,6 @@ export class Database {
     if (wanted === this.#threads) return
     await this.batch.run(`SET GLOBAL threads = ${wanted}`)
     this.#threads = wanted
-  }
-
-  /** Chooses how much memory the next statements have. */
-  async useMemory(bytes: number): Promise<void> {
-    if (bytes === this.#memoryBytes) return
-    await this.batch.run(`SET GLOBAL memory_limit = '${Math.ceil(bytes)}B'`)
-    this.#memoryBytes = bytes
   }
 
   close(): void {

@@ -13,6 +13,11 @@ export function latencyBucketSql(milliseconds: string): string {
   return `CAST(floor(${bucketsPerDoubling} * log2(greatest(${milliseconds}, 1))) AS INTEGER)`
 }
 
+/** The bucket of so many milliseconds. */
+export function latencyBucket(milliseconds: number): number {
+  return Math.floor(bucketsPerDoubling * Math.log2(Math.max(milliseconds, 1)))
+}
+
 export function addLatencies(all: readonly LatencyCounts[]): LatencyCounts {
   const sum = new Map<number, number>()
   for (const counts of all) {

@@ -9,7 +9,6 @@ import {
   rewoundAppId,
   sinceAppId,
   streamDone,
-  streamTxns,
   writerAppId,
 } from '../batches/progress.ts'
 import { endsOf } from '../batches/streamed.ts'
@@ -74,6 +73,18 @@ export function isDerived({ definition }: OpenTable): boolean {
 
 /** By this the log says that a table may have rows of no batch; the query of this name never runs. */
 const unplannedId = '00000000-0000-4000-8000-000000000000'
+
+/** Who commits a batch. */
+export type Committer = {
+  readonly clock: () => bigint
+  /** Txn actions that say up to where all tables of a stream are complete, for `streamDone`. */
+  readonly claims: () => Readonly<Record<string, bigint>>
+}
+
+/** A committer that knows nothing of other tables. */
+export function soleCommitter(clock: () => bigint): Committer {
+  return { clock, claims: () => ({}) }
+}
 
 export class OpenTable {
   readonly definition: TableDefinition
@@ -223,11 +234,7 @@ export class OpenTable {
   }
 
   /** Commits the rows together with the progress; the batch must not be in the table yet. */
-  async commit(
-    staged: StagedAppend | null,
-    recorded: RecordedBatch,
-    by: { readonly clock: () => bigint; readonly streams: readonly StreamName[] },
-  ): Promise<void> {
+  async commit(staged: StagedAppend | null, recorded: RecordedBatch, by: Committer): Promise<void> {
     const { progress } = recorded
     const { txns, ...fields } = encodeBatch(recorded)
     const outcome = await this.delta.commit(staged, {
@@ -235,7 +242,7 @@ export class OpenTable {
       fence: { appId: writerAppId, version: this.claim },
       after: this.progress.batch,
       removalsKnown: this.versionRead,
-      txns: { ...txns, ...streamTxns(by.streams, progress.batch) },
+      txns: { ...txns, ...by.claims() },
       timestampMs: Number(by.clock() / 1000n),
     })
     this.#checkWritten(outcome, progress)

@@ -72,11 +72,6 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'The version of the table is no deletion by another program that can be adopted.',
   },
-  BATCH_TOO_LARGE: {
-    blame: 'external',
-    retry: 'backoff',
-    meaning: 'A batch does not fit into the memory that DuckDB may have, and cannot be made smaller.',
-  },
   BATCH_FAILED: {
     blame: 'external',
     retry: 'backoff',

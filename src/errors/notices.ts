@@ -15,8 +15,6 @@ export const noticeCodes = {
     'Nearly every record was refused; the message names the commonest reason and a record that has it.',
   DEFINITIONS_CHANGED:
     'Rules, lists, tables or settings are others than in the last batch: rows that are there stay as they are.',
-  BATCH_HALVED:
-    'A batch did not fit into memory: nothing of it was written, and it is planned again with half of the records.',
   ERASURE_AWAITED: 'An erasure is at work: the run has paused between two batches until it has ended.',
   ERASURE_OVER: 'The erasure that the run paused for has ended; it goes on from the tables.',
   SILVER_MISSING: 'The stream reads silver, which nobody has written yet; it waits.',

@@ -36,7 +36,9 @@ export function compileRowPath(plan: RowPathPlan): RowPath {
   })
   const row = new Block('', batch)
   const nodes = new NodeWriter(writer, row, plan)
-  const columnNames: { readonly output: string; readonly column: string; readonly name: string }[] = []
+  const columnNames: OutputColumn[] = []
+  const pushed = new Map<Block, Map<string, OutputColumn>>()
+  const shared: SharedColumn[] = []
   for (const [output, { relation, into }] of Object.entries(plan.outputs)) {
     const block = nodes.blockOf(relation.node)
     const texts = Object.keys(relation.schema).map((column) => {
@@ -48,10 +50,19 @@ export function compileRowPath(plan: RowPathPlan): RowPath {
       block.add(`${name}(${texts.map(({ text }) => text).join(', ')})`)
       continue
     }
+    const ofBlock = pushed.get(block) ?? new Map<string, OutputColumn>()
+    pushed.set(block, ofBlock)
     for (const { column, text } of texts) {
-      const name = names.free(`${output}_${column}`)
-      columnNames.push({ output, column, name })
-      block.add(`${name}.push(${text})`)
+      const key = `${relation.schema[column]} ${text}`
+      const known = ofBlock.get(key)
+      if (known !== undefined) {
+        shared.push({ output, column, of: known })
+        continue
+      }
+      const one = { output, column, name: names.free(`${output}_${column}`) }
+      ofBlock.set(key, one)
+      columnNames.push(one)
+      block.add(`${one.name}.push(${text})`)
     }
   }
   const states = nodes.states
@@ -72,7 +83,7 @@ export function compileRowPath(plan: RowPathPlan): RowPath {
     parameters: Object.fromEntries([...parameters].map(([name, { type }]) => [name, type])),
     states: states.map(({ node }) => node),
     start: (given) => {
-      const columns = outputColumns(plan, given.rowCountMax)
+      const columns = outputColumns(plan, shared, given.rowCountMax)
       const add = startBatch(
         ...[...parameters].map(([name, { type }]) => parameterValue(given.parameters, name, type)),
         ...states.map(({ node }) => stateOf(given, node)),
@@ -99,22 +110,30 @@ function codeOf(values: readonly string[], ofBatch: readonly string[], batch: Bl
   return lines.join('\n').replaceAll(/\}\n *else \{/g, '} else {')
 }
 
+/** A column that rows are pushed to, and its name in the code. */
+type OutputColumn = { readonly output: string; readonly column: string; readonly name: string }
+/** A column that is another one as well. */
+type SharedColumn = { readonly output: string; readonly column: string; readonly of: OutputColumn }
 type OutputRows = { readonly schema: Schema; readonly columns: Readonly<Record<string, Column>> }
 
+/** Outputs that have the same rows have columns of the same values in common. */
 function outputColumns(
   { outputs }: RowPathPlan,
+  shared: readonly SharedColumn[],
   capacity: number | undefined,
 ): ReadonlyMap<string, OutputRows> {
-  return new Map(
-    Object.entries(outputs).flatMap(([output, { relation, into }]) => {
-      if (into === 'function') return []
-      const { schema } = relation
-      const columns = Object.fromEntries(
-        Object.entries(schema).map(([name, type]) => [name, newColumn(type, capacity)] as const),
-      )
-      return [[output, { schema, columns }] as const]
-    }),
-  )
+  const rows = new Map<string, OutputRows>()
+  for (const [output, { relation, into }] of Object.entries(outputs)) {
+    if (into === 'function') continue
+    const { schema } = relation
+    const columns: Record<string, Column> = {}
+    rows.set(output, { schema, columns })
+    for (const [name, type] of Object.entries(schema)) {
+      const { of } = shared.find((one) => one.output === output && one.column === name) ?? {}
+      columns[name] = (of && rows.get(of.output)?.columns[of.column]) ?? newColumn(type, capacity)
+    }
+  }
+  return rows
 }
 
 function finished(rows: OutputRows | undefined, output: string): Rows {

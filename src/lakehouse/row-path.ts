@@ -11,7 +11,7 @@ import { type PlanNode, project, type TableDefinition } from '../plan/index.ts'
 export type RowSource = 'kafka_batch' | 'bronze_batch' | 'silver_batch'
 
 /** The tables by the names that their rows have within a batch. */
-const rowTables = {
+export const rowTables = {
   bronze_batch: 'bronze/transactions',
   silver_batch: 'silver/transactions',
   quarantine_batch: 'silver/quarantine',
@@ -21,8 +21,8 @@ const rowTables = {
 export type RowTable = keyof typeof rowTables
 
 /**
- * The rows of the wanted tables, as columns under the names of `wanted`, from rows of the source. From records
- * and from bronze also `facts`, a function that gets of each row what `JudgedFacts.add` takes.
+ * The rows of the wanted tables, as columns under the names of `wanted`, from rows of the source. From
+ * records and from bronze also `facts`, a function that gets of each row what `JudgedFacts.add` takes.
  */
 export function lakehouseRowPath(
   definitions: readonly TableDefinition[],
@@ -43,6 +43,27 @@ export function lakehouseRowPath(
     derived: Object.fromEntries(derived.map((name) => [name, tableOf(name).rows.node])),
     outputs,
   })
+}
+
+/** Bronze's rows alone, from records. */
+export function bronzeRowPath(definitions: readonly TableDefinition[]): RowPath {
+  const bronze = definitions.find(({ path }) => path === rowTables.bronze_batch)
+  assert(bronze !== undefined, 'bronze is defined')
+  return compileRowPath({
+    source: 'kafka_batch',
+    outputs: { bronze_batch: { relation: bronze.rows, into: 'columns' } },
+  })
+}
+
+/** A function `judged` that gets of every judged row of bronze what quarantine has of the refused ones. */
+export function judgedRowPath(definitions: readonly TableDefinition[]): RowPath {
+  const silver = definitions.find(({ path }) => path === rowTables.silver_batch)
+  const quarantine = definitions.find(({ path }) => path === rowTables.quarantine_batch)
+  assert(silver !== undefined && quarantine !== undefined, 'silver and quarantine are defined')
+  const { node, schema } = quarantine.rows
+  assert(node.kind === 'project' && node.input.kind === 'filter', 'quarantine is a part of the judged rows')
+  const relation = { node: { ...node, input: node.input.input }, schema }
+  return compileRowPath({ source: 'bronze_batch', outputs: { judged: { relation, into: 'function' } } })
 }
 
 /** Of every judged row: its partition, its event time, whether it is valid, whether silver has it. */

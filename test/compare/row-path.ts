@@ -6,8 +6,6 @@ import type { RecordChunk } from '../../src/batches/source.ts'
 import type { Rows } from '../../src/columns/column.ts'
 import type { Whole } from '../../src/columns/whole.ts'
 import { setTable, setView } from '../../src/engines/database.ts'
-import { loadRecords } from '../../src/engines/embedded/load.ts'
-import { outcomeOfPartitions } from '../../src/engines/embedded/outcome.ts'
 import { JudgedFacts, type RepeatJudge, type RowCounter } from '../../src/javascript/index.ts'
 import { silverIds, silverUsers } from '../../src/lakehouse/2-silver/transactions.ts'
 import { tables } from '../../src/lakehouse/pipeline.ts'
@@ -25,6 +23,8 @@ import { RecentIds } from '../../src/state/recent-ids.ts'
 import { RecentTimes } from '../../src/state/recent-times.ts'
 import type { RawRecord } from '../oracle/rows.ts'
 import { memorySource } from '../unit/engine/memory-source.ts'
+import { outcomeOfPartitions } from './judged-outcome.ts'
+import { loadRecords } from './load-records.ts'
 
 export const rowTables: readonly RowTable[] = [
   'bronze_batch',

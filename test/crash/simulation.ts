@@ -15,6 +15,7 @@ import {
   type Progress,
   parseProgress,
   type RecordedBatch,
+  streamTxns,
   writerAppId,
 } from '../../src/batches/progress.ts'
 import { type AddFile, addFile } from '../../src/delta/actions.ts'
@@ -205,7 +206,7 @@ async function commit(
       await stage(table.delta, { table: table.definition.path, batch: `${after.batch}`, text }),
     ])
   }
-  const by = { clock: () => after.timeMicros, streams }
+  const by = { clock: () => after.timeMicros, claims: () => streamTxns(streams, after.batch) }
   for (const [table, rows] of staged) await table.commit(rows, recorded, by)
 }
 

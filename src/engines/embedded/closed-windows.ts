@@ -1,5 +1,5 @@
-// The rows of windows that close: silver's rows of earlier batches are read from its files when they are
-// needed, those of the batch at hand are not committed yet. docs/decisions/state.md says what fits at once.
+// The rows of windows that close are read from silver's files when they are needed. docs/decisions/state.md
+// says what fits at once.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type DeltaTable, prunedFiles, scanSql } from '../../delta/index.ts'
 import { silverRecent } from '../../lakehouse/2-silver/transactions.ts'
@@ -22,7 +22,7 @@ export type WindowsOfBatch = {
   /** Told before work on so many rows. */
   readonly useThreadsFor: (rows: number) => Promise<void>
   readonly silver: DeltaTable
-  /** The time of the batch, whose own rows are in `silver_batch`. */
+  /** The time of the batch, which silver has. */
   readonly timeMicros: bigint
   /** The table's plan. */
   readonly node: PlanNode
@@ -38,15 +38,13 @@ export type WindowsOfBatch = {
  */
 export async function closedWindowsSql(batch: WindowsOfBatch, closing: Closing): Promise<string> {
   const { connection, node } = batch
-  const [own] = await rowsOf(connection, 'SELECT count(*) AS count FROM silver_batch')
-  const ownRows = Number(own?.count)
-  const rows = ownRows + (await bindRows(batch, closing))
+  const rows = await bindRows(batch, closing)
   await batch.useThreadsFor(rows)
   const fitting = Math.max(1, Math.floor((await rowsThatFit(connection)) / batch.shrinkBy))
   const parts = inParts(closing, Math.ceil(rows / Math.min(rowsAtOnceMax, fitting)))
   if (parts.length === 1 && rows <= fitting) return compileTable(batch.dialect(closing), node).sql
   for (const [index, part] of parts.entries()) {
-    const partRows = ownRows + (await bindRows(batch, part))
+    const partRows = await bindRows(batch, part)
     const dialect = batch.dialect(part)
     const sql =
       partRows <= fitting
@@ -95,7 +93,7 @@ async function bindRows(batch: WindowsOfBatch, closing: Closing): Promise<number
   const columns = Object.keys(silverRecent.schema)
   const where = [
     { column: 'event_time', max: toMicros, ...(fromMicros === null ? {} : { min: fromMicros }) },
-    { column: 'processing_time', max: timeMicros - 1n },
+    { column: 'processing_time', max: timeMicros },
   ]
   const written = scanSql(snapshot, silver.directory, {
     columns: [...columns, 'processing_time'],
@@ -106,8 +104,7 @@ async function bindRows(batch: WindowsOfBatch, closing: Closing): Promise<number
   await setView(
     connection,
     'silver_recent',
-    `SELECT ${list} FROM (${written}) WHERE processing_time < make_timestamp(${timeMicros}) ` +
-      `UNION ALL SELECT ${list} FROM silver_batch`,
+    `SELECT ${list} FROM (${written}) WHERE processing_time <= make_timestamp(${timeMicros})`,
   )
   return prunedFiles(snapshot, where).reduce((sum, { stats }) => sum + Number(stats?.numRecords ?? 0n), 0)
 }

@@ -14,20 +14,11 @@ export function isOutOfMemory(error: unknown): boolean {
 
 const advice = 'docs/guide/recovery.md says what to do about disks, memory and limits.'
 
-/** Records that could not be put into DuckDB. */
-export function loadFailure(error: Error): LakehouseError {
-  const code = isOutOfMemory(error) ? 'BATCH_TOO_LARGE' : 'BATCH_FAILED'
-  const message = `the records of a batch could not be loaded into DuckDB: ${firstLine(error)}. ${advice}`
-  return new LakehouseError(code, message, { cause: error })
-}
-
-/** `isBegun`: a table may have the batch already, so it can only be carried as it is. */
-export function batchFailure(batch: BatchPlan, error: Error, isBegun: boolean): LakehouseError {
-  const code = isOutOfMemory(error) && !isBegun ? 'BATCH_TOO_LARGE' : 'BATCH_FAILED'
+export function batchFailure(batch: BatchPlan, error: Error): LakehouseError {
   const message =
     `batch ${batch.batch} failed in DuckDB: ${firstLine(error)}. The tables are intact: the next start goes on ` +
     `with this batch. ${advice}`
-  return new LakehouseError(code, message, { cause: error })
+  return new LakehouseError('BATCH_FAILED', message, { cause: error })
 }
 
 function firstLine(error: Error): string {

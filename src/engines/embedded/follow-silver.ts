@@ -3,6 +3,7 @@
 import type { BatchPlan } from '../../batches/plan.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { type DeltaTable, scanSql } from '../../delta/index.ts'
+import type { RowSource } from '../../lakehouse/row-path.ts'
 import { step } from '../../steps/step.ts'
 import { BatchHistory, openSilver, type SilverBatch } from '../batch-history.ts'
 import { doneBatch, lookBack, planOf, rulesOf } from '../batch-rules.ts'
@@ -12,11 +13,12 @@ import { definitionsOfRun } from '../definition-changes.ts'
 import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { journalTxns } from '../journal.ts'
-import { batchReport } from '../report.ts'
-import type { OpenTable } from '../tables.ts'
+import { type OpenTable, soleCommitter } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
-import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
+import { type BatchContext, executeBatch } from './execute.ts'
 import { RecentSilver } from './recent.ts'
+import { type BatchInput, RowPaths } from './row-batch.ts'
+import { rowReport } from './row-report.ts'
 import { compactWith } from './upkeep.ts'
 
 /** How long one wait for a new commit of silver takes at most. */
@@ -44,7 +46,15 @@ export async function followSilver(
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
   let before = await history.progressAt(doneBatch(tables, claims))
   const rules = rulesOf(options, definitions)
-  const context = await contextOf(options, database, silver, definitions, before, rules)
+  const paths = tables.map(({ definition }) => definition.path)
+  const context = await contextOf(
+    options,
+    database,
+    silver,
+    { definitions, paths, source: 'silver_batch' },
+    before,
+    rules,
+  )
   const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   let version = (await silver.snapshot()).version
   try {
@@ -82,7 +92,7 @@ async function markReached(
   const behind = tables.filter((table) => !table.has(batch))
   if (behind.length === 0) return
   const recorded = await history.at(batch)
-  for (const table of behind) await table.commit(null, recorded, { clock, streams: [] })
+  for (const table of behind) await table.commit(null, recorded, soleCommitter(clock))
 }
 
 async function follow(
@@ -97,16 +107,15 @@ async function follow(
   const select = await batchRowsSql(silver, next)
   const plan = planOf(before, next, rulesOf(options, context.definitions))
   const silverRows = rowsOfCommit(next)
-  const input: BatchInput = { kind: 'silver', select, count: silverRows, recorded: next }
+  const input: BatchInput = { kind: 'silver', select, recorded: next }
   const executed = await executeBatch(context, plan, before, input, tables)
-  const report = await batchReport(context.connection, executed, {
+  const report = rowReport(executed, {
     records: silverRows,
+    chunks: [],
     input: null,
     startedMs,
     finishedMs: Number(options.clock() / 1000n),
     alertsMax: options.alertsMax,
-    hasRecords: false,
-    hasFraud: executed.rowsByTable.fraud_detection !== undefined,
   })
   options.onBatch({ ...report, silverRows })
   return executed.progress
@@ -128,27 +137,36 @@ function rowsOfCommit({ commit, counts }: SilverBatch): number {
   return rows ?? counts?.silver ?? 0
 }
 
+/** What a run goes by: its definitions, the tables that it writes, and where their rows come from. */
+export type RowPathFacts = {
+  readonly definitions: DefinitionStore
+  readonly paths: readonly string[]
+  readonly source: RowSource
+}
+
 /** What executing batches needs, with silver's rows before a batch as far back as its rules ask for them. */
 export async function contextOf(
   options: PipelineOptions,
   database: Database,
   silver: DeltaTable,
-  definitions: DefinitionStore,
+  { definitions, paths, source }: RowPathFacts,
   before: Progress,
   rules: Pick<BatchPlan, 'settings' | 'definitions'>,
 ): Promise<BatchContext> {
-  const reach = lookBack(before.watermarks.silver, rules.settings, await definitions.tablesOf(rules))
-  const snapshot = await silver.snapshot()
-  const { directory } = silver
-  const recent = await RecentSilver.load(database.batch, { snapshot, directory }, reach, before.timeMicros)
+  const tables = await definitions.tablesOf(rules)
+  const reach = lookBack(before.watermarks.silver, rules.settings, tables)
+  const rowPaths = new RowPaths(paths)
+  const states = rowPaths.states(rules.definitions, tables, source)
+  const of = { snapshot: await silver.snapshot(), directory: silver.directory }
+  const recent = await RecentSilver.load(database.batch, of, states, rules.settings, reach, before.timeMicros)
   await step('recent silver loaded')
   return {
     connection: database.batch,
     useThreadsFor: (rows) => database.useThreadsFor(rows),
     silver,
+    paths: rowPaths,
     recent,
     definitions,
-    clock: options.clock,
-    streams: [],
+    ...soleCommitter(options.clock),
   }
 }

@@ -4,11 +4,10 @@
 import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } from '../../batches/offsets.ts'
 import type { BatchPlan } from '../../batches/plan.ts'
 import { advanceOffsets, byHold, planBatch } from '../../batches/planner.ts'
-import type { Progress } from '../../batches/progress.ts'
+import { type Progress, streamTxns } from '../../batches/progress.ts'
 import type { RecordSource } from '../../batches/source.ts'
 import { isStreamed } from '../../batches/streamed.ts'
-import { counted } from '../../errors/counted.ts'
-import { assert, LakehouseError } from '../../errors/errors.ts'
+import { assert } from '../../errors/errors.ts'
 import { step } from '../../steps/step.ts'
 import { Backlog } from '../backlog.ts'
 import { hasOpenWindows, rulesOf } from '../batch-rules.ts'
@@ -19,17 +18,19 @@ import { currentDefinitions } from '../definition-changes.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
-import { batchReport } from '../report.ts'
 import { type Resumed, resume } from '../resume.ts'
 import { type OpenTable, tableAt } from '../tables.ts'
 import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
 import { BatchSize } from './batch-size.ts'
-import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
+import { type BatchContext, type CarriedRows, carryRows, closeWindows } from './execute.ts'
 import { contextOf } from './follow-silver.ts'
-import { type LoadedRecords, loadWhatFits, noRecords } from './load.ts'
+import { noRecords, type Records, readWhatFits } from './records.ts'
 import { carrierOf } from './replay.ts'
+import type { BatchInput } from './row-batch.ts'
+import { type RowFacts, rowReport } from './row-report.ts'
 import { compactWith } from './upkeep.ts'
+import { WorkBehind } from './work-behind.ts'
 
 /** How long one wait for new records takes at most. */
 const waitMaxMs = 1_000
@@ -47,8 +48,9 @@ export async function runFromSource(
   const carrier = carrierOf(options, database, tables, definitions)
   const resumed = await resume({ options, connection: database.load, tables, journal, definitions }, carrier)
   const rules = rulesOf(options, definitions)
-  const reach = await contextOf(options, database, silver, definitions, resumed.progress, rules)
-  const context = { ...reach, streams: options.streams }
+  const paths = tables.map(({ definition }) => definition.path)
+  const facts = { definitions, paths, source: 'kafka_batch' } as const
+  const context = await contextOf(options, database, silver, facts, resumed.progress, rules)
   const backlog = isStreamed((await bronze.snapshot()).txns) ? backlogOf(database, tables) : null
   const pipeline = new Pipeline(options, database, tables, { ...resumed, context, journal, backlog })
   try {
@@ -65,11 +67,14 @@ type Next =
   | {
       readonly kind: 'records'
       readonly ranges: readonly OffsetRange[]
-      readonly records: LoadedRecords
+      readonly input: Extract<BatchInput, { kind: 'records' | 'bronze' }>
+      readonly count: number
       readonly readFrom: Progress['readFrom']
       readonly waiting: readonly TopicPartition[]
     }
   | { readonly kind: 'end' }
+
+type Carriable = Pick<Extract<Next, { kind: 'records' }>, 'input' | 'count'>
 
 class Pipeline {
   readonly #options: PipelineOptions
@@ -79,7 +84,7 @@ class Pipeline {
   readonly #journal: Journal
   readonly #upkeep: Upkeep
   /** Ends the fetching ahead when a batch fails. */
-  #failed = new AbortController()
+  readonly #failed = new AbortController()
   #progress: Progress
   /** The partitions that waited in the last batch. */
   #waited: readonly TopicPartition[]
@@ -87,6 +92,7 @@ class Pipeline {
   #backlog: Backlog | null
   #cutAtMs = Number.NEGATIVE_INFINITY
   readonly #size: BatchSize
+  readonly #behind: WorkBehind
 
   constructor(
     options: PipelineOptions,
@@ -100,11 +106,13 @@ class Pipeline {
   ) {
     this.#options = options
     const { recordsPerBatchMax: recordsMax, bytesPerBatchMax: bytesMax } = options
-    this.#size = new BatchSize({ recordsMax, bytesMax, memoryBytes: database.memoryLimitBytes })
+    this.#size = new BatchSize({ recordsMax, bytesMax })
     this.#database = database
     this.#tables = tables
-    this.#context = from.context
     this.#journal = from.journal
+    this.#behind = new WorkBehind(from.progress.batch)
+    const claims = () => streamTxns(options.streams, this.#behind.doneBatch + 1n)
+    this.#context = { ...from.context, claims }
     this.#backlog = from.backlog
     this.#progress = from.progress
     this.#waited = from.waited
@@ -123,23 +131,15 @@ class Pipeline {
       // Told when it is awaited; a failure of this batch must not hide behind it.
       loading.catch(() => undefined)
       try {
-        await this.#carry(this.#plan(next.ranges, next), next.records)
-        this.#size.noteCarried(next.records.count)
+        await this.#carry(this.#plan(next.ranges, next), next)
       } catch (error) {
         this.#failed.abort()
-        const ahead = await loading.catch(() => null)
-        if (!isTooLarge(error) || next.records.count <= 1) throw error
-        if (ahead?.kind === 'records') await ahead.records.drop()
-        await next.records.drop()
-        // Loading ahead may have found that nothing follows in bronze: now this batch does again.
-        if (next.readFrom === 'bronze') this.#backlog = backlogOf(this.#database, this.#tables)
-        this.#halve(next.records.count, error)
-        this.#failed = new AbortController()
-        loading = this.#load(this.#progress.offsets)
-        loading.catch(() => undefined)
+        await loading.catch(() => undefined)
+        throw error
       }
     }
     if (options.finalize && !signal.aborted) await this.#finalize()
+    await this.#behind.finish()
     if (!options.once) return
     await this.#journal.flush()
     await this.#upkeep.runDue()
@@ -148,24 +148,11 @@ class Pipeline {
   /** Leaves nothing that the next start would have to do again. */
   async finish(): Promise<void> {
     try {
+      await this.#behind.finish()
       await this.#journal.flush()
     } finally {
       await this.#upkeep.finish()
     }
-  }
-
-  /** Nothing of a batch that did not fit was written: it is planned anew, with half of the records. */
-  #halve(count: number, error: LakehouseError): void {
-    this.#size.noteTooLarge(count)
-    const { records } = this.#size
-    const message =
-      `a batch of ${counted(count, 'record')} did not fit into memory and is planned again with at most ` +
-      `${counted(records, 'record')}; a larger DUCKDB_MEMORY_LIMIT or a smaller MAX_BYTES_PER_BATCH avoids it`
-    this.#options.onNotice({
-      code: 'BATCH_HALVED',
-      message,
-      details: { count, records, cause: error.message },
-    })
   }
 
   #plan(ranges: readonly OffsetRange[], more: Partial<BatchPlan>): BatchPlan {
@@ -190,11 +177,13 @@ class Pipeline {
         this.#cutAtMs = performance.now()
         await step('batch cut')
         if (cut.ranges.length > 0) {
-          const records = await this.#loadCut(source, cut.ranges, wanted, signal)
+          const records = await this.#readCut(source, cut.ranges, wanted, signal)
           if (records === null) continue
           await step('records loaded')
           const ranges = source.kind === 'files' ? cut.ranges.map(ofFile) : cut.ranges
-          return { kind: 'records', ranges, records, readFrom: 'input', waiting: cut.waiting }
+          const { count } = records
+          const input = { kind: 'records', records } as const
+          return { kind: 'records', ranges, input, count, readFrom: 'input', waiting: cut.waiting }
         }
         if (once || signal.aborted) return { kind: 'end' }
         this.#options.onWait?.()
@@ -208,24 +197,19 @@ class Pipeline {
   }
 
   /** null where the records of these ranges are too many: what they are like is known now. */
-  async #loadCut(
+  async #readCut(
     source: RecordSource,
     ranges: readonly OffsetRange[],
     wanted: number,
     signal: AbortSignal,
-  ): Promise<LoadedRecords | null> {
+  ): Promise<Records | null> {
     const isTooMuch = (count: number, bytes: number) => wanted > 1 && this.#size.isTooMuch(count, bytes)
-    try {
-      const loading = await loadWhatFits(this.#database.load, source, ranges, isTooMuch, signal)
-      if (loading.kind === 'loaded') {
-        this.#size.noteLoaded(loading.records.count, loading.records.bytes)
-        return loading.records
-      }
-      this.#size.noteTooMuch(wanted, loading.count, loading.bytes)
-    } catch (error) {
-      if (!isTooLarge(error) || wanted === 1) throw error
-      this.#halve(wanted, error)
+    const reading = await readWhatFits(source, ranges, isTooMuch, signal)
+    if (reading.kind === 'read') {
+      this.#size.noteRead(reading.records.count, reading.records.bytes)
+      return reading.records
     }
+    this.#size.noteRead(reading.count, reading.bytes)
     this.#cutAtMs = Number.NEGATIVE_INFINITY // It has waited for its trigger.
     return null
   }
@@ -244,8 +228,8 @@ class Pipeline {
     const bronze = tableAt(this.#tables, 'bronze/transactions').delta
     const select = rowsInRanges(await bronze.snapshot(), bronze.directory, ranges)
     const [row] = await rowsOf(this.#database.load, `SELECT count(*) AS count FROM (${select})`)
-    const records = { count: Number(row?.count), bytes: 0, select, drop: async () => undefined }
-    return { kind: 'records', ranges, records, readFrom: 'bronze', waiting }
+    const input = { kind: 'bronze', select } as const
+    return { kind: 'records', ranges, input, count: Number(row?.count), readFrom: 'bronze', waiting }
   }
 
   /** The partitions of which the input has more than what bronze has, at an offset behind that. */
@@ -262,37 +246,43 @@ class Pipeline {
     )
   }
 
-  async #carry(plan: BatchPlan, records: LoadedRecords): Promise<void> {
-    const { source, clock, onBatch, alertsMax } = this.#options
+  async #carry(plan: BatchPlan, { input, count }: Carriable): Promise<void> {
+    const { source, clock } = this.#options
+    await this.#behind.room()
     const startedMs = Number(clock() / 1000n)
-    const { select, count } = records
-    const input: BatchInput =
-      plan.readFrom === 'input' ? { kind: 'records', select, count } : { kind: 'bronze', select }
-    const context = this.#context
-    await this.#database.useMemory(this.#size.memoryFor(count, records.bytes))
-    const executed = await executeBatch(context, plan, this.#progress, input, this.#tables)
+    const carried = await carryRows(this.#context, plan, this.#progress, input, this.#tables)
     const finishedMs = Number(clock() / 1000n)
-    this.#progress = executed.progress
+    const { progress } = carried.recorded
+    this.#progress = progress
     this.#waited = plan.waiting
-    const consumed = plan.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
-    const lag = await shownLag(source, executed.progress.offsets, this.#options.signal)
-    const facts = {
-      records: records.count,
-      input: lag === null ? null : { consumed, lag },
-      startedMs,
-      finishedMs,
-      alertsMax,
-      hasRecords: true,
-    }
-    const hasFraud = executed.rowsByTable.fraud_detection !== undefined
-    const report = await batchReport(context.connection, executed, { ...facts, hasFraud })
-    onBatch(report)
-    await records.drop()
-    const { recorded, rowsByTable, phasesMs } = executed
-    const { streams } = this.#options
-    await this.#journal.note({ recorded, streams, rowsByTable, reasons: report.quarantineReasons, phasesMs })
-    await source?.reportProgress(executed.progress.offsets)
+    const lag = await shownLag(source, progress.offsets, this.#options.signal)
+    const facts = { records: count, lag, startedMs, finishedMs }
+    this.#behind.add(plan.batch, () => this.#complete(carried, input, facts))
+    await source?.reportProgress(progress.offsets)
     await step('progress reported')
+  }
+
+  /** What comes after the rows of a batch, while the next one is carried. */
+  async #complete(
+    carried: CarriedRows,
+    input: BatchInput,
+    {
+      lag,
+      ...facts
+    }: Pick<RowFacts, 'records' | 'startedMs' | 'finishedMs'> & { readonly lag: bigint | null },
+  ): Promise<void> {
+    const { streams, onBatch, alertsMax } = this.#options
+    const executed = await closeWindows(this.#context, carried, this.#tables)
+    const consumed = carried.plan.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
+    const report = rowReport(executed, {
+      ...facts,
+      chunks: input.kind === 'records' ? input.records.chunks : [],
+      input: lag === null ? null : { consumed, lag },
+      alertsMax,
+    })
+    onBatch(report)
+    const { recorded, rowsByTable, phasesMs } = executed
+    await this.#journal.note({ recorded, streams, rowsByTable, reasons: report.quarantineReasons, phasesMs })
     this.#upkeep.afterBatch()
   }
 
@@ -300,16 +290,13 @@ class Pipeline {
   async #finalize(): Promise<void> {
     if (!hasOpenWindows(this.#progress)) return
     await step('finalize begun')
-    await this.#carry(this.#plan([], { isFinal: true }), noRecords)
+    const input = { kind: 'records', records: noRecords } as const
+    await this.#carry(this.#plan([], { isFinal: true }), { input, count: 0 })
   }
 }
 
 function backlogOf({ load }: Database, tables: readonly OpenTable[]): Backlog {
   return new Backlog(load, tableAt(tables, 'bronze/transactions').delta)
-}
-
-function isTooLarge(error: unknown): error is LakehouseError {
-  return error instanceof LakehouseError && error.code === 'BATCH_TOO_LARGE'
 }
 
 function ofFile(range: OffsetRange): OffsetRange {

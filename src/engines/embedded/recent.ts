@@ -1,112 +1,143 @@
-// What is kept of silver between batches: digests of the ids that a transaction may repeat, and when each
-// user was active. Both are copies of what silver holds, read again at every start, so there is no state
-// of its own that could be lost, half-written or ahead of the tables. Rows of windows are not kept: they
-// are read when one closes.
+// What is kept of silver between batches: the ids that a transaction may repeat, and when each user was
+// active. Both are read from silver at every start, so there is no state of its own that could be lost,
+// half-written or ahead of the tables. Rows of windows are not kept: they are read when one closes.
+import { randomBytes } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
+import type { BatchSettings } from '../../batches/plan.ts'
+import { type Whole, whole } from '../../columns/whole.ts'
 import { type DeltaSnapshot, scanSql } from '../../delta/index.ts'
-import { silverIds, silverUsers } from '../../lakehouse/2-silver/transactions.ts'
-import { columnDefinitions, duckdb, keyDigestSql } from '../../sql/index.ts'
+import { assert } from '../../errors/errors.ts'
+import type { RowBatch, RowState } from '../../javascript/index.ts'
+import { duckdb } from '../../sql/index.ts'
+import { KeyHash } from '../../state/key-hash.ts'
+import { RecentIds } from '../../state/recent-ids.ts'
+import { RecentTimes } from '../../state/recent-times.ts'
 import type { LookBack } from '../batch-rules.ts'
 
-/** The tables have the names that the plan reads them by. An id takes more memory than its digest. */
-const kept = [
-  {
-    table: 'silver_ids',
-    schema: silverIds.schema,
-    columns: 'transaction_id UHUGEINT, event_time TIMESTAMP',
-    select: `${keyDigestSql('transaction_id')} AS transaction_id, event_time`,
-    reach: 'idsMicros',
-  },
-  {
-    table: 'silver_users',
-    schema: silverUsers.schema,
-    columns: columnDefinitions(duckdb, silverUsers.schema),
-    select: Object.keys(silverUsers.schema).map(duckdb.name).join(', '),
-    reach: 'usersMicros',
-  },
-] as const
-
-/** Rows are dropped when so much event time of them is of no more use: each time costs about 20 ms. */
-const trimEveryMicros = 60_000_000n
+/** One operator that remembers rows, and its rows. */
+type Kept =
+  | { readonly node: Extract<RowState, { kind: 'deduplicate' }>; readonly rows: RecentIds }
+  | { readonly node: Extract<RowState, { kind: 'velocity' }>; readonly rows: RecentTimes }
 
 export class RecentSilver {
-  readonly #connection: DuckDBConnection
-  readonly #trimmedTo = new Map<string, bigint>()
-  #rowCount = 0
+  readonly #kept: readonly Kept[]
 
-  private constructor(connection: DuckDBConnection) {
-    this.#connection = connection
+  private constructor(kept: readonly Kept[]) {
+    this.#kept = kept
   }
 
   /**
-   * Silver's rows as far back as `reach` says that arrived up to the batch of time `upToMicros`. Only files
-   * whose statistics may hold such rows are read.
+   * Silver's rows as far back as `reach` says that arrived up to the batch of time `upToMicros`, for each of
+   * the operators. Only files whose statistics may hold such rows are read.
    */
   static async load(
     connection: DuckDBConnection,
     silver: { readonly snapshot: DeltaSnapshot; readonly directory: string },
+    states: readonly RowState[],
+    settings: Pick<BatchSettings, 'dedupMicros'>,
     reach: LookBack,
     upToMicros: bigint,
   ): Promise<RecentSilver> {
-    const recent = new RecentSilver(connection)
-    for (const one of kept) {
-      const fromMicros = reach[one.reach]
-      const rows = scanSql(silver.snapshot, silver.directory, {
-        columns: [...Object.keys(one.schema), 'processing_time'],
+    const kept = states.map((node) => keptFor(node, settings))
+    for (const { node, rows } of kept) {
+      const fromMicros = node.kind === 'deduplicate' ? reach.idsMicros : reach.usersMicros
+      const columns = [node.key, node.eventTime]
+      const scan = scanSql(silver.snapshot, silver.directory, {
+        columns: [...columns, 'processing_time'],
         where: [
-          { column: 'event_time', ...(fromMicros === null ? {} : { min: fromMicros }) },
+          { column: node.eventTime, ...(fromMicros === null ? {} : { min: fromMicros }) },
           { column: 'processing_time', max: upToMicros },
         ],
         naiveTimestamps: true,
       })
-      const isRecent = fromMicros === null ? 'true' : `event_time >= make_timestamp(${fromMicros})`
-      await connection.run(`CREATE OR REPLACE TABLE ${one.table} (${one.columns})`)
-      const loaded = await connection.run(
-        `INSERT INTO ${one.table} SELECT ${one.select} FROM (${rows}) ` +
+      const [key, time] = columns.map(duckdb.name)
+      const isRecent = fromMicros === null ? 'true' : `${time} >= make_timestamp(${fromMicros})`
+      await eachKey(
+        connection,
+        `SELECT ${key}, epoch_us(${time}) FROM (${scan}) ` +
           `WHERE processing_time <= make_timestamp(${upToMicros}) AND ${isRecent}`,
+        (value, micros) => rows.add(value as string, micros), // As the operator's key.
       )
-      recent.#rowCount += loaded.rowsChanged
     }
-    return recent
+    return new RecentSilver(kept)
   }
 
-  /** Rows in memory: each batch looks at all of them. */
+  /** Rows in memory. */
   get rowCount(): number {
-    return this.#rowCount
+    return this.#kept.reduce((sum, { rows }) => sum + rows.rowCount, 0)
   }
 
-  /** Takes the batch's rows in, for the batches after it, and forgets those that none of them can ask for. */
-  async take(reach: LookBack): Promise<void> {
-    await this.#connection.run('BEGIN')
-    try {
-      await this.#add()
-      await this.#trim(reach)
-      await this.#connection.run('COMMIT')
-    } catch (error) {
-      await this.#connection.run('ROLLBACK').catch(() => undefined) // The first failure is the one to tell.
-      throw error
+  /** Of these rows. */
+  get bytes(): number {
+    return this.#kept.reduce((sum, { rows }) => sum + rows.bytes, 0)
+  }
+
+  /** For a batch with these settings. */
+  for(settings: Pick<BatchSettings, 'dedupMicros'>): Pick<RowBatch, 'repeats' | 'counts'> {
+    const repeats: Record<string, RecentIds> = {}
+    const counts: Record<string, RecentTimes> = {}
+    for (const { node, rows } of this.#kept) {
+      if (rows instanceof RecentTimes) counts[node.as] = rows
+      else {
+        rows.rangeMicros = whole(settings.dedupMicros)
+        repeats[node.as] = rows
+      }
+    }
+    return { repeats, counts }
+  }
+
+  /** What a batch adds from here on can be taken back, until `commit`. */
+  mark(): void {
+    for (const { rows } of this.#kept) rows.mark()
+  }
+
+  commit(): void {
+    for (const { rows } of this.#kept) rows.commit()
+  }
+
+  rollback(): void {
+    for (const { rows } of this.#kept) rows.rollback()
+  }
+
+  /** Drops what no later row can ask for. */
+  forget(reach: LookBack): void {
+    for (const { node, rows } of this.#kept) {
+      const fromMicros = node.kind === 'deduplicate' ? reach.idsMicros : reach.usersMicros
+      if (fromMicros !== null) rows.forgetBefore(whole(fromMicros))
     }
   }
+}
 
-  async #add(): Promise<void> {
-    for (const one of kept) {
-      const added = await this.#connection.run(
-        `INSERT INTO ${one.table} SELECT ${one.select} FROM silver_batch`,
-      )
-      this.#rowCount += added.rowsChanged
-    }
+function keptFor(node: RowState, { dedupMicros }: Pick<BatchSettings, 'dedupMicros'>): Kept {
+  // Nobody who sends records can know which of them share a place.
+  const seed = randomBytes(16)
+  const hash = new KeyHash([
+    seed.readInt32LE(0),
+    seed.readInt32LE(4),
+    seed.readInt32LE(8),
+    seed.readInt32LE(12),
+  ])
+  if (node.kind === 'deduplicate') {
+    return { node, rows: new RecentIds({ hash, rangeMicros: whole(dedupMicros) }) }
   }
+  return { node, rows: new RecentTimes({ hash, rangeMicros: whole(node.rangeMicros) }) }
+}
 
-  async #trim(reach: LookBack): Promise<void> {
-    for (const { table, reach: name } of kept) {
-      const fromMicros = reach[name]
-      const trimmedTo = this.#trimmedTo.get(table)
-      if (fromMicros === null) continue
-      if (trimmedTo !== undefined && fromMicros < trimmedTo + trimEveryMicros) continue
-      const old = `event_time < make_timestamp(${fromMicros})`
-      const deleted = await this.#connection.run(`DELETE FROM ${table} WHERE ${old}`)
-      this.#rowCount -= deleted.rowsChanged
-      this.#trimmedTo.set(table, fromMicros)
+/** The rows of a SELECT of a key and microseconds. */
+async function eachKey(
+  connection: DuckDBConnection,
+  select: string,
+  add: (key: string | Whole, micros: Whole) => void,
+): Promise<void> {
+  const result = await connection.stream(select)
+  for (;;) {
+    const chunk = await result.fetchChunk()
+    if (chunk === null || chunk.rowCount === 0) return
+    const [keys, times] = [chunk.getColumnValues(0), chunk.getColumnValues(1)]
+    for (let row = 0; row < chunk.rowCount; row++) {
+      const [key, micros] = [keys[row], times[row]]
+      assert(typeof micros === 'bigint', 'each row of silver has an event time')
+      add(typeof key === 'bigint' ? whole(key) : (key as string | number), whole(micros))
     }
   }
 }

@@ -6,9 +6,9 @@ import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { BegunBatch, Carrier } from '../resume.ts'
 import { type OpenTable, tableAt } from '../tables.ts'
-import { isOutOfMemory } from './duckdb-failure.ts'
-import { type BatchContext, type BatchInput, executeBatch } from './execute.ts'
+import { type BatchContext, executeBatch } from './execute.ts'
 import { contextOf, followSilver } from './follow-silver.ts'
+import type { BatchInput } from './row-batch.ts'
 
 export function carrierOf(
   options: PipelineOptions,
@@ -17,22 +17,20 @@ export function carrierOf(
   definitions: DefinitionStore,
 ): Carrier {
   const silver = tableAt(tables, 'silver/transactions')
+  const paths = tables.map(({ definition }) => definition.path)
   let context: BatchContext | null = null
   return {
     async replay({ plan, before, recorded }, lacking) {
-      context ??= {
-        ...(await contextOf(options, database, silver.delta, definitions, before, plan)),
-        streams: options.streams,
-      }
+      context ??= await contextOf(
+        options,
+        database,
+        silver.delta,
+        { definitions, paths, source: 'kafka_batch' },
+        before,
+        plan,
+      )
       const input = await replayInput(tables, plan, recorded)
-      try {
-        await executeBatch(context, plan, before, input, lacking)
-      } catch (error) {
-        if (!(error instanceof Error) || !isOutOfMemory(error.cause)) throw error
-        // A batch that has begun cannot be made smaller, but each thread that it has needs memory of its own.
-        const useThreadsFor = () => database.useThreadsFor(1)
-        await executeBatch({ ...context, useThreadsFor }, plan, before, input, lacking)
-      }
+      await executeBatch(context, plan, before, input, lacking)
     },
     follow: (later, upTo) => followSilver(options, database, later, { upTo, definitions }),
   }

@@ -24,7 +24,7 @@ import {
 } from '../batch-rules.ts'
 import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
-import type { OpenTable } from '../tables.ts'
+import { type OpenTable, soleCommitter } from '../tables.ts'
 import { type Inputs, type Relation, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, HeldRelation, SparkSession } from './connect/session.ts'
 import { batchRowsSql, deltaRows, fileUri, instantsAndDays, recordsSql } from './rows.ts'
@@ -237,7 +237,7 @@ class BatchRun {
     const isSilent = this.#plan.batch - table.progress.batch >= silentBatchesMax
     // Progress alone needs no Spark.
     if (alwaysCommitted.has(path) || isSilent) {
-      await table.commit(null, this.recorded, { clock: this.#context.options.clock, streams: [] })
+      await table.commit(null, this.recorded, soleCommitter(this.#context.options.clock))
     }
   }
 

@@ -12,7 +12,7 @@ import { currentDefinitions } from '../definition-changes.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
-import { type OpenTable, tableAt } from '../tables.ts'
+import { type OpenTable, soleCommitter, tableAt } from '../tables.ts'
 import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, executeBatch, type SparkContext } from './batch.ts'
@@ -254,7 +254,7 @@ class Pipeline {
     const progress = progressAfter(this.#progress, plan, noTimes, this.#context.definitions.current.tables)
     const counts = { records: 0, silver: 0, quarantined: 0 }
     const recorded = { plan, progress, counts }
-    await this.#silver.commit(null, recorded, { clock, streams: [] })
+    await this.#silver.commit(null, recorded, soleCommitter(clock))
     const { streams } = this.#run.options
     await this.#journal.note({ recorded, streams, rowsByTable: {}, reasons: {}, phasesMs: {} })
     this.#progress = progress

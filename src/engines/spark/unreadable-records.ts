@@ -1,13 +1,13 @@
 // Records that Spark's Kafka source fails on: it takes a record timestamp to microseconds, and one in
 // nanoseconds is beyond 64 bits then. They are brought to bronze from here, with all that stand before them
 // in their partition, and the query goes on behind them.
-import type { DuckDBConnection } from '@duckdb/node-api'
 import { type OffsetRange, partitionKey } from '../../batches/offsets.ts'
 import type { RecordSource } from '../../batches/source.ts'
 import { counted, unitOf } from '../../errors/counted.ts'
-import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
-import { boundDuckdb, compileTable } from '../../sql/index.ts'
-import { loadRecords } from '../embedded/load.ts'
+import { assert } from '../../errors/errors.ts'
+import { tables } from '../../lakehouse/pipeline.ts'
+import { addRecords, bronzeRowPath } from '../../lakehouse/row-path.ts'
+import { readWhatFits } from '../embedded/records.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { OpenTable } from '../tables.ts'
 
@@ -19,7 +19,6 @@ const recordsPerCommitMax = 20_000
 export type UnreadableOptions = {
   readonly source: RecordSource
   readonly bronze: OpenTable
-  readonly connection: DuckDBConnection
   readonly offsetsPerTriggerMax: number
   readonly options: Pick<PipelineOptions, 'clock' | 'onNotice'>
 }
@@ -89,18 +88,16 @@ async function find(
 }
 
 async function bring(range: OffsetRange, by: UnreadableOptions, signal: AbortSignal): Promise<void> {
-  const { source, bronze, connection } = by
+  const { source, bronze } = by
+  const rows = bronzeRowPath(tables)
   const step = BigInt(recordsPerCommitMax)
   for (let start = range.start; start < range.end; start += step) {
     const end = start + step < range.end ? start + step : range.end
-    const records = await loadRecords(connection, source, [{ ...range, start, end }], signal)
-    try {
-      const dialect = boundDuckdb({ processing_time: by.options.clock() })
-      const { sql } = compileTable(dialect, bronzeTransactions.rows.node)
-      const rows = `WITH kafka_batch AS (${records.select}) ${sql}`
-      await bronze.appendUnplanned(await bronze.delta.stage(connection, rows), by.options)
-    } finally {
-      await records.drop()
-    }
+    const reading = await readWhatFits(source, [{ ...range, start, end }], () => false, signal)
+    assert(reading.kind === 'read', 'nothing is too much')
+    const parameters = { processing_time: by.options.clock() }
+    const batch = rows.start({ parameters, rowCountMax: reading.records.count })
+    for (const chunk of reading.records.chunks) addRecords(batch, chunk)
+    await bronze.appendUnplanned(await bronze.delta.stageRows(batch.rows('bronze_batch')), by.options)
   }
 }

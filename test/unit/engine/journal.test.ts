@@ -196,7 +196,8 @@ test('how far files were read is known from their rows, should the journal and t
   await cleanLog('bronze/transactions')
   await rm(join(lakehouse.base, 'ops'), { recursive: true })
   await writeInput(lakehouse, transactions(18))
-  const [report] = await runOnce(lakehouse, { recordsPerBatchMax: 10 })
+  // Those before it are of tables behind silver: nothing says any more that they had all.
+  const report = (await runOnce(lakehouse, { recordsPerBatchMax: 10 })).at(-1)
   expect(report?.records).toBe(3)
 })
 

@@ -1,8 +1,8 @@
 // What a batch brought, as its judged rows say: counts, and how far they are in event time.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { BatchTimes } from '../../batches/planner.ts'
-import type { BatchCounts, PartitionTime } from '../../batches/progress.ts'
-import { rowsOf } from '../database.ts'
+import type { BatchTimes } from '../../src/batches/planner.ts'
+import type { BatchCounts, PartitionTime } from '../../src/batches/progress.ts'
+import { rowsOf } from '../../src/engines/database.ts'
 
 export type Outcome = BatchTimes & { readonly counts: BatchCounts }
 

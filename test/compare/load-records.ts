@@ -16,18 +16,17 @@ import {
   VARCHAR,
 } from '@duckdb/node-api'
 import duckdbBindings from '@duckdb/node-bindings'
-import type { OffsetRange } from '../../batches/offsets.ts'
+import type { OffsetRange } from '../../src/batches/offsets.ts'
 import {
   NO_TIMESTAMP_MS,
   type RecordChunk,
   type RecordSource,
   timestampFirstMs,
   timestampLastMs,
-} from '../../batches/source.ts'
-import { assert } from '../../errors/errors.ts'
-import { kafkaRecords } from '../../lakehouse/0-kafka/transactions.ts'
-import { duckdb } from '../../sql/index.ts'
-import { isOfDuckdb, loadFailure } from './duckdb-failure.ts'
+} from '../../src/batches/source.ts'
+import { assert } from '../../src/errors/errors.ts'
+import { kafkaRecords } from '../../src/lakehouse/0-kafka/transactions.ts'
+import { duckdb } from '../../src/sql/index.ts'
 
 const headersType = LIST(STRUCT({ key: VARCHAR, value: BLOB }))
 const columnTypes: readonly DuckDBType[] = [INTEGER, BIGINT, BLOB, BLOB, headersType, BIGINT]
@@ -112,7 +111,7 @@ export async function loadWhatFits(
     appender.closeSync()
     await drop()
     if (enough.signal.aborted && !signal.aborted) return { kind: 'too much', count, bytes }
-    throw isOfDuckdb(error) ? loadFailure(error) : error
+    throw error
   }
   appender.closeSync()
   return { kind: 'loaded', records: { count, bytes, select: recordsSql(table, topics), drop } }

@@ -1,0 +1,234 @@
+// The rows that a batch brings to the tables that are computed row by row: the compiled row path, fed from
+// records in memory, from rows of bronze or from rows of silver.
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { BatchPlan } from '../../batches/plan.ts'
+import type { RecordedBatch } from '../../batches/progress.ts'
+import { type Column, newColumn, type Rows } from '../../columns/column.ts'
+import { JudgedFacts, type RowPath, type RowState, type RunningBatch } from '../../javascript/index.ts'
+import { quarantine as quarantineTable } from '../../lakehouse/2-silver/quarantine.ts'
+import {
+  addRecords,
+  judgedRowPath,
+  lakehouseRowPath,
+  type RowSource,
+  type RowTable,
+  rowTables,
+} from '../../lakehouse/row-path.ts'
+import type { TableDefinition } from '../../plan/index.ts'
+import type { ParameterValues } from '../../sql/index.ts'
+import type { RecentSilver } from './recent.ts'
+import type { Records } from './records.ts'
+import { eachRow } from './selected-rows.ts'
+
+/** So long the process computes without a look at its sockets and timers. */
+const turnMs = 10
+/** The order in which rows arrived. */
+const inArrival = 'ORDER BY topic, "partition", "offset"'
+
+/** Where a batch starts: from the input's records, or from rows that a table has already. */
+export type BatchInput =
+  | { readonly kind: 'records'; readonly records: Records }
+  /** Rows that bronze has, and silver has not met. */
+  | { readonly kind: 'bronze'; readonly select: string }
+  /**
+   * A batch that is in the tables already, in part. What silver has of it is taken from there; null where
+   * silver lacks it.
+   */
+  | {
+      readonly kind: 'replay'
+      readonly select: string
+      readonly silver: string | null
+      readonly recorded: RecordedBatch
+    }
+  /** A stream of its own behind silver. */
+  | { readonly kind: 'silver'; readonly select: string; readonly recorded: RecordedBatch }
+
+/** The batch's rows by the path of their table; tables without any that was asked for are absent. */
+export type BatchRows = {
+  readonly tables: ReadonlyMap<string, Rows>
+  /** What the judged rows say of the batch; null where none were judged. */
+  readonly facts: JudgedFacts | null
+}
+
+/** The compiled row paths of a run, by the definitions that a batch goes by. */
+export class RowPaths {
+  readonly #hasScores: boolean
+  readonly #compiled = new Map<string, RowPath>()
+
+  /** `paths`: of the tables that the run writes. */
+  constructor(paths: readonly string[]) {
+    this.#hasScores = paths.includes(rowTables.fraud_batch)
+  }
+
+  of(hash: string, definitions: readonly TableDefinition[], source: RowSource): RowPath {
+    return this.#path(`${hash} ${source}`, () => {
+      return lakehouseRowPath(definitions, source, this.#wanted(source))
+    })
+  }
+
+  judging(hash: string, definitions: readonly TableDefinition[]): RowPath {
+    return this.#path(`${hash} judging`, () => judgedRowPath(definitions))
+  }
+
+  /** The operators of a run that remember rows of silver. */
+  states(hash: string, definitions: readonly TableDefinition[], source: RowSource): readonly RowState[] {
+    return this.of(hash, definitions, source).states
+  }
+
+  #path(key: string, compile: () => RowPath): RowPath {
+    const path = this.#compiled.get(key) ?? compile()
+    this.#compiled.set(key, path)
+    return path
+  }
+
+  #wanted(source: RowSource): readonly RowTable[] {
+    const scores: RowTable[] = this.#hasScores ? ['fraud_batch'] : []
+    switch (source) {
+      case 'kafka_batch':
+        return ['bronze_batch', 'silver_batch', 'quarantine_batch', ...scores]
+      case 'bronze_batch':
+        return ['silver_batch', 'quarantine_batch', ...scores]
+      case 'silver_batch':
+        return scores
+    }
+  }
+}
+
+export type ComputeContext = {
+  readonly connection: DuckDBConnection
+  readonly paths: RowPaths
+  readonly recent: RecentSilver
+}
+
+export async function computeRows(
+  context: ComputeContext,
+  plan: BatchPlan,
+  definitions: readonly TableDefinition[],
+  input: BatchInput,
+): Promise<BatchRows> {
+  const batch = new RowBatchRun(context, plan, definitions)
+  switch (input.kind) {
+    case 'records':
+      return await batch.ofRecords(input)
+    case 'bronze':
+      return await batch.ofBronze(input.select)
+    case 'silver':
+      return await batch.ofSilver(input.select)
+    case 'replay':
+      if (input.silver === null) return await batch.ofBronze(input.select)
+      return await batch.asSilverHas(input.select, input.silver)
+  }
+}
+
+class RowBatchRun {
+  readonly #context: ComputeContext
+  readonly #plan: BatchPlan
+  readonly #definitions: readonly TableDefinition[]
+
+  constructor(context: ComputeContext, plan: BatchPlan, definitions: readonly TableDefinition[]) {
+    this.#context = context
+    this.#plan = plan
+    this.#definitions = definitions
+  }
+
+  async ofRecords({ records }: Extract<BatchInput, { kind: 'records' }>): Promise<BatchRows> {
+    const facts = new JudgedFacts()
+    const batch = this.#start('kafka_batch', records.count, { facts: facts.add })
+    let turnAtMs = performance.now() + turnMs
+    for (const chunk of records.chunks) {
+      addRecords(batch, chunk)
+      if (performance.now() < turnAtMs) continue
+      await nextTurn()
+      turnAtMs = performance.now() + turnMs
+    }
+    return { tables: rowsOf(batch, this.#path('kafka_batch')), facts }
+  }
+
+  async ofBronze(select: string): Promise<BatchRows> {
+    const facts = new JudgedFacts()
+    const batch = this.#start('bronze_batch', undefined, { facts: facts.add })
+    await eachRow(this.#context.connection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
+    return { tables: rowsOf(batch, this.#path('bronze_batch')), facts }
+  }
+
+  async ofSilver(select: string): Promise<BatchRows> {
+    const path = this.#path('silver_batch')
+    if (Object.keys(path.plan.outputs).length === 0) return { tables: new Map(), facts: null }
+    const batch = this.#start('silver_batch', undefined, {})
+    await eachRow(this.#context.connection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
+    return { tables: rowsOf(batch, path), facts: null }
+  }
+
+  /**
+   * The judgement is that of silver, which has the batch: what silver lacks of bronze's rows is refused. A
+   * row that silver lacks although nothing speaks against it today was a repeat by the settings of a version
+   * that did not record them.
+   */
+  async asSilverHas(bronze: string, silver: string): Promise<BatchRows> {
+    const { connection } = this.#context
+    const accepted = new Set<string>()
+    await eachRow(connection, `SELECT topic, "partition", "offset" FROM (${silver})`, (row) => {
+      accepted.add(placeOf(row.topic, row.partition, row.offset))
+    })
+    const { schema } = quarantineTable.rows
+    const names = Object.keys(schema)
+    const columns: Record<string, Column> = {}
+    for (const [name, type] of Object.entries(schema)) columns[name] = newColumn(type)
+    let rowCount = 0
+    const [topicAt, partitionAt, offsetAt, reasonsAt] = ['topic', 'partition', 'offset', 'reasons'].map(
+      (name) => names.indexOf(name),
+    ) as [number, number, number, number]
+    const judged = (...values: unknown[]): void => {
+      if (accepted.has(placeOf(values[topicAt], values[partitionAt], values[offsetAt]))) return
+      if ((values[reasonsAt] as readonly string[]).length === 0) values[reasonsAt] = ['duplicate']
+      for (let index = 0; index < names.length; index++) columns[names[index]!]!.push(values[index] as never)
+      rowCount++
+    }
+    const path = this.#context.paths.judging(this.#plan.definitions, this.#definitions)
+    const batch = this.#run(path, undefined, { judged })
+    await eachRow(connection, `SELECT * FROM (${bronze}) ${inArrival}`, batch.add)
+    const { tables } = await this.ofSilver(silver)
+    return {
+      tables: new Map([...tables, [quarantineTable.path, { schema, columns, rowCount }]]),
+      facts: null,
+    }
+  }
+
+  #path(source: RowSource): RowPath {
+    return this.#context.paths.of(this.#plan.definitions, this.#definitions, source)
+  }
+
+  #start(
+    source: RowSource,
+    rowCountMax: number | undefined,
+    functions: Readonly<Record<string, (...values: never[]) => void>>,
+  ): RunningBatch {
+    return this.#run(this.#path(source), rowCountMax, functions)
+  }
+
+  #run(
+    path: RowPath,
+    rowCountMax: number | undefined,
+    functions: Readonly<Record<string, (...values: never[]) => void>>,
+  ): RunningBatch {
+    const { settings } = this.#plan
+    const parameters: ParameterValues = {
+      processing_time: this.#plan.timeMicros,
+      watermark: this.#plan.watermarkMicros,
+      dedup_micros: settings.dedupMicros,
+      high_risk_countries: settings.highRiskCountries,
+    }
+    const limit = rowCountMax === undefined ? {} : { rowCountMax }
+    return path.start({ parameters, functions, ...limit, ...this.#context.recent.for(settings) })
+  }
+}
+
+function rowsOf(batch: RunningBatch, { plan }: RowPath): ReadonlyMap<string, Rows> {
+  const names = Object.keys(plan.outputs).filter((name): name is RowTable => name in rowTables)
+  return new Map(names.map((name) => [rowTables[name], batch.rows(name)]))
+}
+
+function placeOf(topic: unknown, partition: unknown, offset: unknown): string {
+  return `${topic} ${partition} ${offset}`
+}

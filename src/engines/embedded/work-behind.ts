@@ -1,0 +1,62 @@
+// Work that follows each batch, in the order of the batches, while the next ones are carried: windows that
+// close hold no batch back.
+import { assert } from '../../errors/errors.ts'
+
+/** So many batches may be ahead of it: what they hold in memory has a bound. */
+const batchesAheadMax = 16
+
+export class WorkBehind {
+  #last: Promise<void> = Promise.resolve()
+  #waitingCount = 0
+  #doneBatch: bigint
+  #failure: { readonly error: unknown } | null = null
+
+  constructor(doneBatch: bigint) {
+    this.#doneBatch = doneBatch
+  }
+
+  /** The last batch whose work is done, and that of all before it. */
+  get doneBatch(): bigint {
+    return this.#doneBatch
+  }
+
+  /** Resolves when one more batch may be ahead. Fails as the work did. */
+  async room(): Promise<void> {
+    while (this.#waitingCount >= batchesAheadMax && this.#failure === null) await this.#next()
+    this.#throwFailure()
+  }
+
+  /** After a failure nothing more is done. */
+  add(batch: bigint, work: () => Promise<void>): void {
+    assert(batch > this.#doneBatch, 'batches come in their order')
+    this.#waitingCount++
+    this.#last = this.#last.then(async () => {
+      try {
+        if (this.#failure !== null) return
+        await work()
+        this.#doneBatch = batch
+      } catch (error) {
+        this.#failure = { error }
+      } finally {
+        this.#waitingCount--
+        for (const resolve of this.#waiters.splice(0)) resolve()
+      }
+    })
+  }
+
+  /** Resolves when all is done. Fails as the work did. */
+  async finish(): Promise<void> {
+    await this.#last
+    this.#throwFailure()
+  }
+
+  readonly #waiters: (() => void)[] = []
+
+  async #next(): Promise<void> {
+    await new Promise<void>((resolve) => this.#waiters.push(resolve))
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure.error
+  }
+}
