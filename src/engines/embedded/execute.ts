@@ -34,15 +34,16 @@ export type BatchContext = Committer & {
 }
 
 /** A batch whose rows are in the tables, and whose windows have yet to be closed. */
-export type CarriedRows = {
+export type CarriedBatch = {
   readonly plan: BatchPlan
   readonly before: Progress
   readonly recorded: RecordedBatch
   readonly definitions: readonly TableDefinition[]
-  readonly rows: BatchRows
   readonly rowsByTable: Readonly<Record<string, number>>
   readonly phasesMs: Readonly<Record<string, number>>
 }
+
+export type CarriedRows = CarriedBatch & { readonly rows: BatchRows }
 
 export type Carried = Executed & { readonly rows: BatchRows }
 
@@ -55,7 +56,7 @@ export async function executeBatch(
   tables: readonly OpenTable[],
 ): Promise<Carried> {
   const carried = await carryRows(context, plan, before, input, tables)
-  return await closeWindows(context, carried, tables)
+  return { ...(await closeWindows(context, carried, tables)), rows: carried.rows }
 }
 
 /** Computes and commits the rows that come at once. */
@@ -95,10 +96,10 @@ export async function carryRows(
 /** Computes and commits the windows that close with a batch that silver has. */
 export async function closeWindows(
   context: BatchContext,
-  carried: CarriedRows,
+  carried: CarriedBatch,
   tables: readonly OpenTable[],
-): Promise<Carried> {
-  const { plan, recorded, rows } = carried
+): Promise<Executed> {
+  const { plan, recorded } = carried
   const phases = new Phases()
   const run = new BatchRun(context, { ...carried, tables })
   try {
@@ -111,7 +112,7 @@ export async function closeWindows(
   await step('batch ended')
   const rowsByTable = { ...carried.rowsByTable, ...run.rowsByTable }
   const phasesMs = { ...carried.phasesMs, ...phases.ms }
-  return { recorded, progress: recorded.progress, rowsByTable, phasesMs, rows }
+  return { recorded, progress: recorded.progress, rowsByTable, phasesMs }
 }
 
 /** What the batch brought, as its rows say. A batch of files has no partitions that could wait. */
@@ -153,7 +154,7 @@ type Staged = { readonly table: OpenTable; readonly rows: StagedAppend | null }
 /** Tables whose rows are the same ones: columns that they have in common are encoded once. */
 const sharesColumns: ReadonlySet<string> = new Set([rowTables.silver_batch, rowTables.fraud_batch])
 
-type RunFacts = Pick<CarriedRows, 'plan' | 'before' | 'recorded' | 'definitions'> & {
+type RunFacts = Pick<CarriedBatch, 'plan' | 'before' | 'recorded' | 'definitions'> & {
   readonly tables: readonly OpenTable[]
 }
 

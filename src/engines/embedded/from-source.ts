@@ -15,7 +15,7 @@ import { rowsInRanges } from '../bronze-rows.ts'
 import { endQueries } from '../bronze-writers.ts'
 import { type Database, rowsOf } from '../database.ts'
 import { currentDefinitions } from '../definition-changes.ts'
-import type { PipelineOptions } from '../engine.ts'
+import type { BatchReport, PipelineOptions } from '../engine.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
@@ -23,12 +23,12 @@ import { type OpenTable, tableAt } from '../tables.ts'
 import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
 import { BatchSize } from './batch-size.ts'
-import { type BatchContext, type CarriedRows, carryRows, closeWindows } from './execute.ts'
+import { type BatchContext, type CarriedBatch, carryRows, closeWindows } from './execute.ts'
 import { contextOf } from './follow-silver.ts'
 import { noRecords, type Records, readWhatFits } from './records.ts'
 import { carrierOf } from './replay.ts'
 import type { BatchInput } from './row-batch.ts'
-import { type RowFacts, rowReport } from './row-report.ts'
+import { rowReport } from './row-report.ts'
 import { compactWith } from './upkeep.ts'
 import { WorkBehind } from './work-behind.ts'
 
@@ -247,7 +247,7 @@ class Pipeline {
   }
 
   async #carry(plan: BatchPlan, { input, count }: Carriable): Promise<void> {
-    const { source, clock } = this.#options
+    const { source, clock, alertsMax } = this.#options
     await this.#behind.room()
     const startedMs = Number(clock() / 1000n)
     const carried = await carryRows(this.#context, plan, this.#progress, input, this.#tables)
@@ -256,32 +256,26 @@ class Pipeline {
     this.#progress = progress
     this.#waited = plan.waiting
     const lag = await shownLag(source, progress.offsets, this.#options.signal)
-    const facts = { records: count, lag, startedMs, finishedMs }
-    this.#behind.add(plan.batch, () => this.#complete(carried, input, facts))
+    const consumed = plan.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
+    const report = rowReport(carried, {
+      records: count,
+      chunks: input.kind === 'records' ? input.records.chunks : [],
+      input: lag === null ? null : { consumed, lag },
+      startedMs,
+      finishedMs,
+      alertsMax,
+    })
+    const { rows: _, ...behind } = carried // What waits for its windows holds no rows.
+    this.#behind.add(plan.batch, () => this.#complete(behind, report))
     await source?.reportProgress(progress.offsets)
     await step('progress reported')
   }
 
   /** What comes after the rows of a batch, while the next one is carried. */
-  async #complete(
-    carried: CarriedRows,
-    input: BatchInput,
-    {
-      lag,
-      ...facts
-    }: Pick<RowFacts, 'records' | 'startedMs' | 'finishedMs'> & { readonly lag: bigint | null },
-  ): Promise<void> {
-    const { streams, onBatch, alertsMax } = this.#options
-    const executed = await closeWindows(this.#context, carried, this.#tables)
-    const consumed = carried.plan.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
-    const report = rowReport(executed, {
-      ...facts,
-      chunks: input.kind === 'records' ? input.records.chunks : [],
-      input: lag === null ? null : { consumed, lag },
-      alertsMax,
-    })
-    onBatch(report)
-    const { recorded, rowsByTable, phasesMs } = executed
+  async #complete(carried: CarriedBatch, report: BatchReport): Promise<void> {
+    const { streams, onBatch } = this.#options
+    const { recorded, rowsByTable, phasesMs } = await closeWindows(this.#context, carried, this.#tables)
+    onBatch({ ...report, rowsByTable })
     await this.#journal.note({ recorded, streams, rowsByTable, reasons: report.quarantineReasons, phasesMs })
     this.#upkeep.afterBatch()
   }

@@ -20,7 +20,11 @@ export type RowFacts = {
 }
 
 /** To be called after the batch's commits. */
-export function rowReport({ progress, rowsByTable, rows }: Carried, facts: RowFacts): BatchReport {
+export function rowReport(
+  { recorded, rowsByTable, rows }: Pick<Carried, 'recorded' | 'rowsByTable' | 'rows'>,
+  facts: RowFacts,
+): BatchReport {
+  const { progress } = recorded
   const { tables } = rows
   const refused = tables.get(rowTables.quarantine_batch) ?? null
   const scored = tables.get(rowTables.fraud_batch) ?? null
