@@ -22,9 +22,11 @@ const memoryLimitDefaultBytes = 1024 * 1024 * 1024
 const rowsForManyThreads = 10_000
 
 export class Database {
-  /** Runs the batches, one transaction each. */
+  /** Closes windows, and notes batches. */
   readonly batch: DuckDBConnection
-  /** Loads the next batch's records meanwhile. */
+  /** Streams rows of tables to the row path. A second statement would end the first one's rows unsaid. */
+  readonly rows: DuckDBConnection
+  /** Looks things up meanwhile. */
   readonly load: DuckDBConnection
   /** Compacts tables meanwhile. */
   readonly upkeep: DuckDBConnection
@@ -35,14 +37,13 @@ export class Database {
   private constructor(
     instance: DuckDBInstance,
     threadsMax: number,
-    batch: DuckDBConnection,
-    load: DuckDBConnection,
-    upkeep: DuckDBConnection,
+    { batch, rows, load, upkeep }: Record<'batch' | 'rows' | 'load' | 'upkeep', DuckDBConnection>,
   ) {
     this.#instance = instance
     this.#threadsMax = threadsMax
     this.#threads = threadsMax
     this.batch = batch
+    this.rows = rows
     this.load = load
     this.upkeep = upkeep
   }
@@ -61,13 +62,14 @@ export class Database {
       autoinstall_known_extensions: 'false', // Nothing is fetched from anywhere at run time.
       autoload_known_extensions: 'false',
     })
-    const [batch, load, upkeep] = [
+    const [batch, rows, load, upkeep] = [
+      await instance.connect(),
       await instance.connect(),
       await instance.connect(),
       await instance.connect(),
     ]
     await batch.run(`SET GLOBAL TimeZone = 'UTC'`) // Instants are UTC, whatever the machine's zone is.
-    return new Database(instance, threadsMax, batch, load, upkeep)
+    return new Database(instance, threadsMax, { batch, rows, load, upkeep })
   }
 
   /** Chooses how many threads the next statements have, by the rows that they work on. */
@@ -79,7 +81,7 @@ export class Database {
   }
 
   close(): void {
-    for (const connection of [this.batch, this.load, this.upkeep]) connection.closeSync()
+    for (const one of [this.batch, this.rows, this.load, this.upkeep]) one.closeSync()
     this.#instance.closeSync()
   }
 }

@@ -23,7 +23,10 @@ import type { RecentSilver } from './recent.ts'
 import { type BatchInput, type BatchRows, computeRows, type RowPaths } from './row-batch.ts'
 
 export type BatchContext = Committer & {
+  /** For windows. */
   readonly connection: DuckDBConnection
+  /** For rows of tables; nothing else runs on it. */
+  readonly rowConnection: DuckDBConnection
   /** Told before work on so many rows. */
   readonly useThreadsFor: (rows: number) => Promise<void>
   /** Where the rows of closing windows are. */

@@ -158,10 +158,11 @@ export async function contextOf(
   const rowPaths = new RowPaths(paths)
   const states = rowPaths.states(rules.definitions, tables, source)
   const of = { snapshot: await silver.snapshot(), directory: silver.directory }
-  const recent = await RecentSilver.load(database.batch, of, states, rules.settings, reach, before.timeMicros)
+  const recent = await RecentSilver.load(database.rows, of, states, rules.settings, reach, before.timeMicros)
   await step('recent silver loaded')
   return {
     connection: database.batch,
+    rowConnection: database.rows,
     useThreadsFor: (rows) => database.useThreadsFor(rows),
     silver,
     paths: rowPaths,

@@ -96,7 +96,7 @@ export class RowPaths {
 }
 
 export type ComputeContext = {
-  readonly connection: DuckDBConnection
+  readonly rowConnection: DuckDBConnection
   readonly paths: RowPaths
   readonly recent: RecentSilver
 }
@@ -148,7 +148,7 @@ class RowBatchRun {
   async ofBronze(select: string): Promise<BatchRows> {
     const facts = new JudgedFacts()
     const batch = this.#start('bronze_batch', undefined, { facts: facts.add })
-    await eachRow(this.#context.connection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
+    await eachRow(this.#context.rowConnection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
     return { tables: rowsOf(batch, this.#path('bronze_batch')), facts }
   }
 
@@ -156,7 +156,7 @@ class RowBatchRun {
     const path = this.#path('silver_batch')
     if (Object.keys(path.plan.outputs).length === 0) return { tables: new Map(), facts: null }
     const batch = this.#start('silver_batch', undefined, {})
-    await eachRow(this.#context.connection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
+    await eachRow(this.#context.rowConnection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
     return { tables: rowsOf(batch, path), facts: null }
   }
 
@@ -166,7 +166,7 @@ class RowBatchRun {
    * that did not record them.
    */
   async asSilverHas(bronze: string, silver: string): Promise<BatchRows> {
-    const { connection } = this.#context
+    const { rowConnection: connection } = this.#context
     const accepted = new Set<string>()
     await eachRow(connection, `SELECT topic, "partition", "offset" FROM (${silver})`, (row) => {
       accepted.add(placeOf(row.topic, row.partition, row.offset))
