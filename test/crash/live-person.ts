@@ -93,6 +93,9 @@ export class LivePerson {
     await live.#append(beforeErasure())
     for (const streams of processes) live.run(streams, at(streams))
     for (const table of ['silver/transactions', 'fraud_detection']) await live.reached(table)
+    // What the person's rows count for in windows is written before they go.
+    const last = await live.batch()
+    while ((await live.batch('aggregations/merchant')) < last) await live.#pause()
     live.#loading = live.#load()
     return live
   }
@@ -140,12 +143,14 @@ export class LivePerson {
 
   /** The last batch that a table says it has. */
   async batch(table = 'silver/transactions'): Promise<bigint> {
-    return (await this.#progress(table)).batch
+    return (await this.#progress(table))?.batch ?? 0n
   }
 
-  async #progress(table: string): Promise<Progress> {
-    const delta = await DeltaTable.open(join(this.lakehouse.base, table))
-    return (await progressOf(delta, await delta.snapshot()))!
+  async #progress(table: string): Promise<Progress | null> {
+    const directory = join(this.lakehouse.base, table)
+    if (!(await DeltaTable.exists(directory))) return null
+    const delta = await DeltaTable.open(directory)
+    return await progressOf(delta, await delta.snapshot())
   }
 
   /** The runs go on with the next batches. */
@@ -167,7 +172,7 @@ export class LivePerson {
     this.#loaded.abort()
     await this.#loading
     await this.reached('silver/transactions')
-    this.#cutMicros = (await this.#progress('silver/transactions')).timeMicros
+    this.#cutMicros = (await this.#progress('silver/transactions'))!.timeMicros
     const before = await this.batch()
     await this.#append(afterErasure())
     for (const table of ['silver/transactions', 'fraud_detection']) await this.reached(table)
