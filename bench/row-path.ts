@@ -1,5 +1,5 @@
-// What a record costs in the compiled row path, part by part, on one core: `npx node bench/row-path.ts [rows]`.
-// The state is not in it: every transaction is its user's first.
+// What a record costs in the compiled row path, part by part, on one core: `npx node bench/row-path.ts
+// [rows]`. The state is not in it: every transaction is its user's first.
 import type { RecordChunk } from '../src/batches/source.ts'
 import { JudgedFacts, type RowPath, type RunningBatch } from '../src/javascript/index.ts'
 import { JsonScanner } from '../src/json/scanner.ts'

@@ -4,18 +4,11 @@ import { assert } from '../errors/errors.ts'
 import { type ValueBounds, widerBounds } from './bounds.ts'
 import { type ByteWriter, giveBack, takeWriter } from './byte-writer.ts'
 import { type EncodedLeaf, encodeLeaf, type Page } from './encode.ts'
-import {
-  type Codec,
-  fileFooter,
-  type NamedColumn,
-  pageHeader,
-  type StoredLeaf,
-  type StoredRowGroup,
-} from './footer.ts'
+import { fileFooter, type NamedColumn, pageHeader, type StoredLeaf, type StoredRowGroup } from './footer.ts'
 import { leavesOf } from './leaf.ts'
 import { leafValues, type RowRange } from './shred.ts'
 import { ThriftWriter } from './thrift.ts'
-import { compressPage, roomForPage } from './zstd.ts'
+import { compressPage, roomForPage, storedFrame } from './zstd.ts'
 
 export type LeafSummary = {
   readonly path: readonly string[]
@@ -32,7 +25,7 @@ export type FileSummary = {
 
 /** As DuckDB's: small enough for memory, large enough to compress. */
 export const rowGroupRowsMax = 122_880
-/** A call of zstd costs more than it saves on leaves of fewer bytes. */
+/** Compressing costs more than it saves on pages of fewer bytes. */
 const compressedBytesMin = 4096
 const magic = Buffer.from('PAR1')
 const headers = new ThriftWriter()
@@ -87,7 +80,6 @@ type CompressedPage = Pick<Page, 'kind' | 'encoding'> & {
 
 type CompressedLeaf = Omit<EncodedLeaf, 'pages' | 'bounds'> & {
   readonly bounds: ValueBounds | null
-  readonly codec: Codec
   readonly pages: readonly CompressedPage[]
 }
 
@@ -140,16 +132,14 @@ async function compressedLeaf({ pages: drafts, bounds, ...encoded }: EncodedLeaf
   const pages: Promise<CompressedPage>[] = []
   if (drafts.length <= 2) {
     const written = drafts.map((page) => ({ page, out: writtenPage(page) }))
-    const bytes = written.reduce((sum, { out }) => sum + out.length, 0)
-    const codec = bytes < compressedBytesMin ? 'UNCOMPRESSED' : 'ZSTD'
-    pages.push(...written.map(({ page, out }) => compressedPage(page, out, codec)))
-    return { ...encoded, bounds: bounds(), codec, pages: await Promise.all(pages) }
+    pages.push(...written.map(({ page, out }) => compressedPage(page, out)))
+    return { ...encoded, bounds: bounds(), pages: await Promise.all(pages) }
   }
   for (const page of drafts) {
-    pages.push(compressedPage(page, writtenPage(page), 'ZSTD'))
+    pages.push(compressedPage(page, writtenPage(page)))
     await roomForPage()
   }
-  return { ...encoded, bounds: bounds(), codec: 'ZSTD', pages: await Promise.all(pages) }
+  return { ...encoded, bounds: bounds(), pages: await Promise.all(pages) }
 }
 
 function writtenPage(page: Page): ByteWriter {
@@ -158,9 +148,10 @@ function writtenPage(page: Page): ByteWriter {
   return out
 }
 
-async function compressedPage(page: Page, out: ByteWriter, codec: Codec): Promise<CompressedPage> {
+async function compressedPage(page: Page, out: ByteWriter): Promise<CompressedPage> {
   const { kind, encoding } = page
-  const body = codec === 'ZSTD' ? await compressPage(out.written()) : Buffer.from(out.written())
+  const bytes = out.written()
+  const body = bytes.length < compressedBytesMin ? storedFrame(bytes) : await compressPage(bytes)
   const header = Buffer.from(pageHeader(headers, page, out.length, body.length))
   const uncompressedBytes = header.length + out.length
   giveBack(out)

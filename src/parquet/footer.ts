@@ -24,8 +24,8 @@ const encodingCodes: Readonly<Record<Page['encoding'] | 'RLE', number>> = {
   RLE_DICTIONARY: 8,
 }
 const pageCodes: Readonly<Record<Page['kind'], number>> = { data: 0, dictionary: 2 }
-export type Codec = 'UNCOMPRESSED' | 'ZSTD'
-const codecCodes: Readonly<Record<Codec, number>> = { UNCOMPRESSED: 0, ZSTD: 6 }
+/** ZSTD, of all pages. */
+const codec = 6
 const [optional, repeated] = [1, 2]
 
 /** As `thrift` writes it; good until that writes again. */
@@ -59,7 +59,6 @@ export function pageHeader(
 /** A leaf of a row group in the file. */
 export type StoredLeaf = Omit<EncodedLeaf, 'pages' | 'bounds'> & {
   readonly bounds: ValueBounds | null
-  readonly codec: Codec
   readonly encodings: ReadonlySet<Page['encoding']>
   readonly dictionaryOffset: number | null
   readonly dataOffset: number
@@ -198,7 +197,7 @@ function writeLeaf(thrift: ThriftWriter, stored: StoredLeaf): void {
   thrift.int32(1, typeCodes[physicalTypes[stored.leaf.type]])
   thrift.int32s(2, [encodingCodes.RLE, ...[...stored.encodings].map((encoding) => encodingCodes[encoding])])
   thrift.texts(3, stored.leaf.path)
-  thrift.int32(4, codecCodes[stored.codec])
+  thrift.int32(4, codec)
   thrift.int64(5, stored.levelCount)
   thrift.int64(6, stored.uncompressedBytes)
   thrift.int64(7, stored.compressedBytes)

@@ -45,6 +45,30 @@ class PageStream {
   }
 }
 
+const frameMagic = 0xfd2fb528
+/** Of a frame in one segment, with its content's size in one byte, and in two of which 256 is taken off. */
+const [descriptorOfByte, descriptorOfTwo, sizeOfTwoMin] = [0x20, 0x60, 256]
+/** A block that is the last one and as it is; its size stands in the upper bits. */
+const lastRawBlock = 1
+const blockHeaderBytes = 3
+
+/**
+ * A frame that has the bytes as they are (RFC 8878, raw block), of up to 64 KiB: compressing few bytes costs
+ * more than it saves.
+ */
+export function storedFrame(body: Uint8Array): Buffer {
+  const isShort = body.length < sizeOfTwoMin
+  const headerBytes = isShort ? 6 : 7
+  const frame = Buffer.allocUnsafe(headerBytes + blockHeaderBytes + body.length)
+  frame.writeUInt32LE(frameMagic, 0)
+  frame[4] = isShort ? descriptorOfByte : descriptorOfTwo
+  if (isShort) frame[5] = body.length
+  else frame.writeUInt16LE(body.length - sizeOfTwoMin, 5)
+  frame.writeUIntLE(lastRawBlock | (body.length << 3), headerBytes, blockHeaderBytes)
+  frame.set(body, headerBytes + blockHeaderBytes)
+  return frame
+}
+
 const streams: PageStream[] = []
 
 /** The bytes must stay as they are until then. */
