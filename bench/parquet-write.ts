@@ -33,6 +33,7 @@ import { type Column, NumberColumn, newColumn, type Rows } from '../src/columns/
 import { whole } from '../src/columns/whole.ts'
 import { loadConfig } from '../src/config/config.ts'
 import { DeltaTable, scanSql } from '../src/delta/index.ts'
+import { streamOf } from '../src/engines/database.ts'
 import { embeddedEngine } from '../src/engines/embedded/run.ts'
 import { openFileSource } from '../src/files/source.ts'
 import { bronzeTransactions } from '../src/lakehouse/1-bronze/transactions.ts'
@@ -99,7 +100,8 @@ async function readRows(
     return `"${name}"`
   })
   const scan = scanSql(snapshot, delta.directory, { naiveTimestamps: true })
-  const result = await connection.stream(
+  const result = await streamOf(
+    connection,
     `SELECT ${select.join(', ')} FROM (${scan}) ORDER BY "offset" LIMIT ${count}`,
   )
   for (

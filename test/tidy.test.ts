@@ -132,6 +132,14 @@ test('expr, plan, sql and fraud are pure: no I/O, clock, randomness, environment
   expect(impure).toEqual([])
 })
 
+test('rows of DuckDB are streamed by the one function that sees where a stream fails', () => {
+  const unseen = [...sources, ...tests].filter(
+    ({ path, text }) =>
+      path !== 'src/engines/database.ts' && /onnect(?:ion|\(\))\)?\.stream(?:AndRead\w*)?\(/.test(text),
+  )
+  expect(unseen.map(({ path }) => path)).toEqual([])
+})
+
 test('one file of src/lakehouse is one table, and its path is the path of the table', () => {
   const files = sources
     .map(({ path }) => /^src\/lakehouse\/[1-9]-(.+)\.ts$/.exec(path)?.[1])

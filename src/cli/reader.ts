@@ -9,6 +9,7 @@ import { type DuckDBConnection, DuckDBInstance, type DuckDBResult, type DuckDBVa
 import type { Config } from '../config/config.ts'
 import { DeltaTable, scanSql } from '../delta/index.ts'
 import { literalPattern, quoteIdentifier, quoteText } from '../delta/sql.ts'
+import { streamOf } from '../engines/database.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { tableDirectory } from '../lakehouse/delta.ts'
 import { type NamedTable, readableTables } from '../lakehouse/pipeline.ts'
@@ -61,7 +62,7 @@ export class LakehouseReader {
       const named = await parseSelect(this.#connection, sql)
       const absent = await this.#makeViews(named)
       try {
-        return await this.#connection.stream(isShowTables(sql) ? namesSql : sql, { ...parameters })
+        return await streamOf(this.#connection, isShowTables(sql) ? namesSql : sql, parameters)
       } catch (error) {
         const unknown = [...(named ?? [])].filter((name) => !knownNames.includes(name))
         if (unknown.length > 0) throw unknownTables(error, unknown)

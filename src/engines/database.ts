@@ -1,7 +1,7 @@
 // The DuckDB inside of the process. It lives in memory and holds nothing that cannot be computed from the
 // tables again; what does not fit into memory is spilled below the checkpoint directory.
 import { availableParallelism } from 'node:os'
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { type DuckDBConnection, DuckDBInstance, type DuckDBResult, type DuckDBValue } from '@duckdb/node-api'
 import { duckdb } from '../sql/index.ts'
 
 export type DatabaseOptions = {
@@ -103,4 +103,40 @@ export async function rowsOf(
 ): Promise<Record<string, unknown>[]> {
   const reader = await connection.runAndReadAll(select)
   return reader.getRowObjectsJS() as Record<string, unknown>[]
+}
+
+/**
+ * The rows of a SELECT as they come, without all of them in memory. DuckDB ends its stream where it fails as
+ * if there were no more rows; here the failure is told. Until the last row no other statement may run on the
+ * connection: that ends the stream, which is a failure too.
+ */
+export async function streamOf(
+  connection: DuckDBConnection,
+  select: string,
+  parameters: Readonly<Record<string, DuckDBValue>> = {},
+): Promise<DuckDBResult> {
+  const result = await connection.stream(select, { ...parameters })
+  if (!result.isStreaming) return result // DuckDB has all of it already.
+  const fetchChunk = result.fetchChunk.bind(result)
+  result.fetchChunk = async () => {
+    const chunk = await fetchChunk()
+    if (chunk !== null && chunk.rowCount > 0) return chunk
+    if (!result.isStreaming) throw await failureOf(connection, select, parameters)
+    return chunk
+  }
+  return result
+}
+
+/** Why a stream failed: it does not say, but the statement fails again, now without one. */
+async function failureOf(
+  connection: DuckDBConnection,
+  select: string,
+  parameters: Readonly<Record<string, DuckDBValue>>,
+): Promise<Error> {
+  try {
+    await connection.run(`EXPLAIN ANALYZE ${select}`, { ...parameters })
+  } catch (error) {
+    if (error instanceof Error) return error
+  }
+  return new Error('the rows of a query ended before the last one: it was interrupted')
 }

@@ -1,5 +1,6 @@
 // Slices of silver by event time, for what is judged by the rows around a row: velocity, repeats, windows.
 
+import { streamOf } from '../engines/database.ts'
 import type { InstantRange, Lakehouse } from './lakehouse.ts'
 
 const silver = 'silver/transactions'
@@ -41,7 +42,8 @@ async function hoursInSlices(
 ): Promise<readonly (InstantRange & { readonly rows: number })[]> {
   const { sinceMicros, rowsAtOnce } = lakehouse
   const range = { fromMicros: sinceMicros, toMicros: null }
-  const result = await lakehouse.connection.stream(
+  const result = await streamOf(
+    lakehouse.connection,
     `SELECT epoch_us(event_time) // ${hourMicros} AS hour, count(*)
     FROM (${lakehouse.rowsWithin(silver, 'processing_time', range)})
     WHERE event_time IS NOT NULL GROUP BY hour ORDER BY hour`,

@@ -1,6 +1,7 @@
 // `ops/batches` beside the logs: the batches that it notes, one after another.
 import type { RecordedBatch } from '../batches/progress.ts'
 import { scanSql } from '../delta/index.ts'
+import { streamOf } from '../engines/database.ts'
 import { opsDirectory } from '../lakehouse/delta.ts'
 import { batchesPath, recordedOf } from '../lakehouse/ops/batches.ts'
 import type { Lakehouse } from './lakehouse.ts'
@@ -21,7 +22,10 @@ export async function* journalBatches(lakehouse: Lakehouse): AsyncGenerator<Note
       : `WHERE batch >= coalesce((SELECT max(batch) FROM (${rows})
           WHERE processing_time < make_timestamptz(${sinceMicros})), 0)`
   const connection = await lakehouse.connect()
-  const result = await connection.stream(`SELECT batch, plan, outcome FROM (${rows}) ${where} ORDER BY batch`)
+  const result = await streamOf(
+    connection,
+    `SELECT batch, plan, outcome FROM (${rows}) ${where} ORDER BY batch`,
+  )
   for await (const chunk of result.yieldRowsJs()) {
     // As selected.
     for (const [batch, plan, outcome] of chunk as [bigint, string | null, string][]) {

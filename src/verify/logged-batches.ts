@@ -12,6 +12,7 @@ import {
   type Watermarks,
 } from '../batches/progress.ts'
 import { type ForeignRemoval, foreignRemoval } from '../delta/index.ts'
+import { streamOf } from '../engines/database.ts'
 import { rewoundTo } from '../engines/restored.ts'
 import { watermarkNames } from '../plan/index.ts'
 import { journalBatches, type NotedBatch } from './journal.ts'
@@ -248,7 +249,7 @@ async function* forgottenBatches(
 ): AsyncGenerator<BatchFacts> {
   const select = forgottenSql(lakehouse, after, beforeMicros)
   if (select === null) return
-  const result = await (await lakehouse.connect()).stream(select)
+  const result = await streamOf(await lakehouse.connect(), select)
   let seen = after?.eventTimeMaxMicros ?? null
   for await (const rows of result.yieldRowsJs()) {
     // As selected.

@@ -3,6 +3,7 @@
 
 import { partitionKey } from '../batches/offsets.ts'
 import { lastWindowEnd } from '../batches/planner.ts'
+import { streamOf } from '../engines/database.ts'
 import { watermarkNames } from '../plan/index.ts'
 import { type Finding, type Findings, findingsToldMax } from './check.ts'
 import { erasedInBatches } from './erased.ts'
@@ -83,7 +84,9 @@ async function readTimesOf(lakehouse: Lakehouse, slice: Slice): Promise<ReadTime
   const times = new Map<string, ReadTime>()
   if (slice.batches.every(({ partitions }) => partitions.size === 0)) return times
   await prepareParsed(lakehouse, slice)
-  const result = await lakehouse.connection.stream(`WITH valid AS (
+  const result = await streamOf(
+    lakehouse.connection,
+    `WITH valid AS (
     SELECT processing_time, topic, partition, max(event_time) AS event_time, max("offset") AS last_valid
     FROM parsed WHERE len(invalid) = 0 GROUP BY ALL
   )
@@ -92,7 +95,8 @@ async function readTimesOf(lakehouse: Lakehouse, slice: Slice): Promise<ReadTime
   FROM parsed AS p JOIN ${sliceOf.batches} AS b ON b.time = p.processing_time
   LEFT JOIN valid AS v
     ON v.processing_time = p.processing_time AND v.topic = p.topic AND v.partition = p.partition
-  GROUP BY p.processing_time, p.topic, p.partition`)
+  GROUP BY p.processing_time, p.topic, p.partition`,
+  )
   for await (const rows of result.yieldRowsJs()) {
     // As selected.
     for (const row of rows as [bigint, string, number, bigint | null, bigint][]) {

@@ -2,6 +2,7 @@
 // plain TypeScript (judge.ts), and silver and quarantine must say the same.
 
 import type { JS } from '@duckdb/node-api'
+import { streamOf } from '../engines/database.ts'
 import { counted } from '../errors/counted.ts'
 import { type Finding, findingsToldMax, valueText } from './check.ts'
 import { type Judged, judge } from './judge.ts'
@@ -24,7 +25,7 @@ export function checkSecondReading(lakehouse: Lakehouse): RunningCheck {
       if (slice.definitionHash(silver) !== definitionHash(lakehouse.definitions.current, silver)) return
       const inSlice = await lakehouse.number(`SELECT count(*) FROM ${sliceOf.bronze}`)
       const total = lakehouse.state(bronze).snapshot.numRecords ?? inSlice
-      const result = await lakehouse.connection.stream(sampleSql(total))
+      const result = await streamOf(lakehouse.connection, sampleSql(total))
       for await (const rows of result.yieldRowObjectJs()) {
         for (const row of rows) {
           const finding = judgeRow(row)

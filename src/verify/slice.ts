@@ -2,6 +2,7 @@
 // rows of one batch is judged slice by slice.
 
 import type { BatchSettings } from '../batches/plan.ts'
+import { streamOf } from '../engines/database.ts'
 import { assert } from '../errors/errors.ts'
 import type { Definitions } from '../lakehouse/ops/definitions.ts'
 import { type TableDefinition, watermarkNames } from '../plan/index.ts'
@@ -249,7 +250,8 @@ async function rowPieces(lakehouse: Lakehouse): Promise<RowPiece[]> {
   const times = paths.map(
     (path) => `SELECT processing_time FROM (${lakehouse.rowsWithin(path, 'processing_time', range)})`,
   )
-  const result = await lakehouse.connection.stream(
+  const result = await streamOf(
+    lakehouse.connection,
     `SELECT epoch_us(processing_time) // 1000000 AS second, count(*) FROM (${times.join(' UNION ALL ')})
     WHERE processing_time IS NOT NULL GROUP BY second ORDER BY second`,
   )

@@ -13,6 +13,7 @@ import {
   type DuckDBValue,
 } from '@duckdb/node-api'
 import { DeltaTable, scanSql } from '../../src/delta/index.ts'
+import { streamOf } from '../../src/engines/database.ts'
 import { base64, type Cell, type Row, type Tables, tableNames } from '../oracle/rows.ts'
 
 export async function readTables(deltaBasePath: string): Promise<Tables> {
@@ -38,7 +39,7 @@ export async function readTable(connection: DuckDBConnection, directory: string)
   const texts = snapshot.metadata.fields.filter(({ type }) => type === 'string').map(({ name }) => name)
   const asBytes = texts.map((name) => `encode("${name}") AS "${name}"`).join(', ')
   const replaced = asBytes === '' ? '' : `REPLACE (${asBytes})`
-  const result = await connection.stream(`SELECT * ${replaced} FROM (${scanSql(snapshot, directory)})`)
+  const result = await streamOf(connection, `SELECT * ${replaced} FROM (${scanSql(snapshot, directory)})`)
   const names = result.columnNames()
   const cells = result.columnTypes().map((type, index) => {
     if (texts.includes(names[index]!)) return textCell

@@ -13,6 +13,7 @@ import { KeyHash } from '../../state/key-hash.ts'
 import { RecentIds } from '../../state/recent-ids.ts'
 import { RecentTimes } from '../../state/recent-times.ts'
 import type { LookBack } from '../batch-rules.ts'
+import { streamOf } from '../database.ts'
 
 /** One operator that remembers rows, and its rows. */
 type Kept =
@@ -129,7 +130,7 @@ async function eachKey(
   select: string,
   add: (key: string | Whole, micros: Whole) => void,
 ): Promise<void> {
-  const result = await connection.stream(select)
+  const result = await streamOf(connection, select)
   for (;;) {
     const chunk = await result.fetchChunk()
     if (chunk === null || chunk.rowCount === 0) return

@@ -12,6 +12,7 @@ import {
 import { whole } from '../../columns/whole.ts'
 import { assert } from '../../errors/errors.ts'
 import type { SourceRow } from '../../javascript/index.ts'
+import { streamOf } from '../database.ts'
 
 /** Hands over row after row, in one object for all of them: whoever keeps a row copies it. */
 export async function eachRow(
@@ -19,7 +20,7 @@ export async function eachRow(
   select: string,
   add: (row: SourceRow) => void,
 ): Promise<void> {
-  const result = await connection.stream(select)
+  const result = await streamOf(connection, select)
   const names = result.columnNames()
   const row: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]))
   for (;;) {

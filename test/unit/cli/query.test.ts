@@ -204,6 +204,19 @@ test('a failure while rows are read is a failed query too', async () => {
   await expect(failing).rejects.toMatchObject({ code: 'QUERY_FAILED' })
 })
 
+test('so is one behind many rows, and the end of its time there', async () => {
+  const failing = "select case when i = 900000 then error('too far') else i end from range(1000000) t(i)"
+  await expect(output(failing, 'csv')).rejects.toMatchObject({ code: 'QUERY_FAILED', message: /too far/ })
+  const endless = query(
+    lakehouse.config,
+    'select * from range(1000000000)',
+    'csv',
+    new PassThrough().resume(),
+    300,
+  )
+  await expect(endless).rejects.toMatchObject({ code: 'QUERY_FAILED', message: /longer than 300 ms/ })
+})
+
 test('a table that nobody has written is named, with the directory', async () => {
   await expect(output('select * from aggregations.merchant', 'table')).rejects.toThrow(
     /aggregations\.merchant.*DELTA_BASE_PATH/,
