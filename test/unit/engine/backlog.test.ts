@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { SourceNotice } from '../../../src/batches/notice.ts'
 import { partitionKey } from '../../../src/batches/offsets.ts'
 import { Backlog } from '../../../src/engines/backlog.ts'
 import { checkpointsDirectory } from '../../../src/engines/bronze-writers.ts'
@@ -70,6 +71,34 @@ test('rows that a streaming query left in bronze are carried on, once, whatever 
     }),
     { numRuns: 3, endOnFailure: true },
   )
+})
+
+test('windows that close behind the batches take no rows from those that are read from bronze', async () => {
+  const lakehouse = await newLakehouse()
+  try {
+    const count = 15_000
+    const records = Array.from({ length: count }, (_, index): RawRecord => {
+      // A second each: windows of every kind close with every batch.
+      const timestamp = new Date(Date.UTC(2024, 2, 10) + index * 1000).toISOString()
+      const value = { transaction_id: `t${index}`, user_id: index % 50, amount: 12.5, timestamp }
+      const content = recordsOf([Buffer.from(JSON.stringify(value))])[0]!
+      return { ...content, topic: 'transactions', offset: BigInt(index) }
+    })
+    await writeInput(lakehouse, [])
+    await runOnce(lakehouse, { recordsPerBatchMax: 1 })
+    await stream(lakehouse, randomUUID(), 0n, records)
+    const notices: SourceNotice[] = []
+    const onNotice = (notice: SourceNotice) => void notices.push(notice)
+    const reports = await runOnce(lakehouse, { recordsPerBatchMax: 3000, onNotice, finalize: true })
+    expect(notices).toEqual([])
+    expect(reports.map(({ silverRows }) => silverRows)).toEqual([3000, 3000, 3000, 3000, 3000, 0])
+    const { 'silver/transactions': silver, 'silver/quarantine': quarantine } = await readTables(
+      lakehouse.base,
+    )
+    expect([silver.length, quarantine.length]).toEqual([count, 0])
+  } finally {
+    await lakehouse.remove()
+  }
 })
 
 test('a query that still runs can write nothing more once the embedded engine has started', async () => {
