@@ -83,7 +83,7 @@ class Pipeline {
   readonly #context: BatchContext
   readonly #journal: Journal
   readonly #upkeep: Upkeep
-  /** Ends the fetching ahead when a batch fails. */
+  /** Ends the fetching ahead when a batch fails, or the work behind one. */
   readonly #failed = new AbortController()
   #progress: Progress
   /** The partitions that waited in the last batch. */
@@ -110,7 +110,7 @@ class Pipeline {
     this.#database = database
     this.#tables = tables
     this.#journal = from.journal
-    this.#behind = new WorkBehind(from.progress.batch)
+    this.#behind = new WorkBehind(from.progress.batch, () => this.#failed.abort())
     const claims = () => streamTxns(options.streams, this.#behind.doneBatch + 1n)
     this.#context = { ...from.context, claims }
     this.#backlog = from.backlog
@@ -149,9 +149,12 @@ class Pipeline {
   async finish(): Promise<void> {
     try {
       await this.#behind.finish()
-      await this.#journal.flush()
     } finally {
-      await this.#upkeep.finish()
+      try {
+        await this.#journal.flush() // Of the batches whose work is done.
+      } finally {
+        await this.#upkeep.finish()
+      }
     }
   }
 

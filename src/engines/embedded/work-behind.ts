@@ -11,8 +11,12 @@ export class WorkBehind {
   #doneBatch: bigint
   #failure: { readonly error: unknown } | null = null
 
-  constructor(doneBatch: bigint) {
+  readonly #onFailure: () => void
+
+  /** `onFailure` ends what waits for other things, so that the failure is told at once. */
+  constructor(doneBatch: bigint, onFailure: () => void) {
     this.#doneBatch = doneBatch
+    this.#onFailure = onFailure
   }
 
   /** The last batch whose work is done, and that of all before it. */
@@ -37,6 +41,7 @@ export class WorkBehind {
         this.#doneBatch = batch
       } catch (error) {
         this.#failure = { error }
+        this.#onFailure()
       } finally {
         this.#waitingCount--
         for (const resolve of this.#waiters.splice(0)) resolve()

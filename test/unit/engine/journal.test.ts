@@ -6,7 +6,9 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { SourceNotice } from '../../../src/batches/notice.ts'
 import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
+import { LakehouseError } from '../../../src/errors/errors.ts'
 import { openFileSource } from '../../../src/files/source.ts'
+import { setStepHook } from '../../../src/steps/step.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
 
@@ -15,7 +17,10 @@ let lakehouse: Lakehouse
 beforeEach(async () => {
   lakehouse = await newLakehouse()
 })
-afterEach(() => lakehouse.remove())
+afterEach(async () => {
+  setStepHook(null)
+  await lakehouse.remove()
+})
 
 const minute = 60_000_000n
 
@@ -82,6 +87,22 @@ test('every batch has a row with its plan, its outcome and what became of its re
     dedup: '600000000',
     streams: 3n,
   })
+})
+
+test('a failure behind a batch takes nothing from what is told of those before it', async () => {
+  await writeInput(lakehouse, transactions(60))
+  let ends = 0
+  setStepHook((name) => {
+    if (name === 'all tables committed' && ++ends === 3)
+      throw new LakehouseError('STORAGE_FAILED', 'A full disk.')
+  })
+  await runOnce(lakehouse, { recordsPerBatchMax: 10 })
+  const rows = await rowsOf('ops/batches', `batch, rows_by_table['fraud_detection'] AS scored`)
+  expect(rows.slice(0, 2)).toEqual([
+    { batch: 1n, scored: 10n },
+    { batch: 2n, scored: 10n },
+  ])
+  expect(rows.map(({ batch }) => batch)).toEqual([1n, 2n, 3n, 4n, 5n, 6n])
 })
 
 test('a clean stop leaves nothing to replay: the next start commits no batch', async () => {

@@ -82,6 +82,29 @@ test('a run without an end gives up too, unless it is an outage, which it waits 
     expect([reports.length, outage.failed()]).toEqual([1, 2 * failuresMax])
   }))
 
+test(
+  'windows that fail behind their batch fail the run at once, also where no record follows',
+  () =>
+    withLakehouse(async (lakehouse) => {
+      const notices: string[] = []
+      const onNotice = ({ code }: { code: string }) => void notices.push(code)
+      const stop = new AbortController()
+      const waitForData: RecordSource['waitForData'] = async (_next, _waitMs, signal) => {
+        if (notices.length > 0) stop.abort() // The run has begun anew, and waits again.
+        await sleep(2 ** 30, undefined, { signal }).catch(() => undefined)
+      }
+      setStepHook((name) => {
+        if (name !== 'all tables committed' || notices.length > 0) return
+        throw new LakehouseError('STORAGE_FAILED', 'The disk is full.')
+      })
+      const source = { ...memorySource(records), waitForData }
+      const options = { recordsPerBatchMax: 100, once: false, signal: stop.signal, onNotice }
+      await runOnce(lakehouse, options, source)
+      expect(notices).toEqual(['STORAGE_FAILED'])
+    }),
+  30_000,
+)
+
 test('what no attempt can heal ends the run at once', () =>
   withLakehouse(async (lakehouse) => {
     const { source, failed } = failing('KAFKA_OFFSETS_LOST', Number.POSITIVE_INFINITY)
