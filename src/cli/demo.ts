@@ -1,6 +1,7 @@
 // `assay demo`: generator, pipeline and live view on one machine. No Kafka, no JVM: the generator writes
 // files that the pipeline reads as they grow.
 
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,8 +64,18 @@ async function demo(flags: DemoFlags): Promise<void> {
     stop.abort()
     view.say('stopping: the batch at hand is finished')
   }
-  // Once: a second Ctrl-C ends the process at once.
-  process.once('SIGINT', abort).once('SIGTERM', abort)
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (!stop.signal.aborted) {
+      abort()
+      return
+    }
+    // A second Ctrl-C ends the process at once; a signal that does so calls nobody to give the terminal back.
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    view.close()
+    rmSync(input, { recursive: true, force: true })
+    process.kill(process.pid, signal)
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   const timer = flags.seconds === undefined ? null : setTimeout(abort, flags.seconds * 1000)
   try {
     const producing = produceAll(flags, input, stop.signal)
@@ -83,7 +94,7 @@ async function demo(flags: DemoFlags): Promise<void> {
     await Promise.all([producing, running].map((work) => Promise.resolve(work).finally(abort)))
   } finally {
     if (timer) clearTimeout(timer)
-    process.off('SIGINT', abort).off('SIGTERM', abort)
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     view.close()
     await rm(input, { recursive: true, force: true })
   }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -21,7 +21,10 @@ afterAll(() => rmSync(home, { recursive: true, force: true }))
 function start(...more: string[]): ChildProcess {
   const args = [bin, 'demo', '--delta-base-path', join(home, 'lakehouse'), ...more]
   const { NO_COLOR, ...environment } = process.env
-  return spawn(process.execPath, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+  return spawn(process.execPath, args, {
+    env: { ...environment, TMPDIR: home },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
 }
 
 /** The code and all output of the command, which gets SIGTERM when `until` is on its output. */
@@ -49,6 +52,20 @@ describe('assay demo', () => {
     expect(code, text).toBe(0)
     expect(text).not.toContain('NaN')
     expect(text.trimEnd().split('\n').at(-4)).toMatch(/^[1-9][\d,]* records \|/)
+  })
+
+  test('a second signal ends it at once; the view is closed before, and the input is gone', async () => {
+    const child = start()
+    let text = ''
+    child.stdout!.on('data', (bytes: Buffer) => {
+      text += bytes
+      // Two numbers: of one that is pending already a second would be none.
+      if (text.includes('records |') && !child.killed) void (child.kill('SIGINT') && child.kill('SIGTERM'))
+    })
+    const [, signal] = await once(child, 'close')
+    expect(signal, text).toMatch(/^SIG(INT|TERM)$/)
+    expect(text.trimEnd().split('\n').length, text).toBeGreaterThan(1) // Closed, it says its last line.
+    expect(readdirSync(home).filter((name) => name.startsWith('assay-demo-input-'))).toEqual([])
   })
 })
 
