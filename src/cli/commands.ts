@@ -96,8 +96,8 @@ export const commands: readonly CommandEntry[] = [
     summary: 'take the rows of a person out of the tables, or adopt a deletion by another program',
     does:
       'Takes the rows of persons out of bronze, silver, quarantine and fraud_detection, with the files and log entries ' +
-      'that hold their values. Stop "assay run" first. Without a user it finishes an erasure that ended half-way. ' +
-      'docs/guide/erasure.md says what stays.',
+      'that hold their values; "assay run" pauses meanwhile. Without a user it finishes an erasure that ended ' +
+      'half-way. docs/guide/erasure.md says what stays.',
     examples: [
       'assay erase --user-id 4711 --dry-run',
       'assay erase --user-id 4711',

@@ -38,7 +38,7 @@ export async function runProgram(args: readonly string[], said: Said = ofProcess
   }
   prepare(program, said)
   try {
-    await program.parseAsync(withSqlLast(args), { from: 'user' })
+    await program.parseAsync(withSqlLast(named(args)), { from: 'user' })
     return typeof process.exitCode === 'number' ? process.exitCode : exitCodes.ok
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
@@ -50,6 +50,13 @@ export async function runProgram(args: readonly string[], said: Said = ofProcess
 async function loaded({ summary, does, examples, load }: CommandEntry): Promise<Command> {
   const list = examples.map((example) => `  ${example}\n`).join('')
   return (await load()).summary(summary).description(does).addHelpText('afterAll', `\nExamples:\n${list}`)
+}
+
+/** `help` of what is no command is refused as the command is, which names the nearest one. */
+function named(args: readonly string[]): readonly string[] {
+  const [first, second = 'help'] = args
+  const isKnown = second === 'help' || second.startsWith('-') || commands.some(({ name }) => name === second)
+  return first === 'help' && !isKnown ? [second] : args
 }
 
 /** SQL may begin with a comment, which looks like an option: it goes behind the options. */

@@ -3,14 +3,11 @@ import { text as textOf } from 'node:stream/consumers'
 import type { DuckDBResult } from '@duckdb/node-api'
 import { Command, Option } from 'commander'
 import type { Config } from '../config/config.ts'
-import { DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { tableDirectory } from '../lakehouse/delta.ts'
 import { readableTables } from '../lakehouse/pipeline.ts'
 import { liveName, liveTables } from './open-windows.ts'
 import { bytes, durationMs } from './option-values.ts'
-import { printable } from './printable.ts'
-import { notWrittenAdvice, openReader, queryFailure } from './reader.ts'
+import { openReader, queryFailure, sayWhereNoTables } from './reader.ts'
 import { type Output, writeCsv, writeNdjson, writeTable } from './result-output.ts'
 import { isShowTables } from './select-statement.ts'
 import { openSession } from './session.ts'
@@ -67,13 +64,6 @@ function noSql(): LakehouseError {
     'there is no SQL: give it as the argument, or pipe it in. For example:\n' +
     '  assay query "show tables"\n  assay query "from fraud_detection limit 5"\n  assay query < report.sql'
   return new LakehouseError('CONFIG_INVALID', message)
-}
-
-/** On stderr, so that what reads the result finds an empty one. */
-async function sayWhereNoTables({ deltaBasePath }: Config): Promise<void> {
-  for (const table of readableTables)
-    if (await DeltaTable.exists(tableDirectory(deltaBasePath, table))) return
-  process.stderr.write(printable(`${deltaBasePath} has no table yet: ${notWrittenAdvice}\n`))
 }
 
 const helpFooter = `

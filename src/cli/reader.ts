@@ -15,8 +15,9 @@ import { tableDirectory } from '../lakehouse/delta.ts'
 import { type NamedTable, readableTables } from '../lakehouse/pipeline.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { liveName, liveTables, openWindowsSql } from './open-windows.ts'
+import { printable } from './printable.ts'
 import { isShowTables, type NamedTables, parseSelect } from './select-statement.ts'
-import { nearestNames, sqlName } from './table-name.ts'
+import { nearestNames, notWrittenAdvice, sqlName } from './table-name.ts'
 
 export async function openReader(config: Config): Promise<LakehouseReader> {
   const instance = await DuckDBInstance.create(':memory:', instanceOptions(config))
@@ -133,7 +134,12 @@ export class LakehouseReader {
   }
 }
 
-export const notWrittenAdvice = 'is DELTA_BASE_PATH right, and did "assay run" run?'
+/** On stderr, so that what reads the result finds an empty one. */
+export async function sayWhereNoTables({ deltaBasePath }: Config): Promise<void> {
+  for (const table of readableTables)
+    if (await DeltaTable.exists(tableDirectory(deltaBasePath, table))) return
+  process.stderr.write(printable(`${deltaBasePath} has no table yet: ${notWrittenAdvice}\n`))
+}
 
 const knownNames: readonly string[] = [...readableTables.map(sqlName), ...liveTables.map(liveName)]
 

@@ -54,10 +54,15 @@ export function tableNamed<T extends NamedTable>(name: string, among: readonly T
   throw new LakehouseError('TABLE_UNKNOWN', message)
 }
 
+/** What to look at where a table is not there. */
+export const notWrittenAdvice = 'is DELTA_BASE_PATH right, and did "assay run" run?'
+
 /** Opens a table of the lakehouse by its name, or any Delta table by a path that starts with /, . or ~. */
 export async function openNamedTable(config: Config, name: string): Promise<DeltaTable> {
-  const directory = /^[./~]/.test(name)
-    ? resolve(inHome(name))
-    : tableDirectory(config.deltaBasePath, tableNamed(name, readableTables))
-  return DeltaTable.open(directory)
+  if (/^[./~]/.test(name)) return DeltaTable.open(resolve(inHome(name)))
+  const table = tableNamed(name, readableTables)
+  const directory = tableDirectory(config.deltaBasePath, table)
+  if (await DeltaTable.exists(directory)) return DeltaTable.open(directory)
+  const message = `${sqlName(table)}: not written yet in ${config.deltaBasePath}; ${notWrittenAdvice}`
+  throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
 }

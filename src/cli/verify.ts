@@ -10,6 +10,7 @@ import { exitCodes } from './failure.ts'
 import { isInteractive } from './live-painter.ts'
 import { printableLine } from './printable.ts'
 import { createProgressBar, type ProgressBar } from './progress-bar.ts'
+import { sayWhereNoTables } from './reader.ts'
 import { openSession } from './session.ts'
 import { sqlName, tableNamed } from './table-name.ts'
 
@@ -58,6 +59,7 @@ export async function verify(config: Config, table: string | undefined, flags: V
   bar?.close()
   if (flags.json) process.stdout.write(`${JSON.stringify({ ok, checks }, exact)}\n`)
   else process.stdout.write(summaryText(config.deltaBasePath, checks))
+  if (!ok) await sayWhereNoTables(config)
   process.exitCode = ok ? exitCodes.ok : exitCodes.failed
 }
 

@@ -41,6 +41,12 @@ function lineHints(text: string, path: string): string[] {
       continue
     }
     const end = lastLineOf(value, lines, index)
+    if (end === null) {
+      hints.push(
+        `${where}: the quote of ${name} is not closed: close it, or put other quotes around the value`,
+      )
+      continue
+    }
     if (lines.slice(index + 1, end + 1).some((inner) => settingLine.test(inner)))
       hints.push(
         `${where}: the quote of ${name} is closed only in line ${end + 1}, so all up to there is its value`,
@@ -50,12 +56,12 @@ function lineHints(text: string, path: string): string[] {
   return hints
 }
 
-/** Where the value ends that begins in line `index`: a quoted one goes on to the next such quote. */
-function lastLineOf(value: string, lines: readonly string[], index: number): number {
+/** Where the value ends that begins in line `index`: a quoted one goes on to the next such quote, or for ever. */
+function lastLineOf(value: string, lines: readonly string[], index: number): number | null {
   const quote = quotes.find((each) => value.startsWith(each))
   if (quote === undefined || value.includes(quote, 1)) return index
   const end = lines.findIndex((line, at) => at > index && line.includes(quote))
-  return end === -1 ? index : end
+  return end === -1 ? null : end
 }
 
 /** Only what looks like the name of a variable is shown: the line may hold a password. */

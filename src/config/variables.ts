@@ -214,14 +214,15 @@ export const variables = {
   ENGINE: {
     ...engine,
     ...oneOf('embedded', 'spark'),
-    meaning: 'What computes the tables: DuckDB in this process, or Spark',
+    meaning: 'What computes the tables: this process, or Spark',
     default: 'embedded',
     example: 'spark',
   },
   DUCKDB_MEMORY_LIMIT: {
     ...engine,
     ...byteSize(64 * 2 ** 20),
-    meaning: 'Most memory of the DuckDB engine; beyond it work spills to disk',
+    meaning:
+      'Most memory of DuckDB, which computes windows and answers queries; beyond it work spills to disk',
     default: null,
     absent: '1 GiB for the pipeline and for verify, 80 % of the machine for other commands',
     example: '2 GB',
@@ -229,7 +230,7 @@ export const variables = {
   DUCKDB_THREADS: {
     ...engine,
     ...wholeNumber(1, 1024),
-    meaning: 'Threads of the DuckDB engine',
+    meaning: 'Threads of DuckDB',
     default: null,
     absent: 'one for each core',
     example: '2',

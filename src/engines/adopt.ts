@@ -62,7 +62,7 @@ async function deletionOf(table: DeltaTable, version: bigint): Promise<DeltaComm
   if (commit === null) throw refused(`${where}: the log does not have this version (any more)`)
   const removal = foreignRemoval(commit)
   const operation = String(commit.commitInfo?.operation ?? 'unnamed')
-  if (removal === null) throw refused(`${where}: ${operation} by another program removed no rows`)
+  if (removal === null) throw refused(`${where}: ${operation} is no deletion by another program`)
   if (removal.operation === 'RESTORE') {
     throw refused(`${where} is a RESTORE: "assay run" brings the rows back that it took`)
   }

@@ -128,7 +128,8 @@ async function runWithRetries(
       const { code } = failure
       const { retry } = failure.policy
       const isPardoned = retry === 'never' && onceOnly.includes(code) && pardoned !== code
-      const isOver = stop.aborted || (retry === 'never' && !isPardoned)
+      // What a run with an end has waited for as long as it may, it does not wait for again.
+      const isOver = stop.aborted || (retry === 'never' && !isPardoned) || 'waitedMs' in failure.details
       const waitMs = isOver ? null : failures.next(retry === 'wait')
       if (waitMs === null) throw failure
       if (isPardoned) pardoned = code

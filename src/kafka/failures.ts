@@ -114,6 +114,7 @@ function* factsOf(error: unknown): Generator<Fact> {
 function reasonOf(facts: readonly Fact[]): string {
   return [...new Set(facts.map(({ message }) => message).filter((message) => message !== ''))]
     .slice(-2)
+    .map((message) => (/[.!?]$/.test(message) ? message : `${message}.`))
     .join(' ')
 }
 

@@ -80,7 +80,8 @@ export class Retrier {
     const message = failure.missing?.message ?? failure.message ?? this.#unreachableMessage(failure.reason)
     if (now - outage.sinceMs >= this.#giveUpAfterMs) {
       this.#outage = null // Whoever asks again gets the whole time again.
-      throw failure.missing ?? new LakehouseError('KAFKA_UNREACHABLE', message, { cause: error })
+      const details = { ...failure.missing?.details, waitedMs: Math.round(now - outage.sinceMs) }
+      throw new LakehouseError(failure.code, message, { cause: error, details })
     }
     // A connection that the broker had closed, or a moved leader, is healed by the first retry: not worth a
     // notice.

@@ -73,6 +73,22 @@ test.each([
   expect(stderr).not.toBe('')
 })
 
+test('the help of what is no command names the nearest one', async () => {
+  const { stderr } = await said('help', 'dmo')
+  expect(stderr).toBe("error: unknown command 'dmo'\n(Did you mean demo?)\n")
+})
+
+test.each([['verify'], ['table', 'describe', 'silver.transactions']])(
+  'assay %s %s asks for DELTA_BASE_PATH where nothing is written',
+  (...args) => {
+    const { status, stderr } = assay(...args.filter((argument) => argument !== undefined))
+    expect(status).toBe(1)
+    expect(stderr).toMatch(
+      /written yet in .*absent; is DELTA_BASE_PATH right|absent has no table yet: is DELTA_BASE_PATH/,
+    )
+  },
+)
+
 test('a failure has exit code 1 and one line on stderr', () => {
   const { status, stderr } = assay('why', 'nobody')
   expect(status).toBe(1)

@@ -165,7 +165,7 @@ test('lines of the file that are no settings are told by their numbers, without 
   const lines = [
     ...['\ufeffKAFKA_TOPIC=first', '', '# KAFKA_GROUP_ID', 'KAFKA_SASL_PASSWORD hunter2', 'hunter3'],
     ...['export LOG_LEVEL=debug', 'OF_ANOTHER="two', 'lines"', 'LOG_FORMAT: json', 'A B=c'],
-    ...['ENGINE="embedded', 'COMPACTION=off', 'HIGH_RISK_COUNTRIES="none"', 'DELTA_BASE_PATH=/lake'],
+    ...['ENGINE="embedded', 'COMPACTION=off', 'HIGH_RISK_COUNTRIES="none"', "DELTA_BASE_PATH='/lake"],
   ]
   writeFileSync(file, lines.join('\r\n'))
   const told = loadConfig({ ENGINE: 'embedded' }, file)
@@ -176,6 +176,7 @@ test('lines of the file that are no settings are told by their numbers, without 
     `${file}, line 9, which begins with LOG_FORMAT, is not a setting: write NAME=value`,
     `${file}, line 10 is not a setting: write NAME=value`,
     `${file}, line 11: the quote of ENGINE is closed only in line 13, so all up to there is its value`,
+    `${file}, line 14: the quote of DELTA_BASE_PATH is not closed: close it, or put other quotes around the value`,
   ])
 })
 

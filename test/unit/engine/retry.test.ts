@@ -29,13 +29,14 @@ function failing(
   code: ErrorCode,
   times: number,
   atOffset = 0n,
+  details = {},
 ): { source: RecordSource; failed: () => number } {
   const source = memorySource(records)
   let failed = 0
   const read: RecordSource['read'] = async (ranges, onChunk, signal) => {
     if (failed < times && ranges.some(({ end }) => end > atOffset)) {
       failed += 1
-      throw new LakehouseError(code, 'The input cannot be read now.')
+      throw new LakehouseError(code, 'The input cannot be read now.', { details })
     }
     await source.read(ranges, onChunk, signal)
   }
@@ -65,6 +66,16 @@ test('a run with an end gives up after some failures one after another, whatever
       await expect(runOnce(lakehouse, { recordsPerBatchMax: 10 }, source)).rejects.toMatchObject({ code })
       expect(failed()).toBe(onceFailuresMax)
     }
+  }))
+
+test('what the input has waited for as long as it may ends the run at once', () =>
+  withLakehouse(async (lakehouse) => {
+    const { source, failed } = failing('KAFKA_UNREACHABLE', Number.POSITIVE_INFINITY, 0n, {
+      waitedMs: 30_000,
+    })
+    const run = runOnce(lakehouse, { recordsPerBatchMax: 10 }, source)
+    await expect(run).rejects.toMatchObject({ code: 'KAFKA_UNREACHABLE' })
+    expect(failed()).toBe(1)
   }))
 
 test('a run without an end gives up too, unless it is an outage, which it waits for', () =>

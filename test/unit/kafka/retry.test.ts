@@ -28,3 +28,15 @@ test('while an outage lasts it is told again and again', async () => {
   const again = Array(3).fill('KAFKA_UNREACHABLE')
   expect(await noticesOf(4, { noticeEveryMs: 0 })).toEqual([...again, 'KAFKA_BACK'])
 })
+
+test('it gives up after its time, and says how long it waited and each thing as a sentence', async () => {
+  const retrier = new Retrier('broker:9092', { giveUpAfterMs: 1 })
+  const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'PLT_KFK_NETWORK' })
+  const { signal } = new AbortController()
+  const given = await retrier.run(() => Promise.reject(away), signal).catch((error: unknown) => error)
+  expect(given).toMatchObject({
+    code: 'KAFKA_UNREACHABLE',
+    message: expect.stringMatching(/does not answer: connect ECONNREFUSED\. Check that the brokers run/),
+    details: { waitedMs: expect.any(Number) },
+  })
+})

@@ -246,7 +246,7 @@ describe('a deletion by another program', () => {
   })
 
   test.each([
-    ['a version of ours', table, 3n, 'by another program removed no rows'],
+    ['a version of ours', table, 3n, 'is no deletion by another program'],
     ['a version that the log does not have', table, 10_000n, 'the log does not have this version'],
     ['a table of windows', 'gold/transactions', 3n, 'remove its directory'],
   ])('%s cannot be adopted', async (_, path, version, message) => {
