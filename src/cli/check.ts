@@ -7,7 +7,7 @@ import { Command } from 'commander'
 import { type Config, loadConfig } from '../config/config.ts'
 import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
-import { counted } from '../errors/counted.ts'
+import { counted, unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { listFiles } from '../files/listing.ts'
 import { checkKafka } from '../kafka/check.ts'
@@ -210,7 +210,7 @@ function sampleFinding(totals: RunTotals, which: string): Found {
   if (records === 0) return { verdict: 'ok', text: 'no record yet, so none was judged' }
   const refused = nearlyAllRefused(totals, 'nearly every record would be refused')
   if (refused !== null) return { verdict: 'warn', text: refused }
-  const judged = `of the ${which} ${counted(records, 'record')}`
+  const judged = `of the ${which} ${formatCount(records)} ${unitOf(records, 'record')}`
   if (quarantined === 0) return { verdict: 'ok', text: `${judged} all would be taken` }
   const why = sortedReasons(reasons).map(([reason, rows]) => `${reason} ${formatCount(rows)}`)
   return { verdict: 'ok', text: `${judged} ${formatCount(quarantined)} would be refused: ${why.join(', ')}` }

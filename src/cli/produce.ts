@@ -148,8 +148,9 @@ function renderSummary(summary: ProduceSummary, to: ProduceTarget): string {
     .filter(([kind, count]) => kind !== 'ordinary' && count > 0)
     .map(([kind, count]) => `${formatCount(count)} ${kind}`)
   const among = special.length === 0 ? '' : `, among them ${special.join(', ')}`
+  const size = bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
   return (
-    `Sent ${formatCount(records)} ${unitOf(records, 'record')} (${(bytes / 1e6).toFixed(1)} MB) to ${place} ` +
+    `Sent ${formatCount(records)} ${unitOf(records, 'record')} (${size}) to ${place} ` +
     `in ${formatElapsed(seconds * 1000)}: ${formatCount(recordsPerSecond)} records/s${among}.`
   )
 }

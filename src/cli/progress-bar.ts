@@ -14,6 +14,8 @@ export type ProgressState = {
   readonly elapsedMs: number
   /** Of the recent past. */
   readonly perSecond: number
+  /** Nothing is to come: before that, all may be counted while work on it goes on (windows are closed, files synced). */
+  readonly isOver: boolean
 }
 
 const BAR_WIDTH_MAX = 30
@@ -31,14 +33,16 @@ export function renderProgress(state: ProgressState, width: number): string {
     `${(Math.floor(share * 1000) / 10).toFixed(1)} %`, // Rounded down: 100 % is said when it is true.
     `${formatCount(done)} of ${formatCount(total)} ${unit}`,
     rate,
-    share === 1 ? `done in ${formatElapsed(state.elapsedMs)}` : etaText(total - done, perSecond),
+    endText(state, total - done),
   ].join('  ')
   const barWidth = Math.min(BAR_WIDTH_MAX, width - facts.length - 3)
   if (barWidth < 5) return cutToWidth(facts, width)
   return `[${bar(share, barWidth)}] ${facts}`
 }
 
-function etaText(left: number, perSecond: number): string {
+function endText({ isOver, elapsedMs, perSecond }: ProgressState, left: number): string {
+  if (isOver) return `${left > 0 ? 'ended after' : 'done in'} ${formatElapsed(elapsedMs)}`
+  if (left <= 0) return 'finishing'
   return perSecond > 0 ? `${formatElapsed((1000 * left) / perSecond)} left` : 'waiting'
 }
 
@@ -66,7 +70,7 @@ export function createProgressBar(
   const interactive = isInteractive(out, env)
   const startMs = monotonicMs()
   const samples = [{ ms: startMs, done: 0 }]
-  let state: ProgressState = { unit, done: 0, total: null, elapsedMs: 0, perSecond: 0 }
+  let state: ProgressState = { unit, done: 0, total: null, elapsedMs: 0, perSecond: 0, isOver: false }
   let shownMs = interactive ? Number.NEGATIVE_INFINITY : startMs
 
   const show = (): void => {
@@ -85,7 +89,7 @@ export function createProgressBar(
       }
       const oldest = samples[0]!
       const perSecond = nowMs > oldest.ms ? (1000 * (done - oldest.done)) / (nowMs - oldest.ms) : 0
-      state = { unit, done, total, elapsedMs: nowMs - startMs, perSecond }
+      state = { unit, done, total, elapsedMs: nowMs - startMs, perSecond, isOver: false }
       if (nowMs - shownMs < (interactive ? REPAINT_EVERY_MS : PLAIN_LINE_EVERY_MS)) return
       shownMs = nowMs
       show()
@@ -96,7 +100,8 @@ export function createProgressBar(
     },
     close() {
       const elapsedMs = monotonicMs() - startMs
-      state = { ...state, elapsedMs, perSecond: elapsedMs > 0 ? (1000 * state.done) / elapsedMs : 0 }
+      const perSecond = elapsedMs > 0 ? (1000 * state.done) / elapsedMs : 0
+      state = { ...state, elapsedMs, perSecond, isOver: true }
       show()
       if (interactive) out.write('\n')
     },

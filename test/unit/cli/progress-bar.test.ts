@@ -8,6 +8,7 @@ const half: ProgressState = {
   total: 1_000_000,
   elapsedMs: 2_500,
   perSecond: 200_000,
+  isOver: false,
 }
 
 describe('a progress line', () => {
@@ -15,8 +16,10 @@ describe('a progress line', () => {
     ['half way', half],
     ['waiting', { ...half, perSecond: 0 }],
     ['nearly done', { ...half, done: 999_999 }],
-    ['done', { ...half, done: 1_000_000 }],
-    ['of nothing', { ...half, done: 0, total: 0 }],
+    ['counted whole, and still at work', { ...half, done: 1_000_000 }],
+    ['done', { ...half, done: 1_000_000, isOver: true }],
+    ['ended half way', { ...half, isOver: true }],
+    ['of nothing', { ...half, done: 0, total: 0, isOver: true }],
     ['without a known end', { ...half, total: null }],
   ])('is this when %s', (_, state) => {
     expect(renderProgress(state, 120)).toMatchSnapshot()
