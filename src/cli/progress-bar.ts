@@ -14,7 +14,7 @@ export type ProgressState = {
   readonly elapsedMs: number
   /** Of the recent past. */
   readonly perSecond: number
-  /** Nothing is to come: before that, all may be counted while work on it goes on (windows are closed, files synced). */
+  /** Nothing is to come. Before, work may go on although all is counted: windows are closed, files synced. */
   readonly isOver: boolean
 }
 

@@ -3,6 +3,7 @@ import { text as textOf } from 'node:stream/consumers'
 import type { DuckDBResult } from '@duckdb/node-api'
 import { Command, Option } from 'commander'
 import type { Config } from '../config/config.ts'
+import { helpLines } from '../config/reference.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { readableTables } from '../lakehouse/pipeline.ts'
 import { liveName, liveTables } from './open-windows.ts'
@@ -66,15 +67,21 @@ function noSql(): LakehouseError {
   return new LakehouseError('CONFIG_INVALID', message)
 }
 
-const helpFooter = `
-Tables: ${readableTables.map(sqlName).join(', ')}
-Windows that are still open: ${liveTables.map(liveName).join(', ')}
-
-Those that are written: assay query "show tables"; the columns of one: "describe silver.transactions".
-
-In JSON, integers are numbers with all their digits; decimals, dates and instants are strings;
-bytes are base64. Of two columns with one name the second is called name_2: give it a name with AS.
-Instants are UTC with microseconds. In CSV, null is an empty field, the empty text is "", and lines end with LF.`
+const helpFooter = [
+  '',
+  ...helpLines(`Tables: ${readableTables.map(sqlName).join(', ')}`, '', '  '),
+  ...helpLines(`Windows that are still open: ${liveTables.map(liveName).join(', ')}`, '', '  '),
+  '',
+  'Those that are written: assay query "show tables"; the columns of one:',
+  '"describe silver.transactions".',
+  '',
+  ...helpLines(
+    'In JSON, integers are numbers with all their digits; decimals, dates and instants are strings; bytes are base64. ' +
+      'Of two columns with one name the second is called name_2: give it a name with AS. Instants are UTC with ' +
+      'microseconds. In CSV, null is an empty field, the empty text is "", and lines end with LF.',
+    '',
+  ),
+].join('\n')
 
 const interruptEveryMs = 50
 

@@ -75,21 +75,24 @@ export function variablesHelp(): string {
     `  ${group}`,
     ...namesOf(group).flatMap((name) => {
       const { meaning, absent, default: standard } = variable(name)
-      return [`    ${name} (${standard ?? `unset: ${absent}`})`, ...wrapped(meaning, '        ')]
+      const title = `${name} (${standard ?? `unset: ${absent}`})`
+      return [...helpLines(title, '    ', '      '), ...helpLines(meaning, '        ')]
     }),
   ])
   return ['', 'Settings (environment or .env), with their defaults:', ...lines].join('\n')
 }
 
-const helpWidth = 100
+/** What every terminal has; the help of options is wrapped to no less. */
+const helpWidth = 80
 
-function wrapped(text: string, indent: string): string[] {
+/** The text in lines that fit, the first behind `indent`, the others behind `further`. */
+export function helpLines(text: string, indent: string, further = indent): string[] {
   const lines: string[] = []
   let line = indent
   for (const word of text.split(' ')) {
     if (line.length + word.length > helpWidth && line.trim() !== '') {
       lines.push(line.trimEnd())
-      line = indent
+      line = further
     }
     line += `${word} `
   }

@@ -45,6 +45,8 @@ test.each(commands.map(({ name }) => name))(
     expect(stdout.replace(/\s+/g, ' ')).toContain(does)
     expect(examples.length).toBeGreaterThan(0)
     for (const example of examples) expect(stdout).toContain(`\n  ${example}\n`)
+    const isWide = (line: string): boolean => line.length > 80 && !examples.includes(line.trim())
+    expect(stdout.split('\n').filter(isWide)).toEqual([])
   },
 )
 
