@@ -5,7 +5,7 @@ import { type ValueBounds, widerBounds } from './bounds.ts'
 import { type ByteWriter, giveBack, takeWriter } from './byte-writer.ts'
 import { type EncodedLeaf, encodeLeaf, type Page } from './encode.ts'
 import { fileFooter, type NamedColumn, pageHeader, type StoredLeaf, type StoredRowGroup } from './footer.ts'
-import { leavesOf } from './leaf.ts'
+import { type Leaf, leavesOf } from './leaf.ts'
 import { leafValues, type RowRange } from './shred.ts'
 import { ThriftWriter } from './thrift.ts'
 import { compressPage, roomForPage, storedFrame } from './zstd.ts'
@@ -111,7 +111,7 @@ async function compressedLeaves(
   range: RowRange,
   shared: SharedLeaves | null,
 ): Promise<CompressedLeaf[]> {
-  const all: Promise<CompressedLeaf>[] = []
+  const all: { readonly leaf: Leaf; readonly compressed: Promise<CompressedLeaf> }[] = []
   for (const { name, column } of columns) {
     const leaves = leavesOf(name, column.type)
     const made = shared?.of(column, range) ?? []
@@ -123,9 +123,9 @@ async function compressedLeaves(
       await roomForPage()
     }
     // The other file may have another name for the column.
-    all.push(...leaves.map(async (leaf, index) => ({ ...(await made[index]!), leaf })))
+    all.push(...leaves.map((leaf, index) => ({ leaf, compressed: made[index]! })))
   }
-  return Promise.all(all)
+  return Promise.all(all.map(async ({ leaf, compressed }) => ({ ...(await compressed), leaf })))
 }
 
 async function compressedLeaf({ pages: drafts, bounds, ...encoded }: EncodedLeaf): Promise<CompressedLeaf> {
@@ -136,7 +136,9 @@ async function compressedLeaf({ pages: drafts, bounds, ...encoded }: EncodedLeaf
     return { ...encoded, bounds: bounds(), pages: await Promise.all(pages) }
   }
   for (const page of drafts) {
-    pages.push(compressedPage(page, writtenPage(page)))
+    const one = compressedPage(page, writtenPage(page))
+    one.catch(() => undefined) // It is told below.
+    pages.push(one)
     await roomForPage()
   }
   return { ...encoded, bounds: bounds(), pages: await Promise.all(pages) }

@@ -1,11 +1,12 @@
 // DuckDB reads every file that we write, cell by cell.
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance, type Json } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Column } from '../../../src/columns/column.ts'
+import { type Column, newColumn } from '../../../src/columns/column.ts'
 import { rowGroupRowsMax, writeParquet } from '../../../src/parquet/file.ts'
 import type { RowRange } from '../../../src/parquet/shred.ts'
 import { columnOf, type StoredType, storedTypes, valuesOf } from './rows.ts'
@@ -192,3 +193,19 @@ async function footerFigures(path: string): Promise<(readonly Json[])[]> {
 function unsigned(figure: Json): Json {
   return figure === '-0.0' ? '0.0' : figure
 }
+
+test('a value that cannot be written fails the file, and nothing else, while other pages are compressed', async () => {
+  const bytes = randomBytes(600_000)
+  const column = (type: 'binary' | 'string', value: unknown): Column => {
+    const made = newColumn(type)
+    made.push(value as never)
+    return made
+  }
+  const columns = ['a', 'b', 'c', 'd', 'e', 'bad', 'f', 'g'].map((name) => ({
+    name,
+    column: name === 'bad' ? column('string', 5) : column('binary', bytes),
+  }))
+  // A rejection that nobody waits for yet would end the process.
+  const failing = writeParquet(columns, { from: 0, to: 1, indexes: null }, () => undefined)
+  await expect(failing).rejects.toThrow()
+})
