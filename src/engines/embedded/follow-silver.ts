@@ -45,16 +45,9 @@ export async function followSilver(
   const history = new BatchHistory(options.deltaBasePath, silver, database.load)
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
   let before = await history.progressAt(doneBatch(tables, claims))
-  const rules = rulesOf(options, definitions)
   const paths = tables.map(({ definition }) => definition.path)
-  const context = await contextOf(
-    options,
-    database,
-    silver,
-    { definitions, paths, source: 'silver_batch' },
-    before,
-    rules,
-  )
+  const facts = { definitions, paths, source: 'silver_batch' } as const
+  const contexts = new BatchContexts(options, database, silver, facts)
   const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   let version = (await silver.snapshot()).version
   try {
@@ -62,7 +55,8 @@ export async function followSilver(
       for await (const next of history.after(before.batch)) {
         if (options.signal.aborted && within === null) break
         if (within !== null && next.progress.batch > within.upTo) return
-        before = await follow(options, context, silver, before, next, tables)
+        const plan = planOf(before, next, rulesOf(options, definitions))
+        before = await follow(options, await contexts.of(before, plan), { plan, before, next }, tables)
         if (within === null) upkeep.afterBatch()
       }
       if (options.once || within !== null || options.signal.aborted) break
@@ -95,17 +89,16 @@ async function markReached(
   for (const table of behind) await table.commit(null, recorded, soleCommitter(clock))
 }
 
+type FollowedBatch = { readonly plan: BatchPlan; readonly before: Progress; readonly next: SilverBatch }
+
 async function follow(
   options: PipelineOptions,
   context: BatchContext,
-  silver: DeltaTable,
-  before: Progress,
-  next: SilverBatch,
+  { plan, before, next }: FollowedBatch,
   tables: readonly OpenTable[],
 ): Promise<Progress> {
   const startedMs = Number(options.clock() / 1000n)
-  const select = await batchRowsSql(silver, next)
-  const plan = planOf(before, next, rulesOf(options, context.definitions))
+  const select = await batchRowsSql(context.silver, next)
   const silverRows = rowsOfCommit(next)
   const input: BatchInput = { kind: 'silver', select, recorded: next }
   const executed = await executeBatch(context, plan, before, input, tables)
@@ -137,11 +130,32 @@ function rowsOfCommit({ commit, counts }: SilverBatch): number {
   return rows ?? counts?.silver ?? 0
 }
 
+type BatchRules = Pick<BatchPlan, 'settings' | 'definitions'>
+
 /** What a run goes by: its definitions, the tables that it writes, and where their rows come from. */
 export type RowPathFacts = {
   readonly definitions: DefinitionStore
   readonly paths: readonly string[]
   readonly source: RowSource
+}
+
+/**
+ * For batches one after another. What is kept of silver is as the rules of the first one ask for it: a batch
+ * of others gets it anew.
+ */
+export class BatchContexts {
+  readonly #load: (before: Progress, rules: BatchRules) => Promise<BatchContext>
+  #last: { readonly rules: string; readonly context: BatchContext } | null = null
+
+  constructor(options: PipelineOptions, database: Database, silver: DeltaTable, facts: RowPathFacts) {
+    this.#load = (before, rules) => contextOf(options, database, silver, facts, before, rules)
+  }
+
+  async of(before: Progress, plan: BatchRules): Promise<BatchContext> {
+    const rules = `${plan.definitions} ${plan.settings.dedupMicros}`
+    if (this.#last?.rules !== rules) this.#last = { rules, context: await this.#load(before, plan) }
+    return this.#last.context
+  }
 }
 
 /** What executing batches needs, with silver's rows before a batch as far back as its rules ask for them. */
@@ -151,7 +165,7 @@ export async function contextOf(
   silver: DeltaTable,
   { definitions, paths, source }: RowPathFacts,
   before: Progress,
-  rules: Pick<BatchPlan, 'settings' | 'definitions'>,
+  rules: BatchRules,
 ): Promise<BatchContext> {
   const tables = await definitions.tablesOf(rules)
   const reach = lookBack(before.watermarks.silver, rules.settings, tables)

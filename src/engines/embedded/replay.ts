@@ -6,8 +6,8 @@ import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { BegunBatch, Carrier } from '../resume.ts'
 import { type OpenTable, tableAt } from '../tables.ts'
-import { type BatchContext, executeBatch } from './execute.ts'
-import { contextOf, followSilver } from './follow-silver.ts'
+import { executeBatch } from './execute.ts'
+import { BatchContexts, followSilver } from './follow-silver.ts'
 import type { BatchInput } from './row-batch.ts'
 
 export function carrierOf(
@@ -18,19 +18,12 @@ export function carrierOf(
 ): Carrier {
   const silver = tableAt(tables, 'silver/transactions')
   const paths = tables.map(({ definition }) => definition.path)
-  let context: BatchContext | null = null
+  const facts = { definitions, paths, source: 'kafka_batch' } as const
+  const contexts = new BatchContexts(options, database, silver.delta, facts)
   return {
     async replay({ plan, before, recorded }, lacking) {
-      context ??= await contextOf(
-        options,
-        database,
-        silver.delta,
-        { definitions, paths, source: 'kafka_batch' },
-        before,
-        plan,
-      )
       const input = await replayInput(tables, plan, recorded)
-      await executeBatch(context, plan, before, input, lacking)
+      await executeBatch(await contexts.of(before, plan), plan, before, input, lacking)
     },
     follow: (later, upTo) => followSilver(options, database, later, { upTo, definitions }),
   }

@@ -30,8 +30,8 @@ function transaction(index: number, more: object = {}): Buffer {
   return Buffer.from(JSON.stringify({ ...facts, merchant: 'm', location: 'Lagos, Nigeria', ...more }))
 }
 
-const transactions = (count: number): Buffer[] =>
-  Array.from({ length: count }, (_, index) => transaction(index))
+const transactions = (count: number, more: object = {}): Buffer[] =>
+  Array.from({ length: count }, (_, index) => transaction(index, more))
 
 async function rowsOf(path: string, columns: string): Promise<Record<string, unknown>[]> {
   const table = await DeltaTable.open(join(lakehouse.base, path))
@@ -168,6 +168,37 @@ test('a changed rule is told, and counts from the next batch on', async () => {
     rowsOf('ops/definitions', `count(*) FILTER (WHERE kind = 'set') AS count`),
   ])
   expect([tables[0]!.count, sets[0]!.count]).toEqual([2n, 2n])
+})
+
+test('a stream behind silver counts by the rules of each batch, also where the range of a count has changed', async () => {
+  // One a minute: many within the half hour of the rule, and few within two minutes.
+  const [values, apart] = [transactions(90, { user_id: 1 }), await newLakehouse()]
+  const options = { recordsPerBatchMax: 15 }
+  const carry = async (run: typeof runOnce, count: number) => {
+    for (const target of [lakehouse, apart]) await writeInput(target, values.slice(0, count))
+    await run(lakehouse, options)
+    await run(apart, { ...options, streams: ['kafka-to-delta'] })
+  }
+  const scores = async ({ base }: Lakehouse) =>
+    (await readTables(base)).fraud_detection.map((row) => `${row.transaction_id} ${row.fraud_score}`).sort()
+  try {
+    await carry(runOnce, 45)
+    vi.resetModules()
+    vi.doMock('../../../src/fraud/rules.ts', async (original) => ({
+      ...(await original<typeof import('../../../src/fraud/rules.ts')>()),
+      velocityRangeMinutes: 2,
+    }))
+    const changed = await import('./pipeline.ts')
+    await carry(changed.runOnce, 90)
+    await changed.runOnce(apart, { ...options, streams: ['fraud-detection'] })
+    const together = await scores(lakehouse)
+    expect(new Set(together.map((text) => text.split(' ')[1])).size).toBeGreaterThan(1)
+    expect(await scores(apart)).toEqual(together)
+  } finally {
+    vi.doUnmock('../../../src/fraud/rules.ts')
+    vi.resetModules()
+    await apart.remove()
+  }
 })
 
 test('a derived table is made anew although no log goes back to the first batch', async () => {
