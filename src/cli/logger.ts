@@ -31,17 +31,18 @@ const levelNames: Readonly<Record<number, readonly [name: string, colour: number
 }
 
 /**
- * pino's JSON line as `12:00:00.000 info  message  key=value`; an error's stack follows on lines of its own.
+ * pino's JSON line as `12:00:00.000 info  message  key=value`, without the texts that the message says as well; an
+ * error's stack follows on lines of its own.
  */
 export function prettyLine(json: string, colours: boolean): string {
   const { level, time, msg, err, ...rest } = JSON.parse(json) as Record<string, unknown>
   const [name, colour] = levelNames[Number(level)] ?? ['?', 0]
   const paint = (text: string, code: number) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text)
   const clock = String(time).slice(11, 23)
-  const fields = Object.entries(rest).map(
-    ([key, value]) => paint(`${printableLine(key)}=`, 90) + printableLine(fieldText(value)),
-  )
   const message = printable(String(msg ?? ''))
+  const fields = Object.entries(rest)
+    .filter(([, value]) => typeof value !== 'string' || !message.includes(printableLine(value)))
+    .map(([key, value]) => paint(`${printableLine(key)}=`, 90) + printableLine(fieldText(value)))
   const line = [paint(clock, 90), paint(name.padEnd(5), colour), [message, ...fields].join('  ')].join(' ')
   return `${line}\n${err === undefined ? '' : errorLines(err)}`
 }

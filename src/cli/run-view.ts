@@ -131,7 +131,9 @@ function logView(about: RunFacts, log: Logger, pretty: boolean): RunView {
     onBatch(report) {
       totals = withBatch(totals, report)
       sinceJudged = withBatch(sinceJudged, report)
-      log.info(batchFacts(report, totals.lost), `batch ${report.batch}: ${counted(report.records, 'record')}`)
+      const { batch, records, ...facts } = batchFacts(report, totals.lost)
+      const said = `batch ${batch}: ${counted(records, 'record')}`
+      log.info(pretty ? facts : { batch, records, ...facts }, said)
       const nowMs = performance.now()
       ;[batchAtMs, isWaitingTold] = [nowMs, false]
       if (totals.batches > 1 && sinceJudged.records < REFUSALS_RECORDS) return
@@ -154,7 +156,7 @@ function totalsFacts(totals: RunTotals, elapsedMs: number): Readonly<Record<stri
   }
 }
 
-function batchFacts(report: BatchReport, lost: bigint): Readonly<Record<string, unknown>> {
+function batchFacts(report: BatchReport, lost: bigint) {
   const { watermarkMicros } = report
   return {
     batch: report.batch,

@@ -31,7 +31,7 @@ export function vacuumCutoffMs(directory: string, metadata: Metadata, options: V
   const retentionMs = options.retentionMs ?? ofTable ?? deletedFileRetentionDefaultMs
   const leastMs = ofTable ?? Number.POSITIVE_INFINITY
   if (retentionMs < leastMs && options.force !== true) {
-    const [asked, least] = [`${retentionMs} ms`, `${leastMs} ms`]
+    const [asked, least] = [`${retentionMs / 1000} s`, `${leastMs / 1000} s`]
     const message = `${directory}: a retention of ${asked} is shorter than the table's (${least}).`
     const advice = 'Readers and writers at work may still need the files. Use a longer one, or force it.'
     throw new LakehouseError('DELTA_RETENTION_TOO_SHORT', `${message} ${advice}`)

@@ -44,6 +44,12 @@ test('a readable line has the time, the level, the message and the fields', () =
   expect(prettyLine(json, false)).toBe('10:00:00.123 info  batch  rows=5  table=gold\n')
 })
 
+test('for people a text that the message says is not said again', () => {
+  const [level, time] = [40, '2026-11-25T10:00:00.123Z']
+  const json = JSON.stringify({ level, time, reason: 'refused', code: 'KAFKA_BACK', msg: 'away: refused.' })
+  expect(prettyLine(json, false)).toBe('10:00:00.123 warn  away: refused.  code=KAFKA_BACK\n')
+})
+
 function report(error: unknown): { code: number; text: string } {
   let text = ''
   const write = (part: string) => {
