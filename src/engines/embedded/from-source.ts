@@ -91,6 +91,8 @@ class Pipeline {
   /** Rows that Spark left in bronze come first; null when there can be none. */
   #backlog: Backlog | null
   #cutAtMs = Number.NEGATIVE_INFINITY
+  /** Nobody is told that the run waits while it has a batch at hand. */
+  #isCarrying = false
   readonly #size: BatchSize
   readonly #behind: WorkBehind
 
@@ -130,6 +132,7 @@ class Pipeline {
       loading = isLast ? Promise.resolve({ kind: 'end' }) : this.#load(offsets)
       // Told when it is awaited; a failure of this batch must not hide behind it.
       loading.catch(() => undefined)
+      this.#isCarrying = true
       try {
         await this.#carry(this.#plan(next.ranges, next), next)
       } catch (error) {
@@ -137,6 +140,7 @@ class Pipeline {
         await loading.catch(() => undefined)
         throw error
       }
+      this.#isCarrying = false
     }
     if (options.finalize && !signal.aborted) await this.#finalize()
     await this.#behind.finish()
@@ -163,7 +167,7 @@ class Pipeline {
     return planBatch(this.#progress, ranges, this.#options.clock(), rules, more)
   }
 
-  /** Waits for records and puts them into DuckDB. */
+  /** Waits for records and reads them. */
   async #load(offsets: Offsets): Promise<Next> {
     const { source, once, triggerIntervalMs } = this.#options
     const stop = this.#options.signal
@@ -189,7 +193,7 @@ class Pipeline {
           return { kind: 'records', ranges, input, count, readFrom: 'input', waiting: cut.waiting }
         }
         if (once || signal.aborted) return { kind: 'end' }
-        this.#options.onWait?.()
+        if (!this.#isCarrying) this.#options.onWait?.()
         await source.waitForData(offsets, waitMaxMs, signal)
       }
     } catch (error) {

@@ -27,3 +27,27 @@ test('a stream behind silver that is told to stop while it waits ends, and has w
     await lakehouse.remove()
   }
 })
+
+test('a run without an end says that it waits when the batch at hand is done, not while it is carried', async () => {
+  const [values] = fc.sample(lines(40, 40), { seed: 7, numRuns: 1 })
+  const lakehouse = await newLakehouse()
+  const stop = new AbortController()
+  const told: string[] = []
+  try {
+    await writeInput(lakehouse, values!)
+    await runOnce(lakehouse, {
+      recordsPerBatchMax: 100,
+      once: false,
+      signal: stop.signal,
+      onBatch: () => void told.push('batch'),
+      onWait: () => {
+        told.push('wait')
+        stop.abort()
+      },
+    })
+    expect(told).toEqual(['batch', 'wait'])
+  } finally {
+    stop.abort()
+    await lakehouse.remove()
+  }
+})
