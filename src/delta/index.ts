@@ -1,4 +1,6 @@
 // Delta tables from TypeScript, with DuckDB as the Parquet reader and writer. See docs/reference/delta.md.
+import './driver-texts.ts'
+
 export type {
   AddFile,
   CommitInfo,
