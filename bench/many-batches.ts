@@ -27,6 +27,8 @@ try {
   })
   const batchMs: number[] = []
   const residentMiB: number[] = []
+  const processorMs: number[] = []
+  let before = process.cpuUsage()
   const source = await openFileSource(input, { takeUnterminatedTail: true })
   await embeddedEngine.run({
     ...pipelineOptions({ ...loadConfig({}, join(base, '.env')), deltaBasePath: base }),
@@ -38,6 +40,9 @@ try {
     signal,
     onBatch: (report) => {
       batchMs.push(report.batchMs)
+      const { user, system } = process.cpuUsage(before)
+      processorMs.push((user + system) / 1000)
+      before = process.cpuUsage()
       residentMiB.push(process.memoryUsage.rss() / 1024 ** 2)
     },
     onNotice: ({ message }) => console.log(message),
@@ -50,8 +55,11 @@ try {
   ] as const) {
     const times = batchMs.slice(from, from === 0 ? 100 : undefined).sort((a, b) => a - b)
     const memory = residentMiB.at(from === 0 ? 99 : -1)
+    const processor = processorMs.slice(from, from === 0 ? 100 : undefined)
+    const mean = processor.reduce((sum, ms) => sum + ms, 0) / processor.length
     console.log(
-      `${name} 100: median ${times[50]} ms, p95 ${times[95]} ms, max ${times[99]} ms; resident ${Math.round(memory!)} MiB`,
+      `${name} 100: median ${times[50]} ms, p95 ${times[95]} ms, max ${times[99]} ms; ` +
+        `${mean.toFixed(1)} ms of processor time a batch; resident ${Math.round(memory!)} MiB`,
     )
   }
 } finally {
