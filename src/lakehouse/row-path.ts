@@ -92,8 +92,13 @@ function sharedNode(node: PlanNode, name: string): PlanNode {
   return sharedNode(node.input, name)
 }
 
-/** Adds the records of a chunk to a batch whose rows are records. */
-export function addRecords({ add }: RunningBatch, chunk: RecordChunk): void {
+/** Adds records of a chunk, from one index to before another, to a batch whose rows are records. */
+export function addRecords(
+  { add }: RunningBatch,
+  chunk: RecordChunk,
+  from = 0,
+  to: number = chunk.count,
+): void {
   const offsets = new WholeNumbers(chunk.offsets)
   const times = chunk.timestampsMs === null ? null : new WholeNumbers(chunk.timestampsMs)
   const row = {
@@ -105,7 +110,7 @@ export function addRecords({ add }: RunningBatch, chunk: RecordChunk): void {
     headers: null as readonly unknown[] | null,
     kafka_timestamp: null as Whole | null,
   }
-  for (let index = 0; index < chunk.count; index++) {
+  for (let index = from; index < to; index++) {
     row.offset = offsets.at(index)
     row.kafka_key = chunk.keys[index]!
     row.value = chunk.values[index]!

@@ -1,6 +1,7 @@
 // Parquet files from columns in memory, as docs/decisions/parquet-writer.md says.
 import type { Column } from '../columns/column.ts'
 import { assert } from '../errors/errors.ts'
+import { turn } from '../steps/turn.ts'
 import { type ValueBounds, widerBounds } from './bounds.ts'
 import { type ByteWriter, giveBack, takeWriter } from './byte-writer.ts'
 import { type EncodedLeaf, encodeLeaf, type Page } from './encode.ts'
@@ -121,6 +122,7 @@ async function compressedLeaves(
         made.push(compressedLeaf(encodeLeaf(leaf, values[index]!)))
       for (const one of made) one.catch(() => undefined) // It is told below.
       await roomForPage()
+      await turn() // Small pages wait for no other thread.
     }
     // The other file may have another name for the column.
     all.push(...leaves.map((leaf, index) => ({ leaf, compressed: made[index]! })))

@@ -1,6 +1,5 @@
 // The rows that a batch brings to the tables that are computed row by row: the compiled row path, fed from
 // records in memory, from rows of bronze or from rows of silver.
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { BatchPlan } from '../../batches/plan.ts'
 import type { RecordedBatch } from '../../batches/progress.ts'
@@ -17,12 +16,13 @@ import {
 } from '../../lakehouse/row-path.ts'
 import type { TableDefinition } from '../../plan/index.ts'
 import type { ParameterValues } from '../../sql/index.ts'
+import { turn } from '../../steps/turn.ts'
 import type { RecentSilver } from './recent.ts'
 import type { Records } from './records.ts'
 import { eachRow } from './selected-rows.ts'
 
-/** So long the process computes without a look at its sockets and timers. */
-const turnMs = 10
+/** Records that are added without a look at the clock. */
+const recordsAtOnce = 1_000
 /** The order in which rows arrived. */
 const inArrival = 'ORDER BY topic, "partition", "offset"'
 
@@ -135,12 +135,11 @@ class RowBatchRun {
   async ofRecords({ records }: Extract<BatchInput, { kind: 'records' }>): Promise<BatchRows> {
     const facts = new JudgedFacts()
     const batch = this.#start('kafka_batch', records.count, { facts: facts.add })
-    let turnAtMs = performance.now() + turnMs
     for (const chunk of records.chunks) {
-      addRecords(batch, chunk)
-      if (performance.now() < turnAtMs) continue
-      await nextTurn()
-      turnAtMs = performance.now() + turnMs
+      for (let from = 0; from < chunk.count; from += recordsAtOnce) {
+        addRecords(batch, chunk, from, Math.min(from + recordsAtOnce, chunk.count))
+        await turn()
+      }
     }
     return { tables: rowsOf(batch, this.#path('kafka_batch')), facts }
   }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
+import { setStepHook } from '../../../src/steps/step.ts'
 import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
 
 let lakehouse: Lakehouse
@@ -56,3 +57,25 @@ test('what DuckDB may have does not bound a batch: its rows are judged and writt
   expect(await idsOfSilver()).toEqual(ids(count))
   expect(reports).toHaveLength(1)
 }, 120_000)
+
+test('timers have their turn while many small records are judged and written', async () => {
+  await writeInput(lakehouse, new Array<Buffer>(300_000).fill(Buffer.from('{"a":1}')))
+  let [beganMs, endedMs, lastMs, longestMs] = [0, 0, 0, 0]
+  const look = (): void => {
+    const nowMs = performance.now()
+    longestMs = Math.max(longestMs, nowMs - lastMs)
+    lastMs = nowMs
+    if (endedMs === 0) setImmediate(look)
+  }
+  setStepHook((name) => {
+    if (name === 'batch begun') {
+      beganMs = performance.now()
+      lastMs = beganMs
+      look()
+    }
+    if (name === 'all tables staged') endedMs = performance.now()
+  })
+  await runOnce(lakehouse, { recordsPerBatchMax: 300_000 }).finally(() => setStepHook(null))
+  // Were they judged or encoded without a break, that alone would be a half of the time.
+  expect(longestMs).toBeLessThan((endedMs - beganMs) / 3)
+}, 60_000)
