@@ -4,14 +4,17 @@ import { access, constants, link, mkdtemp, open, rm, stat, statfs, writeFile } f
 import { dirname, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { Command } from 'commander'
+import { sinceAppId } from '../batches/progress.ts'
 import { type Config, loadConfig } from '../config/config.ts'
 import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
+import { recordTables } from '../engines/erased-rows.ts'
 import { counted, unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { listFiles } from '../files/listing.ts'
 import { checkKafka } from '../kafka/check.ts'
-import { tableDirectory } from '../lakehouse/delta.ts'
+import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
+import { progressOf, tableDirectory } from '../lakehouse/delta.ts'
 import { tables } from '../lakehouse/pipeline.ts'
 import type { CheckFinding, Found } from './check-finding.ts'
 import { exitCodes } from './failure.ts'
@@ -165,18 +168,44 @@ async function* examineDisk({ deltaBasePath }: Config): AsyncGenerator<Found> {
 
 async function* examineTables({ deltaBasePath }: Config): AsyncGenerator<Found> {
   const written: string[] = []
+  const reached = new Map<string, Reached | null>()
   for (const table of tables) {
     const directory = tableDirectory(deltaBasePath, table)
     try {
+      reached.set(table.path, null)
       if (!(await DeltaTable.exists(directory))) continue
-      const { numRecords } = await (await DeltaTable.open(directory)).snapshot()
+      const delta = await DeltaTable.open(directory)
+      const snapshot = await delta.snapshot()
+      const batch = (await progressOf(delta, snapshot))?.batch ?? 0n
+      reached.set(table.path, { batch, since: snapshot.txns.get(sinceAppId)?.version ?? 0n })
+      const { numRecords } = snapshot
       written.push(`${sqlName(table)} ${numRecords === null ? '' : formatCount(numRecords)}`.trim())
     } catch (error) {
+      reached.delete(table.path)
       yield { verdict: 'FAIL', text: error instanceof Error ? error.message : String(error) }
     }
   }
+  for (const path of lostTables(reached)) {
+    const text = `${sqlName({ path })} is lost (TABLE_LOST), and no run can make it again: bring its directory back from a backup`
+    yield { verdict: 'FAIL', text }
+  }
   const text = written.length === 0 ? 'none written yet' : `readable, with rows: ${written.join(', ')}`
   yield { verdict: 'ok', text }
+}
+
+/** The last batch that a table has, and the one that silver had when the table was made. */
+type Reached = { readonly batch: bigint; readonly since: bigint }
+
+/** Tables that a run would refuse as TABLE_LOST: gone, or made anew without the rows that others have. */
+function lostTables(reached: ReadonlyMap<string, Reached | null>): readonly string[] {
+  const most = [...reached.values()].reduce((batch, at) => (at && at.batch > batch ? at.batch : batch), 0n)
+  return recordTables.filter((path) => {
+    const at = reached.get(path)
+    if (at === undefined) return false // It cannot be read, which is told.
+    if (at === null) return most > 0n
+    // Bronze is a batch ahead of silver after a crash.
+    return at.since > 0n || (path === silverTransactions.path && at.batch + 1n < most)
+  })
 }
 
 async function* examineKafka(config: Config): AsyncGenerator<Found> {

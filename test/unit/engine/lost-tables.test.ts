@@ -3,6 +3,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { check } from '../../../src/cli/check.ts'
+import { loadConfig } from '../../../src/config/config.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { lines } from '../../generate/lines.ts'
@@ -22,6 +24,16 @@ afterEach(() => lakehouse.remove())
 
 const lose = (path: string): Promise<void> => rm(join(lakehouse.base, path), { recursive: true })
 
+/** What `assay check` says. */
+async function checked(): Promise<string> {
+  let text = ''
+  const write = (line: string): void => {
+    text += line
+  }
+  await check(write, () => loadConfig({ DELTA_BASE_PATH: lakehouse.base }, 'absent'), lakehouse.input)
+  return text
+}
+
 test('derived tables are made again as they were, also after a start that failed in the middle', async () => {
   const before = await readTables(lakehouse.base)
   for (const path of ['fraud_detection', 'gold/transactions', 'aggregations/user']) await lose(path)
@@ -39,10 +51,12 @@ test('derived tables are made again as they were, also after a start that failed
 })
 
 test.each(['bronze/transactions', 'silver/transactions', 'silver/quarantine'])(
-  '%s is not begun anew behind the others, at any start',
+  '%s is not begun anew behind the others, at any start, and "assay check" tells that it is lost',
   async (path) => {
+    expect(await checked()).not.toContain('TABLE_LOST')
     await lose(path)
     for (let start = 0; start < 2; start++) {
+      expect(await checked()).toContain(`FAIL  tables    ${path.replace('/', '.')} is lost (TABLE_LOST)`)
       await expect(runOnce(lakehouse, { recordsPerBatchMax })).rejects.toMatchObject({ code: 'TABLE_LOST' })
     }
   },
