@@ -29,6 +29,8 @@ export function isInteractive(out: TerminalOutput, env: Environment): boolean {
 
 export type LivePainter = {
   paint(state: LiveViewState): void
+  /** Gives the terminal back until the next `paint`. */
+  leave(): void
   /** Gives the terminal back, with the last state on it. */
   close(state: LiveViewState): void
 }
@@ -56,6 +58,10 @@ function createScreenPainter(out: TerminalOutput, paint: Paint): LivePainter {
   let entered = false
   const frame = (state: LiveViewState): string =>
     renderLiveView(state, out.columns || COLUMNS_DEFAULT, out.rows || ROWS_DEFAULT, paint)
+  const leave = (): void => {
+    if (entered) out.write(LEAVE)
+    entered = false
+  }
   return {
     paint(state) {
       if (state.nowMs - paintedMs < FRAME_EVERY_MS || out.writableNeedDrain === true) return
@@ -69,9 +75,9 @@ function createScreenPainter(out: TerminalOutput, paint: Paint): LivePainter {
       )
       entered = true
     },
+    leave,
     close(state) {
-      if (entered) out.write(LEAVE)
-      entered = false
+      leave()
       out.write(`${frame(state)}\n`)
     },
   }
@@ -85,6 +91,7 @@ function createLinePainter(out: TerminalOutput): LivePainter {
       writtenMs = state.nowMs
       out.write(`${renderLiveLine(state)}\n`)
     },
+    leave() {},
     close(state) {
       out.write(`${renderLiveLine(state)}\n`)
     },
@@ -110,11 +117,17 @@ export function startLiveView(title: string, out: TerminalOutput, env: Environme
     painter.paint(state)
   }, TICK_EVERY_MS)
   ticks.unref()
+  // Ctrl-Z stops the process as ever, and the shell has its terminal meanwhile.
+  const suspend = (): void => {
+    painter.leave()
+    process.kill(process.pid, 'SIGSTOP')
+  }
+  process.on('SIGTSTP', suspend)
   const close = (): void => {
     if (closed) return
     closed = true
     clearInterval(ticks)
-    process.off('exit', close)
+    process.off('exit', close).off('SIGTSTP', suspend)
     painter.close(withTime(state, Date.now()))
   }
   process.on('exit', close) // However the process ends, the terminal has its cursor and screen back.

@@ -241,6 +241,18 @@ describe('the painter', () => {
     expect(out.written.at(-1)).toContain('Throughput')
   })
 
+  test('gives the terminal back while the process is stopped, and takes it again after', () => {
+    const out = output()
+    const painter = createLivePainter(out, {})
+    const state = runningView()
+    painter.paint(state)
+    painter.leave()
+    painter.leave() // Of a terminal that it does not have it gives nothing back.
+    expect(out.written.slice(1)).toEqual(['\u001b[?25h\u001b[?1049l'])
+    painter.paint(withTime(state, state.nowMs + 200))
+    expect(out.written.at(-1)).toContain('\u001b[?1049h')
+  })
+
   test('takes a usual size where the terminal has none', () => {
     const out = output({ columns: 0, rows: 0 })
     createLivePainter(out, {}).paint(runningView())
