@@ -123,7 +123,8 @@ async function copyPartitions(
 
 /**
  * NaN is greater than every number, so a column with one has no bounds. DuckDB's `has_nan` speaks of the last
- * row group only, but a row group with NaN has no bounds in the footer of the file.
+ * row group only, but a row group with NaN has no bounds in the footer of the file. An infinite bound is not
+ * among those that DuckDB reads there either, but the other one is.
  */
 async function withoutNanBounds(
   connection: DuckDBConnection,
@@ -134,7 +135,8 @@ async function withoutNanBounds(
   const paths = withFloats.map((file) => quotePathToRead(file.path)).join(', ')
   const reader = await connection.runAndReadAll(`
     SELECT DISTINCT file_name, path_in_schema FROM parquet_metadata([${paths}])
-    WHERE type IN ('FLOAT', 'DOUBLE') AND stats_max IS NULL AND stats_max_value IS NULL
+    WHERE type IN ('FLOAT', 'DOUBLE')
+      AND coalesce(stats_min, stats_min_value, stats_max, stats_max_value) IS NULL
       AND num_values > coalesce(stats_null_count, 0)`)
   const unbounded = new Set(reader.getRows().map(([file, column]) => `${file}\n${column}`))
   return written.map((file) => {
