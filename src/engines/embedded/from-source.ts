@@ -74,6 +74,9 @@ type Next =
     }
   | { readonly kind: 'end' }
 
+/** A batch that is on its way; a promise alone would be awaited where it is handed over. */
+type Loads = { readonly loading: Promise<Next> }
+
 type Carriable = Pick<Extract<Next, { kind: 'records' }>, 'input' | 'count'>
 
 class Pipeline {
@@ -123,30 +126,37 @@ class Pipeline {
 
   async run(): Promise<void> {
     const { options, signal } = { options: this.#options, signal: this.#options.signal }
-    let loading = this.#load(this.#progress.offsets)
-    for (;;) {
-      const next = await loading
-      if (next.kind === 'end') break
-      const offsets = advanceOffsets(this.#progress.offsets, next.ranges)
-      const isLast = signal.aborted
-      loading = isLast ? Promise.resolve({ kind: 'end' }) : this.#load(offsets)
-      // Told when it is awaited; a failure of this batch must not hide behind it.
-      loading.catch(() => undefined)
-      this.#isCarrying = true
-      try {
-        await this.#carry(this.#plan(next.ranges, next), next)
-      } catch (error) {
-        this.#failed.abort()
-        await loading.catch(() => undefined)
-        throw error
-      }
-      this.#isCarrying = false
-    }
+    let loads: Loads | null = { loading: this.#load(this.#progress.offsets) }
+    while (loads !== null) loads = await this.#carryNext(loads)
     if (options.finalize && !signal.aborted) await this.#finalize()
     await this.#behind.finish()
     if (!options.once) return
     await this.#journal.flush()
     await this.#upkeep.runDue()
+  }
+
+  /**
+   * Carries the batch that is loaded, and gives what is loaded meanwhile; null at the end. The loop that
+   * calls it has no batch in its hands: it would hold the rows of the last one while it waits for the next.
+   */
+  async #carryNext({ loading: loaded }: Loads): Promise<Loads | null> {
+    const next = await loaded
+    if (next.kind === 'end') return null
+    const offsets = advanceOffsets(this.#progress.offsets, next.ranges)
+    const isLast = this.#options.signal.aborted
+    const loading = isLast ? Promise.resolve({ kind: 'end' } as const) : this.#load(offsets)
+    // Told when it is awaited; a failure of this batch must not hide behind it.
+    loading.catch(() => undefined)
+    this.#isCarrying = true
+    try {
+      await this.#carry(this.#plan(next.ranges, next), next)
+    } catch (error) {
+      this.#failed.abort()
+      await loading.catch(() => undefined)
+      throw error
+    }
+    this.#isCarrying = false
+    return { loading }
   }
 
   /** Leaves nothing that the next start would have to do again. */

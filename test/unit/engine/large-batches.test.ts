@@ -1,9 +1,14 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { RecordChunk } from '../../../src/batches/source.ts'
 import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
-import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
+import { memorySource } from './memory-source.ts'
+import { type Lakehouse, newLakehouse, recordsOf, runOnce, writeInput } from './pipeline.ts'
 
 let lakehouse: Lakehouse
 beforeEach(async () => {
@@ -78,4 +83,38 @@ test('timers have their turn while many small records are judged and written', a
   await runOnce(lakehouse, { recordsPerBatchMax: 300_000 }).finally(() => setStepHook(null))
   // Were they judged or encoded without a break, that alone would be a half of the time.
   expect(longestMs).toBeLessThan((endedMs - beganMs) / 3)
+}, 60_000)
+
+test('a run that waits holds nothing of the batch before', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const source = memorySource(recordsOf([Buffer.from('{}'), Buffer.from('{}')]))
+  const chunks: WeakRef<RecordChunk>[] = []
+  const stop = new AbortController()
+  let [batches, looks, isFree] = [0, 0, false]
+  await runOnce(
+    lakehouse,
+    { recordsPerBatchMax: 1, once: false, signal: stop.signal, onBatch: () => void batches++ },
+    {
+      ...source,
+      read: (ranges, onChunk, signal) =>
+        source.read(
+          ranges,
+          (chunk) => {
+            chunks.push(new WeakRef(chunk))
+            return onChunk(chunk)
+          },
+          signal,
+        ),
+      waitForData: async () => {
+        await sleep(1) // Nothing comes; a WeakRef holds until the turn ends.
+        if (batches < 2) return
+        collect()
+        isFree = chunks.every((chunk) => chunk.deref() === undefined)
+        if (isFree || ++looks === 100) stop.abort()
+      },
+    },
+  )
+  expect(chunks).toHaveLength(2)
+  expect(isFree).toBe(true)
 }, 60_000)
