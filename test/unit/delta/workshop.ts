@@ -54,6 +54,7 @@ export class Workshop {
 
   async close(): Promise<void> {
     this.#instance.closeSync()
-    await rm(this.directory, { recursive: true })
+    // A checkpoint may still be written beside the last commit.
+    await rm(this.directory, { recursive: true, maxRetries: 10 })
   }
 }
