@@ -92,30 +92,24 @@ function sparkSql(node: ReadJson, input: string): string {
   )
   const parsed = stage(`*, ${sparkParsed} AS json_parsed`, text)
   const object = stage(`*, ${sparkObject} AS json_object`, parsed)
-  const found = pathsOf(node).map((path, index) => {
-    return `variant_get(json_object, ${path}, 'variant') AS json_found_${index}`
-  })
-  const foundIn = stage(
-    // A variant has each name once, whatever the text has.
-    `*, CASE WHEN json_object IS NOT NULL THEN size(json_object_keys(json_text)) END AS json_names,\n    ` +
-      found.join(',\n    '),
+  // A variant has each name once, whatever the text has.
+  const names = stage(
+    `*, CASE WHEN json_object IS NOT NULL THEN json_object_keys(json_text) END AS json_names`,
     object,
   )
-  const names = Object.keys(node.fields)
-  const count = names.map((_, index) => `CASE WHEN json_found_${index} IS NULL THEN 0 ELSE 1 END`).join(' + ')
-  const isDocument =
-    `coalesce(CASE WHEN json_names = ${count} THEN true ` +
-    `ELSE json_names = size(array_distinct(json_object_keys(json_text))) END, false)`
-  const judged = stage(`*, ${isDocument} AS ${spark.name(node.as)}`, foundIn)
-  const fields = names.map((name, index) => {
-    return `CASE WHEN ${spark.name(node.as)} THEN json_found_${index} END AS ${spark.name(name)}`
-  })
-  const hidden = [
-    'json_text',
-    'json_parsed',
-    'json_object',
-    'json_names',
-    ...names.map((_, index) => `json_found_${index}`),
+  // Spark puts an expression in the place of its name wherever that stands: a document that is null where a
+  // name stands twice is one expression, a condition at each field would be as many.
+  const document = stage(
+    `*, CASE WHEN size(json_names) = size(array_distinct(json_names)) THEN json_object END AS json_document`,
+    names,
+  )
+  const paths = pathsOf(node)
+  const columns = [
+    `(json_document IS NOT NULL) AS ${spark.name(node.as)}`,
+    ...Object.keys(node.fields).map((name, index) => {
+      return `variant_get(json_document, ${paths[index]}, 'variant') AS ${spark.name(name)}`
+    }),
   ]
-  return `SELECT * EXCEPT (${hidden.join(', ')}),\n  ${fields.join(',\n  ')}\nFROM ${judged}`
+  const hidden = 'json_text, json_parsed, json_object, json_names, json_document'
+  return `SELECT * EXCEPT (${hidden}),\n  ${columns.join(',\n  ')}\nFROM ${document}`
 }

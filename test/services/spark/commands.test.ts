@@ -55,6 +55,7 @@ describe.skipIf(sparkAbsent !== null)('with ENGINE=spark', () => {
     const args = [command, 'explain', 'silver.transactions', '--spark-plan']
     const { stdout } = await run(process.execPath, args, {
       env: { ...process.env, ...environment(server.address) },
+      maxBuffer: 16 * 2 ** 20,
     })
     expect(stdout).toMatch(/== Physical Plan ==/)
     expect(stdout).toContain(`${lakehouse.config.deltaBasePath}/bronze/transactions`)
