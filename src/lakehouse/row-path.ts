@@ -29,26 +29,26 @@ export function lakehouseRowPath(
   source: RowSource,
   wanted: readonly RowTable[],
 ): RowPath {
-  const tableOf = (name: RowTable): TableDefinition => {
-    const found = definitions.find(({ path }) => path === rowTables[name])
-    assert(found !== undefined, `no table ${rowTables[name]} is defined`)
-    return found
-  }
   const outputs: Record<string, RowOutput> = {}
-  if (source !== 'silver_batch') outputs.facts = factsOf(tableOf('silver_batch'))
-  for (const name of wanted) outputs[name] = { relation: tableOf(name).rows, into: 'columns' }
+  if (source !== 'silver_batch') outputs.facts = factsOf(tableOf(definitions, 'silver_batch'))
+  for (const name of wanted) outputs[name] = { relation: tableOf(definitions, name).rows, into: 'columns' }
   const derived = (['bronze_batch', 'silver_batch'] as const).filter((name) => name !== source)
   return compileRowPath({
     source,
-    derived: Object.fromEntries(derived.map((name) => [name, tableOf(name).rows.node])),
+    derived: Object.fromEntries(derived.map((name) => [name, tableOf(definitions, name).rows.node])),
     outputs,
   })
 }
 
+function tableOf(definitions: readonly TableDefinition[], name: RowTable): TableDefinition {
+  const found = definitions.find(({ path }) => path === rowTables[name])
+  assert(found !== undefined, `no table ${rowTables[name]} is defined`)
+  return found
+}
+
 /** Bronze's rows alone, from records. */
 export function bronzeRowPath(definitions: readonly TableDefinition[]): RowPath {
-  const bronze = definitions.find(({ path }) => path === rowTables.bronze_batch)
-  assert(bronze !== undefined, 'bronze is defined')
+  const bronze = tableOf(definitions, 'bronze_batch')
   return compileRowPath({
     source: 'kafka_batch',
     outputs: { bronze_batch: { relation: bronze.rows, into: 'columns' } },
@@ -57,10 +57,7 @@ export function bronzeRowPath(definitions: readonly TableDefinition[]): RowPath 
 
 /** A function `judged` that gets of every judged row of bronze what quarantine has of the refused ones. */
 export function judgedRowPath(definitions: readonly TableDefinition[]): RowPath {
-  const silver = definitions.find(({ path }) => path === rowTables.silver_batch)
-  const quarantine = definitions.find(({ path }) => path === rowTables.quarantine_batch)
-  assert(silver !== undefined && quarantine !== undefined, 'silver and quarantine are defined')
-  const { node, schema } = quarantine.rows
+  const { node, schema } = tableOf(definitions, 'quarantine_batch').rows
   assert(node.kind === 'project' && node.input.kind === 'filter', 'quarantine is a part of the judged rows')
   const relation = { node: { ...node, input: node.input.input }, schema }
   return compileRowPath({ source: 'bronze_batch', outputs: { judged: { relation, into: 'function' } } })
