@@ -38,6 +38,8 @@ export type PipelineOptions = {
   readonly signal: AbortSignal
   /** The stop alone; a run that only pauses leaves no rows in bronze that no batch took. */
   readonly stop?: AbortSignal
+  /** Ends the opening of an engine; `signal` where there is none. A stopped run opens to end its batch. */
+  readonly opens?: AbortSignal
   readonly onBatch: (report: BatchReport) => void
   readonly onNotice: OnNotice
   /** Told each time that nothing is there to be carried, before more is waited for. */

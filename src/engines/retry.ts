@@ -16,6 +16,8 @@ export const failuresMax = 10
 /** A run with an end has somebody who waits for it. */
 export const onceFailuresMax = 5
 const backOffMostMs = 60_000
+/** A stopped run that failed within a batch has so long to open its engine again and end the batch. */
+const endingOpensMs = 60_000
 /** What is written to learn whether the disk takes anything: more than what a full disk may still have. */
 const probeBytes = 1024 * 1024
 
@@ -118,31 +120,40 @@ async function runWithRetries(
     if (report.batch > batchMost) batchMost = report.batch
     options.onBatch(report)
   }
+  // A batch that was begun is ended before a stop or a pause, although the first attempt at it failed.
+  let ending: AbortSignal | null = null
+  let failed: LakehouseError | null = null
   for (;;) {
     try {
-      return await attempt({ ...options, onBatch }, gotOn)
+      return await attempt({ ...options, opens: ending ?? signal, onBatch }, gotOn)
     } catch (error) {
       if (signal.aborted && isAbort(error, signal)) return
-      const failure = await failureOfRun(error, options)
+      const isTimeOver = ending !== null && error === ending.reason
+      const failure: LakehouseError | null = isTimeOver ? failed : await failureOfRun(error, options)
       if (failure === null) throw error
+      failed = failure
       const { code } = failure
       const { retry } = failure.policy
       const isPardoned = retry === 'never' && onceOnly.includes(code) && pardoned !== code
+      const isLast = stop.aborted && ending !== null
       // What a run with an end has waited for as long as it may, it does not wait for again.
-      const isOver = stop.aborted || (retry === 'never' && !isPardoned) || 'waitedMs' in failure.details
+      const isOver = isLast || (retry === 'never' && !isPardoned) || 'waitedMs' in failure.details
       const waitMs = isOver ? null : failures.next(retry === 'wait')
       if (waitMs === null) throw failure
       if (isPardoned) pardoned = code
       const { errorClass = null } = failure.details as { errorClass?: string | null }
+      const next = stop.aborted ? 'once more before it stops' : `in ${seconds(waitMs)}`
       onNotice({
         code,
-        message: `${failure.message} Assay goes on from the tables in ${seconds(waitMs)}.`,
+        message: `${failure.message} Assay goes on from the tables ${next}.`,
         details: { failures: failures.count, errorClass },
       })
-      // One that is asked to pause tries at once to end the batch that it has begun, and then waits as any.
-      const ends = signal.aborted ? stop : signal
-      await sleep(waitMs, undefined, { signal: ends }).catch(() => undefined) // Stopped: seen below.
-      if (stop.aborted) return
+      if (!stop.aborted) {
+        // One that is asked to pause tries at once to end the batch that it has begun, and then waits as any.
+        await sleep(waitMs, undefined, { signal: signal.aborted ? stop : signal }).catch(() => undefined)
+        if (stop.aborted) return
+        if (signal.aborted) ending = stop
+      } else ending = AbortSignal.timeout(endingOpensMs)
     }
   }
 }

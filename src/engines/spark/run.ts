@@ -27,8 +27,8 @@ async function runStreams(
   spark: SparkEngineOptions,
   gotOn: () => void,
 ): Promise<void> {
-  const { deltaBasePath, streams, signal } = options
-  const cluster = await openCluster(spark.cluster, await ownerOf(options), signal)
+  const { deltaBasePath, streams, signal, opens = signal } = options
+  const cluster = await openCluster(spark.cluster, await ownerOf(options), opens)
   try {
     const spillDirectory = join(checkpointDirectory(deltaBasePath, streams[0]!), 'spill')
     await rm(spillDirectory, { recursive: true, force: true }) // What a killed process left.

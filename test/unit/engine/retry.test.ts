@@ -4,11 +4,12 @@ import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
 import type { RecordSource } from '../../../src/batches/source.ts'
 import { FailuresInARow, failuresMax, onceFailuresMax } from '../../../src/engines/retry.ts'
+import { openTables, tableAt } from '../../../src/engines/tables.ts'
 import { type ErrorCode, LakehouseError } from '../../../src/errors/errors.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
 import { lines } from '../../generate/lines.ts'
 import { memorySource } from './memory-source.ts'
-import { type Lakehouse, newLakehouse, recordsOf, runOnce, writeInput } from './pipeline.ts'
+import { type Lakehouse, newLakehouse, recordsOf, runOnce, testOptions, writeInput } from './pipeline.ts'
 
 const [values] = fc.sample(lines(40, 40), { seed: 7, numRuns: 1 })
 const records = recordsOf(values!)
@@ -114,6 +115,33 @@ test(
       expect(notices).toEqual(['STORAGE_FAILED'])
     }),
   30_000,
+)
+
+test.each([
+  ['ends it', 1],
+  ['fails again and says so', 2],
+])('a stopped run tries once more to end the batch that failed in its midst, and %s', (_outcome, times) =>
+  withLakehouse(async (lakehouse) => {
+    const stop = new AbortController()
+    const codes: string[] = []
+    let failures = 0
+    // Bronze has the batch by then, and the others lack it.
+    setStepHook((name) => {
+      if (name !== 'table committed' || failures >= times) return
+      failures += 1
+      stop.abort()
+      throw new LakehouseError('STORAGE_FAILED', 'The disk is full.')
+    })
+    const onNotice = ({ code }: { code: string }) => void codes.push(code)
+    const options = { recordsPerBatchMax: 100, once: false, signal: stop.signal, onNotice }
+    const run = runOnce(lakehouse, options, failing('STORAGE_FAILED', 0).source)
+    if (times > 1) await expect(run).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+    await run.catch(() => undefined)
+    expect(codes).toEqual(['STORAGE_FAILED'])
+    const tables = await openTables({ ...testOptions, deltaBasePath: lakehouse.base })
+    const [bronze, fraud] = ['bronze/transactions', 'fraud_detection'].map((path) => tableAt(tables, path))
+    expect([bronze!.progress.batch, fraud!.progress.batch]).toEqual([1n, times > 1 ? 0n : 1n])
+  }),
 )
 
 test('what no attempt can heal ends the run at once', () =>
