@@ -1,46 +1,54 @@
 """Reads fraud_detection with delta-rs as it grows, and prints how old its rows are when they can be read."""
 import sys
 import time
-from datetime import datetime, timezone
 
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-path, seconds = sys.argv[1], float(sys.argv[2])
+path, warm_up, seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 while True:
     try:
         table = DeltaTable(path)
-        break
+        if table.file_uris():
+            break
     except Exception:  # The table is not there yet.
-        time.sleep(0.05)
-seen = table.version()
-ages = []
-newest, versions = 0, 0
-end = time.time() + seconds
+        pass
+    time.sleep(0.05)
+begin = time.time() + warm_up
+end = begin + seconds
+seen, version = set(table.file_uris()), table.version()
+ages, newest, versions, begun = [], 0, 0, False
 while time.time() < end:
+    if not begun and time.time() >= begin:
+        begun = True
+        print("begins", flush=True)
     table.update_incremental()
-    if table.version() == seen:
+    if table.version() == version:
         time.sleep(0.005)
         continue
-    first, seen = seen, table.version()
-    # What is new: rows of batches later than the last one that was looked at.
-    columns = ["event_time", "processing_time"]
-    recent = ds.field("processing_time") > datetime.fromtimestamp(newest / 1e6, timezone.utc)
-    data = table.to_pyarrow_dataset().to_table(columns=columns, filter=recent)
-    now_us = time.time() * 1e6
+    version = table.version()
+    files = set(table.file_uris())
+    rows = [pq.read_table(uri, columns=["event_time", "processing_time"]) for uri in files - seen]
+    now = time.time()
+    seen = files
     last = newest
-    for event, batch in zip(
-        data["event_time"].cast("int64").to_pylist(), data["processing_time"].cast("int64").to_pylist()
-    ):
-        if batch > last:
-            ages.append((now_us - event) / 1e3)
-            newest = max(newest, batch)
-    versions += 1
+    for data in rows:
+        # A compaction brings rows again that were seen before.
+        batches = pc.cast(data["processing_time"], "int64")
+        data = data.filter(pc.greater(batches, last))
+        if data.num_rows == 0:
+            continue
+        newest = max(newest, pc.max(batches).as_py())
+        if begun:
+            events = pc.cast(data["event_time"], "int64").to_pylist()
+            ages.extend(now * 1e3 - event / 1e3 for event in events)
+    versions += begun
 ages.sort()
 
 
 def pick(share):
-    return ages[min(len(ages) - 1, int(len(ages) * share))]
+    return f"{ages[min(len(ages) - 1, int(len(ages) * share))]:.0f} ms"
 
 
-print(f"{len(ages)} rows in {versions} versions: p50 {pick(0.5):.0f} ms, p99 {pick(0.99):.0f} ms, max {ages[-1]:.0f} ms")
+print(f"{len(ages)} rows in {versions} versions, p50 {pick(0.5)}, p99 {pick(0.99)}, max {ages[-1]:.0f} ms")

@@ -1,56 +1,87 @@
-// How old is a transaction when an independent Delta reader (delta-rs) can read its score? Starts a real
-// broker, sends transactions at a steady rate, and runs the pipeline. Run: npx node bench/latency.ts
-// [records/s] [seconds]
+// How old is a transaction when an independent Delta reader (delta-rs) can read its score, and what does that
+// cost? Starts a real broker, and for each rate the pipeline with tables of its own and a producer; at the
+// end
+// the pipeline with nothing to do. Settings of the environment apply. Run: npx node bench/latency.ts
+// [seconds] [records/s..]
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startBroker } from '../test/services/broker.ts'
 import { pythonEnvironment } from '../test/services/tools.ts'
 
-const rate = process.argv[2] ?? '2000'
-const seconds = process.argv[3] ?? '30'
-const topic = 'bench.transactions'
+const seconds = Number(process.argv[2] ?? 40)
+const rates = process.argv.length > 3 ? process.argv.slice(3).map(Number) : [2_000, 5_000, 10_000]
+/** From the start of the producer: what is compiled and connected by then is not what is measured. */
+const warmUpSeconds = 5
+const idleSeconds = 20
+const ticksPerSecond = 100
 const python = await pythonEnvironment('deltalake', ['deltalake', 'pyarrow'])
 const broker = await startBroker()
-const base = await mkdtemp(join(tmpdir(), 'assay-latency-'))
-const environment = {
-  ...process.env,
-  KAFKA_BOOTSTRAP_SERVERS: broker.bootstrapServers.join(','),
-  KAFKA_TOPIC: topic,
-  DELTA_BASE_PATH: base,
-  LOG_LEVEL: 'warn',
-}
-const children: ChildProcess[] = []
+const directory = await mkdtemp(join(tmpdir(), 'assay-latency-'))
+const running = new Set<ChildProcess>()
 
-function start(command: string, args: string[]): ChildProcess {
-  const child = spawn(command, args, { env: environment, stdio: ['ignore', 'inherit', 'inherit'] })
-  children.push(child)
+function start(command: string, args: string[], settings: Record<string, string> = {}): ChildProcess {
+  const environment = { ...process.env, LOG_LEVEL: 'warn', ...settings }
+  const child = spawn(command, args, { env: environment, stdio: ['ignore', 'ignore', 'inherit'] })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
   return child
 }
 
-const assay = (...args: string[]): ChildProcess =>
-  start(process.execPath, [join(import.meta.dirname, '..', 'bin', 'assay.js'), ...args])
-
 async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
+  if (!running.has(child)) return
   child.kill('SIGTERM')
   await once(child, 'exit')
 }
 
-try {
+/** Of user and system, since the process began. */
+function processorSeconds({ pid }: ChildProcess): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+}
+
+async function measure(rate: number): Promise<void> {
+  const [topic, base] = [`bench.transactions.${rate}`, join(directory, String(rate))]
+  const settings = {
+    KAFKA_BOOTSTRAP_SERVERS: broker.bootstrapServers.join(','),
+    KAFKA_TOPIC: topic,
+    DELTA_BASE_PATH: base,
+  }
+  const assay = (...args: string[]) =>
+    start(process.execPath, [join(import.meta.dirname, '..', 'bin', 'assay.js'), ...args], settings)
   await broker.createTopic(topic, 4)
-  assay('run')
-  assay('produce', '--rate', rate)
-  const reader = start(python, [
-    join(import.meta.dirname, 'latency.py'),
-    join(base, 'fraud_detection'),
-    seconds,
-  ])
-  await once(reader, 'exit')
+  const pipeline = assay('run')
+  const producer = assay('produce', '--rate', String(rate))
+  const script = join(import.meta.dirname, 'latency.py')
+  const reader = spawn(python, [script, join(base, 'fraud_detection'), `${warmUpSeconds}`, `${seconds}`])
+  reader.stderr.pipe(process.stderr)
+  let found = ''
+  let beforeSeconds = 0
+  reader.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (found === '') beforeSeconds = processorSeconds(pipeline) // Its first line says that it begins.
+    found += text
+  })
+  await once(reader, 'close')
+  const share = (processorSeconds(pipeline) - beforeSeconds) / seconds
+  console.log(`${rate} records/s: ${found.split('\n')[1]}; ${share.toFixed(2)} processor seconds a second`)
+  await stop(producer)
+  if (rate !== rates.at(-1)) return await stop(pipeline)
+  await sleep(5_000) // What follows the last batch is done by then.
+  const idleFrom = processorSeconds(pipeline)
+  await sleep(idleSeconds * 1000)
+  const idleShare = (processorSeconds(pipeline) - idleFrom) / idleSeconds
+  console.log(`no records: ${idleShare.toFixed(3)} processor seconds a second`)
+  await stop(pipeline)
+}
+
+try {
+  for (const rate of rates) await measure(rate)
 } finally {
-  for (const child of children.toReversed()) await stop(child)
+  for (const child of running) await stop(child)
   await broker.stop()
-  await rm(base, { recursive: true, force: true })
+  await rm(directory, { recursive: true, force: true })
 }

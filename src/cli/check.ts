@@ -95,7 +95,12 @@ async function* examineEngine(config: Config): AsyncGenerator<Found> {
   const rows = (await connection.runAndReadAll('SELECT version()')).getRows()
   connection.closeSync()
   instance.closeSync()
-  yield { verdict: 'ok', text: `embedded, DuckDB ${rows[0]?.[0]}` }
+  const { latencyTargetMs, triggerIntervalMs } = config
+  const within = `a record is in the tables within ${latencyTargetMs} ms (LATENCY_TARGET_MS)`
+  yield { verdict: 'ok', text: `embedded, DuckDB ${rows[0]?.[0]}; where the machine keeps up, ${within}` }
+  if (triggerIntervalMs === null || triggerIntervalMs <= latencyTargetMs) return
+  const later = `batches begin ${triggerIntervalMs} ms apart (TRIGGER_INTERVAL_MS)`
+  yield { verdict: 'warn', text: `${later}, so records take longer than LATENCY_TARGET_MS: set that alone` }
 }
 
 /**

@@ -17,6 +17,7 @@ export function pipelineOptions(config: Config): FromConfig {
     deltaBasePath: config.deltaBasePath,
     recordsPerBatchMax: config.recordsPerBatchMax,
     bytesPerBatchMax: config.bytesPerBatchMax,
+    latencyTargetMs: config.latencyTargetMs,
     triggerIntervalMs: config.triggerIntervalMs,
     delays: config.watermarkMicros,
     dedupMicros: config.dedupWindowMicros,

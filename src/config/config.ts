@@ -52,7 +52,9 @@ export type Config = {
   /** Absolute. */
   readonly deltaBasePath: string
   readonly engine: 'embedded' | 'spark'
-  readonly triggerIntervalMs: number
+  readonly latencyTargetMs: number
+  /** null leaves it to the engine. */
+  readonly triggerIntervalMs: number | null
   readonly recordsPerBatchMax: number
   readonly bytesPerBatchMax: number
   readonly watermarkMicros: Readonly<Record<WatermarkTable, bigint>>
@@ -180,6 +182,7 @@ function configOf(values: Values, hints: readonly string[]): Config {
     },
     deltaBasePath: values.DELTA_BASE_PATH,
     engine: values.ENGINE,
+    latencyTargetMs: values.LATENCY_TARGET_MS,
     triggerIntervalMs: values.TRIGGER_INTERVAL_MS,
     recordsPerBatchMax: values.MAX_RECORDS_PER_BATCH,
     bytesPerBatchMax: values.MAX_BYTES_PER_BATCH,

@@ -162,12 +162,21 @@ export const variables = {
     default: '30000',
     example: '120000',
   },
+  LATENCY_TARGET_MS: {
+    ...batches,
+    ...wholeNumber(0, 86_400_000),
+    meaning:
+      'Milliseconds within which the embedded engine has a record in the tables, in as few batches as that allows; where the load is too much for it, batches grow',
+    default: '150',
+    example: '5000',
+  },
   TRIGGER_INTERVAL_MS: {
     ...batches,
     ...wholeNumber(0, 86_400_000),
     meaning:
-      'Least milliseconds between the starts of two batches; lower is fresher, higher makes fewer files',
-    default: '200',
+      'Least milliseconds between the starts of two batches, whatever LATENCY_TARGET_MS is; higher makes fewer files',
+    default: null,
+    absent: '0 on the embedded engine, which goes by LATENCY_TARGET_MS, and 200 on Spark',
     example: '5000',
   },
   MAX_RECORDS_PER_BATCH: {

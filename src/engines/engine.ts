@@ -17,7 +17,10 @@ export type PipelineOptions = {
   readonly recordsPerBatchMax: number
   /** Of keys and values; the embedded engine holds to it. */
   readonly bytesPerBatchMax: number
-  readonly triggerIntervalMs: number
+  /** From when a record can be read to when its row is in the tables: the embedded engine goes by it. */
+  readonly latencyTargetMs: number
+  /** Between the starts of two batches at least; null leaves it to the engine. */
+  readonly triggerIntervalMs: number | null
   readonly delays: Delays
   readonly dedupMicros: bigint
   readonly highRiskCountries: readonly string[]

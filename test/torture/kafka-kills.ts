@@ -46,7 +46,7 @@ function assay(
       KAFKA_BOOTSTRAP_SERVERS: broker.bootstrapServers.join(','),
       KAFKA_TOPIC: topic,
       DELTA_BASE_PATH: base,
-      TRIGGER_INTERVAL_MS: '0',
+      LATENCY_TARGET_MS: '0',
       LOG_LEVEL: 'error',
       ...environment,
     },

@@ -6,7 +6,7 @@ declare const config: Config
 declare const values: Values
 
 // @ts-expect-error A configuration does not change while the pipeline runs.
-config.triggerIntervalMs = 1
+config.latencyTargetMs = 1
 
 // @ts-expect-error A duration in microseconds is a bigint; a number would lose its unit.
 export const delay: number = config.watermarkMicros.silver
@@ -17,4 +17,4 @@ export const none = config.watermarkMicros.bronze
 // @ts-expect-error An optional variable may be absent.
 export const threads: number = values.DUCKDB_THREADS
 
-export const interval: number = values.TRIGGER_INTERVAL_MS
+export const interval: number = values.LATENCY_TARGET_MS

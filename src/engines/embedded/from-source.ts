@@ -20,8 +20,8 @@ import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
 import { type OpenTable, tableAt } from '../tables.ts'
-import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
+import { BatchPace } from './batch-pace.ts'
 import { BatchSize } from './batch-size.ts'
 import { type BatchContext, type CarriedBatch, carryRows, closeWindows } from './execute.ts'
 import { contextOf } from './follow-silver.ts'
@@ -93,9 +93,9 @@ class Pipeline {
   #waited: readonly TopicPartition[]
   /** Rows that Spark left in bronze come first; null when there can be none. */
   #backlog: Backlog | null
-  #cutAtMs = Number.NEGATIVE_INFINITY
   /** Nobody is told that the run waits while it has a batch at hand. */
   #isCarrying = false
+  readonly #pace: BatchPace
   readonly #size: BatchSize
   readonly #behind: WorkBehind
 
@@ -110,6 +110,8 @@ class Pipeline {
     },
   ) {
     this.#options = options
+    const { latencyTargetMs, triggerIntervalMs } = options
+    this.#pace = new BatchPace({ latencyTargetMs, intervalMinMs: triggerIntervalMs ?? 0 })
     const { recordsPerBatchMax: recordsMax, bytesPerBatchMax: bytesMax } = options
     this.#size = new BatchSize({ recordsMax, bytesMax })
     this.#database = database
@@ -143,13 +145,14 @@ class Pipeline {
     const next = await loaded
     if (next.kind === 'end') return null
     const offsets = advanceOffsets(this.#progress.offsets, next.ranges)
+    this.#isCarrying = true
+    const carrying = this.#pace.during(this.#carry(this.#plan(next.ranges, next), next))
     const isLast = this.#options.signal.aborted
     const loading = isLast ? Promise.resolve({ kind: 'end' } as const) : this.#load(offsets)
     // Told when it is awaited; a failure of this batch must not hide behind it.
     loading.catch(() => undefined)
-    this.#isCarrying = true
     try {
-      await this.#carry(this.#plan(next.ranges, next), next)
+      await carrying
     } catch (error) {
       this.#failed.abort()
       await loading.catch(() => undefined)
@@ -179,7 +182,7 @@ class Pipeline {
 
   /** Waits for records and reads them. */
   async #load(offsets: Offsets): Promise<Next> {
-    const { source, once, triggerIntervalMs } = this.#options
+    const { source, once } = this.#options
     const stop = this.#options.signal
     const signal = AbortSignal.any([stop, this.#failed.signal])
     assert(source, 'kafka-to-delta has an input')
@@ -187,15 +190,17 @@ class Pipeline {
       const waiting = await this.#loadBacklog(offsets)
       if (waiting !== null) return waiting
       for (;;) {
-        if (!once) await waitForTrigger(this.#cutAtMs, triggerIntervalMs, signal)
+        if (!once) await this.#pace.untilDue(signal)
         const preferred = byHold(this.#progress, this.#waited)
         const wanted = this.#size.records
+        this.#pace.cutting()
         const cut = await source.cut(offsets, wanted, signal, preferred)
-        this.#cutAtMs = performance.now()
+        this.#pace.cut(cut.more)
         await step('batch cut')
         if (cut.ranges.length > 0) {
           const records = await this.#readCut(source, cut.ranges, wanted, signal)
           if (records === null) continue
+          this.#pace.loaded()
           await step('records loaded')
           const ranges = source.kind === 'files' ? cut.ranges.map(ofFile) : cut.ranges
           const { count } = records
@@ -205,6 +210,7 @@ class Pipeline {
         if (once || signal.aborted) return { kind: 'end' }
         if (!this.#isCarrying) this.#options.onWait?.()
         await source.waitForData(offsets, waitMaxMs, signal)
+        this.#pace.arrived()
       }
     } catch (error) {
       // Stopped while waiting or reading: the tables say where to go on.
@@ -227,7 +233,7 @@ class Pipeline {
       return reading.records
     }
     this.#size.noteRead(reading.count, reading.bytes)
-    this.#cutAtMs = Number.NEGATIVE_INFINITY // It has waited for its trigger.
+    this.#pace.again()
     return null
   }
 

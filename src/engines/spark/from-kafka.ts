@@ -13,7 +13,6 @@ import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
 import { type OpenTable, soleCommitter, tableAt } from '../tables.ts'
-import { waitForTrigger } from '../trigger.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, executeBatch, type SparkContext } from './batch.ts'
 import { BronzeQuery } from './bronze-query.ts'
@@ -21,6 +20,7 @@ import { followSilver } from './follow-silver.ts'
 import type { SparkEngineOptions, StreamedKafka } from './options.ts'
 import { reportOf } from './report.ts'
 import { contextOf, type SparkRun } from './spark-run.ts'
+import { triggerIntervalOf, waitForTrigger } from './trigger.ts'
 import { bringUnreadable } from './unreadable-records.ts'
 import { compactWith } from './upkeep.ts'
 
@@ -78,7 +78,7 @@ class Pipeline {
       deltaBasePath: options.deltaBasePath,
       bronze: this.#bronze.delta,
       retries: options,
-      triggerIntervalMs: options.triggerIntervalMs,
+      triggerIntervalMs: triggerIntervalOf(options),
       ends: () => this.#exclusive(() => this.#ends()),
       onPositions: (positions) => this.#exclusive(() => this.#recordStarts(positions)),
       bringUnreadable: (positions, signal) =>
@@ -163,7 +163,7 @@ class Pipeline {
     const { delta } = this.#bronze
     let { version } = await delta.snapshot()
     while (!signal.aborted) {
-      await waitForTrigger(this.#cutAtMs, this.#run.options.triggerIntervalMs, signal)
+      await waitForTrigger(this.#cutAtMs, triggerIntervalOf(this.#run.options), signal)
       if (signal.aborted || (await this.#exclusive(() => this.#carryNext(this.#run.options.signal)))) continue
       if (this.#query.isCaughtUp) this.#run.gotOn()
       this.#run.options.onWait?.()

@@ -40,7 +40,7 @@ process.once('exit', () => {
 export function startAssay(args: readonly string[], settings: Settings): Assay {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: tmpdir(),
-    env: { ...inherited, TRIGGER_INTERVAL_MS: '50', ...settings },
+    env: { ...inherited, LATENCY_TARGET_MS: '50', TRIGGER_INTERVAL_MS: '50', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   processes.add(child)

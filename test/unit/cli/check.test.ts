@@ -109,3 +109,12 @@ test('a file in the place of the directory, or of one above it, is told', async 
     expect(text).toMatch(/^FAIL +path .*is a file/m)
   }
 })
+
+test('the latency to expect is told, and an interval that is longer', async () => {
+  const environment = { DELTA_BASE_PATH: lakehouse.config.deltaBasePath, LATENCY_TARGET_MS: '300' }
+  const { text } = await lines(environment)
+  expect(text).toMatch(/^ok +engine .* within 300 ms \(LATENCY_TARGET_MS\)$/m)
+  expect(text).not.toMatch(/TRIGGER_INTERVAL_MS/)
+  const slower = await lines({ ...environment, TRIGGER_INTERVAL_MS: '5000' })
+  expect(slower.text).toMatch(/^warn +engine .*5000 ms apart \(TRIGGER_INTERVAL_MS\).*LATENCY_TARGET_MS/m)
+})

@@ -62,7 +62,8 @@ export const testOptions: Omit<PipelineOptions, 'deltaBasePath' | 'source'> = {
   finalize: false,
   recordsPerBatchMax: 1_000_000,
   bytesPerBatchMax: 2 ** 27,
-  triggerIntervalMs: 0,
+  latencyTargetMs: 0,
+  triggerIntervalMs: null,
   delays: {
     silver: 10n * minute,
     gold: 10n * minute,

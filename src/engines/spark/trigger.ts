@@ -1,4 +1,11 @@
-// Batches begin as soon as there is something to carry, but at most once in TRIGGER_INTERVAL_MS.
+// Batches begin as soon as there is something to carry, but at most once in an interval.
+import type { PipelineOptions } from '../engine.ts'
+
+const intervalDefaultMs = 200
+
+export function triggerIntervalOf({ triggerIntervalMs }: PipelineOptions): number {
+  return triggerIntervalMs ?? intervalDefaultMs
+}
 
 /** Resolves when the interval since the last cut (of `performance.now()`) is over, or with the signal. */
 export async function waitForTrigger(
