@@ -11,8 +11,14 @@ export interface KeyDigest {
   b: number
   c: number
   ofText(key: string): void
+  /** As `ofText` of the text of so many characters of ASCII that stand in the words, four in each. */
+  ofAscii(words: Int32Array, length: number): void
   ofWhole(key: Whole): void
 }
+
+/** State is kept in shards, which are tables of their own: the first bits of `c` say which one a key is in. */
+export const shardBits = 12
+export const shardCount = 1 << shardBits
 
 const finalRounds = 3
 
@@ -87,6 +93,37 @@ export class KeyHash implements KeyDigest {
     this.b = v0
     this.c = v2
     return true
+  }
+
+  ofAscii(words: Int32Array, length: number): void {
+    const wholeWords = length >> 2
+    let v0 = this.#seed0
+    let v1 = this.#seed1
+    let v2 = this.#seed2
+    let v3 = this.#seed3 ^ 4
+    for (let step = 0; step < wholeWords + 1 + finalRounds; step++) {
+      let word = 0
+      if (step < wholeWords) word = words[step]!
+      else if (step === wholeWords) {
+        word = length << 24
+        if ((length & 3) !== 0) word |= words[step]! & ((1 << ((length & 3) << 3)) - 1)
+      } else if (step === wholeWords + 1) v2 ^= 0xee
+      v3 ^= word
+      v0 = (v0 + v1) | 0
+      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0
+      v0 = (v0 << 16) | (v0 >>> 16)
+      v2 = (v2 + v3) | 0
+      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2
+      v0 = (v0 + v3) | 0
+      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0
+      v2 = (v2 + v1) | 0
+      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2
+      v2 = (v2 << 16) | (v2 >>> 16)
+      v0 ^= word
+    }
+    this.a = v1 ^ v3
+    this.b = v0
+    this.c = v2
   }
 
   /** Of a long: `a` and `b` together are different for different keys, as each of four rounds can be undone. */

@@ -3,7 +3,7 @@
 // taken for one.
 import { addWhole, subtractWhole, type Whole } from '../columns/whole.ts'
 import { AdditionLog } from './addition-log.ts'
-import { highWord, type KeyDigest, lowWord, wholeOfWords } from './key-hash.ts'
+import { highWord, type KeyDigest, lowWord, shardBits, shardCount, wholeOfWords } from './key-hash.ts'
 import { RecentTimes } from './recent-times.ts'
 import { Sweep } from './sweep.ts'
 
@@ -12,8 +12,6 @@ import { Sweep } from './sweep.ts'
  * row is four words: two of the digest, the lower half of the time, and the upper half with five bits more of
  * the digest. The shard is twelve further bits of the digest. An empty place has 0 for the second word.
  */
-const shardBits = 12
-const shardCount = 1 << shardBits
 const wordsOfRow = 4
 const checkBits = 5
 const checkMask = 31
@@ -53,14 +51,29 @@ export class RecentIds {
     return this.#slotBytes + this.#log.bytes + (this.#busy?.bytes ?? 0)
   }
 
+  /** Makes room for about so many rows at once, which is faster than to grow row by row. */
+  reserve(rowCount: number): void {
+    const capacity = Math.ceil(rowCount / shardCount / fillAfterGrowth)
+    if (capacity <= capacityMin) return
+    for (let index = 0; index < shardCount; index++)
+      if (this.#shards[index] === noRows) this.#rebuild(index, capacity)
+  }
+
   /** Whether the candidate repeats a row that stays; else it stays from now on. */
   repeats(key: string, micros: Whole): boolean {
-    return this.#judge(key, micros, true)
+    this.#hash.ofText(key)
+    return this.#judge(micros, true)
   }
 
   /** Of history: stays whatever else is there. */
   add(key: string, micros: Whole): void {
-    this.#judge(key, micros, false)
+    this.#hash.ofText(key)
+    this.#judge(micros, false)
+  }
+
+  /** As `add`, of the key whose digest the hash has. */
+  addDigested(micros: Whole): void {
+    this.#judge(micros, false)
   }
 
   /** Drops what is older, a part with each call; what is of use stays in any case. */
@@ -94,9 +107,9 @@ export class RecentIds {
     this.#busy?.rollback()
   }
 
-  #judge(key: string, micros: Whole, isCandidate: boolean): boolean {
+  /** Of the key whose digest the hash has. */
+  #judge(micros: Whole, isCandidate: boolean): boolean {
     const hash = this.#hash
-    hash.ofText(key)
     const { a, c } = hash
     const b = hash.b === 0 ? 1 : hash.b
     const slots = this.#shards[c >>> (32 - shardBits)]!
@@ -112,8 +125,8 @@ export class RecentIds {
       place += wordsOfRow
       if (place === end) place = 0
     }
-    if (isCandidate && this.#busy !== null && this.#isNearBusy(key, micros)) return true
-    if (same >= sameIdMax) this.#addBusy(key, micros)
+    if (isCandidate && this.#busy !== null && this.#isNearBusy(micros)) return true
+    if (same >= sameIdMax) this.#addBusy(micros)
     else this.#put(place, a, b, c, micros)
     return false
   }
@@ -146,17 +159,17 @@ export class RecentIds {
     return other >= subtractWhole(micros, this.rangeMicros) && other <= addWhole(micros, this.rangeMicros)
   }
 
-  #isNearBusy(key: string, micros: Whole): boolean {
+  #isNearBusy(micros: Whole): boolean {
     const from = subtractWhole(micros, this.rangeMicros)
-    return this.#busy!.countBetween(key, from, addWhole(micros, this.rangeMicros)) > 0
+    return this.#busy!.countDigested(from, addWhole(micros, this.rangeMicros)) > 0
   }
 
-  #addBusy(key: string, micros: Whole): void {
+  #addBusy(micros: Whole): void {
     if (this.#busy === null) {
       this.#busy = new RecentTimes({ hash: this.#hash, rangeMicros: this.rangeMicros })
       if (this.#isMarked) this.#busy.mark()
     }
-    this.#busy.add(key, micros)
+    this.#busy.addDigested(micros)
   }
 
   #sweepShard(index: number): void {
@@ -175,12 +188,12 @@ export class RecentIds {
   }
 
   /** Makes the shard anew without what is too old, in as much room as the rest needs. */
-  #rebuild(index: number): void {
+  #rebuild(index: number, capacityLeast = capacityMin): void {
     const slots = this.#shards[index]!
     const { line } = this.#sweep
     const isOld = olderThan(line)
     const rows = line === null ? this.#counts[index]! : rowsFrom(slots, line)
-    const capacity = Math.max(capacityMin, Math.ceil(rows / fillAfterGrowth))
+    const capacity = Math.max(capacityLeast, Math.ceil(rows / fillAfterGrowth))
     const made = new Int32Array(capacity * wordsOfRow)
     for (let place = 0; place < slots.length; place += wordsOfRow) {
       if (slots[place + 1] === 0) continue

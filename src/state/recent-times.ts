@@ -34,6 +34,11 @@ export class RecentTimes {
     return this.#tables().reduce((sum, table) => sum + table.bytes, 0)
   }
 
+  /** Makes room for about so many rows as they come, which is faster than to grow row by row. */
+  reserve(rowCount: number): void {
+    this.#near.reserve(rowCount)
+  }
+
   /** Adds the row, and gives how many rows of the key lie in [micros - range, micros], itself included. */
   count(key: string | Whole, micros: Whole): number {
     this.#digest(key)
@@ -42,20 +47,45 @@ export class RecentTimes {
       const from = micros - range
       if (from >= 0) return this.#near.addAndCount(this.#hash, micros, from) + 1
     }
-    const count = this.#count(subtractWhole(micros, range), micros)
-    this.#add(micros)
+    const count = this.countDigested(subtractWhole(micros, range), micros)
+    this.addDigested(micros)
     return count + 1
   }
 
   add(key: string | Whole, micros: Whole): void {
     this.#digest(key)
-    this.#add(micros)
+    this.addDigested(micros)
+  }
+
+  /** As `add`, of the key whose digest the hash has. */
+  addDigested(micros: Whole): void {
+    const era = eraOf(micros)
+    let table = this.#table(era)
+    if (table === undefined) {
+      table = new TimesTable()
+      if (this.#isMarked) table.mark()
+      this.#far.set(era, table)
+    }
+    table.add(this.#hash, inEra(micros))
   }
 
   /** How many rows of the key lie in [from, to]. */
   countBetween(key: string | Whole, from: Whole, to: Whole): number {
     this.#digest(key)
-    return this.#count(from, to)
+    return this.countDigested(from, to)
+  }
+
+  /** As `countBetween`, of the key whose digest the hash has. */
+  countDigested(from: Whole, to: Whole): number {
+    const [first, last] = [eraOf(from), eraOf(to)]
+    let count = 0
+    for (const era of [nearEra, ...this.#far.keys()]) {
+      if (era < first || era > last) continue
+      const least = era === first ? inEra(from) : 0
+      const most = era === last ? inEra(to) : eraMax
+      count += this.#table(era)!.countBetween(this.#hash, least, most)
+    }
+    return count
   }
 
   /** Drops what is older, a part with each call; what is of use stays in any case. */
@@ -88,29 +118,6 @@ export class RecentTimes {
   #digest(key: string | Whole): void {
     if (typeof key === 'string') this.#hash.ofText(key)
     else this.#hash.ofWhole(key)
-  }
-
-  #count(from: Whole, to: Whole): number {
-    const [first, last] = [eraOf(from), eraOf(to)]
-    let count = 0
-    for (const era of [nearEra, ...this.#far.keys()]) {
-      if (era < first || era > last) continue
-      const least = era === first ? inEra(from) : 0
-      const most = era === last ? inEra(to) : eraMax
-      count += this.#table(era)!.countBetween(this.#hash, least, most)
-    }
-    return count
-  }
-
-  #add(micros: Whole): void {
-    const era = eraOf(micros)
-    let table = this.#table(era)
-    if (table === undefined) {
-      table = new TimesTable()
-      if (this.#isMarked) table.mark()
-      this.#far.set(era, table)
-    }
-    table.add(this.#hash, inEra(micros))
   }
 
   #tables(): TimesTable[] {

@@ -9,6 +9,8 @@ const wordsOfKey = 4
 const keysMin = 4
 const fillMax = 0.8
 const fillAfterGrowth = 0.62
+/** Runs have room for more rows than there are. */
+const reservedForRow = 1.25
 /** The lengths of runs. One that is full moves to the next class. */
 const runLengths = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256] as const
 const lastClass = runLengths.length - 1
@@ -43,6 +45,13 @@ export class TimesShard {
   #sorted: SortedTimes[] = []
   #sortedBytes = 0
   #rowCount = 0
+  /** Room for values that are still to come. */
+  #reserved: number
+
+  /** For about so many rows. */
+  constructor(rowCount = 0) {
+    this.#reserved = Math.ceil(rowCount * reservedForRow)
+  }
 
   get rowCount(): number {
     return this.#rowCount
@@ -94,6 +103,7 @@ export class TimesShard {
 
   /** Drops what is older than the line, if that is worth the work. */
   sweep(line: number): void {
+    this.#reserved = 0
     let rows = 0
     let emptyKeys = 0
     for (let key = 0; key < this.#keys.length; key += wordsOfKey) {
@@ -286,7 +296,7 @@ export class TimesShard {
       }
     }
     const base = most < 0 ? 0 : narrowBase(least, most, shardRange)
-    const values = newValues(base !== null, Math.ceil(length * 1.1) + 4)
+    const values = newValues(base !== null, Math.max(Math.ceil(length * 1.1) + 4, this.#reserved))
     this.#moveTo(values, base ?? 0, Math.max(keysMin, Math.ceil((keys + 1) / fillAfterGrowth)), line)
   }
 

@@ -1,19 +1,19 @@
 // Rows by key and time in shards that grow and are swept one by one, so that no call pauses. Times are
 // numbers from 0 to 2^53 - 1.
 import { AdditionLog } from './addition-log.ts'
-import { highWord, type KeyDigest, lowWord } from './key-hash.ts'
+import { highWord, type KeyDigest, lowWord, shardBits, shardCount } from './key-hash.ts'
 import { Sweep } from './sweep.ts'
 import { TimesShard } from './times-shard.ts'
 
-const shardBits = 12
 /** What objects of JavaScript take beside a shard's arrays. */
 const shardBytes = 800
 
 export class TimesTable {
-  readonly #shards: (TimesShard | null)[] = new Array<TimesShard | null>(1 << shardBits).fill(null)
-  readonly #sweep = new Sweep(1 << shardBits)
+  readonly #shards: (TimesShard | null)[] = new Array<TimesShard | null>(shardCount).fill(null)
+  readonly #sweep = new Sweep(shardCount)
   readonly #log = new AdditionLog()
   #line = -1
+  #rowsOfShard = 0
 
   get rowCount(): number {
     return this.#shards.reduce((sum, shard) => sum + (shard?.rowCount ?? 0), 0)
@@ -25,6 +25,11 @@ export class TimesTable {
       0,
     )
     return shards + this.#log.bytes
+  }
+
+  /** Makes room for about so many rows in shards that are still to be made. */
+  reserve(rowCount: number): void {
+    this.#rowsOfShard = rowCount / this.#shards.length
   }
 
   countBetween(key: KeyDigest, from: number, to: number): number {
@@ -67,7 +72,7 @@ export class TimesTable {
     const index = c >>> (32 - shardBits)
     const shard = this.#shards[index]!
     if (shard !== null) return shard
-    const made = new TimesShard()
+    const made = new TimesShard(this.#rowsOfShard)
     this.#shards[index] = made
     return made
   }

@@ -4,21 +4,22 @@
 import { randomBytes } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { BatchSettings } from '../../batches/plan.ts'
-import { type Whole, whole } from '../../columns/whole.ts'
-import { type DeltaSnapshot, scanSql } from '../../delta/index.ts'
-import { assert } from '../../errors/errors.ts'
+import { whole } from '../../columns/whole.ts'
+import { type AddFile, type DeltaSnapshot, prunedFiles, scanSql } from '../../delta/index.ts'
 import type { RowBatch, RowState } from '../../javascript/index.ts'
 import { duckdb } from '../../sql/index.ts'
 import { KeyHash } from '../../state/key-hash.ts'
+import { ManyRows } from '../../state/many-rows.ts'
 import { RecentIds } from '../../state/recent-ids.ts'
 import { RecentTimes } from '../../state/recent-times.ts'
 import type { LookBack } from '../batch-rules.ts'
-import { streamOf } from '../database.ts'
+import { takeRows } from './recent-rows.ts'
 
 /** One operator that remembers rows, and its rows. */
-type Kept =
+type Kept = { readonly hash: KeyHash } & (
   | { readonly node: Extract<RowState, { kind: 'deduplicate' }>; readonly rows: RecentIds }
   | { readonly node: Extract<RowState, { kind: 'velocity' }>; readonly rows: RecentTimes }
+)
 
 export class RecentSilver {
   readonly #kept: readonly Kept[]
@@ -40,25 +41,27 @@ export class RecentSilver {
     upToMicros: bigint,
   ): Promise<RecentSilver> {
     const kept = states.map((node) => keptFor(node, settings))
-    for (const { node, rows } of kept) {
+    for (const { node, rows, hash } of kept) {
       const fromMicros = node.kind === 'deduplicate' ? reach.idsMicros : reach.usersMicros
       const columns = [node.key, node.eventTime]
+      const where = [
+        { column: node.eventTime, ...(fromMicros === null ? {} : { min: fromMicros }) },
+        { column: 'processing_time', max: upToMicros },
+      ]
       const scan = scanSql(silver.snapshot, silver.directory, {
         columns: [...columns, 'processing_time'],
-        where: [
-          { column: node.eventTime, ...(fromMicros === null ? {} : { min: fromMicros }) },
-          { column: 'processing_time', max: upToMicros },
-        ],
+        where,
         naiveTimestamps: true,
       })
-      const [key, time] = columns.map(duckdb.name)
+      const [key, time] = columns.map(duckdb.name) as [string, string]
       const isRecent = fromMicros === null ? 'true' : `${time} >= make_timestamp(${fromMicros})`
-      await eachKey(
-        connection,
-        `SELECT ${key}, epoch_us(${time}) FROM (${scan}) ` +
-          `WHERE processing_time <= make_timestamp(${upToMicros}) AND ${isRecent}`,
-        (value, micros) => rows.add(value as string, micros), // As the operator's key.
-      )
+      const relation =
+        `SELECT ${key}, ${time} FROM (${scan}) ` +
+        `WHERE processing_time <= make_timestamp(${upToMicros}) AND ${isRecent}`
+      const isText = silver.snapshot.metadata.fields.find(({ name }) => name === node.key)?.type === 'string'
+      rows.reserve(rowsAbout(prunedFiles(silver.snapshot, where), node.eventTime, fromMicros))
+      const many = new ManyRows(hash, (micros) => rows.addDigested(micros))
+      await takeRows(connection, relation, { key, time, isText }, many)
     }
     return new RecentSilver(kept)
   }
@@ -119,26 +122,17 @@ function keptFor(node: RowState, { dedupMicros }: Pick<BatchSettings, 'dedupMicr
     seed.readInt32LE(12),
   ])
   if (node.kind === 'deduplicate') {
-    return { node, rows: new RecentIds({ hash, rangeMicros: whole(dedupMicros) }) }
+    return { node, hash, rows: new RecentIds({ hash, rangeMicros: whole(dedupMicros) }) }
   }
-  return { node, rows: new RecentTimes({ hash, rangeMicros: whole(node.rangeMicros) }) }
+  return { node, hash, rows: new RecentTimes({ hash, rangeMicros: whole(node.rangeMicros) }) }
 }
 
-/** The rows of a SELECT of a key and microseconds. */
-async function eachKey(
-  connection: DuckDBConnection,
-  select: string,
-  add: (key: string | Whole, micros: Whole) => void,
-): Promise<void> {
-  const result = await streamOf(connection, select)
-  for (;;) {
-    const chunk = await result.fetchChunk()
-    if (chunk === null || chunk.rowCount === 0) return
-    const [keys, times] = [chunk.getColumnValues(0), chunk.getColumnValues(1)]
-    for (let row = 0; row < chunk.rowCount; row++) {
-      const [key, micros] = [keys[row], times[row]]
-      assert(typeof micros === 'bigint', 'each row of silver has an event time')
-      add(typeof key === 'bigint' ? whole(key) : (key as string | number), whole(micros))
-    }
-  }
+/** About how many rows are not earlier, as if those of a file were spread evenly over its time. */
+function rowsAbout(files: readonly AddFile[], eventTime: string, fromMicros: bigint | null): number {
+  return files.reduce((sum, { stats }) => {
+    const bounds = [stats?.minValues[eventTime], stats?.maxValues[eventTime]]
+    const [first, last] = bounds.map((bound) => Date.parse(String(bound)) * 1000) as [number, number]
+    const share = fromMicros === null ? 1 : (last - Number(fromMicros)) / (last - first)
+    return sum + Number(stats?.numRecords ?? 0n) * (share > 0 ? Math.min(share, 1) : 0)
+  }, 0)
 }

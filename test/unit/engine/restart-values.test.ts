@@ -23,6 +23,11 @@ const ids = [
   '\u0000c',
   `${mark}longer than twelve bytes`,
   '😀',
+  // A start reads texts of ASCII of up to 48 characters in parts of 12, and others as they are.
+  ...[11, 12, 13, 24, 35, 36, 37, 47, 48, 49, 60].map((length) => 'abcdefghijklm'.repeat(5).slice(0, length)),
+  `${'x'.repeat(12)}é`,
+  'é'.repeat(24),
+  `${'\u0000'.repeat(13)}`,
 ]
 
 function record(id: string, timestamp: string): Uint8Array {

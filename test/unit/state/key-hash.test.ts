@@ -81,6 +81,21 @@ test('a text is hashed by HalfSipHash-1-3 of its bytes', () => {
   )
 })
 
+test('a text of ASCII in words has the digest of the text, whatever stands behind it', () => {
+  const ascii = fc.string({ unit: 'binary-ascii', maxLength: 50 })
+  fc.assert(
+    fc.property(ascii, fc.nat(255), (key, behind) => {
+      const [ofText, ofWords] = [new KeyHash([1, 2, 3, 4]), new KeyHash([1, 2, 3, 4])]
+      const bytes = new Uint8Array(64).fill(behind)
+      bytes.set(Buffer.from(key))
+      ofText.ofText(key)
+      ofWords.ofAscii(new Int32Array(bytes.buffer), key.length)
+      expect([ofWords.a, ofWords.b, ofWords.c]).toEqual([ofText.a, ofText.b, ofText.c])
+    }),
+    { numRuns: 1000 },
+  )
+})
+
 test('other seeds give other digests', () => {
   const digest = (seed: Words) => {
     const hash = new KeyHash(seed)
