@@ -8,7 +8,7 @@ import { sinceAppId } from '../batches/progress.ts'
 import { type Config, loadConfig } from '../config/config.ts'
 import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
-import { recordTables } from '../engines/erased-rows.ts'
+import { inputTables } from '../engines/tables.ts'
 import { counted, unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { listFiles } from '../files/listing.ts'
@@ -204,7 +204,7 @@ type Reached = { readonly batch: bigint; readonly since: bigint }
 /** Tables that a run would refuse as TABLE_LOST: gone, or made anew without the rows that others have. */
 function lostTables(reached: ReadonlyMap<string, Reached | null>): readonly string[] {
   const most = [...reached.values()].reduce((batch, at) => (at && at.batch > batch ? at.batch : batch), 0n)
-  return recordTables.filter((path) => {
+  return inputTables.filter((path) => {
     const at = reached.get(path)
     if (at === undefined) return false // It cannot be read, which is told.
     if (at === null) return most > 0n

@@ -29,6 +29,13 @@ import type { StreamName, TableDefinition } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 import { bronzeRestored, type Restored, restoredSince, rewindOperation } from './restored.ts'
 
+/** What is in these tables cannot be computed from silver. */
+export const inputTables: readonly string[] = [
+  'bronze/transactions',
+  'silver/transactions',
+  'silver/quarantine',
+]
+
 /** Opens the tables of the streams. Fails with TABLE_LOST where one is gone that silver cannot give back. */
 export async function openTables(options: {
   readonly deltaBasePath: string
@@ -36,6 +43,7 @@ export async function openTables(options: {
   readonly tableProperties: Readonly<Record<string, string>>
 }): Promise<OpenTable[]> {
   const { deltaBasePath, streams, tableProperties } = options
+  await refuseMissing(deltaBasePath, tablesOf(streams))
   // At once, because most of it is waiting for the disk; a failure is told when all are done with theirs.
   const opening = tablesOf(streams).map((definition) =>
     OpenTable.open(deltaBasePath, definition, tableProperties),
@@ -52,9 +60,29 @@ export async function openTables(options: {
   if (lost === undefined) return tables
   // Of a process that was paused between two tables, the first ones are as old as its pause.
   for (const table of tables) await table.checkClaim()
-  throw new LakehouseError(
+  throw tableLost(lost.delta.directory, reached)
+}
+
+/** Before anything is made: a directory that was deleted is not there again afterwards. */
+async function refuseMissing(deltaBasePath: string, definitions: readonly TableDefinition[]): Promise<void> {
+  const isMissing = async (definition: TableDefinition): Promise<boolean> =>
+    inputTables.includes(definition.path) &&
+    !(await DeltaTable.exists(tableDirectory(deltaBasePath, definition)))
+  const absent = definitions[(await Promise.all(definitions.map(isMissing))).indexOf(true)]
+  if (absent === undefined) return
+  const directories = definitions.map((definition) => tableDirectory(deltaBasePath, definition))
+  const batches = await Promise.all(directories.map(batchOf))
+  const reached = batches.reduce((most, batch) => (batch > most ? batch : most), 0n)
+  // Asked again: another process may have made it, and then written the batches.
+  if (reached > 0n && (await isMissing(absent))) {
+    throw tableLost(tableDirectory(deltaBasePath, absent), reached)
+  }
+}
+
+function tableLost(directory: string, reached: bigint): LakehouseError {
+  return new LakehouseError(
     'TABLE_LOST',
-    `${lost.delta.directory} was deleted: the other tables are at batch ${reached}, and silver does not hold its ` +
+    `${directory} was deleted: the other tables are at batch ${reached}, and silver does not hold its ` +
       'rows. Bring the directory back from a backup, or begin anew with an empty DELTA_BASE_PATH.',
   )
 }
@@ -68,7 +96,7 @@ export function tableAt(tables: readonly OpenTable[], path: string): OpenTable {
 
 /** True for a table that is computed from silver alone, and so can be made again from it. */
 export function isDerived({ definition }: OpenTable): boolean {
-  return !['bronze/transactions', 'silver/transactions', 'silver/quarantine'].includes(definition.path)
+  return !inputTables.includes(definition.path)
 }
 
 /** By this the log says that a table may have rows of no batch; the query of this name never runs. */
@@ -131,7 +159,9 @@ export class OpenTable {
   ): Promise<OpenTable> {
     const delta = await openTable(deltaBasePath, definition, properties)
     const claimed = await claim(delta, () =>
-      definition.path === silverTransactions.path ? Promise.resolve(0n) : silverBatch(deltaBasePath),
+      definition.path === silverTransactions.path
+        ? Promise.resolve(0n)
+        : batchOf(tableDirectory(deltaBasePath, silverTransactions)),
     )
     await step('table claimed')
     await delta.deleteLeftovers(leftoverAgeMs)
@@ -350,10 +380,9 @@ async function claim(
   )
 }
 
-/** Silver's last batch; 0 where there is none. */
-async function silverBatch(deltaBasePath: string): Promise<bigint> {
-  const directory = tableDirectory(deltaBasePath, silverTransactions)
+/** The last batch of a table; 0 where there is none. */
+async function batchOf(directory: string): Promise<bigint> {
   if (!(await DeltaTable.exists(directory))) return 0n
-  const silver = await DeltaTable.open(directory)
-  return (await progressOf(silver, await silver.snapshot()))?.batch ?? 0n
+  const delta = await DeltaTable.open(directory)
+  return (await progressOf(delta, await delta.snapshot()))?.batch ?? 0n
 }

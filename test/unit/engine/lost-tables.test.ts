@@ -1,4 +1,5 @@
 // A table whose directory was deleted: what silver holds is computed again, the rest is refused by name.
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -37,6 +38,7 @@ async function checked(): Promise<string> {
 test('derived tables are made again as they were, also after a start that failed in the middle', async () => {
   const before = await readTables(lakehouse.base)
   for (const path of ['fraud_detection', 'gold/transactions', 'aggregations/user']) await lose(path)
+  expect(await checked()).not.toContain('TABLE_LOST')
   let batches = 0
   const failing = runOnce(lakehouse, {
     recordsPerBatchMax,
@@ -59,5 +61,6 @@ test.each(['bronze/transactions', 'silver/transactions', 'silver/quarantine'])(
       expect(await checked()).toContain(`FAIL  tables    ${path.replace('/', '.')} is lost (TABLE_LOST)`)
       await expect(runOnce(lakehouse, { recordsPerBatchMax })).rejects.toMatchObject({ code: 'TABLE_LOST' })
     }
+    expect(existsSync(join(lakehouse.base, path))).toBe(false)
   },
 )
