@@ -2,6 +2,7 @@
 // every engine read it.
 
 import type { ColumnType } from '../columns/types.ts'
+import type { Whole } from '../columns/whole.ts'
 import { assert } from '../errors/errors.ts'
 import type { Aggregate, Expr, LiteralValue } from './expression.ts'
 import type { Value, ValueOf, ValuesOf } from './values.ts'
@@ -36,10 +37,26 @@ export type FunctionRecord = CallRecord & {
 }
 
 /**
+ * How JavaScript computes an aggregate of at most one argument, row by row. `fold`: from `empty` on, `add`
+ * for
+ * each row; `combine` makes of what two sets of rows gave what all of them give. `distinct`: how many
+ * different values there are, nulls left out; whoever computes it keeps the values.
+ */
+export type Accumulator =
+  | {
+      readonly kind: 'fold'
+      readonly empty: Whole | null
+      readonly add: (folded: Whole | null, value: Value) => Whole | null
+      readonly combine: (a: Whole | null, b: Whole | null) => Whole | null
+    }
+  | { readonly kind: 'distinct' }
+
+/**
  * An aggregate can also be computed from panes: `partial` over the rows of a pane, `combine` over the panes
  * of a window.
  */
 export type AggregateRecord = CallRecord & {
+  readonly javascript: Accumulator
   readonly panes: Readonly<
     Record<
       Engine,

@@ -44,6 +44,16 @@ export class Block {
     else this.#items.splice(this.#at++, 0, item)
   }
 
+  /** Moves this block, in those around it, behind what they have got since: then it can use all of that. */
+  moveLast(): void {
+    if (this.parent === null) return
+    const items = this.parent.#items
+    const index = items.indexOf(this)
+    if (index < 0) return
+    items.push(...items.splice(index, 1))
+    this.parent.moveLast()
+  }
+
   /** What `write` adds to this block stands before what is in the way to `inner`, which then can use it. */
   before<T>(inner: Block, write: () => T): T {
     let child = inner

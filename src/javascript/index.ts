@@ -2,5 +2,6 @@
 
 export * from './judged-facts.ts'
 export * from './literal.ts'
+export * from './pane-plan.ts'
 export * from './row-batch.ts'
 export * from './row-path.ts'

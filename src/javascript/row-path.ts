@@ -41,6 +41,7 @@ export function compileRowPath(plan: RowPathPlan): RowPath {
   const shared: SharedColumn[] = []
   for (const [output, { relation, into }] of Object.entries(plan.outputs)) {
     const block = nodes.blockOf(relation.node)
+    block.moveLast()
     const texts = Object.keys(relation.schema).map((column) => {
       return { column, text: nodes.column(relation.node, column, block).text }
     })

@@ -1,5 +1,6 @@
 // The plan: relations as data. A table definition builds one with the functions below; the SQL compilers read
 // it. Each operator's meaning stands at its type: that text, not an engine, decides what is right.
+import { assert, unreachable } from '../errors/errors.ts'
 import type { Aggregate, Columns, ColumnType, Expr, Schema } from '../expr/index.ts'
 import { bool, column, columnsOf } from '../expr/index.ts'
 
@@ -252,6 +253,36 @@ export function quarantineSplit<S extends Schema & { readonly reasons: 'array<st
       type: 'boolean',
     }),
   }
+}
+
+/** The type of a column of the relation. */
+export function columnType(node: PlanNode, name: string): ColumnType {
+  switch (node.kind) {
+    case 'input':
+      return present(node.schema[name], name)
+    case 'project':
+      return present(node.columns[name]?.type, name)
+    case 'readJson':
+      if (name === node.as) return 'boolean'
+      return name in node.fields ? 'json' : columnType(node.input, name)
+    case 'deduplicate':
+      return name === node.as ? 'boolean' : columnType(node.input, name)
+    case 'velocity':
+      return name === node.as ? 'int' : columnType(node.input, name)
+    case 'window':
+      if (name === 'window_start' || name === 'window_end') return 'timestamp'
+      return node.aggregates[name]?.type ?? columnType(node.input, name)
+    case 'filter':
+    case 'shared':
+      return columnType(node.input, name)
+    default:
+      return unreachable(node)
+  }
+}
+
+function present(type: ColumnType | undefined, name: string): ColumnType {
+  assert(type !== undefined, `the relation has no column ${name}`)
+  return type
 }
 
 function schemaOf<E extends Readonly<Record<string, Expr>>>(exprs: E): SchemaOf<E> {

@@ -6,6 +6,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { BatchPlan } from '../../batches/plan.ts'
 import { progressAfter, windowOf } from '../../batches/planner.ts'
 import type { Progress, RecordedBatch } from '../../batches/progress.ts'
+import type { Rows } from '../../columns/column.ts'
 import type { DeltaTable, StagedAppend } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
 import { rowTables } from '../../lakehouse/row-path.ts'
@@ -21,6 +22,7 @@ import { closedWindowsSql } from './closed-windows.ts'
 import { batchFailure, isOfDuckdb, isOutOfMemory } from './duckdb-failure.ts'
 import type { RecentSilver } from './recent.ts'
 import { type BatchInput, type BatchRows, computeRows, type RowPaths } from './row-batch.ts'
+import type { WindowPanes } from './window-panes.ts'
 
 export type BatchContext = Committer & {
   /** For windows. */
@@ -33,6 +35,8 @@ export type BatchContext = Committer & {
   readonly silver: DeltaTable
   readonly paths: RowPaths
   readonly recent: RecentSilver
+  /** null where batches are not carried from their records on: their windows are computed from files. */
+  readonly panes: WindowPanes | null
   readonly definitions: DefinitionStore
 }
 
@@ -87,6 +91,8 @@ export async function carryRows(
     phases.begin('state')
     context.recent.commit()
     context.recent.forget(lookBack(recorded.progress.watermarks.silver, plan.settings, definitions))
+    const ofSilver = rows.tables.get(rowTables.silver_batch)
+    await context.panes?.add(plan.definitions, ofSilver, recorded.progress.eventTimeMaxMicros)
     phases.end()
     const { rowsByTable } = run
     return { plan, before, recorded, definitions, rows, rowsByTable, phasesMs: phases.ms }
@@ -235,12 +241,38 @@ class BatchRun {
     return windowOf(this.#definitionOf(path).rows.node) !== null
   }
 
-  /** Windows that do not fit into memory are tried again with fewer of their rows at once. */
   async #stageWindows(table: OpenTable): Promise<StagedAppend | null> {
-    const { plan, before, recorded } = this.#facts
+    const { before, recorded } = this.#facts
     const definition = this.#definitionOf(table.definition.path)
     const closing = closingWindows(definition, before, recorded.progress)
     if (closing === null) return null // Most batches close no window.
+    const rows = await this.#rowsOfPanes(definition.path, closing)
+    const staged =
+      rows === null
+        ? await this.#stageFromFiles(table, definition, closing)
+        : rows.rowCount === 0
+          ? null
+          : await table.delta.stageRows(rows)
+    this.#context.panes?.forget(definition.path, closing.upToMicros)
+    return staged
+  }
+
+  /** null where panes cannot tell: later rows of silver may be in such windows, or not all were seen. */
+  async #rowsOfPanes(path: string, closing: Closing): Promise<Rows | null> {
+    const { plan, recorded } = this.#facts
+    const silverTo = recorded.progress.watermarks.silver
+    if (silverTo === null || silverTo < closing.upToMicros) return null
+    const { panes } = this.#context
+    return panes?.closed(plan.definitions, path, closing, this.#parameters(closing)) ?? null
+  }
+
+  /** Windows that do not fit into memory are tried again with fewer of their rows at once. */
+  async #stageFromFiles(
+    table: OpenTable,
+    definition: TableDefinition,
+    closing: Closing,
+  ): Promise<StagedAppend | null> {
+    const { plan } = this.#facts
     const dialect = (part: Closing) => boundDuckdb(this.#parameters(part))
     const { node } = definition.rows
     for (let shrinkBy = 1; ; shrinkBy *= 2) {

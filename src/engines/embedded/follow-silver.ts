@@ -181,6 +181,7 @@ export async function contextOf(
     silver,
     paths: rowPaths,
     recent,
+    panes: null,
     definitions,
     ...soleCommitter(options.clock),
   }

@@ -30,6 +30,7 @@ import { carrierOf } from './replay.ts'
 import type { BatchInput } from './row-batch.ts'
 import { rowReport } from './row-report.ts'
 import { compactWith } from './upkeep.ts'
+import { WindowPanes } from './window-panes.ts'
 import { WorkBehind } from './work-behind.ts'
 
 /** How long one wait for new records takes at most. */
@@ -50,7 +51,12 @@ export async function runFromSource(
   const rules = rulesOf(options, definitions)
   const paths = tables.map(({ definition }) => definition.path)
   const facts = { definitions, paths, source: 'kafka_batch' } as const
-  const context = await contextOf(options, database, silver, facts, resumed.progress, rules)
+  const panes = new WindowPanes(
+    rules.definitions,
+    await definitions.tablesOf(rules),
+    resumed.progress.eventTimeMaxMicros,
+  )
+  const context = { ...(await contextOf(options, database, silver, facts, resumed.progress, rules)), panes }
   const backlog = isStreamed((await bronze.snapshot()).txns) ? backlogOf(database, tables) : null
   const pipeline = new Pipeline(options, database, tables, { ...resumed, context, journal, backlog })
   try {

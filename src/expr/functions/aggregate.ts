@@ -1,7 +1,25 @@
 // Aggregates over the rows of one group. Sums of money are decimal(28,2): a sum that overflowed its type
 // would stop the same batch again at every restart.
+import { addWhole, type Whole } from '../../columns/whole.ts'
 import type { Aggregate, Expr } from '../expression.ts'
-import { defineAggregate } from '../function.ts'
+import { type Accumulator, defineAggregate } from '../function.ts'
+import type { Value } from '../values.ts'
+
+type Folded = Whole | null
+
+const sum = (a: Folded, b: Folded): Folded => (a === null ? b : b === null ? a : addWhole(a, b))
+
+/** Of whole numbers; nulls are left out. */
+function foldOf(combine: (a: Folded, b: Folded) => Folded): Accumulator {
+  // The arguments of these aggregates are whole numbers.
+  const add = (folded: Folded, value: Value): Folded => combine(folded, value as Folded)
+  return { kind: 'fold', empty: null, add, combine }
+}
+
+function countOf(counts: (value: Value) => boolean): Accumulator {
+  const add = (count: Folded, value: Value): Folded => (counts(value) ? addWhole(count ?? 0, 1) : count)
+  return { kind: 'fold', empty: 0, add, combine: sum }
+}
 
 export const countRows = defineAggregate<() => Aggregate<'long'>>({
   name: 'countRows',
@@ -11,6 +29,7 @@ export const countRows = defineAggregate<() => Aggregate<'long'>>({
   meaning: 'The number of rows.',
   duckdb: () => 'count(*)',
   spark: () => 'count(*)',
+  javascript: countOf(() => true),
   panes: {
     duckdb: { partial: () => 'count(*)', combine: (pane) => `CAST(sum(${pane}) AS BIGINT)` },
     spark: { partial: () => 'count(*)', combine: (pane) => `sum(${pane})` },
@@ -26,6 +45,7 @@ export const countWhere = defineAggregate<(condition: Expr<'boolean'>) => Aggreg
   meaning: 'The number of rows for which the condition is true.',
   duckdb: (condition) => `count(*) FILTER (WHERE ${condition})`,
   spark: (condition) => `count_if(${condition})`,
+  javascript: countOf((condition) => condition === true),
   panes: {
     duckdb: {
       partial: (condition) => `count(*) FILTER (WHERE ${condition})`,
@@ -44,6 +64,7 @@ export const countDistinct = defineAggregate<(value: Expr) => Aggregate<'long'>>
   meaning: 'The exact number of different values.',
   duckdb: (value) => `count(DISTINCT ${value})`,
   spark: (value) => `count(DISTINCT ${value})`,
+  javascript: { kind: 'distinct' },
   panes: {
     duckdb: {
       partial: (value) => `list(${value}) FILTER (WHERE ${value} IS NOT NULL)`,
@@ -65,6 +86,7 @@ export const sumMoney = defineAggregate<(value: Expr<'decimal(18,2)'>) => Aggreg
   meaning: 'The exact sum.',
   duckdb: (value) => `CAST(sum(${value}) AS DECIMAL(28,2))`,
   spark: (value) => `CAST(sum(${value}) AS DECIMAL(28,2))`,
+  javascript: foldOf(sum),
   panes: {
     duckdb: { partial: (value) => `sum(${value})`, combine: (pane) => `CAST(sum(${pane}) AS DECIMAL(28,2))` },
     spark: { partial: (value) => `sum(${value})`, combine: (pane) => `CAST(sum(${pane}) AS DECIMAL(28,2))` },
@@ -80,6 +102,7 @@ export const maxMoney = defineAggregate<(value: Expr<'decimal(18,2)'>) => Aggreg
   meaning: 'The greatest amount.',
   duckdb: (value) => `max(${value})`,
   spark: (value) => `max(${value})`,
+  javascript: foldOf((a, b) => (a === null ? b : b === null || a >= b ? a : b)),
   panes: {
     duckdb: { partial: (value) => `max(${value})`, combine: (pane) => `max(${pane})` },
     spark: { partial: (value) => `max(${value})`, combine: (pane) => `max(${pane})` },
@@ -95,6 +118,7 @@ export const minMoney = defineAggregate<(value: Expr<'decimal(18,2)'>) => Aggreg
   meaning: 'The smallest amount.',
   duckdb: (value) => `min(${value})`,
   spark: (value) => `min(${value})`,
+  javascript: foldOf((a, b) => (a === null ? b : b === null || a <= b ? a : b)),
   panes: {
     duckdb: { partial: (value) => `min(${value})`, combine: (pane) => `min(${pane})` },
     spark: { partial: (value) => `min(${value})`, combine: (pane) => `min(${pane})` },

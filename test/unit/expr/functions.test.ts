@@ -1,6 +1,7 @@
 // Every function does on DuckDB and in JavaScript what its examples say, and gives the type that it declares.
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Whole } from '../../../src/columns/whole.ts'
 import {
   addInts,
   allAggregates,
@@ -13,6 +14,7 @@ import {
   literal,
   long,
   plusMicros,
+  type Value,
   when,
 } from '../../../src/expr/index.ts'
 import { compileRowPath, literalOf } from '../../../src/javascript/index.ts'
@@ -137,6 +139,35 @@ test.each(allAggregates().map((record) => [record.name, record] as const))(
       )
     ).getRowObjectsJson()
     expect(row).toEqual({ groups: '2', same: true, typed: true })
+  },
+)
+
+test.each(allAggregates().map((record) => [record.name, record] as const))(
+  'the aggregate %s in JavaScript, from rows and from panes, is that of DuckDB',
+  async (_, { javascript, args, duckdb: sql }) => {
+    if (javascript.kind === 'distinct') return // Its values are kept by panes: test/unit/engine/window-panes.test.ts.
+    const { empty, add, combine } = javascript
+    const type = args[0] === undefined ? null : (args[0] as ColumnType)
+    const values = type === 'boolean' ? ['true', 'false', 'true'] : ['9999999999999999.99', '-1.50', '0']
+    const given = ['NULL', ...values, ...values, 'NULL'].map(
+      (text) => `CAST(${text} AS ${duckdb.type(type ?? 'decimal(18,2)')})`,
+    )
+    const cells: Value[] = [null, ...values, ...values, null].map((text) =>
+      text === null ? null : type === 'boolean' ? text === 'true' : literalOf('decimal(18,2)', text),
+    )
+    for (const count of [0, 1, 2, 5, cells.length]) {
+      const rows = `(SELECT unnest([${given.slice(0, count).join(', ')}]) AS v)`
+      const call = `CAST(${sql(...args.map(() => 'v'))} AS VARCHAR)`
+      const [row] = (await connection.runAndReadAll(`SELECT ${call} AS r FROM ${rows}`)).getRowObjectsJson()
+      const fold = (part: readonly Value[]) => part.reduce<Whole | null>(add, empty)
+      const expected =
+        row!.r === null ? null : type === 'decimal(18,2)' ? literalOf(type, String(row!.r)) : Number(row!.r)
+      expect(fold(cells.slice(0, count)), `${count} rows`).toEqual(expected)
+      for (const at of [0, 1, 3]) {
+        const panes = combine(fold(cells.slice(0, count).slice(0, at)), fold(cells.slice(0, count).slice(at)))
+        expect(panes, `${count} rows in panes`).toEqual(expected)
+      }
+    }
   },
 )
 

@@ -1,0 +1,322 @@
+// Windows as they fill: each batch's rows are added to panes in memory when silver has them, and windows that
+// close are read off. Only windows of which every row was added are. The others, and those of panes that
+// would need too much memory, are computed from silver's files. docs/decisions/panes.md says what it brings.
+import { type Column, NumberColumn, type Rows } from '../../columns/column.ts'
+import { floorToMultiple, whole } from '../../columns/whole.ts'
+import { assert } from '../../errors/errors.ts'
+import {
+  type PanedTable,
+  type PanePlan,
+  panePlans,
+  tableRows,
+  type WindowPanePlans,
+} from '../../javascript/index.ts'
+import { silverRecent } from '../../lakehouse/2-silver/transactions.ts'
+import type { TableDefinition, WindowNode } from '../../plan/index.ts'
+import type { ParameterValues } from '../../sql/index.ts'
+import { InternedValues } from '../../state/interned-values.ts'
+import { Pane } from '../../state/pane.ts'
+import { turn } from '../../steps/turn.ts'
+import type { Closing } from '../batch-rules.ts'
+
+/** Of all panes. Where it is not enough, the tables whose panes are the largest do without. */
+const paneBytesMax = 128 * 1024 * 1024
+/** Panes that were too large are begun anew after so many of their windows. */
+const windowsWithout = 8
+/** What the objects of a pane take beside their arrays. */
+const paneObjectBytes = 2_000
+/** Rows that are added, and groups that are read, without a look at the clock. */
+const rowsAtOnce = 1_000
+
+export class WindowPanes {
+  readonly #definitions: string
+  readonly #plans: WindowPanePlans
+  readonly #sets: readonly PaneSet[]
+  readonly #interned: ReadonlyMap<string, InternedValues>
+  readonly #bytesMax: number
+  #readers = 0
+
+  /** `definitions`: the hash of the tables' definitions. Silver has rows up to `seenMicros`, null: none. */
+  constructor(
+    definitions: string,
+    tables: readonly TableDefinition[],
+    seenMicros: bigint | null,
+    bytesMax: number = paneBytesMax,
+  ) {
+    assert(silverRecent.node.kind === 'input', 'windows read an input')
+    this.#definitions = definitions
+    this.#bytesMax = bytesMax
+    this.#plans = panePlans(tables, silverRecent.node.name)
+    this.#interned = new Map(
+      Object.entries(this.#plans.types).map(([name, type]) => [name, new InternedValues(type)]),
+    )
+    this.#sets = this.#plans.plans.map((plan) => new PaneSet(plan, this.#interned))
+    this.#miss(seenMicros)
+  }
+
+  get bytes(): number {
+    const values = [...this.#interned.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+    return this.#sets.reduce((sum, { bytes }) => sum + bytes, values)
+  }
+
+  /**
+   * Rows that a batch of these definitions brought to silver, undefined where they are not known.
+   * `seenMicros` is the greatest event time of silver, with them. Batches come in their order.
+   */
+  async add(definitions: string, rows: Rows | undefined, seenMicros: bigint | null): Promise<void> {
+    if (rows === undefined || definitions !== this.#definitions) return this.#miss(seenMicros)
+    const { reads } = this.#plans.rows
+    const columns = reads.map((name) => rows.columns[name]!)
+    const row: Record<string, unknown> = Object.fromEntries(reads.map((name) => [name, null]))
+    for (let from = 0; from < rows.rowCount; from += rowsAtOnce) {
+      const to = Math.min(from + rowsAtOnce, rows.rowCount)
+      const batch = this.#plans.rows.start({ parameters: {}, rowCountMax: to - from })
+      for (let index = from; index < to; index++) {
+        for (let column = 0; column < reads.length; column++)
+          row[reads[column]!] = columns[column]!.get(index)
+        batch.add(row)
+      }
+      const ids = new Map<string, Int32Array>()
+      for (const set of this.#sets) {
+        if (!set.add(batch.rows(set.plan.output), ids)) return this.#miss(seenMicros)
+      }
+      await turn()
+    }
+    this.#keepBound(seenMicros)
+  }
+
+  /** The rows of a table's windows that close; null where panes do not have all of them. */
+  async closed(
+    definitions: string,
+    path: string,
+    closing: Closing,
+    parameters: ParameterValues,
+  ): Promise<Rows | null> {
+    const set = definitions === this.#definitions ? this.#setOf(path) : undefined
+    if (set === undefined) return null
+    this.#readers++
+    try {
+      return await set.closed(path, closing, parameters)
+    } finally {
+      this.#readers--
+    }
+  }
+
+  /** All windows of the table that end up to then are in the table. */
+  forget(path: string, upToMicros: bigint): void {
+    this.#setOf(path)?.forget(path, Number(upToMicros))
+    this.#forgetValues()
+  }
+
+  #setOf(path: string): PaneSet | undefined {
+    return this.#sets.find(({ plan }) => plan.tables.some((table) => table.path === path))
+  }
+
+  /** Silver has rows up to then that are in no pane. */
+  #miss(seenMicros: bigint | null): void {
+    for (const set of this.#sets)
+      set.beginAfter(seenMicros === null ? Number.NEGATIVE_INFINITY : lineOf(seenMicros))
+    this.#forgetValues()
+  }
+
+  #keepBound(seenMicros: bigint | null): void {
+    for (let left = this.#sets.length; left > 0 && this.bytes > this.#bytesMax; left--) {
+      const largest = this.#sets.reduce((a, b) => (a.bytes >= b.bytes ? a : b))
+      largest.beginAfter(lineOf(seenMicros ?? 0n) + largest.windowMicros * windowsWithout)
+      this.#forgetValues()
+    }
+  }
+
+  /** What is being read may still have values of panes that are gone. */
+  #forgetValues(): void {
+    if (this.#readers > 0) return
+    const first = Math.min(...this.#sets.map(({ firstMicros }) => firstMicros))
+    for (const values of this.#interned.values()) values.forgetBefore(first)
+  }
+}
+
+/** What a number does not hold exactly is behind all windows. */
+function lineOf(micros: bigint): number {
+  const line = whole(micros)
+  return typeof line === 'number' ? line : Number.POSITIVE_INFINITY
+}
+
+/** The panes of tables that have the same groups. */
+class PaneSet {
+  readonly plan: PanePlan
+  readonly #interned: ReadonlyMap<string, InternedValues>
+  readonly #panes = new Map<number, Pane>()
+  /** Windows that begin later have all of their rows in panes. */
+  #lineMicros = Number.NEGATIVE_INFINITY
+  readonly #closedTo: Map<string, number>
+
+  constructor(plan: PanePlan, interned: ReadonlyMap<string, InternedValues>) {
+    this.plan = plan
+    this.#interned = interned
+    this.#closedTo = new Map(plan.tables.map(({ path }) => [path, Number.NEGATIVE_INFINITY]))
+  }
+
+  get bytes(): number {
+    return [...this.#panes.values()].reduce((sum, { bytes }) => sum + bytes + paneObjectBytes, 0)
+  }
+
+  /** No row before is in a pane. */
+  get firstMicros(): number {
+    return Math.min(...this.#panes.keys())
+  }
+
+  /** Of the longest window. */
+  get windowMicros(): number {
+    return Math.max(...this.plan.tables.map(({ window }) => Number(window.sizeMicros)))
+  }
+
+  beginAfter(lineMicros: number): void {
+    this.#lineMicros = Math.max(this.#lineMicros, lineMicros)
+    this.#panes.clear()
+  }
+
+  /** `ids` has those of columns that were interned for these rows. False for times that are no numbers. */
+  add({ columns, rowCount }: Rows, ids: Map<string, Int32Array>): boolean {
+    const times = columns[this.plan.time]!
+    assert(times instanceof NumberColumn, 'instants are numbers')
+    if (times.large !== null || times.nullCount > 0) return false
+    const idsOf = (name: string): Int32Array => {
+      const key = `${name} ${this.plan.time}`
+      const known = ids.get(key) ?? internedIds(this.#interned.get(name)!, columns[name]!, times)
+      ids.set(key, known)
+      return known
+    }
+    const keys = this.plan.keys.map(idsOf)
+    const panes: (Pane | null)[] = []
+    const groups = new Int32Array(rowCount)
+    let [pane, start]: [Pane | null, number] = [null, Number.NaN]
+    for (let row = 0; row < rowCount; row++) {
+      const ofRow = Number(floorToMultiple(times.values[row]!, this.plan.sliceMicros))
+      if (ofRow !== start) [pane, start] = [this.#paneAt(ofRow), ofRow]
+      panes.push(pane)
+      if (pane !== null) groups[row] = pane.groupOf(keys, row)
+    }
+    for (const [index, { fold, argument }] of this.plan.folds.entries()) {
+      const values = argument === null ? null : columns[argument]!
+      for (let row = 0; row < rowCount; row++) {
+        const folded = panes[row]?.folded[index]
+        if (folded === undefined) continue
+        const group = groups[row]!
+        folded[group] = fold.add(folded[group]!, values === null ? null : (values.get(row) as never))
+      }
+    }
+    for (const [index, name] of this.plan.distinct.entries()) {
+      const values = idsOf(name)
+      for (let row = 0; row < rowCount; row++) {
+        if (values[row] !== 0) panes[row]?.addDistinct(index, groups[row]!, values[row]!)
+      }
+    }
+    return true
+  }
+
+  /** null where a window that closes may have rows that are in no pane. */
+  async closed(path: string, closing: Closing, parameters: ParameterValues): Promise<Rows | null> {
+    const table = this.plan.tables.find((one) => one.path === path)!
+    if (!(firstStart(closing) > this.#lineMicros)) return null
+    const batch = table.rows.start({ parameters })
+    const names = [...table.window.keys, ...table.figures.map(({ name }) => name)]
+    const row: Record<string, unknown> = Object.fromEntries(
+      ['window_start', 'window_end', ...names].map((name) => [name, null]),
+    )
+    for (const [start, panes] of this.#windows(table.window, closing)) {
+      const pane = panes.length === 1 ? panes[0]! : this.#merged(panes)
+      row.window_start = start
+      row.window_end = start + Number(table.window.sizeMicros)
+      for (let group = 0; group < pane.groupCount; group++) {
+        this.#fill(row, table, pane, group)
+        batch.add(row)
+        if (group % rowsAtOnce === 0) await turn()
+      }
+    }
+    return batch.rows(tableRows)
+  }
+
+  forget(path: string, upToMicros: number): void {
+    this.#closedTo.set(path, Math.max(this.#closedTo.get(path)!, upToMicros))
+    for (const start of this.#panes.keys()) {
+      const isDone = this.plan.tables.every(({ path: one, window }) => {
+        return lastStart(window, start) + Number(window.sizeMicros) <= this.#closedTo.get(one)!
+      })
+      if (isDone) this.#panes.delete(start)
+    }
+  }
+
+  /** null where no window of which all is known needs the rows. */
+  #paneAt(start: number): Pane | null {
+    const known = this.#panes.get(start)
+    if (known !== undefined) return known
+    if (!this.plan.tables.some(({ window }) => lastStart(window, start) > this.#lineMicros)) return null
+    const made = this.#newPane(start)
+    this.#panes.set(start, made)
+    return made
+  }
+
+  #newPane(start: number): Pane {
+    const { keys, folds, distinct } = this.plan
+    const shape = {
+      keyCount: keys.length,
+      folds: folds.map(({ fold }) => fold),
+      distinctCount: distinct.length,
+    }
+    return new Pane(shape, start)
+  }
+
+  #merged(panes: readonly Pane[]): Pane {
+    const merged = this.#newPane(panes[0]!.startMicros)
+    for (const pane of panes) merged.merge(pane)
+    return merged
+  }
+
+  /** The panes of each window that closes, by its start. */
+  #windows(window: WindowNode, { closedToMicros, upToMicros }: Closing): Map<number, Pane[]> {
+    const [size, slide] = [Number(window.sizeMicros), Number(window.slideMicros)]
+    const after = closedToMicros === null ? Number.NEGATIVE_INFINITY : Number(closedToMicros)
+    const windows = new Map<number, Pane[]>()
+    for (const pane of this.#panes.values()) {
+      const last = lastStart(window, pane.startMicros)
+      for (let start = last; start > last - size; start -= slide) {
+        const end = start + size
+        if (end <= after || end > Number(upToMicros)) continue
+        const ofWindow = windows.get(start) ?? []
+        windows.set(start, ofWindow)
+        ofWindow.push(pane)
+      }
+    }
+    return windows
+  }
+
+  #fill(row: Record<string, unknown>, { window, figures }: PanedTable, pane: Pane, group: number): void {
+    const ids = pane.keyIds(group)
+    for (let key = 0; key < ids.length; key++) {
+      row[window.keys[key]!] = this.#interned.get(this.plan.keys[key]!)!.valueOf(ids[key]!)
+    }
+    for (const { name, kind, index } of figures) {
+      row[name] = kind === 'fold' ? pane.folded[index]![group] : pane.distinctCount(index, group)
+    }
+  }
+}
+
+function internedIds(interned: InternedValues, column: Column, times: NumberColumn): Int32Array {
+  const ids = new Int32Array(column.length)
+  for (let row = 0; row < ids.length; row++) ids[row] = interned.idOf(column.get(row), times.values[row]!)
+  return ids
+}
+
+/** Of the last window that has all of a pane. */
+function lastStart({ slideMicros }: WindowNode, paneStart: number): number {
+  return Number(floorToMultiple(paneStart, Number(slideMicros)))
+}
+
+/** Of the first window that closes. */
+function firstStart({ window, closedToMicros }: Closing): number {
+  if (closedToMicros === null) return -Number.MAX_VALUE // Any: of a silver that was empty all is known.
+  const closedTo = whole(closedToMicros)
+  if (typeof closedTo !== 'number') return Number.NEGATIVE_INFINITY
+  const [size, slide] = [Number(window.sizeMicros), Number(window.slideMicros)]
+  return Number(floorToMultiple(closedTo, slide)) + slide - size
+}

@@ -1,0 +1,237 @@
+// Windows of tables as panes: which rows, keys and values go into panes, and what tables have of them. A pane
+// is a stretch of event time that a window is a whole number of. Tables with the same keys over the same rows
+// have panes in common, as long as the greatest stretch that divides their slides.
+import type { Accumulator, ColumnType, Expr, Schema } from '../expr/index.ts'
+import { aggregateNamed } from '../expr/index.ts'
+import {
+  columnType,
+  type PlanNode,
+  storedText,
+  type TableDefinition,
+  type WindowNode,
+} from '../plan/index.ts'
+import type { RowPath } from './row-batch.ts'
+import { compileRowPath } from './row-path.ts'
+
+export type PanePlan = {
+  /** The output of `rows` whose columns the following names are of; `time` is the event time. */
+  readonly output: string
+  readonly time: string
+  readonly sliceMicros: number
+  readonly keys: readonly string[]
+  /** `argument` is null where the aggregate has none. */
+  readonly folds: readonly { readonly fold: Fold; readonly argument: string | null }[]
+  /** The columns whose different values are counted. */
+  readonly distinct: readonly string[]
+  readonly tables: readonly PanedTable[]
+}
+
+export type PanedTable = {
+  readonly path: string
+  readonly window: WindowNode
+  /** By name of the aggregate, the index of its fold or of its count of different values. */
+  readonly figures: readonly {
+    readonly name: string
+    readonly kind: 'fold' | 'distinct'
+    readonly index: number
+  }[]
+  /** From rows with `window_start`, `window_end`, keys and aggregates the rows of the table, its only output. */
+  readonly rows: RowPath
+}
+
+export type WindowPanePlans = {
+  /** From rows of the source those of each plan. */
+  readonly rows: RowPath
+  /** The types of the columns of its outputs; columns of one name have the same values. */
+  readonly types: Schema
+  readonly plans: readonly PanePlan[]
+}
+
+type Fold = Extract<Accumulator, { kind: 'fold' }>
+
+/** The output of a table's `rows`. */
+export const tableRows = 'table_rows'
+
+/**
+ * Tables whose windows do not depend on rows of the source alone, one after another and without a value of
+ * the batch, are left out.
+ */
+export function panePlans(tables: readonly TableDefinition[], source: string): WindowPanePlans {
+  const windows = tables.flatMap((table): TableWindow[] => {
+    const window = windowBelow(table.rows.node)
+    return window !== null && isPaned(window, source) ? [{ table, window }] : []
+  })
+  const shared = Map.groupBy(windows, ({ window: { input, eventTime, keys } }) =>
+    storedText({ input, eventTime, keys }),
+  )
+  const names = new ColumnNames()
+  const drafts = [...shared.values()].map((ofPlan, index) => new Draft(`pane_rows_${index}`, ofPlan, names))
+  const relations = drafts.map(({ relation }) => relation)
+  return {
+    rows: compileRowPath({
+      source,
+      outputs: Object.fromEntries(
+        drafts.map(({ plan }, index) => [plan.output, { relation: relations[index]!, into: 'columns' }]),
+      ),
+    }),
+    types: Object.assign({}, ...relations.map(({ schema }) => schema)) as Schema,
+    plans: drafts.map(({ plan }) => plan),
+  }
+}
+
+type TableWindow = { readonly table: TableDefinition; readonly window: WindowNode }
+
+/** The window aggregate, where what is above it takes one row after another; else null. */
+function windowBelow(node: PlanNode): WindowNode | null {
+  switch (node.kind) {
+    case 'window':
+      return node
+    case 'project':
+    case 'filter':
+    case 'shared':
+      return windowBelow(node.input)
+    default:
+      return null
+  }
+}
+
+function isPaned({ input, eventTime, keys, aggregates, sizeMicros }: WindowNode, source: string): boolean {
+  const types = keys.map((key) => columnType(input, key))
+  const all = Object.values(aggregates)
+  return (
+    isRowByRow(input, source) &&
+    columnType(input, eventTime) === 'timestamp' &&
+    sizeMicros <= BigInt(Number.MAX_SAFE_INTEGER) &&
+    all.every(({ args }) => args.length <= 1 && args.every(isOfRow)) &&
+    [...types, ...all.flatMap(({ args }) => args.map(({ type }) => type))].every(isInterned)
+  )
+}
+
+/** Values that can be told apart when they are remembered. */
+function isInterned(type: ColumnType): boolean {
+  return type !== 'json' && type !== 'headers'
+}
+
+function isRowByRow(node: PlanNode, source: string): boolean {
+  switch (node.kind) {
+    case 'input':
+      return node.name === source
+    case 'project':
+      return Object.values(node.columns).every(isOfRow) && isRowByRow(node.input, source)
+    case 'filter':
+      return isOfRow(node.where) && isRowByRow(node.input, source)
+    case 'shared':
+      return isRowByRow(node.input, source)
+    default:
+      return false
+  }
+}
+
+/** A value of the batch is that of the batch that closes the window, not of the one that brings the row. */
+function isOfRow(expr: Expr): boolean {
+  switch (expr.kind) {
+    case 'parameter':
+      return false
+    case 'call':
+      return expr.args.every(isOfRow)
+    case 'case':
+      return (
+        expr.branches.every(({ when, then }) => isOfRow(when) && isOfRow(then)) && isOfRow(expr.otherwise)
+      )
+    default:
+      return true
+  }
+}
+
+/** One name for each value that is asked of a relation. */
+class ColumnNames {
+  readonly #known = new Map<string, string>()
+
+  of(input: PlanNode, expr: Expr): string {
+    const text = storedText([input, expr])
+    const name = this.#known.get(text) ?? `value_${this.#known.size}`
+    this.#known.set(text, name)
+    return name
+  }
+}
+
+class Draft {
+  readonly plan: PanePlan
+  readonly #columns: Record<string, Expr> = {}
+  readonly #input: PlanNode
+  readonly #names: ColumnNames
+  readonly #folds: { readonly fold: Fold; readonly argument: string | null; readonly text: string }[] = []
+  readonly #distinct: string[] = []
+
+  constructor(output: string, windows: readonly TableWindow[], names: ColumnNames) {
+    const { input, eventTime, keys } = windows[0]!.window
+    this.#input = input
+    this.#names = names
+    const column = (name: string): string =>
+      this.#name({ kind: 'column', name, type: columnType(input, name) })
+    const tables = windows.map((one) => this.#table(one))
+    this.plan = {
+      output,
+      time: column(eventTime),
+      sliceMicros: Number(windows.map(({ window }) => window.slideMicros).reduce(greatestDivisor)),
+      keys: keys.map(column),
+      folds: this.#folds,
+      distinct: this.#distinct,
+      tables,
+    }
+  }
+
+  get relation(): { readonly node: PlanNode; readonly schema: Schema } {
+    const columns = this.#columns
+    const types = Object.entries(columns).map(([name, { type }]) => [name, type])
+    return { node: { kind: 'project', input: this.#input, columns }, schema: Object.fromEntries(types) }
+  }
+
+  #name(expr: Expr): string {
+    const name = this.#names.of(this.#input, expr)
+    this.#columns[name] = expr
+    return name
+  }
+
+  #table({ table, window }: TableWindow): PanedTable {
+    const figures = Object.entries(window.aggregates).map(([name, aggregate]) => {
+      const { javascript } = aggregateNamed(aggregate.function)
+      const [argument] = aggregate.args.map((arg) => this.#name(arg))
+      if (javascript.kind === 'fold') {
+        return {
+          name,
+          kind: javascript.kind,
+          index: this.#fold(storedText(aggregate), javascript, argument ?? null),
+        }
+      }
+      return { name, kind: javascript.kind, index: placeIn(this.#distinct, argument!) }
+    })
+    const closed = 'closed_windows'
+    const names = ['window_start', 'window_end', ...window.keys, ...Object.keys(window.aggregates)]
+    const schema = Object.fromEntries(names.map((name) => [name, columnType(window, name)]))
+    const node = replaced(table.rows.node, { kind: 'input', name: closed, schema })
+    const relation = { node, schema: table.rows.schema }
+    const rows = compileRowPath({ source: closed, outputs: { [tableRows]: { relation, into: 'columns' } } })
+    return { path: table.path, window, figures, rows }
+  }
+
+  #fold(text: string, fold: Fold, argument: string | null): number {
+    const known = this.#folds.findIndex((one) => one.text === text)
+    return known >= 0 ? known : this.#folds.push({ text, fold, argument }) - 1
+  }
+}
+
+function placeIn(list: string[], name: string): number {
+  const known = list.indexOf(name)
+  return known >= 0 ? known : list.push(name) - 1
+}
+
+/** The plan with other rows in place of its window aggregate. */
+function replaced(node: PlanNode, windows: PlanNode): PlanNode {
+  if (node.kind === 'window') return windows
+  return 'input' in node ? { ...node, input: replaced(node.input, windows) } : node
+}
+
+function greatestDivisor(a: bigint, b: bigint): bigint {
+  return b === 0n ? a : greatestDivisor(b, a % b)
+}

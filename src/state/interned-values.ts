@@ -1,0 +1,74 @@
+// The different values of a column as small numbers, the same ones wherever the values are remembered. A
+// number is free again when no row that anybody remembers can have its value.
+import type { ColumnType } from '../columns/types.ts'
+
+/** What an entry takes, about: in the map, in the arrays, and a short text of its own. */
+const entryBytes = 120
+/** The values are looked through when they have become so many times more. */
+const growthToSweep = 2
+const sweptMin = 4096
+
+export class InternedValues {
+  readonly #keyOf: (value: unknown) => unknown
+  readonly #ids = new Map<unknown, number>()
+  /** By id; 0 is null. */
+  readonly #values: unknown[] = [null]
+  /** By id, the latest event time of a row with the value. */
+  #lastMicros = new Float64Array(sweptMin)
+  readonly #free: number[] = []
+  #sweptCount = sweptMin
+
+  /** Not for parsed JSON, nor for headers. */
+  constructor(type: ColumnType) {
+    this.#keyOf = keys[type] ?? ((value) => value)
+  }
+
+  get bytes(): number {
+    return this.#ids.size * entryBytes
+  }
+
+  /** The id of the value of a row of this time; of null 0. */
+  idOf(value: unknown, micros: number): number {
+    if (value === null) return 0
+    const key = this.#keyOf(value)
+    const known = this.#ids.get(key)
+    if (known === undefined) return this.#add(key, value, micros)
+    if (micros > this.#lastMicros[known]!) this.#lastMicros[known] = micros
+    return known
+  }
+
+  valueOf(id: number): unknown {
+    return this.#values[id]
+  }
+
+  /** No row before this time is remembered any more. */
+  forgetBefore(micros: number): void {
+    if (this.#ids.size < this.#sweptCount * growthToSweep) return
+    for (const [key, id] of this.#ids) {
+      if (this.#lastMicros[id]! >= micros) continue
+      this.#ids.delete(key)
+      this.#values[id] = null
+      this.#free.push(id)
+    }
+    this.#sweptCount = Math.max(sweptMin, this.#ids.size)
+  }
+
+  #add(key: unknown, value: unknown, micros: number): number {
+    const id = this.#free.pop() ?? this.#values.length
+    this.#values[id] = value
+    this.#ids.set(key, id)
+    if (id >= this.#lastMicros.length) {
+      const longer = new Float64Array(this.#lastMicros.length * 2)
+      longer.set(this.#lastMicros)
+      this.#lastMicros = longer
+    }
+    this.#lastMicros[id] = micros
+    return id
+  }
+}
+
+/** What a Map tells values of these types apart by. */
+const keys: Partial<Record<ColumnType, (value: unknown) => unknown>> = {
+  binary: (value) => Buffer.from(value as Uint8Array).toString('latin1'),
+  'array<string>': (value) => JSON.stringify(value),
+}

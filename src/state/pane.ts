@@ -1,0 +1,100 @@
+// The groups of a stretch of event time, with what their aggregates have come to.
+import type { Whole } from '../columns/whole.ts'
+import type { Accumulator } from '../expr/index.ts'
+import { PairIndex } from './pair-index.ts'
+
+type Fold = Extract<Accumulator, { kind: 'fold' }>
+
+/** Group keys and values of `distinct` are ids of interned values; 0 is null. */
+export type PaneShape = {
+  readonly keyCount: number
+  readonly folds: readonly Fold[]
+  readonly distinctCount: number
+}
+
+export class Pane {
+  readonly startMicros: number
+  readonly #shape: PaneShape
+  /** Of the group of the keys before and the next key. */
+  readonly #groups: readonly PairIndex[]
+  /** By fold, then by group. */
+  readonly folded: readonly (Whole | null)[][]
+  /** By count, the group's number and the value's id. */
+  readonly #pairs: readonly PairIndex[]
+  readonly #counts: readonly number[][]
+  #groupCount = 0
+
+  constructor(shape: PaneShape, startMicros: number) {
+    this.startMicros = startMicros
+    this.#shape = shape
+    this.#groups = Array.from({ length: shape.keyCount }, () => new PairIndex())
+    this.folded = shape.folds.map(() => [])
+    this.#pairs = Array.from({ length: shape.distinctCount }, () => new PairIndex())
+    this.#counts = this.#pairs.map(() => [])
+  }
+
+  get groupCount(): number {
+    return this.#groupCount
+  }
+
+  /** Of typed arrays, and eight for each figure. */
+  get bytes(): number {
+    const figures = this.#groupCount * (this.folded.length + this.#counts.length) * 8
+    return [...this.#groups, ...this.#pairs].reduce((sum, { bytes }) => sum + bytes, figures)
+  }
+
+  /** The number of the group with these keys, by column and row, which is made where it is not there. */
+  groupOf(keys: readonly ArrayLike<number>[], row: number): number {
+    let group = 0
+    for (let key = 0; key < keys.length; key++) group = this.#groups[key]!.place(group, keys[key]![row]!)
+    if (group === this.#groupCount) this.#addGroup()
+    return group
+  }
+
+  /** Of the group, by key. */
+  keyIds(group: number): number[] {
+    const ids: number[] = []
+    for (let key = this.#groups.length - 1, place = group; key >= 0; key--) {
+      ids.unshift(this.#groups[key]!.second(place))
+      place = this.#groups[key]!.first(place)
+    }
+    return ids
+  }
+
+  /** Counts a value of the group that is not null, unless it was counted before. */
+  addDistinct(index: number, group: number, id: number): void {
+    const pairs = this.#pairs[index]!
+    const { count } = pairs
+    if (pairs.place(group, id) === count) this.#counts[index]![group]!++
+  }
+
+  distinctCount(index: number, group: number): number {
+    return this.#counts[index]![group]!
+  }
+
+  /** Adds all of another pane of this shape. */
+  merge(other: Pane): void {
+    const { folds } = this.#shape
+    const groups = new Int32Array(other.#groupCount)
+    for (let group = 0; group < groups.length; group++) {
+      const ids = other.keyIds(group).map((id) => [id])
+      const own = this.groupOf(ids, 0)
+      groups[group] = own
+      for (const [index, { combine }] of folds.entries()) {
+        const folded = this.folded[index]!
+        folded[own] = combine(folded[own]!, other.folded[index]![group]!)
+      }
+    }
+    for (const [index, pairs] of other.#pairs.entries()) {
+      for (let place = 0; place < pairs.count; place++) {
+        this.addDistinct(index, groups[pairs.first(place)]!, pairs.second(place))
+      }
+    }
+  }
+
+  #addGroup(): void {
+    this.#groupCount++
+    for (const [index, { empty }] of this.#shape.folds.entries()) this.folded[index]!.push(empty)
+    for (const counts of this.#counts) counts.push(0)
+  }
+}

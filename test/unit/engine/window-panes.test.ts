@@ -1,0 +1,251 @@
+// Windows from panes are, cell by cell, what DuckDB computes from the rows of silver.
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { closesWindow, windowOf } from '../../../src/batches/planner.ts'
+import { newColumn, type Rows } from '../../../src/columns/column.ts'
+import { eachRow } from '../../../src/engines/embedded/selected-rows.ts'
+import { WindowPanes } from '../../../src/engines/embedded/window-panes.ts'
+import {
+  type Aggregate,
+  type ColumnType,
+  countDistinct,
+  countRows,
+  countWhere,
+  type Expr,
+  equals,
+  isNull,
+  maxMoney,
+  minMoney,
+  not,
+  percent,
+  ratio,
+  sumMoney,
+  text,
+} from '../../../src/expr/index.ts'
+import { panePlans } from '../../../src/javascript/index.ts'
+import { silverRecent } from '../../../src/lakehouse/2-silver/transactions.ts'
+import { processingTime } from '../../../src/lakehouse/batch.ts'
+import { tables as seedTables } from '../../../src/lakehouse/pipeline.ts'
+import {
+  defineTable,
+  extend,
+  filter,
+  type Relation,
+  type TableDefinition,
+  window,
+} from '../../../src/plan/index.ts'
+import { boundDuckdb, columnDefinitions, compileTable, duckdb, literalSql } from '../../../src/sql/index.ts'
+
+const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
+const { schema } = silverRecent
+const columnNames = Object.keys(schema) as (keyof typeof schema)[]
+const minute = 60_000_000n
+
+let connection: DuckDBConnection
+beforeAll(async () => {
+  connection = await (await DuckDBInstance.create(':memory:')).connect()
+})
+afterAll(() => connection.closeSync())
+
+/** Values as src/columns has them; few different ones, so that groups have rows in common. */
+type SilverRow = Readonly<Record<keyof typeof schema, string | number | bigint | boolean | null>>
+
+const texts = fc.constantFrom('a', 'b', '\u{1F600}', '', null)
+const flags = fc.constantFrom(true, false, null)
+/** Hundredths; some beyond what a double holds. */
+const amounts = fc.oneof(
+  fc.integer({ min: -500, max: 10 ** 6 }),
+  fc.constantFrom(99_999_999_999_999_999n, -99_999_999_999_999_998n, null),
+)
+const rowsFrom = (micros: bigint): fc.Arbitrary<SilverRow> =>
+  fc.record({
+    user_id: fc.constantFrom(1, 2, 3, -(2 ** 31), null),
+    amount: amounts,
+    amount_category: fc.constantFrom('micro', 'enterprise', null),
+    is_high_value: flags,
+    merchant: texts,
+    payment_method: fc.constantFrom('credit_card', 'crypto', 'cheque', null),
+    city: texts,
+    country: texts,
+    device_id: fc.oneof(fc.integer({ min: 0, max: 30 }).map(String), texts),
+    is_fraud: flags,
+    is_weekend: flags,
+    event_time: fc.integer({ min: 0, max: 90 * 60_000_000 }).map((past) => Number(micros) + past),
+  })
+
+const names = <T extends ColumnType>(...types: T[]) =>
+  fc.constantFrom(...columnNames.filter((name) => types.includes(schema[name] as T)))
+
+type Columns = Readonly<Record<string, Expr>>
+type MadeAggregate = (row: Columns) => Aggregate
+
+const aggregates: fc.Arbitrary<MadeAggregate> = fc.oneof(
+  fc.constant(() => countRows()),
+  names('boolean').map((name) => (row: Columns) => countWhere(row[name] as Expr<'boolean'>)),
+  names('string').map((name) => (row: Columns) => countWhere(equals(row[name] as Expr<'string'>, text('a')))),
+  fc.constantFrom(...columnNames).map((name) => (row: Columns) => countDistinct(row[name]!)),
+  fc
+    .constantFrom(sumMoney, maxMoney, minMoney)
+    .map((fold) => (row: Columns) => fold(row.amount as Expr<'decimal(18,2)'>)),
+)
+
+/** As definitions that are written later will have them. */
+const definitions = fc
+  .record({
+    slide: fc.constantFrom(1n, 5n, 7n, 10n),
+    slides: fc.integer({ min: 1, max: 4 }),
+    keys: fc.subarray(['user_id', 'merchant', 'country', 'is_fraud', 'amount'] as const, { maxLength: 3 }),
+    made: fc.array(aggregates, { minLength: 1, maxLength: 5 }),
+    isFiltered: fc.boolean(),
+  })
+  .map(({ slide, slides, keys, made, isFiltered }): TableDefinition => {
+    const given = isFiltered ? filter(silverRecent, (row) => not(isNull(row.user_id))) : silverRecent
+    const input = isFiltered
+      ? extend(given, (row) => ({ country: row.city, payment_method: row.merchant }))
+      : given
+    const figures = (row: Columns) =>
+      Object.fromEntries(made.map((make, index) => [`figure_${index}`, make(row)]))
+    const windows = window(input as typeof silverRecent, {
+      eventTime: 'event_time',
+      sizeMicros: slide * minute * BigInt(slides),
+      slideMicros: slide * minute,
+      keys,
+      aggregates: (row) => ({ ...figures(row), total: countRows(), money: sumMoney(row.amount) }),
+    }) as Relation<{ total: 'long'; money: 'decimal(28,2)' }>
+    const rows = extend(windows, (row) => ({
+      mean: ratio(row.money, row.total),
+      share: percent(row.total, row.money),
+      aggregation_time: processingTime,
+    }))
+    return defineTable({ ...seedTables.at(-1)!, rows: rows as Relation, partitionBy: null })
+  })
+
+type Case = {
+  readonly tables: readonly TableDefinition[]
+  readonly batches: readonly (readonly SilverRow[])[]
+  readonly seenBatches: number
+  readonly bytesMax: number
+}
+
+const startMicros = fc.constantFrom(
+  BigInt(Date.UTC(2024, 0, 1)) * 1000n,
+  -123_456_789n,
+  BigInt(Date.UTC(1969, 11, 31, 23)) * 1000n,
+)
+const cases: fc.Arbitrary<Case> = startMicros.chain((start) =>
+  fc.record({
+    tables: fc
+      .array(definitions, { minLength: 1, maxLength: 4 })
+      .map((made) => made.map((table, index) => ({ ...table, path: `made/table_${index}` })))
+      .map((made) => [...made, ...seedTables.filter(({ watermark }) => watermark !== null)]),
+    batches: fc
+      .array(fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 1 }), { minLength: 2, maxLength: 6 })
+      .chain((shape) =>
+        fc.tuple(
+          ...shape.map((_, index) =>
+            fc.array(rowsFrom(start + BigInt(index) * 30n * minute), { minLength: 1, maxLength: 60 }),
+          ),
+        ),
+      ),
+    seenBatches: fc.constantFrom(0, 0, 1),
+    bytesMax: fc.constantFrom(2 ** 30, 2 ** 30, 60_000),
+  }),
+)
+
+const delay = 20n * minute
+
+/** How many windows were compared. */
+async function compare({ tables, batches, seenBatches, bytesMax }: Case): Promise<number> {
+  await connection.run(`CREATE OR REPLACE TABLE silver_recent (${columnDefinitions(duckdb, schema)})`)
+  let panes: WindowPanes | null = null
+  let [watermark, seen, compared]: [bigint | null, bigint | null, number] = [null, null, 0]
+  for (const [index, all] of [...batches, []].entries()) {
+    if (index === seenBatches) panes = new WindowPanes('today', tables, seen, bytesMax)
+    const rows = all.filter(
+      ({ event_time }) => watermark === null || BigInt(event_time as number) >= watermark,
+    )
+    await insert(rows)
+    for (const { event_time } of rows) {
+      const micros = BigInt(event_time as number)
+      if (seen === null || micros > seen) seen = micros
+    }
+    await panes?.add('today', columnsOf(rows), seen)
+    const isLast = index === batches.length
+    const upTo: bigint | null = seen === null ? null : isLast ? seen + 1_000n * minute : seen - delay
+    for (const { path, rows: relation } of tables) {
+      const node = windowOf(relation.node)!
+      if (upTo === null || !closesWindow(node, watermark, upTo)) continue
+      const parameters = { processing_time: 1_000_000n, closed_after: watermark, closed_up_to: upTo }
+      const closing = { window: node, closedToMicros: watermark, upToMicros: upTo }
+      const found = await panes?.closed('today', path, closing, parameters)
+      panes?.forget(path, upTo)
+      if (found === null || found === undefined) continue
+      const expected: string[] = []
+      const { sql } = compileTable(boundDuckdb(parameters), relation.node)
+      await eachRow(connection, sql, (row) => expected.push(shown(Object.entries(row))))
+      expect(listed(found), `${path} in batch ${index}`).toEqual(expected.toSorted())
+      compared += found.rowCount
+    }
+    watermark = upTo
+  }
+  return compared
+}
+
+async function insert(rows: readonly SilverRow[]): Promise<void> {
+  if (rows.length === 0) return
+  const cell = (name: keyof typeof schema, value: SilverRow[keyof typeof schema]): string => {
+    const type = schema[name]
+    if (type === 'timestamp') return `make_timestamp(${value})`
+    if (type !== 'decimal(18,2)' || value === null) return literalSql(duckdb, type, value)
+    return `CAST(${value}::DECIMAL(38,2) / 100 AS DECIMAL(18,2))`
+  }
+  const values = rows.map((row) => {
+    return `(${columnNames.map((name) => (name === 'amount' ? moneySql(row.amount) : cell(name, row[name]))).join(', ')})`
+  })
+  await connection.run(`INSERT INTO silver_recent VALUES ${values.join(', ')}`)
+}
+
+function moneySql(hundredths: SilverRow['amount']): string {
+  if (hundredths === null) return 'NULL'
+  const digits = String(hundredths).replace('-', '').padStart(3, '0')
+  const sign = String(hundredths).startsWith('-') ? '-' : ''
+  return `'${sign}${digits.slice(0, -2)}.${digits.slice(-2)}'::DECIMAL(18,2)`
+}
+
+function columnsOf(rows: readonly SilverRow[]): Rows {
+  const columns = Object.fromEntries(columnNames.map((name) => [name, newColumn(schema[name])]))
+  for (const row of rows) for (const name of columnNames) columns[name]!.push(row[name] as never)
+  return { schema, columns, rowCount: rows.length }
+}
+
+function listed({ columns, rowCount }: Rows): string[] {
+  return Array.from({ length: rowCount }, (_, row) =>
+    shown(Object.entries(columns).map(([name, column]) => [name, column.get(row)])),
+  ).toSorted()
+}
+
+function shown(cells: readonly (readonly [string, unknown])[]): string {
+  return cells.map(([name, value]) => `${name}=${typeof value} ${value === 0 ? 0 : value}`).join(', ')
+}
+
+test(`random windows over random rows (SEED=${seed})`, { timeout: 120_000 }, async () => {
+  let compared = 0
+  await fc.assert(
+    fc.asyncProperty(cases, async (one) => {
+      compared += await compare(one)
+    }),
+    { numRuns: 40, seed },
+  )
+  expect(compared).toBeGreaterThan(1_000)
+})
+
+test('all windows of the lakehouse are computed from panes, and tables with the same keys share them', () => {
+  const windows = seedTables.filter(({ watermark }) => watermark !== null)
+  const twin = { ...windows[0]!, path: 'made/twin' }
+  const { plans } = panePlans([...seedTables, twin], 'silver_recent')
+  expect(plans.flatMap(({ tables }) => tables.map(({ path }) => path)).toSorted()).toEqual(
+    [...windows.map(({ path }) => path), twin.path].toSorted(),
+  )
+  expect(plans.length).toBe(windows.length)
+})
