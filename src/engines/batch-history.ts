@@ -49,7 +49,10 @@ export class BatchHistory {
     // Commits of other writers carry no batch.
     for await (const commit of this.silver.commits(version)) {
       const recorded = parseBatch(commit.commitInfo?.userMetadata)
-      if (recorded !== null && recorded.progress.batch > last) yield { ...recorded, commit }
+      // After a RESTORE by another program a batch may have been carried again.
+      if (recorded === null || recorded.progress.batch <= last) continue
+      last = recorded.progress.batch
+      yield { ...recorded, commit }
     }
   }
 
@@ -101,11 +104,13 @@ export class BatchHistory {
     throw batchGone(this.silver, batch)
   }
 
-  /** The progress of the lakehouse after a batch. */
+  /** The progress of the lakehouse after a batch, also where silver was put back to an older one since. */
   async progressAt(batch: bigint): Promise<Progress> {
     if (batch === 0n) return noProgress
     const newest = await progressOf(this.silver, await this.silver.snapshot())
-    return newest?.batch === batch ? newest : (await this.at(batch)).progress
+    if (newest?.batch === batch) return newest
+    const isBehind = newest === null || newest.batch < batch
+    return (isBehind ? await this.had(batch) : await this.at(batch)).progress
   }
 
   async *#journalAfter(batch: bigint): AsyncGenerator<RecordedBatch> {

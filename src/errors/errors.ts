@@ -62,6 +62,12 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'Another program put a table back to an older version while a run wrote it; the run stopped.',
   },
+  SILVER_RESTORED: {
+    blame: 'user',
+    retry: 'wait',
+    meaning:
+      'Another program put silver back to an older version, and a stream behind it waits until its batches are carried again.',
+  },
   BATCHES_LEFT: {
     blame: 'user',
     retry: 'never',

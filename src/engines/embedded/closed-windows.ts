@@ -1,12 +1,13 @@
 // The rows of windows that close are read from silver's files when they are needed. docs/decisions/state.md
 // says what fits at once.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { type DeltaTable, prunedFiles, scanSql } from '../../delta/index.ts'
+import { prunedFiles, scanSql } from '../../delta/index.ts'
 import { silverRecent } from '../../lakehouse/2-silver/transactions.ts'
 import type { PlanNode } from '../../plan/index.ts'
 import { compileTable, type Dialect, duckdb, windowParts } from '../../sql/index.ts'
 import { type Closing, eventTimesOf, inParts } from '../batch-rules.ts'
 import { rowsOf, setTable, setView } from '../database.ts'
+import type { SilverRows } from '../followed-silver.ts'
 
 /** Windows that close together are computed in parts of about so many rows. */
 const rowsAtOnceMax = 2_000_000
@@ -21,7 +22,7 @@ export type WindowsOfBatch = {
   readonly connection: DuckDBConnection
   /** Told before work on so many rows. */
   readonly useThreadsFor: (rows: number) => Promise<void>
-  readonly silver: DeltaTable
+  readonly silver: SilverRows
   /** The time of the batch, which silver has. */
   readonly timeMicros: bigint
   /** The table's plan. */

@@ -7,7 +7,7 @@ import type { BatchPlan } from '../../batches/plan.ts'
 import { progressAfter, windowOf } from '../../batches/planner.ts'
 import type { Progress, RecordedBatch } from '../../batches/progress.ts'
 import type { Rows } from '../../columns/column.ts'
-import type { DeltaTable, StagedAppend } from '../../delta/index.ts'
+import type { StagedAppend } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
 import { rowTables } from '../../lakehouse/row-path.ts'
 import { SharedLeaves } from '../../parquet/file.ts'
@@ -16,6 +16,7 @@ import { boundDuckdb, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
 import { alwaysCommitted, type Closing, closingWindows, lookBack, silentBatchesMax } from '../batch-rules.ts'
 import type { DefinitionStore } from '../definition-store.ts'
+import type { SilverRows } from '../followed-silver.ts'
 import type { Executed } from '../report.ts'
 import type { Committer, OpenTable } from '../tables.ts'
 import { closedWindowsSql } from './closed-windows.ts'
@@ -32,7 +33,7 @@ export type BatchContext = Committer & {
   /** Told before work on so many rows. */
   readonly useThreadsFor: (rows: number) => Promise<void>
   /** Where the rows of closing windows are. */
-  readonly silver: DeltaTable
+  readonly silver: SilverRows
   readonly paths: RowPaths
   readonly recent: RecentSilver
   /** null where batches are not carried from their records on: their windows are computed from files. */

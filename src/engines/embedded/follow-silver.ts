@@ -2,7 +2,7 @@
 // tables are the same as if it ran in the process that writes silver.
 import type { BatchPlan } from '../../batches/plan.ts'
 import type { Progress } from '../../batches/progress.ts'
-import { type DeltaTable, scanSql } from '../../delta/index.ts'
+import { scanSql } from '../../delta/index.ts'
 import type { RowSource } from '../../lakehouse/row-path.ts'
 import { step } from '../../steps/step.ts'
 import { BatchHistory, openSilver, type SilverBatch } from '../batch-history.ts'
@@ -12,6 +12,7 @@ import type { Database } from '../database.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
 import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
+import { FollowedSilver, type SilverRows } from '../followed-silver.ts'
 import { journalTxns } from '../journal.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
@@ -47,7 +48,8 @@ export async function followSilver(
   let before = await history.progressAt(doneBatch(tables, claims))
   const paths = tables.map(({ definition }) => definition.path)
   const facts = { definitions, paths, source: 'silver_batch' } as const
-  const contexts = new BatchContexts(options, database, silver, facts)
+  const followed = new FollowedSilver(silver)
+  const contexts = new BatchContexts(options, database, followed, facts)
   const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   let version = (await silver.snapshot()).version
   try {
@@ -56,6 +58,7 @@ export async function followSilver(
         if (options.signal.aborted && within === null) break
         if (within !== null && next.progress.batch > within.upTo) return
         const plan = planOf(before, next, rulesOf(options, definitions))
+        followed.batch = plan.batch
         before = await follow(options, await contexts.of(before, plan), { plan, before, next }, tables)
         if (within === null) upkeep.afterBatch()
       }
@@ -115,7 +118,7 @@ async function follow(
 }
 
 /** Silver's rows of a batch: its own files, or, where those were compacted away, what came with its time. */
-async function batchRowsSql(silver: DeltaTable, { progress, commit }: SilverBatch): Promise<string> {
+async function batchRowsSql(silver: SilverRows, { progress, commit }: SilverBatch): Promise<string> {
   const snapshot = await silver.snapshot()
   const { directory } = silver
   if (commit?.adds.every(({ path }) => snapshot.files.has(path))) {
@@ -147,7 +150,7 @@ export class BatchContexts {
   readonly #load: (before: Progress, rules: BatchRules) => Promise<BatchContext>
   #last: { readonly rules: string; readonly context: BatchContext } | null = null
 
-  constructor(options: PipelineOptions, database: Database, silver: DeltaTable, facts: RowPathFacts) {
+  constructor(options: PipelineOptions, database: Database, silver: SilverRows, facts: RowPathFacts) {
     this.#load = (before, rules) => contextOf(options, database, silver, facts, before, rules)
   }
 
@@ -162,7 +165,7 @@ export class BatchContexts {
 export async function contextOf(
   options: PipelineOptions,
   database: Database,
-  silver: DeltaTable,
+  silver: SilverRows,
   { definitions, paths, source }: RowPathFacts,
   before: Progress,
   rules: BatchRules,

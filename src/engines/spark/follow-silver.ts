@@ -2,6 +2,7 @@
 import { BatchHistory, openSilver } from '../batch-history.ts'
 import { doneBatch, planOf, rulesOf } from '../batch-rules.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
+import { FollowedSilver } from '../followed-silver.ts'
 import { journalTxns } from '../journal.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, type Written } from './batch.ts'
@@ -23,6 +24,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
   if (silver === null) return
   const definitions = definitionsOfRun(options, run.database.load)
   const context = contextOf(run, silver, definitions)
+  const followed = new FollowedSilver(silver)
   const history = new BatchHistory(options.deltaBasePath, silver, run.database.load)
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
   const upkeep = new Upkeep(compactWith(run.session), tables, options)
@@ -35,6 +37,8 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
         if (upTo !== null && next.progress.batch > upTo) return
         const startedMs = Number(options.clock() / 1000n)
         const plan = planOf(before, next, rulesOf(options, definitions))
+        followed.batch = plan.batch
+        await followed.snapshot()
         const written = await completeBatch(context, plan, before, next, tables)
         before = next.progress
         // Batches that are only looked at on the way to where the tables are have been told before.

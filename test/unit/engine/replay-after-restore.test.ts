@@ -1,11 +1,13 @@
 // Another program puts a table back to older rows: the next start carries the batches again that were taken
 // from it, by the plans of then.
+import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { draftOf, writeCommit } from '../../../src/delta/commit.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { loadState } from '../../../src/delta/state.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
+import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { verifyOptions } from '../verify/damaged-lakehouse.ts'
 import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
@@ -72,6 +74,47 @@ test.each([
   await runOnce(lakehouse, { recordsPerBatchMax: 7 })
   const after = await readTables(lakehouse.base)
   expect(after['silver/transactions'].length + after['silver/quarantine'].length).toBe(120)
+})
+
+test.each([
+  ['behind the RESTORE', 3],
+  ['ahead of it', 7],
+])('a stream of its own that is %s takes each row once, when silver has it again', async (_, reached) => {
+  const behind = ['fraud-detection', 'aggregations'] as const
+  await writeInput(lakehouse, values.slice(0, 100))
+  await runOnce(lakehouse, { recordsPerBatchMax: 10, streams: ['kafka-to-delta'] })
+  const reference = `${lakehouse.base}-as-it-is`
+  await cp(lakehouse.base, reference, { recursive: true })
+  await runOnce({ ...lakehouse, base: reference }, { recordsPerBatchMax: 10, streams: behind })
+  const right = await readTables(reference)
+  const stop = new AbortController()
+  const onBatch = ({ batch }: { readonly batch: bigint }): void => {
+    if (batch === BigInt(reached)) stop.abort()
+  }
+  const until = { recordsPerBatchMax: 10, streams: behind, once: false, signal: stop.signal, onBatch }
+  await runOnce(lakehouse, until)
+  await restore('silver/transactions', 6n)
+  const end = new AbortController()
+  const told: string[] = []
+  const following = runOnce(lakehouse, {
+    recordsPerBatchMax: 10,
+    streams: behind,
+    once: false,
+    signal: end.signal,
+    onNotice: ({ code }) => void told.push(code),
+  })
+  following.catch(() => undefined)
+  await expect.poll(() => told, { timeout: 20_000 }).toContain('SILVER_RESTORED')
+  await runOnce(lakehouse, { recordsPerBatchMax: 10, streams: ['kafka-to-delta'] })
+  const done = async () => differences(await readTables(lakehouse.base), right)
+  await expect.poll(done, { timeout: 30_000 }).toEqual([])
+  end.abort()
+  await following
+  await writeInput(lakehouse, values)
+  await runOnce(lakehouse, { recordsPerBatchMax: 7, streams: ['kafka-to-delta'] })
+  await runOnce(lakehouse, { recordsPerBatchMax: 7, streams: behind })
+  const { checks } = await verifyLakehouse(verifyOptions(lakehouse.base), null)
+  expect(checks.filter(({ ok }) => !ok)).toEqual([])
 })
 
 test('a RESTORE of bronze is refused with the way back, for nothing else holds its records', async () => {
