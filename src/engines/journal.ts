@@ -24,6 +24,8 @@ import type { KeptTable } from './upkeep.ts'
 
 /** A note waits at most so long for others to share its commit. */
 const noteAgeMsMax = 10_000
+/** Where no other comes for so long, none is waited for. */
+const quietMs = 2_000
 /** Notes that share a commit at most: a fast run of small batches must not collect them without end. */
 const notesMax = 1_000
 const rowsReadAtOnce = 1_000
@@ -39,6 +41,7 @@ export class Journal {
   /** How far files were read by the batches since the last commit of `ops/files`. */
   #fileNotes = new Map<string, NextOffset>()
   #oldestNoteMs = 0
+  #newestNoteMs = 0
   #lastWritten: bigint
 
   private constructor(
@@ -106,6 +109,7 @@ export class Journal {
   async note(row: BatchRow): Promise<void> {
     if (row.recorded.progress.batch <= this.lastBatch) return
     if (this.#notes.length === 0) this.#oldestNoteMs = performance.now()
+    this.#newestNoteMs = performance.now()
     this.#notes.push(row)
     this.noteFiles(row.recorded.plan?.ranges ?? [])
     const isOld = performance.now() - this.#oldestNoteMs >= noteAgeMsMax
@@ -127,6 +131,11 @@ export class Journal {
       if (range.isFile !== true) continue
       this.#fileNotes.set(partitionKey(range), fileOffset(range.topic, range.end))
     }
+  }
+
+  /** For a run that waits for more records: writes what was noted if that was the last for a while. */
+  async flushQuiet(): Promise<void> {
+    if (performance.now() - this.#newestNoteMs >= quietMs) await this.flush()
   }
 
   /** Writes what was noted. Files first: a batch that the journal has is one that all of it has. */

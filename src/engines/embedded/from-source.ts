@@ -214,7 +214,7 @@ class Pipeline {
           return { kind: 'records', ranges, input, count, readFrom: 'input', waiting: cut.waiting }
         }
         if (once || signal.aborted) return { kind: 'end' }
-        if (!this.#isCarrying) this.#options.onWait?.()
+        if (!this.#isCarrying) this.#onWait()
         await source.waitForData(offsets, waitMaxMs, signal)
         this.#pace.arrived()
       }
@@ -223,6 +223,11 @@ class Pipeline {
       if (signal.aborted) return { kind: 'end' }
       throw error
     }
+  }
+
+  #onWait(): void {
+    this.#options.onWait?.()
+    this.#behind.whenIdle(() => this.#journal.flushQuiet())
   }
 
   /** null where the records of these ranges are too many: what they are like is known now. */

@@ -33,12 +33,22 @@ export class WorkBehind {
   /** After a failure nothing more is done. */
   add(batch: bigint, work: () => Promise<void>): void {
     assert(batch > this.#doneBatch, 'batches come in their order')
+    this.#append(async () => {
+      await work()
+      this.#doneBatch = batch
+    })
+  }
+
+  /** Work of no batch; not done while there is other work. */
+  whenIdle(work: () => Promise<void>): void {
+    if (this.#waitingCount === 0) this.#append(work)
+  }
+
+  #append(work: () => Promise<void>): void {
     this.#waitingCount++
     this.#last = this.#last.then(async () => {
       try {
-        if (this.#failure !== null) return
-        await work()
-        this.#doneBatch = batch
+        if (this.#failure === null) await work()
       } catch (error) {
         this.#failure = { error }
         this.#onFailure()

@@ -167,6 +167,7 @@ class Pipeline {
       if (signal.aborted || (await this.#exclusive(() => this.#carryNext(this.#run.options.signal)))) continue
       if (this.#query.isCaughtUp) this.#run.gotOn()
       this.#run.options.onWait?.()
+      await this.#exclusive(() => this.#journal.flushQuiet())
       version = await delta.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
         if (signal.aborted) return version // Stopped: the loop sees it.
         throw error

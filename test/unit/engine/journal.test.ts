@@ -65,6 +65,20 @@ async function cleanLog(path: string): Promise<void> {
   }
 }
 
+test('a run that waits for more notes its last batch while it waits', async () => {
+  await writeInput(lakehouse, transactions(5))
+  const stop = new AbortController()
+  const running = runOnce(lakehouse, { recordsPerBatchMax: 10, once: false, signal: stop.signal })
+  running.catch(() => undefined)
+  try {
+    const noted = () => rowsOf('ops/batches', 'batch').catch(() => [])
+    await expect.poll(noted, { timeout: 20_000 }).toEqual([{ batch: 1n }])
+  } finally {
+    stop.abort()
+    await running
+  }
+})
+
 test('every batch has a row with its plan, its outcome and what became of its records', async () => {
   await writeInput(lakehouse, [...transactions(25), Buffer.from('{')])
   const reports = await runOnce(lakehouse, { recordsPerBatchMax: 10, finalize: true })
