@@ -18,7 +18,7 @@ const names = 'transaction_id user_id amount merchant payment_method location de
 const columns = names.split(' ').map((name) => `${name}: 'VARCHAR'`)
 
 const statements: readonly (readonly [name: string, sql: string])[] = [
-  ['bronze', write('bronze', `SELECT content AS value, now() AS processing_time FROM read_text(${files})`)],
+  ['bronze', write('bronze', `SELECT content AS value, now() AS processing_time FROM read_blob(${files})`)],
   [
     'judged',
     `CREATE TABLE judged AS SELECT *, filename AS topic,

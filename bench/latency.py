@@ -1,4 +1,5 @@
 """Reads fraud_detection with delta-rs as it grows, and prints how old its rows are when they can be read."""
+import json
 import sys
 import time
 
@@ -48,7 +49,7 @@ ages.sort()
 
 
 def pick(share):
-    return f"{ages[min(len(ages) - 1, int(len(ages) * share))]:.0f} ms"
+    return round(ages[min(len(ages) - 1, int(len(ages) * share))])
 
 
-print(f"{len(ages)} rows in {versions} versions, p50 {pick(0.5)}, p99 {pick(0.99)}, max {ages[-1]:.0f} ms")
+print(json.dumps({"rows": len(ages), "versions": versions, "p50Ms": pick(0.5), "p99Ms": pick(0.99), "maxMs": pick(1)}))

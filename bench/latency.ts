@@ -1,7 +1,6 @@
 // How old is a transaction when an independent Delta reader (delta-rs) can read its score, and what does that
 // cost? Starts a real broker, and for each rate the pipeline with tables of its own and a producer; at the
-// end
-// the pipeline with nothing to do. Settings of the environment apply. Run: npx node bench/latency.ts
+// end the pipeline with nothing to do. Settings of the environment apply. Run: npx node bench/latency.ts
 // [seconds] [records/s..]
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,6 +11,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startBroker } from '../test/services/broker.ts'
 import { pythonEnvironment } from '../test/services/tools.ts'
+import type { LatencyFigures } from './figures.ts'
 
 const seconds = Number(process.argv[2] ?? 40)
 const rates = process.argv.length > 3 ? process.argv.slice(3).map(Number) : [2_000, 5_000, 10_000]
@@ -23,6 +23,7 @@ const python = await pythonEnvironment('deltalake', ['deltalake', 'pyarrow'])
 const broker = await startBroker()
 const directory = await mkdtemp(join(tmpdir(), 'assay-latency-'))
 const running = new Set<ChildProcess>()
+const measuredRates: LatencyFigures[] = []
 
 function start(command: string, args: string[], settings: Record<string, string> = {}): ChildProcess {
   const environment = { ...process.env, LOG_LEVEL: 'warn', ...settings }
@@ -67,7 +68,14 @@ async function measure(rate: number): Promise<void> {
   })
   await once(reader, 'close')
   const share = (processorSeconds(pipeline) - beforeSeconds) / seconds
-  console.log(`${rate} records/s: ${found.split('\n')[1]}; ${share.toFixed(2)} processor seconds a second`)
+  const line = found.split('\n')[1]!
+  const figures = { rate, ...(JSON.parse(line) as object), processorShare: share } as LatencyFigures
+  measuredRates.push(figures)
+  const { rows, versions, p50Ms, p99Ms, maxMs } = figures
+  console.log(
+    `${rate} records/s: ${rows} rows in ${versions} versions, p50 ${p50Ms} ms, p99 ${p99Ms} ms, max ${maxMs} ms; ` +
+      `${share.toFixed(2)} processor seconds a second`,
+  )
   await stop(producer)
   if (rate !== rates.at(-1)) return await stop(pipeline)
   await sleep(5_000) // What follows the last batch is done by then.
@@ -80,6 +88,7 @@ async function measure(rate: number): Promise<void> {
 
 try {
   for (const rate of rates) await measure(rate)
+  console.log(JSON.stringify(measuredRates))
 } finally {
   for (const child of running) await stop(child)
   await broker.stop()

@@ -10,12 +10,30 @@ import { embeddedEngine } from '../src/engines/embedded/run.ts'
 import { openFileSource } from '../src/files/source.ts'
 import { streamNames } from '../src/plan/index.ts'
 import { produce } from '../src/produce/produce.ts'
+import type { BatchFigures } from './figures.ts'
 
 const batchCount = Number(process.argv[2] ?? 2000)
 const recordsPerBatch = Number(process.argv[3] ?? 500)
 const directory = await mkdtemp(join(tmpdir(), 'assay-bench-'))
 const [input, base] = [join(directory, 'input'), join(directory, 'lakehouse')]
 const signal = new AbortController().signal
+const batchMs: number[] = []
+const residentMiB: number[] = []
+const processorMs: number[] = []
+
+/** Of the batches from one index to before another. */
+function summary(from: number, to: number): BatchFigures {
+  const times = batchMs.slice(from, to).sort((a, b) => a - b)
+  const at = (share: number): number => times[Math.floor((times.length - 1) * share)]!
+  const processor = processorMs.slice(from, to)
+  return {
+    medianMs: at(0.5),
+    p95Ms: at(0.95),
+    processorMs: processor.reduce((sum, ms) => sum + ms, 0) / processor.length,
+    residentMiB: residentMiB[to - 1]!,
+  }
+}
+
 try {
   await produce({
     generator: { seed: 7 },
@@ -25,9 +43,6 @@ try {
     period: { fromMs: Date.UTC(2026, 9, 1), toMs: Date.UTC(2026, 9, 2) },
     signal,
   })
-  const batchMs: number[] = []
-  const residentMiB: number[] = []
-  const processorMs: number[] = []
   let before = process.cpuUsage()
   const source = await openFileSource(input, { takeUnterminatedTail: true })
   await embeddedEngine.run({
@@ -49,19 +64,18 @@ try {
   })
   await source.close()
   console.log(`${batchMs.length} batches of ${recordsPerBatch} records`)
-  for (const [name, from] of [
-    ['first', 0],
-    ['last', -100],
-  ] as const) {
-    const times = batchMs.slice(from, from === 0 ? 100 : undefined).sort((a, b) => a - b)
-    const memory = residentMiB.at(from === 0 ? 99 : -1)
-    const processor = processorMs.slice(from, from === 0 ? 100 : undefined)
-    const mean = processor.reduce((sum, ms) => sum + ms, 0) / processor.length
+  const part = Math.min(100, Math.floor(batchMs.length / 2))
+  const [first, last] = [summary(0, part), summary(batchMs.length - part, batchMs.length)]
+  for (const [name, { medianMs, p95Ms, processorMs, residentMiB: memory }] of Object.entries({
+    first,
+    last,
+  })) {
     console.log(
-      `${name} 100: median ${times[50]} ms, p95 ${times[95]} ms, max ${times[99]} ms; ` +
-        `${mean.toFixed(1)} ms of processor time a batch; resident ${Math.round(memory!)} MiB`,
+      `${name} ${part}: median ${medianMs} ms, p95 ${p95Ms} ms; ${processorMs.toFixed(1)} ms of processor time ` +
+        `a batch; resident ${Math.round(memory)} MiB`,
     )
   }
+  console.log(JSON.stringify(last satisfies BatchFigures))
 } finally {
   await rm(directory, { recursive: true, force: true })
 }

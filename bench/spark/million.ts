@@ -1,14 +1,13 @@
 // How long do transactions take from Kafka through all tables: on Spark, in a hand-written PySpark job
 // (handwritten.py says what it leaves out), and on the embedded engine? One broker, one topic, the same Spark
 // settings, one after another; the start of Spark counts. Run: npx node bench/spark/million.ts [records]
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { installSpark } from '../../src/engines/spark/install.ts'
 import { packagesDirectory } from '../../src/engines/spark/packages.ts'
 import { startBroker } from '../../test/services/broker.ts'
+import { measured, type ProcessFigures } from '../measured-process.ts'
 
 const records = Number(process.argv[2] ?? 1_000_000)
 const topic = 'bench.transactions'
@@ -21,21 +20,19 @@ const broker = await startBroker()
 const directory = await mkdtemp(join(tmpdir(), 'assay-bench-'))
 const brokers = broker.bootstrapServers.join(',')
 
+const measuredRuns: Record<string, ProcessFigures> = {}
+
 async function timed(
   name: string,
   command: string,
   args: string[],
   more: Record<string, string>,
 ): Promise<void> {
-  const start = performance.now()
-  const environment = { ...process.env, KAFKA_BOOTSTRAP_SERVERS: brokers, KAFKA_TOPIC: topic, ...more }
-  const [code] = await once(
-    spawn(command, args, { env: environment, stdio: ['ignore', 'inherit', 'inherit'] }),
-    'exit',
-  )
-  if (code !== 0) throw new Error(`${name} ended with ${code}`)
-  const seconds = (performance.now() - start) / 1000
-  console.log(`${name}: ${seconds.toFixed(1)} s, ${Math.round(records / seconds)} records/s`)
+  const environment = { KAFKA_BOOTSTRAP_SERVERS: brokers, KAFKA_TOPIC: topic, ...more }
+  const { output, ...figures } = await measured(command, args, { environment, family: true })
+  measuredRuns[name] = figures
+  process.stdout.write(output)
+  console.log(`${name}: ${figures.seconds.toFixed(1)} s, ${Math.round(records / figures.seconds)} records/s`)
 }
 
 function assay(name: string, args: string[], more: Record<string, string> = {}): Promise<void> {
@@ -97,6 +94,7 @@ try {
       TZ: 'UTC',
     },
   )
+  console.log(JSON.stringify(measuredRuns))
 } finally {
   await broker.stop()
   await rm(directory, { recursive: true, force: true })
