@@ -6,6 +6,7 @@ import type { BatchReport } from '../engines/engine.ts'
 import { latencyQuantileMs } from '../engines/latency.ts'
 import { counted } from '../errors/counted.ts'
 import type { StreamName } from '../plan/index.ts'
+import { batchLine } from './batch-line.ts'
 import { createLagEstimate } from './lag-estimate.ts'
 import { isPretty, type Logger } from './logger.ts'
 import { createProgressBar } from './progress-bar.ts'
@@ -131,9 +132,12 @@ function logView(about: RunFacts, log: Logger, pretty: boolean): RunView {
     onBatch(report) {
       totals = withBatch(totals, report)
       sinceJudged = withBatch(sinceJudged, report)
-      const { batch, records, ...facts } = batchFacts(report, totals.lost)
-      const said = `batch ${batch}: ${counted(records, 'record')}`
-      log.info(pretty ? facts : { batch, records, ...facts }, said)
+      if (pretty) log.info(batchLine(report, totals.lost, columnsOf(process.stderr)))
+      else
+        log.info(
+          batchFacts(report, totals.lost),
+          `batch ${report.batch}: ${counted(report.records, 'record')}`,
+        )
       const nowMs = performance.now()
       ;[batchAtMs, isWaitingTold] = [nowMs, false]
       if (totals.batches > 1 && sinceJudged.records < REFUSALS_RECORDS) return
@@ -154,6 +158,11 @@ function totalsFacts(totals: RunTotals, elapsedMs: number): Readonly<Record<stri
     rows: rowsByTable,
     elapsed_ms: Math.round(elapsedMs),
   }
+}
+
+/** What is no terminal has lines of any length. */
+function columnsOf({ isTTY, columns }: NodeJS.WriteStream): number {
+  return isTTY ? columns : Number.POSITIVE_INFINITY
 }
 
 function batchFacts(report: BatchReport, lost: bigint) {
