@@ -56,7 +56,7 @@ try {
     pipeline.kill('SIGKILL')
     await exited
     // Before the first run the last batch is a large one, which is replayed.
-    const what = run === 0 ? 'after a batch of 200,000 records' : `run ${run}`
+    const what = run === 0 ? 'after a batch of 100,000 records' : `run ${run}`
     console.log(`${what}: ${Math.round(ms)} ms from the start of the process to its first batch`)
   }
 } finally {

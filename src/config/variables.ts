@@ -183,7 +183,8 @@ export const variables = {
     ...batches,
     ...wholeNumber(1, 10_000_000),
     meaning: 'Most records that a batch takes when more is waiting',
-    default: '200000',
+    default: null,
+    absent: '100000 on the embedded engine and 200000 on Spark',
     example: '50000',
   },
   MAX_BYTES_PER_BATCH: {

@@ -18,6 +18,11 @@ export type OptimizeOptions = {
   readonly targetSizeBytes?: number
   /** Files of at least this size are left alone. */
   readonly smallFileBytes?: number
+  /**
+   * Leaves a file alone that is larger than all smaller ones of its partition together. Where it is compacted
+   * again and again, a row is rewritten a few times only, and a partition keeps a few small files.
+   */
+  readonly sparesLarge?: boolean
   readonly partitionFilter?: (values: PartitionValues) => boolean
   readonly signal?: AbortSignal
   readonly timestampMs?: number
@@ -48,14 +53,19 @@ export function planCompaction(snapshot: DeltaSnapshot, options: OptimizeOptions
   const target = BigInt(Math.trunc(options.targetSizeBytes ?? targetSizeDefaultBytes))
   const small = BigInt(Math.trunc(options.smallFileBytes ?? smallFileDefaultBytes))
   const groups: CompactionGroup[] = []
+  const { partitionColumns } = snapshot.metadata
+  const candidates = [...snapshot.files.values()].filter((file) => {
+    return file.size < small && options.partitionFilter?.(file.partitionValues) !== false
+  })
+  const spared = options.sparesLarge === true ? largeOnes(candidates, partitionColumns) : new Set<AddFile>()
   const open = new Map<string, { files: AddFile[]; size: bigint }>()
   const close = (files: readonly AddFile[]) => {
     const [first] = files
     if (first && files.length > 1) groups.push({ files, partitionValues: first.partitionValues })
   }
-  for (const file of byAge(snapshot.files.values())) {
-    if (file.size >= small || options.partitionFilter?.(file.partitionValues) === false) continue
-    const key = partitionKey(file.partitionValues, snapshot.metadata.partitionColumns)
+  for (const file of byAge(candidates)) {
+    if (spared.has(file)) continue
+    const key = partitionKey(file.partitionValues, partitionColumns)
     const group = open.get(key)
     if (group && group.size + file.size <= target) {
       group.files.push(file)
@@ -67,6 +77,23 @@ export function planCompaction(snapshot: DeltaSnapshot, options: OptimizeOptions
   }
   for (const { files } of open.values()) close(files)
   return groups
+}
+
+/** The files that are larger than all smaller ones of their partition together. */
+function largeOnes(files: readonly AddFile[], partitionColumns: readonly string[]): Set<AddFile> {
+  const large = new Set<AddFile>()
+  const partitions = Map.groupBy(files, ({ partitionValues }) => {
+    return partitionKey(partitionValues, partitionColumns)
+  })
+  for (const ofPartition of partitions.values()) {
+    let rest = ofPartition.reduce((sum, { size }) => sum + size, 0n)
+    for (const file of ofPartition.toSorted((a, b) => Number(b.size - a.size))) {
+      rest -= file.size
+      if (file.size <= rest) break
+      large.add(file)
+    }
+  }
+  return large
 }
 
 /** How many files there would be less if the small ones of every partition were one. */

@@ -5,7 +5,7 @@ import type { Compact } from '../upkeep.ts'
 
 export function compactWith(connection: DuckDBConnection): Compact {
   return async ({ delta }, smallFileBytes, signal) => {
-    await delta.optimize(connection, { smallFileBytes, signal })
+    await delta.optimize(connection, { smallFileBytes, sparesLarge: true, signal })
     await step('compaction ended')
   }
 }
