@@ -1,6 +1,6 @@
 // The file system as a Delta log uses it: the few calls that make a commit durable, and those that read the
 // log back. A simulation gives another one, with which it decides what happens between two calls.
-import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 
 /** What a file is on the disk: a table that was deleted and made again has other files. */
 export type FileIdentity = { readonly inode: bigint; readonly size: bigint }
@@ -15,7 +15,7 @@ export type Disk = {
   /** The text and the facts are of the same file, whatever happens to its name meanwhile. */
   read(path: string): Promise<{ readonly text: string; readonly facts: FileFacts }>
   /** Makes a file, whose contents then are durable; its name is not. */
-  writeNew(path: string, text: string): Promise<void>
+  writeNew(path: string, text: string): Promise<FileFacts>
   /** Gives a file a second name, unless something has it. */
   link(from: string, to: string): Promise<void>
   rename(from: string, to: string): Promise<void>
@@ -38,7 +38,7 @@ export const fileSystem: Disk = {
   link,
   rename,
   stat: async (path) => factsOf(await stat(path, { bigint: true })),
-  remove: (path) => rm(path, { force: true }),
+  remove: (path) => unlink(path).catch(unlessAbsent),
   mkdir: (path) => mkdir(path),
 
   async read(path) {
@@ -56,6 +56,7 @@ export const fileSystem: Disk = {
     try {
       await file.writeFile(text)
       await file.sync()
+      return factsOf(await file.stat({ bigint: true }))
     } finally {
       await file.close()
     }
@@ -69,6 +70,10 @@ export const fileSystem: Disk = {
       await file.close()
     }
   },
+}
+
+function unlessAbsent(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error
 }
 
 function factsOf(stats: Stats): FileFacts {

@@ -98,16 +98,18 @@ export async function readCommit(table: string, version: bigint): Promise<Commit
 export class PendingFile {
   readonly #path: string
   readonly #text: string
-  private constructor(path: string, text: string) {
+  readonly #identity: FileIdentity
+  private constructor(path: string, text: string, identity: FileIdentity) {
     this.#path = path
     this.#text = text
+    this.#identity = identity
   }
 
   static async write(directory: string, text: string): Promise<PendingFile> {
     const path = join(directory, `.${randomUUID()}.tmp`)
-    await disk.writeNew(path, text)
+    const identity = await disk.writeNew(path, text)
     await step('commit prepared')
-    return new PendingFile(path, text)
+    return new PendingFile(path, text, identity)
   }
 
   /** Gives it the name unless another has it: the one atomic step of a commit. */
@@ -122,7 +124,7 @@ export class PendingFile {
     await step('commit linked')
     await disk.sync(dirname(path))
     await step('commit durable')
-    return disk.stat(path)
+    return this.#identity // Both names are of one file.
   }
 
   /** Whether the file of that name is this one: every commit has an id, so no other has its text. */

@@ -135,7 +135,7 @@ export async function compact(
     options.signal?.throwIfAborted()
     const written = await rewrite(directory, metadata, group, connection, options.signal)
     await syncFiles(directory, written)
-    for (const file of written) adds.push(await toAddFile(directory, metadata, file, false))
+    for (const file of written) adds.push(toAddFile(directory, metadata, file, false))
   }
   await step('compaction written')
   options.signal?.throwIfAborted()

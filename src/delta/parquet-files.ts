@@ -1,17 +1,16 @@
 // Parquet files as DuckDB writes them, made durable and described for the log.
-import { stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { DuckDBConnection, DuckDBValue, Json } from '@duckdb/node-api'
 import { assert } from '../errors/errors.ts'
 import { type AddFile, addFile, type Metadata, type PartitionValues } from './actions.ts'
-import { disk } from './disk.ts'
+import { clock, disk } from './disk.ts'
 import { newFileName } from './paths.ts'
 import { quoteIdentifier, quotePathToRead, quoteText } from './sql.ts'
 import { type LeafFigures, statsToJson } from './stats.ts'
 
 export type QueryParameters = Readonly<Record<string, DuckDBValue>>
 
-const filesSyncedAtOnce = 8
+export const filesSyncedAtOnce = 8
 
 /** A file that DuckDB wrote, with its figures. */
 export type WrittenFile = {
@@ -202,6 +201,11 @@ export async function syncFiles(directory: string, written: readonly WrittenFile
   for (let start = 0; start < written.length; start += filesSyncedAtOnce) {
     await Promise.all(written.slice(start, start + filesSyncedAtOnce).map((file) => disk.sync(file.path)))
   }
+  await syncNames(directory, written)
+}
+
+/** Makes the names of files durable, and those of the directories that lead to them. */
+export async function syncNames(directory: string, written: readonly WrittenFile[]): Promise<void> {
   const directories = new Set<string>()
   for (const file of written) {
     for (let path = dirname(file.path); !directories.has(path); path = dirname(path)) {
@@ -209,24 +213,26 @@ export async function syncFiles(directory: string, written: readonly WrittenFile
       if (path === directory) break
     }
   }
-  for (const path of directories) await disk.sync(path)
+  const paths = [...directories]
+  for (let start = 0; start < paths.length; start += filesSyncedAtOnce) {
+    await Promise.all(paths.slice(start, start + filesSyncedAtOnce).map((path) => disk.sync(path)))
+  }
 }
 
-export async function toAddFile(
+export function toAddFile(
   directory: string,
   metadata: Metadata,
   file: WrittenFile,
   dataChange: boolean,
-): Promise<AddFile> {
+): AddFile {
   const stored = metadata.fields.filter((field) => !metadata.partitionColumns.includes(field.name))
-  const { mtimeMs } = await stat(file.path)
   const path = relative(directory, file.path).split(sep).join('/')
   assert(!path.startsWith('..'), `DuckDB wrote ${file.path} outside ${directory}`)
   return addFile({
     path,
     partitionValues: file.partitionValues,
     size: file.size,
-    modificationTime: Math.trunc(mtimeMs),
+    modificationTime: clock(),
     dataChange,
     statsJson: statsToJson(stored, file.figures, file.rowCount),
     tags: null,

@@ -1,6 +1,6 @@
 // Staging of rows in memory, as src/delta/stage.ts does it with those of a query: one Parquet file for each
 // combination of values of the partition columns.
-import { mkdir, open } from 'node:fs/promises'
+import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Column, Rows } from '../columns/column.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
@@ -10,7 +10,8 @@ import { leavesOf } from '../parquet/leaf.ts'
 import type { RowRange } from '../parquet/shred.ts'
 import type { Metadata, PartitionValues } from './actions.ts'
 import { deltaType } from './column-types.ts'
-import type { WrittenFile } from './parquet-files.ts'
+import { hasErrno } from './log-files.ts'
+import { filesSyncedAtOnce, syncNames, type WrittenFile } from './parquet-files.ts'
 import { newFileName } from './paths.ts'
 import { type DeltaField, mismatch, typeText } from './schema.ts'
 import {
@@ -44,11 +45,23 @@ export async function stageRows(
     return { name, column: columns.find((column) => column.name === name)?.column ?? null }
   })
   const written: WrittenFile[] = []
-  for (const { values, range } of partitionsOf(by, rows.rowCount)) {
-    const partitionValues = partitionTexts(directory, by, values)
-    written.push(await writeRows(directory, metadata, stored, range, partitionValues, shared))
+  const closing: Promise<void>[] = []
+  try {
+    for (const { values, range } of partitionsOf(by, rows.rowCount)) {
+      const partitionValues = partitionTexts(directory, by, values)
+      const open = await openNew(directory, partitionValues)
+      try {
+        written.push(await writeRows(open, metadata, stored, range, partitionValues, shared))
+      } finally {
+        closing.push(syncAndClose(open.file))
+      }
+      if (closing.length === filesSyncedAtOnce) await Promise.all(closing.splice(0))
+    }
+  } finally {
+    await Promise.allSettled(closing)
   }
-  return stagedFiles(directory, metadata, written)
+  await Promise.all(closing)
+  return stagedFiles(directory, metadata, written, syncNames)
 }
 
 /** The columns of the rows, by the names and in the order of the table. */
@@ -141,27 +154,42 @@ function percentEncoded(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, hexadecimal)
 }
 
+type OpenFile = { readonly path: string; readonly file: FileHandle }
+
+/** The directory of a partition is mostly there. */
+async function openNew(directory: string, partitionValues: PartitionValues): Promise<OpenFile> {
+  const partitions = Object.entries(partitionValues).map(([name, value]) => partitionDirectory(name, value))
+  const target = join(directory, ...partitions)
+  const path = join(target, newFileName())
+  try {
+    return { path, file: await open(path, 'wx') }
+  } catch (error) {
+    if (partitions.length === 0 || !hasErrno(error, 'ENOENT')) throw error
+    await mkdir(target, { recursive: true })
+    return { path, file: await open(path, 'wx') }
+  }
+}
+
+async function syncAndClose(file: FileHandle): Promise<void> {
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
 async function writeRows(
-  directory: string,
+  { path, file }: OpenFile,
   metadata: Metadata,
   columns: readonly NamedColumn[],
   range: RowRange,
   partitionValues: PartitionValues,
   shared: SharedLeaves | null,
 ): Promise<WrittenFile> {
-  const partitions = Object.entries(partitionValues).map(([name, value]) => partitionDirectory(name, value))
-  const target = join(directory, ...partitions)
-  if (partitions.length > 0) await mkdir(target, { recursive: true })
-  const path = join(target, newFileName())
-  const file = await open(path, 'wx')
-  try {
-    const summary = await writeParquet(columns, range, (bytes) => file.appendFile(bytes), shared)
-    const size = BigInt(summary.byteCount)
-    const figures = figuresOf(metadata, columns, summary)
-    return { path, rowCount: BigInt(summary.rowCount), size, figures, partitionValues }
-  } finally {
-    await file.close()
-  }
+  const summary = await writeParquet(columns, range, (bytes) => file.appendFile(bytes), shared)
+  const size = BigInt(summary.byteCount)
+  const figures = figuresOf(metadata, columns, summary)
+  return { path, rowCount: BigInt(summary.rowCount), size, figures, partitionValues }
 }
 
 function figuresOf(metadata: Metadata, columns: readonly NamedColumn[], summary: FileSummary): LeafFigures {

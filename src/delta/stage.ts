@@ -49,7 +49,7 @@ export async function stageQuery(
       : await writePartitions(connection, select, directory, partitionColumns, parameters)
   const written = all.filter((file) => file.rowCount > 0n)
   for (const file of all) if (file.rowCount === 0n) await rm(file.path, { force: true })
-  return stagedFiles(directory, metadata, written)
+  return stagedFiles(directory, metadata, written, syncFiles)
 }
 
 /** Makes files that were written durable, and describes them. */
@@ -57,11 +57,12 @@ export async function stagedFiles(
   directory: string,
   metadata: Metadata,
   written: readonly WrittenFile[],
+  sync: (directory: string, written: readonly WrittenFile[]) => Promise<void>,
 ): Promise<StagedAppend> {
   checkNotNull(directory, metadata, written)
   await step('rows written')
-  await syncFiles(directory, written)
-  const adds = await Promise.all(written.map((file) => toAddFile(directory, metadata, file, true)))
+  await sync(directory, written)
+  const adds = written.map((file) => toAddFile(directory, metadata, file, true))
   await step('rows staged')
   return { adds, rowCount: written.reduce((sum, file) => sum + file.rowCount, 0n), metadata }
 }

@@ -7,6 +7,8 @@ import { LakehouseError } from '../errors/errors.ts'
 /** Memory that one line may take; a longer one is more likely a file that is not NDJSON at all. */
 export const FILE_LINE_BYTES_MAX = 64 * 1024 * 1024
 
+/** A batch of a few records has its lines in less. */
+const SCAN_FIRST_BYTES = 128 * 1024
 const SCAN_BUFFER_BYTES = 1024 * 1024
 /** Bytes of one chunk of records, unless a single line is longer. */
 const CHUNK_BYTES = 4 * 1024 * 1024
@@ -42,7 +44,7 @@ export async function countLines(
   linesMax: number,
   signal: AbortSignal,
 ): Promise<LineCount> {
-  const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(SCAN_BUFFER_BYTES, range.size - range.scanFrom)))
+  let buffer = Buffer.allocUnsafe(Math.max(1, Math.min(SCAN_FIRST_BYTES, range.size - range.scanFrom)))
   let lines = 0
   let end = range.start
   let position = range.scanFrom
@@ -60,7 +62,9 @@ export async function countLines(
       at = part.indexOf(LF, at + 1)
     }
     position += bytesRead
-    if (lines < linesMax) refuseLongLine(file, end, position)
+    if (lines === linesMax) break
+    refuseLongLine(file, end, position)
+    if (buffer.length < SCAN_BUFFER_BYTES) buffer = Buffer.allocUnsafe(SCAN_BUFFER_BYTES)
   }
   return { lines, end, scannedTo: lines === linesMax ? end : position }
 }

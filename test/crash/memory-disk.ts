@@ -41,11 +41,9 @@ export function memoryDisk(top: string): Disk {
     writeNew: async (path, text) => {
       files += 1n
       const size = BigInt(Buffer.byteLength(text))
-      put(path, {
-        kind: 'file',
-        text,
-        facts: { inode: files, size, changedMs: Date.now(), isDirectory: false },
-      })
+      const facts = { inode: files, size, changedMs: Date.now(), isDirectory: false }
+      put(path, { kind: 'file', text, facts })
+      return facts
     },
     link: async (from, to) => put(to, fileAt(from)),
     rename: async (from, to) => {
