@@ -10,6 +10,9 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
   )
   process.exit(2)
 }
+// DuckDB holds a thread of the pool for each statement that runs (windows, compaction), and a compression for
+// each page: with Node's four none would be left to write a batch. See docs/decisions/latency.md.
+process.env.UV_THREADPOOL_SIZE ??= '8'
 // What was compiled once is not compiled again, which makes a restart faster. The cache is written at the
 // end of a process, which may be a kill: so also as soon as everything is loaded.
 module.enableCompileCache()
