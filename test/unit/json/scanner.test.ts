@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -77,8 +78,7 @@ describe('the JSON test suite', () => {
   })
 })
 
-test('UTF-8 is told from what is none as by TextDecoder: each lead with each second byte', () => {
-  const decoder = new TextDecoder('utf-8', { fatal: true })
+test('UTF-8 is told from what is none as by Node: each lead with each second byte', () => {
   const scanner = new JsonScanner([['a']])
   const bytes = Uint8Array.from(Buffer.from('{"a":"1234"}'))
   const place = bytes.indexOf(0x31)
@@ -91,12 +91,7 @@ test('UTF-8 is told from what is none as by TextDecoder: each lead with each sec
       if (second < 0x20 || second === 0x22 || second === 0x5c) continue
       for (const [third, fourth] of behind) {
         bytes.set([lead, second, third!, fourth!], place)
-        let isText = true
-        try {
-          decoder.decode(bytes)
-        } catch {
-          isText = false
-        }
+        const isText = isUtf8(bytes) // TextDecoder says the same, and costs an error for each that is none.
         if (scanner.scan(bytes) !== isText)
           throw new Error(`${[lead, second, third, fourth]}: is UTF-8 ${isText}`)
         if (isText) takenCount++
