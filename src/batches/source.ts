@@ -7,6 +7,18 @@ export const NO_TIMESTAMP_MS = -1n
 /** Milliseconds of the years 1 to 9999: other record timestamps are no instants and count as absent. */
 export const [timestampFirstMs, timestampLastMs] = [-62_135_596_800_000n, 253_402_300_799_999n]
 
+const [noneMs, firstMs, lastMs] = [NO_TIMESTAMP_MS, timestampFirstMs, timestampLastMs].map(Number) as [
+  number,
+  number,
+  number,
+]
+
+/** Whether a record timestamp is there, and is an instant. */
+export function isInstantMs(timestampMs: number | bigint): boolean {
+  const ms = Number(timestampMs) // What that rounds is far from the bounds.
+  return ms !== noneMs && ms >= firstMs && ms <= lastMs
+}
+
 /** Records of one partition in offset order, column by column: index i of every column is one record. */
 export type RecordChunk = {
   readonly topic: string

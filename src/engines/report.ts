@@ -83,12 +83,17 @@ async function quarantineReasons(connection: DuckDBConnection): Promise<Record<s
   return Object.fromEntries(rows.map((row) => [String(row.reason), Number(row.count)]))
 }
 
+/** Of several that are as common the first by name; null without any. */
+export function commonestReason(counts: Readonly<Record<string, number>>): string | null {
+  return Object.keys(counts).sort((a, b) => counts[b]! - counts[a]! || (a < b ? -1 : 1))[0] ?? null
+}
+
 async function refusedSample(
   connection: DuckDBConnection,
   reasons: Readonly<Record<string, number>>,
 ): Promise<RefusedSample | null> {
-  const [reason] = Object.keys(reasons).sort((a, b) => reasons[b]! - reasons[a]! || (a < b ? -1 : 1))
-  if (reason === undefined) return null
+  const reason = commonestReason(reasons)
+  if (reason === null) return null
   const [row] = await rowsOf(
     connection,
     `SELECT topic, "partition", "offset", value FROM quarantine_batch ` +

@@ -1,6 +1,6 @@
 // The tables that are computed row by row, compiled to JavaScript: bronze, silver, quarantine and
 // fraud_detection.
-import { NO_TIMESTAMP_MS, type RecordChunk, timestampFirstMs, timestampLastMs } from '../batches/source.ts'
+import { isInstantMs, type RecordChunk } from '../batches/source.ts'
 import { type Whole, whole } from '../columns/whole.ts'
 import { assert } from '../errors/errors.ts'
 import { isEmpty } from '../expr/index.ts'
@@ -119,12 +119,11 @@ export function addRecords(
 
 /** Null for milliseconds that are no instant. */
 function timestampMicros(ms: Whole): Whole | null {
-  if (ms === noTimestampMs || ms < timestampFirstMs || ms > timestampLastMs) return null
+  if (!isInstantMs(ms)) return null
   const micros = Number(ms) * 1000
   return Number.isSafeInteger(micros) ? micros : whole(BigInt(ms) * 1000n)
 }
 
-const noTimestampMs = Number(NO_TIMESTAMP_MS)
 const safeUpper = 2 ** 21
 
 /** 64-bit numbers in their one form, without a bigint for each. */

@@ -1,5 +1,5 @@
 // What a batch did, as its rows in memory say; what src/engines/report.ts tells of a batch of Spark.
-import { NO_TIMESTAMP_MS, type RecordChunk, timestampFirstMs, timestampLastMs } from '../../batches/source.ts'
+import { isInstantMs, type RecordChunk } from '../../batches/source.ts'
 import type { Rows } from '../../columns/column.ts'
 import type { Whole } from '../../columns/whole.ts'
 import { figureText } from '../../delta/value-text.ts'
@@ -7,6 +7,7 @@ import { compareText } from '../../expr/index.ts'
 import { rowTables } from '../../lakehouse/row-path.ts'
 import type { Alert, BatchReport, InputPosition, RefusedSample } from '../engine.ts'
 import { type LatencyCounts, latencyBucket, latencyQuantileMs, noLatencies } from '../latency.ts'
+import { commonestReason } from '../report.ts'
 import type { Carried } from './execute.ts'
 
 export type RowFacts = {
@@ -60,16 +61,12 @@ function latenciesOf({ chunks, finishedMs }: RowFacts, silver: Rows | null): Lat
     counts.set(bucket, (counts.get(bucket) ?? 0) + 1)
   }
   for (const { timestampsMs } of chunks) {
-    for (const ms of timestampsMs ?? []) if (isInstant(ms)) count(Number(ms))
+    for (const ms of timestampsMs ?? []) if (isInstantMs(ms)) count(Number(ms))
   }
   if (counts.size > 0 || silver === null) return counts
   const times = silver.columns.event_time!
   for (let row = 0; row < silver.rowCount; row++) count(Math.floor(Number(times.get(row)) / 1000))
   return counts
-}
-
-function isInstant(ms: bigint): boolean {
-  return ms !== NO_TIMESTAMP_MS && ms >= timestampFirstMs && ms <= timestampLastMs
 }
 
 function countedReasons(refused: Rows): Record<string, number> {
@@ -83,8 +80,8 @@ function countedReasons(refused: Rows): Record<string, number> {
 
 /** The first record, in the order of arrival, that has the commonest reason. */
 function refusedSample(refused: Rows, counts: Readonly<Record<string, number>>): RefusedSample | null {
-  const [reason] = Object.keys(counts).sort((a, b) => counts[b]! - counts[a]! || (a < b ? -1 : 1))
-  if (reason === undefined) return null
+  const reason = commonestReason(counts)
+  if (reason === null) return null
   const { columns } = refused
   for (let row = 0; row < refused.rowCount; row++) {
     if (!(columns.reasons!.get(row) as readonly string[]).includes(reason)) continue
