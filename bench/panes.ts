@@ -68,7 +68,12 @@ function processorMs(): number {
   return (user + system) / 1000
 }
 
-const panes = new WindowPanes('bench', tables, null, Number.POSITIVE_INFINITY)
+const panes = new WindowPanes(
+  { hash: 'bench', tables },
+  { lastRemoval: null },
+  null,
+  Number.POSITIVE_INFINITY,
+)
 const rowCount = rowsPerSecond * 3600
 let [addingMs, addedCount] = [0, 0]
 for (let first = 0; first < rowCount; first += rowsPerBatch) {

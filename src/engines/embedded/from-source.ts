@@ -52,8 +52,8 @@ export async function runFromSource(
   const paths = tables.map(({ definition }) => definition.path)
   const facts = { definitions, paths, source: 'kafka_batch' } as const
   const panes = new WindowPanes(
-    rules.definitions,
-    await definitions.tablesOf(rules),
+    { hash: rules.definitions, tables: await definitions.tablesOf(rules) },
+    silver,
     resumed.progress.eventTimeMaxMicros,
   )
   const context = { ...(await contextOf(options, database, silver, facts, resumed.progress, rules)), panes }

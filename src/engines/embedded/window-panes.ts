@@ -3,6 +3,7 @@
 // would need too much memory, are computed from silver's files. docs/decisions/panes.md says what it brings.
 import { type Column, NumberColumn, type Rows } from '../../columns/column.ts'
 import { floorToMultiple, whole } from '../../columns/whole.ts'
+import type { DeltaTable } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
 import {
   type PanedTable,
@@ -28,25 +29,34 @@ const paneObjectBytes = 2_000
 /** Rows that are added, and groups that are read, without a look at the clock. */
 const rowsAtOnce = 1_000
 
+/** The table, as far as its log was read: others may have taken rows out of it. */
+type Silver = Pick<DeltaTable, 'lastRemoval'>
+
+type DefinitionsOfBatch = { readonly hash: string; readonly tables: readonly TableDefinition[] }
+
 export class WindowPanes {
   readonly #definitions: string
+  readonly #silver: Silver
+  #removedAt: bigint | null
   readonly #plans: WindowPanePlans
   readonly #sets: readonly PaneSet[]
   readonly #interned: ReadonlyMap<string, InternedValues>
   readonly #bytesMax: number
   #readers = 0
 
-  /** `definitions`: the hash of the tables' definitions. Silver has rows up to `seenMicros`, null: none. */
+  /** `seenMicros` is the greatest event time of silver's rows; null where it has none. */
   constructor(
-    definitions: string,
-    tables: readonly TableDefinition[],
+    definitions: DefinitionsOfBatch,
+    silver: Silver,
     seenMicros: bigint | null,
     bytesMax: number = paneBytesMax,
   ) {
     assert(silverRecent.node.kind === 'input', 'windows read an input')
-    this.#definitions = definitions
+    this.#definitions = definitions.hash
+    this.#silver = silver
+    this.#removedAt = silver.lastRemoval?.version ?? null
     this.#bytesMax = bytesMax
-    this.#plans = panePlans(tables, silverRecent.node.name)
+    this.#plans = panePlans(definitions.tables, silverRecent.node.name)
     this.#interned = new Map(
       Object.entries(this.#plans.types).map(([name, type]) => [name, new InternedValues(type)]),
     )
@@ -60,11 +70,15 @@ export class WindowPanes {
   }
 
   /**
-   * Rows that a batch of these definitions brought to silver, undefined where they are not known.
-   * `seenMicros` is the greatest event time of silver, with them. Batches come in their order.
+   * Rows that a batch of these definitions brought to silver, undefined where they are not known;
+   * `seenMicros`
+   * is the greatest event time of silver with them. Batches come in their order.
    */
   async add(definitions: string, rows: Rows | undefined, seenMicros: bigint | null): Promise<void> {
-    if (rows === undefined || definitions !== this.#definitions) return this.#miss(seenMicros)
+    const removedAt = this.#silver.lastRemoval?.version ?? null
+    const isChanged = removedAt !== this.#removedAt
+    this.#removedAt = removedAt
+    if (rows === undefined || isChanged || definitions !== this.#definitions) return this.#miss(seenMicros)
     const { reads } = this.#plans.rows
     const columns = reads.map((name) => rows.columns[name]!)
     const row: Record<string, unknown> = Object.fromEntries(reads.map((name) => [name, null]))

@@ -104,3 +104,13 @@ test('a run goes on where rows of silver were deleted, and says so once', async 
     { details: { table: 'silver/transactions', operation: 'DELETE' } },
   ])
 })
+
+test('windows that close after rows of silver were deleted do not have them', async () => {
+  await runOnce(lakehouse, {
+    recordsPerBatchMax: 1,
+    finalize: true,
+    onBatch: ({ batch }) => (batch === 2n ? void commitToSilver('DELETE', 1) : undefined),
+  })
+  const { 'aggregations/hourly_summary': hours } = await readTables(lakehouse.base)
+  expect(hours.map((hour) => String(hour.total_transactions))).toEqual(['5'])
+})

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { closesWindow, windowOf } from '../../../src/batches/planner.ts'
 import { newColumn, type Rows } from '../../../src/columns/column.ts'
+import type { ForeignRemoval } from '../../../src/delta/index.ts'
 import { eachRow } from '../../../src/engines/embedded/selected-rows.ts'
 import { WindowPanes } from '../../../src/engines/embedded/window-panes.ts'
 import {
@@ -161,7 +162,8 @@ async function compare({ tables, batches, seenBatches, bytesMax }: Case): Promis
   let panes: WindowPanes | null = null
   let [watermark, seen, compared]: [bigint | null, bigint | null, number] = [null, null, 0]
   for (const [index, all] of [...batches, []].entries()) {
-    if (index === seenBatches) panes = new WindowPanes('today', tables, seen, bytesMax)
+    if (index === seenBatches)
+      panes = new WindowPanes({ hash: 'today', tables }, { lastRemoval: null }, seen, bytesMax)
     const rows = all.filter(
       ({ event_time }) => watermark === null || BigInt(event_time as number) >= watermark,
     )
@@ -248,4 +250,33 @@ test('all windows of the lakehouse are computed from panes, and tables with the 
     [...windows.map(({ path }) => path), twin.path].toSorted(),
   )
   expect(plans.length).toBe(windows.length)
+})
+
+test('windows that were open when rows of silver went, or when a batch had other definitions, are not read off', async () => {
+  const first = BigInt(Date.UTC(2024, 0, 1)) * 1000n
+  const table = seedTables.find(({ path }) => path === 'gold/transactions')!
+  const window = windowOf(table.rows.node)!
+  const at = (minutes: bigint) => first + minutes * minute
+  const rowsAt = (minutes: bigint) => {
+    const [row] = fc.sample(rowsFrom(0n), { numRuns: 1, seed })
+    return columnsOf([{ ...row!, event_time: Number(at(minutes)) }])
+  }
+  for (const [definitions, isRemoval] of [
+    ['today', true],
+    ['yesterday', false],
+  ] as const) {
+    const silver: { lastRemoval: ForeignRemoval | null } = { lastRemoval: null }
+    const panes = new WindowPanes({ hash: 'today', tables: [table] }, silver, null)
+    await panes.add('today', rowsAt(1n), at(1n))
+    if (isRemoval) silver.lastRemoval = { version: 7n, operation: 'DELETE' }
+    await panes.add(definitions, rowsAt(12n), at(12n))
+    for (const minutes of [13n, 25n]) await panes.add('today', rowsAt(minutes), at(minutes))
+    const closed = (from: bigint, to: bigint) => {
+      const closing = { window, closedToMicros: at(from), upToMicros: at(to) }
+      return panes.closed('today', table.path, closing, { processing_time: 1_000_000n })
+    }
+    expect(await closed(0n, 10n)).toBeNull()
+    expect(await closed(10n, 20n)).toBeNull()
+    expect(await closed(20n, 30n)).toMatchObject({ rowCount: 1 })
+  }
 })
