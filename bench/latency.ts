@@ -4,7 +4,6 @@
 // [seconds] [records/s..]
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,13 +11,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { startBroker } from '../test/services/broker.ts'
 import { pythonEnvironment } from '../test/services/tools.ts'
 import type { LatencyFigures } from './figures.ts'
+import { processorSecondsOf } from './measured-process.ts'
 
 const seconds = Number(process.argv[2] ?? 40)
 const rates = process.argv.length > 3 ? process.argv.slice(3).map(Number) : [2_000, 5_000, 10_000]
 /** From the start of the producer: what is compiled and connected by then is not what is measured. */
 const warmUpSeconds = 5
 const idleSeconds = 20
-const ticksPerSecond = 100
 const python = await pythonEnvironment('deltalake', ['deltalake', 'pyarrow'])
 const broker = await startBroker()
 const directory = await mkdtemp(join(tmpdir(), 'assay-latency-'))
@@ -39,12 +38,6 @@ async function stop(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-/** Of user and system, since the process began. */
-function processorSeconds({ pid }: ChildProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-}
-
 async function measure(rate: number): Promise<void> {
   const [topic, base] = [`bench.transactions.${rate}`, join(directory, String(rate))]
   const settings = {
@@ -63,11 +56,11 @@ async function measure(rate: number): Promise<void> {
   let found = ''
   let beforeSeconds = 0
   reader.stdout.setEncoding('utf8').on('data', (text: string) => {
-    if (found === '') beforeSeconds = processorSeconds(pipeline) // Its first line says that it begins.
+    if (found === '') beforeSeconds = processorSecondsOf(pipeline.pid!) // Its first line says that it begins.
     found += text
   })
   await once(reader, 'close')
-  const share = (processorSeconds(pipeline) - beforeSeconds) / seconds
+  const share = (processorSecondsOf(pipeline.pid!) - beforeSeconds) / seconds
   const line = found.split('\n')[1]!
   const figures = { rate, ...(JSON.parse(line) as object), processorShare: share } as LatencyFigures
   measuredRates.push(figures)
@@ -79,9 +72,9 @@ async function measure(rate: number): Promise<void> {
   await stop(producer)
   if (rate !== rates.at(-1)) return await stop(pipeline)
   await sleep(5_000) // What follows the last batch is done by then.
-  const idleFrom = processorSeconds(pipeline)
+  const idleFrom = processorSecondsOf(pipeline.pid!)
   await sleep(idleSeconds * 1000)
-  const idleShare = (processorSeconds(pipeline) - idleFrom) / idleSeconds
+  const idleShare = (processorSecondsOf(pipeline.pid!) - idleFrom) / idleSeconds
   console.log(`no records: ${idleShare.toFixed(3)} processor seconds a second`)
   await stop(pipeline)
 }

@@ -72,6 +72,13 @@ function statOf(pid: number | 'self'): { parent: number; own: number; children: 
   }
 }
 
+/** Of a process that runs, since it began; what it started does not count. */
+export function processorSecondsOf(pid: number): number {
+  const stat = statOf(pid)
+  if (stat === null) throw new Error(`process ${pid} has ended`)
+  return stat.own / ticksPerSecond
+}
+
 const childTicks = (): number => statOf('self')!.children
 
 /** In KiB; 0 where the process has ended. */

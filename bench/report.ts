@@ -1,5 +1,6 @@
-// Writes what `npm run bench` measured into docs/guide/performance.md, between its two markers, and as a picture.
-// Run: npm run bench:report -- [bench/results/latest.json]
+// Writes what `npm run bench` measured into docs/guide/performance.md, between its two markers, and as a
+// picture
+// that README shows, too. Run: npm run bench:report -- [bench/results/latest.json]
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Figures, type MillionName, typicalRound } from './figures.ts'
@@ -190,9 +191,15 @@ function main(): void {
   const root = dirname(import.meta.dirname)
   const path = process.argv[2] ?? join(root, 'bench', 'results', 'latest.json')
   const figures = JSON.parse(readFileSync(path, 'utf8')) as Figures
-  const page = join(root, 'docs', 'guide', 'performance.md')
-  const image = `![The times of the table below as bars](../pictures/performance.svg)`
-  writeFileSync(page, pageWith(readFileSync(page, 'utf8'), `\n${image}\n\n${figuresTable(figures)}\n`))
+  const image = (from: string) => `![The times of the run as bars](${from}pictures/performance.svg)`
+  const contents = {
+    'README.md': image('docs/'),
+    'docs/guide/performance.md': `${image('../')}\n\n${figuresTable(figures)}`,
+  }
+  for (const [name, content] of Object.entries(contents)) {
+    const page = join(root, name)
+    writeFileSync(page, pageWith(readFileSync(page, 'utf8'), `\n${content}\n`))
+  }
   writeFileSync(join(root, 'docs', 'pictures', 'performance.svg'), picture(figures))
 }
 

@@ -44,6 +44,8 @@ const root = join(import.meta.dirname, '..')
 const assayPath = join(root, 'bin', 'assay.js')
 const topic = 'bench.transactions'
 const wanted = new Set(values.only.split(','))
+const unknown = [...wanted].filter((part) => !(parts as readonly string[]).includes(part))
+if (unknown.length > 0) throw new Error(`--only knows ${parts.join(', ')}, not ${unknown.join(', ')}`)
 const dirt = values.dirty ? ['--disorder', '10%', '--duplicates', '1%', '--malformed', '1%'] : []
 const records = ['--count', values.records, '--period', '2026-10-01/2026-10-02', ...dirt]
 
