@@ -70,9 +70,8 @@ export class WindowPanes {
   }
 
   /**
-   * Rows that a batch of these definitions brought to silver, undefined where they are not known;
-   * `seenMicros`
-   * is the greatest event time of silver with them. Batches come in their order.
+   * Rows that a batch of these definitions brought to silver, undefined where they are not known. With them
+   * `seenMicros` is the greatest event time of silver. Batches come in their order.
    */
   async add(definitions: string, rows: Rows | undefined, seenMicros: bigint | null): Promise<void> {
     const removedAt = this.#silver.lastRemoval?.version ?? null
