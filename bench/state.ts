@@ -1,10 +1,14 @@
 // What does the state of deduplicate and velocity cost in typed arrays: processor time and bytes a row, the
 // longest call, and a batch as a ratio to DuckDB's operators over the same rows. Other work on the machine
 // stretches the figures, least of all the ratios. Run: npx node --expose-gc bench/state.ts [rows] [part ..];
-// parts are ids, times, disorder, longest, hour and duckdb.
+// parts are ids, times, disorder, batch, longest, hour and duckdb.
 import { randomBytes } from 'node:crypto'
 import { DuckDBInstance } from '@duckdb/node-api'
+import type { RecordChunk } from '../src/batches/source.ts'
 import { literal } from '../src/expr/index.ts'
+import { JudgedFacts } from '../src/javascript/index.ts'
+import { tables } from '../src/lakehouse/pipeline.ts'
+import { addRecords, lakehouseRowPath } from '../src/lakehouse/row-path.ts'
 import { deduplicate, input, velocity } from '../src/plan/index.ts'
 import { compileTable, duckdb, keyDigestSql } from '../src/sql/index.ts'
 import { type HashSeed, KeyHash } from '../src/state/key-hash.ts'
@@ -125,6 +129,61 @@ function benchDisorder(): void {
       `${count} rows of one user, ${minute} min of disorder: ${nanoseconds} ns a row, ${ratio} times`,
     )
   }
+}
+
+/** As above, of a whole batch: parsed, judged and scored by the row path. Files are not in it. */
+function benchBatch(): void {
+  const count = 40_000
+  const path = lakehouseRowPath(tables, 'kafka_batch', [
+    'bronze_batch',
+    'silver_batch',
+    'quarantine_batch',
+    'fraud_batch',
+  ])
+  const chunks = [0, 60_000_000].map((disorderMicros): RecordChunk => {
+    const values = Array.from({ length: count }, (_, row) => {
+      const micros = startMicros + row * 45_000 - Math.floor(scattered(row, disorderMicros))
+      const timestamp = new Date(micros / 1000).toISOString()
+      const transaction = { transaction_id: idOf(row), user_id: 7, amount: 12.5, timestamp }
+      return Buffer.from(JSON.stringify({ ...transaction, merchant: 'm', location: 'Paris, France' }))
+    })
+    return {
+      topic: 'transactions',
+      partition: 0,
+      count,
+      offsets: BigInt64Array.from(values, (_, row) => BigInt(row)),
+      timestampsMs: null,
+      keys: values.map(() => null),
+      values,
+      headers: values.map(() => null),
+    }
+  })
+  const spent = chunks.map(() => 0)
+  const runs = 10
+  for (let run = -2; run < runs; run++)
+    for (const [place, chunk] of chunks.entries()) {
+      const before = cpuNs()
+      const batch = path.start({
+        rowCountMax: count,
+        parameters: {
+          processing_time: BigInt(startMicros) + 86_400_000_000n,
+          watermark: BigInt(startMicros) - 86_400_000_000n,
+          dedup_micros: BigInt(idsRange),
+          high_risk_countries: [],
+        },
+        repeats: { is_duplicate: newIds() },
+        counts: { tx_count_30min: newTimes() },
+        functions: { facts: new JudgedFacts().add },
+      })
+      addRecords(batch, chunk)
+      if (run >= 0) spent[place]! += cpuNs() - before
+      if (batch.rows('silver_batch').rowCount !== count) throw new Error('a transaction was refused')
+    }
+  const [inOrder, inDisorder] = spent.map((ns) => ns / runs / count) as [number, number]
+  console.log(
+    `a batch of ${count} of one user: ${inOrder.toFixed(0)} ns a row in order, ${inDisorder.toFixed(0)} in a minute
+    of disorder, ${(inDisorder / inOrder).toFixed(2)} times`,
+  )
 }
 
 /**
@@ -298,6 +357,7 @@ async function benchDuckdb(): Promise<void> {
 if (isAsked('ids')) benchIds()
 if (isAsked('times')) benchTimes()
 if (isAsked('disorder')) benchDisorder()
+if (isAsked('batch')) benchBatch()
 if (isAsked('longest')) benchLongest()
 if (isAsked('hour')) benchHour()
 if (isAsked('duckdb')) await benchDuckdb()
