@@ -107,7 +107,7 @@ function startPipeline(settings: Record<string, string> = {}): Pipeline {
       const entry = line.startsWith('{') ? JSON.parse(line) : { level: 'error' }
       const isExpected = entry.code === 'DEFINITIONS_CHANGED' // The settings of filling end with it.
       if (entry.level !== 'info' && !isExpected) failures.push(line)
-      if (entry.batch === undefined) return console.log(line)
+      if (entry.batch_ms === undefined) return console.log(line)
       carried += Number(entry.records)
       batchMs.push(entry.batch_ms)
       if (typeof entry.lag === 'number') lags.push(entry.lag)
