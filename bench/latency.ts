@@ -4,6 +4,7 @@
 // [seconds] [records/s..]
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +16,7 @@ import { processorSecondsOf } from './measured-process.ts'
 
 const seconds = Number(process.argv[2] ?? 40)
 const rates = process.argv.length > 3 ? process.argv.slice(3).map(Number) : [2_000, 5_000, 10_000]
-/** From the start of the producer: what is compiled and connected by then is not what is measured. */
+/** From the first rows on: what is compiled and connected by then is not what is measured. */
 const warmUpSeconds = 5
 const idleSeconds = 20
 const python = await pythonEnvironment('deltalake', ['deltalake', 'pyarrow'])
@@ -49,6 +50,8 @@ async function measure(rate: number): Promise<void> {
     start(process.execPath, [join(import.meta.dirname, '..', 'bin', 'assay.js'), ...args], settings)
   await broker.createTopic(topic, 4)
   const pipeline = assay('run')
+  // What came before the pipeline was there would be as old as its start.
+  while (!existsSync(join(base, 'ops', 'files', '_delta_log')) && running.has(pipeline)) await sleep(50)
   const producer = assay('produce', '--rate', String(rate))
   const script = join(import.meta.dirname, 'latency.py')
   const reader = spawn(python, [script, join(base, 'fraud_detection'), `${warmUpSeconds}`, `${seconds}`])
