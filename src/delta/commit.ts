@@ -185,19 +185,29 @@ export function draftOf(
 
 export type WriteOutcome = CommitOutcome | { readonly kind: 'conflict'; readonly reason: string }
 
+/** The log of a table, of which others may have written more than is known here. */
+export type CommittedLog = {
+  /** Up to some version that the log still has. */
+  readonly known: () => Promise<LogState>
+  readonly newest: () => Promise<LogState>
+}
+
 /**
- * Commits the draft onto the newest version, and onto the next one when another writer was faster. `refresh`
- * brings the state up to date; the state has the commit when this returns.
+ * Commits the draft onto the newest version, and onto the next one when another writer was faster. The log's
+ * state has the commit when this returns.
  */
 export async function writeCommit(
   directory: string,
   draft: CommitDraft,
-  refresh: () => Promise<LogState>,
+  log: CommittedLog,
 ): Promise<WriteOutcome> {
   let pending: PendingFile | null = null
   try {
+    // Most logs have one writer, so what is known is the newest. Where it is not, the next version has its
+    // name already; and where that forbids the commit, the newest may allow it.
+    let state = await log.known()
+    if (decideCommit(draft, state).kind !== 'write') state = await log.newest()
     for (let attempt = 0; attempt < commitAttemptsMax; attempt++) {
-      const state = await refresh()
       const decision = decideCommit(draft, state)
       switch (decision.kind) {
         case 'skip':
@@ -213,7 +223,10 @@ export async function writeCommit(
           pending ??= await PendingFile.write(logDirectory(directory), commitText({ ...draft, info }))
           await step('commit decided')
           const identity = await pending.putIfAbsent(commitPath(directory, decision.version))
-          if (identity === null) break
+          if (identity === null) {
+            state = await log.newest()
+            break
+          }
           state.apply(asCommit({ ...draft, info }, decision.version), identity)
           return { kind: 'committed', version: decision.version }
         }

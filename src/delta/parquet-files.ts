@@ -198,24 +198,40 @@ function textOrNull(value: Json | undefined): string | null {
 
 /** Makes files durable: contents first, then the names that lead to them. */
 export async function syncFiles(directory: string, written: readonly WrittenFile[]): Promise<void> {
-  for (let start = 0; start < written.length; start += filesSyncedAtOnce) {
-    await Promise.all(written.slice(start, start + filesSyncedAtOnce).map((file) => disk.sync(file.path)))
-  }
+  await eachAtOnce(written, ({ path }) => disk.sync(path))
+  for (const { path } of written) forgetDurable(directory, dirname(path)) // DuckDB may have made it.
   await syncNames(directory, written)
+}
+
+/** Directories below tables whose own names this process has made durable. */
+const durable = new Set<string>()
+const durableMax = 10_000
+
+/** A directory below a table was made, and maybe those that lead to it. */
+export function forgetDurable(table: string, made: string): void {
+  for (let path = made; path !== table; path = dirname(path)) durable.delete(path)
 }
 
 /** Makes the names of files durable, and those of the directories that lead to them. */
 export async function syncNames(directory: string, written: readonly WrittenFile[]): Promise<void> {
-  const directories = new Set<string>()
+  const changed = new Set<string>()
+  const named = new Set<string>()
   for (const file of written) {
-    for (let path = dirname(file.path); !directories.has(path); path = dirname(path)) {
-      directories.add(path)
-      if (path === directory) break
+    let path = dirname(file.path)
+    changed.add(path)
+    for (; path !== directory && !durable.has(path) && !named.has(path); path = dirname(path)) {
+      named.add(path)
+      changed.add(dirname(path))
     }
   }
-  const paths = [...directories]
-  for (let start = 0; start < paths.length; start += filesSyncedAtOnce) {
-    await Promise.all(paths.slice(start, start + filesSyncedAtOnce).map((path) => disk.sync(path)))
+  await eachAtOnce([...changed], (path) => disk.sync(path))
+  if (durable.size + named.size > durableMax) durable.clear()
+  for (const path of named) durable.add(path)
+}
+
+async function eachAtOnce<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
+  for (let start = 0; start < all.length; start += filesSyncedAtOnce) {
+    await Promise.all(all.slice(start, start + filesSyncedAtOnce).map(work))
   }
 }
 

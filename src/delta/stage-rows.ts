@@ -11,7 +11,7 @@ import type { RowRange } from '../parquet/shred.ts'
 import type { Metadata, PartitionValues } from './actions.ts'
 import { deltaType } from './column-types.ts'
 import { hasErrno } from './log-files.ts'
-import { filesSyncedAtOnce, syncNames, type WrittenFile } from './parquet-files.ts'
+import { filesSyncedAtOnce, forgetDurable, syncNames, type WrittenFile } from './parquet-files.ts'
 import { newFileName } from './paths.ts'
 import { type DeltaField, mismatch, typeText } from './schema.ts'
 import {
@@ -166,6 +166,7 @@ async function openNew(directory: string, partitionValues: PartitionValues): Pro
   } catch (error) {
     if (partitions.length === 0 || !hasErrno(error, 'ENOENT')) throw error
     await mkdir(target, { recursive: true })
+    forgetDurable(directory, target)
     return { path, file: await open(path, 'wx') }
   }
 }

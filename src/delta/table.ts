@@ -13,6 +13,7 @@ import {
   type CommitDraft,
   type CommitOptions,
   type CommitOutcome,
+  type CommittedLog,
   commitAttemptsMax,
   draftOf,
   evolved,
@@ -125,7 +126,7 @@ export class DeltaTable {
         const { operation, operationParameters, metadata } = change
         const draft = draftOf({ operationParameters }, { operation, metadata, writtenFor: before })
         // A concurrent change of the schema shows as a conflict, and the next round judges it anew.
-        const outcome = await writeCommit(this.directory, draft, () => this.#refresh())
+        const outcome = await writeCommit(this.directory, draft, this.#log)
         if (outcome.kind === 'committed') return
       }
       const what = `others kept changing the schema; ${commitAttemptsMax} attempts failed`
@@ -405,19 +406,30 @@ export class DeltaTable {
 
   #write(draft: CommitDraft): Promise<WriteOutcome> {
     return this.#exclusive(async () => {
-      const outcome = await writeCommit(this.directory, draft, () => this.#refresh())
+      const outcome = await writeCommit(this.directory, draft, this.#log)
       if (outcome.kind === 'committed') this.#logUpkeep.afterCommit(this.#state)
       return outcome
     })
   }
 
-  /** Brings the state up to the newest version. To be called inside `#exclusive`. */
-  async #refresh(): Promise<LogState> {
+  readonly #log: CommittedLog = {
+    known: () => this.#known(),
+    newest: () => this.#refresh(),
+  }
+
+  /** A state that the log had, and whose last commit it still has. To be called inside `#exclusive`. */
+  async #known(): Promise<LogState> {
     if (await this.#isStale()) {
       const fresh = await loadState(this.directory)
       fresh.remember(this.#state)
       this.#state = fresh
     }
+    return this.#state
+  }
+
+  /** Brings the state up to the newest version. To be called inside `#exclusive`. */
+  async #refresh(): Promise<LogState> {
+    await this.#known()
     for (;;) {
       const next = await readCommit(this.directory, this.#state.version + 1n)
       if (next === null) break

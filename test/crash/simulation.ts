@@ -286,7 +286,8 @@ async function compact(base: string, random: () => number): Promise<void> {
     return { path, partitionValues, size, deletionTimestamp: 0, dataChange: false }
   })
   const draft = draftOf({}, { operation: 'OPTIMIZE', adds: [added], removes, writtenFor: metadata })
-  await writeCommit(table.directory, draft, () => loadState(table.directory)).catch((error: unknown) => {
+  const state = () => loadState(table.directory)
+  await writeCommit(table.directory, draft, { known: state, newest: state }).catch((error: unknown) => {
     // The columns of the table are other objects each time that its log is read, and equal.
     if (!(error instanceof LakehouseError && error.code === 'DELTA_COMMIT_CONFLICT')) throw error
   })

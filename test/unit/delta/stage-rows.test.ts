@@ -1,9 +1,10 @@
 // Files of rows in memory beside those that DuckDB writes for the same rows.
-import { readdir } from 'node:fs/promises'
-import { dirname, relative } from 'node:path'
+import { readdir, rm } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Rows } from '../../../src/columns/column.ts'
+import { fileSystem, setDisk } from '../../../src/delta/disk.ts'
 import { DeltaTable, deltaField, deltaType, prunedFiles, scanSql } from '../../../src/delta/index.ts'
 import { rowGroupRowsMax, SharedLeaves } from '../../../src/parquet/file.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
@@ -265,4 +266,29 @@ test('files are skipped by our statistics, and no row that is asked for is in a 
   expect(prunedFiles(snapshot, [{ column: 'id', min: 12n, max: 13n }])).toHaveLength(1)
   expect(prunedFiles(snapshot, [{ column: 'id', min: 19n, max: 20n }])).toHaveLength(2)
   expect(prunedFiles(snapshot, [{ column: 'text', min: 'y' }])).toHaveLength(0)
+})
+
+test('the names that lead to a file are made durable: a directory once, and again when it was made again', async () => {
+  const table = await newTable({ id: 'long', day: 'string' }, ['day'])
+  const rows = rowsOf({ id: columnOf('long', [1n]), day: columnOf('string', ['a']) })
+  const partition = join(table.directory, 'day=a')
+  const synced: string[] = []
+  const noting = async (path: string): Promise<void> => {
+    synced.push(path)
+    await fileSystem.sync(path)
+  }
+  setDisk({ ...fileSystem, sync: noting })
+  try {
+    const namesOfStage = async (): Promise<string[]> => {
+      synced.length = 0
+      await table.stageRows(rows)
+      return synced.toSorted()
+    }
+    expect(await namesOfStage()).toEqual([table.directory, partition])
+    expect(await namesOfStage()).toEqual([partition])
+    await rm(partition, { recursive: true })
+    expect(await namesOfStage()).toEqual([table.directory, partition])
+  } finally {
+    setDisk(fileSystem)
+  }
 })

@@ -43,7 +43,8 @@ async function restore(path: string, version: bigint): Promise<void> {
   const operationParameters = { version: String(version), timestamp: null }
   const draft = draftOf({ operationParameters }, { operation: 'RESTORE', adds: back, removes })
   const foreign = { ...draft, info: { ...draft.info, engineInfo: 'another program' } }
-  await writeCommit(directory, foreign, () => loadState(directory))
+  const state = () => loadState(directory)
+  await writeCommit(directory, foreign, { known: state, newest: state })
 }
 
 test.each([
