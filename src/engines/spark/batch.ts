@@ -174,17 +174,23 @@ class BatchRun {
     this.facts = await this.#judgedFacts()
   }
 
-  /** Of each partition: what was accepted, and how far its valid rows are in event time. */
+  /**
+   * Of each partition: what was accepted, how far its valid rows are in event time, and how many came after
+   * the last of them. Only the offsets of invalid rows are collected: a window would sort the whole batch.
+   */
   async #judgedFacts(): Promise<Facts> {
     const rows = await this.#context.session.rows(
-      `SELECT topic, \`partition\`, count_if(is_accepted) AS accepted, count_if(NOT is_accepted) AS refused,
-        max(CASE WHEN is_accepted THEN event_time END) AS seen,
-        max(CASE WHEN size(invalid) = 0 THEN event_time END) AS valid,
-        count_if(\`offset\` > coalesce(last_valid, -1)) AS since_valid
+      `SELECT topic, \`partition\`, accepted, refused, seen, valid,
+        size(filter(invalid_offsets, one -> one > coalesce(last_valid, -1))) AS since_valid
       FROM (
-        SELECT *, max(CASE WHEN size(invalid) = 0 THEN \`offset\` END) OVER (PARTITION BY topic, \`partition\`) AS last_valid
+        SELECT topic, \`partition\`, count_if(is_accepted) AS accepted, count_if(NOT is_accepted) AS refused,
+          max(CASE WHEN is_accepted THEN event_time END) AS seen,
+          max(CASE WHEN size(invalid) = 0 THEN event_time END) AS valid,
+          max(CASE WHEN size(invalid) = 0 THEN \`offset\` END) AS last_valid,
+          collect_list(CASE WHEN size(invalid) > 0 THEN \`offset\` END) AS invalid_offsets
         FROM ${judgedName}
-      ) GROUP BY topic, \`partition\``,
+        GROUP BY topic, \`partition\`
+      )`,
       { inputs: { [judgedName]: this.#judged!.relation }, ...this.#call('The batch could not be counted') },
     )
     const sum = (name: string): number => rows.reduce((total, row) => total + Number(row[name]), 0)

@@ -3,10 +3,11 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Expr } from '../../../src/expr/index.ts'
-import { compileTable, duckdb, literalSql, spark } from '../../../src/sql/index.ts'
+import { type Expr, jsonBoolean, jsonIsAbsent, jsonNumber, jsonText } from '../../../src/expr/index.ts'
+import { project } from '../../../src/plan/index.ts'
+import { compileTable, duckdb, expressionSql, literalSql, spark } from '../../../src/sql/index.ts'
 import { differencesOf, onDuckdb, onJavascript } from '../../compare/evaluators.ts'
-import { documentExamples, documents, exampleText, sameJson } from '../../generate/document-examples.ts'
+import { documentExamples, documents, exampleText } from '../../generate/document-examples.ts'
 import { anyExpression, anyRow } from '../../generate/expressions.ts'
 import { onSpark } from './evaluator.ts'
 import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
@@ -47,20 +48,39 @@ describe.skipIf(sparkAbsent !== null)(`on both engines (SEED=${seed})`, () => {
     })
     await server.session.run(`CREATE OR REPLACE TEMP VIEW given AS ${values.join(' UNION ALL ')}`, call)
     const { sql } = compileTable(spark, documents.node)
+    const fields = ['field_a', 'field_b'].flatMap((name) => {
+      const column = { kind: 'column', name, type: 'json' } as const
+      return [jsonIsAbsent, jsonText, jsonNumber, jsonBoolean].map((of) => expressionSql(spark, of(column)))
+    })
     const rows = await server.session.rows(
-      `SELECT place, is_document, to_json(field_a) AS a, to_json(field_b) AS b FROM (${sql}) ORDER BY place`,
+      `SELECT is_document, ${fields.map((one, index) => `${one} AS f${index}`).join(', ')} FROM (${sql}) ORDER BY place`,
       call,
     )
-    const found = rows.map(({ is_document: isDocument, a, b }, place) => ({
+    const found = rows.map(({ is_document: isDocument, ...read }, place) => ({
       value: exampleText(documentExamples[place]!),
       isDocument,
-      fields: [a ?? null, b ?? null].map(sameJson),
+      read: fields.map((_, index) => read[`f${index}`] ?? null),
     }))
     const expected = documentExamples.map((example) => ({
       value: exampleText(example),
       isDocument: example.fields !== null,
-      fields: (example.fields ?? [null, null]).map(sameJson),
+      read: (example.fields ?? [null, null]).flatMap((text) => {
+        const value: unknown = text === null ? null : JSON.parse(text)
+        const of = (type: string) => (typeof value === type ? value : null)
+        return [value === null, of('string'), of('number'), of('boolean')]
+      }),
     }))
     expect(found).toEqual(expected)
+    // Where the plan asks a field for one thing only, it is read in another way.
+    const typed = project(documents, ({ place, field_a: a, field_b: b }) => {
+      return { place, number: jsonNumber(a), truth: jsonBoolean(b) }
+    })
+    const typedRows = await server.session.rows(
+      `SELECT number, truth FROM (${compileTable(spark, typed.node).sql}) ORDER BY place`,
+      call,
+    )
+    expect(typedRows.map(({ number, truth }) => [number ?? null, truth ?? null])).toEqual(
+      expected.map(({ read }) => [read[2], read[7]]),
+    )
   })
 })
