@@ -36,7 +36,7 @@ const measurements = [
   { size: 100, batches: 256 },
   { size: 1_000, batches: 192 },
   { size: 10_000, batches: 64 },
-  { size: 100_000, batches: 3 },
+  { size: 100_000, batches: 11 },
 ]
 const fillSize = 100_000
 const startMs = Date.UTC(2026, 0, 1)
