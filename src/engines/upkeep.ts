@@ -91,6 +91,7 @@ export class Upkeep {
     this.#stop.abort()
     await this.#running
     for (const { delta } of this.#tables) await delta.settled()
+    this.#tellOfCheckpoints() // Those of the last commits end here.
   }
 
   /** The table with the most files to tend, so that a busy one does not keep the others from their turns. */
