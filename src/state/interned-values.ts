@@ -4,6 +4,9 @@ import type { ColumnType } from '../columns/types.ts'
 
 /** What an entry takes, about: in the map, in the arrays, and a short text of its own. */
 const entryBytes = 120
+/** So many characters a short text has at most; one more takes up to so many bytes. */
+const shortLength = 32
+const characterBytes = 2
 /** The values are looked through when they have become so many times more. */
 const growthToSweep = 2
 const sweptMin = 4096
@@ -17,6 +20,8 @@ export class InternedValues {
   #lastMicros = new Float64Array(sweptMin)
   readonly #free: number[] = []
   #sweptCount = sweptMin
+  /** What texts take beyond short ones. */
+  #longBytes = 0
 
   /** Not for parsed JSON, nor for headers. */
   constructor(type: ColumnType) {
@@ -24,7 +29,7 @@ export class InternedValues {
   }
 
   get bytes(): number {
-    return this.#ids.size * entryBytes
+    return this.#ids.size * entryBytes + this.#longBytes
   }
 
   /** The id of the value of a row of this time; of null 0. */
@@ -41,12 +46,17 @@ export class InternedValues {
     return this.#values[id]
   }
 
-  /** No row before this time is remembered any more. */
+  /** No row before this time is remembered any more: a sweep, where that is worth the work. */
   forgetBefore(micros: number): void {
-    if (this.#ids.size < this.#sweptCount * growthToSweep) return
+    if (this.#ids.size >= this.#sweptCount * growthToSweep) this.sweep(micros)
+  }
+
+  /** Looks through all values, and forgets those that no row from this time on has. */
+  sweep(micros: number): void {
     for (const [key, id] of this.#ids) {
       if (this.#lastMicros[id]! >= micros) continue
       this.#ids.delete(key)
+      this.#longBytes -= longBytesOf(key)
       this.#values[id] = null
       this.#free.push(id)
     }
@@ -57,6 +67,7 @@ export class InternedValues {
     const id = this.#free.pop() ?? this.#values.length
     this.#values[id] = value
     this.#ids.set(key, id)
+    this.#longBytes += longBytesOf(key)
     if (id >= this.#lastMicros.length) {
       const longer = new Float64Array(this.#lastMicros.length * 2)
       longer.set(this.#lastMicros)
@@ -65,6 +76,10 @@ export class InternedValues {
     this.#lastMicros[id] = micros
     return id
   }
+}
+
+function longBytesOf(key: unknown): number {
+  return typeof key === 'string' ? Math.max(0, key.length - shortLength) * characterBytes : 0
 }
 
 /** What a Map tells values of these types apart by. */

@@ -51,8 +51,9 @@ export async function runFromSource(
   const rules = rulesOf(options, definitions)
   const paths = tables.map(({ definition }) => definition.path)
   const facts = { definitions, paths, source: 'kafka_batch' } as const
+  const defined = await definitions.tablesOf(rules)
   const panes = new WindowPanes(
-    { hash: rules.definitions, tables: await definitions.tablesOf(rules) },
+    { hash: rules.definitions, tables: defined.filter(({ path }) => paths.includes(path)) },
     silver,
     resumed.progress.eventTimeMaxMicros,
   )

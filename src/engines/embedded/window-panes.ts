@@ -44,7 +44,10 @@ export class WindowPanes {
   readonly #bytesMax: number
   #readers = 0
 
-  /** `seenMicros` is the greatest event time of silver's rows; null where it has none. */
+  /**
+   * `definitions` has the tables whose windows are asked for, and forgotten. `seenMicros` is the greatest
+   * event time of silver's rows; null where it has none.
+   */
   constructor(
     definitions: DefinitionsOfBatch,
     silver: Silver,
@@ -81,6 +84,7 @@ export class WindowPanes {
     const { reads } = this.#plans.rows
     const columns = reads.map((name) => rows.columns[name]!)
     const row: Record<string, unknown> = Object.fromEntries(reads.map((name) => [name, null]))
+    let unlooked = 0
     for (let from = 0; from < rows.rowCount; from += rowsAtOnce) {
       const to = Math.min(from + rowsAtOnce, rows.rowCount)
       const batch = this.#plans.rows.start({ parameters: {}, rowCountMax: to - from })
@@ -93,9 +97,15 @@ export class WindowPanes {
       for (const set of this.#sets) {
         if (!set.add(batch.rows(set.plan.output), ids)) return this.#miss(seenMicros)
       }
+      unlooked += to - from
+      // A look goes over all panes, so it comes when there can be twice as many as at the last one.
+      const isDue = unlooked * this.#sets.length >= this.#paneCount
+      if (isDue || to === rows.rowCount) {
+        this.#keepBound(seenMicros)
+        unlooked = 0
+      }
       await turn()
     }
-    this.#keepBound(seenMicros)
   }
 
   /** The rows of a table's windows that close; null where panes do not have all of them. */
@@ -121,6 +131,10 @@ export class WindowPanes {
     this.#forgetValues()
   }
 
+  get #paneCount(): number {
+    return this.#sets.reduce((sum, { paneCount }) => sum + paneCount, 0)
+  }
+
   #setOf(path: string): PaneSet | undefined {
     return this.#sets.find(({ plan }) => plan.tables.some((table) => table.path === path))
   }
@@ -133,18 +147,30 @@ export class WindowPanes {
   }
 
   #keepBound(seenMicros: bigint | null): void {
+    if (this.bytes <= this.#bytesMax) return
+    this.#sweepValues()
     for (let left = this.#sets.length; left > 0 && this.bytes > this.#bytesMax; left--) {
       const largest = this.#sets.reduce((a, b) => (a.bytes >= b.bytes ? a : b))
       largest.beginAfter(lineOf(seenMicros ?? 0n) + largest.windowMicros * windowsWithout)
-      this.#forgetValues()
+      this.#sweepValues()
     }
   }
 
   /** What is being read may still have values of panes that are gone. */
   #forgetValues(): void {
     if (this.#readers > 0) return
-    const first = Math.min(...this.#sets.map(({ firstMicros }) => firstMicros))
+    const first = this.#firstMicros
     for (const values of this.#interned.values()) values.forgetBefore(first)
+  }
+
+  #sweepValues(): void {
+    if (this.#readers > 0) return
+    const first = this.#firstMicros
+    for (const values of this.#interned.values()) values.sweep(first)
+  }
+
+  get #firstMicros(): number {
+    return Math.min(...this.#sets.map(({ firstMicros }) => firstMicros))
   }
 }
 
@@ -170,12 +196,20 @@ class PaneSet {
   }
 
   get bytes(): number {
-    return [...this.#panes.values()].reduce((sum, { bytes }) => sum + bytes + paneObjectBytes, 0)
+    let sum = 0
+    for (const { bytes } of this.#panes.values()) sum += bytes + paneObjectBytes
+    return sum
   }
 
   /** No row before is in a pane. */
   get firstMicros(): number {
-    return Math.min(...this.#panes.keys())
+    let first = Number.POSITIVE_INFINITY
+    for (const start of this.#panes.keys()) if (start < first) first = start
+    return first
+  }
+
+  get paneCount(): number {
+    return this.#panes.size
   }
 
   /** Of the longest window. */

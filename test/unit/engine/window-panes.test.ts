@@ -1,7 +1,7 @@
 // Windows from panes are, cell by cell, what DuckDB computes from the rows of silver.
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { closesWindow, windowOf } from '../../../src/batches/planner.ts'
 import { newColumn, type Rows } from '../../../src/columns/column.ts'
 import type { ForeignRemoval } from '../../../src/delta/index.ts'
@@ -37,6 +37,7 @@ import {
   window,
 } from '../../../src/plan/index.ts'
 import { boundDuckdb, columnDefinitions, compileTable, duckdb, literalSql } from '../../../src/sql/index.ts'
+import { newLakehouse, runOnce, writeInput } from './pipeline.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const { schema } = silverRecent
@@ -278,5 +279,115 @@ test('windows that were open when rows of silver went, or when a batch had other
     expect(await closed(0n, 10n)).toBeNull()
     expect(await closed(10n, 20n)).toBeNull()
     expect(await closed(20n, 30n)).toMatchObject({ rowCount: 1 })
+  }
+})
+
+const origin = Date.UTC(2024, 0, 1) * 1000
+const fiveMinutes = 300_000_000
+
+/** Five minutes of rows, and how many devices they came from. */
+function devicesTable(): TableDefinition {
+  const rows = window(silverRecent, {
+    eventTime: 'event_time',
+    sizeMicros: BigInt(fiveMinutes),
+    keys: [],
+    aggregates: (row) => ({ total: countRows(), devices: countDistinct(row.device_id) }),
+  })
+  return defineTable({
+    ...seedTables.at(-1)!,
+    path: 'made/devices',
+    rows: rows as Relation,
+    partitionBy: null,
+  })
+}
+
+/** Rows of one user each so many microseconds after the one before, each of a device of its own. */
+function rowsOf(count: number, firstMicros: number, stepMicros: number): Rows {
+  const [row] = fc.sample(rowsFrom(0n), { numRuns: 1, seed })
+  const columns = Object.fromEntries(columnNames.map((name) => [name, newColumn(schema[name], count)]))
+  for (let index = 0; index < count; index++) {
+    const event_time = firstMicros + index * stepMicros
+    const values: SilverRow = { ...row!, event_time, device_id: `device ${event_time}` }
+    for (const name of columnNames) columns[name]!.push(values[name] as never)
+  }
+  return { schema, columns, rowCount: count }
+}
+
+function panesOf(tables: readonly TableDefinition[], bytesMax: number): WindowPanes {
+  return new WindowPanes({ hash: 'today', tables }, { lastRemoval: null }, null, bytesMax)
+}
+
+test('a batch of rows far apart in time keeps the bound while it is added', async () => {
+  const bytesMax = 4_000_000
+  const tables = seedTables.filter(({ watermark }) => watermark !== null)
+  const panes = panesOf(tables, bytesMax)
+  const count = 12_000
+  let [most, isDone] = [0, false]
+  const adding = panes
+    .add('today', rowsOf(count, origin, fiveMinutes), BigInt(origin + count * fiveMinutes))
+    .finally(() => {
+      isDone = true
+    })
+  while (!isDone) {
+    most = Math.max(most, panes.bytes)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await adding
+  expect(most).toBeLessThan(bytesMax * 4)
+  expect(panes.bytes).toBeLessThan(bytesMax)
+})
+
+test('there may be more panes than a call can have arguments', async () => {
+  const table = devicesTable()
+  const panes = panesOf([table], Number.POSITIVE_INFINITY)
+  const count = 140_000
+  const end = origin + count * fiveMinutes
+  await panes.add('today', rowsOf(count, origin, fiveMinutes), BigInt(end))
+  panes.forget(table.path, BigInt(origin))
+  await panes.add('today', rowsOf(1, end, 1), BigInt(end))
+})
+
+test('panes stay where values that nobody needs any more take too much', async () => {
+  const table = devicesTable()
+  const window = windowOf(table.rows.node)!
+  const bytesMax = 2_200_000
+  const panes = panesOf([table], bytesMax)
+  const add = async (count: number, at: number): Promise<number> => {
+    const from = origin + at * fiveMinutes
+    const end = from + fiveMinutes
+    await panes.add('today', rowsOf(count, from, Math.floor(fiveMinutes / count)), BigInt(end - 1))
+    expect(panes.bytes).toBeLessThanOrEqual(bytesMax)
+    return end
+  }
+  await add(12_000, 0)
+  panes.forget(table.path, BigInt(origin)) // All of the values are looked through, and needed.
+  for (let at = 1; at < 30; at++) {
+    const upToMicros = BigInt(await add(1_000, at))
+    const closing = { window, closedToMicros: upToMicros - BigInt(fiveMinutes), upToMicros }
+    const closed = await panes.closed('today', table.path, closing, { processing_time: 1_000_000n })
+    panes.forget(table.path, upToMicros)
+    expect(closed?.columns.devices?.get(0), `window ${at}`).toBe(1_000)
+  }
+})
+
+test('a run has panes of the tables that it writes alone', async () => {
+  const lakehouse = await newLakehouse()
+  const added = vi.spyOn(WindowPanes.prototype, 'add')
+  try {
+    const facts = { transaction_id: 't', user_id: 1, amount: 1, timestamp: '2026-10-01T10:00:00Z' }
+    await writeInput(lakehouse, [Buffer.from(JSON.stringify(facts))])
+    await runOnce(lakehouse, { recordsPerBatchMax: 10, streams: ['kafka-to-delta'] })
+    const panes = added.mock.contexts[0] as WindowPanes
+    const [hash] = added.mock.calls[0]!
+    for (const { path, rows, watermark } of seedTables) {
+      if (watermark === null) continue
+      const upToMicros = BigInt(Date.UTC(2026, 9, 2)) * 1000n
+      const closing = { window: windowOf(rows.node)!, closedToMicros: null, upToMicros }
+      const closed = await panes.closed(hash, path, closing, { processing_time: 1_000_000n })
+      expect(closed !== null, path).toBe(path === 'gold/transactions')
+    }
+  } finally {
+    added.mockRestore()
+    await lakehouse.remove()
   }
 })

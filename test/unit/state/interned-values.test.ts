@@ -20,6 +20,14 @@ test('a value keeps its id as long as rows with it are remembered, and ids of ot
   expect(values.valueOf(ids[7]!)).toBe('value 7')
 })
 
+test('long texts count as what they take', () => {
+  const values = new InternedValues('string')
+  for (let index = 0; index < 20_000; index++) values.idOf(`${index} ${'x'.repeat(500)}`, index)
+  expect(values.bytes).toBeGreaterThan(10_000_000)
+  values.sweep(20_000)
+  expect(values.bytes).toBe(0)
+})
+
 test('null has an id of its own, and bytes and lists are told apart by what they hold', () => {
   const bytes = new InternedValues('binary')
   expect(bytes.idOf(null, 0)).toBe(0)
