@@ -9,6 +9,7 @@ import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
 import { LakehouseError } from '../../../src/errors/errors.ts'
 import { openFileSource } from '../../../src/files/source.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
+import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
 
@@ -223,7 +224,7 @@ test('a derived table is made anew although no log goes back to the first batch'
   await rm(join(lakehouse.base, 'fraud_detection'), { recursive: true })
   await rm(join(lakehouse.base, 'aggregations/merchant'), { recursive: true })
   await runOnce(lakehouse, { recordsPerBatchMax: 20 })
-  expect(await readTables(lakehouse.base)).toEqual(before)
+  expect(differences(await readTables(lakehouse.base), before)).toEqual([])
 })
 
 test('a commit does not grow with the files that were read before, and their progress is kept', async () => {
