@@ -53,9 +53,13 @@ export async function stageRows(
       try {
         written.push(await writeRows(open, metadata, stored, range, partitionValues, shared))
       } finally {
-        closing.push(syncAndClose(open.file))
+        const closed = syncAndClose(open.file)
+        closed.catch(() => undefined) // Told when it is awaited: other files are written meanwhile.
+        closing.push(closed)
       }
-      if (closing.length === filesSyncedAtOnce) await Promise.all(closing.splice(0))
+      if (closing.length < filesSyncedAtOnce) continue
+      await Promise.all(closing)
+      closing.length = 0
     }
   } finally {
     await Promise.allSettled(closing)

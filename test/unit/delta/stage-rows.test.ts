@@ -1,5 +1,5 @@
 // Files of rows in memory beside those that DuckDB writes for the same rows.
-import { readdir, rm } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -290,5 +290,33 @@ test('the names that lead to a file are made durable: a directory once, and agai
     expect(await namesOfStage()).toEqual([table.directory, partition])
   } finally {
     setDisk(fileSystem)
+  }
+})
+
+test('a file that cannot be made durable fails the stage, and the process goes on, whatever is written meanwhile', async () => {
+  const table = await newTable({ id: 'long', day: 'string' }, ['day'])
+  const days = Array.from({ length: 20 }, (_, index) => `day${index}`)
+  const rows = rowsOf({
+    id: columnOf(
+      'long',
+      days.map(() => 1n),
+    ),
+    day: columnOf('string', days),
+  })
+  const one = await open(workshop.path('one'), 'w')
+  const handles = Object.getPrototypeOf(one) as FileHandle
+  const { sync } = handles
+  const unhandled: unknown[] = []
+  const note = (reason: unknown) => void unhandled.push(reason)
+  process.on('unhandledRejection', note)
+  const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+  handles.sync = () => Promise.reject(full)
+  try {
+    await expect(table.stageRows(rows)).rejects.toBe(full)
+    expect(unhandled).toEqual([])
+  } finally {
+    handles.sync = sync
+    process.off('unhandledRejection', note)
+    await one.close()
   }
 })
