@@ -90,8 +90,10 @@ async function runUntilPause(
   try {
     // A holder that lost its lock stops after the batch at hand, as on SIGTERM, and then says why.
     const stop = AbortSignal.any([options.signal, lock.lost])
-    await runWithRetries({ ...options, signal: AbortSignal.any([stop, asked]), stop }, attempt, onceOnly)
-    lock.lost.throwIfAborted()
+    const { lost } = lock
+    const signal = AbortSignal.any([stop, asked])
+    await runWithRetries({ ...options, signal, stop, lost }, attempt, onceOnly)
+    lost.throwIfAborted()
     return asked.aborted && !stop.aborted
   } finally {
     await end()
@@ -99,14 +101,14 @@ async function runUntilPause(
   }
 }
 
-type Stoppable = PipelineOptions & { readonly stop: AbortSignal }
+type Stoppable = PipelineOptions & { readonly stop: AbortSignal; readonly lost: AbortSignal }
 
 async function runWithRetries(
   options: Stoppable,
   attempt: Attempt,
   onceOnly: readonly ErrorCode[],
 ): Promise<void> {
-  const { signal, stop, onNotice } = options
+  const { signal, stop, lost, onNotice } = options
   const failures = new FailuresInARow(options)
   let pardoned: ErrorCode | null = null
   const gotOn = (): void => {
@@ -135,7 +137,8 @@ async function runWithRetries(
       const { code } = failure
       const { retry } = failure.policy
       const isPardoned = retry === 'never' && onceOnly.includes(code) && pardoned !== code
-      const isLast = stop.aborted && ending !== null
+      // Who lost its lock would take the tables from the process that has them by now.
+      const isLast = lost.aborted || (stop.aborted && ending !== null)
       // What a run with an end has waited for as long as it may, it does not wait for again.
       const isOver = isLast || (retry === 'never' && !isPardoned) || 'waitedMs' in failure.details
       const waitMs = isOver ? null : failures.next(retry === 'wait')

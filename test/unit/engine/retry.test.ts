@@ -1,9 +1,12 @@
 // A run that fails is taken up again from the tables, as often as that can help and not without end.
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
 import type { RecordSource } from '../../../src/batches/source.ts'
-import { FailuresInARow, failuresMax, onceFailuresMax } from '../../../src/engines/retry.ts'
+import { checkpointDirectory, lockPath, thisProcess } from '../../../src/engines/lock.ts'
+import { FailuresInARow, failuresMax, onceFailuresMax, runLocked } from '../../../src/engines/retry.ts'
 import { openTables, tableAt } from '../../../src/engines/tables.ts'
 import { type ErrorCode, LakehouseError } from '../../../src/errors/errors.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
@@ -144,6 +147,22 @@ test.each([
   }),
 )
 
+test('a run that lost its lock does not try again: it would take the tables from the process that has them now', () =>
+  withLakehouse(async (lakehouse) => {
+    const options = { ...testOptions, deltaBasePath: lakehouse.base, source: null, leaseMs: 200, once: false }
+    const lock = lockPath(checkpointDirectory(lakehouse.base, options.streams[0]!))
+    let attempts = 0
+    const run = runLocked(options, async ({ signal }) => {
+      attempts += 1
+      if (attempts > 1) return
+      await writeFile(lock, JSON.stringify({ ...(await thisProcess()), owner: 'another' }))
+      await once(signal, 'abort')
+      throw new LakehouseError('STORAGE_FAILED', 'The disk is full.')
+    })
+    await expect(run).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+    expect(attempts).toBe(1)
+  }))
+
 test('what no attempt can heal ends the run at once', () =>
   withLakehouse(async (lakehouse) => {
     const { source, failed } = failing('KAFKA_OFFSETS_LOST', Number.POSITIVE_INFINITY)
@@ -170,27 +189,24 @@ test('a stream behind silver that fails lets its compaction end before it closes
     await writeInput(lakehouse, values!)
     await runOnce(lakehouse, { recordsPerBatchMax: 5, streams: ['kafka-to-delta'] })
     const events: string[] = []
-    const compacting = Promise.withResolvers<void>()
+    let isCompacting = false
     setStepHook(async (name) => {
       if (name === 'lock released') events.push('the run let go of its lock')
       if (name !== 'compaction planned') return
-      compacting.resolve()
+      isCompacting = true
       await sleep(500) // A run that does not wait for it ends well before.
       events.push('the compaction went on')
     })
     const failure = new LakehouseError('TABLE_UNKNOWN', 'The batch fails.')
-    let batches = 0
     const run = runOnce(lakehouse, {
       recordsPerBatchMax: 5,
       streams: ['fraud-detection'],
       smallFileBytes: 1024 * 1024,
       filesBeforeCompaction: 2,
       onBatch: () => {
-        batches += 1
-        if (batches === 3) throw failure
+        if (isCompacting) throw failure
       },
     })
     await expect(run).rejects.toBe(failure)
-    await compacting.promise
     expect(events).toEqual(['the compaction went on', 'the run let go of its lock'])
   }))
