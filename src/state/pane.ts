@@ -5,6 +5,9 @@ import { PairIndex } from './pair-index.ts'
 
 type Fold = Extract<Accumulator, { kind: 'fold' }>
 
+/** What objects of JavaScript take beside the values in them: a pane, an index, a list of figures. */
+const [paneBytes, indexBytes, listBytes] = [300, 600, 200]
+
 /** Group keys and values of `distinct` are ids of interned values; 0 is null. */
 export type PaneShape = {
   readonly keyCount: number
@@ -37,10 +40,13 @@ export class Pane {
     return this.#groupCount
   }
 
-  /** Of typed arrays, and eight for each figure. */
+  /** Of objects, typed arrays, and eight for each figure. */
   get bytes(): number {
-    const figures = this.#groupCount * (this.folded.length + this.#counts.length) * 8
-    return [...this.#groups, ...this.#pairs].reduce((sum, { bytes }) => sum + bytes, figures)
+    const lists = this.folded.length + this.#counts.length
+    let sum = paneBytes + lists * (listBytes + this.#groupCount * 8)
+    for (const { bytes } of this.#groups) sum += indexBytes + bytes
+    for (const { bytes } of this.#pairs) sum += indexBytes + bytes
+    return sum
   }
 
   /** The number of the group with these keys, by column and row, which is made where it is not there. */

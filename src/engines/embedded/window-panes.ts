@@ -24,8 +24,6 @@ import type { Closing } from '../batch-rules.ts'
 const paneBytesMax = 128 * 1024 * 1024
 /** Panes that were too large are begun anew after so many of their windows. */
 const windowsWithout = 8
-/** What the objects of a pane take beside their arrays. */
-const paneObjectBytes = 2_000
 /** Rows that are added, and groups that are read, without a look at the clock. */
 const rowsAtOnce = 1_000
 
@@ -197,7 +195,7 @@ class PaneSet {
 
   get bytes(): number {
     let sum = 0
-    for (const { bytes } of this.#panes.values()) sum += bytes + paneObjectBytes
+    for (const { bytes } of this.#panes.values()) sum += bytes
     return sum
   }
 

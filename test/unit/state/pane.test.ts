@@ -1,0 +1,46 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { expect, test } from 'vitest'
+import type { Accumulator } from '../../../src/expr/index.ts'
+import { Pane } from '../../../src/state/pane.ts'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+function usedBytes(): number {
+  collect()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+const count: Extract<Accumulator, { kind: 'fold' }> = {
+  kind: 'fold',
+  empty: 0,
+  add: (counted) => Number(counted) + 1,
+  combine: (a, b) => Number(a) + Number(b),
+}
+
+test.each([
+  [1, 1],
+  [2, 200],
+])('panes of %i keys and %i groups take about what they say', (keyCount, groupCount) => {
+  const shape = { keyCount, folds: Array.from({ length: 8 }, () => count), distinctCount: 5 }
+  const paneCount = Math.ceil(20_000 / groupCount)
+  const made = (): Pane => {
+    const pane = new Pane(shape, 0)
+    for (let id = 1; id <= groupCount; id++) {
+      const keys = Array.from({ length: keyCount }, () => [id])
+      const group = pane.groupOf(keys, 0)
+      for (const folded of pane.folded) folded[group] = 1
+      for (let index = 0; index < shape.distinctCount; index++) pane.addDistinct(index, group, id)
+    }
+    return pane
+  }
+  made()
+  const before = usedBytes()
+  const panes = Array.from({ length: paneCount }, made)
+  const took = usedBytes() - before
+  const said = panes.reduce((sum, { bytes }) => sum + bytes, 0)
+  expect(said / took).toBeGreaterThan(0.6)
+  expect(said / took).toBeLessThan(1.7)
+})
