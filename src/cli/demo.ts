@@ -81,7 +81,7 @@ async function demo(flags: DemoFlags): Promise<void> {
     const producing = produceAll(flags, input, stop.signal)
     const source = growingBatches(await openFileSource(input, { takeUnterminatedTail: false }))
     const running = embeddedEngine.run({
-      ...pipelineOptions({ ...config, deltaBasePath }),
+      ...pipelineOptions({ ...config, engine: 'embedded', deltaBasePath }),
       streams: streamNames,
       source,
       once: false,

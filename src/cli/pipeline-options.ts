@@ -6,6 +6,8 @@ import type { PipelineOptions } from '../engines/engine.ts'
 const alertsMax = 10
 const filesBeforeCompaction = 64
 const retryFirstMs = 1_000
+/** In batches of half the size the embedded engine needs less memory and collects less garbage. */
+const recordsPerBatchDefault = { embedded: 100_000, spark: 200_000 } as const
 
 type FromConfig = Omit<
   PipelineOptions,
@@ -15,7 +17,7 @@ type FromConfig = Omit<
 export function pipelineOptions(config: Config): FromConfig {
   return {
     deltaBasePath: config.deltaBasePath,
-    recordsPerBatchMax: config.recordsPerBatchMax,
+    recordsPerBatchMax: config.recordsPerBatchMax ?? recordsPerBatchDefault[config.engine],
     bytesPerBatchMax: config.bytesPerBatchMax,
     latencyTargetMs: config.latencyTargetMs,
     triggerIntervalMs: config.triggerIntervalMs,

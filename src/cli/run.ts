@@ -61,7 +61,7 @@ async function runPipeline(named: readonly StreamName[], flags: RunFlags): Promi
   try {
     const engine = await openEngine(engineName, config, source)
     await engine.run({
-      ...pipelineOptions(config),
+      ...pipelineOptions({ ...config, engine: engineName }),
       streams,
       source,
       once: flags.once ?? false,

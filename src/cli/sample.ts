@@ -55,7 +55,7 @@ async function judge(
   let totals = noTotals
   try {
     await embeddedEngine.run({
-      ...pipelineOptions({ ...config, deltaBasePath }),
+      ...pipelineOptions({ ...config, engine: 'embedded', deltaBasePath }),
       streams: ['kafka-to-delta'],
       source: onlyRanges(source, ranges),
       once: true,

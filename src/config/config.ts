@@ -55,7 +55,8 @@ export type Config = {
   readonly latencyTargetMs: number
   /** null leaves it to the engine. */
   readonly triggerIntervalMs: number | null
-  readonly recordsPerBatchMax: number
+  /** null leaves it to the engine. */
+  readonly recordsPerBatchMax: number | null
   readonly bytesPerBatchMax: number
   readonly watermarkMicros: Readonly<Record<WatermarkTable, bigint>>
   readonly dedupWindowMicros: bigint
@@ -170,9 +171,6 @@ function contradictions(values: Partial<Values>): string[] {
   return mistakes
 }
 
-/** In batches of half the size the embedded engine needs less memory and collects less garbage. */
-const recordsPerBatchDefault = { embedded: 100_000, spark: 200_000 } as const
-
 function configOf(values: Values, hints: readonly string[]): Config {
   return {
     kafka: {
@@ -187,7 +185,7 @@ function configOf(values: Values, hints: readonly string[]): Config {
     engine: values.ENGINE,
     latencyTargetMs: values.LATENCY_TARGET_MS,
     triggerIntervalMs: values.TRIGGER_INTERVAL_MS,
-    recordsPerBatchMax: values.MAX_RECORDS_PER_BATCH ?? recordsPerBatchDefault[values.ENGINE],
+    recordsPerBatchMax: values.MAX_RECORDS_PER_BATCH,
     bytesPerBatchMax: values.MAX_BYTES_PER_BATCH,
     watermarkMicros: {
       silver: values.WATERMARK_SILVER,
