@@ -38,6 +38,7 @@ export type RunView = {
 
 /** After a batch, waiting is worth a line only when it lasts. */
 const WAITING_TOLD_AFTER_MS = 30_000
+const COLUMNS_DEFAULT = 80
 /** How often a run without end says that nearly all is refused, and over how many records it judges. */
 const REFUSALS_EVERY_MS = 10 * 60_000
 const REFUSALS_RECORDS = 1_000
@@ -160,9 +161,9 @@ function totalsFacts(totals: RunTotals, elapsedMs: number): Readonly<Record<stri
   }
 }
 
-/** What is no terminal has lines of any length. */
+/** What is no terminal has lines of any length. A terminal that does not know its width says 0. */
 function columnsOf({ isTTY, columns }: NodeJS.WriteStream): number {
-  return isTTY ? columns : Number.POSITIVE_INFINITY
+  return isTTY ? columns || COLUMNS_DEFAULT : Number.POSITIVE_INFINITY
 }
 
 function batchFacts(report: BatchReport, lost: bigint) {

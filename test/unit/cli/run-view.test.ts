@@ -163,3 +163,23 @@ describe('the log of a run without end', () => {
     expect(told).toEqual([])
   })
 })
+
+test('a terminal that does not know its width gets lines for 80 columns', () => {
+  const { isTTY, columns } = process.stderr
+  const said: unknown[] = []
+  const log = { info: (...facts: unknown[]) => void said.push(...facts) } as unknown as Logger
+  Object.assign(process.stderr, { isTTY: true, columns: 0 })
+  try {
+    const about = {
+      input: 'topic t',
+      deltaBasePath: '/t',
+      tables: 1,
+      streams: [],
+      engine: 'embedded',
+    } as const
+    openRunView(about, log, false, { level: 'info', format: 'pretty' }).onBatch(report(1_000, { late: 4 }))
+  } finally {
+    Object.assign(process.stderr, { isTTY, columns })
+  }
+  expect(said).toEqual(['batch 1: 1,000 records, lag 12,345,678,901, quarantined 4'])
+})
