@@ -95,8 +95,14 @@ export class BatchHistory {
     throw batchGone(this.silver, batch)
   }
 
-  /** A batch that is in silver. */
-  async at(batch: bigint): Promise<SilverBatch> {
+  /** A batch that silver has, or had before it was put back to an older one. */
+  async recorded(batch: bigint): Promise<RecordedBatch> {
+    const newest = await progressOf(this.silver, await this.silver.snapshot())
+    const isBehind = newest === null || newest.batch < batch
+    return isBehind ? this.had(batch) : this.#at(batch)
+  }
+
+  async #at(batch: bigint): Promise<SilverBatch> {
     for await (const found of this.after(batch - 1n)) {
       if (found.progress.batch === batch) return found
       break
@@ -104,13 +110,11 @@ export class BatchHistory {
     throw batchGone(this.silver, batch)
   }
 
-  /** The progress of the lakehouse after a batch, also where silver was put back to an older one since. */
+  /** The progress of the lakehouse after a batch that silver has, or had. */
   async progressAt(batch: bigint): Promise<Progress> {
     if (batch === 0n) return noProgress
     const newest = await progressOf(this.silver, await this.silver.snapshot())
-    if (newest?.batch === batch) return newest
-    const isBehind = newest === null || newest.batch < batch
-    return (isBehind ? await this.had(batch) : await this.at(batch)).progress
+    return newest?.batch === batch ? newest : (await this.recorded(batch)).progress
   }
 
   async *#journalAfter(batch: bigint): AsyncGenerator<RecordedBatch> {

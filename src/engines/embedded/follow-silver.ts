@@ -88,7 +88,7 @@ async function markReached(
 ): Promise<void> {
   const behind = tables.filter((table) => !table.has(batch))
   if (behind.length === 0) return
-  const recorded = await history.at(batch)
+  const recorded = await history.recorded(batch)
   for (const table of behind) await table.commit(null, recorded, soleCommitter(clock))
 }
 

@@ -6,11 +6,12 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { draftOf, writeCommit } from '../../../src/delta/commit.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { loadState } from '../../../src/delta/state.ts'
+import { openTables } from '../../../src/engines/tables.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { verifyOptions } from '../verify/damaged-lakehouse.ts'
-import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
+import { type Lakehouse, newLakehouse, runOnce, testOptions, writeInput } from './pipeline.ts'
 
 const minute = 60_000_000n
 let lakehouse: Lakehouse
@@ -114,6 +115,34 @@ test.each([
   await writeInput(lakehouse, values)
   await runOnce(lakehouse, { recordsPerBatchMax: 7, streams: ['kafka-to-delta'] })
   await runOnce(lakehouse, { recordsPerBatchMax: 7, streams: behind })
+  const { checks } = await verifyLakehouse(verifyOptions(lakehouse.base), null)
+  expect(checks.filter(({ ok }) => !ok)).toEqual([])
+})
+
+test('a stream of its own that is ahead of a RESTORE is stopped, and goes on, without a failure', async () => {
+  await writeInput(lakehouse, values.slice(0, 100))
+  const read = { recordsPerBatchMax: 10, streams: ['kafka-to-delta'] } as const
+  const last = (await runOnce(lakehouse, read)).at(-1)!.batch
+  const reached = Promise.withResolvers<void>()
+  const stop = new AbortController()
+  const behind = { recordsPerBatchMax: 10, streams: ['fraud-detection', 'aggregations'] } as const
+  const following = runOnce(lakehouse, {
+    ...behind,
+    once: false,
+    signal: stop.signal,
+    onBatch: ({ batch }) => {
+      if (batch === last) reached.resolve()
+    },
+  })
+  following.catch(reached.reject)
+  await reached.promise
+  await restore('silver/transactions', 6n)
+  // The stream that writes silver takes it back, and dies before it carries a batch again.
+  await openTables({ ...testOptions, ...read, deltaBasePath: lakehouse.base })
+  stop.abort()
+  await following
+  await runOnce(lakehouse, read)
+  expect(await runOnce(lakehouse, behind)).toEqual([])
   const { checks } = await verifyLakehouse(verifyOptions(lakehouse.base), null)
   expect(checks.filter(({ ok }) => !ok)).toEqual([])
 })
