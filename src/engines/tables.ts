@@ -63,8 +63,14 @@ export async function openTables(options: {
   throw tableLost(lost.delta.directory, reached)
 }
 
-/** Before anything is made: a directory that was deleted is not there again afterwards. */
-async function refuseMissing(deltaBasePath: string, definitions: readonly TableDefinition[]): Promise<void> {
+/**
+ * Fails with TABLE_LOST where a table of the input is gone that others have batches of. To be asked before
+ * anything is made: a directory that was deleted is not there again afterwards.
+ */
+export async function refuseMissing(
+  deltaBasePath: string,
+  definitions: readonly TableDefinition[],
+): Promise<void> {
   const isMissing = async (definition: TableDefinition): Promise<boolean> =>
     inputTables.includes(definition.path) &&
     !(await DeltaTable.exists(tableDirectory(deltaBasePath, definition)))

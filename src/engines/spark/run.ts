@@ -8,7 +8,7 @@ import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
 import { checkpointDirectory } from '../lock.ts'
 import { type Attempt, runLocked } from '../retry.ts'
-import { openTables } from '../tables.ts'
+import { openTables, refuseMissing } from '../tables.ts'
 import { openCluster } from './cluster.ts'
 import { followSilver } from './follow-silver.ts'
 import { runFromKafka } from './from-kafka.ts'
@@ -54,7 +54,9 @@ export async function ownerOf({
   streams,
   tableProperties,
 }: Pick<PipelineOptions, 'deltaBasePath' | 'streams' | 'tableProperties'>): Promise<string> {
-  const [first] = tablesOf(streams)
+  const definitions = tablesOf(streams)
+  await refuseMissing(deltaBasePath, definitions)
+  const [first] = definitions
   const table = await openTable(deltaBasePath, first!, tableProperties)
   const { metadata } = await table.snapshot()
   return [resolve(deltaBasePath), metadata.id, ...streams].join('\n')

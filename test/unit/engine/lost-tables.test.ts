@@ -6,10 +6,11 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { check } from '../../../src/cli/check.ts'
 import { loadConfig } from '../../../src/config/config.ts'
+import { ownerOf } from '../../../src/engines/spark/run.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { lines } from '../../generate/lines.ts'
-import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
+import { type Lakehouse, newLakehouse, runOnce, testOptions, writeInput } from './pipeline.ts'
 
 const recordsPerBatchMax = 20
 let lakehouse: Lakehouse
@@ -60,6 +61,9 @@ test.each(['bronze/transactions', 'silver/transactions', 'silver/quarantine'])(
     for (let start = 0; start < 2; start++) {
       expect(await checked()).toContain(`FAIL  tables    ${path.replace('/', '.')} is lost (TABLE_LOST)`)
       await expect(runOnce(lakehouse, { recordsPerBatchMax })).rejects.toMatchObject({ code: 'TABLE_LOST' })
+      // Spark's session is named before its tables are opened.
+      const named = ownerOf({ ...testOptions, deltaBasePath: lakehouse.base })
+      await expect(named).rejects.toMatchObject({ code: 'TABLE_LOST' })
     }
     expect(existsSync(join(lakehouse.base, path))).toBe(false)
   },
