@@ -53,19 +53,21 @@ const comparedColumns = {
 export async function flinkAgainstAssay(flink: string, assay: string): Promise<RowComparison[]> {
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
-  const read = (path: string): string =>
-    `read_parquet('${path.replaceAll("'", "''")}', hive_partitioning = true)`
+  const text = (path: string): string => `'${path.replaceAll("'", "''")}'`
   try {
     const compared: RowComparison[] = []
     for (const [table, columns] of Object.entries(comparedColumns)) {
-      const theirs = read(
-        join(flink, table.split('/').at(-1)!.replace('transactions', 'silver'), '**', 'part-*'),
-      )
+      const theirName = table.split('/').at(-1)!.replace('transactions', 'silver')
+      const theirFiles = text(join(flink, theirName, '**', 'part-*'))
       const delta = await DeltaTable.open(join(assay, table))
       const ours = `(${scanSql(await delta.snapshot(), join(assay, table))})`
       // Assay's reasons are a list, Flink's job has them as one text.
-      const one = `SELECT ${columns.replace('REASONS', 'reasons')} FROM ${theirs}`
       const other = `SELECT ${columns.replace('REASONS', "array_to_string(reasons, ',')")} FROM ${ours}`
+      const found = await connection.runAndReadAll(`SELECT count(*) FROM glob(${theirFiles})`)
+      // Of a table without rows Flink writes no file.
+      const hasFiles = Number(found.getRows()[0]![0]) > 0
+      const theirs = hasFiles ? `read_parquet(${theirFiles}, hive_partitioning = true)` : `(${other} LIMIT 0)`
+      const one = `SELECT ${hasFiles ? columns.replace('REASONS', 'reasons') : '*'} FROM ${theirs}`
       const difference = `(${one} EXCEPT ALL ${other}) UNION ALL (${other} EXCEPT ALL ${one})`
       const counts = await connection.runAndReadAll(
         `SELECT (SELECT count(*) FROM ${theirs}), (SELECT count(*) FROM (${difference}))`,
