@@ -1,4 +1,5 @@
 // Batches begin as soon as there is something to carry, but at most once in an interval.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { PipelineOptions } from '../engine.ts'
 
 const intervalDefaultMs = 200
@@ -15,13 +16,5 @@ export async function waitForTrigger(
 ): Promise<void> {
   const waitMs = cutAtMs + triggerIntervalMs - performance.now()
   if (waitMs <= 0 || signal.aborted) return
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, waitMs)
-    function done(): void {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    signal.addEventListener('abort', done)
-  })
+  await sleep(waitMs, undefined, { signal }).catch(() => undefined) // Stopped: the caller sees it.
 }
