@@ -15,6 +15,8 @@ export function parseTimestamp(text: string): bigint | null {
   const found = pattern.exec(text)
   if (found === null) return null
   const [year, month, dayOfMonth, hours, minutes, seconds] = found.slice(1, 7).map(Number)
+  // The calendar begins with the year 1, also where an offset would lead from the year 0 into it.
+  if (year === 0) return null
   const midnight = new Date(0)
   midnight.setUTCFullYear(year!, month! - 1, dayOfMonth!)
   if (midnight.getUTCMonth() !== month! - 1 || midnight.getUTCDate() !== dayOfMonth) return null

@@ -28,7 +28,7 @@ export const parseInstant = defineFunction({
   nulls: 'null in, null out',
   meaning:
     'The instant of `YYYY-MM-DD`, `T` or one space, `HH:MM:SS`, perhaps a fraction of 1 to 9 digits (cut to microseconds), ' +
-    'perhaps `Z` or an offset to 14:59; UTC without a zone; null for anything else, for days that do not exist, and outside of the years 1 to 9999.',
+    'perhaps `Z` or an offset to 14:59; UTC without a zone; null for anything else, for days that do not exist, and where the year as written or the instant lies outside of the years 1 to 9999.',
   // Casts alone accept dates without time, 24:00, zone names and more: the pattern is judged first.
   duckdb: (a) => {
     const local = `TRY_CAST(left(${a}, 19) || regexp_extract(substr(${a}, 20, 7), '^\\.[0-9]+') AS TIMESTAMP)`
@@ -72,6 +72,8 @@ export const parseInstant = defineFunction({
     { in: ['0001-01-01T00:00:00+00:01'], out: null },
     { in: ['9999-12-31T23:59:59-00:01'], out: null },
     { in: ['0000-10-31T10:00:00Z'], out: null },
+    { in: ['0000-12-31T16:52:00-14:59'], out: null },
+    { in: ['9999-12-31T23:59:59+00:01'], out: '9999-12-31 23:58:59' },
     { in: ['2024-02-29T10:00:00'], out: '2024-02-29 10:00:00' },
     { in: ['2026-02-29T10:00:00Z'], out: null },
     { in: ['2026-10-31'], out: null },
