@@ -17,10 +17,11 @@ export type PlanNode =
   /**
    * All columns, the boolean `as`, and a column of type json for each field. `as` is true where the bytes in
    * the column `from` are one document: UTF-8 text of one JSON object, by RFC 8259 and nothing else, in which
-   * no name stands twice at the top level, by whatever escapes it is written. It is never null. A field is
-   * the value of the name that is its path; null where the name is absent or there is no document. Names are
-   * case-sensitive and matched as they are after JSON's unescaping. Whether what is nested more than 100
-   * levels deep is a document is left to the parser.
+   * no name stands twice at the top level or in an object on the way to a field, by whatever escapes it is
+   * written. It is never null. A field is the value at its path, of whatever kind; null where a name of the
+   * path is absent, where the path leads through something that is no object, or where there is no document.
+   * Names are case-sensitive and matched as they are after JSON's unescaping. Whether what is nested more
+   * than 100 levels deep is a document is left to the parser.
    */
   | {
       readonly kind: 'readJson'
@@ -73,8 +74,19 @@ export type PlanNode =
    */
   | WindowNode
 
-/** A name of the top level: below it names may stand twice, of which every parser takes another. */
-export type JsonPath = readonly [name: string]
+/**
+ * The names on the way to a value, from the document inwards; all but the last lead to objects. Each is an
+ * `isJsonName`.
+ */
+export type JsonPath = readonly [name: string, ...inner: string[]]
+
+/**
+ * Whether a name can be looked for on every engine: the languages of their paths have no way to write some
+ * characters, and none for an empty name or one that begins with white space.
+ */
+export function isJsonName(name: string): boolean {
+  return name !== '*' && name.isWellFormed() && /^(?!\s)[^"'?\\\p{Cc}]+$/u.test(name)
+}
 
 export type WindowNode = {
   readonly kind: 'window'
@@ -134,6 +146,9 @@ export function readJson<
   of: Relation<S>,
   options: { readonly from: NameOf<S, 'binary'>; readonly fields: F; readonly as: A },
 ): Relation<S & { readonly [K in A]: 'boolean' } & { readonly [K in keyof F]: 'json' }> {
+  for (const path of Object.values(options.fields)) {
+    assert(path.length > 0 && path.every(isJsonName), `no path of JSON names: ${JSON.stringify(path)}`)
+  }
   const added = Object.fromEntries(Object.keys(options.fields).map((name) => [name, 'json']))
   return {
     node: { ...options, kind: 'readJson', input: of.node },

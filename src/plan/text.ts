@@ -2,7 +2,7 @@
 import { counted } from '../errors/counted.ts'
 import { unreachable } from '../errors/errors.ts'
 import type { Aggregate, Expr } from '../expr/index.ts'
-import type { PlanNode } from './relation.ts'
+import type { JsonPath, PlanNode } from './relation.ts'
 import type { TableDefinition } from './table.ts'
 
 export function planText(table: TableDefinition): string {
@@ -23,7 +23,7 @@ function lines(node: PlanNode, told: Set<string>): string[] {
       return [`filter ${exprText(node.where)}`, ...nested(node.input, told)]
     case 'readJson':
       return [
-        `json document of ${node.from} -> ${node.as}: ${Object.values(node.fields).join(', ')}`,
+        `json document of ${node.from} -> ${node.as}: ${Object.values(node.fields).map(pathText).join(', ')}`,
         ...nested(node.input, told),
       ]
     case 'shared': {
@@ -60,6 +60,11 @@ function lines(node: PlanNode, told: Set<string>): string[] {
 
 const nested = (node: PlanNode, told: Set<string>): string[] => lines(node, told).map((line) => `  ${line}`)
 
+/** A name with a point in it is told from two names by its quotes. */
+function pathText(path: JsonPath): string {
+  return path.map((name) => (/^[\w-]+$/.test(name) ? name : JSON.stringify(name))).join('.')
+}
+
 /** The columns that a projection computes; those that it only keeps are counted. */
 function computed(columns: Readonly<Record<string, Expr>>): string {
   const entries = Object.entries(columns)
@@ -89,7 +94,7 @@ function definition(node: PlanNode, name: string, isNamed: (name: string) => boo
     case 'readJson': {
       const path = node.fields[name]
       if (name === node.as) return node.as
-      return path === undefined ? definition(node.input, name, isNamed) : `json '${path}'`
+      return path === undefined ? definition(node.input, name, isNamed) : `json '${pathText(path)}'`
     }
     case 'velocity':
       if (name === node.as)

@@ -1,8 +1,7 @@
 // The readJson operator; its meaning stands at its type (plan/relation.ts). Parsers differ on what they let
 // pass, and two readers must never see two amounts: what is not strict is no document at all. Stage by stage,
 // so that SQL that uses a value twice names it and does not compute it again.
-import { assert } from '../errors/errors.ts'
-import type { PlanNode } from '../plan/index.ts'
+import type { JsonPath, PlanNode } from '../plan/index.ts'
 import { indentRest } from './arrival.ts'
 import { type Dialect, duckdb, spark } from './dialect.ts'
 
@@ -15,12 +14,25 @@ export function readJsonSql(dialect: Dialect, node: ReadJson, input: string): st
 const stage = (columns: string, from: string): string =>
   `(\n  SELECT ${columns}\n  FROM ${indentRest(from)}\n)`
 
-/** Each field's path, in quotes. */
-function pathsOf(node: ReadJson): string[] {
-  return Object.values(node.fields).map(([name]) => {
-    assert(/^[A-Za-z_][A-Za-z0-9_]*$/.test(name), `the JSON name ${name} is not plain`)
-    return `'$.${name}'`
+/** A path in the engine's own language, as a literal. No name has a quote or a backslash. */
+function pathSql(dialect: Dialect, path: readonly string[]): string {
+  const steps = path.map((name) => {
+    if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `.${name}`
+    return dialect.engine === 'duckdb' ? `."${name}"` : `['${name}']`
   })
+  return dialect.text(`$${steps.join('')}`)
+}
+
+/** The objects below the top level that lead to a field: names stand once in each. */
+function nestedObjects(node: ReadJson): readonly JsonPath[] {
+  const found = new Map<string, JsonPath>()
+  for (const [first, ...inner] of Object.values(node.fields)) {
+    for (const [index] of inner.entries()) {
+      const path: JsonPath = [first, ...inner.slice(0, index)]
+      found.set(JSON.stringify(path), path)
+    }
+  }
+  return [...found.values()]
 }
 
 /**
@@ -41,16 +53,28 @@ const duckdbObject =
   `THEN NOT regexp_matches(regexp_replace(json_text, ${anyString}, '""', 'gs'), ${lenient}) ELSE true END ` +
   `THEN json_text END END`
 
+/** As many names as were looked for and found: none stands twice. Else, rarely, they are compared. */
+const eachNameOnce =
+  'coalesce(CASE WHEN len(json_keys(json_object)) = list_count(json_found) THEN true ' +
+  'ELSE len(json_keys(json_object)) = list_unique(json_keys(json_object)) END, false)'
+
+/** A value that is no object has no names, and one that is not there has null. */
+function eachNestedNameOnce(paths: readonly string[]): string {
+  const names = `json_keys(json_object, [${["'$'", ...paths].join(', ')}])`
+  const once = 'lambda names: names IS NULL OR len(names) = list_unique(names)'
+  return `coalesce(list_bool_and(list_transform(${names}, ${once})), false)`
+}
+
 function duckdbSql(node: ReadJson, input: string): string {
   const text = stage(`*, TRY(decode(${duckdb.name(node.from)})) AS json_text`, input)
   const object = stage(`*, ${duckdbObject} AS json_object`, text)
   // One call for all fields: each call parses the whole document again.
-  const found = stage(`*, json_extract(json_object, [${pathsOf(node).join(', ')}]) AS json_found`, object)
-  // As many names as were looked for and found: none stands twice. Else, rarely, they are compared.
-  const names = 'json_keys(json_object)'
-  const isDocument =
-    `coalesce(CASE WHEN len(${names}) = list_count(json_found) THEN true ` +
-    `ELSE len(${names}) = list_unique(${names}) END, false)`
+  const paths = Object.values(node.fields).map((path) => pathSql(duckdb, path))
+  const found = stage(`*, json_extract(json_object, [${paths.join(', ')}]) AS json_found`, object)
+  const nested = nestedObjects(node).map((path) => pathSql(duckdb, path))
+  // What is found by two fields is one name.
+  const isFlat = nested.length === 0 && new Set(paths).size === paths.length
+  const isDocument = isFlat ? eachNameOnce : eachNestedNameOnce(nested)
   const judged = stage(`*, ${isDocument} AS ${duckdb.name(node.as)}`, found)
   const one = stage(
     `* EXCLUDE (json_text, json_object, json_found),\n` +
@@ -84,6 +108,24 @@ const sparkObject =
   `AND json_text RLIKE '\\\\A[ \\\\t\\\\r\\\\n]*[{]' AND NOT ${hasHalfCharacter} ` +
   `THEN variant_get(json_parsed, '$[0]', 'variant') END`
 
+const namesColumn = (index: number): string => (index === 0 ? 'json_names' : `json_names_${index}`)
+
+/**
+ * The names of the object at the path; null where there is none. Of all JSON values only a string can become
+ * binary: its text may look like an object, and is none.
+ */
+function sparkNestedNames(path: string): string {
+  return (
+    `CASE WHEN try_variant_get(json_object, ${path}, 'binary') IS NULL ` +
+    `THEN json_object_keys(get_json_object(json_text, ${path})) END`
+  )
+}
+
+function sparkEachOnce(names: string, mayBeNone: boolean): string {
+  const once = `size(${names}) = size(array_distinct(${names}))`
+  return mayBeNone ? `(${names} IS NULL OR ${once})` : once
+}
+
 function sparkSql(node: ReadJson, input: string): string {
   const from = spark.name(node.from)
   const text = stage(
@@ -93,23 +135,26 @@ function sparkSql(node: ReadJson, input: string): string {
   const parsed = stage(`*, ${sparkParsed} AS json_parsed`, text)
   const object = stage(`*, ${sparkObject} AS json_object`, parsed)
   // A variant has each name once, whatever the text has.
+  const nested = nestedObjects(node).map((path) => pathSql(spark, path))
+  const namesOf = ['json_object_keys(json_text)', ...nested.map(sparkNestedNames)]
   const names = stage(
-    `*, CASE WHEN json_object IS NOT NULL THEN json_object_keys(json_text) END AS json_names`,
+    `*, ${namesOf.map((sql, index) => `CASE WHEN json_object IS NOT NULL THEN ${sql} END AS ${namesColumn(index)}`).join(',\n    ')}`,
     object,
   )
+  const once = namesOf.map((_, index) => sparkEachOnce(namesColumn(index), index > 0)).join(' AND ')
   // Spark puts an expression in the place of its name wherever that stands: a document that is null where a
   // name stands twice is one expression, a condition at each field would be as many.
-  const document = stage(
-    `*, CASE WHEN size(json_names) = size(array_distinct(json_names)) THEN json_object END AS json_document`,
-    names,
-  )
-  const paths = pathsOf(node)
+  const document = stage(`*, CASE WHEN ${once} THEN json_object END AS json_document`, names)
+  const paths = Object.values(node.fields).map((path) => pathSql(spark, path))
   const columns = [
     `(json_document IS NOT NULL) AS ${spark.name(node.as)}`,
     ...Object.keys(node.fields).map((name, index) => {
       return `variant_get(json_document, ${paths[index]}, 'variant') AS ${spark.name(name)}`
     }),
   ]
-  const hidden = 'json_text, json_parsed, json_object, json_names, json_document'
+  const hidden = [
+    'json_text, json_parsed, json_object, json_document',
+    ...namesOf.map((_, index) => namesColumn(index)),
+  ].join(', ')
   return `SELECT * EXCEPT (${hidden}),\n  ${columns.join(',\n  ')}\nFROM ${document}`
 }

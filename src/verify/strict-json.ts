@@ -8,7 +8,14 @@ export type JsonValue =
   | { readonly kind: 'number'; readonly text: string }
   | { readonly kind: 'string'; readonly value: string }
   | { readonly kind: 'array' }
-  | { readonly kind: 'object' }
+  | NestedObject
+
+type NestedObject = {
+  readonly kind: 'object'
+  /** Of a name that stands twice, its last value. */
+  readonly members: ReadonlyMap<string, JsonValue>
+  readonly hasNameTwice: boolean
+}
 
 export type JsonObject = {
   readonly kind: 'object'
@@ -35,6 +42,19 @@ export function parseStrictJson(bytes: Uint8Array): JsonObject | { readonly kind
     if (error instanceof TooDeep) return { kind: 'object', members: new Map(), mayBeRefused: true }
     throw error
   }
+}
+
+/**
+ * The value at the path: undefined where a name of it is absent, or leads through something that is no
+ * object; `malformed` where a name stands twice in an object on the way.
+ */
+export function valueAt(
+  members: ReadonlyMap<string, JsonValue>,
+  [name, ...inner]: readonly string[],
+): JsonValue | undefined | 'malformed' {
+  const value = members.get(name!)
+  if (inner.length === 0 || value?.kind !== 'object') return inner.length === 0 ? value : undefined
+  return value.hasNameTwice ? 'malformed' : valueAt(value.members, inner)
 }
 
 class Malformed extends Error {}
@@ -64,7 +84,7 @@ class Reader {
   document(): JsonObject {
     this.#space()
     if (this.#text[this.#at] !== '{') throw new Malformed('not an object')
-    const members = this.#object(1)
+    const { members } = this.#object(1)
     this.#space()
     if (this.#at !== this.#text.length) throw new Malformed('something after the object')
     return {
@@ -74,12 +94,13 @@ class Reader {
     }
   }
 
-  #object(level: number): Map<string, JsonValue> {
+  #object(level: number): NestedObject {
     this.#enter(level)
     this.#take('{')
     const members = new Map<string, JsonValue>()
+    let hasNameTwice = false
     this.#space()
-    if (this.#tookIf('}')) return members
+    if (this.#tookIf('}')) return { kind: 'object', members, hasNameTwice }
     while (true) {
       this.#space()
       const name = this.#string()
@@ -88,11 +109,14 @@ class Reader {
       const value = this.#value(level)
       if (members.has(name)) {
         if (level === 1) throw new Malformed('a name twice')
-        this.#nestedNameTwice = true
+        hasNameTwice = true
       }
       members.set(name, value)
       this.#space()
-      if (this.#tookIf('}')) return members
+      if (this.#tookIf('}')) {
+        this.#nestedNameTwice ||= hasNameTwice
+        return { kind: 'object', members, hasNameTwice }
+      }
       this.#take(',')
     }
   }
@@ -113,10 +137,7 @@ class Reader {
   #value(level: number): JsonValue {
     this.#space()
     const first = this.#text[this.#at]
-    if (first === '{') {
-      this.#object(level + 1)
-      return { kind: 'object' }
-    }
+    if (first === '{') return this.#object(level + 1)
     if (first === '[') {
       this.#array(level + 1)
       return { kind: 'array' }

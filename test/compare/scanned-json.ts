@@ -2,7 +2,7 @@
 import { sliceNumber } from '../../src/json/decimal.ts'
 import { JsonScanner } from '../../src/json/scanner.ts'
 import { type JsonSlice, jsonKind, sliceSource, sliceText } from '../../src/json/slice.ts'
-import { parseStrictJson } from '../../src/verify/strict-json.ts'
+import { type JsonValue, parseStrictJson, valueAt } from '../../src/verify/strict-json.ts'
 import { type NaiveValue, naiveFields } from './naive-json.ts'
 
 export const nestedPaths = [
@@ -47,7 +47,14 @@ export class ScannerCheck {
     const alone = this.#judge(fresh.scan(Uint8Array.from(bytes)), fresh, expected)
     if (alone !== null) return `by a new scanner: ${alone}`
     const flat = this.#flat.scan(bytes)
-    const strict = parseStrictJson(bytes).kind === 'object'
+    const read = parseStrictJson(bytes)
+    const strict = read.kind === 'object'
+    if (strict) {
+      const values = nestedPaths.map((path) => valueAt(read.members, path))
+      const kinds = values.includes('malformed') ? null : values.map((value) => kindOfStrict(value))
+      const wanted = expected?.map(kindOfText) ?? null
+      if (String(kinds) !== String(wanted)) return `by the other reader ${kinds}, not ${wanted}`
+    }
     return flat === strict ? null : `without nested fields: taken ${flat}, by the other reader ${strict}`
   }
 
@@ -80,6 +87,11 @@ export class ScannerCheck {
     const text = sliceSource(slice)
     return text === expected.text ? null : `stands as ${text}, not as ${expected.text}`
   }
+}
+
+function kindOfStrict(value: JsonValue | undefined | 'malformed'): string {
+  if (value === undefined || value === 'malformed') return 'absent'
+  return value.kind === 'boolean' ? String(value.value) : value.kind
 }
 
 function kindOfText(value: NaiveValue | null): string {

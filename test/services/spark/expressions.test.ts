@@ -7,8 +7,15 @@ import { type Expr, jsonBoolean, jsonIsAbsent, jsonNumber, jsonText } from '../.
 import { project } from '../../../src/plan/index.ts'
 import { compileTable, duckdb, expressionSql, literalSql, spark } from '../../../src/sql/index.ts'
 import { differencesOf, onDuckdb, onJavascript } from '../../compare/evaluators.ts'
+import {
+  expectedCells,
+  nestedCells,
+  nestedDocuments,
+  nestedExamples,
+} from '../../compare/nested-documents.ts'
 import { documentExamples, documents, exampleText } from '../../generate/document-examples.ts'
 import { anyExpression, anyRow } from '../../generate/expressions.ts'
+import { jsonDocument } from '../../generate/json-documents.ts'
 import { onSpark } from './evaluator.ts'
 import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 
@@ -82,5 +89,22 @@ describe.skipIf(sparkAbsent !== null)(`on both engines (SEED=${seed})`, () => {
     expect(typedRows.map(({ number, truth }) => [number ?? null, truth ?? null])).toEqual(
       expected.map(({ read }) => [read[2], read[7]]),
     )
+  })
+
+  test('random documents have the nested fields that a naive reading finds', async () => {
+    const documents = [...nestedExamples, ...fc.sample(jsonDocument, { seed, numRuns: 3_000 })]
+    const values = documents.map((value, place) => `(${place}, ${spark.bytes(value)})`)
+    await server.session.run(
+      `CREATE OR REPLACE TEMP VIEW given AS SELECT * FROM VALUES ${values.join(',')} AS t(place, value)`,
+      call,
+    )
+    const { sql } = compileTable(spark, nestedDocuments.node)
+    const rows = await server.session.rows(`SELECT * FROM (${sql}) ORDER BY place`, call)
+    const wrong = documents.flatMap((document, place) => {
+      const [found, expected] = [nestedCells(rows[place]!), expectedCells(document)]
+      const isSame = JSON.stringify(found) === JSON.stringify(expected)
+      return isSame ? [] : [{ document: Buffer.from(document).toString('latin1'), found, expected }]
+    })
+    expect(wrong.slice(0, 3), `${wrong.length} documents; repeat with SEED=${seed}`).toEqual([])
   })
 })
