@@ -1,4 +1,4 @@
-// The value of a JSON number, as a double.
+// The value of a JSON number: as a double, and as a whole number.
 import { isDigit, minus, point } from './bytes.ts'
 import { type JsonSlice, sliceSource } from './slice.ts'
 
@@ -21,6 +21,32 @@ export function sliceNumber(slice: JsonSlice): number {
   else if (exponent > 0 && exponent <= exactPowerMax) value = digits * exactPowers[exponent]!
   else return numberOfText(slice)
   return read.isNegative ? -value : value
+}
+
+/**
+ * The whole number of 64 bits that a number is, null where it is none. Digits alone are taken as they stand;
+ * with a point or an exponent it is the nearest double, which tells whole numbers apart below 2^53 only. A
+ * bigint from there on, a number before.
+ */
+export function sliceWhole(slice: JsonSlice): number | bigint | null {
+  const { bytes, start, end } = slice
+  let at = bytes[start] === minus ? start + 1 : start
+  while (at < end && isDigit(bytes[at]!)) at++
+  if (at === end && end - start > exactDigits) return wholeOfDigits(sliceSource(slice))
+  const value = sliceNumber(slice)
+  return Number.isSafeInteger(value) ? value + 0 : null // A sum with 0 is never -0.
+}
+
+/** So many digits, or one less and a sign, are below 2^53. */
+const exactDigits = 15
+/** The digits, and a sign, of the longest number of 64 bits. */
+const longDigits = 20
+
+function wholeOfDigits(digits: string): number | bigint | null {
+  if (digits.length > longDigits) return null
+  const value = BigInt(digits)
+  if (BigInt.asIntN(64, value) !== value) return null
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value
 }
 
 function readDecimal(bytes: Uint8Array, start: number, end: number): void {

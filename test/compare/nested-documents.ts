@@ -1,5 +1,12 @@
 // Fields at nested paths of documents, as every evaluator of the plan reads them and as naive-json.ts does.
-import { type Expr, jsonBoolean, jsonIsAbsent, jsonNumber, jsonText } from '../../src/expr/index.ts'
+import {
+  type Expr,
+  jsonBoolean,
+  jsonIsAbsent,
+  jsonNumber,
+  jsonText,
+  jsonWhole,
+} from '../../src/expr/index.ts'
 import { compileRowPath } from '../../src/javascript/index.ts'
 import { input, type JsonPath, project, readJson } from '../../src/plan/index.ts'
 import { type NaiveValue, naiveFields } from './naive-json.ts'
@@ -21,7 +28,7 @@ const read = readJson(input('given', { place: 'int', value: 'binary' }), {
   as: 'is_document',
 })
 
-/** Of each document: `place`, `is_document`, and four columns of each field. */
+/** Of each document: `place`, `is_document`, and five columns of each field. */
 export const nestedDocuments = project(read, (row) => {
   const columns: Record<string, Expr> = { place: row.place, is_document: row.is_document }
   for (const name of names) {
@@ -30,6 +37,7 @@ export const nestedDocuments = project(read, (row) => {
     columns[`${name}_text`] = jsonText(json)
     columns[`${name}_number`] = jsonNumber(json)
     columns[`${name}_truth`] = jsonBoolean(json)
+    columns[`${name}_whole`] = jsonWhole(json)
   }
   return columns
 })
@@ -39,22 +47,33 @@ export type NestedCells = { readonly isDocument: boolean; readonly cells: readon
 /** What a row of `nestedDocuments` has, however its client gives values. */
 export function nestedCells(row: Readonly<Record<string, unknown>>): NestedCells {
   const cells = names.flatMap((name) =>
-    ['absent', 'text', 'number', 'truth'].map((what) => row[`${name}_${what}`] ?? null),
+    ['absent', 'text', 'number', 'truth', 'whole'].map((what) => row[`${name}_${what}`] ?? null),
   )
   return { isDocument: row.is_document === true, cells: cells.map(plain) }
 }
 
-/** Zero has no sign in SQL, and infinity none in JSON. */
-const plain = (cell: unknown): unknown => (typeof cell === 'number' ? `${cell === 0 ? 0 : cell}` : cell)
+/** Zero has no sign in SQL, and JSON has neither infinity nor whole numbers of 64 bits. */
+function plain(cell: unknown): unknown {
+  if (typeof cell === 'number') return `${cell === 0 ? 0 : cell}`
+  return typeof cell === 'bigint' ? String(cell) : cell
+}
 
 export function expectedCells(document: Uint8Array): NestedCells {
   const found = naiveFields(document, paths)
   const cells = (found ?? paths.map(() => null)).flatMap((field: NaiveValue | null) => {
     const value: unknown = field === null ? null : JSON.parse(field.text)
     const of = (type: string) => (typeof value === type ? value : null)
-    return [value === null, of('string'), of('number'), of('boolean')].map(plain)
+    const whole = typeof value === 'number' ? wholeOf(field!.text, value) : null
+    return [value === null, of('string'), of('number'), of('boolean'), whole].map(plain)
   })
   return { isDocument: found !== null, cells }
+}
+
+/** Digits are what they say, any other notation is its double. */
+function wholeOf(text: string, double: number): bigint | null {
+  if (!/^-?[0-9]+$/.test(text)) return Number.isSafeInteger(double) ? BigInt(double) : null
+  const value = BigInt(text)
+  return value >= -(2n ** 63n) && value < 2n ** 63n ? value : null
 }
 
 export function cellsInJavascript(documents: readonly Uint8Array[]): NestedCells[] {
@@ -89,6 +108,10 @@ export const nestedExamples: readonly Uint8Array[] = [
   of('{"x.y":{"0":{"z w":"in","z w":"twice"}}}'),
   of('{"x.y":{"0":{"z w":null}},"x":{"y":{"0":{"z w":1}}}}'),
   of('{"a":{"b":{}},"customer":{}}'),
+  of('{"a":9223372036854775807,"b":{"é":-9223372036854775808},"customer":{"id":9223372036854775808}}'),
+  of(
+    '{"a":9007199254740993,"b":{"é":9007199254740993.0},"customer":{"id":9007199254740991e0,"a":{"c":1e18}}}',
+  ),
   of('{"a":{"":1,"":2}}'),
   of('{"a":{"b":"x"},"customer":{"id":1,"a":{"c":2},"a":3}}'),
   of(`{"a":{"b":${'{"c":'.repeat(90)}1${'}'.repeat(90)}}}`),

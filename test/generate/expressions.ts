@@ -55,6 +55,15 @@ const instant = fc
       }),
   )
 
+/** Texts of money, and what is nearly one. */
+const decimalText = fc
+  .tuple(
+    fc.constantFrom('', '', '-', '+', '-0', '00'),
+    fc.stringMatching(/^[0-9]{1,18}$/),
+    fc.constantFrom('', '.', '.5', '.005', '.995', '.0049999999999999999999999', '.99499', ',5', 'e2', '\n'),
+  )
+  .map((parts) => parts.join(''))
+
 const values: Readonly<Record<PlainType, fc.Arbitrary<LiteralValue>>> = {
   string: fc.oneof(
     fc.constantFrom(
@@ -84,6 +93,7 @@ const values: Readonly<Record<PlainType, fc.Arbitrary<LiteralValue>>> = {
         '2024-02-29 10:00:00-14:59',
       ],
     ),
+    decimalText,
     fc.string({ unit: 'grapheme', maxLength: 8 }).filter((text) => !text.includes('\0')),
     instant.chain((text) =>
       fc.constantFrom(text, text.replace(' ', 'T'), `${text}Z`, `${text}-05:30`, `${text}+14:00`, `${text} `),
@@ -107,6 +117,11 @@ const values: Readonly<Record<PlainType, fc.Arbitrary<LiteralValue>>> = {
       2n ** 63n - 1n,
       -(2n ** 63n),
     ),
+    // Around the ends of the years 1 to 9999, in seconds, milliseconds and microseconds.
+    fc
+      .tuple(fc.constantFrom(-62_135_596_800n, 253_402_300_800n), fc.constantFrom(1n, 1_000n, 1_000_000n))
+      .chain(([seconds, unit]) => fc.bigInt({ min: -2n, max: 2n }).map((off) => seconds * unit + off)),
+    fc.bigInt({ min: -(10n ** 18n) - 2n, max: -(10n ** 18n) + 2n }),
   ),
   double: fc.oneof(
     fc.constantFrom(
@@ -150,6 +165,8 @@ const fixedArguments: Readonly<Record<string, (index: number) => fc.Arbitrary<Ex
     index === 1
       ? fc.constantFrom(1n, 300_000_000n, 3_600_000_000n, 7n).map((size) => literal('long', size))
       : undefined,
+  instantOfEpoch: (index) =>
+    index === 1 ? fc.constantFrom(1n, 1_000n, 1_000_000n).map((unit) => literal('long', unit)) : undefined,
   plusMicros: (index) => (index === 1 ? micros.map((value) => literal('long', value)) : undefined),
   addInts: () =>
     fc.oneof(

@@ -1,5 +1,5 @@
 // Values of JSON, never coerced: the fields of a document that the plan's readJson has judged.
-import { sliceNumber } from '../../json/decimal.ts'
+import { sliceNumber, sliceWhole } from '../../json/decimal.ts'
 import { jsonKind, sliceText } from '../../json/slice.ts'
 import { defineFunction } from '../function.ts'
 
@@ -73,6 +73,60 @@ export const jsonNumber = defineFunction({
     { in: ['null'], out: null },
   ],
 })
+
+export const jsonWhole = defineFunction({
+  name: 'jsonWhole',
+  args: ['json'],
+  returns: 'long',
+  nulls: 'null in, null out',
+  meaning:
+    'The whole number of a JSON number, null for any other value: digits without point and exponent exactly as they stand, ' +
+    'within 64 bits; a number with either by its nearest double, where that is whole and less than 2^53 away from 0.',
+  duckdb: (json) => {
+    const text = `CAST(${json} AS VARCHAR)`
+    return (
+      `CASE WHEN regexp_full_match(${text}, '-?[0-9]+') THEN TRY_CAST(${text} AS BIGINT) ` +
+      `WHEN regexp_matches(${text}, '^[-0-9]') THEN ${wholeOfDouble(`CAST(from_json(${json}, '"DOUBLE"') AS DOUBLE)`, 'trunc')} END`
+    )
+  },
+  // Digits alone are a BIGINT wherever they fit; whatever else is one number in two notations is no BIGINT.
+  spark: (json) =>
+    `CASE WHEN schema_of_variant(${json}) = 'BIGINT' THEN variant_get(${json}, '$', 'bigint') ` +
+    `WHEN schema_of_variant(${json}) RLIKE '^(DOUBLE|FLOAT|DECIMAL)' THEN ` +
+    `${wholeOfDouble(`variant_get(${json}, '$', 'double')`, 'floor')} END`,
+  javascript: (json) => (json?.kind === jsonKind.number ? sliceWhole(json) : null),
+  examples: [
+    { in: ['42'], out: 42n },
+    { in: ['42.0'], out: 42n },
+    { in: ['4.2e1'], out: 42n },
+    { in: ['-0'], out: 0n },
+    { in: ['-0.0'], out: 0n },
+    { in: ['42.5'], out: null },
+    { in: ['9007199254740993'], out: 9007199254740993n },
+    { in: ['-9007199254740993'], out: -9007199254740993n },
+    { in: ['9007199254740991.0'], out: 9007199254740991n },
+    { in: ['9007199254740993.0'], out: null },
+    { in: ['9.007199254740992e15'], out: null },
+    { in: ['42.00000000000000000000000000000000000000000001'], out: 42n },
+    { in: ['9223372036854775807'], out: 9223372036854775807n },
+    { in: ['9223372036854775808'], out: null },
+    { in: ['-9223372036854775808'], out: -9223372036854775808n },
+    { in: ['-9223372036854775809'], out: null },
+    { in: ['123456789012345678901234567890123456789012'], out: null },
+    { in: ['1e18'], out: null },
+    { in: ['1e400'], out: null },
+    { in: ['"42"'], out: null },
+    { in: ['true'], out: null },
+    { in: ['[42]'], out: null },
+    { in: ['{"a": 42}'], out: null },
+    { in: ['null'], out: null },
+    { in: [null], out: null },
+  ],
+})
+
+function wholeOfDouble(number: string, down: 'trunc' | 'floor'): string {
+  return `CASE WHEN abs(${number}) < 9007199254740992 AND ${number} = ${down}(${number}) THEN CAST(${number} AS BIGINT) END`
+}
 
 export const jsonBoolean = defineFunction({
   name: 'jsonBoolean',

@@ -100,6 +100,26 @@ export const afterLastComma = defineFunction({
   ],
 })
 
+export const commaJoined = defineFunction({
+  name: 'commaJoined',
+  args: ['string', 'string'],
+  returns: 'string',
+  nulls: 'left out; null when both are null',
+  meaning: 'Both with ", " between them, or the one that is not null.',
+  duckdb: (a, b) =>
+    `CASE WHEN ${a} IS NULL THEN ${b} WHEN ${b} IS NULL THEN ${a} ELSE ${a} || ${separator} || ${b} END`,
+  spark: (a, b) =>
+    `CASE WHEN ${a} IS NULL THEN ${b} WHEN ${b} IS NULL THEN ${a} ELSE ${a} || ${separator} || ${b} END`,
+  javascript: (a, b) => (a === null ? b : b === null ? a : `${a}, ${b}`),
+  examples: [
+    { in: ['Paris', 'France'], out: 'Paris, France' },
+    { in: ['Paris', null], out: 'Paris' },
+    { in: [null, 'France'], out: 'France' },
+    { in: ['', ''], out: ', ' },
+    { in: [null, null], out: null },
+  ],
+})
+
 export const presentNames = defineGeneric<(...names: Expr<'string'>[]) => Expr<'array<string>'>>({
   name: 'presentNames',
   args: ['string*'],

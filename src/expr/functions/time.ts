@@ -1,5 +1,5 @@
 // Instants, days and windows. Everything is UTC with microseconds; windows are aligned to the epoch.
-import { addWhole, floorDivide, floorToMultiple } from '../../columns/whole.ts'
+import { addWhole, floorDivide, floorToMultiple, whole } from '../../columns/whole.ts'
 import { assert } from '../../errors/errors.ts'
 import { defineFunction } from '../function.ts'
 import { instantOf } from '../instants.ts'
@@ -84,6 +84,51 @@ export const parseInstant = defineFunction({
     { in: [' 2026-10-31T10:00:00Z'], out: null },
     { in: ['infinity'], out: null },
     { in: [null], out: null },
+  ],
+})
+
+const microsFirst = -62_135_596_800_000_000n // 0001-01-01 00:00:00
+const microsLast = 253_402_300_799_999_999n // 9999-12-31 23:59:59.999999
+
+export const instantOfEpoch = defineFunction({
+  name: 'instantOfEpoch',
+  args: ['long', 'long'],
+  returns: 'timestamp',
+  nulls: 'null if either is null',
+  meaning:
+    'The instant so many units after 1970-01-01T00:00:00Z, each of so many microseconds (1, 1000, 1000000); before it where they ' +
+    'are negative; null outside of the years 1 to 9999.',
+  // Bounds in units: a product that 64 bits do not hold is never computed.
+  duckdb: (count, unit) =>
+    `CASE WHEN ${count} BETWEEN ${microsFirst} // ${unit} AND ${microsLast} // ${unit} THEN make_timestamp(${count} * ${unit}) END`,
+  spark: (count, unit) =>
+    `CASE WHEN ${count} BETWEEN ${microsFirst} div ${unit} AND ${microsLast} div ${unit} THEN timestamp_micros(${count} * ${unit}) END`,
+  javascript: (count, unit) => {
+    if (count === null || unit === null) return null
+    const micros = Number(count) * Number(unit)
+    if (Number.isSafeInteger(micros)) return micros + 0 // A sum with 0 is never -0.
+    const exact = BigInt(count) * BigInt(unit)
+    return exact >= microsFirst && exact <= microsLast ? whole(exact) : null
+  },
+  examples: [
+    { in: [1793440800n, 1000000n], out: '2026-10-31 10:00:00' },
+    { in: [1793440800123n, 1000n], out: '2026-10-31 10:00:00.123' },
+    { in: [1793440800123456n, 1n], out: '2026-10-31 10:00:00.123456' },
+    { in: [0n, 1000n], out: '1970-01-01 00:00:00' },
+    { in: [-1n, 1n], out: '1969-12-31 23:59:59.999999' },
+    { in: [-62135596800n, 1000000n], out: '0001-01-01 00:00:00' },
+    { in: [-62135596801n, 1000000n], out: null },
+    { in: [253402300799n, 1000000n], out: '9999-12-31 23:59:59' },
+    { in: [253402300800n, 1000000n], out: null },
+    { in: [253402300799999n, 1000n], out: '9999-12-31 23:59:59.999' },
+    { in: [253402300800000n, 1000n], out: null },
+    { in: [-62135596800000n, 1000n], out: '0001-01-01 00:00:00' },
+    { in: [-62135596800001n, 1000n], out: null },
+    { in: [253402300799999999n, 1n], out: '9999-12-31 23:59:59.999999' },
+    { in: [253402300800000000n, 1n], out: null },
+    { in: [-62135596800000001n, 1n], out: null },
+    { in: [9223372036854775807n, 1000000n], out: null },
+    { in: [null, 1n], out: null },
   ],
 })
 
