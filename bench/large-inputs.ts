@@ -13,9 +13,11 @@ import { DeltaTable } from '../src/delta/index.ts'
 import { Database } from '../src/engines/database.ts'
 import { closedWindowsSql } from '../src/engines/embedded/closed-windows.ts'
 import { silverTransactions } from '../src/lakehouse/2-silver/transactions.ts'
-import { deltaDefinition } from '../src/lakehouse/delta.ts'
-import { tables } from '../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
+import { deltaDefinition } from '../src/ops/tables.ts'
 import { boundDuckdb, columnDefinitions, duckdb } from '../src/sql/index.ts'
+
+const { tables } = standardLakehouse
 
 type Case = { readonly rows: number; readonly bytes: number; readonly timeMs: (row: number) => number }
 

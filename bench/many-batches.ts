@@ -8,7 +8,7 @@ import { pipelineOptions } from '../src/cli/pipeline-options.ts'
 import { loadConfig } from '../src/config/config.ts'
 import { embeddedEngine } from '../src/engines/embedded/run.ts'
 import { openFileSource } from '../src/files/source.ts'
-import { streamNames } from '../src/plan/index.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { produce } from '../src/produce/produce.ts'
 import type { BatchFigures } from './figures.ts'
 
@@ -46,8 +46,8 @@ try {
   let before = process.cpuUsage()
   const source = await openFileSource(input, { takeUnterminatedTail: true })
   await embeddedEngine.run({
-    ...pipelineOptions({ ...loadConfig({}, join(base, '.env')), deltaBasePath: base }),
-    streams: streamNames,
+    ...pipelineOptions({ ...loadConfig(standardLakehouse, {}, join(base, '.env')), deltaBasePath: base }),
+    streams: standardLakehouse.streams,
     source,
     once: true,
     finalize: false,

@@ -14,8 +14,10 @@ import { fileSystem, setClock, setDisk } from '../src/delta/disk.ts'
 import { DeltaTable, type StagedAppend } from '../src/delta/index.ts'
 import { compactWith } from '../src/engines/embedded/upkeep.ts'
 import { type KeptTable, Upkeep } from '../src/engines/upkeep.ts'
-import { openTable } from '../src/lakehouse/delta.ts'
-import { tables as definitions } from '../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
+import { openTable } from '../src/ops/tables.ts'
+
+const { tables: definitions } = standardLakehouse
 
 const commitCount = Number(process.argv[2] ?? 300_000)
 const dayCount = Number(process.argv[3] ?? 30)
@@ -55,7 +57,7 @@ type Written = KeptTable & { readonly every: number; template: StagedAppend | nu
 
 const base = await mkdtemp(join(process.env.BENCH_DIRECTORY ?? tmpdir(), 'assay-month-'))
 const options = {
-  ...pipelineOptions({ ...loadConfig({}, join(base, '.env')), deltaBasePath: base }),
+  ...pipelineOptions({ ...loadConfig(standardLakehouse, {}, join(base, '.env')), deltaBasePath: base }),
   ...{ streams: [], source: null, once: false, finalize: false, signal: new AbortController().signal },
   clock: () => BigInt(Math.trunc(nowMs)) * 1000n,
   onBatch: () => undefined,

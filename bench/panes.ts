@@ -6,7 +6,9 @@ import { windowOf } from '../src/batches/planner.ts'
 import { newColumn, type Rows } from '../src/columns/column.ts'
 import { WindowPanes } from '../src/engines/embedded/window-panes.ts'
 import { silverRecent } from '../src/lakehouse/2-silver/transactions.ts'
-import { tables } from '../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
+
+const { tables } = standardLakehouse
 
 const rowsPerSecond = Number(process.argv[2] ?? 100)
 const users = Number(process.argv[3] ?? 100_000)

@@ -39,9 +39,10 @@ import { openFileSource } from '../src/files/source.ts'
 import { bronzeTransactions } from '../src/lakehouse/1-bronze/transactions.ts'
 import { silverTransactions } from '../src/lakehouse/2-silver/transactions.ts'
 import { fraudDetection } from '../src/lakehouse/3-fraud_detection.ts'
-import { tableDirectory } from '../src/lakehouse/delta.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
+import { tableDirectory } from '../src/ops/tables.ts'
 import { SharedLeaves, writeParquet } from '../src/parquet/file.ts'
-import { streamNames, type TableDefinition } from '../src/plan/index.ts'
+import type { TableDefinition } from '../src/plan/index.ts'
 import { produce } from '../src/produce/produce.ts'
 
 const library = process.argv[2] ?? null
@@ -70,8 +71,8 @@ async function makeTables(base: string, count: number): Promise<void> {
   })
   const source = await openFileSource(input, { takeUnterminatedTail: true })
   await embeddedEngine.run({
-    ...pipelineOptions({ ...loadConfig({}, join(base, '.env')), deltaBasePath: base }),
-    streams: streamNames,
+    ...pipelineOptions({ ...loadConfig(standardLakehouse, {}, join(base, '.env')), deltaBasePath: base }),
+    streams: standardLakehouse.streams,
     source,
     once: true,
     finalize: false,

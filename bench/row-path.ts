@@ -1,11 +1,13 @@
 // What a record costs in the compiled row path, part by part, on one core: `npx node bench/row-path.ts
 // [rows]`. The state is not in it: every transaction is its user's first.
 import type { RecordChunk } from '../src/batches/source.ts'
+import { addRecords, factsOutput, lakehouseRowPath } from '../src/engines/row-path.ts'
 import { JudgedFacts, type RowPath, type RunningBatch } from '../src/javascript/index.ts'
 import { JsonScanner } from '../src/json/scanner.ts'
-import { tables } from '../src/lakehouse/pipeline.ts'
-import { addRecords, lakehouseRowPath, type RowTable } from '../src/lakehouse/row-path.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { createGenerator } from '../src/produce/generator.ts'
+
+const { tables } = standardLakehouse
 
 const rows = Number(process.argv[2] ?? 400_000)
 const rowsPerChunk = 50_000
@@ -49,7 +51,7 @@ function started(path: RowPath, rowCountMax: number): RunningBatch {
     },
     repeats: { is_duplicate: { repeats: () => false } },
     counts: { tx_count_30min: { count: () => 1 } },
-    functions: { facts: new JudgedFacts().add },
+    functions: { [factsOutput]: new JudgedFacts().add },
   })
 }
 
@@ -77,20 +79,20 @@ const scanned = (all: readonly RecordChunk[]): void => {
 }
 console.log(`${microsPerRecord(scanned, chunks)} us: the scanner alone`)
 
-const parts: readonly (readonly [what: string, wanted: readonly RowTable[]])[] = [
+const parts: readonly (readonly [what: string, wanted: readonly string[]])[] = [
   ['judged', []],
-  ['judged, silver', ['silver_batch']],
-  ['judged, silver, quarantine', ['silver_batch', 'quarantine_batch']],
-  ['judged, silver, quarantine, fraud', ['silver_batch', 'quarantine_batch', 'fraud_batch']],
-  ['and bronze', ['bronze_batch', 'silver_batch', 'quarantine_batch', 'fraud_batch']],
+  ['judged, silver', ['silver/transactions']],
+  ['judged, silver, quarantine', ['silver/transactions', 'silver/quarantine']],
+  ['judged, silver, quarantine, fraud', ['silver/transactions', 'silver/quarantine', 'fraud_detection']],
+  ['and bronze', ['bronze/transactions', 'silver/transactions', 'silver/quarantine', 'fraud_detection']],
 ]
 for (const [what, wanted] of parts) {
-  const path = lakehouseRowPath(tables, 'kafka_batch', wanted)
+  const path = lakehouseRowPath(standardLakehouse, tables, 'input', wanted)
   const run = (all: readonly RecordChunk[]): void => {
     for (const chunk of all) addRecords(started(path, chunk.count), chunk)
   }
   console.log(`${microsPerRecord(run, chunks)} us, ${microsPerRecord(run, small)} in batches of 500: ${what}`)
 }
 const startedMs = performance.now()
-lakehouseRowPath(tables, 'kafka_batch', parts[4]![1])
+lakehouseRowPath(standardLakehouse, tables, 'input', parts[4]![1])
 console.log(`${(performance.now() - startedMs).toFixed(1)} ms to compile`)

@@ -11,7 +11,7 @@ import type { RecordChunk, RecordSource } from '../src/batches/source.ts'
 import { pipelineOptions } from '../src/cli/pipeline-options.ts'
 import { loadConfig } from '../src/config/config.ts'
 import { embeddedEngine } from '../src/engines/embedded/run.ts'
-import { streamNames } from '../src/plan/index.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { createGenerator, type GeneratedRecord } from '../src/produce/generator.ts'
 
 const { positionals, values } = parseArgs({
@@ -89,10 +89,10 @@ class Growing {
     const environment = threads === null ? {} : { DUCKDB_THREADS: String(threads) }
     await embeddedEngine.run({
       ...pipelineOptions({
-        ...loadConfig(environment, join(this.#base, '.env')),
+        ...loadConfig(standardLakehouse, environment, join(this.#base, '.env')),
         deltaBasePath: this.#base,
       }),
-      streams: streamNames,
+      streams: standardLakehouse.streams,
       source,
       once: true,
       finalize: false,

@@ -5,15 +5,17 @@
 import { randomBytes } from 'node:crypto'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { RecordChunk } from '../src/batches/source.ts'
+import { addRecords, factsOutput, lakehouseRowPath } from '../src/engines/row-path.ts'
 import { literal } from '../src/expr/index.ts'
 import { JudgedFacts } from '../src/javascript/index.ts'
-import { tables } from '../src/lakehouse/pipeline.ts'
-import { addRecords, lakehouseRowPath } from '../src/lakehouse/row-path.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { deduplicate, input, velocity } from '../src/plan/index.ts'
 import { compileTable, duckdb, keyDigestSql } from '../src/sql/index.ts'
 import { type HashSeed, KeyHash } from '../src/state/key-hash.ts'
 import { RecentIds } from '../src/state/recent-ids.ts'
 import { RecentTimes } from '../src/state/recent-times.ts'
+
+const { tables } = standardLakehouse
 
 const rows = Number(process.argv[2] ?? 1_000_000)
 const parts = process.argv.slice(3)
@@ -134,11 +136,11 @@ function benchDisorder(): void {
 /** As above, of a whole batch: parsed, judged and scored by the row path. Files are not in it. */
 function benchBatch(): void {
   const count = 40_000
-  const path = lakehouseRowPath(tables, 'kafka_batch', [
-    'bronze_batch',
-    'silver_batch',
-    'quarantine_batch',
-    'fraud_batch',
+  const path = lakehouseRowPath(standardLakehouse, tables, 'input', [
+    'bronze/transactions',
+    'silver/transactions',
+    'silver/quarantine',
+    'fraud_detection',
   ])
   const chunks = [0, 60_000_000].map((disorderMicros): RecordChunk => {
     const values = Array.from({ length: count }, (_, row) => {
@@ -173,11 +175,11 @@ function benchBatch(): void {
         },
         repeats: { is_duplicate: newIds() },
         counts: { tx_count_30min: newTimes() },
-        functions: { facts: new JudgedFacts().add },
+        functions: { [factsOutput]: new JudgedFacts().add },
       })
       addRecords(batch, chunk)
       if (run >= 0) spent[place]! += cpuNs() - before
-      if (batch.rows('silver_batch').rowCount !== count) throw new Error('a transaction was refused')
+      if (batch.rows('silver/transactions').rowCount !== count) throw new Error('a transaction was refused')
     }
   const [inOrder, inDisorder] = spent.map((ns) => ns / runs / count) as [number, number]
   console.log(

@@ -1,16 +1,18 @@
 // Writes the generated pages (`npm run docs`); test/unit/docs.test.ts fails where one is stale.
+
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { configurationPage, envExample } from '../src/config/reference.ts'
 import { type ErrorPolicy, errorCodes, type Retry } from '../src/errors/errors.ts'
 import { noticeCodes } from '../src/errors/notices.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { progressPage } from './progress-page.ts'
 import { functionsPage, tablesPage } from './reference-pages.ts'
 
 /** By their path in the repository. */
 export const generatedPages: Readonly<Record<string, () => string>> = {
-  '.env.example': envExample,
-  'docs/reference/configuration.md': configurationPage,
+  '.env.example': () => envExample(standardLakehouse),
+  'docs/reference/configuration.md': () => configurationPage(standardLakehouse),
   'docs/reference/errors.md': errorsPage,
   'docs/reference/functions.md': functionsPage,
   'docs/reference/progress.md': progressPage,

@@ -9,7 +9,7 @@ import {
   streamTxns,
   writerAppId,
 } from '../src/batches/progress.ts'
-import { streamNames } from '../src/plan/index.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
 
 const instant = (text: string): bigint => BigInt(Date.parse(text)) * 1000n
 const read = (partition: number, offset: bigint) => ({ topic: 'ecommerce.transactions', partition, offset })
@@ -59,8 +59,7 @@ const example: RecordedBatch = {
       delays: Object.fromEntries(
         Object.entries(delays).map(([name, count]) => [name, minutes(count)]),
       ) as Delays, // All keys.
-      dedupMicros: minutes(10),
-      highRiskCountries: ['Nigeria', 'Russia', 'China'],
+      parameters: { dedup_micros: minutes(10), high_risk_countries: ['Nigeria', 'Russia', 'China'] },
       recordsPerBatchMax: 200_000,
     },
     definitions: '3f0c6e2ab1d94c58a7e6f0d1c2b3a495',
@@ -72,7 +71,7 @@ export function progressPage(): string {
   const actions = [[appId, version] as const, ...Object.entries(txns)].map(
     ([id, value]) => `{"txn":{"appId":${JSON.stringify(id)},"version":${value}}}`,
   )
-  const streams = Object.entries(streamTxns(streamNames, progress.batch)).map(
+  const streams = Object.entries(streamTxns(standardLakehouse.streams, progress.batch)).map(
     ([id, value]) => `${id} ${value}`,
   )
   return `# How far a table is

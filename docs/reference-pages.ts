@@ -9,11 +9,13 @@ import {
   type Example,
 } from '../src/expr/index.ts'
 import { reviewScore, riskLevelLowest, riskLevels, rules } from '../src/fraud/rules.ts'
-import { tables } from '../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { reasonMeanings } from '../src/lakehouse/reasons.ts'
 import type { TableDefinition } from '../src/plan/index.ts'
 import { definitionText } from '../src/plan/text.ts'
 import { duckdb, spark } from '../src/sql/index.ts'
+
+const { tables } = standardLakehouse
 
 export function functionsPage(): string {
   return page([

@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { expect, test } from 'vitest'
-import { tables } from '../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../src/lakehouse/index.ts'
+
+const { tables } = standardLakehouse
 
 const root = dirname(import.meta.dirname)
 
@@ -16,9 +18,10 @@ const layers: readonly (readonly string[])[] = [
   ['fraud', 'sql', 'batches', 'parquet', 'state'],
   ['javascript'],
   ['kafka', 'files', 'delta', 'metrics', 'config'],
-  ['produce', 'lakehouse'],
+  ['ops'],
   ['engines'],
   ['verify'],
+  ['produce', 'lakehouse'],
   ['cli', 'dashboard'],
 ]
 

@@ -13,7 +13,7 @@ import { packagesDirectory } from '../../src/engines/spark/packages.ts'
 import { sparkEngine } from '../../src/engines/spark/run.ts'
 import { SparkServer } from '../../src/engines/spark/server.ts'
 import { openKafkaSource } from '../../src/kafka/source.ts'
-import { streamNames } from '../../src/plan/index.ts'
+import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import { produce } from '../../src/produce/produce.ts'
 import { startBroker } from '../../test/services/broker.ts'
 
@@ -48,7 +48,7 @@ async function carry(
     SPARK_SHUFFLE_PARTITIONS: '2',
     MAX_RECORDS_PER_BATCH: String(engine === 'spark' ? recordsPerBatch : 200_000),
   }
-  const config = loadConfig(environment, join(directory, '.env'))
+  const config = loadConfig(standardLakehouse, environment, join(directory, '.env'))
   const connection = { bootstrapServers: config.kafka.bootstrapServers }
   await produce({
     generator: { seed: fromMs % 1000 },
@@ -64,7 +64,7 @@ async function carry(
   const chosen = engine === 'spark' ? sparkEngine(sparkOptions(config, source)) : embeddedEngine
   await chosen.run({
     ...pipelineOptions(config),
-    streams: streamNames,
+    streams: standardLakehouse.streams,
     source,
     once: true,
     finalize: false,

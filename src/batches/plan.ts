@@ -1,17 +1,18 @@
 // The plan of a batch: everything that decides its rows, as data. The first commit of a batch carries the
 // plan; from then on the plan alone counts, whatever is configured when the batch is carried on.
 import { assert } from '../errors/errors.ts'
-import { type WatermarkName, watermarkNames } from '../plan/index.ts'
 import type { OffsetRange, TopicPartition } from './offsets.ts'
 
-export type Delays = Readonly<Record<WatermarkName, bigint>>
+/** By the name of a watermark: how far it stays behind the greatest event time, in microseconds. */
+export type Delays = Readonly<Record<string, bigint>>
+
+/** By the name of a parameter of plans: a long, or an array<string>. */
+export type Parameters = Readonly<Record<string, bigint | readonly string[]>>
 
 /** The settings that decide rows. */
 export type BatchSettings = {
-  /** How far each watermark stays behind the greatest event time, in microseconds. */
   readonly delays: Delays
-  readonly dedupMicros: bigint
-  readonly highRiskCountries: readonly string[]
+  readonly parameters: Parameters
   /** A partition whose last so many records had no valid row does not hold the watermark. */
   readonly recordsPerBatchMax: number
 }
@@ -24,7 +25,7 @@ export type BatchPlan = {
   readonly ranges: readonly OffsetRange[]
   /** Whether the records come from the input, to be brought to bronze, or are in bronze already. */
   readonly readFrom: 'input' | 'bronze'
-  /** Silver's watermark at the start: rows before it are late. */
+  /** The events' watermark at the start: rows before it are late. */
   readonly watermarkMicros: bigint | null
   /** The partitions that have more to read than the batch takes: they hold the watermark. */
   readonly waiting: readonly TopicPartition[]
@@ -50,12 +51,18 @@ export function planToJson(plan: BatchPlan): Readonly<Record<string, unknown>> {
   }
 }
 
-/** Durations are microseconds. */
+/** Durations are microseconds, longs are text. */
 export function settingsToJson(settings: BatchSettings): Readonly<Record<string, unknown>> {
   return {
-    delays: Object.fromEntries(watermarkNames.map((name) => [name, String(settings.delays[name])])),
-    dedup_window: String(settings.dedupMicros),
-    high_risk_countries: settings.highRiskCountries,
+    delays: Object.fromEntries(
+      Object.entries(settings.delays).map(([name, micros]) => [name, String(micros)]),
+    ),
+    parameters: Object.fromEntries(
+      Object.entries(settings.parameters).map(([name, value]) => [
+        name,
+        typeof value === 'bigint' ? String(value) : value,
+      ]),
+    ),
     records_per_batch_max: settings.recordsPerBatchMax,
   }
 }
@@ -68,8 +75,6 @@ function rangeToJson({ topic, partition, start, end, topicId, isFile }: OffsetRa
 
 /** The plan of an object that `planToJson` made. */
 export function planFromJson(json: Readonly<Record<string, unknown>>): BatchPlan {
-  const settings = objectOf(json.settings)
-  const delays = objectOf(settings.delays)
   return {
     batch: bigintOf(json.batch),
     timeMicros: bigintOf(json.time),
@@ -81,16 +86,33 @@ export function planFromJson(json: Readonly<Record<string, unknown>>): BatchPlan
       return { topic: textOf(topic), partition: Number(partition) }
     }),
     isFinal: json.final === true,
-    settings: {
-      // A watermark that came with a later version had no delay then.
-      delays: Object.fromEntries(
-        watermarkNames.map((name) => [name, delays[name] === undefined ? 0n : bigintOf(delays[name])]),
-      ) as Delays, // All keys.
-      dedupMicros: bigintOf(settings.dedup_window),
-      highRiskCountries: listOf(settings.high_risk_countries).map(textOf),
-      recordsPerBatchMax: Number(settings.records_per_batch_max),
-    },
+    settings: settingsFromJson(objectOf(json.settings)),
     definitions: textOf(json.definitions),
+  }
+}
+
+function settingsFromJson(json: Readonly<Record<string, unknown>>): BatchSettings {
+  const delays = Object.entries(objectOf(json.delays)).map(([name, micros]) => [name, bigintOf(micros)])
+  return {
+    delays: Object.fromEntries(delays),
+    parameters: json.parameters === undefined ? earlierParameters(json) : parametersOf(json.parameters),
+    recordsPerBatchMax: Number(json.records_per_batch_max),
+  }
+}
+
+function parametersOf(json: unknown): Parameters {
+  const entries = Object.entries(objectOf(json)).map(([name, value]) => [
+    name,
+    Array.isArray(value) ? value.map(textOf) : bigintOf(value),
+  ])
+  return Object.fromEntries(entries)
+}
+
+/** A version whose lakehouses all had these two wrote them by names of their own. */
+function earlierParameters(json: Readonly<Record<string, unknown>>): Parameters {
+  return {
+    dedup_micros: bigintOf(json.dedup_window),
+    high_risk_countries: listOf(json.high_risk_countries).map(textOf),
   }
 }
 

@@ -1,17 +1,23 @@
 // The planner: what the next batch is and what the lakehouse's progress is after it. Pure; the engines carry
 // it out.
 import { assert } from '../errors/errors.ts'
-import { type PlanNode, type TableDefinition, type WindowNode, watermarkNames } from '../plan/index.ts'
+import type { PlanNode, TableDefinition, WindowNode } from '../plan/index.ts'
 import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } from './offsets.ts'
 import type { BatchPlan, Delays } from './plan.ts'
 import type { PartitionTime, Progress, Watermarks } from './progress.ts'
+
+/** What decides the rows of the next batch, beside its records. */
+export type BatchRules = Pick<BatchPlan, 'settings' | 'definitions'> & {
+  /** The name of the watermark that judges which records are late. */
+  readonly eventsWatermark: string
+}
 
 /** The batch after `progress`. Its time is now, but always later than the last one's. */
 export function planBatch(
   progress: Progress,
   ranges: readonly OffsetRange[],
   nowMicros: bigint,
-  rules: Pick<BatchPlan, 'settings' | 'definitions'>,
+  rules: BatchRules,
   { readFrom = 'input', isFinal = false, waiting = [] }: Partial<BatchPlan> = {},
 ): BatchPlan {
   const earliest = progress.timeMicros + 1n
@@ -20,7 +26,7 @@ export function planBatch(
     timeMicros: nowMicros > earliest ? nowMicros : earliest,
     ranges,
     readFrom,
-    watermarkMicros: progress.watermarks.silver,
+    watermarkMicros: progress.watermarks[rules.eventsWatermark] ?? null,
     waiting,
     isFinal,
     settings: rules.settings,
@@ -147,11 +153,13 @@ function watermarksAfter(
   finalizedTo: bigint | null,
   delays: Delays,
 ): Watermarks {
-  const entries = watermarkNames.map((name) => {
-    const following = followed === null ? null : followed - delays[name]
-    return [name, greatest(before[name], greatest(following, finalizedTo))]
-  })
-  return Object.fromEntries(entries) as Watermarks // One entry for each name.
+  const after: Record<string, bigint> = { ...before }
+  for (const [name, delay] of Object.entries(delays)) {
+    const following = followed === null ? null : followed - delay
+    const micros = greatest(before[name] ?? null, greatest(following, finalizedTo))
+    if (micros !== null) after[name] = micros
+  }
+  return after
 }
 
 /** The greatest end of any window of any table that holds the instant; null without one. */

@@ -2,11 +2,11 @@
 // together with the rows, so that the tables alone tell where to go on. docs/reference/progress.md
 // describes the layout for other writers.
 import { assert } from '../errors/errors.ts'
-import { type StreamName, type WatermarkName, watermarkNames } from '../plan/index.ts'
 import { type NextOffset, type Offsets, type OfTopic, partitionKey, type TopicPartition } from './offsets.ts'
 import { type BatchPlan, objectOf, planFromJson, planToJson } from './plan.ts'
 
-export type Watermarks = Readonly<Record<WatermarkName, bigint | null>>
+/** By name; one that is absent has not begun. */
+export type Watermarks = Readonly<Record<string, bigint>>
 
 /** The state of the lakehouse after a batch. Instants are microseconds since the epoch. */
 export type Progress = {
@@ -21,12 +21,12 @@ export type Progress = {
    * bronze had already.
    */
   readonly readFrom: 'input' | 'bronze'
-  /** Greatest event_time of silver, this batch included; null without rows. */
+  /** Greatest event_time of the events, this batch included; null without rows. */
   readonly eventTimeMaxMicros: bigint | null
   /** Where `--finalize` moved all watermarks to; null where it never did. */
   readonly finalizedToMicros: bigint | null
   /**
-   * At the end of the batch: silver's judges the rows of the next one, the others say which windows are
+   * At the end of the batch: the events' judges the rows of the next one, the others say which windows are
    * closed.
    */
   readonly watermarks: Watermarks
@@ -60,9 +60,6 @@ export type RecordedBatch = {
   readonly counts: BatchCounts | null
 }
 
-// All of its keys.
-export const noWatermarks = Object.fromEntries(watermarkNames.map((name) => [name, null])) as Watermarks
-
 /** Before the first batch. */
 export const noProgress: Progress = {
   batch: 0n,
@@ -71,12 +68,15 @@ export const noProgress: Progress = {
   readFrom: 'input',
   eventTimeMaxMicros: null,
   finalizedToMicros: null,
-  watermarks: noWatermarks,
+  watermarks: {},
   partitions: new Map(),
 }
 
 /** The application id of the txn action whose version is the batch; a batch is committed to a table once. */
 export const batchAppId = 'assay'
+
+/** What the application id of a watermark's txn action begins with, before its name. */
+const watermarkAppId = 'assay/watermark/'
 
 /** The application id of the txn action whose version is the last batch that was cut from bronze. */
 const fromBronzeAppId = 'assay/from_bronze'
@@ -123,7 +123,7 @@ export function progressTxns(progress: Progress): Readonly<Record<string, bigint
   if (progress.readFrom === 'bronze') txns[fromBronzeAppId] = progress.batch
   optional('assay/event_time_max', progress.eventTimeMaxMicros)
   optional('assay/finalized_to', progress.finalizedToMicros)
-  for (const name of watermarkNames) optional(`assay/watermark/${name}`, progress.watermarks[name])
+  for (const [name, micros] of Object.entries(progress.watermarks)) txns[`${watermarkAppId}${name}`] = micros
   for (const { topic, partition, offset, topicId } of offsetsInCommits(progress)) {
     txns[`assay/offset/${partition}/${topic}`] = offset
     if (topicId !== undefined) txns[`assay/topic/${topicId}/${topic}`] = progress.batch
@@ -145,15 +145,12 @@ function offsetsInCommits({ offsets }: Progress): NextOffset[] {
  * everything up to the batch before. Without them a stream is as far as the last commit to its table that is
  * furthest behind.
  */
-export function streamTxns(streams: readonly StreamName[], batch: bigint): Readonly<Record<string, bigint>> {
+export function streamTxns(streams: readonly string[], batch: bigint): Readonly<Record<string, bigint>> {
   return Object.fromEntries(streams.map((stream) => [`assay/stream/${stream}`, batch]))
 }
 
 /** The batch up to which, by the txn actions of bronze or silver, all tables of the stream are complete. */
-export function streamDone(
-  txns: ReadonlyMap<string, { readonly version: bigint }>,
-  stream: StreamName,
-): bigint {
+export function streamDone(txns: ReadonlyMap<string, { readonly version: bigint }>, stream: string): bigint {
   const carried = txns.get(`assay/stream/${stream}`)?.version
   return carried === undefined ? 0n : carried - 1n
 }
@@ -178,8 +175,9 @@ export function decodeTxns(txns: ReadonlyMap<string, { readonly version: bigint 
     const at = { topic: match[2]!, partition: Number(match[1]), offset: version }
     offsets.set(partitionKey(at), { ...at, ...ofTopic(topicIds.get(at.topic)) })
   }
-  const watermark = (name: WatermarkName): bigint | null =>
-    txns.get(`assay/watermark/${name}`)?.version ?? null
+  const watermarks = [...txns].flatMap(([appId, { version }]) =>
+    appId.startsWith(watermarkAppId) ? [[appId.slice(watermarkAppId.length), version]] : [],
+  )
   return {
     batch,
     timeMicros: txns.get('assay/time')?.version ?? 0n,
@@ -187,8 +185,7 @@ export function decodeTxns(txns: ReadonlyMap<string, { readonly version: bigint 
     readFrom: txns.get(fromBronzeAppId)?.version === batch ? 'bronze' : 'input',
     eventTimeMaxMicros: txns.get('assay/event_time_max')?.version ?? null,
     finalizedToMicros: txns.get('assay/finalized_to')?.version ?? null,
-    // All keys.
-    watermarks: Object.fromEntries(watermarkNames.map((name) => [name, watermark(name)])) as Watermarks,
+    watermarks: Object.fromEntries(watermarks),
     partitions: partitionTimes(txns),
   }
 }
@@ -230,7 +227,9 @@ function progressToJson(progress: Progress): Readonly<Record<string, unknown>> {
     ...(progress.readFrom === 'bronze' ? { from_bronze: true } : {}),
     event_time_max: textOf(progress.eventTimeMaxMicros),
     finalized_to: textOf(progress.finalizedToMicros),
-    watermarks: Object.fromEntries(watermarkNames.map((name) => [name, textOf(progress.watermarks[name])])),
+    watermarks: Object.fromEntries(
+      Object.entries(progress.watermarks).map(([name, micros]) => [name, String(micros)]),
+    ),
     offsets: offsetsInCommits(progress).map(({ topic, partition, offset, topicId }) => [
       topic,
       partition,
@@ -264,7 +263,10 @@ export function parseProgress(userMetadata: string | undefined): Progress | null
 }
 
 function progressFromJson(parsed: Readonly<Record<string, unknown>>): Progress {
-  const watermarks = (parsed.watermarks ?? {}) as Record<string, unknown> // Judged field by field below.
+  // One that had not begun was null in commits of an earlier version.
+  const watermarks = Object.entries(parsed.watermarks ?? {}).flatMap(([name, micros]) =>
+    typeof micros === 'string' ? [[name, BigInt(micros)]] : [],
+  )
   const offsets = new Map<string, NextOffset>()
   for (const entry of parsed.offsets as unknown[]) {
     assert(Array.isArray(entry) && typeof entry[0] === 'string' && typeof entry[1] === 'number')
@@ -279,9 +281,7 @@ function progressFromJson(parsed: Readonly<Record<string, unknown>>): Progress {
     readFrom: parsed.from_bronze === true ? 'bronze' : 'input',
     eventTimeMaxMicros: microsOf(parsed.event_time_max),
     finalizedToMicros: microsOf(parsed.finalized_to),
-    watermarks: Object.fromEntries(
-      watermarkNames.map((name) => [name, microsOf(watermarks[name])]),
-    ) as Watermarks, // All keys.
+    watermarks: Object.fromEntries(watermarks),
     partitions: partitionTimesOf(parsed.partitions),
   }
 }

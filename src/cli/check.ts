@@ -8,14 +8,12 @@ import { sinceAppId } from '../batches/progress.ts'
 import { type Config, loadConfig } from '../config/config.ts'
 import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
-import { inputTables } from '../engines/tables.ts'
 import { counted, unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { listFiles } from '../files/listing.ts'
 import { checkKafka } from '../kafka/check.ts'
-import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
-import { progressOf, tableDirectory } from '../lakehouse/delta.ts'
-import { tables } from '../lakehouse/pipeline.ts'
+import { progressOf, tableDirectory } from '../ops/tables.ts'
+import { isOfInput, type Lakehouse } from '../plan/index.ts'
 import type { CheckFinding, Found } from './check-finding.ts'
 import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
@@ -25,11 +23,15 @@ import type { RunTotals } from './run-totals.ts'
 import { sqlName } from './table-name.ts'
 import { formatCount } from './terminal-text.ts'
 
-export function checkCommand(): Command {
+export function checkCommand(lakehouse: Lakehouse): Command {
   return new Command('check')
     .option('--from <file|directory>', 'check NDJSON files in place of Kafka', inHome)
     .action(async ({ from }: { from?: string }) => {
-      process.exitCode = await check((line) => void process.stdout.write(line), loadConfig, from)
+      process.exitCode = await check(
+        (line) => void process.stdout.write(line),
+        () => loadConfig(lakehouse),
+        from,
+      )
     })
 }
 
@@ -42,7 +44,7 @@ const LISTING_MAX_MS = 60_000
 /** Writes one line a finding, as soon as it is there. Returns the exit code. */
 export async function check(
   write: (line: string) => void,
-  load: () => Config = loadConfig,
+  load: () => Config,
   from?: string,
 ): Promise<number> {
   const failed: CheckFinding[] = []
@@ -171,10 +173,10 @@ async function* examineDisk({ deltaBasePath }: Config): AsyncGenerator<Found> {
     }
 }
 
-async function* examineTables({ deltaBasePath }: Config): AsyncGenerator<Found> {
+async function* examineTables({ lakehouse, deltaBasePath }: Config): AsyncGenerator<Found> {
   const written: string[] = []
   const reached = new Map<string, Reached | null>()
-  for (const table of tables) {
+  for (const table of lakehouse.tables) {
     const directory = tableDirectory(deltaBasePath, table)
     try {
       reached.set(table.path, null)
@@ -190,7 +192,7 @@ async function* examineTables({ deltaBasePath }: Config): AsyncGenerator<Found> 
       yield { verdict: 'FAIL', text: error instanceof Error ? error.message : String(error) }
     }
   }
-  for (const path of lostTables(reached)) {
+  for (const path of lostTables(lakehouse, reached)) {
     const text = `${sqlName({ path })} is lost (TABLE_LOST), and no run can make it again: bring its directory back from a backup`
     yield { verdict: 'FAIL', text }
   }
@@ -202,14 +204,15 @@ async function* examineTables({ deltaBasePath }: Config): AsyncGenerator<Found> 
 type Reached = { readonly batch: bigint; readonly since: bigint }
 
 /** Tables that a run would refuse as TABLE_LOST: gone, or made anew without the rows that others have. */
-function lostTables(reached: ReadonlyMap<string, Reached | null>): readonly string[] {
+function lostTables(lakehouse: Lakehouse, reached: ReadonlyMap<string, Reached | null>): readonly string[] {
   const most = [...reached.values()].reduce((batch, at) => (at && at.batch > batch ? at.batch : batch), 0n)
-  return inputTables.filter((path) => {
+  const ofInput = lakehouse.tables.map(({ path }) => path).filter((path) => isOfInput(lakehouse, path))
+  return ofInput.filter((path) => {
     const at = reached.get(path)
     if (at === undefined) return false // It cannot be read, which is told.
     if (at === null) return most > 0n
     // Bronze is a batch ahead of silver after a crash.
-    return at.since > 0n || (path === silverTransactions.path && at.batch + 1n < most)
+    return at.since > 0n || (path === lakehouse.events.path && at.batch + 1n < most)
   })
 }
 

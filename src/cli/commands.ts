@@ -1,6 +1,7 @@
 // The commands: what `assay --help` says of each, and where it is. A command's own file is read only when it
 // is called, so that the help does not wait for DuckDB and Kafka.
 import type { Command } from 'commander'
+import type { Lakehouse } from '../plan/index.ts'
 
 export type CommandEntry = {
   readonly name: string
@@ -8,7 +9,7 @@ export type CommandEntry = {
   /** What it does, as the first lines of its own help. */
   readonly does: string
   readonly examples: readonly string[]
-  readonly load: () => Promise<Command>
+  readonly load: (lakehouse: Lakehouse) => Promise<Command>
 }
 
 export const commands: readonly CommandEntry[] = [
@@ -19,7 +20,7 @@ export const commands: readonly CommandEntry[] = [
       'Generates transactions and carries them through all tables on this machine, and shows what happens until Ctrl-C. ' +
       'It needs no Kafka and no JVM; the tables stay, and it ends with where they are.',
     examples: ['assay demo', 'assay demo --rate 500 --seconds 60'],
-    load: async () => (await import('./demo.ts')).demoCommand(),
+    load: async (lakehouse) => (await import('./demo.ts')).demoCommand(lakehouse),
   },
   {
     name: 'run',
@@ -32,7 +33,7 @@ export const commands: readonly CommandEntry[] = [
       'assay run --once --finalize --from data',
       'assay run fraud-detection aggregations',
     ],
-    load: async () => (await import('./run.ts')).runCommand(),
+    load: async (lakehouse) => (await import('./run.ts')).runCommand(lakehouse),
   },
   {
     name: 'produce',
@@ -44,7 +45,7 @@ export const commands: readonly CommandEntry[] = [
       'assay produce --rate 1000',
       'assay produce --to data --period 2026-10-01/2026-10-02 --count 100000',
     ],
-    load: async () => (await import('./produce.ts')).produceCommand(),
+    load: async (lakehouse) => (await import('./produce.ts')).produceCommand(lakehouse),
   },
   {
     name: 'check',
@@ -53,7 +54,7 @@ export const commands: readonly CommandEntry[] = [
       'Checks the configuration, the tables and the input, and what a run would make of a sample of its records. ' +
       'Each line says ok or what to do; nothing is changed.',
     examples: ['assay check', 'assay check --from data'],
-    load: async () => (await import('./check.ts')).checkCommand(),
+    load: async (lakehouse) => (await import('./check.ts')).checkCommand(lakehouse),
   },
   {
     name: 'verify',
@@ -62,7 +63,7 @@ export const commands: readonly CommandEntry[] = [
       'Proves from the tables alone that no record is lost, twice or wrong, and names what is. The exit code is 1 where a ' +
       'check fails.',
     examples: ['assay verify', 'assay verify silver.transactions --json', 'assay verify --since 2026-10-01'],
-    load: async () => (await import('./verify.ts')).verifyCommand(),
+    load: async (lakehouse) => (await import('./verify.ts')).verifyCommand(lakehouse),
   },
   {
     name: 'query',
@@ -73,14 +74,14 @@ export const commands: readonly CommandEntry[] = [
       'assay query --json "from fraud_detection where requires_review" | jq .transaction_id',
       'assay query --csv < report.sql',
     ],
-    load: async () => (await import('./query.ts')).queryCommand(),
+    load: async (lakehouse) => (await import('./query.ts')).queryCommand(lakehouse),
   },
   {
     name: 'explain',
     summary: 'show the plan of a table and its SQL',
     does: 'Shows how a table is defined: its plan, and the SQL that the plan is for DuckDB and for Spark.',
     examples: ['assay explain silver.transactions', 'assay explain aggregations/merchant --duckdb'],
-    load: async () => (await import('./explain.ts')).explainCommand(),
+    load: async (lakehouse) => (await import('./explain.ts')).explainCommand(lakehouse),
   },
   {
     name: 'why',
@@ -89,7 +90,7 @@ export const commands: readonly CommandEntry[] = [
       'Tells the story of one transaction: the record it came from, the rules that fired with their points, and what its ' +
       'user did before; or why it was refused.',
     examples: ['assay why 1f0732f8-c436-4850-99ed-1a44067773a0'],
-    load: async () => (await import('./why.ts')).whyCommand(),
+    load: async (lakehouse) => (await import('./why.ts')).whyCommand(lakehouse),
   },
   {
     name: 'erase',
@@ -103,7 +104,7 @@ export const commands: readonly CommandEntry[] = [
       'assay erase --user-id 4711',
       'assay erase --adopt silver.transactions 42',
     ],
-    load: async () => (await import('./erase.ts')).eraseCommand(),
+    load: async (lakehouse) => (await import('./erase.ts')).eraseCommand(lakehouse),
   },
   {
     name: 'spark',
@@ -112,7 +113,7 @@ export const commands: readonly CommandEntry[] = [
       'Brings the Spark that "assay run --engine spark" starts by itself. A Spark Connect server of yours needs no ' +
       'installation here: SPARK_MASTER names it.',
     examples: ['assay spark install'],
-    load: async () => (await import('./spark.ts')).sparkCommand(),
+    load: async (lakehouse) => (await import('./spark.ts')).sparkCommand(lakehouse),
   },
   {
     name: 'table',
@@ -123,6 +124,6 @@ export const commands: readonly CommandEntry[] = [
       'assay table history gold.transactions --limit 5',
       'assay table vacuum bronze.transactions --dry-run',
     ],
-    load: async () => (await import('./table.ts')).tableCommand(),
+    load: async (lakehouse) => (await import('./table.ts')).tableCommand(lakehouse),
   },
 ]

@@ -12,7 +12,7 @@ import { embeddedEngine } from '../engines/embedded/run.ts'
 import type { BatchReport } from '../engines/engine.ts'
 import { noLatencies } from '../engines/latency.ts'
 import { openFileSource } from '../files/source.ts'
-import { streamNames } from '../plan/index.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { produce } from '../produce/produce.ts'
 import { createLagEstimate } from './lag-estimate.ts'
 import { type LiveView, startLiveView } from './live-painter.ts'
@@ -41,7 +41,7 @@ const users = 1_000_000
  */
 const dirt = { duplicateShare: 0.005, disorderShare: 0.005, lateShare: 0.002, malformedShare: 0.005 }
 
-export function demoCommand(): Command {
+export function demoCommand(lakehouse: Lakehouse): Command {
   return new Command('demo')
     .option('--rate <records/s>', 'transactions a second', positiveNumber, 2_000)
     .option('--seconds <seconds>', 'stop after so long (default: go on until Ctrl-C)', positiveNumber)
@@ -51,11 +51,11 @@ export function demoCommand(): Command {
       'where the tables go (default: a new directory, which stays)',
       inHome,
     )
-    .action(demo)
+    .action((flags: DemoFlags) => demo(lakehouse, flags))
 }
 
-async function demo(flags: DemoFlags): Promise<void> {
-  const { config } = openSession()
+async function demo(lakehouse: Lakehouse, flags: DemoFlags): Promise<void> {
+  const { config } = openSession(lakehouse)
   const deltaBasePath = flags.deltaBasePath ?? (await mkdtemp(join(tmpdir(), 'assay-demo-')))
   const input = await mkdtemp(join(tmpdir(), 'assay-demo-input-'))
   const stop = new AbortController()
@@ -82,7 +82,7 @@ async function demo(flags: DemoFlags): Promise<void> {
     const source = growingBatches(await openFileSource(input, { takeUnterminatedTail: false }))
     const running = embeddedEngine.run({
       ...pipelineOptions({ ...config, engine: 'embedded', deltaBasePath }),
-      streams: streamNames,
+      streams: lakehouse.streams,
       source,
       once: false,
       finalize: false,

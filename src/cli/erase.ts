@@ -4,16 +4,17 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import type { Adoption } from '../engines/adopt.ts'
 import type { ErasureReport } from '../engines/erase.ts'
+import type { PersonId } from '../engines/erased-rows.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { tables } from '../lakehouse/pipeline.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { printable } from './printable.ts'
 import { openSession } from './session.ts'
 import { sqlName, tableNamed } from './table-name.ts'
 
 type EraseFlags = {
-  readonly userId: readonly number[]
+  readonly userId: readonly PersonId[]
   readonly dryRun?: true
   readonly adopt?: string
   readonly everywhere?: true
@@ -23,11 +24,11 @@ type EraseFlags = {
 /** Most batches take less than a second; one that closes many windows may take a minute. */
 const waitDefaultSeconds = 120
 
-export function eraseCommand(): Command {
+export function eraseCommand(lakehouse: Lakehouse): Command {
   return new Command('erase')
     .addOption(
       new Option('--user-id <id>', 'a person by the user_id of the records; may be given several times')
-        .argParser(userIds)
+        .argParser(personIds(lakehouse))
         .default([], 'none'),
     )
     .option('--dry-run', 'count the rows, change nothing; "assay run" may go on meanwhile')
@@ -43,17 +44,21 @@ export function eraseCommand(): Command {
     )
     .argument('[version]', 'with --adopt: the version of the table that the deletion made')
     .action(async (version: string | undefined, flags: EraseFlags) => {
-      const text = await erase(openSession().config, version, flags)
+      const text = await erase(openSession(lakehouse).config, version, flags)
       process.stdout.write(printable(text))
     })
 }
 
-const int32Max = 2 ** 31 - 1
-
-function userIds(text: string, before: readonly number[]): readonly number[] {
-  const id = /^-?\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  if (id >= -int32Max - 1 && id <= int32Max) return [...new Set([...before, id])]
-  throw new InvalidArgumentError('It must be a whole number, as user_id is.')
+/** As the column that names a person has it: a whole number in its range, or a text. */
+function personIds({ events, names: { person } }: Lakehouse) {
+  const type = events.rows.schema[person.column]
+  const bits = type === 'int' ? 32 : type === 'long' ? 64 : null
+  return (text: string, before: readonly PersonId[]): readonly PersonId[] => {
+    if (bits === null) return [...new Set([...before, text])]
+    const id = /^-?\d{1,19}$/.test(text) ? BigInt(text) : null
+    if (id !== null && id === BigInt.asIntN(bits, id)) return [...new Set([...before, id])]
+    throw new InvalidArgumentError(`It must be a whole number, as ${person.column} is.`)
+  }
 }
 
 function waitSeconds(text: string): number {
@@ -66,13 +71,13 @@ async function erase(config: Config, version: string | undefined, flags: EraseFl
   const options = { ...pipelineOptions(config), pauseMaxMs: flags.wait * 1000 }
   if (flags.adopt !== undefined) {
     const { adoptDeletion } = await import('../engines/adopt.ts')
-    const { path } = tableNamed(flags.adopt, tables)
+    const { path } = tableNamed(flags.adopt, config.lakehouse.tables)
     return adoptionText(await adoptDeletion(options, path, BigInt(version ?? ''), flags.everywhere === true))
   }
-  const { eraseUsers, findErasable } = await import('../engines/erase.ts')
+  const { erasePersons, findErasable } = await import('../engines/erase.ts')
   const users = flags.userId
   if (flags.dryRun === true) return dryRunText(await findErasable(options, users), users)
-  return erasureText(await eraseUsers(options, users), users)
+  return erasureText(await erasePersons(options, users), users)
 }
 
 function checkFlags(version: string | undefined, { adopt, userId, dryRun, everywhere }: EraseFlags): void {
@@ -93,13 +98,13 @@ function checkFlags(version: string | undefined, { adopt, userId, dryRun, everyw
   if (dryRun === true && userId.length === 0) wrong('--dry-run needs --user-id')
 }
 
-function dryRunText(report: ErasureReport, users: readonly number[]): string {
+function dryRunText(report: ErasureReport, users: readonly PersonId[]): string {
   if (report.records === 0n) return `${nothingText(users)}${aggregatesText(report)}`
   const heading = `would be erased of ${usersText(users)}: ${counted(report.records, 'record')}`
   return `${heading}\n${rowsText(report.rows)}${aggregatesText(report)}`
 }
 
-function erasureText(report: ErasureReport, users: readonly number[]): string {
+function erasureText(report: ErasureReport, users: readonly PersonId[]): string {
   const earlier =
     report.carriedOn === null
       ? ''
@@ -159,10 +164,10 @@ function rowsText(rows: ErasureReport['rows']): string {
   return entries.map(([name, count]) => `  ${name.padEnd(width)}  ${count}\n`).join('')
 }
 
-function nothingText(users: readonly number[]): string {
+function nothingText(users: readonly PersonId[]): string {
   return `the tables have no rows of ${usersText(users)}\n`
 }
 
-function usersText(users: readonly number[]): string {
+function usersText(users: readonly PersonId[]): string {
   return `${users.length === 1 ? 'user' : 'users'} ${users.join(', ')}`
 }

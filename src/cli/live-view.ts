@@ -1,6 +1,6 @@
 // The live view of a running pipeline, as text: state and size in, lines out. It draws nothing itself.
 
-import type { Alert } from '../engines/engine.ts'
+import type { Alert, AlertCell } from '../engines/engine.ts'
 import { unitOf } from '../errors/counted.ts'
 import type { riskLevelLowest, riskLevels } from '../fraud/rules.ts'
 import { type LiveViewState, recentLatencyMs, recentRates } from './live-view-state.ts'
@@ -186,13 +186,17 @@ type Column = {
 const alertColumns: readonly Column[] = [
   column('Time', 8, 'left', 0, ({ event_time }) => event_time.slice(11, 19)),
   column('Score', 5, 'right', 0, ({ fraud_score }) => String(fraud_score)),
-  column('User', 8, 'right', 0, ({ user_id }) => String(user_id)),
-  column('Amount', 12, 'right', 0, ({ amount }) => amount),
-  column('Country', 14, 'left', 72, ({ country }) => country ?? '-'),
-  column('Payment', 13, 'left', 86, ({ payment_method }) => payment_method ?? '-'),
-  column('Transaction', 11, 'left', 60, ({ transaction_id }) => transaction_id, 132),
-  column('Transaction', 36, 'left', 132, ({ transaction_id }) => transaction_id),
+  column('User', 8, 'right', 0, ({ user_id }) => cellOf(user_id)),
+  column('Amount', 12, 'right', 0, ({ amount }) => cellOf(amount)),
+  column('Country', 14, 'left', 72, ({ country }) => cellOf(country)),
+  column('Payment', 13, 'left', 86, ({ payment_method }) => cellOf(payment_method)),
+  column('Transaction', 11, 'left', 60, ({ transaction_id }) => cellOf(transaction_id), 132),
+  column('Transaction', 36, 'left', 132, ({ transaction_id }) => cellOf(transaction_id)),
 ]
+
+function cellOf(value: AlertCell | undefined): string {
+  return value === null || value === undefined ? '-' : String(value)
+}
 
 function column(
   title: string,

@@ -1,15 +1,17 @@
 // The windows that are not closed yet, as views `live.<name>`: computed from silver with the table's own
 // definition, so nothing of them is ever in the Delta table.
 import { windowOf } from '../batches/planner.ts'
+import type { Config } from '../config/config.ts'
 import { DeltaTable, scanSql } from '../delta/index.ts'
-import { silverRecent, silverTransactions } from '../lakehouse/2-silver/transactions.ts'
-import { progressOf, tableDirectory } from '../lakehouse/delta.ts'
-import { tables } from '../lakehouse/pipeline.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import { quoteIdentifier } from '../delta/sql.ts'
+import { progressOf, tableDirectory } from '../ops/tables.ts'
+import { inputsOf, type Lakehouse, type TableDefinition } from '../plan/index.ts'
 import { boundDuckdb, compileTable } from '../sql/index.ts'
 
 /** Every table with windows. */
-export const liveTables: readonly TableDefinition[] = tables.filter((table) => table.watermark !== null)
+export function liveTables({ tables }: Lakehouse): readonly TableDefinition[] {
+  return tables.filter((table) => table.watermark !== null)
+}
 
 /** Its name in the schema `live`: the last part of its path; `transactions` are known by their folder. */
 export function liveName({ path }: Pick<TableDefinition, 'path'>): string {
@@ -22,22 +24,40 @@ export function liveName({ path }: Pick<TableDefinition, 'path'>): string {
 const everMicros = 253_402_300_799_999_999n
 
 /** A SELECT over the open windows of a table, as of silver's newest batch; null where silver is not there. */
-export async function openWindowsSql(deltaBasePath: string, table: TableDefinition): Promise<string | null> {
-  const directory = tableDirectory(deltaBasePath, silverTransactions)
+export async function openWindowsSql(
+  { lakehouse, deltaBasePath }: Pick<Config, 'lakehouse' | 'deltaBasePath'>,
+  table: TableDefinition,
+): Promise<string | null> {
+  const directory = tableDirectory(deltaBasePath, lakehouse.events)
+  const [input] = inputsOf(table.rows.node)
   const node = windowOf(table.rows.node)
-  if (node === null || table.watermark === null || !(await DeltaTable.exists(directory))) return null
+  if (
+    input === undefined ||
+    node === null ||
+    table.watermark === null ||
+    !(await DeltaTable.exists(directory))
+  )
+    return null
   const silver = await DeltaTable.open(directory)
   const snapshot = await silver.snapshot()
   const closedTo = (await progressOf(silver, snapshot))?.watermarks[table.watermark] ?? null
   const rows = scanSql(snapshot, directory, {
-    columns: Object.keys(silverRecent.schema),
+    columns: Object.keys(input.schema),
     where: closedTo === null ? [] : [{ column: 'event_time', min: closedTo - node.sizeMicros }],
     naiveTimestamps: true,
   })
   const bound = boundDuckdb({ processing_time: null, closed_after: closedTo, closed_up_to: everMicros })
   const windows = compileTable(bound, table.rows.node).sql
   return (
-    `WITH silver_recent AS (${rows}) SELECT * EXCLUDE (aggregation_time) ` +
+    `WITH ${quoteIdentifier(input.name)} AS (${rows}) SELECT * ${withoutTimes(table)} ` +
     `REPLACE (timezone('UTC', window_start) AS window_start, timezone('UTC', window_end) AS window_end) FROM (${windows})`
   )
+}
+
+/** A window that is not closed has come with no batch yet: what follows from the time of one is left out. */
+function withoutTimes({ rows }: TableDefinition): string {
+  const { node } = rows
+  if (node.kind !== 'project') return ''
+  const names = Object.entries(node.columns).filter(([, { kind }]) => kind === 'parameter')
+  return names.length === 0 ? '' : `EXCLUDE (${names.map(([name]) => quoteIdentifier(name)).join(', ')})`
 }

@@ -16,14 +16,14 @@ type FromConfig = Omit<
 
 export function pipelineOptions(config: Config): FromConfig {
   return {
+    lakehouse: config.lakehouse,
     deltaBasePath: config.deltaBasePath,
     recordsPerBatchMax: config.recordsPerBatchMax ?? recordsPerBatchDefault[config.engine],
     bytesPerBatchMax: config.bytesPerBatchMax,
     latencyTargetMs: config.latencyTargetMs,
     triggerIntervalMs: config.triggerIntervalMs,
     delays: config.watermarkMicros,
-    dedupMicros: config.dedupWindowMicros,
-    highRiskCountries: config.highRiskCountries,
+    parameters: config.parameters,
     tableProperties: {
       'delta.checkpointInterval': '100',
       'delta.logRetentionDuration': interval(config.logRetentionMs),

@@ -7,6 +7,7 @@ import { inHome } from '../config/values.ts'
 import { unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaCompression } from '../kafka/producer.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { generatorDefaults, MERCHANTS_MAX, USERS_MAX } from '../produce/generator.ts'
 import { compressions } from '../produce/kafka-writer.ts'
 import { type ProduceSummary, type ProduceTarget, produce } from '../produce/produce.ts'
@@ -42,7 +43,7 @@ const COUNT_MAX = 1_000_000_000_000
 const RATE_MAX = 10_000_000
 const RATE_DEFAULT = 1_000
 
-export function produceCommand(): Command {
+export function produceCommand(lakehouse: Lakehouse): Command {
   const defaults = generatorDefaults
   return new Command('produce')
     .option(
@@ -97,11 +98,11 @@ export function produceCommand(): Command {
     .option('--rotate-rows <rows>', 'rows of a full file', wholeNumberFrom(1, 100_000_000), 100_000)
     .option('--rotate-seconds <seconds>', 'age of a full file', wholeNumberFrom(1, 86_400), 60)
     .addHelpText('after', '\nA share is a percentage or a fraction: 2% and 0.02 are the same.')
-    .action(runProduce)
+    .action((flags: ProduceFlags) => runProduce(lakehouse, flags))
 }
 
-async function runProduce(flags: ProduceFlags): Promise<void> {
-  const { config, log } = openSession()
+async function runProduce(lakehouse: Lakehouse, flags: ProduceFlags): Promise<void> {
+  const { config, log } = openSession(lakehouse)
   const onNotice: OnNotice = ({ code, details, message }) => log.warn({ code, ...details }, message)
   const to = targetOf(flags, config.kafka, onNotice)
   if (to.kind === 'kafka')

@@ -1,6 +1,8 @@
 // Finds the command, runs it, and turns what it throws into one clear line and an exit code.
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { standardLakehouse } from '../lakehouse/index.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { type CommandEntry, commands } from './commands.ts'
 import { exitCodes, reportFailure } from './failure.ts'
 
@@ -33,7 +35,9 @@ export async function runProgram(args: readonly string[], said: Said = ofProcess
   const called = args.filter((argument) => !argument.startsWith('-')).slice(0, 2)
   for (const entry of commands) {
     program.addCommand(
-      called.includes(entry.name) ? await loaded(entry) : new Command(entry.name).summary(entry.summary),
+      called.includes(entry.name)
+        ? await loaded(entry, standardLakehouse)
+        : new Command(entry.name).summary(entry.summary),
     )
   }
   prepare(program, said)
@@ -47,9 +51,15 @@ export async function runProgram(args: readonly string[], said: Said = ofProcess
 }
 
 /** The command with its help; what is called by a second word has the examples too. */
-async function loaded({ summary, does, examples, load }: CommandEntry): Promise<Command> {
+async function loaded(
+  { summary, does, examples, load }: CommandEntry,
+  lakehouse: Lakehouse,
+): Promise<Command> {
   const list = examples.map((example) => `  ${example}\n`).join('')
-  return (await load()).summary(summary).description(does).addHelpText('afterAll', `\nExamples:\n${list}`)
+  return (await load(lakehouse))
+    .summary(summary)
+    .description(does)
+    .addHelpText('afterAll', `\nExamples:\n${list}`)
 }
 
 /** `help` of what is no command is refused as the command is, which names the nearest one. */

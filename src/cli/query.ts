@@ -5,7 +5,8 @@ import { Command, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { helpLines } from '../config/reference.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { readableTables } from '../lakehouse/pipeline.ts'
+import { readableTables } from '../ops/readable.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { liveName, liveTables } from './open-windows.ts'
 import { bytes, durationMs } from './option-values.ts'
 import { openReader, queryFailure, sayWhereNoTables } from './reader.ts'
@@ -28,7 +29,7 @@ type QueryFlags = {
   readonly memory?: number
 }
 
-export function queryCommand(): Command {
+export function queryCommand(lakehouse: Lakehouse): Command {
   return new Command('query')
     .argument('[sql]', 'the query; read from standard input where it is absent or -')
     .addOption(new Option('--json', 'one JSON object a line').conflicts(['csv', 'expanded']))
@@ -45,12 +46,12 @@ export function queryCommand(): Command {
         'most memory, beyond it work spills to disk (default: DUCKDB_MEMORY_LIMIT)',
       ).argParser(bytes(memoryMin)),
     )
-    .addHelpText('after', helpFooter)
-    .action(runQuery)
+    .addHelpText('after', helpFooter(lakehouse))
+    .action((sql: string | undefined, flags: QueryFlags) => runQuery(lakehouse, sql, flags))
 }
 
-async function runQuery(sql: string | undefined, flags: QueryFlags): Promise<void> {
-  const { config } = openSession()
+async function runQuery(lakehouse: Lakehouse, sql: string | undefined, flags: QueryFlags): Promise<void> {
+  const { config } = openSession(lakehouse)
   const format = flags.json ? 'json' : flags.csv ? 'csv' : flags.expanded ? 'expanded' : 'table'
   if (sql === undefined && process.stdin.isTTY) throw noSql()
   const text = sql === undefined || sql === '-' ? await textOf(process.stdin) : sql
@@ -67,21 +68,22 @@ function noSql(): LakehouseError {
   return new LakehouseError('CONFIG_INVALID', message)
 }
 
-const helpFooter = [
-  '',
-  ...helpLines(`Tables: ${readableTables.map(sqlName).join(', ')}`, '', '  '),
-  ...helpLines(`Windows that are still open: ${liveTables.map(liveName).join(', ')}`, '', '  '),
-  '',
-  'Those that are written: assay query "show tables"; the columns of one:',
-  '"describe silver.transactions".',
-  '',
-  ...helpLines(
-    'In JSON, integers are numbers with all their digits; decimals, dates and instants are strings; bytes are base64. ' +
-      'Of two columns with one name the second is called name_2: give it a name with AS. Instants are UTC with ' +
-      'microseconds. In CSV, null is an empty field, the empty text is "", and lines end with LF.',
+const helpFooter = (lakehouse: Lakehouse): string =>
+  [
     '',
-  ),
-].join('\n')
+    ...helpLines(`Tables: ${readableTables(lakehouse).map(sqlName).join(', ')}`, '', '  '),
+    ...helpLines(`Windows that are still open: ${liveTables(lakehouse).map(liveName).join(', ')}`, '', '  '),
+    '',
+    'Those that are written: assay query "show tables"; the columns of one:',
+    '"describe silver.transactions".',
+    '',
+    ...helpLines(
+      'In JSON, integers are numbers with all their digits; decimals, dates and instants are strings; bytes are base64. ' +
+        'Of two columns with one name the second is called name_2: give it a name with AS. Instants are UTC with ' +
+        'microseconds. In CSV, null is an empty field, the empty text is "", and lines end with LF.',
+      '',
+    ),
+  ].join('\n')
 
 const interruptEveryMs = 50
 

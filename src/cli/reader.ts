@@ -11,9 +11,9 @@ import { DeltaTable, scanSql } from '../delta/index.ts'
 import { literalPattern, quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { streamOf } from '../engines/database.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { tableDirectory } from '../lakehouse/delta.ts'
-import { type NamedTable, readableTables } from '../lakehouse/pipeline.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import { type NamedTable, readableTables } from '../ops/readable.ts'
+import { tableDirectory } from '../ops/tables.ts'
+import type { Lakehouse, TableDefinition } from '../plan/index.ts'
 import { liveName, liveTables, openWindowsSql } from './open-windows.ts'
 import { printable } from './printable.ts'
 import { isShowTables, type NamedTables, parseSelect } from './select-statement.ts'
@@ -22,14 +22,14 @@ import { nearestNames, notWrittenAdvice, sqlName } from './table-name.ts'
 export async function openReader(config: Config): Promise<LakehouseReader> {
   const instance = await DuckDBInstance.create(':memory:', instanceOptions(config))
   const connection = await instance.connect()
-  const directories = readableTables
+  const directories = readableTables(config.lakehouse)
     .map((table) => tableDirectory(config.deltaBasePath, table))
     .flatMap((directory) => [...new Set([directory, literalPattern(directory)])])
   await connection.run("SET TimeZone = 'UTC'")
   await connection.run(`SET allowed_directories = [${directories.map(quoteText).join(', ')}]`)
   await connection.run('SET enable_external_access = false')
   await connection.run('SET lock_configuration = true')
-  return new LakehouseReader(config.deltaBasePath, instance, connection)
+  return new LakehouseReader(config, instance, connection)
 }
 
 /** A DuckDB of its own for one command, within the configured limits. */
@@ -45,16 +45,24 @@ export function instanceOptions({ duckdb }: Config): Record<string, string> {
 
 /** Each table is read at the version that it has when a query first names it. */
 export class LakehouseReader {
-  readonly #basePath: string
+  readonly #of: Pick<Config, 'lakehouse' | 'deltaBasePath'>
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
   /** By path: true for a table that has a view, false for one that nobody has written. */
   readonly #views = new Map<string, boolean>()
 
-  constructor(basePath: string, instance: DuckDBInstance, connection: DuckDBConnection) {
-    this.#basePath = basePath
+  constructor(
+    of: Pick<Config, 'lakehouse' | 'deltaBasePath'>,
+    instance: DuckDBInstance,
+    connection: DuckDBConnection,
+  ) {
+    this.#of = of
     this.#instance = instance
     this.#connection = connection
+  }
+
+  get lakehouse(): Lakehouse {
+    return this.#of.lakehouse
   }
 
   /** Runs one SELECT. Fails with QUERY_FAILED, whose message is DuckDB's, or with QUERY_NOT_READ_ONLY. */
@@ -65,8 +73,9 @@ export class LakehouseReader {
       try {
         return await streamOf(this.#connection, isShowTables(sql) ? namesSql : sql, parameters)
       } catch (error) {
-        const unknown = [...(named ?? [])].filter((name) => !knownNames.includes(name))
-        if (unknown.length > 0) throw unknownTables(error, unknown)
+        const known = knownNames(this.#of.lakehouse)
+        const unknown = [...(named ?? [])].filter((name) => !known.includes(name))
+        if (unknown.length > 0) throw unknownTables(error, unknown, known)
         throw absent.length === 0 ? error : this.#withAbsentTables(error, absent)
       }
     } catch (error) {
@@ -96,18 +105,18 @@ export class LakehouseReader {
    */
   async #makeViews(named: NamedTables): Promise<NamedTable[]> {
     const absent: NamedTable[] = []
-    for (const table of readableTables) {
+    for (const table of readableTables(this.#of.lakehouse)) {
       const isNamed = named === null || named.has(sqlName(table))
       if (isNamed && !(await this.has(table)) && named !== null) absent.push(table)
     }
-    for (const table of liveTables) {
+    for (const table of liveTables(this.#of.lakehouse)) {
       if (named === null || named.has(liveName(table))) await this.#makeLiveView(table)
     }
     return absent
   }
 
   async #makeView(definition: NamedTable): Promise<boolean> {
-    const directory = tableDirectory(this.#basePath, definition)
+    const directory = tableDirectory(this.#of.deltaBasePath, definition)
     if (!(await DeltaTable.exists(directory))) return false
     const table = await DeltaTable.open(directory)
     const view = sqlName(definition).split('.').map(quoteIdentifier)
@@ -119,7 +128,7 @@ export class LakehouseReader {
   }
 
   async #makeLiveView(definition: TableDefinition): Promise<void> {
-    const select = await openWindowsSql(this.#basePath, definition)
+    const select = await openWindowsSql(this.#of, definition)
     if (select === null) return
     await this.#connection.run('CREATE SCHEMA IF NOT EXISTS live')
     const view = liveName(definition).split('.').map(quoteIdentifier).join('.')
@@ -129,26 +138,27 @@ export class LakehouseReader {
   /** DuckDB says that a table does not exist; why it does not is for us to say. */
   #withAbsentTables(error: unknown, absent: readonly NamedTable[]): LakehouseError {
     const names = absent.map(sqlName).join(', ')
-    const message = `${names}: not written yet in ${this.#basePath}; ${notWrittenAdvice}`
+    const message = `${names}: not written yet in ${this.#of.deltaBasePath}; ${notWrittenAdvice}`
     return new LakehouseError('QUERY_FAILED', message, { cause: error })
   }
 }
 
 /** On stderr, so that what reads the result finds an empty one. */
-export async function sayWhereNoTables({ deltaBasePath }: Config): Promise<void> {
-  for (const table of readableTables)
+export async function sayWhereNoTables({ lakehouse, deltaBasePath }: Config): Promise<void> {
+  for (const table of readableTables(lakehouse))
     if (await DeltaTable.exists(tableDirectory(deltaBasePath, table))) return
   process.stderr.write(printable(`${deltaBasePath} has no table yet: ${notWrittenAdvice}\n`))
 }
 
-const knownNames: readonly string[] = [...readableTables.map(sqlName), ...liveTables.map(liveName)]
+function knownNames(lakehouse: Lakehouse): readonly string[] {
+  return [...readableTables(lakehouse).map(sqlName), ...liveTables(lakehouse).map(liveName)]
+}
 
 /** With the nearest names, or else all of them. */
-function unknownTables(cause: unknown, unknown: readonly string[]): LakehouseError {
+function unknownTables(cause: unknown, unknown: readonly string[], known: readonly string[]): LakehouseError {
   const sentences = unknown.map((name) => {
-    const near = nearestNames(name, knownNames)
-    const advice =
-      near.length > 0 ? `did you mean ${near.join(' or ')}?` : `there are ${knownNames.join(', ')}`
+    const near = nearestNames(name, known)
+    const advice = near.length > 0 ? `did you mean ${near.join(' or ')}?` : `there are ${known.join(', ')}`
     return `there is no table ${JSON.stringify(name)}: ${advice}`
   })
   return new LakehouseError('QUERY_FAILED', sentences.join('\n'), { cause })

@@ -5,7 +5,6 @@ import type { Config } from '../config/config.ts'
 import type { BatchReport } from '../engines/engine.ts'
 import { latencyQuantileMs } from '../engines/latency.ts'
 import { counted } from '../errors/counted.ts'
-import type { StreamName } from '../plan/index.ts'
 import { batchLine } from './batch-line.ts'
 import { createLagEstimate } from './lag-estimate.ts'
 import { isPretty, type Logger } from './logger.ts'
@@ -19,7 +18,7 @@ export type RunFacts = {
   readonly deltaBasePath: string
   /** How many are written. */
   readonly tables: number
-  readonly streams: readonly StreamName[]
+  readonly streams: readonly string[]
   readonly engine: Config['engine']
 }
 

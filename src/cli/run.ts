@@ -11,8 +11,7 @@ import { inHome } from '../config/values.ts'
 import type { Engine } from '../engines/engine.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
-import { tablesOf } from '../lakehouse/pipeline.ts'
-import { type StreamName, streamNames } from '../plan/index.ts'
+import { inputStream, type Lakehouse, tablesOf } from '../plan/index.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { openRunView, type RunFacts } from './run-view.ts'
@@ -28,22 +27,23 @@ type RunFlags = {
   readonly engine?: 'embedded' | 'spark'
 }
 
-export function runCommand(): Command {
+export function runCommand(lakehouse: Lakehouse): Command {
   return new Command('run')
     .addArgument(
-      new Argument('[streams...]', 'the streams of this process (default: all)').choices(streamNames),
+      new Argument('[streams...]', 'the streams of this process (default: all)').choices(lakehouse.streams),
     )
     .option('--once', 'carry what is there now through all tables, then stop')
     .option('--finalize', 'with --once: then close all windows; rows behind them are late from then on')
     .option('--from <file|directory>', 'read NDJSON files in place of Kafka', inHome)
     .option('--engine <engine>', 'embedded or spark (default: ENGINE)')
-    .addHelpText('after', `\n${variablesHelp()}`)
-    .action(runPipeline)
+    .addHelpText('after', `\n${variablesHelp(lakehouse)}`)
+    .action((named: readonly string[], flags: RunFlags) => runPipeline(lakehouse, named, flags))
 }
 
-async function runPipeline(named: readonly StreamName[], flags: RunFlags): Promise<void> {
-  const { config, log } = openSession()
-  const streams = named.length === 0 ? streamNames : streamNames.filter((name) => named.includes(name))
+async function runPipeline(lakehouse: Lakehouse, named: readonly string[], flags: RunFlags): Promise<void> {
+  const { config, log } = openSession(lakehouse)
+  const all = lakehouse.streams
+  const streams = named.length === 0 ? all : all.filter((name) => named.includes(name))
   checkFlags(flags, config)
   const engineName = flags.engine ?? config.engine
   const about = runFacts(config, streams, engineName, flags.from ?? null)
@@ -56,7 +56,9 @@ async function runPipeline(named: readonly StreamName[], flags: RunFlags): Promi
     stop.abort()
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
-  const source = streams.includes('kafka-to-delta') ? await openSource(flags, config, view.onNotice) : null
+  const source = streams.includes(inputStream(lakehouse))
+    ? await openSource(flags, config, view.onNotice)
+    : null
   view.onStart()
   try {
     const engine = await openEngine(engineName, config, source)
@@ -84,16 +86,16 @@ async function runPipeline(named: readonly StreamName[], flags: RunFlags): Promi
 /** What a run says of itself before it does anything. */
 function runFacts(
   config: Config,
-  streams: readonly StreamName[],
+  streams: readonly string[],
   engine: Config['engine'],
   from: string | null,
 ): RunFacts {
   const { topic, bootstrapServers } = config.kafka
   const input = from ?? `topic ${topic} at ${bootstrapServers.join(', ')}`
   return {
-    input: streams.includes('kafka-to-delta') ? input : `silver in ${config.deltaBasePath}`,
+    input: streams.includes(inputStream(config.lakehouse)) ? input : `silver in ${config.deltaBasePath}`,
     deltaBasePath: config.deltaBasePath,
-    tables: tablesOf(streams).length,
+    tables: tablesOf(config.lakehouse, streams).length,
     streams,
     engine,
   }
@@ -135,7 +137,7 @@ async function openSource(flags: RunFlags, config: Config, onNotice: OnNotice): 
     }
     const { openFileSource } = await import('../files/source.ts')
     const { checkpointDirectory } = await import('../engines/lock.ts')
-    const checkpoints = checkpointDirectory(config.deltaBasePath, 'kafka-to-delta')
+    const checkpoints = checkpointDirectory(config.deltaBasePath, inputStream(config.lakehouse))
     return openFileSource(flags.from, {
       takeUnterminatedTail: flags.finalize ?? false,
       untilNow: flags.once ?? false,

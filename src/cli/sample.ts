@@ -8,6 +8,7 @@ import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { embeddedEngine } from '../engines/embedded/run.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
+import { inputStream } from '../plan/index.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { noTotals, type RunTotals, withBatch } from './run-totals.ts'
 
@@ -56,7 +57,7 @@ async function judge(
   try {
     await embeddedEngine.run({
       ...pipelineOptions({ ...config, engine: 'embedded', deltaBasePath }),
-      streams: ['kafka-to-delta'],
+      streams: [inputStream(config.lakehouse)],
       source: onlyRanges(source, ranges),
       once: true,
       finalize: false,

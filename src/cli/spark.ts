@@ -4,21 +4,22 @@ import { Command } from 'commander'
 import { DELTA_VERSION, installSpark, SPARK_VERSION } from '../engines/spark/install.ts'
 import { packagesDirectory } from '../engines/spark/packages.ts'
 import { counted } from '../errors/counted.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { openSession } from './session.ts'
 
-export function sparkCommand(): Command {
+export function sparkCommand(lakehouse: Lakehouse): Command {
   const command = new Command('spark')
   command
     .command('install')
     .description(
       `Installs Spark ${SPARK_VERSION} with Delta ${DELTA_VERSION} and the Kafka connector, through pip and Maven; once for all.`,
     )
-    .action(install)
+    .action(() => install(lakehouse))
   return command
 }
 
-async function install(): Promise<void> {
-  const { config } = openSession()
+async function install(lakehouse: Lakehouse): Promise<void> {
+  const { config } = openSession(lakehouse)
   const directory = packagesDirectory(config.spark.home)
   process.stdout.write(
     `Spark ${SPARK_VERSION}, Delta ${DELTA_VERSION} and the Kafka connector in ${directory} ..\n`,

@@ -6,8 +6,8 @@ import { editDistance } from '../config/spelling.ts'
 import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { tableDirectory } from '../lakehouse/delta.ts'
-import { type NamedTable, readableTables } from '../lakehouse/pipeline.ts'
+import { type NamedTable, readableTables } from '../ops/readable.ts'
+import { tableDirectory } from '../ops/tables.ts'
 
 /** The name of a table in SQL: `silver/transactions` is silver.transactions. */
 export function sqlName(table: Pick<NamedTable, 'path'>): string {
@@ -60,7 +60,7 @@ export const notWrittenAdvice = 'is DELTA_BASE_PATH right, and did "assay run" r
 /** Opens a table of the lakehouse by its name, or any Delta table by a path that starts with /, . or ~. */
 export async function openNamedTable(config: Config, name: string): Promise<DeltaTable> {
   if (/^[./~]/.test(name)) return DeltaTable.open(resolve(inHome(name)))
-  const table = tableNamed(name, readableTables)
+  const table = tableNamed(name, readableTables(config.lakehouse))
   const directory = tableDirectory(config.deltaBasePath, table)
   if (await DeltaTable.exists(directory)) return DeltaTable.open(directory)
   const message = `${sqlName(table)}: not written yet in ${config.deltaBasePath}; ${notWrittenAdvice}`

@@ -8,7 +8,8 @@ import type { DeltaTable, HistoryEntry, TableDescription } from '../delta/index.
 import { typeText } from '../delta/schema.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
-import { readableTables, tables } from '../lakehouse/pipeline.ts'
+import { readableTables } from '../ops/readable.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { durationMs, wholeNumberFrom } from './option-values.ts'
 import { printable } from './printable.ts'
 import { instanceOptions } from './reader.ts'
@@ -17,31 +18,31 @@ import { openSession, type Session } from './session.ts'
 import { openNamedTable, sqlName } from './table-name.ts'
 import { sinceOption, type VerifyFlags, verify } from './verify.ts'
 
-export function tableCommand(): Command {
+export function tableCommand(lakehouse: Lakehouse): Command {
   const command = new Command('table')
-  verb(command, 'describe', 'its version, size, properties and columns')
+  verb(lakehouse, command, 'describe', 'its version, size, properties and columns')
     .option('--json', 'as one JSON object')
     .action(
-      withTable(async (table, { json }: { json?: true }) => {
+      withTable(lakehouse, async (table, { json }: { json?: true }) => {
         const description = await table.describe()
         return json ? jsonLine(description) : describeText(description)
       }),
     )
-  verb(command, 'history', 'its versions, newest first')
+  verb(lakehouse, command, 'history', 'its versions, newest first')
     .addOption(
       new Option('--limit <count>', 'at most so many').argParser(wholeNumberFrom(1, 999_999_999)).default(20),
     )
     .option('--json', 'one JSON object a line')
     .action(
-      withTable(async (table, { limit, json }: { limit: number; json?: true }) => {
+      withTable(lakehouse, async (table, { limit, json }: { limit: number; json?: true }) => {
         const entries = await table.history(limit)
         return json ? entries.map(jsonLine).join('') : historyText(entries)
       }),
     )
-  verb(command, 'optimize', 'merge small files; writers and readers are not disturbed').action(
-    withTable((table, _flags, { config }) => optimize(table, config)),
+  verb(lakehouse, command, 'optimize', 'merge small files; writers and readers are not disturbed').action(
+    withTable(lakehouse, (table, _flags, { config }) => optimize(table, config)),
   )
-  verb(command, 'vacuum', 'delete files that no version within the retention needs')
+  verb(lakehouse, command, 'vacuum', 'delete files that no version within the retention needs')
     .addOption(
       new Option('--retention <duration>', 'keep what was live within')
         .argParser(durationMs('"7 days"'))
@@ -49,35 +50,36 @@ export function tableCommand(): Command {
     )
     .option('--dry-run', 'name the files, delete nothing')
     .option('--force', "allow a retention below the table's; only when nobody reads or writes the table")
-    .action(withTable(vacuum))
+    .action(withTable(lakehouse, vacuum))
   command
     .command('verify')
     .description('prove what "assay verify" can prove of this table')
-    .argument('<table>', tables.map(sqlName).join(', '))
+    .argument('<table>', lakehouse.tables.map(sqlName).join(', '))
     .addOption(sinceOption())
     .option('--json', 'as one JSON object')
-    .action((table: string, flags: VerifyFlags) => verify(openSession().config, table, flags))
+    .action((table: string, flags: VerifyFlags) => verify(openSession(lakehouse).config, table, flags))
   return command
 }
 
 const sevenDaysMs = 7 * 86_400_000
 
-function verb(parent: Command, name: string, summary: string): Command {
+function verb(lakehouse: Lakehouse, parent: Command, name: string, summary: string): Command {
   return parent
     .command(name)
     .description(summary)
     .argument(
       '<table>',
-      `${readableTables.map(sqlName).join(', ')}, or the path of a Delta table (with / or ./ in front)`,
+      `${readableTables(lakehouse).map(sqlName).join(', ')}, or the path of a Delta table (with / or ./ in front)`,
     )
 }
 
 /** The part that all verbs share: open the table that is named, print what the verb has to say. */
 function withTable<Options>(
+  lakehouse: Lakehouse,
   act: (table: DeltaTable, options: Options, session: Session) => Promise<string>,
 ): (name: string, options: Options) => Promise<void> {
   return async (name, options) => {
-    const session = openSession()
+    const session = openSession(lakehouse)
     const table = await openNamedTable(session.config, name)
     process.stdout.write(printable(await act(table, options, session)))
   }

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { counted } from '../errors/counted.ts'
-import { tables } from '../lakehouse/pipeline.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import type { CheckResult, Finding } from '../verify/check.ts'
 import { exitCodes } from './failure.ts'
 import { isInteractive } from './live-painter.ts'
@@ -16,12 +16,14 @@ import { sqlName, tableNamed } from './table-name.ts'
 
 export type VerifyFlags = { readonly json?: true; readonly since?: bigint }
 
-export function verifyCommand(): Command {
+export function verifyCommand(lakehouse: Lakehouse): Command {
   return new Command('verify')
     .argument('[table]', 'only the checks of this table (default: all)')
     .addOption(sinceOption())
     .option('--json', 'as one JSON object')
-    .action((table: string | undefined, flags: VerifyFlags) => verify(openSession().config, table, flags))
+    .action((table: string | undefined, flags: VerifyFlags) =>
+      verify(openSession(lakehouse).config, table, flags),
+    )
 }
 
 export function sinceOption(): Option {
@@ -40,17 +42,17 @@ function since(text: string): bigint {
 /** Sets the exit code to 1 where a check fails. */
 export async function verify(config: Config, table: string | undefined, flags: VerifyFlags): Promise<void> {
   const { verifyLakehouse } = await import('../verify/verify.ts')
-  const only = table === undefined ? null : tableNamed(table, tables).path
-  const { deltaBasePath, watermarkMicros, dedupWindowMicros, highRiskCountries, duckdb } = config
+  const only = table === undefined ? null : tableNamed(table, config.lakehouse.tables).path
+  const { lakehouse, deltaBasePath, watermarkMicros, parameters, duckdb } = config
   const bar = isInteractive(process.stderr, process.env)
     ? createProgressBar('rows', process.stderr, process.env)
     : null
   const options = {
+    lakehouse,
     deltaBasePath,
-    highRiskCountries,
+    parameters,
     duckdb,
     delays: watermarkMicros,
-    dedupMicros: dedupWindowMicros,
     sinceMicros: flags.since ?? null,
     onProgress: (done: number, total: number) => bar?.update(done, total),
   }

@@ -6,8 +6,8 @@ import type { Config } from '../config/config.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { rules, velocityRangeMinutes } from '../fraud/rules.ts'
-import { tables } from '../lakehouse/pipeline.ts'
 import { reasonMeanings } from '../lakehouse/reasons.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { printable, printableLine } from './printable.ts'
 import { type LakehouseReader, openReader } from './reader.ts'
 import { resultCellText } from './result-cell.ts'
@@ -15,11 +15,11 @@ import { tableText } from './result-output.ts'
 import { openSession } from './session.ts'
 import { tableNamed } from './table-name.ts'
 
-export function whyCommand(): Command {
+export function whyCommand(lakehouse: Lakehouse): Command {
   return new Command('why')
     .argument('<transaction_id>', 'as it is in the record, without white space around it')
     .action(async (id: string) => {
-      const { config } = openSession()
+      const { config } = openSession(lakehouse)
       process.stdout.write(printable(await why(config, id, process.stdout.columns ?? Infinity)))
     })
 }
@@ -213,7 +213,7 @@ async function select(
   sql: string,
   parameters: Readonly<Record<string, DuckDBValue>>,
 ): Promise<Row[]> {
-  if (!(await reader.has(tableNamed(table, tables)))) return []
+  if (!(await reader.has(tableNamed(table, reader.lakehouse.tables)))) return []
   const rows: Row[] = []
   for await (const chunk of (await reader.select(sql, parameters)).yieldRowObjects()) rows.push(...chunk)
   return rows

@@ -1,15 +1,14 @@
 // The configuration: what .env and the environment say, validated at the start, all mistakes at once.
+import type { Delays, Parameters } from '../batches/plan.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
 import { formatDuration } from './duration.ts'
 import { readEnvFile } from './env-file.ts'
 import { spellingHints } from './spelling.ts'
 import type { Secret, StartingOffsets } from './values.ts'
-import { type Values, type VariableName, variable, variableNames } from './variables.ts'
+import { type Values, type Variable, variablesOf, watermarkVariable } from './variables.ts'
 
 export type { Secret, StartingOffsets } from './values.ts'
-
-/** The tables with a watermark of their own, by the name in their variable. */
-export type WatermarkTable = 'silver' | 'gold' | 'merchant' | 'user' | 'country' | 'hourly_summary'
 
 export type KafkaSecurity = {
   readonly protocol: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
@@ -39,6 +38,7 @@ export type SparkConfig = {
 }
 
 export type Config = {
+  readonly lakehouse: Lakehouse
   readonly kafka: {
     /** Each host:port. */
     readonly bootstrapServers: readonly string[]
@@ -58,9 +58,10 @@ export type Config = {
   /** null leaves it to the engine. */
   readonly recordsPerBatchMax: number | null
   readonly bytesPerBatchMax: number
-  readonly watermarkMicros: Readonly<Record<WatermarkTable, bigint>>
-  readonly dedupWindowMicros: bigint
-  readonly highRiskCountries: readonly string[]
+  /** How far each watermark of the lakehouse stays behind, by its name. */
+  readonly watermarkMicros: Delays
+  /** The settings of the lakehouse, by their parameters. */
+  readonly parameters: Parameters
   /** null leaves the choice to DuckDB. */
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   readonly spark: SparkConfig
@@ -82,15 +83,28 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * Reads `envFile` (it may be absent) and the environment, which wins; an empty value means the default.
  * Fails with CONFIG_INVALID, whose message has one line for each mistake.
  */
-export function loadConfig(environment: Environment = process.env, envFile = '.env'): Config {
+export function loadConfig(
+  lakehouse: Lakehouse,
+  environment: Environment = process.env,
+  envFile = '.env',
+): Config {
   const file = readEnvFile(envFile)
   const texts = { ...withoutEmpty(file.settings), ...withoutEmpty(environment) }
+  const variables = variablesOf(lakehouse)
   const mistakes: string[] = []
-  const values = withRaisedWatermarks(parseValues(texts, mistakes), texts)
-  mistakes.push(...contradictions(values))
-  const hints = [...file.hints, ...spellingHints(Object.keys(texts), Object.keys(file.settings))]
+  const parsed = parseValues(variables, texts, mistakes)
+  const delays = delaysOf(lakehouse, parsed, texts, mistakes)
+  // The variables of every lakehouse are among them.
+  mistakes.push(...contradictions(parsed as Partial<Values>))
+  const hints = [
+    ...file.hints,
+    ...spellingHints([...variables.keys()], Object.keys(texts), Object.keys(file.settings)),
+  ]
   if (mistakes.length > 0) throw invalid([...mistakes, ...hints])
-  return configOf(values as Values, hints)
+  const parameters = lakehouse.settings.map(({ parameter, variable }) => [parameter, parsed[variable]])
+  // Without a mistake each has a value of the kind that its variable says.
+  const ofLakehouse = { lakehouse, delays, parameters: Object.fromEntries(parameters) as Parameters }
+  return configOf(parsed as Values, ofLakehouse, hints)
 }
 
 /** The mistakes of a CONFIG_INVALID failure, one sentence each. */
@@ -105,10 +119,15 @@ function withoutEmpty(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, text]) => text?.trim()))
 }
 
-function parseValues(texts: Environment, mistakes: string[]): Partial<Values> {
-  const values: Partial<Record<VariableName, unknown>> = {}
-  for (const name of variableNames) {
-    const { schema, default: standard, secret } = variable(name)
+type ParsedValues = Readonly<Record<string, unknown>>
+
+function parseValues(
+  variables: ReadonlyMap<string, Variable<unknown>>,
+  texts: Environment,
+  mistakes: string[],
+): ParsedValues {
+  const values: Record<string, unknown> = {}
+  for (const [name, { schema, default: standard, secret }] of variables) {
     const text = texts[name] ?? standard
     if (text === null) {
       values[name] = null
@@ -121,7 +140,7 @@ function parseValues(texts: Environment, mistakes: string[]): Partial<Values> {
         `${name} is ${secret ? '(not shown)' : quoted(text)}: it ${result.error.issues[0]!.message}`,
       )
   }
-  return values as Partial<Values>
+  return values
 }
 
 const quotedLengthMax = 80
@@ -132,35 +151,38 @@ function quoted(text: string): string {
   return JSON.stringify(cut).replace(/[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, '?')
 }
 
-const laterWatermarks = [
-  'WATERMARK_GOLD',
-  'WATERMARK_MERCHANT',
-  'WATERMARK_USER',
-  'WATERMARK_COUNTRY',
-  'WATERMARK_HOURLY_SUMMARY',
-] as const
-
-/** Who sets only WATERMARK_SILVER means that the others follow where their default would be too small. */
-function withRaisedWatermarks(values: Partial<Values>, texts: Environment): Partial<Values> {
-  const silver = values.WATERMARK_SILVER
-  if (silver === undefined) return values
-  const raised = laterWatermarks.filter((name) => texts[name] === undefined && values[name]! < silver)
-  return { ...values, ...Object.fromEntries(raised.map((name) => [name, silver])) }
+/**
+ * The delays of the watermarks, of those that could be parsed. Who sets only that of the events means that
+ * the others follow where their default would be too small.
+ */
+function delaysOf(
+  lakehouse: Lakehouse,
+  values: ParsedValues,
+  texts: Environment,
+  mistakes: string[],
+): Delays {
+  const events = watermarkVariable(eventsWatermark(lakehouse))
+  const least = values[events] as bigint | undefined // As its schema gives it.
+  const delays: Record<string, bigint> = {}
+  for (const { name } of lakehouse.watermarks) {
+    const variable = watermarkVariable(name)
+    const own = values[variable] as bigint | undefined
+    if (own === undefined) continue
+    const isShort = least !== undefined && own < least
+    if (isShort && texts[variable] !== undefined) {
+      mistakes.push(
+        `${variable} is ${formatDuration(own)}: it must not be less than ${events} (${formatDuration(least)}), ` +
+          'or rows would be late for their windows',
+      )
+    }
+    delays[name] = isShort ? least : own
+  }
+  return delays
 }
 
 /** What is wrong between variables, of those that could be parsed. */
 function contradictions(values: Partial<Values>): string[] {
   const mistakes: string[] = []
-  const silver = values.WATERMARK_SILVER
-  for (const name of laterWatermarks) {
-    const own = values[name]
-    if (silver === undefined || own === undefined || own >= silver) continue
-    const [ownText, silverText] = [formatDuration(own), formatDuration(silver)]
-    mistakes.push(
-      `${name} is ${ownText}: it must not be less than WATERMARK_SILVER (${silverText}), ` +
-        'or silver rows would be late for their windows',
-    )
-  }
   const protocol = values.KAFKA_SECURITY_PROTOCOL
   if (protocol === 'SASL_PLAINTEXT' || protocol === 'SASL_SSL') {
     for (const name of ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'] as const) {
@@ -171,8 +193,13 @@ function contradictions(values: Partial<Values>): string[] {
   return mistakes
 }
 
-function configOf(values: Values, hints: readonly string[]): Config {
+function configOf(
+  values: Values,
+  { lakehouse, delays, parameters }: Pick<Config, 'lakehouse' | 'parameters'> & { readonly delays: Delays },
+  hints: readonly string[],
+): Config {
   return {
+    lakehouse,
     kafka: {
       bootstrapServers: values.KAFKA_BOOTSTRAP_SERVERS,
       topic: values.KAFKA_TOPIC,
@@ -187,16 +214,8 @@ function configOf(values: Values, hints: readonly string[]): Config {
     triggerIntervalMs: values.TRIGGER_INTERVAL_MS,
     recordsPerBatchMax: values.MAX_RECORDS_PER_BATCH,
     bytesPerBatchMax: values.MAX_BYTES_PER_BATCH,
-    watermarkMicros: {
-      silver: values.WATERMARK_SILVER,
-      gold: values.WATERMARK_GOLD,
-      merchant: values.WATERMARK_MERCHANT,
-      user: values.WATERMARK_USER,
-      country: values.WATERMARK_COUNTRY,
-      hourly_summary: values.WATERMARK_HOURLY_SUMMARY,
-    },
-    dedupWindowMicros: values.DEDUP_WINDOW,
-    highRiskCountries: values.HIGH_RISK_COUNTRIES,
+    watermarkMicros: delays,
+    parameters,
     duckdb: { memoryLimitBytes: values.DUCKDB_MEMORY_LIMIT, threads: values.DUCKDB_THREADS },
     spark: sparkOf(values),
     compaction: { enabled: values.COMPACTION === 'on', smallFileBytes: values.COMPACTION_SMALL_FILE_SIZE },

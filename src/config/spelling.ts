@@ -1,5 +1,5 @@
 // A variable that is not ours but nearly: WATERMARK_GLOD would be ignored in silence, so it gets a hint.
-import { laterVariables, variableNames } from './variables.ts'
+import { laterVariables } from './variables.ts'
 
 const distanceMax = 2
 const lengthMin = 6
@@ -11,29 +11,34 @@ const lengthMin = 6
 const prefixes = ['ASSAY_', 'KAFKA_', 'DELTA_', 'WATERMARK_', 'DEDUP_', 'COMPACTION_', 'SPARK_', 'DUCKDB_']
 
 /**
- * One sentence for each of `names` that looks like a misspelt variable, or like one of another version;
+ * `variables` are those that there are. One sentence for each of `names` that looks like a misspelt variable, or like one of another version;
  * `inFile` are those of them that the file has.
  */
-export function spellingHints(names: readonly string[], inFile: readonly string[]): readonly string[] {
-  const ours = new Set<string>(variableNames)
+export function spellingHints(
+  variables: readonly string[],
+  names: readonly string[],
+  inFile: readonly string[],
+): readonly string[] {
+  const ours = new Set(variables)
   return names.flatMap((name) => {
     const later = laterVariables.get(name)
     if (later !== undefined) return [`${name} has no effect: ${later}`]
     if (ours.has(name) || name.length < lengthMin) return []
     const isInFile = inFile.includes(name)
-    const meant = closest(name.toUpperCase()) ?? (isInFile ? sameWords(name.toUpperCase()) : null)
+    const meant =
+      closest(variables, name.toUpperCase()) ?? (isInFile ? sameWords(variables, name.toUpperCase()) : null)
     if (meant !== null) return [`${name} is not a variable of Assay: did you mean ${meant}?`]
     const prefix = prefixes.find((each) => name.toUpperCase().startsWith(each))
     if (prefix === undefined || !isInFile) return []
-    const known = variableNames.filter((each) => each.startsWith(prefix))
+    const known = variables.filter((each) => each.startsWith(prefix))
     return [`${name} is not a variable of Assay and has no effect. There is ${known.join(', ')}.`]
   })
 }
 
-function closest(name: string): string | null {
+function closest(variables: readonly string[], name: string): string | null {
   let best: string | null = null
   let bestDistance = distanceMax + 1
-  for (const candidate of variableNames) {
+  for (const candidate of variables) {
     if (Math.abs(candidate.length - name.length) > distanceMax) continue
     const distance = editDistance(name, candidate)
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
@@ -42,10 +47,10 @@ function closest(name: string): string | null {
 }
 
 /** The variable that has all words of `name`, or of which `name` has all words, where there is only one. */
-function sameWords(name: string): string | null {
+function sameWords(variables: readonly string[], name: string): string | null {
   const words = name.split('_')
   const isIn = (some: readonly string[], all: readonly string[]) => some.every((word) => all.includes(word))
-  const found = variableNames.filter((candidate) => {
+  const found = variables.filter((candidate) => {
     const its = candidate.split('_')
     return words.length > 1 && its.length > 1 && (isIn(words, its) || isIn(its, words))
   })

@@ -1,5 +1,6 @@
-// Every variable of the configuration, once: the validation, .env.example, the reference page and
-// `assay run --help` are made from this table.
+// Every variable of the configuration, once, but for what a lakehouse adds: the validation, .env.example, the
+// reference page and `assay run --help` are made from this table.
+import type { Lakehouse } from '../plan/index.ts'
 import {
   byteSize,
   duration,
@@ -195,32 +196,6 @@ export const variables = {
     default: '128 MiB',
     example: '64 MiB',
   },
-  WATERMARK_SILVER: {
-    ...time,
-    ...duration(),
-    meaning: 'How far a transaction may be behind the latest one before it is late and goes to quarantine',
-    default: '10 minutes',
-    example: '30 minutes',
-  },
-  WATERMARK_GOLD: watermark('gold', '10 minutes'),
-  WATERMARK_MERCHANT: watermark('aggregations/merchant', '15 minutes'),
-  WATERMARK_USER: watermark('aggregations/user', '1 hour'),
-  WATERMARK_COUNTRY: watermark('aggregations/country', '30 minutes'),
-  WATERMARK_HOURLY_SUMMARY: watermark('aggregations/hourly_summary', '1 hour'),
-  DEDUP_WINDOW: {
-    ...time,
-    ...duration(),
-    meaning: 'How far apart in event time two rows with one transaction_id still are the same transaction',
-    default: '10 minutes',
-    example: '1 hour',
-  },
-  HIGH_RISK_COUNTRIES: {
-    group: 'Fraud rules',
-    ...names(),
-    meaning: 'Countries that the rule high_risk_country looks for',
-    default: 'Nigeria,Russia,China',
-    example: 'Nigeria,Russia',
-  },
   ENGINE: {
     ...engine,
     ...oneOf('embedded', 'spark'),
@@ -347,16 +322,6 @@ export const laterVariables: ReadonlyMap<string, string> = new Map([
   ['METRICS_PORT', 'this version serves no metrics'],
 ])
 
-function watermark(table: string, standard: string) {
-  return {
-    ...time,
-    ...duration(),
-    meaning: `How long a window of ${table} stays open after its end; never less than WATERMARK_SILVER, to which it is raised where unset`,
-    default: standard,
-    example: '2 hours',
-  } as const
-}
-
 export type VariableName = keyof typeof variables
 
 /** What the text of each variable was parsed to; null where an optional one is absent. */
@@ -368,9 +333,40 @@ export type Values = {
     : never
 }
 
-export const variableNames = Object.keys(variables) as readonly VariableName[]
+/** All variables of a lakehouse by name: those of every lakehouse, its watermarks and its settings. */
+export function variablesOf(lakehouse: Lakehouse): ReadonlyMap<string, Variable<unknown>> {
+  const KAFKA_TOPIC = { ...variables.KAFKA_TOPIC, default: lakehouse.topic }
+  const watermarks = lakehouse.watermarks.map(({ name }) => [
+    watermarkVariable(name),
+    watermarkOf(lakehouse, name),
+  ])
+  const settings = lakehouse.settings.map(({ kind, parameter: _, variable, ...about }) => [
+    variable,
+    { ...about, ...(kind === 'duration' ? duration() : names()) },
+  ])
+  return new Map(
+    Object.entries({ ...variables, KAFKA_TOPIC, ...Object.fromEntries([...watermarks, ...settings]) }),
+  )
+}
 
-/** The table as data, for those who list all variables. */
-export function variable(name: VariableName): Variable<unknown> {
-  return variables[name]
+export function watermarkVariable(name: string): string {
+  return `WATERMARK_${name.toUpperCase().replaceAll('-', '_')}`
+}
+
+function watermarkOf({ watermarks, tables }: Lakehouse, name: string): Variable<bigint> {
+  const [events, ...others] = watermarks
+  if (name === events!.name) {
+    return {
+      ...{ ...time, ...duration(), default: events!.default, example: '30 minutes' },
+      meaning: 'How far a transaction may be behind the latest one before it is late and goes to quarantine',
+    }
+  }
+  const closed = tables.filter(({ watermark }) => watermark === name).map(({ path }) => path)
+  const { default: standard } = others.find((one) => one.name === name)!
+  return {
+    ...{ ...time, ...duration(), default: standard, example: '2 hours' },
+    meaning:
+      `How long a window of ${closed.join(', ')} stays open after its end; never less than ` +
+      `${watermarkVariable(events!.name)}, to which it is raised where unset`,
+  }
 }

@@ -2,9 +2,9 @@
 // noted in ops/erased, so that `assay verify` knows that they were meant to go.
 import { type DeltaCommit, type DeltaTable, foreignRemoval } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { adoptedAppId, carriedAppId } from '../lakehouse/ops/erased.ts'
+import { adoptedAppId, carriedAppId } from '../ops/erased.ts'
 import { type EraseOptions, LockedLakehouse } from './erase.ts'
-import { countErased, hasRecords, type RecordTable, recordTables, setPositions } from './erased-rows.ts'
+import { countErased, hasRecords, recordTables, setPositions } from './erased-rows.ts'
 import { goneRecordsSql, missingFile } from './gone-records.ts'
 
 export type Adoption = {
@@ -14,9 +14,9 @@ export type Adoption = {
   readonly isKnown: boolean
   readonly records: bigint
   /** How many rows of these records the other tables have. */
-  readonly stillIn: Readonly<Partial<Record<RecordTable, bigint>>>
+  readonly stillIn: Readonly<Record<string, bigint>>
   /** How many rows were erased from the others, where that was asked for. */
-  readonly erased: Readonly<Partial<Record<RecordTable, bigint>>> | null
+  readonly erased: Readonly<Record<string, bigint>> | null
 }
 
 /** With `everywhere` the rows are erased from the other tables too. */
@@ -26,9 +26,14 @@ export async function adoptDeletion(
   version: bigint,
   everywhere: boolean,
 ): Promise<Adoption> {
-  if (!hasRecords(path)) {
+  const of = options.lakehouse
+  if (!hasRecords(of, path)) {
     const advice = 'it is computed from silver: remove its directory, and "assay run" makes it anew'
-    throw refused(`${path} has no rows of single records (${recordTables.join(', ')} have); ${advice}`)
+    throw refused(
+      `${path} has no rows of single records (${recordTables(of)
+        .map((one) => one.path)
+        .join(', ')} have); ${advice}`,
+    )
   }
   return LockedLakehouse.use(options, async (lakehouse) => {
     const table = lakehouse.tables.get(path)?.delta
@@ -47,8 +52,8 @@ export async function adoptDeletion(
       }))
       if (everywhere) done = await lakehouse.carry({ begun: erase, carried: erase - 1n })
     }
-    const stillIn: Partial<Record<RecordTable, bigint>> = {}
-    for (const other of recordTables) {
+    const stillIn: Record<string, bigint> = {}
+    for (const { path: other } of recordTables(of)) {
       const delta = lakehouse.tables.get(other)?.delta
       if (delta !== undefined) stillIn[other] = await countErased(database.batch, delta)
     }

@@ -1,6 +1,5 @@
 // The batches of a lakehouse, one after another: by silver's log, which has one commit for each, or, where
 // the log was cleaned up, by the journal.
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import {
@@ -12,9 +11,9 @@ import {
 } from '../batches/progress.ts'
 import { type DeltaCommit, DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
-import { opsDirectory, progressOf, recordedBatch, tableDirectory } from '../lakehouse/delta.ts'
-import { batchesPath } from '../lakehouse/ops/batches.ts'
+import { batchesPath } from '../ops/batches.ts'
+import { opsDirectory, progressOf, recordedBatch, tableDirectory } from '../ops/tables.ts'
+import { inputStream } from '../plan/index.ts'
 import type { PipelineOptions } from './engine.ts'
 import { journalAfter } from './journal.ts'
 
@@ -163,11 +162,12 @@ const waitMaxMs = 1_000
 
 /** Silver; null when stopped while waiting for it. A run with an end does not wait. */
 export async function openSilver(options: PipelineOptions): Promise<DeltaTable | null> {
-  const directory = tableDirectory(options.deltaBasePath, silverTransactions)
+  const { lakehouse } = options
+  const directory = tableDirectory(options.deltaBasePath, lakehouse.events)
   let told = false
   while (!(await DeltaTable.exists(directory))) {
     if (options.signal.aborted) return null
-    const message = `${join(options.deltaBasePath, silverTransactions.path)} is not there yet: start the stream kafka-to-delta.`
+    const message = `${directory} is not there yet: start the stream ${inputStream(lakehouse)}.`
     if (options.once) throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
     if (!told) options.onNotice({ code: 'SILVER_MISSING', message, details: { directory } })
     told = true

@@ -1,20 +1,31 @@
 // What both engines hold to when they carry a batch: which tables say how far they are, how far back silver's
 // rows matter, and how a batch looks that is in the tables already.
-import type { BatchPlan, BatchSettings } from '../batches/plan.ts'
-import { closesWindow, floorTo, windowOf } from '../batches/planner.ts'
+import type { BatchPlan, BatchSettings, Parameters } from '../batches/plan.ts'
+import { type BatchRules, closesWindow, floorTo, windowOf } from '../batches/planner.ts'
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { DeltaSnapshot } from '../delta/index.ts'
 import { assert } from '../errors/errors.ts'
-import type { PlanNode, TableDefinition, WindowNode } from '../plan/index.ts'
+import type { Expr } from '../expr/index.ts'
+import {
+  eventsWatermark,
+  type HistoryNode,
+  historiesOf,
+  type Lakehouse,
+  type TableDefinition,
+  type WindowNode,
+} from '../plan/index.ts'
 import { rangesBetween } from './bronze-rows.ts'
 import type { DefinitionStore } from './definition-store.ts'
 import type { PipelineOptions } from './engine.ts'
 import type { OpenTable } from './tables.ts'
 
 /**
- * The tables that every batch commits to, with rows or without: the progress of the streams that start there.
+ * True for the tables that every batch commits to, with rows or without: the progress of the streams that
+ * start there.
  */
-export const alwaysCommitted: ReadonlySet<string> = new Set(['bronze/transactions', 'silver/transactions'])
+export function isAlwaysCommitted({ records, events }: Lakehouse, path: string): boolean {
+  return path === records.path || path === events.path
+}
 /**
  * The others say how far they are after so many batches without a row, so that a restart need not go through
  * them.
@@ -22,26 +33,42 @@ export const alwaysCommitted: ReadonlySet<string> = new Set(['bronze/transaction
 export const silentBatchesMax = 500n
 
 /**
- * From which event time on silver's rows can still matter to new ones, none of which is before silver's
- * watermark: as what they repeat, and for the velocity of their users. null: all rows, or there are none.
+ * From which event time on the history of an operator can still matter to new rows, none of which is before
+ * the events' watermark. null: all of it, or there is none.
  */
-export type LookBack = { readonly idsMicros: bigint | null; readonly usersMicros: bigint | null }
-
 export function lookBack(
-  watermark: bigint | null,
-  settings: Pick<BatchSettings, 'dedupMicros'>,
-  tables: readonly TableDefinition[],
-): LookBack {
-  if (watermark === null) return { idsMicros: null, usersMicros: null }
-  const ranges = tables.map(({ rows }) => velocityMicros(rows.node))
-  const most = ranges.reduce((a, b) => (a > b ? a : b), 0n)
-  return { idsMicros: watermark - settings.dedupMicros, usersMicros: watermark - most }
+  node: HistoryNode,
+  watermarkMicros: bigint | null,
+  parameters: Parameters,
+): bigint | null {
+  return watermarkMicros === null ? null : watermarkMicros - rangeOf(node, parameters)
 }
 
-/** The longest range that a velocity of the plan looks back; 0 where it has none. */
-function velocityMicros(node: PlanNode): bigint {
-  const below = 'input' in node ? velocityMicros(node.input) : 0n
-  return node.kind === 'velocity' && node.rangeMicros > below ? node.rangeMicros : below
+/**
+ * The same for the rows of an input, which several operators of a table may read; null also where none does.
+ */
+export function lookBackOfInput(
+  table: TableDefinition,
+  input: string,
+  watermarkMicros: bigint | null,
+  parameters: Parameters,
+): bigint | null {
+  const from = historiesOf(table.rows.node)
+    .filter(({ history }) => history.name === input)
+    .map(({ node }) => lookBack(node, watermarkMicros, parameters))
+  return from.reduce((a, b) => (a === null || b === null ? null : a < b ? a : b), from[0] ?? null)
+}
+
+/** How far, in event time, the operator looks from a row, in microseconds. */
+export function rangeOf(node: HistoryNode, parameters: Parameters): bigint {
+  return node.kind === 'deduplicate' ? longOf(node.rangeMicros, parameters) : node.rangeMicros
+}
+
+function longOf(expr: Expr<'long'>, parameters: Parameters): bigint {
+  const value =
+    expr.kind === 'parameter' ? parameters[expr.name] : expr.kind === 'literal' ? expr.value : undefined
+  assert(typeof value === 'bigint', 'a range is a long of the settings, or a constant')
+  return value
 }
 
 /** The windows of a table that end in (closedTo, upTo]; closedTo is null where none was closed before. */
@@ -55,7 +82,8 @@ export type Closing = {
 export function closingWindows(table: TableDefinition, before: Progress, after: Progress): Closing | null {
   const window = windowOf(table.rows.node)
   assert(window !== null && table.watermark !== null, `${table.path} has no window`)
-  const [closedToMicros, upToMicros] = [before.watermarks[table.watermark], after.watermarks[table.watermark]]
+  const closedToMicros = before.watermarks[table.watermark] ?? null
+  const upToMicros = after.watermarks[table.watermark] ?? null
   if (upToMicros === null || !closesWindow(window, closedToMicros, upToMicros)) return null
   return { window, closedToMicros, upToMicros }
 }
@@ -87,18 +115,14 @@ export function inParts(closing: Closing, partsMax: number): Closing[] {
  * The plan of a batch that is in the tables already. A version that did not record plans left only its
  * outcome: the rest is taken from what is configured now.
  */
-export function planOf(
-  before: Progress,
-  { plan, progress }: RecordedBatch,
-  rules: Pick<BatchPlan, 'settings' | 'definitions'>,
-): BatchPlan {
+export function planOf(before: Progress, { plan, progress }: RecordedBatch, rules: BatchRules): BatchPlan {
   if (plan !== null) return plan
   return {
     batch: progress.batch,
     timeMicros: progress.timeMicros,
     ranges: rangesBetween(before.offsets, progress.offsets),
     readFrom: progress.readFrom,
-    watermarkMicros: before.watermarks.silver,
+    watermarkMicros: before.watermarks[rules.eventsWatermark] ?? null,
     waiting: [],
     isFinal: progress.finalizedToMicros !== before.finalizedToMicros,
     settings: rules.settings,
@@ -112,17 +136,18 @@ export function doneBatch(tables: readonly OpenTable[], claims: readonly DeltaSn
 }
 
 /** The settings that decide rows, as they are configured. */
-export function settingsOf(options: Omit<PipelineOptions, 'deltaBasePath' | 'source'>): BatchSettings {
-  const { delays, dedupMicros, highRiskCountries, recordsPerBatchMax } = options
-  return { delays, dedupMicros, highRiskCountries, recordsPerBatchMax }
+export function settingsOf(
+  options: Pick<PipelineOptions, 'delays' | 'parameters' | 'recordsPerBatchMax'>,
+): BatchSettings {
+  const { delays, parameters, recordsPerBatchMax } = options
+  return { delays, parameters, recordsPerBatchMax }
 }
 
 /** What decides the rows of a batch that does not say so itself, and of the next one. */
-export function rulesOf(
-  options: PipelineOptions,
-  { current }: DefinitionStore,
-): Pick<BatchPlan, 'settings' | 'definitions'> {
-  return { settings: settingsOf(options), definitions: current.hash }
+export function rulesOf(options: PipelineOptions, { current }: DefinitionStore): BatchRules {
+  const { lakehouse } = options
+  const settings = settingsOf(options)
+  return { settings, definitions: current.hash, eventsWatermark: eventsWatermark(lakehouse) }
 }
 
 /** False where there was no row yet, or none since all windows were closed. */

@@ -2,8 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { OnNotice } from '../batches/notice.ts'
 import type { RecordedBatch } from '../batches/progress.ts'
-import { changedDefinitions, definitionsOf } from '../lakehouse/ops/definitions.ts'
-import { tables } from '../lakehouse/pipeline.ts'
+import { changedDefinitions, definitionsOf } from '../ops/definitions.ts'
 import { settingsOf } from './batch-rules.ts'
 import { DefinitionStore } from './definition-store.ts'
 import type { PipelineOptions } from './engine.ts'
@@ -20,7 +19,8 @@ export async function currentDefinitions(
 
 /** The same for those who only read. */
 export function definitionsOfRun(options: PipelineOptions, connection: DuckDBConnection): DefinitionStore {
-  return new DefinitionStore(options.deltaBasePath, connection, definitionsOf(tables, settingsOf(options)))
+  const definitions = definitionsOf(options.lakehouse, settingsOf(options))
+  return new DefinitionStore(options.deltaBasePath, connection, definitions)
 }
 
 /** Tells what is another than in the last batch; its rows, and all before, stay as they are. */

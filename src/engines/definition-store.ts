@@ -3,14 +3,14 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { BatchPlan } from '../batches/plan.ts'
 import { DeltaTable, scanSql } from '../delta/index.ts'
-import { openOpsTable, opsDirectory } from '../lakehouse/delta.ts'
 import {
   type Definitions,
   definitionRowsSql,
   definitionsDefinition,
   definitionsFrom,
   definitionsPath,
-} from '../lakehouse/ops/definitions.ts'
+} from '../ops/definitions.ts'
+import { openOpsTable, opsDirectory } from '../ops/tables.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf } from './database.ts'

@@ -1,14 +1,16 @@
 // The contract of an engine: it executes the planner's batches, and tells what each did.
 import type { OnNotice } from '../batches/notice.ts'
-import type { Delays } from '../batches/plan.ts'
+import type { Delays, Parameters } from '../batches/plan.ts'
 import type { RecordSource } from '../batches/source.ts'
-import type { StreamName } from '../plan/index.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import type { LatencyCounts } from './latency.ts'
 
 export type PipelineOptions = {
+  readonly lakehouse: Lakehouse
   readonly deltaBasePath: string
-  readonly streams: readonly StreamName[]
-  /** Where records come from; needed by kafka-to-delta alone. */
+  /** Those of the lakehouse that run. */
+  readonly streams: readonly string[]
+  /** Where records come from; needed by the first stream alone. */
   readonly source: RecordSource | null
   /** What is there now, then stop; else until the signal aborts. */
   readonly once: boolean
@@ -22,8 +24,7 @@ export type PipelineOptions = {
   /** Between the starts of two batches at least; null leaves it to the engine. */
   readonly triggerIntervalMs: number | null
   readonly delays: Delays
-  readonly dedupMicros: bigint
-  readonly highRiskCountries: readonly string[]
+  readonly parameters: Parameters
   /** Delta properties of tables that are made. */
   readonly tableProperties: Readonly<Record<string, string>>
   /** Files below this size are put together in the background; null: never. */
@@ -95,20 +96,18 @@ export type RefusedSample = {
   readonly value: Uint8Array | null
 }
 
-/** A transaction that requires review. */
-export type Alert = {
-  readonly transaction_id: string
-  readonly user_id: number
-  /** Decimal as text. */
-  readonly amount: string
-  readonly country: string | null
-  readonly payment_method: string | null
+/**
+ * A row of the scored table that requires review. Decimals, longs and days are text, instants ISO 8601 in UTC
+ * to the second.
+ */
+export type Alert = Readonly<Record<string, AlertCell>> & {
   readonly fraud_score: number
   readonly risk_level: string
   readonly reasons: readonly string[]
-  /** ISO 8601 in UTC. */
   readonly event_time: string
 }
+
+export type AlertCell = string | number | boolean | null | readonly string[]
 
 export type Engine = {
   /** Runs until done (`once`) or stopped; fails with a LakehouseError that says what to do. */

@@ -9,8 +9,7 @@ import { batchAppId, writerAppId } from '../batches/progress.ts'
 import { isStreamed } from '../batches/streamed.ts'
 import { type CommitOptions, type DeltaSnapshot, DeltaTable } from '../delta/index.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
-import { openOpsTable, opsDirectory, tableDirectory } from '../lakehouse/delta.ts'
-import { batchesPath } from '../lakehouse/ops/batches.ts'
+import { batchesPath } from '../ops/batches.ts'
 import {
   begunAppId,
   carriedAppId,
@@ -20,10 +19,10 @@ import {
   erasedPositionsSql,
   erasedRowsSql,
   lastErasures,
-} from '../lakehouse/ops/erased.ts'
-import { filesPath } from '../lakehouse/ops/files.ts'
-import { tables as allTables } from '../lakehouse/pipeline.ts'
-import { streamNames } from '../plan/index.ts'
+} from '../ops/erased.ts'
+import { filesPath } from '../ops/files.ts'
+import { openOpsTable, opsDirectory, tableDirectory } from '../ops/tables.ts'
+import { inputStream, type Lakehouse } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 import { Backlog } from './backlog.ts'
 import { doneBatch } from './batch-rules.ts'
@@ -33,11 +32,11 @@ import {
   countAggregates,
   countErased,
   erasedTopics,
-  findUsers,
+  findPersons,
   isErased,
+  type PersonId,
   positionRanges,
   positionsTable,
-  type RecordTable,
   recordTables,
   setPositions,
 } from './erased-rows.ts'
@@ -48,6 +47,7 @@ import { storageFailure } from './storage-failure.ts'
 import { claimTable, OpenTable } from './tables.ts'
 
 export type EraseOptions = {
+  readonly lakehouse: Lakehouse
   readonly deltaBasePath: string
   readonly tableProperties: Readonly<Record<string, string>>
   readonly leaseMs: number
@@ -66,8 +66,8 @@ export type ErasureReport = {
   /** The number of an earlier erasure that had ended half-way; null where there was none. */
   readonly carriedOn: bigint | null
   readonly records: bigint
-  readonly rows: Readonly<Partial<Record<RecordTable, bigint>>>
-  /** Rows of `aggregations/user` that are of the persons: they stay. */
+  readonly rows: Readonly<Record<string, bigint>>
+  /** Rows of windows that are of the persons: they stay. */
   readonly aggregateRows: bigint
   /** Where the records came from: they may be there still. */
   readonly topics: readonly string[]
@@ -99,17 +99,17 @@ export class LockedLakehouse {
    * in all tables.
    */
   static async use<T>(options: EraseOptions, work: (lakehouse: LockedLakehouse) => Promise<T>): Promise<T> {
-    const { deltaBasePath, tableProperties: properties } = options
-    const found = await existing(deltaBasePath)
-    if (!found.has('silver/transactions')) throw noLakehouse(deltaBasePath)
+    const { lakehouse: of, deltaBasePath, tableProperties: properties } = options
+    const found = await existing(options)
+    if (!found.has(of.events.path)) throw noLakehouse(deltaBasePath)
     try {
-      const lock = await lockForErasure(deltaBasePath, options)
+      const lock = await lockForErasure(deltaBasePath, { ...options, streams: of.streams })
       try {
         const database = await openDatabase(options)
         try {
           const opened = new Map<string, OpenTable>()
-          for (const definition of allTables.filter(({ path }) => found.has(path))) {
-            opened.set(definition.path, await OpenTable.open(deltaBasePath, definition, properties))
+          for (const definition of of.tables.filter(({ path }) => found.has(path))) {
+            opened.set(definition.path, await OpenTable.open(of, deltaBasePath, definition, properties))
           }
           const delta = await openOpsTable(deltaBasePath, erasedPath, { ...erasedDefinition, properties })
           const erased = { delta, claim: await claimTable(delta) }
@@ -141,9 +141,10 @@ export class LockedLakehouse {
 
   /** Of what is left to be carried, bronze has rows that silver would get from it after they were erased. */
   async #checkAllCarried(): Promise<void> {
-    const { deltaBasePath } = this.options
-    const own = [...this.tables.values()].filter(({ definition }) => definition.stream === 'kafka-to-delta')
-    const silver = this.tables.get('silver/transactions')!
+    const { lakehouse, deltaBasePath } = this.options
+    const stream = inputStream(lakehouse)
+    const own = [...this.tables.values()].filter(({ definition }) => definition.stream === stream)
+    const silver = this.tables.get(lakehouse.events.path)!
     const journal = await journalOf(deltaBasePath)
     const claims = [(await silver.delta.snapshot()).txns, ...(journal === null ? [] : [journal.txns])]
     const noted = journal?.txns.get(batchAppId)?.version ?? 0n
@@ -154,16 +155,16 @@ export class LockedLakehouse {
     throw new LakehouseError(
       'BATCHES_LEFT',
       `${deltaBasePath}: the last batch is not in all tables yet, or bronze has rows that no batch took. ` +
-        'A run that goes on does that by itself: erase again later. Else run "assay run kafka-to-delta --once" first.',
+        `A run that goes on does that by itself: erase again later. Else run "assay run ${stream} --once" first.`,
       { details: { last, done, noted } },
     )
   }
 
   /** True where a streaming query brought rows to bronze that no batch has taken. */
   async #hasBacklog(silver: OpenTable): Promise<boolean> {
-    const bronze = this.tables.get('bronze/transactions')
+    const bronze = this.tables.get(this.options.lakehouse.records.path)
     if (bronze === undefined) return false
-    await endQueries(this.options.deltaBasePath, bronze.delta)
+    await endQueries(this.options, bronze.delta)
     if (!isStreamed((await bronze.delta.snapshot()).txns)) return false
     const connection = this.database.load
     const { progress } = await withFileOffsets(silver.progress, {
@@ -193,7 +194,7 @@ export class LockedLakehouse {
     const connection = this.database.batch
     const { directory } = this.erased
     await setPositions(connection, erasedPositionsSql(await this.erased.snapshot(), directory, carried))
-    const rows: Partial<Record<RecordTable, bigint>> = {}
+    const rows: Record<string, bigint> = {}
     const prune = await positionRanges(connection)
     for (const [path, table] of this.#recordTables()) {
       const { signal } = this.options
@@ -223,8 +224,8 @@ export class LockedLakehouse {
     return last.begun
   }
 
-  #recordTables(): [RecordTable, OpenTable][] {
-    return recordTables.flatMap((path): [RecordTable, OpenTable][] => {
+  #recordTables(): [string, OpenTable][] {
+    return recordTables(this.options.lakehouse).flatMap(({ path }): [string, OpenTable][] => {
       const table = this.tables.get(path)
       return table === undefined ? [] : [[path, table]]
     })
@@ -246,16 +247,17 @@ export class LockedLakehouse {
   }
 }
 
-/** Erases all that the tables have of these users; without users what an earlier erasure left undone. */
-export function eraseUsers(options: EraseOptions, userIds: readonly number[]): Promise<ErasureReport> {
+/** Erases all that the tables have of these persons; without any what an earlier erasure left undone. */
+export function erasePersons(options: EraseOptions, persons: readonly PersonId[]): Promise<ErasureReport> {
   return LockedLakehouse.use(options, async (lakehouse) => {
     const carriedOn = await lakehouse.carryOn()
     const nothing = { erase: null, carriedOn, records: 0n, rows: {}, aggregateRows: 0n, topics: [] }
-    if (userIds.length === 0) return nothing
+    if (persons.length === 0) return nothing
     const connection = lakehouse.database.batch
     const tables = new Map([...lakehouse.tables].map(([path, { delta }]) => [path, delta]))
-    const records = await findUsers(connection, tables, userIds)
-    const aggregateRows = await countAggregates(connection, tables, userIds)
+    const of = { connection, lakehouse: options.lakehouse, tables }
+    const records = await findPersons(of, persons)
+    const aggregateRows = await countAggregates(of, persons)
     if (records === 0n) return { ...nothing, aggregateRows }
     const topics = await erasedTopics(connection)
     const { erase } = await lakehouse.note()
@@ -264,25 +266,26 @@ export function eraseUsers(options: EraseOptions, userIds: readonly number[]): P
   })
 }
 
-/** What `eraseUsers` would erase; it locks nothing and writes nothing. */
+/** What `erasePersons` would erase; it locks nothing and writes nothing. */
 export async function findErasable(
   options: EraseOptions,
-  userIds: readonly number[],
+  persons: readonly PersonId[],
 ): Promise<ErasureReport> {
-  const { deltaBasePath } = options
-  const tables = await existing(deltaBasePath)
-  if (!tables.has('silver/transactions')) throw noLakehouse(deltaBasePath)
+  const { lakehouse, deltaBasePath } = options
+  const tables = await existing(options)
+  if (!tables.has(lakehouse.events.path)) throw noLakehouse(deltaBasePath)
   const spillDirectory = await mkdtemp(join(tmpdir(), 'assay-erase-')) // A run may be at work in its own.
   const database = await Database.open({ spillDirectory, ...options.duckdb })
   try {
     const connection = database.batch
-    const records = await findUsers(connection, tables, userIds)
-    const rows: Partial<Record<RecordTable, bigint>> = {}
-    for (const path of recordTables) {
+    const of = { connection, lakehouse, tables }
+    const records = await findPersons(of, persons)
+    const rows: Record<string, bigint> = {}
+    for (const { path } of recordTables(lakehouse)) {
       const table = tables.get(path)
       if (table !== undefined) rows[path] = await countErased(connection, table)
     }
-    const aggregateRows = await countAggregates(connection, tables, userIds)
+    const aggregateRows = await countAggregates(of, persons)
     return {
       erase: null,
       carriedOn: null,
@@ -298,9 +301,9 @@ export async function findErasable(
 }
 
 /** The tables of the lakehouse that are there. */
-async function existing(deltaBasePath: string): Promise<Map<string, DeltaTable>> {
+async function existing({ lakehouse, deltaBasePath }: EraseOptions): Promise<Map<string, DeltaTable>> {
   const found = new Map<string, DeltaTable>()
-  for (const definition of allTables) {
+  for (const definition of lakehouse.tables) {
     const table = await tableIfThere(tableDirectory(deltaBasePath, definition))
     if (table !== null) found.set(definition.path, table)
   }
@@ -316,8 +319,10 @@ async function tableIfThere(directory: string): Promise<DeltaTable | null> {
 }
 
 /** What killed runs spilled may hold values of any row: it goes with them. */
-async function openDatabase({ deltaBasePath, duckdb }: EraseOptions): Promise<Database> {
-  const directories = streamNames.map((stream) => join(checkpointDirectory(deltaBasePath, stream), 'spill'))
+async function openDatabase({ lakehouse, deltaBasePath, duckdb }: EraseOptions): Promise<Database> {
+  const directories = lakehouse.streams.map((stream) =>
+    join(checkpointDirectory(deltaBasePath, stream), 'spill'),
+  )
   for (const directory of directories) await rm(directory, { recursive: true, force: true })
   const [spillDirectory] = directories
   assert(spillDirectory !== undefined)

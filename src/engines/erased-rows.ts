@@ -1,19 +1,19 @@
-// Which rows are a person's: those of silver and of what follows from it by their user_id, those of
+// Which rows are a person's: those of silver and of what follows from it by the column that names one, those of
 // quarantine by what their record says as far as it can be read, and those of bronze by the offsets of
 // both.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type DeltaTable, type PruneRange, scanSql } from '../delta/index.ts'
+import { type Lakehouse, type PersonColumn, placeColumns, type TableDefinition } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf, setTable } from './database.ts'
 
 /** The tables that have the rows of single records, in the order in which a batch writes them. */
-export const recordTables = [
-  'bronze/transactions',
-  'silver/transactions',
-  'silver/quarantine',
-  'fraud_detection',
-] as const
-export type RecordTable = (typeof recordTables)[number]
+export function recordTables({ tables }: Lakehouse): readonly TableDefinition[] {
+  return tables.filter(({ rows }) => Object.keys(placeColumns).every((name) => name in rows.schema))
+}
+
+/** The value that names a person in the lakehouse: its column is a text, or a whole number. */
+export type PersonId = string | bigint
 
 /** A table of the connection: topic, partition and offset of the records to be erased. */
 export const positionsTable = 'erased_positions'
@@ -22,24 +22,38 @@ const keys = 'topic, partition, "offset"'
 /** A condition on the rows of a table that has the columns of a record. */
 export const isErased = `(${keys}) IN (FROM (SELECT ${keys} FROM ${positionsTable}))`
 
-export type Tables = ReadonlyMap<string, DeltaTable>
+/** The tables of a lakehouse that are there, by path. */
+export type Where = {
+  readonly connection: DuckDBConnection
+  readonly lakehouse: Lakehouse
+  readonly tables: ReadonlyMap<string, DeltaTable>
+}
 
-/** Puts the records of the users into `erased_positions`; returns how many there are. */
-export async function findUsers(
-  connection: DuckDBConnection,
-  tables: Tables,
-  userIds: readonly number[],
-): Promise<bigint> {
+/** Puts the records of the persons into `erased_positions`; returns how many there are. */
+export async function findPersons(where: Where, persons: readonly PersonId[]): Promise<bigint> {
+  const { connection, lakehouse } = where
+  const { column } = lakehouse.names.person
   const selects: string[] = []
-  for (const path of ['silver/transactions', 'fraud_detection']) {
-    const rows = await scanOf(tables, path, [...userIds].map(BigInt))
-    if (rows !== null) selects.push(`SELECT ${keys} FROM (${rows}) WHERE user_id IN (${userIds.join(', ')})`)
+  for (const { path, rows } of recordTables(lakehouse)) {
+    if (!(column in rows.schema)) continue
+    const scan = await scanOf(where, path, persons)
+    if (scan !== null) selects.push(`SELECT ${keys} FROM (${scan}) WHERE ${isOneOf(column, persons)}`)
   }
-  const refused = await scanOf(tables, 'silver/quarantine', null)
-  if (refused !== null) selects.push(`SELECT ${keys} FROM (${refused}) WHERE ${ofUsersSql(userIds)}`)
+  const refused = await scanOf(where, lakehouse.refused.path, null)
+  if (refused !== null) {
+    selects.push(`SELECT ${keys} FROM (${refused}) WHERE ${ofPersonsSql(lakehouse.names.person, persons)}`)
+  }
   const none =
     'SELECT NULL::VARCHAR AS topic, NULL::INTEGER AS partition, NULL::BIGINT AS "offset" WHERE false'
   return setPositions(connection, [none, ...selects].join('\nUNION ALL\n'))
+}
+
+function isOneOf(column: string, persons: readonly PersonId[]): string {
+  return `${duckdb.name(column)} IN (${persons.map(personSql).join(', ')})`
+}
+
+function personSql(person: PersonId): string {
+  return typeof person === 'bigint' ? String(person) : duckdb.text(person)
 }
 
 /** Puts what a SELECT has of topic, partition and offset into `erased_positions`, each once. */
@@ -50,32 +64,46 @@ export async function setPositions(connection: DuckDBConnection, select: string)
 }
 
 async function scanOf(
-  tables: Tables,
+  { lakehouse, tables }: Where,
   path: string,
-  userIds: readonly bigint[] | null,
+  persons: readonly PersonId[] | null,
 ): Promise<string | null> {
   const table = tables.get(path)
   if (table === undefined) return null
   const snapshot = await table.snapshot()
-  if (userIds === null) return scanSql(snapshot, table.directory)
-  const [min, max] = [userIds.reduce(lesser), userIds.reduce(greater)]
-  return scanSql(snapshot, table.directory, { where: [{ column: 'user_id', min, max }] })
+  if (persons === null) return scanSql(snapshot, table.directory)
+  const [min, max] = [persons.reduce(lesser), persons.reduce(greater)]
+  const { column } = lakehouse.names.person
+  // Texts in the order of JavaScript are not those of the files' statistics.
+  const where = typeof min === 'bigint' ? [{ column, min, max }] : []
+  return scanSql(snapshot, table.directory, { where })
 }
 
 /**
- * A record of quarantine is a user's where its user_id is that number, however it is written and whatever
- * else is wrong with the record, or where its key is the number as text.
+ * A record of quarantine is a person's where it has that number or text in the place, however it is written
+ * and whatever else is wrong with the record, or where its key is the same as text.
  */
-function ofUsersSql(userIds: readonly number[]): string {
+function ofPersonsSql({ path }: PersonColumn, persons: readonly PersonId[]): string {
   // Bytes that are no UTF-8 are searched as DuckDB shows them, with the quotes put back.
   const text = `coalesce(TRY(decode(value)), replace(CAST(value AS VARCHAR), '\\x22', '"'))`
-  const parsed = `CASE WHEN json_valid(${text}) THEN TRY_CAST(json_extract_string(${text}, '$.user_id') AS DOUBLE) END`
-  const numbers = userIds.map((id) => `${id}(\\.0*)?`).join('|')
-  const written = `"user_id"\\s*:\\s*"?\\s*(${numbers})\\s*("|,|}|\\]|\\s|$)`
-  const texts = userIds.map((id) => `encode(${duckdb.text(String(id))})`).join(', ')
-  return `coalesce(${parsed} IN (${userIds.join(', ')}), false)
+  const place = duckdb.text(`$${path.map((name) => `.${JSON.stringify(name)}`).join('')}`)
+  const found = `CASE WHEN json_valid(${text}) THEN json_extract_string(${text}, ${place}) END`
+  const isNumber = typeof persons[0] === 'bigint'
+  const parsed = isNumber ? `TRY_CAST(${found} AS DOUBLE)` : found
+  const numbers = persons
+    .map((person) => (isNumber ? `${person}(\\.0*)?` : escapedPattern(String(person))))
+    .join('|')
+  const name = escapedPattern(path.at(-1)!)
+  const written = `"${name}"\\s*:\\s*"?\\s*(${numbers})\\s*("|,|}|\\]|\\s|$)`
+  const texts = persons.map((person) => `encode(${duckdb.text(String(person))})`).join(', ')
+  return `coalesce(${parsed} IN (${persons.map(personSql).join(', ')}), false)
     OR coalesce(regexp_matches(${text}, ${duckdb.text(written)}), false)
     OR coalesce(kafka_key IN (${texts}), false)`
+}
+
+/** A pattern that matches the text alone. */
+function escapedPattern(text: string): string {
+  return text.replace(/[^\p{L}\p{N} ]/gu, '\\$&')
 }
 
 /** Files outside of these ranges have none of the rows. */
@@ -100,14 +128,17 @@ export async function countErased(connection: DuckDBConnection, table: DeltaTabl
   return countRows(connection, scanSql(await table.snapshot(), table.directory, { columns, where }), isErased)
 }
 
-/** How many rows of `aggregations/user` are the users': they stay. */
-export async function countAggregates(
-  connection: DuckDBConnection,
-  tables: Tables,
-  userIds: readonly number[],
-): Promise<bigint> {
-  const rows = await scanOf(tables, 'aggregations/user', userIds.map(BigInt))
-  return rows === null ? 0n : countRows(connection, rows, `user_id IN (${userIds.join(', ')})`)
+/** How many rows of windows are the persons': they stay. */
+export async function countAggregates(where: Where, persons: readonly PersonId[]): Promise<bigint> {
+  const { connection, lakehouse } = where
+  const { column } = lakehouse.names.person
+  let count = 0n
+  for (const { path, rows } of lakehouse.tables) {
+    if (hasRecords(lakehouse, path) || !(column in rows.schema)) continue
+    const scan = await scanOf(where, path, persons)
+    if (scan !== null) count += await countRows(connection, scan, isOneOf(column, persons))
+  }
+  return count
 }
 
 async function countRows(connection: DuckDBConnection, rows: string, where: string): Promise<bigint> {
@@ -121,9 +152,9 @@ export async function erasedTopics(connection: DuckDBConnection): Promise<string
   return rows.map(({ topic }) => String(topic))
 }
 
-const lesser = (a: bigint, b: bigint): bigint => (a < b ? a : b)
-const greater = (a: bigint, b: bigint): bigint => (a > b ? a : b)
+const lesser = (a: PersonId, b: PersonId): PersonId => (a < b ? a : b)
+const greater = (a: PersonId, b: PersonId): PersonId => (a > b ? a : b)
 
-export function hasRecords(path: string): path is RecordTable {
-  return recordTables.some((one) => one === path)
+export function hasRecords(lakehouse: Lakehouse, path: string): boolean {
+  return recordTables(lakehouse).some((one) => one.path === path)
 }

@@ -6,7 +6,6 @@ import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OnNotice } from '../batches/notice.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { type StreamName, streamNames } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 import {
   checkpointDirectory,
@@ -29,6 +28,8 @@ const lookMs = 250
 const leasesWaited = 2
 
 export type ErasureLockOptions = LockOptions & {
+  /** All that may run. */
+  readonly streams: readonly string[]
   /** How long all runs together may take to pause. */
   readonly pauseMaxMs: number
 }
@@ -41,7 +42,7 @@ export async function lockForErasure(deltaBasePath: string, options: ErasureLock
     lock.startBeating()
     await step('pause asked for')
     const endMs = performance.now() + options.pauseMaxMs
-    for (const stream of streamNames) {
+    for (const stream of options.streams) {
       await takePaused(lock, streamLock(deltaBasePath, stream), options, endMs)
     }
   } catch (error) {
@@ -87,7 +88,7 @@ function erasureLock(deltaBasePath: string): LockPlace {
 
 export type RunLockOptions = {
   readonly deltaBasePath: string
-  readonly streams: readonly StreamName[]
+  readonly streams: readonly string[]
   readonly leaseMs: number
   readonly signal: AbortSignal
   readonly onNotice: OnNotice

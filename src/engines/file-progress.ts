@@ -4,7 +4,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { type NextOffset, type Offsets, partitionKey } from '../batches/offsets.ts'
 import { batchAppId, type Progress, parseBatch } from '../batches/progress.ts'
 import { type DeltaTable, scanSql } from '../delta/index.ts'
-import { fileOffset } from '../lakehouse/ops/files.ts'
+import { fileOffset } from '../ops/files.ts'
 import { rowsOf } from './database.ts'
 
 type FileFacts = {

@@ -2,7 +2,7 @@
 // whose rows are gone, until the stream that writes silver has carried them again.
 import type { DeltaSnapshot, DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { progressOf } from '../lakehouse/delta.ts'
+import { progressOf } from '../ops/tables.ts'
 import { restoredSince } from './restored.ts'
 
 /** What reads silver's rows needs of it. */
@@ -12,11 +12,14 @@ export class FollowedSilver implements SilverRows {
   /** The batch that is followed: silver has to have it, and all before it. */
   batch = 0n
   readonly #delta: DeltaTable
+  /** The stream that writes it. */
+  readonly #stream: string
   /** The newest RESTORE whose batches silver has again; null before the first look at its log. */
   #carriedAgain: bigint | null = null
 
-  constructor(delta: DeltaTable) {
+  constructor(delta: DeltaTable, stream: string) {
     this.#delta = delta
+    this.#stream = stream
   }
 
   get directory(): string {
@@ -31,7 +34,7 @@ export class FollowedSilver implements SilverRows {
     const { directory, batch } = this
     const message =
       `${directory} was put back to batch ${reached} by another program (RESTORE), and batch ${batch} is not there again ` +
-      'yet: start the stream kafka-to-delta, which carries it again.'
+      `yet: start the stream ${this.#stream}, which carries it again.`
     throw new LakehouseError('SILVER_RESTORED', message, { details: { batch, reached } })
   }
 

@@ -7,16 +7,10 @@ import { partitionKey } from '../batches/offsets.ts'
 import { batchAppId, type RecordedBatch, streamTxns, writerAppId } from '../batches/progress.ts'
 import { type DeltaSnapshot, DeltaTable, type DeltaTableDefinition, scanSql } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { openOpsTable, opsDirectory } from '../lakehouse/delta.ts'
-import {
-  type BatchRow,
-  batchesDefinition,
-  batchesPath,
-  batchRowsSql,
-  recordedOf,
-} from '../lakehouse/ops/batches.ts'
-import { fileOffset, fileRowsSql, filesDefinition, filesPath } from '../lakehouse/ops/files.ts'
-import type { StreamName } from '../plan/index.ts'
+import { type BatchRow, batchesDefinition, batchesPath, batchRowsSql, recordedOf } from '../ops/batches.ts'
+import { fileOffset, fileRowsSql, filesDefinition, filesPath } from '../ops/files.ts'
+import { openOpsTable, opsDirectory } from '../ops/tables.ts'
+import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 import { rowsOf } from './database.ts'
 import { claimTable, type OpenTable } from './tables.ts'
@@ -43,18 +37,24 @@ export class Journal {
   #oldestNoteMs = 0
   #newestNoteMs = 0
   #lastWritten: bigint
+  readonly #eventsWatermark: string
 
   private constructor(
     batches: Claimed,
     files: Claimed,
     lastWritten: bigint,
-    by: { readonly connection: DuckDBConnection; readonly clock: () => bigint },
+    by: {
+      readonly lakehouse: Lakehouse
+      readonly connection: DuckDBConnection
+      readonly clock: () => bigint
+    },
   ) {
     this.#batches = batches
     this.#files = files
     this.#lastWritten = lastWritten
     this.#connection = by.connection
     this.#clock = by.clock
+    this.#eventsWatermark = eventsWatermark(by.lakehouse)
   }
 
   /**
@@ -62,6 +62,7 @@ export class Journal {
    * after it had claimed them, and lost them meanwhile, must not take the journal from the next.
    */
   static async open(options: {
+    readonly lakehouse: Lakehouse
     readonly deltaBasePath: string
     readonly tableProperties: Readonly<Record<string, string>>
     readonly connection: DuckDBConnection
@@ -120,7 +121,7 @@ export class Journal {
    * Notes the last batch of the process before, which all tables have by now, where it did not come to
    * that.
    */
-  async noteComplete(recorded: RecordedBatch, streams: readonly StreamName[]): Promise<void> {
+  async noteComplete(recorded: RecordedBatch, streams: readonly string[]): Promise<void> {
     await this.note({ recorded, streams, ...untold })
     await this.flush()
   }
@@ -148,7 +149,8 @@ export class Journal {
       this.#fileNotes = new Map()
     }
     await step('files noted')
-    await this.#commit(this.#batches, batchRowsSql(this.#notes), batch, streamTxns(last.streams, batch + 1n))
+    const rows = batchRowsSql(this.#notes, this.#eventsWatermark)
+    await this.#commit(this.#batches, rows, batch, streamTxns(last.streams, batch + 1n))
     this.#notes = []
     this.#lastWritten = batch
     await step('batches noted')

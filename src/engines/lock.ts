@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hasErrno, makeDirectory } from '../delta/log-files.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
-import type { StreamName } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 
 export type Holder = {
@@ -36,11 +35,11 @@ const attemptsMax = 3
 const looksPerLease = 2 * beatsPerLease
 
 /** The directory of a stream's own files: all of it can be deleted while the stream does not run. */
-export function checkpointDirectory(deltaBasePath: string, stream: StreamName | 'erase'): string {
+export function checkpointDirectory(deltaBasePath: string, stream: string): string {
   return join(deltaBasePath, '_checkpoints', stream)
 }
 
-export function streamLock(deltaBasePath: string, stream: StreamName): LockPlace {
+export function streamLock(deltaBasePath: string, stream: string): LockPlace {
   return {
     directory: checkpointDirectory(deltaBasePath, stream),
     what: `stream ${stream} of ${deltaBasePath}`,
@@ -53,7 +52,7 @@ export type LockPlace = { readonly directory: string; readonly what: string }
 /** Takes the locks of all streams, or fails with STREAM_LOCKED and leaves none taken. */
 export async function lockStreams(
   deltaBasePath: string,
-  streams: readonly StreamName[],
+  streams: readonly string[],
   options: LockOptions,
 ): Promise<Lock> {
   const lock = new Lock(await thisProcess(), options)

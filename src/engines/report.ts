@@ -1,6 +1,8 @@
 // What a batch did, for progress bars, the live view and the log.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
+import type { ColumnType } from '../expr/index.ts'
+import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf } from './database.ts'
 import type { Alert, BatchReport, InputPosition, RefusedSample } from './engine.ts'
@@ -22,48 +24,50 @@ export type BatchFacts = {
   readonly finishedMs: number
   readonly alertsMax: number
   readonly hasRecords: boolean
-  readonly hasFraud: boolean
+  readonly hasScores: boolean
 }
 
 /**
- * To be called after the batch's commits. It reads the batch's rows by the names `kafka_batch`,
- * `silver_batch`, `quarantine_batch` and `fraud_batch`, as far as the facts say that there are any.
+ * To be called after the batch's commits. It reads the batch's rows by the names `records_batch`,
+ * `events_batch`, `refused_batch` and `scored_batch`, as far as the facts say that there are any.
  */
 export async function batchReport(
   connection: DuckDBConnection,
+  lakehouse: Lakehouse,
   executed: Pick<Executed, 'progress' | 'rowsByTable'>,
   facts: BatchFacts,
 ): Promise<BatchReport> {
   const { progress, rowsByTable } = executed
   const hasArrivals = facts.hasRecords && facts.records > 0
   const latencies = hasArrivals ? await latenciesUntil(connection, facts.finishedMs) : noLatencies
-  const quarantinedRows = rowsByTable['silver/quarantine'] ?? 0
+  const quarantinedRows = rowsByTable[lakehouse.refused.path] ?? 0
   const reasons = quarantinedRows > 0 ? await quarantineReasons(connection) : {}
   const isMostRefused = 2 * quarantinedRows > facts.records
   return {
     batch: progress.batch,
     timeMicros: progress.timeMicros,
     records: facts.records,
-    silverRows: rowsByTable['silver/transactions'] ?? 0,
+    silverRows: rowsByTable[lakehouse.events.path] ?? 0,
     quarantinedRows,
     quarantineReasons: reasons,
     refusedSample: isMostRefused ? await refusedSample(connection, reasons) : null,
     rowsByTable,
-    watermarkMicros: progress.watermarks.silver,
+    watermarkMicros: progress.watermarks[eventsWatermark(lakehouse)] ?? null,
     input: facts.input,
     batchMs: facts.finishedMs - facts.startedMs,
     latencyMs: latencyQuantileMs(latencies, 0.5),
     latencies,
-    ...(facts.hasFraud ? await riskOf(connection) : { riskLevels: {}, reviewRows: 0 }),
-    alerts: facts.hasFraud && facts.alertsMax > 0 ? await alerts(connection, facts.alertsMax) : [],
+    ...(facts.hasScores ? await riskOf(connection) : { riskLevels: {}, reviewRows: 0 }),
+    alerts:
+      facts.hasScores && facts.alertsMax > 0 ? await alerts(connection, lakehouse, facts.alertsMax) : [],
   }
 }
 
 /** Since their Kafka timestamps; where no record has one (files have none), since silver's event times. */
 async function latenciesUntil(connection: DuckDBConnection, finishedMs: number): Promise<LatencyCounts> {
   for (const [rows, arrival] of [
-    ['kafka_batch', 'kafka_timestamp'],
-    ['silver_batch', 'event_time'],
+    ['records_batch', 'kafka_timestamp'],
+    ['events_batch', 'event_time'],
   ]) {
     const counts = await rowsOf(
       connection,
@@ -78,7 +82,7 @@ async function latenciesUntil(connection: DuckDBConnection, finishedMs: number):
 async function quarantineReasons(connection: DuckDBConnection): Promise<Record<string, number>> {
   const rows = await rowsOf(
     connection,
-    'SELECT reason, count(*)::INTEGER AS count FROM (SELECT unnest(reasons) AS reason FROM quarantine_batch) GROUP BY reason',
+    'SELECT reason, count(*)::INTEGER AS count FROM (SELECT unnest(reasons) AS reason FROM refused_batch) GROUP BY reason',
   )
   return Object.fromEntries(rows.map((row) => [String(row.reason), Number(row.count)]))
 }
@@ -96,7 +100,7 @@ async function refusedSample(
   if (reason === null) return null
   const [row] = await rowsOf(
     connection,
-    `SELECT topic, "partition", "offset", value FROM quarantine_batch ` +
+    `SELECT topic, "partition", "offset", value FROM refused_batch ` +
       `WHERE list_contains(reasons, ${duckdb.text(reason)}) ORDER BY topic, "partition", "offset" LIMIT 1`,
   )
   return row === undefined ? null : ({ reason, ...row } as RefusedSample) // The columns just named.
@@ -106,7 +110,7 @@ async function riskOf(connection: DuckDBConnection): Promise<Pick<BatchReport, '
   const rows = await rowsOf(
     connection,
     'SELECT risk_level, count(*)::INTEGER AS count, (count(*) FILTER (WHERE requires_review))::INTEGER AS review ' +
-      'FROM fraud_batch GROUP BY risk_level',
+      'FROM scored_batch GROUP BY risk_level',
   )
   return {
     riskLevels: Object.fromEntries(rows.map((row) => [String(row.risk_level), Number(row.count)])),
@@ -114,12 +118,26 @@ async function riskOf(connection: DuckDBConnection): Promise<Pick<BatchReport, '
   }
 }
 
-async function alerts(connection: DuckDBConnection, alertsMax: number): Promise<Alert[]> {
+async function alerts(
+  connection: DuckDBConnection,
+  { scored, names }: Lakehouse,
+  alertsMax: number,
+): Promise<Alert[]> {
+  if (scored === null) return []
+  const cells = Object.entries(scored.rows.schema).map(([name, type]) => alertCellSql(name, type))
   const rows = await rowsOf(
     connection,
-    'SELECT transaction_id, user_id, CAST(amount AS VARCHAR) AS amount, country, payment_method, fraud_score, risk_level, ' +
-      `reasons, strftime(event_time, '%Y-%m-%dT%H:%M:%SZ') AS event_time FROM fraud_batch WHERE requires_review ` +
-      `ORDER BY fraud_score DESC, event_time DESC, transaction_id LIMIT ${alertsMax}`,
+    `SELECT ${cells.join(', ')} FROM scored_batch WHERE requires_review ` +
+      `ORDER BY fraud_score DESC, scored_batch.event_time DESC, ${duckdb.name(names.event)} LIMIT ${alertsMax}`,
   )
-  return rows as Alert[] // The columns just named, with the types of the table.
+  return rows as Alert[] // As the columns of the role are selected.
+}
+
+function alertCellSql(column: string, type: ColumnType): string {
+  const name = `scored_batch.${duckdb.name(column)}`
+  if (type === 'timestamp') return `strftime(${name}, '%Y-%m-%dT%H:%M:%SZ') AS ${duckdb.name(column)}`
+  if (type === 'date' || type === 'long' || type.startsWith('decimal')) {
+    return `CAST(${name} AS VARCHAR) AS ${duckdb.name(column)}`
+  }
+  return type === 'binary' ? `base64(${name}) AS ${duckdb.name(column)}` : name
 }

@@ -7,7 +7,7 @@ import { decodeTxns, noProgress, type Progress, parseBatch, type RecordedBatch }
 import { isStreamed } from '../batches/streamed.ts'
 import type { AddFile, CommitInfo, DeltaCommit, DeltaSnapshot, DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { progressOf } from '../lakehouse/delta.ts'
+import { progressOf } from '../ops/tables.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf } from './database.ts'
 import { goneRecordsSql, missingFile } from './gone-records.ts'

@@ -13,7 +13,7 @@ import type { PipelineOptions } from './engine.ts'
 import { withFileOffsets } from './file-progress.ts'
 import { completeJournal, type Journal } from './journal.ts'
 import { refuseRestoredBronze } from './restored.ts'
-import { isDerived, type OpenTable, tableAt } from './tables.ts'
+import { isDerived, type OpenTable, tableOfRole } from './tables.ts'
 
 /** A batch that some table has, and others may lack. */
 export type BegunBatch = {
@@ -49,8 +49,8 @@ export type Resumed = {
 /** The last batch that any table had is carried to the tables that lack it, and with it those before it. */
 export async function resume(facts: ResumeFacts, carrier: Carrier): Promise<Resumed> {
   const { options, connection, tables, journal, definitions } = facts
-  const bronze = tableAt(tables, 'bronze/transactions')
-  const silver = tableAt(tables, 'silver/transactions')
+  const bronze = tableOfRole(tables, 'records')
+  const silver = tableOfRole(tables, 'events')
   const history = new BatchHistory(options.deltaBasePath, silver.delta, connection)
   const last = await lastBatch(history, bronze, silver)
   const { batch, offsets } = last.progress
@@ -107,7 +107,7 @@ async function carryUndone(
   const own = tables.filter((table) => !isDerived(table))
   const later = tables.filter(isDerived)
   const isBehind = later.length > 0 && doneBatch(later, claims) < batch - 1n
-  const judged = [tableAt(tables, 'silver/transactions'), tableAt(tables, 'silver/quarantine')]
+  const judged = [tableOfRole(tables, 'events'), tableOfRole(tables, 'refused')]
   const done = doneBatch(judged, claims)
   const first = done < batch ? done + 1n : batch
   let before = await history.progressAt(first - 1n)

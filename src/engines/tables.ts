@@ -21,40 +21,38 @@ import {
   type StagedAppend,
 } from '../delta/index.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
-import { bronzeTransactions } from '../lakehouse/1-bronze/transactions.ts'
-import { silverTransactions } from '../lakehouse/2-silver/transactions.ts'
-import { openTable, progressOf, tableDirectory } from '../lakehouse/delta.ts'
-import { tablesOf } from '../lakehouse/pipeline.ts'
-import type { StreamName, TableDefinition } from '../plan/index.ts'
+import { openTable, progressOf, tableDirectory } from '../ops/tables.ts'
+import {
+  isOfInput,
+  type Lakehouse,
+  type Role,
+  roleOf,
+  type TableDefinition,
+  tablesOf,
+} from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 import { bronzeRestored, type Restored, restoredSince, rewindOperation } from './restored.ts'
 
-/** What is in these tables cannot be computed from silver. */
-export const inputTables: readonly string[] = [
-  'bronze/transactions',
-  'silver/transactions',
-  'silver/quarantine',
-]
-
 /** Opens the tables of the streams. Fails with TABLE_LOST where one is gone that silver cannot give back. */
 export async function openTables(options: {
+  readonly lakehouse: Lakehouse
   readonly deltaBasePath: string
-  readonly streams: readonly StreamName[]
+  readonly streams: readonly string[]
   readonly tableProperties: Readonly<Record<string, string>>
 }): Promise<OpenTable[]> {
-  const { deltaBasePath, streams, tableProperties } = options
-  await refuseMissing(deltaBasePath, tablesOf(streams))
+  const { lakehouse, deltaBasePath, streams, tableProperties } = options
+  const definitions = tablesOf(lakehouse, streams)
+  await refuseMissing(lakehouse, deltaBasePath, definitions)
   // At once, because most of it is waiting for the disk; a failure is told when all are done with theirs.
-  const opening = tablesOf(streams).map((definition) =>
-    OpenTable.open(deltaBasePath, definition, tableProperties),
+  const opening = definitions.map((definition) =>
+    OpenTable.open(lakehouse, deltaBasePath, definition, tableProperties),
   )
   await Promise.allSettled(opening)
   const tables = await Promise.all(opening)
   const reached = tables.reduce((most, { progress }) => (progress.batch > most ? progress.batch : most), 0n)
   const lost = tables.find((table) => {
-    const { path } = table.definition
     // Bronze is a batch ahead of silver after a crash.
-    const isSilverLost = path === silverTransactions.path && table.progress.batch + 1n < reached
+    const isSilverLost = table.role === 'events' && table.progress.batch + 1n < reached
     return !isDerived(table) && table.rewoundFrom === 0n && (!table.isWhole || isSilverLost)
   })
   if (lost === undefined) return tables
@@ -68,11 +66,12 @@ export async function openTables(options: {
  * anything is made: a directory that was deleted is not there again afterwards.
  */
 export async function refuseMissing(
+  lakehouse: Lakehouse,
   deltaBasePath: string,
   definitions: readonly TableDefinition[],
 ): Promise<void> {
   const isMissing = async (definition: TableDefinition): Promise<boolean> =>
-    inputTables.includes(definition.path) &&
+    isOfInput(lakehouse, definition.path) &&
     !(await DeltaTable.exists(tableDirectory(deltaBasePath, definition)))
   const absent = definitions[(await Promise.all(definitions.map(isMissing))).indexOf(true)]
   if (absent === undefined) return
@@ -93,16 +92,16 @@ function tableLost(directory: string, reached: bigint): LakehouseError {
   )
 }
 
-/** The table of that path, which the run has. */
-export function tableAt(tables: readonly OpenTable[], path: string): OpenTable {
-  const found = tables.find((table) => table.definition.path === path)
-  assert(found, `the run has no table ${path}`)
+/** The table of that role, which the run has. */
+export function tableOfRole(tables: readonly OpenTable[], role: Role): OpenTable {
+  const found = tables.find((table) => table.role === role)
+  assert(found, `the run has no table of ${role}`)
   return found
 }
 
 /** True for a table that is computed from silver alone, and so can be made again from it. */
-export function isDerived({ definition }: OpenTable): boolean {
-  return !inputTables.includes(definition.path)
+export function isDerived({ role }: OpenTable): boolean {
+  return role === null || role === 'scored'
 }
 
 /** By this the log says that a table may have rows of no batch; the query of this name never runs. */
@@ -122,6 +121,8 @@ export function soleCommitter(clock: () => bigint): Committer {
 
 export class OpenTable {
   readonly definition: TableDefinition
+  /** null for a table of windows, or of other rows that follow from the events. */
+  readonly role: Role | null
   readonly delta: DeltaTable
   /** The last batch that the table holds. */
   progress: Progress
@@ -140,6 +141,7 @@ export class OpenTable {
 
   private constructor(
     definition: TableDefinition,
+    role: Role | null,
     delta: DeltaTable,
     progress: Progress,
     claimed: {
@@ -150,6 +152,7 @@ export class OpenTable {
     },
   ) {
     this.definition = definition
+    this.role = role
     this.delta = delta
     this.progress = progress
     this.claim = claimed.claim
@@ -159,15 +162,16 @@ export class OpenTable {
   }
 
   static async open(
+    lakehouse: Lakehouse,
     deltaBasePath: string,
     definition: TableDefinition,
     properties: Readonly<Record<string, string>>,
   ): Promise<OpenTable> {
     const delta = await openTable(deltaBasePath, definition, properties)
     const claimed = await claim(delta, () =>
-      definition.path === silverTransactions.path
+      definition.path === lakehouse.events.path
         ? Promise.resolve(0n)
-        : batchOf(tableDirectory(deltaBasePath, silverTransactions)),
+        : batchOf(tableDirectory(deltaBasePath, lakehouse.events)),
     )
     await step('table claimed')
     await delta.deleteLeftovers(leftoverAgeMs)
@@ -175,11 +179,17 @@ export class OpenTable {
     const snapshot = await delta.snapshot()
     const progress = await progressOf(delta, snapshot)
     if (progress === null && (await beganWithRows(delta))) throw rowsOfUnknown(delta)
-    const table = new OpenTable(definition, delta, progress ?? noProgress, {
-      ...claimed,
-      versionRead: snapshot.version,
-      rewoundFrom: snapshot.txns.get(rewoundAppId)?.version ?? 0n,
-    })
+    const table = new OpenTable(
+      definition,
+      roleOf(lakehouse, definition.path),
+      delta,
+      progress ?? noProgress,
+      {
+        ...claimed,
+        versionRead: snapshot.version,
+        rewoundFrom: snapshot.txns.get(rewoundAppId)?.version ?? 0n,
+      },
+    )
     if (needsUserMetadata(snapshot.txns)) await table.#keepProgress()
     const restored = await restoredSince(delta, snapshot)
     if (restored !== null && restored.progress.batch < table.progress.batch) {
@@ -192,7 +202,7 @@ export class OpenTable {
   async #rewind({ progress: to, version, unaware }: Restored, { files }: DeltaSnapshot): Promise<void> {
     const { batch } = this.progress
     const from = batch > this.rewoundFrom ? batch : this.rewoundFrom
-    if (this.definition.path === bronzeTransactions.path) throw bronzeRestored(this.delta, version)
+    if (this.role === 'records') throw bronzeRestored(this.delta, version)
     if (unaware.some(({ path }) => !files.has(path))) throw notSeparable(this.delta, version)
     const txns = { ...progressTxns(to), [batchAppId]: to.batch, [rewoundAppId]: from }
     const about = { operation: rewindOperation, operationParameters: {} }
@@ -217,7 +227,7 @@ export class OpenTable {
    * claim of its stream. Silver has a commit of every batch, so nothing needs to be claimed of it.
    */
   doneBatch(claims: readonly DeltaSnapshot['txns'][]): bigint {
-    if (this.definition.path === silverTransactions.path) return this.progress.batch
+    if (this.role === 'events') return this.progress.batch
     const carried = this.isWhole ? claims.map((txns) => streamDone(txns, this.definition.stream)) : []
     return carried.reduce((most, batch) => (batch > most ? batch : most), this.progress.batch)
   }

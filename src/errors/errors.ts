@@ -22,6 +22,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'A setting is missing, malformed or contradicts another.',
   },
+  LAKEHOUSE_INVALID: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The definition of a lakehouse contradicts itself; the message has a line for each mistake.',
+  },
   QUERY_FAILED: {
     blame: 'user',
     retry: 'never',

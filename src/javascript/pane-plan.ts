@@ -5,6 +5,7 @@ import type { Accumulator, ColumnType, Expr, Schema } from '../expr/index.ts'
 import { aggregateNamed } from '../expr/index.ts'
 import {
   columnType,
+  inputsOf,
   type PlanNode,
   storedText,
   type TableDefinition,
@@ -56,7 +57,8 @@ export const tableRows = 'table_rows'
  * Tables whose windows do not depend on rows of the source alone, one after another and without a value of
  * the batch, are left out.
  */
-export function panePlans(tables: readonly TableDefinition[], source: string): WindowPanePlans {
+export function panePlans(tables: readonly TableDefinition[]): WindowPanePlans {
+  const source = closingName(tables)
   const windows = tables.flatMap((table): TableWindow[] => {
     const window = windowBelow(table.rows.node)
     return window !== null && isPaned(window, source) ? [{ table, window }] : []
@@ -77,6 +79,12 @@ export function panePlans(tables: readonly TableDefinition[], source: string): W
     types: Object.assign({}, ...relations.map(({ schema }) => schema)) as Schema,
     plans: drafts.map(({ plan }) => plan),
   }
+}
+
+/** The name of the rows in windows that close. */
+function closingName(tables: readonly TableDefinition[]): string {
+  const read = tables.flatMap(({ rows }) => inputsOf(rows.node))
+  return read.find(({ reads }) => reads.of === 'closing')?.name ?? 'closing'
 }
 
 type TableWindow = { readonly table: TableDefinition; readonly window: WindowNode }
@@ -209,7 +217,7 @@ class Draft {
     const closed = 'closed_windows'
     const names = ['window_start', 'window_end', ...window.keys, ...Object.keys(window.aggregates)]
     const schema = Object.fromEntries(names.map((name) => [name, columnType(window, name)]))
-    const node = replaced(table.rows.node, { kind: 'input', name: closed, schema })
+    const node = replaced(table.rows.node, { kind: 'input', name: closed, schema, reads: { of: 'records' } })
     const relation = { node, schema: table.rows.schema }
     const rows = compileRowPath({ source: closed, outputs: { [tableRows]: { relation, into: 'columns' } } })
     return { path: table.path, window, figures, rows }

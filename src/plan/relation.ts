@@ -8,8 +8,7 @@ export type Relation<S extends Schema = Schema> = { readonly node: PlanNode; rea
 
 /** Rows are a bag: no operator promises an order, and none but the last depends on one. */
 export type PlanNode =
-  /** The rows that the engine gives under this name; see `inputs`. */
-  | { readonly kind: 'input'; readonly name: string; readonly schema: Schema }
+  | InputNode
   /** One row out for each row in: exactly the named columns, in this order. */
   | { readonly kind: 'project'; readonly input: PlanNode; readonly columns: Readonly<Record<string, Expr>> }
   /** The rows for which the condition is true; false and null drop the row. */
@@ -74,6 +73,23 @@ export type PlanNode =
    */
   | WindowNode
 
+/** Rows that the engine gives: `name` is theirs within a batch, `reads` says which they are. */
+export type InputNode = {
+  readonly kind: 'input'
+  readonly name: string
+  readonly schema: Schema
+  readonly reads: Reads
+}
+
+/**
+ * `records`: those of the batch as they arrive. `batch`: what the batch brings to a table. `history`: the
+ * rows that a table had before the batch, as far back as an operator looks. `closing`: a table's rows in the
+ * windows that close, those of the batch included. A history and closing rows have the columns of the schema.
+ */
+export type Reads =
+  | { readonly of: 'records' }
+  | { readonly of: 'batch' | 'history' | 'closing'; readonly table: string }
+
 /**
  * The names on the way to a value, from the document inwards; all but the last lead to objects. Each is an
  * `isJsonName`.
@@ -109,8 +125,12 @@ type NameOf<S extends Schema, T extends ColumnType> = {
 }[keyof S] &
   string
 
-export function input<const S extends Schema>(name: string, schema: S): Relation<S> {
-  return { node: { kind: 'input', name, schema }, schema }
+export function input<const S extends Schema>(
+  name: string,
+  schema: S,
+  reads: Reads = { of: 'records' },
+): Relation<S> {
+  return { node: { kind: 'input', name, schema, reads }, schema }
 }
 
 export function project<S extends Schema, const E extends Readonly<Record<string, Expr>>>(

@@ -1,25 +1,43 @@
 // Definitions as text, and back: what a batch was computed by can be read again when the sources have
 // changed.
 import { assert } from '../errors/errors.ts'
+import type { InputNode, Reads } from './relation.ts'
 import type { TableDefinition } from './table.ts'
 
 /** Text of anything that a plan is made of; equal things have equal texts. */
-export function storedText(value: unknown): string {
+export function storedText(value: unknown, named: NamedReads = {}): string {
   return JSON.stringify(value, (_, part: unknown) => {
     if (typeof part === 'bigint') return { $long: String(part) }
     if (part instanceof Uint8Array) return { $bytes: Buffer.from(part).toString('hex') }
-    return part
+    return isInput(part) ? shortened(part, named) : part
   })
 }
 
 /** The table that `storedText` wrote. Its functions are those that have their names today. */
-export function storedTable(text: string): TableDefinition {
+export function storedTable(text: string, named: NamedReads = {}): TableDefinition {
   const table: unknown = JSON.parse(text, (_, part: unknown) => {
     if (typeof part !== 'object' || part === null) return part
     if ('$long' in part) return BigInt(String(part.$long))
     if ('$bytes' in part) return new Uint8Array(Buffer.from(String(part.$bytes), 'hex'))
-    return part
+    return isInput(part) ? { ...part, reads: part.reads ?? named[part.name] } : part
   })
   assert(typeof table === 'object' && table !== null && 'rows' in table && 'path' in table, 'a table')
   return table as TableDefinition // As storedText wrote it.
+}
+
+/** What the inputs of some names read: their text has the name alone. */
+export type NamedReads = Readonly<Record<string, Reads>>
+
+type StoredInput = Omit<InputNode, 'reads'> & { readonly reads?: Reads }
+
+function isInput(part: unknown): part is StoredInput {
+  return (
+    typeof part === 'object' && part !== null && 'kind' in part && part.kind === 'input' && 'name' in part
+  )
+}
+
+/** Without what the name says: such a definition has the text that it had before. */
+function shortened(node: StoredInput, named: NamedReads): StoredInput {
+  const { reads, ...others } = node
+  return JSON.stringify(reads) === JSON.stringify(named[node.name]) ? others : node
 }

@@ -3,23 +3,16 @@
 import type { Schema } from '../expr/index.ts'
 import type { Relation } from './relation.ts'
 
-/** The three streams; each may run as a process of its own. */
-export const streamNames = ['kafka-to-delta', 'fraud-detection', 'aggregations'] as const
-export type StreamName = (typeof streamNames)[number]
-
-/** Each has a delay of its own, `WATERMARK_<NAME>`; none is smaller than silver's. */
-export const watermarkNames = ['silver', 'gold', 'merchant', 'user', 'country', 'hourly_summary'] as const
-export type WatermarkName = (typeof watermarkNames)[number]
-
 export type TableDefinition<S extends Schema = Schema> = {
   /** The directory below DELTA_BASE_PATH; with `/` as `.`, the name in SQL. */
   readonly path: string
   /** One sentence for the reference page. */
   readonly meaning: string
-  readonly stream: StreamName
+  /** The name of the stream that writes it. */
+  readonly stream: string
   readonly partitionBy: string | null
-  /** The watermark that closes its windows; null for tables whose rows are emitted at once. */
-  readonly watermark: WatermarkName | null
+  /** The name of the watermark that closes its windows; null for tables whose rows are emitted at once. */
+  readonly watermark: string | null
   readonly rows: Relation<S>
 }
 

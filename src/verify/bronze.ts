@@ -14,7 +14,7 @@ import {
 } from './check.ts'
 import { twiceSql } from './compare.ts'
 import { erased } from './erased.ts'
-import type { Lakehouse, TableState } from './lakehouse.ts'
+import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
 import { position } from './position.ts'
 import { countsSql, type RunningCheck, type Slice, sliceOf } from './slice.ts'
@@ -27,7 +27,7 @@ const tuplesPerInsert = 1_000
 /** The last record of each partition so far, with what is known of the partition. */
 const ends = 'partition_ends'
 
-export function checkOffsets(lakehouse: Lakehouse, state: TableState): RunningCheck {
+export function checkOffsets(lakehouse: WrittenLakehouse, state: TableState): RunningCheck {
   const { connection } = lakehouse
   const isStreamed = isStreamedLakehouse(lakehouse)
   let findings = nothingFound
@@ -92,7 +92,7 @@ class RangeChain {
   }
 }
 
-function erasedNote({ erased: { count } }: Lakehouse): string[] {
+function erasedNote({ erased: { count } }: WrittenLakehouse): string[] {
   return count === 0n ? [] : [`not looked for: ${counted(count, 'erased record')} in ops/erased`]
 }
 
@@ -106,7 +106,7 @@ function holesNote(holes: bigint): string[] {
 class KafkaTopics {
   readonly #known = new Set<string>()
 
-  async start(connection: Lakehouse['connection'], { progress }: TableState): Promise<void> {
+  async start(connection: WrittenLakehouse['connection'], { progress }: TableState): Promise<void> {
     await connection.run('CREATE OR REPLACE TEMP TABLE kafka_topics (topic VARCHAR)')
     const offsets = [...(progress?.offsets.values() ?? [])]
     await this.#add(
@@ -115,7 +115,7 @@ class KafkaTopics {
     )
   }
 
-  async take(connection: Lakehouse['connection'], batches: readonly LoggedBatch[]): Promise<void> {
+  async take(connection: WrittenLakehouse['connection'], batches: readonly LoggedBatch[]): Promise<void> {
     const ranges = batches.flatMap(({ plan }) => plan?.ranges ?? [])
     await this.#add(
       connection,
@@ -123,7 +123,10 @@ class KafkaTopics {
     )
   }
 
-  async #add(connection: Lakehouse['connection'], partitions: readonly TopicPartition[]): Promise<void> {
+  async #add(
+    connection: WrittenLakehouse['connection'],
+    partitions: readonly TopicPartition[],
+  ): Promise<void> {
     const topics = new Set(partitions.map(({ topic }) => topic)).difference(this.#known)
     for (const topic of topics) this.#known.add(topic)
     await insert(
@@ -135,7 +138,7 @@ class KafkaTopics {
 }
 
 async function insert(
-  connection: Lakehouse['connection'],
+  connection: WrittenLakehouse['connection'],
   table: string,
   tuples: readonly string[],
 ): Promise<void> {
@@ -147,7 +150,7 @@ async function insert(
 }
 
 async function judgeSlice(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   slice: Slice,
   isStreamed: boolean,
 ): Promise<{ readonly found: Findings; readonly tally: Tally }> {
@@ -246,7 +249,7 @@ FROM offset_steps WHERE is_new AND is_file AND previous_offset IS NULL AND "offs
  * Where the partition ends, beside the next offset of the progress. A partition without any row may be one of
  * Kafka whose records were all compacted away.
  */
-async function endsSql(lakehouse: Lakehouse, { progress }: TableState): Promise<string> {
+async function endsSql(lakehouse: WrittenLakehouse, { progress }: TableState): Promise<string> {
   const { connection } = lakehouse
   await connection.run(
     'CREATE OR REPLACE TEMP TABLE read_up_to (topic VARCHAR, partition INTEGER, next BIGINT)',
@@ -278,7 +281,7 @@ WHERE p.next IS NULL OR (${isAbsent} AND NOT ${hasErased}) OR p.next <= s."offse
 
 /** What each batch read of each partition, by the logs. */
 async function insertReadRanges(
-  connection: Lakehouse['connection'],
+  connection: WrittenLakehouse['connection'],
   batches: readonly LoggedBatch[],
 ): Promise<void> {
   await connection.run(
@@ -304,7 +307,7 @@ WHERE s.is_new AND (s."offset" >= r.next OR s."offset" < r.first)`
 
 type Tally = { readonly records: bigint; readonly holes: bigint }
 
-async function tallyOf({ connection }: Lakehouse): Promise<Tally> {
+async function tallyOf({ connection }: WrittenLakehouse): Promise<Tally> {
   const reader = await connection.runAndReadAll(`SELECT count(*) FILTER (WHERE is_new),
     count(*) FILTER (WHERE NOT is_file AND next_offset <> "offset" + 1 AND next_offset <> "offset") FROM offset_steps`)
   const [records, holes] = reader.getRows()[0] as [bigint, bigint] // As selected.

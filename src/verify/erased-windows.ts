@@ -8,7 +8,7 @@ import type { Aggregate } from '../expr/index.ts'
 import type { TableDefinition, WindowNode } from '../plan/index.ts'
 import { boundDuckdb, expressionSql } from '../sql/index.ts'
 import { erasedInBatches, mayLieWithin, wasThereAt } from './erased.ts'
-import type { Lakehouse } from './lakehouse.ts'
+import type { WrittenLakehouse } from './lakehouse.ts'
 
 type Windows = {
   readonly definition: TableDefinition
@@ -21,7 +21,10 @@ type Windows = {
  * Takes the groups out of `window_differences` that erased records may explain, given `expected_windows` and
  * `closing`; returns how many they are.
  */
-export async function excuseErased({ erased, connection }: Lakehouse, windows: Windows): Promise<bigint> {
+export async function excuseErased(
+  { erased, connection }: WrittenLakehouse,
+  windows: Windows,
+): Promise<bigint> {
   const count = rowCountOf(windows)
   if (erased.isNone || count === null) return 0n
   const keys = ['window_start', ...windows.node.keys].map(quoteIdentifier)

@@ -7,8 +7,8 @@ import { partitionKey, type TopicPartition } from '../batches/offsets.ts'
 import { type DeltaSnapshot, DeltaTable } from '../delta/index.ts'
 import { quoteText } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
-import { opsDirectory } from '../lakehouse/delta.ts'
-import { adoptedAppId, adoptedErasures, erasedPath, erasedPositionsSql } from '../lakehouse/ops/erased.ts'
+import { adoptedAppId, adoptedErasures, erasedPath, erasedPositionsSql } from '../ops/erased.ts'
+import { opsDirectory } from '../ops/tables.ts'
 import { keys, samePosition } from './position.ts'
 
 const tuplesPerInsert = 1_000

@@ -1,7 +1,7 @@
 // Slices of silver by event time, for what is judged by the rows around a row: velocity, repeats, windows.
 
 import { streamOf } from '../engines/database.ts'
-import type { InstantRange, Lakehouse } from './lakehouse.ts'
+import type { InstantRange, WrittenLakehouse } from './lakehouse.ts'
 
 const silver = 'silver/transactions'
 const hourMicros = 3_600_000_000n
@@ -20,7 +20,10 @@ export type EventSlice = {
 }
 
 /** The slices one after another, and the parts of each. */
-export async function* eventSlices(lakehouse: Lakehouse, reachMicros: bigint): AsyncGenerator<EventSlice> {
+export async function* eventSlices(
+  lakehouse: WrittenLakehouse,
+  reachMicros: bigint,
+): AsyncGenerator<EventSlice> {
   for (const { fromMicros, toMicros, rows: count } of await hoursInSlices(lakehouse, reachMicros)) {
     const parts = Math.max(1, Math.ceil(count / lakehouse.rowsAtOnce))
     const reachFrom = fromMicros === null ? null : fromMicros - reachMicros
@@ -37,7 +40,7 @@ export async function* eventSlices(lakehouse: Lakehouse, reachMicros: bigint): A
  * are judged, hours that no row of these can meet are left out.
  */
 async function hoursInSlices(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   reachMicros: bigint,
 ): Promise<readonly (InstantRange & { readonly rows: number })[]> {
   const { sinceMicros, rowsAtOnce } = lakehouse

@@ -10,14 +10,14 @@ import { quoteIdentifier, quotePathToRead, quoteText } from '../delta/sql.ts'
 import { statsTextMaxCharacters } from '../delta/stats.ts'
 import { counted } from '../errors/counted.ts'
 import { type Finding, type Findings, findingsOf, findingsToldMax, together, type Verdict } from './check.ts'
-import { type Lakehouse, rowsOfFiles, type TableState } from './lakehouse.ts'
+import { rowsOfFiles, type TableState, type WrittenLakehouse } from './lakehouse.ts'
 
 const filesPerQuery = 500
 const filesStattedAtOnce = 32
 /** A file that no log names yet may be younger than its commit. */
 const youngMs = 3_600_000
 
-export async function checkFiles(lakehouse: Lakehouse, state: TableState): Promise<Verdict> {
+export async function checkFiles(lakehouse: WrittenLakehouse, state: TableState): Promise<Verdict> {
   const files = lakehouse.filesToJudge(state)
   const present: AddFile[] = []
   const findings: Finding[] = []
@@ -110,7 +110,7 @@ function finding(
  * compared.
  */
 async function checkFigures(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   state: TableState,
   files: readonly AddFile[],
   broken: Map<string, string>,
@@ -131,7 +131,7 @@ async function checkFigures(
 }
 
 async function compareFigures(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   state: TableState,
   files: readonly AddFile[],
 ): Promise<Findings> {
@@ -255,7 +255,7 @@ const filesNamedMax = 3
  * was compared with.
  */
 export async function withFiles(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   [own, ...others]: readonly TableState[],
   findings: readonly Finding[],
 ): Promise<Finding[]> {
@@ -274,7 +274,7 @@ export async function withFiles(
 }
 
 async function filesHolding(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   state: TableState,
   keys: readonly (readonly [string, string | null])[],
 ): Promise<string[]> {
@@ -302,7 +302,7 @@ function fileNames(state: TableState, paths: readonly string[]): string {
 }
 
 /** For tables that are only read by the checks of others: files that cannot be opened are left out. */
-export async function showReadable(lakehouse: Lakehouse, state: TableState): Promise<void> {
+export async function showReadable(lakehouse: WrittenLakehouse, state: TableState): Promise<void> {
   const unreadable = new Set<string>()
   for (const file of state.snapshot.files.values()) {
     if ((await sizeOf(state, file)) === null) unreadable.add(file.path)
@@ -318,7 +318,7 @@ export async function showReadable(lakehouse: Lakehouse, state: TableState): Pro
   }
 }
 
-async function hasFooter(lakehouse: Lakehouse, state: TableState, file: AddFile): Promise<boolean> {
+async function hasFooter(lakehouse: WrittenLakehouse, state: TableState, file: AddFile): Promise<boolean> {
   try {
     const path = quotePathToRead(filePath(state.directory, file.path))
     await lakehouse.connection.run(`SELECT num_rows FROM parquet_file_metadata(${path})`)

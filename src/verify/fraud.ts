@@ -9,14 +9,14 @@ import { boundDuckdb, compileTable } from '../sql/index.ts'
 import { findingsOf, nothingFound, together } from './check.ts'
 import { differencesSql } from './compare.ts'
 import { ofNoErased, unprovedNote } from './erased.ts'
-import type { Lakehouse, TableState } from './lakehouse.ts'
+import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import { position, samePosition } from './position.ts'
 import { velocityOf } from './rule-periods.ts'
 import { RuleNotes } from './silver.ts'
 import { type RunningCheck, type Slice, sliceOf } from './slice.ts'
 import { checkVelocity } from './velocity.ts'
 
-export function checkFraudRows(lakehouse: Lakehouse, state: TableState): RunningCheck {
+export function checkFraudRows(lakehouse: WrittenLakehouse, state: TableState): RunningCheck {
   const { connection } = lakehouse
   const { path } = state.definition
   const rules = new RuleNotes()
@@ -46,7 +46,7 @@ export function checkFraudRows(lakehouse: Lakehouse, state: TableState): Running
     async finish() {
       const isOfRules = findings.first.some(({ problem }) => problem === 'differs')
       const velocity = await checkVelocity(lakehouse, state)
-      const lag = `it lags behind silver by ${counted(lagging, 'row')}: run "assay run fraud-detection"`
+      const lag = `it lags behind silver by ${counted(lagging, 'row')}: run "assay run ${state.definition.stream}"`
       const busy = `not judged: ${counted(velocity.skipped, 'row')} of users too busy for a plain count`
       return {
         proved: `${counted(rows, 'row')} of silver, each scored, with every cell as the rules say`,
@@ -77,13 +77,13 @@ function countedSql(slice: Slice, { definition: { path }, doneBatch }: TableStat
 }
 
 function expectedSql(slice: Slice, path: string): string {
-  const { highRiskCountries } = slice.rules.settings
-  const dialect = boundDuckdb({ high_risk_countries: highRiskCountries })
+  const dialect = boundDuckdb(slice.rules.settings.parameters)
   return compileTable(dialect, withVelocityCounted(slice.definition(path).rows.node)).sql
 }
 
 /** The plan with the count in place of the operator that counts. */
 function withVelocityCounted(node: PlanNode): PlanNode {
-  if (node.kind === 'velocity') return { kind: 'input', name: 'counted_batch', schema: {} }
+  if (node.kind === 'velocity')
+    return { kind: 'input', name: 'counted_batch', schema: {}, reads: { of: 'records' } }
   return 'input' in node ? { ...node, input: withVelocityCounted(node.input) } : node
 }

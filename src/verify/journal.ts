@@ -2,15 +2,15 @@
 import type { RecordedBatch } from '../batches/progress.ts'
 import { scanSql } from '../delta/index.ts'
 import { streamOf } from '../engines/database.ts'
-import { opsDirectory } from '../lakehouse/delta.ts'
-import { batchesPath, recordedOf } from '../lakehouse/ops/batches.ts'
-import type { Lakehouse } from './lakehouse.ts'
+import { batchesPath, recordedOf } from '../ops/batches.ts'
+import { opsDirectory } from '../ops/tables.ts'
+import type { WrittenLakehouse } from './lakehouse.ts'
 
 /** `recorded` is null where plan and outcome cannot be read. */
 export type NotedBatch = { readonly batch: bigint; readonly recorded: RecordedBatch | null }
 
 /** In the order of their numbers; none where the lakehouse keeps no journal. */
-export async function* journalBatches(lakehouse: Lakehouse): AsyncGenerator<NotedBatch, null> {
+export async function* journalBatches(lakehouse: WrittenLakehouse): AsyncGenerator<NotedBatch, null> {
   const directory = opsDirectory(lakehouse.options.deltaBasePath, batchesPath)
   const { journal, sinceMicros } = lakehouse
   if (journal === null) return null

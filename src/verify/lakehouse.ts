@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import type { Delays } from '../batches/plan.ts'
+import type { Delays, Parameters } from '../batches/plan.ts'
 import { batchAppId, type Progress, sinceAppId, streamDone } from '../batches/progress.ts'
 import {
   type AddFile,
@@ -17,20 +17,19 @@ import { quoteIdentifier } from '../delta/sql.ts'
 import { DefinitionStore } from '../engines/definition-store.ts'
 import { withFileOffsets } from '../engines/file-progress.ts'
 import { assert } from '../errors/errors.ts'
-import { opsDirectory, progressOf, tableDirectory } from '../lakehouse/delta.ts'
-import { batchesPath } from '../lakehouse/ops/batches.ts'
-import { definitionsOf } from '../lakehouse/ops/definitions.ts'
-import { filesPath } from '../lakehouse/ops/files.ts'
-import { tables } from '../lakehouse/pipeline.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import { batchesPath } from '../ops/batches.ts'
+import { definitionsOf } from '../ops/definitions.ts'
+import { filesPath } from '../ops/files.ts'
+import { opsDirectory, progressOf, tableDirectory } from '../ops/tables.ts'
+import { eventsWatermark, type Lakehouse, type TableDefinition } from '../plan/index.ts'
 import { ErasedRecords } from './erased.ts'
 import { RulePeriods } from './rule-periods.ts'
 
 export type VerifyOptions = {
+  readonly lakehouse: Lakehouse
   readonly deltaBasePath: string
   readonly delays: Delays
-  readonly dedupMicros: bigint
-  readonly highRiskCountries: readonly string[]
+  readonly parameters: Parameters
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   /** Batches before this instant are not judged; null or absent: all of them are. */
   readonly sinceMicros?: bigint | null
@@ -104,7 +103,7 @@ export class Work {
   }
 }
 
-export class Lakehouse {
+export class WrittenLakehouse {
   readonly options: VerifyOptions
   readonly connection: DuckDBConnection
   readonly states: ReadonlyMap<string, TableState>
@@ -117,6 +116,9 @@ export class Lakehouse {
   /** Of `ops/erased`. */
   readonly erased: ErasedRecords
   readonly work: Work
+  readonly defined: Lakehouse
+  readonly eventsWatermark: string
+  readonly watermarkNames: readonly string[]
   /** Of the slices so far. */
   readonly periods = new RulePeriods()
   readonly #instance: DuckDBInstance
@@ -131,6 +133,9 @@ export class Lakehouse {
     erased: ErasedRecords,
   ) {
     this.options = options
+    this.defined = options.lakehouse
+    this.eventsWatermark = eventsWatermark(options.lakehouse)
+    this.watermarkNames = options.lakehouse.watermarks.map(({ name }) => name)
     this.work = new Work(options.onProgress ?? (() => undefined))
     this.connection = database.connection
     this.#connections = [database.connection]
@@ -140,12 +145,12 @@ export class Lakehouse {
     this.unopened = read.unopened
     this.journal = read.journal
     this.erased = erased
-    const current = definitionsOf(tables, { ...options, recordsPerBatchMax: 0 })
+    const current = definitionsOf(options.lakehouse, { ...options, recordsPerBatchMax: 0 })
     this.definitions = new DefinitionStore(options.deltaBasePath, database.connection, current)
   }
 
-  static async open(options: VerifyOptions): Promise<Lakehouse> {
-    const { states, unopened, journal } = await readStates(options.deltaBasePath)
+  static async open(options: VerifyOptions): Promise<WrittenLakehouse> {
+    const { states, unopened, journal } = await readStates(options)
     const spillDirectory = await mkdtemp(join(tmpdir(), 'assay-verify-'))
     const { threads } = options.duckdb
     const instance = await DuckDBInstance.create(':memory:', {
@@ -161,7 +166,7 @@ export class Lakehouse {
     await addFileOffsets(states, options.deltaBasePath, connection)
     const erased = await ErasedRecords.open(connection, options.deltaBasePath)
     const database = { instance, connection, spillDirectory }
-    return new Lakehouse(options, database, { states, unopened, journal }, erased)
+    return new WrittenLakehouse(options, database, { states, unopened, journal }, erased)
   }
 
   get rowsAtOnce(): number {
@@ -267,19 +272,19 @@ export class Lakehouse {
  * A running pipeline goes on while the snapshots are taken. A table is read before those that it is computed
  * from, so that nothing in it is ahead of them; and what silver claims of the others is read before them all.
  */
-async function readStates(deltaBasePath: string): Promise<{
+async function readStates({ lakehouse, deltaBasePath }: VerifyOptions): Promise<{
   states: Map<string, TableState>
   unopened: UnopenedTable[]
   journal: DeltaSnapshot | null
 }> {
   const journal = await snapshotOf(opsDirectory(deltaBasePath, batchesPath))
-  const silver = await snapshotOf(join(deltaBasePath, 'silver', 'transactions'))
+  const silver = await snapshotOf(tableDirectory(deltaBasePath, lakehouse.events))
   const claims = [silver, journal].flatMap((one) => (one === null ? [] : [one.txns]))
   const isCarried = ({ stream }: TableDefinition): boolean =>
     claims.some((txns) => streamDone(txns, stream) > 0n)
   const states = new Map<string, TableState>()
   const unopened: UnopenedTable[] = []
-  for (const definition of tables.toReversed()) {
+  for (const definition of lakehouse.tables.toReversed()) {
     const directory = tableDirectory(deltaBasePath, definition)
     try {
       if (await DeltaTable.exists(directory)) {

@@ -14,9 +14,8 @@ import {
 import { type ForeignRemoval, foreignRemoval } from '../delta/index.ts'
 import { streamOf } from '../engines/database.ts'
 import { rewoundTo } from '../engines/restored.ts'
-import { watermarkNames } from '../plan/index.ts'
 import { journalBatches, type NotedBatch } from './journal.ts'
-import type { Lakehouse, TableState } from './lakehouse.ts'
+import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import { isStreamedLakehouse } from './streamed.ts'
 
 const silver = 'silver/transactions'
@@ -77,21 +76,21 @@ export type CommitJudge = {
  * come as well.
  */
 export async function* batchesOf(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   readsTable: (path: string) => boolean,
   judge: CommitJudge,
 ): AsyncGenerator<LoggedBatch> {
   let lateBeforeMicros: bigint | null = null
   for await (const batch of everyBatch(lakehouse, readsTable, judge)) {
     yield { ...batch, lateBeforeMicros }
-    lateBeforeMicros = batch.watermarks.silver
+    lateBeforeMicros = batch.watermarks[lakehouse.eventsWatermark] ?? null
   }
 }
 
 type BatchFacts = Omit<LoggedBatch, 'lateBeforeMicros'>
 
 async function* everyBatch(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   readsTable: (path: string) => boolean,
   judge: CommitJudge,
 ): AsyncGenerator<BatchFacts> {
@@ -114,7 +113,7 @@ async function* everyBatch(
 
 /** Reads the commits of all tables, and the journal, side by side; gives each batch that is recorded. */
 async function* recordedBatches(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   readsTable: (path: string) => boolean,
   judge: CommitJudge,
 ): AsyncGenerator<RecordedBatch> {
@@ -167,7 +166,7 @@ class CommitCursor {
   }
 
   static async open(
-    { sinceMicros }: Lakehouse,
+    { sinceMicros }: WrittenLakehouse,
     state: TableState,
     judge: CommitJudge,
   ): Promise<CommitCursor> {
@@ -243,7 +242,7 @@ function rangesBetween(before: Progress | null, after: Progress): ReadRange[] {
  * watermarks that the configured delays give.
  */
 async function* forgottenBatches(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   after: Progress | null,
   beforeMicros: bigint | null,
 ): AsyncGenerator<BatchFacts> {
@@ -273,7 +272,7 @@ async function* forgottenBatches(
 }
 
 function forgottenSql(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   after: Progress | null,
   beforeMicros: bigint | null,
 ): string | null {
@@ -295,6 +294,6 @@ function forgottenSql(
 }
 
 function watermarksBehind(seenMicros: bigint | null, delays: Delays): Watermarks {
-  const entries = watermarkNames.map((name) => [name, seenMicros === null ? null : seenMicros - delays[name]])
-  return Object.fromEntries(entries) as Watermarks // One entry for each name.
+  if (seenMicros === null) return {}
+  return Object.fromEntries(Object.entries(delays).map(([name, delay]) => [name, seenMicros - delay]))
 }

@@ -1,14 +1,14 @@
 // What the logs say of the batches: in no table anything goes back, and the tables agree.
 
 import { planToJson } from '../batches/plan.ts'
-import type { Progress, RecordedBatch } from '../batches/progress.ts'
+import type { Progress, RecordedBatch, Watermarks } from '../batches/progress.ts'
 import type { ForeignRemoval } from '../delta/index.ts'
 import { hasRecords } from '../engines/erased-rows.ts'
 import { counted } from '../errors/counted.ts'
-import { watermarkNames } from '../plan/index.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { type Finding, type Findings, findingsToldMax, type Verdict, valueText } from './check.ts'
 import type { NotedBatch } from './journal.ts'
-import type { Lakehouse, TableState } from './lakehouse.ts'
+import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import type { BatchCommit, CommitJudge } from './logged-batches.ts'
 
 const silver = 'silver/transactions'
@@ -77,12 +77,12 @@ export class LogJudge implements CommitJudge {
   }
 
   /** Batches, times, offsets and watermarks of a table never go back, and the txn is the last of them. */
-  commitsOf({ erased }: Lakehouse, state: TableState): Verdict {
+  commitsOf({ erased, defined }: WrittenLakehouse, state: TableState): Verdict {
     const log = this.#logOf(state)
     const { path } = state.definition
     for (const { version, operation } of log.removals) {
       if (erased.isAdopted(path, version)) continue
-      const problem = `another program removed rows (${operation}), ${adviceOnRemoval(path, version)}`
+      const problem = `another program removed rows (${operation}), ${adviceOnRemoval(defined, path, version)}`
       log.goesBack.add({
         at: { version: String(version) },
         problem,
@@ -105,7 +105,7 @@ export class LogJudge implements CommitJudge {
   }
 
   /** The table's commits beside silver's of the same batches: one time, the same offsets. Lags are told. */
-  agreementOf(lakehouse: Lakehouse, state: TableState): Verdict {
+  agreementOf(lakehouse: WrittenLakehouse, state: TableState): Verdict {
     const log = this.#logOf(state)
     const { path, stream } = state.definition
     const newest = lakehouse.has(bronze) ? lakehouse.state(bronze).doneBatch : state.doneBatch
@@ -162,8 +162,9 @@ class FindingList {
   }
 }
 
-function adviceOnRemoval(path: string, version: bigint): string {
-  if (hasRecords(path)) return `if it was meant: assay erase --adopt ${path.replace('/', '.')} ${version}`
+function adviceOnRemoval(defined: Lakehouse, path: string, version: bigint): string {
+  if (hasRecords(defined, path))
+    return `if it was meant: assay erase --adopt ${path.replace('/', '.')} ${version}`
   return 'if it was meant, remove the directory of the table: the next run makes it anew from silver'
 }
 
@@ -190,8 +191,8 @@ function judgeStep(
   const instants: [string, bigint | null, bigint | null][] = [
     ['finalized_to', before.finalizedToMicros, progress.finalizedToMicros],
     ['event_time_max', before.eventTimeMaxMicros, progress.eventTimeMaxMicros],
-    ...watermarkNames.map((name): [string, bigint | null, bigint | null] => {
-      return [`watermark ${name}`, before.watermarks[name], progress.watermarks[name]]
+    ...Object.entries(before.watermarks).map(([name, was]): [string, bigint | null, bigint | null] => {
+      return [`watermark ${name}`, was, progress.watermarks[name] ?? null]
     }),
   ]
   for (const [name, was, is] of instants) {
@@ -226,6 +227,11 @@ function countsText({ counts }: RecordedBatch): string | null {
     : `${counts.records} read, ${counts.silver} in silver, ${counts.quarantined} refused`
 }
 
+function watermarksText(watermarks: Watermarks): string {
+  const names = Object.keys(watermarks).sort()
+  return names.map((name) => `${name} ${watermarks[name]}`).join(', ')
+}
+
 function outcomeTexts(progress: Progress): [name: string, text: string][] {
   const { partitions, watermarks } = progress
   return [
@@ -233,7 +239,7 @@ function outcomeTexts(progress: Progress): [name: string, text: string][] {
     ['offsets', offsetsText(progress)],
     ['event_time_max', String(progress.eventTimeMaxMicros)],
     ['finalized_to', String(progress.finalizedToMicros)],
-    ['watermarks', watermarkNames.map((name) => `${name} ${watermarks[name]}`).join(', ')],
+    ['watermarks', watermarksText(watermarks)],
     [
       'partitions',
       [...partitions.values()]

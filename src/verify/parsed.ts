@@ -3,7 +3,7 @@
 
 import { assert } from '../errors/errors.ts'
 import { boundDuckdb, compileTable, type Dialect } from '../sql/index.ts'
-import type { Lakehouse } from './lakehouse.ts'
+import type { WrittenLakehouse } from './lakehouse.ts'
 import { keys, samePosition } from './position.ts'
 import { type Slice, sliceOf } from './slice.ts'
 import { isStreamedLakehouse } from './streamed.ts'
@@ -14,10 +14,10 @@ const silver = 'silver/transactions'
  * `parsed`: every record of the slice with its fields and invalid reasons, and the time of its batch.
  * `expected_silver`: the valid ones as silver's rows.
  */
-export function prepareParsed(lakehouse: Lakehouse, slice: Slice): Promise<void> {
+export function prepareParsed(lakehouse: WrittenLakehouse, slice: Slice): Promise<void> {
   return slice.prepare('parsed', async () => {
     const { connection } = lakehouse
-    const bound = boundDuckdb({ watermark: null, dedup_micros: slice.rules.settings.dedupMicros })
+    const bound = boundDuckdb({ watermark: null, ...slice.rules.settings.parameters })
     // All batches of the slice at once: the time of each comes with its rows.
     const dialect: Dialect = {
       ...bound,
@@ -50,7 +50,7 @@ export function prepareParsed(lakehouse: Lakehouse, slice: Slice): Promise<void>
  * `is_late`, by the watermark that its batch began with, and `repeats`, where a row of silver with the id, near
  * enough in time, had arrived.
  */
-export function prepareRefused(lakehouse: Lakehouse, slice: Slice): Promise<void> {
+export function prepareRefused(lakehouse: WrittenLakehouse, slice: Slice): Promise<void> {
   return slice.prepare('refused', async () => {
     await prepareParsed(lakehouse, slice)
     const { connection } = lakehouse
@@ -59,7 +59,7 @@ export function prepareRefused(lakehouse: Lakehouse, slice: Slice): Promise<void
         coalesce(p.event_time < b.late_before, false) AS is_late
       FROM (SELECT * FROM parsed ANTI JOIN ${sliceOf.silver} USING (${keys}) WHERE len(invalid) = 0) AS p
       LEFT JOIN ${sliceOf.batches} AS b ON b.time = p.processing_time`)
-    const { dedupMicros } = slice.rules.settings
+    const dedupMicros = slice.dedupMicros
     const reader = await connection.runAndReadAll(
       'SELECT min(epoch_us(event_time)), max(epoch_us(event_time)) FROM candidates WHERE NOT is_late',
     )

@@ -4,10 +4,9 @@
 import { partitionKey } from '../batches/offsets.ts'
 import { lastWindowEnd } from '../batches/planner.ts'
 import { streamOf } from '../engines/database.ts'
-import { watermarkNames } from '../plan/index.ts'
 import { type Finding, type Findings, findingsToldMax } from './check.ts'
 import { erasedInBatches } from './erased.ts'
-import type { Lakehouse } from './lakehouse.ts'
+import type { WrittenLakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
 import { prepareParsed } from './parsed.ts'
 import { type Slice, sliceOf } from './slice.ts'
@@ -19,7 +18,7 @@ type ReadTimes = ReadonlyMap<string, ReadTime>
 
 /** `unproved`: outcomes of partitions of which a record was erased. */
 export async function judgePlanned(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   slice: Slice,
   doneBatch: bigint,
 ): Promise<{ readonly findings: Findings; readonly unproved: bigint }> {
@@ -70,7 +69,10 @@ type PartitionDifference = Difference & {
 const timeKey = (time: bigint, key: string): string => `${time}\n${key}`
 
 /** The batches and partitions, as `ReadTimes` has them, of which a record was erased. */
-async function erasedTimesOf({ erased: { isNone }, connection }: Lakehouse): Promise<ReadonlySet<string>> {
+async function erasedTimesOf({
+  erased: { isNone },
+  connection,
+}: WrittenLakehouse): Promise<ReadonlySet<string>> {
   if (isNone) return new Set()
   const reader = await connection.runAndReadAll(`SELECT DISTINCT epoch_us(b.time), e.topic, e.partition
     FROM ${erasedInBatches} AS e JOIN ${sliceOf.batches} AS b ON b.time = coalesce(e.time, b.time)`)
@@ -80,7 +82,7 @@ async function erasedTimesOf({ erased: { isNone }, connection }: Lakehouse): Pro
 }
 
 /** Only partitions of Kafka wait for each other: of files nothing is recorded. */
-async function readTimesOf(lakehouse: Lakehouse, slice: Slice): Promise<ReadTimes> {
+async function readTimesOf(lakehouse: WrittenLakehouse, slice: Slice): Promise<ReadTimes> {
   const times = new Map<string, ReadTime>()
   if (slice.batches.every(({ partitions }) => partitions.size === 0)) return times
   await prepareParsed(lakehouse, slice)
@@ -146,13 +148,13 @@ function watermarkDifferences(slice: Slice, before: LoggedBatch | null, batch: L
     {
       column: 'watermark at its start',
       found: plan.watermarkMicros,
-      expected: before?.watermarks.silver ?? null,
+      expected: before?.watermarks[slice.lakehouse.eventsWatermark] ?? null,
     },
     { column: 'finalized_to', found: batch.finalizedToMicros, expected: finalized },
-    ...watermarkNames.map((name): Difference => {
-      const following = followed === null ? null : followed - plan.settings.delays[name]
+    ...Object.entries(plan.settings.delays).map(([name, delay]): Difference => {
+      const following = followed === null ? null : followed - delay
       const expected = greatest(before?.watermarks[name] ?? null, greatest(following, finalized))
-      return { column: `watermark ${name}`, found: batch.watermarks[name], expected }
+      return { column: `watermark ${name}`, found: batch.watermarks[name] ?? null, expected }
     }),
   ]
   return compared.filter(({ found, expected }) => found !== expected)

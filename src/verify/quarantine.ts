@@ -5,14 +5,14 @@ import { counted } from '../errors/counted.ts'
 import { findingsOf, nothingFound, together } from './check.ts'
 import { differencesSql } from './compare.ts'
 import { erasedInBatches, mayLieWithin, ofNoErased, unprovedNote, wasThereAt } from './erased.ts'
-import type { Lakehouse } from './lakehouse.ts'
+import type { WrittenLakehouse } from './lakehouse.ts'
 import { prepareRefused } from './parsed.ts'
 import { keys, position, samePosition } from './position.ts'
 import { RuleNotes } from './silver.ts'
 import { type RunningCheck, type Slice, sliceOf } from './slice.ts'
 import { timesOutsideSql } from './watermarks.ts'
 
-export function checkQuarantineRows(lakehouse: Lakehouse): RunningCheck {
+export function checkQuarantineRows(lakehouse: WrittenLakehouse): RunningCheck {
   const { connection } = lakehouse
   let findings = nothingFound
   let [rows, unproved] = [0n, 0n]
@@ -81,8 +81,8 @@ FROM parsed AS p JOIN ${sliceOf.quarantine} AS q ON ${samePosition('p', 'q')}
 LEFT JOIN refused AS r ON ${samePosition('r', 'p')}`
 
 /** Duplicates that repeat no row of silver; those that may repeat an erased record, or those that do not. */
-function unfoundedSql({ rules: { settings } }: Slice, ofErased: boolean): string {
-  const reach = `to_microseconds(${settings.dedupMicros})`
+function unfoundedSql(slice: Slice, ofErased: boolean): string {
+  const reach = `to_microseconds(${slice.dedupMicros})`
   const mayRepeat = `EXISTS (FROM ${erasedInBatches} AS e WHERE ${wasThereAt('q.processing_time')}
     AND ${mayLieWithin(`r.event_time - ${reach}`, `r.event_time + ${reach}`)})`
   return `SELECT q.topic, q.partition, q."offset", 'repeats no row of silver' AS problem,

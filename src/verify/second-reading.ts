@@ -6,7 +6,7 @@ import { streamOf } from '../engines/database.ts'
 import { counted } from '../errors/counted.ts'
 import { type Finding, findingsToldMax, valueText } from './check.ts'
 import { type Judged, judge } from './judge.ts'
-import type { Lakehouse } from './lakehouse.ts'
+import type { WrittenLakehouse } from './lakehouse.ts'
 import { keys } from './position.ts'
 import { type SilverCells, silverCells } from './silver-cells.ts'
 import { definitionHash, type RunningCheck, sliceOf } from './slice.ts'
@@ -16,7 +16,7 @@ const silver = 'silver/transactions'
 /** Of a larger lakehouse about so many records are read a second time, chosen by a hash of their place. */
 export const sampleMax = 50_000
 
-export function checkSecondReading(lakehouse: Lakehouse): RunningCheck {
+export function checkSecondReading(lakehouse: WrittenLakehouse): RunningCheck {
   let [records, read, count] = [0n, 0n, 0n]
   const first: Finding[] = []
   return {

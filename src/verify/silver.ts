@@ -7,7 +7,7 @@ import { findingsOf, nothingFound, together } from './check.ts'
 import { differencesSql } from './compare.ts'
 import { erased, ofNoErased } from './erased.ts'
 import { eventSlices } from './event-slices.ts'
-import type { Lakehouse, TableState } from './lakehouse.ts'
+import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import { prepareParsed, prepareRefused } from './parsed.ts'
 import { keys, position, samePosition } from './position.ts'
 import { countsSql, type RunningCheck, type Slice, sliceOf } from './slice.ts'
@@ -49,7 +49,10 @@ export class RuleNotes {
 }
 
 /** Every cell of silver from the record that the row names. */
-export function checkSilverRows(lakehouse: Lakehouse, { definition: { path } }: TableState): RunningCheck {
+export function checkSilverRows(
+  lakehouse: WrittenLakehouse,
+  { definition: { path } }: TableState,
+): RunningCheck {
   const { connection } = lakehouse
   let findings = nothingFound
   let rows = 0n
@@ -81,7 +84,7 @@ export function checkSilverRows(lakehouse: Lakehouse, { definition: { path } }: 
 }
 
 /** Every bronze record is in silver or in quarantine, and in one alone. Nothing else is there. */
-export function checkSplit(lakehouse: Lakehouse): RunningCheck {
+export function checkSplit(lakehouse: WrittenLakehouse): RunningCheck {
   const { connection } = lakehouse
   let findings = nothingFound
   let [records, pending, left] = [0n, 0n, 0n]
@@ -129,7 +132,7 @@ export function checkSplit(lakehouse: Lakehouse): RunningCheck {
 }
 
 /** Where records were erased, one count alone may be too small; together they are known. */
-function ofBoth(lakehouse: Lakehouse): string[] {
+function ofBoth(lakehouse: WrittenLakehouse): string[] {
   if (lakehouse.erased.isNone) return []
   const both = `(SELECT ${keys}, processing_time FROM ${sliceOf.silver}
     UNION ALL SELECT ${keys}, processing_time FROM ${sliceOf.quarantine})`
@@ -168,7 +171,7 @@ WHERE b.topic IS NULL OR k.topic IS NULL OR in_silver + in_quarantine <> 1`
  * Records that are in neither of the two, each with the table that it belongs to. It may be of a batch whose
  * commits are not all there yet: a restart writes them.
  */
-function nowhereSql(lakehouse: Lakehouse): string {
+function nowhereSql(lakehouse: WrittenLakehouse): string {
   const done = (path: string): bigint => lakehouse.state(path).doneBatch
   return `SELECT *, processing_time = TIMESTAMP 'infinity' OR coalesce(batch, 0) >
     CASE belongs WHEN '${quarantinePath}' THEN ${done(quarantinePath)} ELSE ${done(silverPath)} END AS is_pending
@@ -193,7 +196,7 @@ SELECT ${keys}, CASE WHEN in_bronze THEN 'is there more than once' ELSE 'is not 
 FROM split WHERE NOT in_bronze OR in_silver + in_quarantine > 1`
 
 /** No two rows of silver are the same transaction. */
-export function checkNoRepeats(lakehouse: Lakehouse): RunningCheck {
+export function checkNoRepeats(lakehouse: WrittenLakehouse): RunningCheck {
   const { connection, periods } = lakehouse
   const rules = new RuleNotes()
   return {
@@ -223,7 +226,7 @@ export function checkNoRepeats(lakehouse: Lakehouse): RunningCheck {
  * Pairs of rows with one id, near enough for the batch of the one that arrived later; the row of the later
  * event is of the slice, the other may lie before it.
  */
-function repeatsSql({ periods }: Lakehouse, fromMicros: bigint | null): string {
+function repeatsSql({ periods }: WrittenLakehouse, fromMicros: bigint | null): string {
   const isOwn = fromMicros === null ? 'true' : `greatest(one.micros, other.micros) >= ${fromMicros}`
   return `WITH repeated AS (
     SELECT * FROM with_id SEMI JOIN (

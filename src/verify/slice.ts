@@ -2,13 +2,14 @@
 // rows of one batch is judged slice by slice.
 
 import type { BatchSettings } from '../batches/plan.ts'
+import { rangeOf } from '../engines/batch-rules.ts'
 import { streamOf } from '../engines/database.ts'
 import { assert } from '../errors/errors.ts'
-import type { Definitions } from '../lakehouse/ops/definitions.ts'
-import { type TableDefinition, watermarkNames } from '../plan/index.ts'
+import type { Definitions } from '../ops/definitions.ts'
+import { historiesOf, type TableDefinition } from '../plan/index.ts'
 import { instantSql, type Verdict } from './check.ts'
 import { erasedInBatches } from './erased.ts'
-import type { InstantRange, Lakehouse } from './lakehouse.ts'
+import type { InstantRange, WrittenLakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
 import { keys } from './position.ts'
 import { isStreamedLakehouse } from './streamed.ts'
@@ -47,7 +48,7 @@ export type RunningCheck = {
   readonly finish: () => Promise<Verdict>
 }
 
-export type RowSettings = Pick<BatchSettings, 'delays' | 'dedupMicros' | 'highRiskCountries'>
+export type RowSettings = Pick<BatchSettings, 'delays' | 'parameters'>
 
 /** What decided the rows of a slice: it is one and the same for all of its batches. */
 export type SliceRules = {
@@ -60,7 +61,7 @@ export type SliceRules = {
 }
 
 export class Slice {
-  readonly lakehouse: Lakehouse
+  readonly lakehouse: WrittenLakehouse
   readonly batches: readonly LoggedBatch[]
   /** The batch in front of them, of the slice before or left out; null where nobody knows one. */
   readonly before: LoggedBatch | null
@@ -72,7 +73,7 @@ export class Slice {
   readonly #prepared = new Map<string, Promise<void>>()
 
   constructor(
-    lakehouse: Lakehouse,
+    lakehouse: WrittenLakehouse,
     batches: readonly LoggedBatch[],
     before: LoggedBatch | null,
     rules: SliceRules,
@@ -85,6 +86,13 @@ export class Slice {
     this.rules = rules
     this.rowCount = rowCount
     this.range = range
+  }
+
+  /** How far apart two events of one key are and still the same one, in microseconds. */
+  get dedupMicros(): bigint {
+    const { rows } = this.definition(silver)
+    const operator = historiesOf(rows.node).find(({ node }) => node.kind === 'deduplicate')
+    return operator === undefined ? 0n : rangeOf(operator.node, this.rules.settings.parameters)
   }
 
   /** A table as it was defined for the batches of the slice; one that came later as it is defined today. */
@@ -140,7 +148,10 @@ export function definitionHash({ stored }: Definitions, path: string): string | 
   return stored.find(({ kind, name }) => kind === 'table' && name === path)?.hash ?? null
 }
 
-async function insertBatches({ connection }: Lakehouse, batches: readonly LoggedBatch[]): Promise<void> {
+async function insertBatches(
+  { connection, watermarkNames }: WrittenLakehouse,
+  batches: readonly LoggedBatch[],
+): Promise<void> {
   const watermarks = watermarkNames.map((name) => `"${name}" TIMESTAMP`).join(', ')
   await connection.run(
     `CREATE OR REPLACE TEMP TABLE ${sliceOf.batches} (batch BIGINT, time TIMESTAMP, seen TIMESTAMP,
@@ -153,7 +164,7 @@ async function insertBatches({ connection }: Lakehouse, batches: readonly Logged
       batch.eventTimeMaxMicros,
       batch.finalizedToMicros,
       batch.lateBeforeMicros,
-      ...watermarkNames.map((name) => batch.watermarks[name]),
+      ...watermarkNames.map((name) => batch.watermarks[name] ?? null),
     ]
     const { counts } = batch
     const rows =
@@ -168,7 +179,7 @@ async function insertBatches({ connection }: Lakehouse, batches: readonly Logged
 
 /** The batches in slices, one after another; all rows of the tables are in one of them. */
 export async function* slicesOf(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   batches: AsyncIterable<LoggedBatch>,
 ): AsyncGenerator<Slice> {
   const { sinceMicros } = lakehouse
@@ -216,7 +227,7 @@ export async function* slicesOf(
 }
 
 /** By the plan of a batch; where it has none, as configured and defined today. */
-async function rulesOf(lakehouse: Lakehouse, batch: LoggedBatch | null): Promise<SliceRules> {
+async function rulesOf(lakehouse: WrittenLakehouse, batch: LoggedBatch | null): Promise<SliceRules> {
   const { definitions } = lakehouse
   const plan = batch?.plan ?? null
   if (plan === null) {
@@ -239,7 +250,7 @@ async function rulesOf(lakehouse: Lakehouse, batch: LoggedBatch | null): Promise
 type RowPiece = { readonly toMicros: bigint | null; readonly rows: number }
 
 /** Parts the rows into pieces of about `rowsAtOnce`, by the seconds of their batches; the last has no end. */
-async function rowPieces(lakehouse: Lakehouse): Promise<RowPiece[]> {
+async function rowPieces(lakehouse: WrittenLakehouse): Promise<RowPiece[]> {
   const { sinceMicros, rowsAtOnce } = lakehouse
   const isTimed = lakehouse.has(bronze) && !isStreamedLakehouse(lakehouse)
   // The rows of a streaming query have times that are no batch's; silver and quarantine have the same
@@ -276,7 +287,7 @@ async function rowPieces(lakehouse: Lakehouse): Promise<RowPiece[]> {
  * other tables may have.
  */
 export function countsSql(
-  { erased: { isNone } }: Lakehouse,
+  { erased: { isNone } }: WrittenLakehouse,
   relation: string,
   time: string,
   counted: 'records' | 'silver_rows' | 'quarantined_rows',

@@ -2,7 +2,7 @@
 // took them.
 import type { OffsetRange, Offsets } from '../batches/offsets.ts'
 import { quoteText } from '../delta/sql.ts'
-import type { Lakehouse } from './lakehouse.ts'
+import type { WrittenLakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
 
 const bronze = 'bronze/transactions'
@@ -16,7 +16,7 @@ const tuplesPerInsert = 1_000
  * ranges nobody knows any more: silver and quarantine say which batch took them.
  */
 export async function streamedRowsSql(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   batches: readonly LoggedBatch[],
   isLast: boolean,
 ): Promise<string> {
@@ -66,13 +66,13 @@ function boundsOf(ranges: readonly TimedRange[]) {
  * What silver has taken: rows of bronze behind it wait for their batch. Of files, which no streaming query
  * reads, bronze's progress tells.
  */
-function takenUpTo(lakehouse: Lakehouse): Offsets {
+function takenUpTo(lakehouse: WrittenLakehouse): Offsets {
   if (!lakehouse.has(silver)) return new Map()
   const [inBronze, inSilver] = [bronze, silver].map((path) => lakehouse.state(path).progress?.offsets ?? [])
   return new Map([...inBronze!, ...inSilver!])
 }
 
-async function insertRanges(lakehouse: Lakehouse, ranges: readonly TimedRange[]): Promise<void> {
+async function insertRanges(lakehouse: WrittenLakehouse, ranges: readonly TimedRange[]): Promise<void> {
   await lakehouse.connection.run(
     'CREATE OR REPLACE TEMP TABLE taken_ranges (topic VARCHAR, partition INTEGER, first BIGINT, next BIGINT, time TIMESTAMP)',
   )
@@ -83,7 +83,7 @@ async function insertRanges(lakehouse: Lakehouse, ranges: readonly TimedRange[])
   await insert(lakehouse, 'taken_ranges', tuples)
 }
 
-async function insertOffsets(lakehouse: Lakehouse, table: string, offsets: Offsets): Promise<void> {
+async function insertOffsets(lakehouse: WrittenLakehouse, table: string, offsets: Offsets): Promise<void> {
   const columns = 'topic VARCHAR, partition INTEGER, next BIGINT'
   await lakehouse.connection.run(`CREATE OR REPLACE TEMP TABLE ${table} (${columns})`)
   const tuples = [...offsets.values()].map(
@@ -92,7 +92,7 @@ async function insertOffsets(lakehouse: Lakehouse, table: string, offsets: Offse
   await insert(lakehouse, table, tuples)
 }
 
-async function insert(lakehouse: Lakehouse, table: string, tuples: readonly string[]): Promise<void> {
+async function insert(lakehouse: WrittenLakehouse, table: string, tuples: readonly string[]): Promise<void> {
   for (let from = 0; from < tuples.length; from += tuplesPerInsert) {
     await lakehouse.connection.run(
       `INSERT INTO ${table} VALUES ${tuples.slice(from, from + tuplesPerInsert).join(', ')}`,

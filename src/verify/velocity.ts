@@ -4,7 +4,7 @@
 import { type Findings, findingsOf, nothingFound, together } from './check.ts'
 import { erasedInBatches, mayLieWithin, wasThereAt } from './erased.ts'
 import { type EventSlice, eventSlices } from './event-slices.ts'
-import type { Lakehouse, TableState } from './lakehouse.ts'
+import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import { keys, position, samePosition } from './position.ts'
 
 /** Pairs of rows that one user's range of time may make; a busier one is counted by nothing but the engine. */
@@ -12,7 +12,7 @@ const pairsMaxPerBucket = 100_000_000
 
 /** `skipped`: rows whose velocity was not counted; `unproved`: rows that may have counted erased records. */
 export async function checkVelocity(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   { definition: { path } }: TableState,
 ): Promise<{ readonly findings: Findings; readonly skipped: bigint; readonly unproved: bigint }> {
   const { connection } = lakehouse
@@ -38,7 +38,7 @@ export async function checkVelocity(
  * Takes those out of `other_velocity` that may have counted records which another program deleted: an erasure
  * takes all rows of a user, so none is left that could have counted them. Returns how many they are.
  */
-async function excused({ connection }: Lakehouse, rangeMicros: bigint): Promise<bigint> {
+async function excused({ connection }: WrittenLakehouse, rangeMicros: bigint): Promise<bigint> {
   const reach = `to_microseconds(${rangeMicros})`
   const most = `(SELECT count(*) FROM ${erasedInBatches} AS e WHERE e.is_adopted
     AND ${wasThereAt('o.processing_time')} AND ${mayLieWithin(`o.event_time - ${reach}`, 'o.event_time')})`
@@ -52,7 +52,11 @@ async function excused({ connection }: Lakehouse, rangeMicros: bigint): Promise<
  * `velocity`: one row for each of silver's rows in the part of the slice. Rows meet by user and range of time
  * (their own and the one before it), then each pair is judged. Returns how many rows are left out.
  */
-async function countVelocity(lakehouse: Lakehouse, slice: EventSlice, rangeMicros: bigint): Promise<bigint> {
+async function countVelocity(
+  lakehouse: WrittenLakehouse,
+  slice: EventSlice,
+  rangeMicros: bigint,
+): Promise<bigint> {
   const { connection } = lakehouse
   const isOwn = slice.fromMicros === null ? 'true' : `micros >= ${slice.fromMicros}`
   await connection.run(`CREATE OR REPLACE TEMP TABLE arrivals AS

@@ -4,19 +4,18 @@
 import { windowOf } from '../batches/planner.ts'
 import { counted } from '../errors/counted.ts'
 import { AssertionError } from '../errors/errors.ts'
-import { batchesPath } from '../lakehouse/ops/batches.ts'
-import { tables } from '../lakehouse/pipeline.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import { batchesPath } from '../ops/batches.ts'
+import { inputStream, type TableDefinition } from '../plan/index.ts'
 import { checkOffsets } from './bronze.ts'
 import { type CheckResult, findingsToldMax, nothingFound, type Verdict } from './check.ts'
 import { checkFiles, showReadable, withFiles } from './files.ts'
 import { checkFraudRows } from './fraud.ts'
 import {
-  Lakehouse,
   rowsOfFiles,
   type TableState,
   type UnopenedTable,
   type VerifyOptions,
+  WrittenLakehouse,
 } from './lakehouse.ts'
 import { batchesOf } from './logged-batches.ts'
 import { LogJudge } from './logs.ts'
@@ -39,24 +38,21 @@ export type Verification = { readonly ok: boolean; readonly checks: readonly Che
 
 type Check = {
   readonly name: string
-  readonly tables: (path: string) => boolean
+  readonly tables: (table: TableDefinition) => boolean
   /** Other tables that it reads. */
   readonly reads: readonly string[]
-  readonly start: (lakehouse: Lakehouse, state: TableState, logs: LogJudge) => RunningCheck
+  readonly start: (lakehouse: WrittenLakehouse, state: TableState, logs: LogJudge) => RunningCheck
 }
 
 const always = (): boolean => true
 const only =
   (path: string) =>
-  (other: string): boolean =>
-    other === path
-const isWindowed = (path: string): boolean => {
-  const definition = tables.find((table) => table.path === path)
-  return definition !== undefined && windowOf(definition.rows.node) !== null
-}
+  (table: TableDefinition): boolean =>
+    table.path === path
+const isWindowed = ({ rows }: TableDefinition): boolean => windowOf(rows.node) !== null
 
 const ofLogs = (
-  verdict: (logs: LogJudge, lakehouse: Lakehouse, state: TableState) => Verdict,
+  verdict: (logs: LogJudge, lakehouse: WrittenLakehouse, state: TableState) => Verdict,
 ): Check['start'] => {
   return (lakehouse, state, logs) => ({ finish: async () => verdict(logs, lakehouse, state) })
 }
@@ -98,7 +94,8 @@ export async function verifyLakehouse(
   only: string | null,
   onCheck: (result: CheckResult) => void = () => undefined,
 ): Promise<Verification> {
-  const lakehouse = await Lakehouse.open(options)
+  const { tables } = options.lakehouse
+  const lakehouse = await WrittenLakehouse.open(options)
   const results: CheckResult[] = []
   const tell = (result: CheckResult): void => {
     results.push(result)
@@ -106,7 +103,7 @@ export async function verifyLakehouse(
   }
   try {
     for (const unopened of lakehouse.unopened) {
-      if (only === null || only === unopened.definition.path) tell(unopenedResult(unopened))
+      if (only === null || only === unopened.definition.path) tell(unopenedResult(unopened, lakehouse))
     }
     const chosen = tables.filter(({ path }) => lakehouse.has(path) && (only === null || only === path))
     // Files first, of all tables: the other checks then read what can be read, and tell what is missing.
@@ -114,11 +111,13 @@ export async function verifyLakehouse(
       if (!chosen.includes(state.definition)) await showReadable(lakehouse, state)
     }
     const logs = new LogJudge()
-    const atWork = chosen.flatMap(({ path }) =>
+    const atWork = chosen.flatMap((table) =>
       checks
-        .filter((check) => check.tables(path))
+        .filter((check) => check.tables(table))
         .map(({ name, reads, start }) => {
-          return new CheckAtWork(lakehouse, { name, path, reads }, (state) => start(lakehouse, state, logs))
+          return new CheckAtWork(lakehouse, { name, path: table.path, reads }, (state) =>
+            start(lakehouse, state, logs),
+          )
         }),
     )
     lakehouse.work.total = workOf(lakehouse, chosen, atWork)
@@ -132,7 +131,7 @@ export async function verifyLakehouse(
     for await (const slice of slicesOf(lakehouse, batches)) {
       lakehouse.periods.take({
         fromMicros: slice.range.fromMicros,
-        dedupMicros: slice.rules.settings.dedupMicros,
+        dedupMicros: slice.dedupMicros,
         velocityMicros: velocityOf(slice.definition('fraud_detection').rows.node)?.rangeMicros ?? 0n,
       })
       await slice.show()
@@ -152,7 +151,7 @@ export async function verifyLakehouse(
 
 /** In rows: those of the files, those judged slice by slice, and those judged by the rows around them. */
 function workOf(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   chosen: readonly TableDefinition[],
   atWork: readonly CheckAtWork[],
 ): number {
@@ -161,21 +160,21 @@ function workOf(
   }
   const inFiles = chosen.reduce((sum, { path }) => sum + rowsOf(path), 0)
   const inSlices = rowsOf(bronzePath) * atWork.filter(({ isOfSlices }) => isOfSlices).length
-  const ofEvents = chosen.filter(({ path }) => {
-    return path === silverPath || path === 'fraud_detection' || isWindowed(path)
+  const ofEvents = chosen.filter((table) => {
+    return table.path === silverPath || table.path === 'fraud_detection' || isWindowed(table)
   })
   return inFiles + inSlices + rowsOf(silverPath) * ofEvents.length
 }
 
 /** A check of one table: what stops it is told as its result, and does not stop the others. */
 class CheckAtWork {
-  readonly #lakehouse: Lakehouse
+  readonly #lakehouse: WrittenLakehouse
   readonly #about: { readonly name: string; readonly path: string; readonly reads: readonly string[] }
   #running: RunningCheck | null = null
   #obstacle: string | null = null
 
   constructor(
-    lakehouse: Lakehouse,
+    lakehouse: WrittenLakehouse,
     about: { readonly name: string; readonly path: string; readonly reads: readonly string[] },
     start: (state: TableState) => RunningCheck,
   ) {
@@ -222,13 +221,16 @@ class CheckAtWork {
   }
 }
 
-function unopenedResult({ definition, failure, isLost }: UnopenedTable): CheckResult {
+function unopenedResult(
+  { definition, failure, isLost }: UnopenedTable,
+  lakehouse: WrittenLakehouse,
+): CheckResult {
   const result = { table: definition.path, check: 'log', findings: [], notes: [], hint: null }
   const failed = (message: string): CheckResult => ({ ...result, ok: false, failures: 1n, message })
   if (failure !== null) return failed(failure.message)
   if (isLost) return failed('the table is gone, although silver says that batches were carried to it')
   const message = `not written yet: run "assay run ${definition.stream}"`
-  if (definition.stream === 'kafka-to-delta') return failed(message)
+  if (definition.stream === inputStream(lakehouse.defined)) return failed(message)
   return { ...result, ok: true, failures: 0n, message }
 }
 

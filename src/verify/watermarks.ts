@@ -2,12 +2,12 @@
 // every row has the time of a batch.
 
 import { formatDuration } from '../config/duration.ts'
+import { watermarkVariable } from '../config/variables.ts'
 import { quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
-import { type WatermarkName, watermarkNames } from '../plan/index.ts'
 import { findingsOf, instantSql, nothingFound, together } from './check.ts'
 import { erasedInBatches, unprovedNote } from './erased.ts'
-import type { Lakehouse, TableState } from './lakehouse.ts'
+import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
 import { judgePlanned } from './planned-watermarks.ts'
 import { position } from './position.ts'
@@ -19,7 +19,7 @@ const silver = 'silver/transactions'
  * The recorded greatest event times are those of the rows, and the watermarks follow them: each by its delay,
  * and not beyond what partitions that waited had shown.
  */
-export function checkWatermarks(lakehouse: Lakehouse, state: TableState): RunningCheck {
+export function checkWatermarks(lakehouse: WrittenLakehouse, state: TableState): RunningCheck {
   const { connection } = lakehouse
   let findings = nothingFound
   let batches = 0
@@ -32,7 +32,7 @@ export function checkWatermarks(lakehouse: Lakehouse, state: TableState): Runnin
       if (first === undefined) return
       // Of the rows before the instant that the check begins with, nobody has told the greatest event time.
       if (batches === 0 && lakehouse.sinceMicros !== null) seenMicros = await seenBefore(lakehouse, first)
-      const selects = [seenSql(lakehouse, state, seenMicros), ...aheadSqls]
+      const selects = [seenSql(lakehouse, state, seenMicros), ...lakehouse.watermarkNames.map(aheadSql)]
       const planned = await judgePlanned(lakehouse, slice, state.doneBatch)
       unproved += planned.unproved
       findings = together(
@@ -44,7 +44,7 @@ export function checkWatermarks(lakehouse: Lakehouse, state: TableState): Runnin
       const value = (await connection.runAndReadAll(seen)).getRows()[0]?.[0]
       if (typeof value === 'bigint' && (seenMicros === null || value > seenMicros)) seenMicros = value
       batches += slice.batches.length
-      keepFollowed(followed, slice.batches)
+      keepFollowed(lakehouse, followed, slice.batches)
     },
     async finish() {
       const { notes, hint } = delayNotes(lakehouse, followed)
@@ -58,7 +58,7 @@ export function checkWatermarks(lakehouse: Lakehouse, state: TableState): Runnin
   }
 }
 
-async function seenBefore(lakehouse: Lakehouse, { timeMicros }: LoggedBatch): Promise<bigint | null> {
+async function seenBefore(lakehouse: WrittenLakehouse, { timeMicros }: LoggedBatch): Promise<bigint | null> {
   const rows = lakehouse.rowsWithin(silver, 'processing_time', {
     fromMicros: null,
     toMicros: timeMicros - 1n,
@@ -68,7 +68,7 @@ async function seenBefore(lakehouse: Lakehouse, { timeMicros }: LoggedBatch): Pr
   return typeof value === 'bigint' ? value : null
 }
 
-function seenSql(lakehouse: Lakehouse, { doneBatch }: TableState, seenMicros: bigint | null): string {
+function seenSql(lakehouse: WrittenLakehouse, { doneBatch }: TableState, seenMicros: bigint | null): string {
   return `SELECT batch, 'differs from the rows' AS problem, 'event_time_max' AS "column",
     CAST(seen AS VARCHAR) AS found, CAST(computed AS VARCHAR) AS expected
   FROM (${computedSql(lakehouse, seenMicros)})
@@ -79,7 +79,7 @@ function seenSql(lakehouse: Lakehouse, { doneBatch }: TableState, seenMicros: bi
  * For each batch the greatest event time that it recorded, and that of the rows so far. Where records of the
  * batch were erased, one of them may have had the time that it recorded.
  */
-function computedSql({ erased: { isNone } }: Lakehouse, seenMicros: bigint | null): string {
+function computedSql({ erased: { isNone } }: WrittenLakehouse, seenMicros: bigint | null): string {
   const ofErased = `time IN (SELECT time FROM ${erasedInBatches}) AND seen > coalesce(event_time, TIMESTAMP '-infinity')`
   const ofBatch = isNone ? 'event_time' : `if(${ofErased}, seen, event_time)`
   return `SELECT batch, seen, greatest(${instantSql(seenMicros)}, max(${ofBatch}) OVER (ORDER BY time)) AS computed
@@ -92,18 +92,22 @@ function computedSql({ erased: { isNone } }: Lakehouse, seenMicros: bigint | nul
  * A delay may have been changed between two batches, and a watermark never goes back; but none outruns the
  * rows.
  */
-const aheadSqls = watermarkNames.map((name) => {
+function aheadSql(name: string): string {
   const column = quoteIdentifier(name)
   return `SELECT batch, 'is ahead of the rows' AS problem, ${quoteText(`watermark ${name}`)} AS "column",
     CAST(${column} AS VARCHAR) AS found, 'at most ' || coalesce(CAST(greatest(seen, finalized) AS VARCHAR), 'none') AS expected
   FROM ${sliceOf.batches} WHERE ${column} > coalesce(greatest(seen, finalized), TIMESTAMP '-infinity')
     OR (finalized IS NOT NULL AND ${column} IS DISTINCT FROM greatest(${column}, finalized))`
-})
+}
 
 /** Of each watermark the newest batch without a plan in which it followed the rows. */
-type Followed = Map<WatermarkName, LoggedBatch>
+type Followed = Map<string, LoggedBatch>
 
-function keepFollowed(followed: Followed, batches: readonly LoggedBatch[]): void {
+function keepFollowed(
+  { watermarkNames }: WrittenLakehouse,
+  followed: Followed,
+  batches: readonly LoggedBatch[],
+): void {
   for (const name of watermarkNames) {
     const newest = batches.findLast(({ batch, plan, eventTimeMaxMicros, finalizedToMicros, watermarks }) => {
       const isFollowing = eventTimeMaxMicros !== null && watermarks[name] !== finalizedToMicros
@@ -115,15 +119,15 @@ function keepFollowed(followed: Followed, batches: readonly LoggedBatch[]): void
 
 /** The delays that the newest batches were written with, where they are not those that are configured. */
 function delayNotes(
-  { options }: Lakehouse,
+  { options }: WrittenLakehouse,
   followed: Followed,
 ): { readonly notes: string[]; readonly hint: string | null } {
   const notes = [...followed].flatMap(([name, { eventTimeMaxMicros, watermarks }]) => {
     const delay = (eventTimeMaxMicros ?? 0n) - (watermarks[name] ?? 0n)
     const configured = options.delays[name]
-    if (delay === configured) return []
+    if (configured === undefined || delay === configured) return []
     const written = `watermark ${name} was written ${formatDuration(delay)} behind the rows`
-    return [`${written}; WATERMARK_${name.toUpperCase()} is ${formatDuration(configured)}`]
+    return [`${written}; ${watermarkVariable(name)} is ${formatDuration(configured)}`]
   })
   const hint =
     notes.length === 0 ? null : 'the configuration is not the one that the tables were written with'
@@ -131,7 +135,7 @@ function delayNotes(
 }
 
 /** No row of silver came after its watermark had passed. */
-export function checkNoneLate({ connection }: Lakehouse): RunningCheck {
+export function checkNoneLate({ connection }: WrittenLakehouse): RunningCheck {
   let findings = nothingFound
   let forgotten = 0
   return {

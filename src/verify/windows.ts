@@ -7,19 +7,19 @@ import type { Progress } from '../batches/progress.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
-import type { TableDefinition, WatermarkName, WindowNode } from '../plan/index.ts'
+import type { TableDefinition, WindowNode } from '../plan/index.ts'
 import { aggregateSql, boundDuckdb, expressionSql } from '../sql/index.ts'
 import { findingsOf, nothingFound, together, type Verdict } from './check.ts'
 import { differencesSql } from './compare.ts'
 import { unprovedNote } from './erased.ts'
 import { excuseErased } from './erased-windows.ts'
 import { type EventSlice, eventSlices } from './event-slices.ts'
-import type { Lakehouse, TableState } from './lakehouse.ts'
+import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import type { RunningCheck, Slice } from './slice.ts'
 
 const tuplesPerInsert = 1_000
 
-export function checkWindows(lakehouse: Lakehouse, state: TableState): RunningCheck {
+export function checkWindows(lakehouse: WrittenLakehouse, state: TableState): RunningCheck {
   const closings = new Closings(state)
   return {
     async slice(slice) {
@@ -44,7 +44,7 @@ class Closings {
   /** Batches that closed windows after the last one of the table. */
   lag = 0
   readonly #path: string
-  readonly #watermark: WatermarkName
+  readonly #watermark: string
   readonly #doneBatch: bigint
   readonly #own: Progress | null
   readonly #closed: Closing[] = []
@@ -71,7 +71,7 @@ class Closings {
     const isFirst = this.#lastEnd === null && before !== null
     for (const { batch, timeMicros, watermarks } of isFirst ? [before, ...batches] : batches) {
       const watermarkMicros = watermarks[this.#watermark]
-      if (watermarkMicros === null) continue
+      if (watermarkMicros === undefined) continue
       if ((batch ?? 0n) > this.#doneBatch) {
         if (this.#reached !== null && watermarkMicros > this.#reached) this.lag += 1
         continue
@@ -85,7 +85,7 @@ class Closings {
   }
 
   /** As the table `closing`. */
-  async insert({ connection }: Lakehouse): Promise<void> {
+  async insert({ connection }: WrittenLakehouse): Promise<void> {
     await connection.run(
       'CREATE OR REPLACE TEMP TABLE closings (time TIMESTAMP, watermark TIMESTAMP, definition INTEGER)',
     )
@@ -113,7 +113,7 @@ function windowNodeOf({ path, rows }: TableDefinition): WindowNode {
 }
 
 async function judgeWindows(
-  lakehouse: Lakehouse,
+  lakehouse: WrittenLakehouse,
   { definition: { path, stream } }: TableState,
   { definitions, lag }: Closings,
 ): Promise<Verdict> {
@@ -164,7 +164,7 @@ function isOfDefinition(index: number, count: number): string {
 }
 
 /** A window is of the slice that holds its last instant. */
-function foundSql(lakehouse: Lakehouse, path: string, slice: EventSlice): string {
+function foundSql(lakehouse: WrittenLakehouse, path: string, slice: EventSlice): string {
   const fromMicros = slice.fromMicros === null ? null : slice.fromMicros + 1n
   const toMicros = slice.toMicros === null ? null : slice.toMicros + 1n
   const rows = lakehouse.rowsWithin(path, 'window_end', { fromMicros, toMicros })
@@ -176,7 +176,7 @@ function foundSql(lakehouse: Lakehouse, path: string, slice: EventSlice): string
 }
 
 function expectedSql(
-  { sinceMicros }: Lakehouse,
+  { sinceMicros }: WrittenLakehouse,
   definition: TableDefinition,
   slice: EventSlice,
   index: number,

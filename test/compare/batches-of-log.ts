@@ -25,8 +25,7 @@ type Told = {
     readonly waiting: readonly (readonly [topic: string, partition: number])[]
     readonly settings: {
       readonly delays: Readonly<Record<string, string>>
-      readonly dedup_window: string
-      readonly high_risk_countries: readonly string[]
+      readonly parameters: { readonly dedup_micros: string; readonly high_risk_countries: readonly string[] }
       readonly records_per_batch_max: number
     }
   }
@@ -44,8 +43,8 @@ function configOf({ settings }: NonNullable<Told['plan']>): OracleConfig {
       'aggregations/country': delay('country'),
       'aggregations/hourly_summary': delay('hourly_summary'),
     },
-    dedupWindow: BigInt(settings.dedup_window),
-    highRiskCountries: settings.high_risk_countries,
+    dedupWindow: BigInt(settings.parameters.dedup_micros),
+    highRiskCountries: settings.parameters.high_risk_countries,
     recordsPerBatchMax: settings.records_per_batch_max,
   }
 }

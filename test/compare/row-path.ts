@@ -6,10 +6,10 @@ import type { RecordChunk } from '../../src/batches/source.ts'
 import type { Rows } from '../../src/columns/column.ts'
 import type { Whole } from '../../src/columns/whole.ts'
 import { setTable, setView } from '../../src/engines/database.ts'
+import { addRecords, factsOutput, lakehouseRowPath } from '../../src/engines/row-path.ts'
 import { JudgedFacts, type RepeatJudge, type RowCounter } from '../../src/javascript/index.ts'
 import { silverIds, silverUsers } from '../../src/lakehouse/2-silver/transactions.ts'
-import { tables } from '../../src/lakehouse/pipeline.ts'
-import { addRecords, lakehouseRowPath, type RowTable } from '../../src/lakehouse/row-path.ts'
+import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import {
   boundDuckdb,
   columnDefinitions,
@@ -26,18 +26,18 @@ import { memorySource } from '../unit/engine/memory-source.ts'
 import { outcomeOfPartitions } from './judged-outcome.ts'
 import { loadRecords } from './load-records.ts'
 
-export const rowTables: readonly RowTable[] = [
-  'bronze_batch',
-  'silver_batch',
-  'quarantine_batch',
-  'fraud_batch',
-]
-const paths: Readonly<Record<RowTable, string>> = {
+const { tables } = standardLakehouse
+
+/** By the names that their rows have in DuckDB. */
+const paths = {
   bronze_batch: 'bronze/transactions',
   silver_batch: 'silver/transactions',
   quarantine_batch: 'silver/quarantine',
   fraud_batch: 'fraud_detection',
-}
+} as const
+type RowTable = keyof typeof paths
+export const rowTables: readonly string[] = Object.values(paths)
+const names = Object.keys(paths) as readonly RowTable[]
 
 const velocityMicros = 1_800_000_000n
 const stateSeed = [1, 2, 3, 4] as const
@@ -51,9 +51,12 @@ export class RowPathComparison {
   readonly #connection: DuckDBConnection
   readonly #dedupMicros: bigint
   readonly #lateAfterMicros: bigint
-  readonly #fromRecords = lakehouseRowPath(tables, 'kafka_batch', rowTables)
-  readonly #fromBronze = lakehouseRowPath(tables, 'bronze_batch', ['silver_batch', 'quarantine_batch'])
-  readonly #fromSilver = lakehouseRowPath(tables, 'silver_batch', ['fraud_batch'])
+  readonly #fromRecords = lakehouseRowPath(standardLakehouse, tables, 'input', rowTables)
+  readonly #fromBronze = lakehouseRowPath(standardLakehouse, tables, 'records', [
+    paths.silver_batch,
+    paths.quarantine_batch,
+  ])
+  readonly #fromSilver = lakehouseRowPath(standardLakehouse, tables, 'events', [paths.fraud_batch])
   /** From records by their meaning, from rows of bronze and of silver as the engine remembers rows. */
   readonly #repeats: readonly [NaiveIds, RecentIds]
   readonly #counts = [
@@ -109,16 +112,22 @@ export class RowPathComparison {
       parameters,
       repeats: { is_duplicate: this.#repeats[0] },
       counts: { tx_count_30min: this.#counts[0] },
-      functions: { facts: facts.add },
+      functions: { [factsOutput]: facts.add },
     })
     for (const chunk of chunks) addRecords(batch, chunk)
-    for (const table of rowTables) differences.push(...(await this.#differences(table, batch.rows(table))))
+    for (const table of names) {
+      differences.push(...(await this.#differences(table, batch.rows(paths[table]))))
+    }
     differences.push(...(await this.#otherFacts(facts)))
     differences.push(
-      ...(await this.#otherSources(batch.rows('bronze_batch'), batch.rows('silver_batch'), parameters)),
+      ...(await this.#otherSources(
+        batch.rows(paths.bronze_batch),
+        batch.rows(paths.silver_batch),
+        parameters,
+      )),
     )
     await this.#take(facts.times.eventTimeMaxMicros)
-    const rows = Object.fromEntries(rowTables.map((table) => [table, batch.rows(table).rowCount]))
+    const rows = Object.fromEntries(names.map((table) => [table, batch.rows(paths[table]).rowCount]))
     return { rows: rows as ComparedBatch['rows'], differences }
   }
 
@@ -208,15 +217,15 @@ export class RowPathComparison {
     const ofBronze = this.#fromBronze.start({
       parameters,
       repeats: { is_duplicate: this.#repeats[1] },
-      functions: { facts: facts.add },
+      functions: { [factsOutput]: facts.add },
     })
     for (const row of rowsOf(bronze)) ofBronze.add(row)
     const ofSilver = this.#fromSilver.start({ parameters, counts: { tx_count_30min: this.#counts[1] } })
     for (const row of rowsOf(silver)) ofSilver.add(row)
     const differences = [
-      ...(await this.#differences('silver_batch', ofBronze.rows('silver_batch'))),
-      ...(await this.#differences('quarantine_batch', ofBronze.rows('quarantine_batch'))),
-      ...(await this.#differences('fraud_batch', ofSilver.rows('fraud_batch'))),
+      ...(await this.#differences('silver_batch', ofBronze.rows(paths.silver_batch))),
+      ...(await this.#differences('quarantine_batch', ofBronze.rows(paths.quarantine_batch))),
+      ...(await this.#differences('fraud_batch', ofSilver.rows(paths.fraud_batch))),
       ...(await this.#otherFacts(facts)),
     ]
     return differences.map((one) => `from rows: ${one}`)

@@ -22,8 +22,7 @@ const recordsPerBatchMax = Math.ceil(values!.length / 3)
 /** Each of them would decide some row differently. */
 const others = {
   recordsPerBatchMax: Math.ceil(values!.length / 5),
-  dedupMicros: minute,
-  highRiskCountries: ['France'],
+  parameters: { dedup_micros: minute, high_risk_countries: ['France'] },
   delays: { ...testOptions.delays, silver: 20n * minute, gold: 20n * minute, merchant: 20n * minute },
 }
 

@@ -4,7 +4,7 @@ import { appendFileSync } from 'node:fs'
 import { embeddedEngine } from '../../src/engines/embedded/run.ts'
 import { LakehouseError } from '../../src/errors/errors.ts'
 import { openFileSource } from '../../src/files/source.ts'
-import { type StreamName, streamNames } from '../../src/plan/index.ts'
+import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import { type StepName, setStepHook } from '../../src/steps/step.ts'
 import { testOptions } from '../unit/engine/pipeline.ts'
 
@@ -13,7 +13,7 @@ export type ChildPlan = {
   readonly input: string
   readonly recordsPerBatchMax: number
   readonly finalize: boolean
-  readonly streams?: readonly StreamName[]
+  readonly streams?: readonly string[]
   readonly leaseMs?: number
   /** Until SIGTERM. */
   readonly isContinuous?: boolean
@@ -48,7 +48,7 @@ async function main(plan: ChildPlan): Promise<void> {
   })
   const stop = new AbortController()
   process.once('SIGTERM', () => stop.abort())
-  const streams = plan.streams ?? streamNames
+  const streams = plan.streams ?? standardLakehouse.streams
   const reads = streams.includes('kafka-to-delta')
   const source = reads ? await openFileSource(plan.input, { takeUnterminatedTail: false }) : null
   try {

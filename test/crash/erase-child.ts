@@ -1,5 +1,5 @@
 // A process that erases a person and, at a named step, kills itself. Started by erase.test.ts with its plan.
-import { eraseUsers } from '../../src/engines/erase.ts'
+import { erasePersons } from '../../src/engines/erase.ts'
 import { type StepName, setStepHook } from '../../src/steps/step.ts'
 import { eraseOptions, person } from '../unit/engine/erased-person.ts'
 
@@ -12,4 +12,4 @@ setStepHook((name) => {
   seen += 1
   if (seen === plan.occurrence) process.kill(process.pid, 'SIGKILL')
 })
-await eraseUsers({ ...eraseOptions, deltaBasePath: plan.base }, [person])
+await erasePersons({ ...eraseOptions, deltaBasePath: plan.base }, [BigInt(person)])

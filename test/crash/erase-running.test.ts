@@ -4,8 +4,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { eraseUsers } from '../../src/engines/erase.ts'
-import { type StreamName, streamNames } from '../../src/plan/index.ts'
+import { erasePersons } from '../../src/engines/erase.ts'
+import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import { erasureStepNames, pauseStepNames } from '../../src/steps/step.ts'
 import { verifyLakehouse } from '../../src/verify/verify.ts'
 import { eraseOptions, person, positionsOf, tracesOf } from '../unit/engine/erased-person.ts'
@@ -13,8 +13,8 @@ import { runOnce } from '../unit/engine/pipeline.ts'
 import { failedChecks, verifyOptions } from '../unit/verify/damaged-lakehouse.ts'
 import { LivePerson } from './live-person.ts'
 
-const together: readonly (readonly StreamName[])[] = [streamNames]
-const apart: readonly (readonly StreamName[])[] = streamNames.map((stream) => [stream])
+const together: readonly (readonly string[])[] = [standardLakehouse.streams]
+const apart: readonly (readonly string[])[] = standardLakehouse.streams.map((stream) => [stream])
 
 async function withLive(
   start: () => Promise<LivePerson>,
@@ -29,7 +29,7 @@ async function withLive(
 }
 
 const erase = (live: LivePerson) =>
-  eraseUsers({ ...eraseOptions, deltaBasePath: live.lakehouse.base }, [person])
+  erasePersons({ ...eraseOptions, deltaBasePath: live.lakehouse.base }, [BigInt(person)])
 
 /** The runs go on, and end with the tables that the erasure and they should have made. */
 async function endsWell(live: LivePerson): Promise<void> {
@@ -85,7 +85,7 @@ describe('an erasure that is killed while runs pause', () => {
 
 describe('a run that is killed', () => {
   for (const step of pauseStepNames) {
-    test.each(streamNames)(`at "${step}" keeps no erasure from its end: %s`, (stream) =>
+    test.each(standardLakehouse.streams)(`at "${step}" keeps no erasure from its end: %s`, (stream) =>
       withLive(
         () =>
           LivePerson.start(apart, ([first]) =>

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { eraseUsers } from '../../src/engines/erase.ts'
+import { erasePersons } from '../../src/engines/erase.ts'
 import { erasureStepNames, type StepName, setStepHook } from '../../src/steps/step.ts'
 import {
   eraseOptions,
@@ -42,7 +42,7 @@ beforeAll(async () => {
   const counting = await newLakehouse()
   await cp(whole.base, counting.base, { recursive: true })
   setStepHook((name) => void occurrences.set(name, (occurrences.get(name) ?? 0) + 1))
-  await eraseUsers({ ...eraseOptions, deltaBasePath: counting.base }, [person])
+  await erasePersons({ ...eraseOptions, deltaBasePath: counting.base }, [BigInt(person)])
   setStepHook(null)
   await counting.remove()
 })
@@ -71,8 +71,8 @@ for (const name of steps) {
         expect(await once(child, 'close'), what).toEqual([null, 'SIGKILL'])
         await run(lakehouse, records)
         const options = { ...eraseOptions, deltaBasePath: base }
-        await eraseUsers(options, [])
-        await eraseUsers(options, [person])
+        await erasePersons(options, [])
+        await erasePersons(options, [BigInt(person)])
         expect(await tracesOf(base), what).toEqual([])
         const left = records.filter((record) => !isOfPerson(record)).map(positionText)
         expect(await positionsOf(base, 'bronze/transactions'), what).toEqual(left.sort())

@@ -8,8 +8,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import type { Progress } from '../../src/batches/progress.ts'
 import { DeltaTable } from '../../src/delta/index.ts'
 import { journalAfter } from '../../src/engines/journal.ts'
-import { progressOf } from '../../src/lakehouse/delta.ts'
-import type { StreamName } from '../../src/plan/index.ts'
+import { progressOf } from '../../src/ops/tables.ts'
 import { differences } from '../compare/differences.ts'
 import { readTables } from '../compare/read-in-process.ts'
 import { defaultConfig, recompute } from '../oracle/oracle.ts'
@@ -84,8 +83,8 @@ export class LivePerson {
 
   /** Starts a process for each list of streams; they have met the person, and the load goes on. */
   static async start(
-    processes: readonly (readonly StreamName[])[],
-    at: (streams: readonly StreamName[]) => ChildPlan['at'] = () => null,
+    processes: readonly (readonly string[])[],
+    at: (streams: readonly string[]) => ChildPlan['at'] = () => null,
   ): Promise<LivePerson> {
     const live = new LivePerson(await newLakehouse())
     await mkdir(join(live.lakehouse.base, '..'), { recursive: true })
@@ -100,7 +99,7 @@ export class LivePerson {
     return live
   }
 
-  run(streams: readonly StreamName[], at: ChildPlan['at'] = null): void {
+  run(streams: readonly string[], at: ChildPlan['at'] = null): void {
     const { base, input } = this.lakehouse
     const plan = { base, input, recordsPerBatchMax, finalize: false, isContinuous: true, streams, at }
     this.#runs.push(startChild(plan))
@@ -160,7 +159,7 @@ export class LivePerson {
   }
 
   /** Waits until a run of the plan's signal has ended, and starts one in its place. */
-  async replaceKilled(streams: readonly StreamName[]): Promise<void> {
+  async replaceKilled(streams: readonly string[]): Promise<void> {
     const ended = await Promise.race(this.#runs.map(async (run) => ({ run, ended: await run.ended })))
     if (ended.ended.signal !== 'SIGKILL') throw new Error(`a run ended: ${JSON.stringify(ended.ended)}`)
     this.#runs = this.#runs.filter((run) => run !== ended.run)

@@ -5,14 +5,15 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { checkpointDirectory } from '../../src/engines/lock.ts'
-import { tables } from '../../src/lakehouse/pipeline.ts'
-import { streamNames } from '../../src/plan/index.ts'
+import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import { judgeLakehouse } from '../compare/judge-lakehouse.ts'
 import { readTables } from '../compare/read-in-process.ts'
 import { lines } from '../generate/lines.ts'
 import { type Lakehouse, newLakehouse, recordsOf, runOnce, writeInput } from '../unit/engine/pipeline.ts'
 import { crashOptions } from './child.ts'
 import { runChild } from './processes.ts'
+
+const { tables } = standardLakehouse
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const [values] = fc.sample(lines(90, 90), { seed, numRuns: 1 })
@@ -56,7 +57,7 @@ test('the checkpoint directory is deleted after a kill in the middle of the comm
 test('files of the checkpoint directory are rubbish: they are seen for what they are, and replaced', () =>
   runInHalves(async ({ base }) => {
     const old = new Date(Date.now() - 3_600_000)
-    for (const stream of streamNames) {
+    for (const stream of standardLakehouse.streams) {
       const directory = checkpointDirectory(base, stream)
       await mkdir(join(directory, 'spill'), { recursive: true })
       for (const name of [

@@ -32,7 +32,8 @@ import { LakehouseError } from '../../src/errors/errors.ts'
 import { bronzeTransactions } from '../../src/lakehouse/1-bronze/transactions.ts'
 import { silverTransactions } from '../../src/lakehouse/2-silver/transactions.ts'
 import { goldTransactions } from '../../src/lakehouse/3-gold/transactions.ts'
-import { recordedBatch, tableDirectory } from '../../src/lakehouse/delta.ts'
+import { standardLakehouse } from '../../src/lakehouse/index.ts'
+import { recordedBatch, tableDirectory } from '../../src/ops/tables.ts'
 import { randomOf } from '../generate/random.ts'
 import { testOptions } from '../unit/engine/pipeline.ts'
 import { memoryDisk, stoppingBefore } from './memory-disk.ts'
@@ -40,7 +41,7 @@ import { Scheduler } from './scheduler.ts'
 
 const definitions = [bronzeTransactions, silverTransactions, goldTransactions]
 const { streams } = testOptions
-const rules = { settings: settingsOf(testOptions), definitions: '' }
+const rules = { settings: settingsOf(testOptions), definitions: '', eventsWatermark: 'silver' }
 const topic = 'simulated'
 const recordsOfPartition = [40n, 25n]
 const recordsPerBatchMax = 9n
@@ -146,7 +147,8 @@ function isFenced(error: unknown): boolean {
 /** A process from its start to the end of the input, in the order of the engine. */
 async function write({ base, tableProperties }: Place, random: () => number): Promise<void> {
   const tables: OpenTable[] = []
-  for (const definition of definitions) tables.push(await OpenTable.open(base, definition, tableProperties))
+  for (const definition of definitions)
+    tables.push(await OpenTable.open(standardLakehouse, base, definition, tableProperties))
   try {
     await carryAll(base, tables, random)
   } catch (error) {
@@ -214,7 +216,7 @@ async function commit(
 function rowsText(path: string, before: Progress, after: Progress): string | null {
   if (path === goldTransactions.path) {
     const node = windowOf(goldTransactions.rows.node)!
-    if (!closesWindow(node, before.watermarks.gold, after.watermarks.gold)) return null
+    if (!closesWindow(node, before.watermarks.gold ?? null, after.watermarks.gold ?? null)) return null
     return `${before.watermarks.gold}..${after.watermarks.gold}`
   }
   const read = [...after.offsets.values()].map(({ partition, offset }) => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { checkpointDirectory, lockStreams } from '../../src/engines/lock.ts'
-import { streamNames } from '../../src/plan/index.ts'
+import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import { type StepName, setStepHook, stepNames } from '../../src/steps/step.ts'
 import { judgeLakehouse } from '../compare/judge-lakehouse.ts'
 import { readTables } from '../compare/read-in-process.ts'
@@ -21,13 +21,13 @@ const [values] = fc.sample(lines(60, 60), { seed, numRuns: 1 })
 const recordsPerBatchMax = Math.ceil(values!.length / 3)
 const leaseMs = 30_000
 
-const lockPath = (lakehouse: Lakehouse, stream: (typeof streamNames)[number]): string =>
+const lockPath = (lakehouse: Lakehouse, stream: (typeof standardLakehouse.streams)[number]): string =>
   join(checkpointDirectory(lakehouse.base, stream), 'lock')
 
 /** As if the holder had given no sign of life for longer than the lease. */
 async function ageLocks(lakehouse: Lakehouse): Promise<void> {
   const then = new Date(Date.now() - 2 * leaseMs)
-  for (const stream of streamNames) {
+  for (const stream of standardLakehouse.streams) {
     const path = lockPath(lakehouse, stream)
     if (existsSync(path)) await utimes(path, then, then)
   }

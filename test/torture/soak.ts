@@ -14,9 +14,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { parseBatch } from '../../src/batches/progress.ts'
 import { DeltaTable, scanSql } from '../../src/delta/index.ts'
-import { tables } from '../../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import { startBroker } from '../services/broker.ts'
 import { watchProcess } from './process-use.ts'
+
+const { tables } = standardLakehouse
 
 const seconds = Number(process.argv[2] ?? 3_600)
 const rate = Number(process.argv[3] ?? 5_000)

@@ -11,9 +11,6 @@ config.latencyTargetMs = 1
 // @ts-expect-error A duration in microseconds is a bigint; a number would lose its unit.
 export const delay: number = config.watermarkMicros.silver
 
-// @ts-expect-error Only tables with a watermark of their own have one.
-export const none = config.watermarkMicros.bronze
-
 // @ts-expect-error An optional variable may be absent.
 export const threads: number = values.DUCKDB_THREADS
 

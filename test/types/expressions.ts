@@ -27,6 +27,3 @@ defineTable({ ...shape, partitionBy: 'day' })
 
 // @ts-expect-error The partition column is one of the table's.
 defineTable({ ...shape, partitionBy: 'week' })
-
-// @ts-expect-error There are three streams.
-defineTable({ ...shape, partitionBy: null, stream: 'silver-to-gold' })

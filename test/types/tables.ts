@@ -86,5 +86,3 @@ deduplicate(rows, {
 
 // @ts-expect-error the partition column is one of the table's
 defineTable({ path: 'a', meaning: '', stream: 'aggregations', partitionBy: 'day', watermark: null, rows })
-// @ts-expect-error there is no such stream
-defineTable({ path: 'a', meaning: '', stream: 'other', partitionBy: null, watermark: null, rows })

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { generatedPages } from '../../docs/generate.ts'
 import { loadConfig } from '../../src/config/config.ts'
+import { standardLakehouse } from '../../src/lakehouse/index.ts'
 
 const root = dirname(dirname(import.meta.dirname))
 
@@ -16,7 +17,7 @@ test('a copy of .env.example with every line switched on is a valid configuratio
   const environment = Object.fromEntries(
     assignments.map(([, name, value]) => [name!, value!.replaceAll('"', '')]),
   )
-  expect(loadConfig(environment, join(root, 'absent')).hints).toEqual([])
+  expect(loadConfig(standardLakehouse, environment, join(root, 'absent')).hints).toEqual([])
 })
 
 const pages = ['', 'docs', 'docs/reference', 'docs/decisions', 'docs/guide'].flatMap((folder) =>

@@ -2,8 +2,8 @@
 // says what fits at once.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { prunedFiles, scanSql } from '../../delta/index.ts'
-import { silverRecent } from '../../lakehouse/2-silver/transactions.ts'
-import type { PlanNode } from '../../plan/index.ts'
+import { assert } from '../../errors/errors.ts'
+import { inputsOf, type PlanNode } from '../../plan/index.ts'
 import { compileTable, type Dialect, duckdb, windowParts } from '../../sql/index.ts'
 import { type Closing, eventTimesOf, inParts } from '../batch-rules.ts'
 import { rowsOf, setTable, setView } from '../database.ts'
@@ -86,12 +86,14 @@ async function rowsThatFit(connection: DuckDBConnection): Promise<number> {
   return Math.max(freeBytes, memoryKeptBytes) / bytesPerRow
 }
 
-/** Makes `silver_recent` the rows of such windows, and gives how many rows the files have. */
+/** Binds what the plan reads to the rows of such windows, and gives how many rows the files have. */
 async function bindRows(batch: WindowsOfBatch, closing: Closing): Promise<number> {
   const { connection, silver, timeMicros } = batch
+  const [closingInput, ...others] = inputsOf(batch.node)
+  assert(closingInput?.reads.of === 'closing' && others.length === 0, 'windows read the rows that close')
   const { fromMicros, toMicros } = eventTimesOf(closing)
   const snapshot = await silver.snapshot()
-  const columns = Object.keys(silverRecent.schema)
+  const columns = Object.keys(closingInput.schema)
   const where = [
     { column: 'event_time', max: toMicros, ...(fromMicros === null ? {} : { min: fromMicros }) },
     { column: 'processing_time', max: timeMicros },
@@ -104,7 +106,7 @@ async function bindRows(batch: WindowsOfBatch, closing: Closing): Promise<number
   const list = columns.map(duckdb.name).join(', ')
   await setView(
     connection,
-    'silver_recent',
+    closingInput.name,
     `SELECT ${list} FROM (${written}) WHERE processing_time <= make_timestamp(${timeMicros})`,
   )
   return prunedFiles(snapshot, where).reduce((sum, { stats }) => sum + Number(stats?.numRecords ?? 0n), 0)

@@ -9,12 +9,11 @@ import type { Progress, RecordedBatch } from '../../batches/progress.ts'
 import type { Rows } from '../../columns/column.ts'
 import type { StagedAppend } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
-import { rowTables } from '../../lakehouse/row-path.ts'
 import { SharedLeaves } from '../../parquet/file.ts'
-import type { TableDefinition } from '../../plan/index.ts'
+import { eventsWatermark, type Lakehouse, type TableDefinition } from '../../plan/index.ts'
 import { boundDuckdb, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
-import { alwaysCommitted, type Closing, closingWindows, lookBack, silentBatchesMax } from '../batch-rules.ts'
+import { type Closing, closingWindows, isAlwaysCommitted, silentBatchesMax } from '../batch-rules.ts'
 import type { DefinitionStore } from '../definition-store.ts'
 import type { SilverRows } from '../followed-silver.ts'
 import type { Executed } from '../report.ts'
@@ -26,6 +25,7 @@ import { type BatchInput, type BatchRows, computeRows, type RowPaths } from './r
 import type { WindowPanes } from './window-panes.ts'
 
 export type BatchContext = Committer & {
+  readonly lakehouse: Lakehouse
   /** For windows. */
   readonly connection: DuckDBConnection
   /** For rows of tables; nothing else runs on it. */
@@ -91,8 +91,8 @@ export async function carryRows(
     await run.commit(staged)
     phases.begin('state')
     context.recent.commit()
-    context.recent.forget(lookBack(recorded.progress.watermarks.silver, plan.settings, definitions))
-    const ofSilver = rows.tables.get(rowTables.silver_batch)
+    context.recent.forget(watermarkOf(context, recorded), plan.settings.parameters)
+    const ofSilver = rows.tables.get(context.lakehouse.events.path)
     await context.panes?.add(plan.definitions, ofSilver, recorded.progress.eventTimeMaxMicros)
     phases.end()
     const { rowsByTable } = run
@@ -161,8 +161,10 @@ const shrinkByMax = 64
 
 type Staged = { readonly table: OpenTable; readonly rows: StagedAppend | null }
 
-/** Tables whose rows are the same ones: columns that they have in common are encoded once. */
-const sharesColumns: ReadonlySet<string> = new Set([rowTables.silver_batch, rowTables.fraud_batch])
+/** The events' watermark after the batch. */
+function watermarkOf({ lakehouse }: BatchContext, { progress }: RecordedBatch): bigint | null {
+  return progress.watermarks[eventsWatermark(lakehouse)] ?? null
+}
 
 type RunFacts = Pick<CarriedBatch, 'plan' | 'before' | 'recorded' | 'definitions'> & {
   readonly tables: readonly OpenTable[]
@@ -184,14 +186,15 @@ class BatchRun {
     const shared = new SharedLeaves()
     const staging = this.#lacking((table) => !this.#hasWindows(table)).map(async (table) => {
       const { path } = table.definition
-      const isThere = path === 'bronze/transactions' && plan.readFrom === 'bronze'
+      const { role } = table
+      const isThere = role === 'records' && plan.readFrom === 'bronze'
+      // Events and their scores are the same rows: columns that they have in common are encoded once.
+      const isShared = role === 'events' || role === 'scored'
       const rows = isThere ? undefined : tables.get(path)
       const isEmpty = rows === undefined || rows.rowCount === 0
       return {
         table,
-        rows: isEmpty
-          ? null
-          : await table.delta.stageRows(rows, sharesColumns.has(path) ? shared : undefined),
+        rows: isEmpty ? null : await table.delta.stageRows(rows, isShared ? shared : undefined),
       }
     })
     await Promise.allSettled(staging) // No file is written any more when a failure is told.
@@ -234,7 +237,7 @@ class BatchRun {
     }
     return staged.filter(({ table, rows }) => {
       const isSilent = plan.batch - table.progress.batch >= silentBatchesMax
-      return rows !== null || alwaysCommitted.has(table.definition.path) || isSilent
+      return rows !== null || isAlwaysCommitted(this.#context.lakehouse, table.definition.path) || isSilent
     })
   }
 
@@ -261,7 +264,7 @@ class BatchRun {
   /** null where panes cannot tell: later rows of silver may be in such windows, or not all were seen. */
   async #rowsOfPanes(path: string, closing: Closing): Promise<Rows | null> {
     const { plan, recorded } = this.#facts
-    const silverTo = recorded.progress.watermarks.silver
+    const silverTo = watermarkOf(this.#context, recorded)
     if (silverTo === null || silverTo < closing.upToMicros) return null
     const { panes } = this.#context
     return panes?.closed(plan.definitions, path, closing, this.#parameters(closing)) ?? null
@@ -301,8 +304,7 @@ class BatchRun {
     return {
       processing_time: plan.timeMicros,
       watermark: plan.watermarkMicros,
-      dedup_micros: plan.settings.dedupMicros,
-      high_risk_countries: plan.settings.highRiskCountries,
+      ...plan.settings.parameters,
       closed_after: closing.closedToMicros,
       closed_up_to: closing.upToMicros,
     }

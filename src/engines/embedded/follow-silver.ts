@@ -3,10 +3,10 @@
 import type { BatchPlan } from '../../batches/plan.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { scanSql } from '../../delta/index.ts'
-import type { RowSource } from '../../lakehouse/row-path.ts'
+import { eventsWatermark, inputStream, storedText } from '../../plan/index.ts'
 import { step } from '../../steps/step.ts'
 import { BatchHistory, openSilver, type SilverBatch } from '../batch-history.ts'
-import { doneBatch, lookBack, planOf, rulesOf } from '../batch-rules.ts'
+import { doneBatch, planOf, rulesOf } from '../batch-rules.ts'
 import { rowsAtTime } from '../bronze-rows.ts'
 import type { Database } from '../database.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
@@ -14,6 +14,7 @@ import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { FollowedSilver, type SilverRows } from '../followed-silver.ts'
 import { journalTxns } from '../journal.ts'
+import type { RowSource } from '../row-path.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
 import { type BatchContext, executeBatch } from './execute.ts'
@@ -47,8 +48,8 @@ export async function followSilver(
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
   let before = await history.progressAt(doneBatch(tables, claims))
   const paths = tables.map(({ definition }) => definition.path)
-  const facts = { definitions, paths, source: 'silver_batch' } as const
-  const followed = new FollowedSilver(silver)
+  const facts = { definitions, paths, source: 'events' } as const
+  const followed = new FollowedSilver(silver, inputStream(options.lakehouse))
   const contexts = new BatchContexts(options, database, followed, facts)
   const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   let version = (await silver.snapshot()).version
@@ -105,7 +106,7 @@ async function follow(
   const silverRows = rowsOfCommit(next)
   const input: BatchInput = { kind: 'silver', select, recorded: next }
   const executed = await executeBatch(context, plan, before, input, tables)
-  const report = rowReport(executed, {
+  const report = rowReport(options.lakehouse, executed, {
     records: silverRows,
     chunks: [],
     input: null,
@@ -133,8 +134,6 @@ function rowsOfCommit({ commit, counts }: SilverBatch): number {
   return rows ?? counts?.silver ?? 0
 }
 
-type BatchRules = Pick<BatchPlan, 'settings' | 'definitions'>
-
 /** What a run goes by: its definitions, the tables that it writes, and where their rows come from. */
 export type RowPathFacts = {
   readonly definitions: DefinitionStore
@@ -142,20 +141,22 @@ export type RowPathFacts = {
   readonly source: RowSource
 }
 
+type DecidingRules = Pick<BatchPlan, 'settings' | 'definitions'>
+
 /**
  * For batches one after another. What is kept of silver is as the rules of the first one ask for it: a batch
  * of others gets it anew.
  */
 export class BatchContexts {
-  readonly #load: (before: Progress, rules: BatchRules) => Promise<BatchContext>
+  readonly #load: (before: Progress, rules: DecidingRules) => Promise<BatchContext>
   #last: { readonly rules: string; readonly context: BatchContext } | null = null
 
   constructor(options: PipelineOptions, database: Database, silver: SilverRows, facts: RowPathFacts) {
     this.#load = (before, rules) => contextOf(options, database, silver, facts, before, rules)
   }
 
-  async of(before: Progress, plan: BatchRules): Promise<BatchContext> {
-    const rules = `${plan.definitions} ${plan.settings.dedupMicros}`
+  async of(before: Progress, plan: DecidingRules): Promise<BatchContext> {
+    const rules = `${plan.definitions} ${storedText(plan.settings.parameters)}`
     if (this.#last?.rules !== rules) this.#last = { rules, context: await this.#load(before, plan) }
     return this.#last.context
   }
@@ -168,16 +169,20 @@ export async function contextOf(
   silver: SilverRows,
   { definitions, paths, source }: RowPathFacts,
   before: Progress,
-  rules: BatchRules,
+  rules: DecidingRules,
 ): Promise<BatchContext> {
   const tables = await definitions.tablesOf(rules)
-  const reach = lookBack(before.watermarks.silver, rules.settings, tables)
-  const rowPaths = new RowPaths(paths)
+  const { lakehouse } = options
+  const rowPaths = new RowPaths(lakehouse, paths)
   const states = rowPaths.states(rules.definitions, tables, source)
   const of = { snapshot: await silver.snapshot(), directory: silver.directory }
-  const recent = await RecentSilver.load(database.rows, of, states, rules.settings, reach, before.timeMicros)
+  const recent = await RecentSilver.load(database.rows, of, states, rules.settings.parameters, {
+    watermarkMicros: before.watermarks[eventsWatermark(lakehouse)] ?? null,
+    upToMicros: before.timeMicros,
+  })
   await step('recent silver loaded')
   return {
+    lakehouse,
     connection: database.batch,
     rowConnection: database.rows,
     useThreadsFor: (rows) => database.useThreadsFor(rows),

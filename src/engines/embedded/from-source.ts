@@ -19,7 +19,7 @@ import type { BatchReport, PipelineOptions } from '../engine.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
-import { type OpenTable, tableAt } from '../tables.ts'
+import { type OpenTable, tableOfRole } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
 import { BatchPace } from './batch-pace.ts'
 import { BatchSize } from './batch-size.ts'
@@ -41,16 +41,16 @@ export async function runFromSource(
   database: Database,
   tables: readonly OpenTable[],
 ): Promise<void> {
-  const bronze = tableAt(tables, 'bronze/transactions').delta
-  const silver = tableAt(tables, 'silver/transactions').delta
+  const bronze = tableOfRole(tables, 'records').delta
+  const silver = tableOfRole(tables, 'events').delta
   const journal = await Journal.open({ ...options, connection: database.batch, held: tables })
-  await endQueries(options.deltaBasePath, bronze)
+  await endQueries(options, bronze)
   const definitions = await currentDefinitions(options, database.load)
   const carrier = carrierOf(options, database, tables, definitions)
   const resumed = await resume({ options, connection: database.load, tables, journal, definitions }, carrier)
   const rules = rulesOf(options, definitions)
   const paths = tables.map(({ definition }) => definition.path)
-  const facts = { definitions, paths, source: 'kafka_batch' } as const
+  const facts = { definitions, paths, source: 'input' } as const
   const defined = await definitions.tablesOf(rules)
   const panes = new WindowPanes(
     { hash: rules.definitions, tables: defined.filter(({ path }) => paths.includes(path)) },
@@ -192,7 +192,7 @@ class Pipeline {
     const { source, once } = this.#options
     const stop = this.#options.signal
     const signal = AbortSignal.any([stop, this.#failed.signal])
-    assert(source, 'kafka-to-delta has an input')
+    assert(source, 'the first stream has an input')
     try {
       const waiting = await this.#loadBacklog(offsets)
       if (waiting !== null) return waiting
@@ -260,7 +260,7 @@ class Pipeline {
       this.#backlog = null // Nothing else writes bronze from here on.
       return null
     }
-    const bronze = tableAt(this.#tables, 'bronze/transactions').delta
+    const bronze = tableOfRole(this.#tables, 'records').delta
     const select = rowsInRanges(await bronze.snapshot(), bronze.directory, ranges)
     const [row] = await rowsOf(this.#database.load, `SELECT count(*) AS count FROM (${select})`)
     const input = { kind: 'bronze', select } as const
@@ -292,7 +292,7 @@ class Pipeline {
     this.#waited = plan.waiting
     const lag = await shownLag(source, progress.offsets, this.#options.signal)
     const consumed = plan.ranges.reduce((sum, range) => sum + range.end - range.start, 0n)
-    const report = rowReport(carried, {
+    const report = rowReport(this.#options.lakehouse, carried, {
       records: count,
       chunks: input.kind === 'records' ? input.records.chunks : [],
       input: lag === null ? null : { consumed, lag },
@@ -325,7 +325,7 @@ class Pipeline {
 }
 
 function backlogOf({ load }: Database, tables: readonly OpenTable[]): Backlog {
-  return new Backlog(load, tableAt(tables, 'bronze/transactions').delta)
+  return new Backlog(load, tableOfRole(tables, 'records').delta)
 }
 
 function ofFile(range: OffsetRange): OffsetRange {

@@ -3,7 +3,7 @@
 // half-written or ahead of the tables. Rows of windows are not kept: they are read when one closes.
 import { randomBytes } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { BatchSettings } from '../../batches/plan.ts'
+import type { Parameters } from '../../batches/plan.ts'
 import { whole } from '../../columns/whole.ts'
 import { type AddFile, type DeltaSnapshot, prunedFiles, scanSql } from '../../delta/index.ts'
 import type { RowBatch, RowState } from '../../javascript/index.ts'
@@ -12,7 +12,7 @@ import { KeyHash } from '../../state/key-hash.ts'
 import { ManyRows } from '../../state/many-rows.ts'
 import { RecentIds } from '../../state/recent-ids.ts'
 import { RecentTimes } from '../../state/recent-times.ts'
-import type { LookBack } from '../batch-rules.ts'
+import { lookBack, rangeOf } from '../batch-rules.ts'
 import { takeRows } from './recent-rows.ts'
 
 /** One operator that remembers rows, and its rows. */
@@ -29,20 +29,19 @@ export class RecentSilver {
   }
 
   /**
-   * Silver's rows as far back as `reach` says that arrived up to the batch of time `upToMicros`, for each of
+   * Silver's rows that arrived up to the batch of time `upToMicros` and can matter to later ones, for each of
    * the operators. Only files whose statistics may hold such rows are read.
    */
   static async load(
     connection: DuckDBConnection,
     silver: { readonly snapshot: DeltaSnapshot; readonly directory: string },
     states: readonly RowState[],
-    settings: Pick<BatchSettings, 'dedupMicros'>,
-    reach: LookBack,
-    upToMicros: bigint,
+    parameters: Parameters,
+    { watermarkMicros, upToMicros }: { readonly watermarkMicros: bigint | null; readonly upToMicros: bigint },
   ): Promise<RecentSilver> {
-    const kept = states.map((node) => keptFor(node, settings))
+    const kept = states.map((node) => keptFor(node, parameters))
     for (const { node, rows, hash } of kept) {
-      const fromMicros = node.kind === 'deduplicate' ? reach.idsMicros : reach.usersMicros
+      const fromMicros = lookBack(node, watermarkMicros, parameters)
       const columns = [node.key, node.eventTime]
       const where = [
         { column: node.eventTime, ...(fromMicros === null ? {} : { min: fromMicros }) },
@@ -77,13 +76,13 @@ export class RecentSilver {
   }
 
   /** For a batch with these settings. */
-  for(settings: Pick<BatchSettings, 'dedupMicros'>): Pick<RowBatch, 'repeats' | 'counts'> {
+  for(parameters: Parameters): Pick<RowBatch, 'repeats' | 'counts'> {
     const repeats: Record<string, RecentIds> = {}
     const counts: Record<string, RecentTimes> = {}
     for (const { node, rows } of this.#kept) {
       if (rows instanceof RecentTimes) counts[node.as] = rows
       else {
-        rows.rangeMicros = whole(settings.dedupMicros)
+        rows.rangeMicros = whole(rangeOf(node, parameters))
         repeats[node.as] = rows
       }
     }
@@ -104,15 +103,15 @@ export class RecentSilver {
   }
 
   /** Drops what no later row can ask for. */
-  forget(reach: LookBack): void {
+  forget(watermarkMicros: bigint | null, parameters: Parameters): void {
     for (const { node, rows } of this.#kept) {
-      const fromMicros = node.kind === 'deduplicate' ? reach.idsMicros : reach.usersMicros
+      const fromMicros = lookBack(node, watermarkMicros, parameters)
       if (fromMicros !== null) rows.forgetBefore(whole(fromMicros))
     }
   }
 }
 
-function keptFor(node: RowState, { dedupMicros }: Pick<BatchSettings, 'dedupMicros'>): Kept {
+function keptFor(node: RowState, parameters: Parameters): Kept {
   // Nobody who sends records can know which of them share a place.
   const seed = randomBytes(16)
   const hash = new KeyHash([
@@ -122,7 +121,7 @@ function keptFor(node: RowState, { dedupMicros }: Pick<BatchSettings, 'dedupMicr
     seed.readInt32LE(12),
   ])
   if (node.kind === 'deduplicate') {
-    return { node, hash, rows: new RecentIds({ hash, rangeMicros: whole(dedupMicros) }) }
+    return { node, hash, rows: new RecentIds({ hash, rangeMicros: whole(rangeOf(node, parameters)) }) }
   }
   return { node, hash, rows: new RecentTimes({ hash, rangeMicros: whole(node.rangeMicros) }) }
 }

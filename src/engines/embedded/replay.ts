@@ -5,7 +5,7 @@ import type { Database } from '../database.ts'
 import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { BegunBatch, Carrier } from '../resume.ts'
-import { type OpenTable, tableAt } from '../tables.ts'
+import { type OpenTable, tableOfRole } from '../tables.ts'
 import { executeBatch } from './execute.ts'
 import { BatchContexts, followSilver } from './follow-silver.ts'
 import type { BatchInput } from './row-batch.ts'
@@ -16,9 +16,9 @@ export function carrierOf(
   tables: readonly OpenTable[],
   definitions: DefinitionStore,
 ): Carrier {
-  const silver = tableAt(tables, 'silver/transactions')
+  const silver = tableOfRole(tables, 'events')
   const paths = tables.map(({ definition }) => definition.path)
-  const facts = { definitions, paths, source: 'kafka_batch' } as const
+  const facts = { definitions, paths, source: 'input' } as const
   const contexts = new BatchContexts(options, database, silver.delta, facts)
   return {
     async replay({ plan, before, recorded }, lacking) {
@@ -35,8 +35,8 @@ async function replayInput(
   plan: BatchPlan,
   recorded: BegunBatch['recorded'],
 ): Promise<BatchInput> {
-  const silver = tableAt(tables, 'silver/transactions')
-  const bronze = tableAt(tables, 'bronze/transactions').delta
+  const silver = tableOfRole(tables, 'events')
+  const bronze = tableOfRole(tables, 'records').delta
   const select = rowsOfBatch(await bronze.snapshot(), bronze.directory, plan)
   const rows = silver.has(plan.batch) ? await silverRows(silver, plan) : null
   return { kind: 'replay', select, silver: rows, recorded }

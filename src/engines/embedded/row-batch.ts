@@ -5,18 +5,17 @@ import type { BatchPlan } from '../../batches/plan.ts'
 import type { RecordedBatch } from '../../batches/progress.ts'
 import { type Column, newColumn, type Rows } from '../../columns/column.ts'
 import { JudgedFacts, type RowPath, type RowState, type RunningBatch } from '../../javascript/index.ts'
-import { quarantine as quarantineTable } from '../../lakehouse/2-silver/quarantine.ts'
+import { type Lakehouse, type TableDefinition, tableAt } from '../../plan/index.ts'
+import type { ParameterValues } from '../../sql/index.ts'
+import { turn } from '../../steps/turn.ts'
 import {
   addRecords,
+  factsOutput,
   judgedRowPath,
   lakehouseRowPath,
   type RowSource,
-  type RowTable,
   rowTables,
-} from '../../lakehouse/row-path.ts'
-import type { TableDefinition } from '../../plan/index.ts'
-import type { ParameterValues } from '../../sql/index.ts'
-import { turn } from '../../steps/turn.ts'
+} from '../row-path.ts'
 import type { RecentSilver } from './recent.ts'
 import type { Records } from './records.ts'
 import { eachRow } from './selected-rows.ts'
@@ -53,22 +52,25 @@ export type BatchRows = {
 
 /** The compiled row paths of a run, by the definitions that a batch goes by. */
 export class RowPaths {
-  readonly #hasScores: boolean
+  readonly #lakehouse: Lakehouse
+  readonly #paths: readonly string[]
   readonly #compiled = new Map<string, RowPath>()
 
   /** `paths`: of the tables that the run writes. */
-  constructor(paths: readonly string[]) {
-    this.#hasScores = paths.includes(rowTables.fraud_batch)
+  constructor(lakehouse: Lakehouse, paths: readonly string[]) {
+    this.#lakehouse = lakehouse
+    this.#paths = paths
   }
 
   of(hash: string, definitions: readonly TableDefinition[], source: RowSource): RowPath {
     return this.#path(`${hash} ${source}`, () => {
-      return lakehouseRowPath(definitions, source, this.#wanted(source))
+      const wanted = rowTables(this.#lakehouse, definitions, source, this.#paths)
+      return lakehouseRowPath(this.#lakehouse, definitions, source, wanted)
     })
   }
 
   judging(hash: string, definitions: readonly TableDefinition[]): RowPath {
-    return this.#path(`${hash} judging`, () => judgedRowPath(definitions))
+    return this.#path(`${hash} judging`, () => judgedRowPath(this.#lakehouse, definitions))
   }
 
   /** The operators of a run that remember rows of silver. */
@@ -81,21 +83,10 @@ export class RowPaths {
     this.#compiled.set(key, path)
     return path
   }
-
-  #wanted(source: RowSource): readonly RowTable[] {
-    const scores: RowTable[] = this.#hasScores ? ['fraud_batch'] : []
-    switch (source) {
-      case 'kafka_batch':
-        return ['bronze_batch', 'silver_batch', 'quarantine_batch', ...scores]
-      case 'bronze_batch':
-        return ['silver_batch', 'quarantine_batch', ...scores]
-      case 'silver_batch':
-        return scores
-    }
-  }
 }
 
 export type ComputeContext = {
+  readonly lakehouse: Lakehouse
   readonly rowConnection: DuckDBConnection
   readonly paths: RowPaths
   readonly recent: RecentSilver
@@ -134,27 +125,27 @@ class RowBatchRun {
 
   async ofRecords({ records }: Extract<BatchInput, { kind: 'records' }>): Promise<BatchRows> {
     const facts = new JudgedFacts()
-    const batch = this.#start('kafka_batch', records.count, { facts: facts.add })
+    const batch = this.#start('input', records.count, { [factsOutput]: facts.add })
     for (const chunk of records.chunks) {
       for (let from = 0; from < chunk.count; from += recordsAtOnce) {
         addRecords(batch, chunk, from, Math.min(from + recordsAtOnce, chunk.count))
         await turn()
       }
     }
-    return { tables: rowsOf(batch, this.#path('kafka_batch')), facts }
+    return { tables: rowsOf(batch, this.#path('input')), facts }
   }
 
   async ofBronze(select: string): Promise<BatchRows> {
     const facts = new JudgedFacts()
-    const batch = this.#start('bronze_batch', undefined, { facts: facts.add })
+    const batch = this.#start('records', undefined, { [factsOutput]: facts.add })
     await eachRow(this.#context.rowConnection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
-    return { tables: rowsOf(batch, this.#path('bronze_batch')), facts }
+    return { tables: rowsOf(batch, this.#path('records')), facts }
   }
 
   async ofSilver(select: string): Promise<BatchRows> {
-    const path = this.#path('silver_batch')
+    const path = this.#path('events')
     if (Object.keys(path.plan.outputs).length === 0) return { tables: new Map(), facts: null }
-    const batch = this.#start('silver_batch', undefined, {})
+    const batch = this.#start('events', undefined, {})
     await eachRow(this.#context.rowConnection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
     return { tables: rowsOf(batch, path), facts: null }
   }
@@ -170,7 +161,8 @@ class RowBatchRun {
     await eachRow(connection, `SELECT topic, "partition", "offset" FROM (${silver})`, (row) => {
       accepted.add(placeOf(row.topic, row.partition, row.offset))
     })
-    const { schema } = quarantineTable.rows
+    const { path: refusedPath } = this.#context.lakehouse.refused
+    const { schema } = tableAt(this.#definitions, refusedPath).rows
     const names = Object.keys(schema)
     const columns: Record<string, Column> = {}
     for (const [name, type] of Object.entries(schema)) columns[name] = newColumn(type)
@@ -189,7 +181,7 @@ class RowBatchRun {
     await eachRow(connection, `SELECT * FROM (${bronze}) ${inArrival}`, batch.add)
     const { tables } = await this.ofSilver(silver)
     return {
-      tables: new Map([...tables, [quarantineTable.path, { schema, columns, rowCount }]]),
+      tables: new Map([...tables, [refusedPath, { schema, columns, rowCount }]]),
       facts: null,
     }
   }
@@ -215,17 +207,16 @@ class RowBatchRun {
     const parameters: ParameterValues = {
       processing_time: this.#plan.timeMicros,
       watermark: this.#plan.watermarkMicros,
-      dedup_micros: settings.dedupMicros,
-      high_risk_countries: settings.highRiskCountries,
+      ...settings.parameters,
     }
     const limit = rowCountMax === undefined ? {} : { rowCountMax }
-    return path.start({ parameters, functions, ...limit, ...this.#context.recent.for(settings) })
+    return path.start({ parameters, functions, ...limit, ...this.#context.recent.for(settings.parameters) })
   }
 }
 
 function rowsOf(batch: RunningBatch, { plan }: RowPath): ReadonlyMap<string, Rows> {
-  const names = Object.keys(plan.outputs).filter((name): name is RowTable => name in rowTables)
-  return new Map(names.map((name) => [rowTables[name], batch.rows(name)]))
+  const paths = Object.keys(plan.outputs).filter((name) => name !== factsOutput)
+  return new Map(paths.map((path) => [path, batch.rows(path)]))
 }
 
 function placeOf(topic: unknown, partition: unknown, offset: unknown): string {

@@ -3,9 +3,9 @@ import { isInstantMs, type RecordChunk } from '../../batches/source.ts'
 import type { Rows } from '../../columns/column.ts'
 import type { Whole } from '../../columns/whole.ts'
 import { figureText } from '../../delta/value-text.ts'
-import { compareText } from '../../expr/index.ts'
-import { rowTables } from '../../lakehouse/row-path.ts'
-import type { Alert, BatchReport, InputPosition, RefusedSample } from '../engine.ts'
+import { type ColumnType, compareText } from '../../expr/index.ts'
+import { eventsWatermark, type Lakehouse } from '../../plan/index.ts'
+import type { Alert, AlertCell, BatchReport, InputPosition, RefusedSample } from '../engine.ts'
 import { type LatencyCounts, latencyBucket, latencyQuantileMs, noLatencies } from '../latency.ts'
 import { commonestReason } from '../report.ts'
 import type { Carried } from './execute.ts'
@@ -22,33 +22,35 @@ export type RowFacts = {
 
 /** To be called after the batch's commits. */
 export function rowReport(
+  lakehouse: Lakehouse,
   { recorded, rowsByTable, rows }: Pick<Carried, 'recorded' | 'rowsByTable' | 'rows'>,
   facts: RowFacts,
 ): BatchReport {
   const { progress } = recorded
   const { tables } = rows
-  const refused = tables.get(rowTables.quarantine_batch) ?? null
-  const scored = tables.get(rowTables.fraud_batch) ?? null
-  const quarantinedRows = rowsByTable[rowTables.quarantine_batch] ?? 0
+  const { events, refused: quarantine, scored: ofScores } = lakehouse
+  const refused = tables.get(quarantine.path) ?? null
+  const scored = ofScores === null ? null : (tables.get(ofScores.path) ?? null)
+  const quarantinedRows = rowsByTable[quarantine.path] ?? 0
   const reasons = refused === null || quarantinedRows === 0 ? {} : countedReasons(refused)
   const isMostRefused = 2 * quarantinedRows > facts.records
-  const latencies = latenciesOf(facts, tables.get(rowTables.silver_batch) ?? null)
+  const latencies = latenciesOf(facts, tables.get(events.path) ?? null)
   return {
     batch: progress.batch,
     timeMicros: progress.timeMicros,
     records: facts.records,
-    silverRows: rowsByTable[rowTables.silver_batch] ?? 0,
+    silverRows: rowsByTable[events.path] ?? 0,
     quarantinedRows,
     quarantineReasons: reasons,
     refusedSample: refused !== null && isMostRefused ? refusedSample(refused, reasons) : null,
     rowsByTable,
-    watermarkMicros: progress.watermarks.silver,
+    watermarkMicros: progress.watermarks[eventsWatermark(lakehouse)] ?? null,
     input: facts.input,
     batchMs: facts.finishedMs - facts.startedMs,
     latencyMs: latencyQuantileMs(latencies, 0.5),
     latencies,
     ...riskOf(scored),
-    alerts: scored === null ? [] : alerts(scored, facts.alertsMax),
+    alerts: scored === null ? [] : alerts(scored, facts.alertsMax, lakehouse.names.event),
   }
 }
 
@@ -110,28 +112,37 @@ function riskOf(scored: Rows | null): Pick<BatchReport, 'riskLevels' | 'reviewRo
   return { riskLevels, reviewRows }
 }
 
-/** The riskiest first, then the newest. */
-function alerts({ columns, rowCount }: Rows, alertsMax: number): Alert[] {
+/** The riskiest first, then the newest, then by the column that names the event. */
+function alerts({ columns, schema, rowCount }: Rows, alertsMax: number, eventName: string): Alert[] {
   if (alertsMax === 0) return []
   const rows: number[] = []
   for (let row = 0; row < rowCount; row++) if (columns.requires_review!.get(row) === true) rows.push(row)
   const number = (name: string, row: number) => Number(columns[name]!.get(row))
-  const text = (name: string, row: number) => columns[name]!.get(row) as string
+  const name = (row: number) => String(columns[eventName]!.get(row))
   rows.sort(
     (a, b) =>
       number('fraud_score', b) - number('fraud_score', a) ||
       number('event_time', b) - number('event_time', a) ||
-      compareText(text('transaction_id', a), text('transaction_id', b)),
+      compareText(name(a), name(b)),
   )
-  return rows.slice(0, alertsMax).map((row) => ({
-    transaction_id: text('transaction_id', row),
-    user_id: number('user_id', row),
-    amount: figureText('decimal(18,2)', columns.amount!.get(row) as Whole),
-    country: text('country', row) as string | null,
-    payment_method: text('payment_method', row) as string | null,
-    fraud_score: number('fraud_score', row),
-    risk_level: text('risk_level', row),
-    reasons: columns.reasons!.get(row) as readonly string[],
-    event_time: `${new Date(number('event_time', row) / 1000).toISOString().slice(0, 19)}Z`,
-  }))
+  return rows.slice(0, alertsMax).map((row) => {
+    const cells = Object.entries(schema).map(([column, type]) => [
+      column,
+      alertCell(type, columns[column]!.get(row)),
+    ])
+    return Object.fromEntries(cells) as Alert // The scored table has the columns of its role.
+  })
+}
+
+function isFigure(type: ColumnType): type is 'date' | 'long' | 'decimal(18,2)' {
+  return type === 'date' || type === 'long' || type.startsWith('decimal')
+}
+
+function alertCell(type: ColumnType, value: unknown): AlertCell {
+  if (value === null) return null
+  if (type === 'timestamp') return `${new Date(Number(value) / 1000).toISOString().slice(0, 19)}Z`
+  // Whole numbers, as src/columns has them.
+  if (isFigure(type)) return figureText(type, value as Whole)
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  return value as AlertCell // Texts, their lists, booleans, ints and doubles are themselves.
 }

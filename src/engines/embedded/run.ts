@@ -1,6 +1,7 @@
 // The embedded engine: one process, DuckDB for the rows, TypeScript for the log.
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { inputStream } from '../../plan/index.ts'
 import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
 import { checkpointDirectory } from '../lock.ts'
@@ -18,7 +19,8 @@ async function runStreams(options: PipelineOptions): Promise<void> {
   const database = await Database.open({ spillDirectory, ...options.duckdb })
   try {
     const tables = await openTables(options)
-    if (options.streams.includes('kafka-to-delta')) await runFromSource(options, database, tables)
+    if (options.streams.includes(inputStream(options.lakehouse)))
+      await runFromSource(options, database, tables)
     else await followSilver(options, database, tables, null)
   } finally {
     database.close()

@@ -12,7 +12,6 @@ import {
   tableRows,
   type WindowPanePlans,
 } from '../../javascript/index.ts'
-import { silverRecent } from '../../lakehouse/2-silver/transactions.ts'
 import type { TableDefinition, WindowNode } from '../../plan/index.ts'
 import type { ParameterValues } from '../../sql/index.ts'
 import { InternedValues } from '../../state/interned-values.ts'
@@ -52,12 +51,11 @@ export class WindowPanes {
     seenMicros: bigint | null,
     bytesMax: number = paneBytesMax,
   ) {
-    assert(silverRecent.node.kind === 'input', 'windows read an input')
     this.#definitions = definitions.hash
     this.#silver = silver
     this.#removedAt = silver.lastRemoval?.version ?? null
     this.#bytesMax = bytesMax
-    this.#plans = panePlans(definitions.tables, silverRecent.node.name)
+    this.#plans = panePlans(definitions.tables)
     this.#interned = new Map(
       Object.entries(this.#plans.types).map(([name, type]) => [name, new InternedValues(type)]),
     )

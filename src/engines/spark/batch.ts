@@ -1,25 +1,18 @@
 // One batch on Spark: records are parsed and judged once, each table is one Delta write with the progress in
 // it. Silver's commit is the durable plan of the batch; what comes after it is computed again from there.
 import type { BatchPlan } from '../../batches/plan.ts'
-import { type BatchTimes, noTimes, progressAfter } from '../../batches/planner.ts'
+import { type BatchTimes, noTimes, progressAfter, windowOf } from '../../batches/planner.ts'
 import { encodeBatch, type Progress, type RecordedBatch } from '../../batches/progress.ts'
 import type { DeltaCommit, DeltaTable } from '../../delta/index.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
-import {
-  silverIds,
-  silverRecent,
-  silverTransactions,
-  silverUsers,
-} from '../../lakehouse/2-silver/transactions.ts'
-import type { PlanNode, TableDefinition } from '../../plan/index.ts'
+import { type InputNode, inputsOf, judgedOf, type PlanNode, type TableDefinition } from '../../plan/index.ts'
 import { boundSpark, busyKeysSql, type CompiledTable, compileTable, spark } from '../../sql/index.ts'
 import type { SilverBatch } from '../batch-history.ts'
 import {
-  alwaysCommitted,
   closingWindows,
   eventTimesOf,
-  type LookBack,
-  lookBack,
+  isAlwaysCommitted,
+  lookBackOfInput,
   silentBatchesMax,
 } from '../batch-rules.ts'
 import type { DefinitionStore } from '../definition-store.ts'
@@ -61,7 +54,7 @@ export async function executeBatch(
   const run = new BatchRun(context, plan, before, definitions, null)
   try {
     if (plan.ranges.length > 0) {
-      await run.judge(recordsSql(context.bronzeDirectory, plan.ranges, sinceMicros))
+      await run.judge(recordsSql(recordsOf(context), plan.ranges, sinceMicros))
     }
     const { accepted, refused, times } = run.facts
     const counts = { records: accepted + refused, silver: accepted, quarantined: refused }
@@ -86,13 +79,13 @@ export async function completeBatch(
 ): Promise<Written> {
   const definitions = await context.definitions.tablesOf(plan)
   const lacking = tables.filter((table) => !table.has(plan.batch))
-  const isInSilver = !lacking.some(({ definition }) => definition.path === 'silver/transactions')
+  const isInSilver = !lacking.some(({ role }) => role === 'events')
   const inSilver = isInSilver ? { commit: null, ...recorded } : null
   const run = new BatchRun(context, plan, before, definitions, inSilver)
   run.recorded = recorded
   try {
-    if (lacking.some(({ definition }) => judgedTables.has(definition.path))) {
-      await run.judge(batchRowsSql(context.bronzeDirectory, plan))
+    if (lacking.some(({ role }) => role === 'events' || role === 'refused')) {
+      await run.judge(batchRowsSql(recordsOf(context), plan))
     }
     await run.write(lacking)
     return run.written()
@@ -150,11 +143,15 @@ class BatchRun {
    */
   async judge(records: string): Promise<void> {
     const { session } = this.#context
-    const { shared } = this.#compiled('silver/transactions')
+    const { events } = this.#context.options.lakehouse
+    const { shared } = this.#compiled(events.path)
     const held: Record<string, HeldRelation> = {}
-    const inputs: Record<string, Relation> = {
-      bronze_batch: sqlRelation(records),
-      silver_ids: sqlRelation(this.#historySql(silverIds, this.#lookBack.idsMicros)),
+    const definition = this.#definitionOf(events.path)
+    const inputs: Record<string, Relation> = {}
+    for (const input of inputsOf(definition.rows.node)) {
+      const { of } = input.reads
+      assert(of === 'batch' || of === 'history', 'records are judged by their batch and a history')
+      inputs[input.name] = sqlRelation(of === 'batch' ? records : this.#historySql(definition, input))
     }
     try {
       for (const { name, sql } of shared) {
@@ -168,7 +165,7 @@ class BatchRun {
       throw error
     }
     for (const [name, relation] of Object.entries(held)) {
-      if (name === judgedName) this.#judged = relation
+      if (name === this.#judgedName) this.#judged = relation
       else await relation.drop(this.#call(`${name} could not be dropped`))
     }
     this.facts = await this.#judgedFacts()
@@ -188,10 +185,10 @@ class BatchRun {
           max(CASE WHEN size(invalid) = 0 THEN event_time END) AS valid,
           max(CASE WHEN size(invalid) = 0 THEN \`offset\` END) AS last_valid,
           collect_list(CASE WHEN size(invalid) > 0 THEN \`offset\` END) AS invalid_offsets
-        FROM ${judgedName}
+        FROM judged
         GROUP BY topic, \`partition\`
       )`,
-      { inputs: { [judgedName]: this.#judged!.relation }, ...this.#call('The batch could not be counted') },
+      { inputs: { judged: this.#judged!.relation }, ...this.#call('The batch could not be counted') },
     )
     const sum = (name: string): number => rows.reduce((total, row) => total + Number(row[name]), 0)
     const seen = rows.flatMap(({ seen: one }) => (typeof one === 'bigint' ? [one] : []))
@@ -217,7 +214,7 @@ class BatchRun {
    * because a write leaves the cluster idle while it is planned and committed.
    */
   async write(tables: readonly OpenTable[]): Promise<void> {
-    const isSilver = ({ definition }: OpenTable) => definition.path === 'silver/transactions'
+    const isSilver = ({ role }: OpenTable) => role === 'events'
     await this.#writeAtOnce(tables.filter(isSilver))
     await this.#writeAtOnce(tables.filter((table) => !isSilver(table)))
   }
@@ -230,7 +227,7 @@ class BatchRun {
 
   async #write(table: OpenTable): Promise<void> {
     const { path } = table.definition
-    if (path === 'bronze/transactions' || table.has(this.#plan.batch)) return
+    if (table.role === 'records' || table.has(this.#plan.batch)) return
     const relation = await this.#rowsOf(table)
     if (relation !== null) {
       const commit = await this.#append(table, relation)
@@ -242,7 +239,7 @@ class BatchRun {
     this.#rowsByTable[path] = 0
     const isSilent = this.#plan.batch - table.progress.batch >= silentBatchesMax
     // Progress alone needs no Spark.
-    if (alwaysCommitted.has(path) || isSilent) {
+    if (isAlwaysCommitted(this.#context.options.lakehouse, path) || isSilent) {
       await table.commit(null, this.recorded, soleCommitter(this.#context.options.clock))
     }
   }
@@ -267,33 +264,49 @@ class BatchRun {
 
   /** null where the batch has no row for the table. */
   async #rowsOf(table: OpenTable): Promise<Relation | null> {
-    const { path } = table.definition
-    const { sql } = this.#compiled(path)
-    switch (path) {
-      case 'silver/transactions':
-        return this.facts.accepted === 0 ? null : this.#silverRows()
-      case 'silver/quarantine':
-        return this.#quarantineRows(sql)
-      case 'fraud_detection': {
-        if (this.#silverRowCount() === 0) return null
-        const inputs = {
-          silver_batch: this.#silverRows(),
-          silver_users: sqlRelation(this.#historySql(silverUsers, this.#lookBack.usersMicros)),
-        }
-        const { sql: counted } = this.#compiled(path, await this.#busyKeys(path, inputs))
-        return sqlRelation(inTasks(counted, this.#silverRowCount()), inputs)
-      }
-      default: {
-        const closing = closingWindows(this.#definitionOf(path), this.#before, this.recorded.progress)
-        if (closing === null) return null
-        const { fromMicros, toMicros } = eventTimesOf(closing)
-        const recent = deltaRows(this.#context.silver.directory, Object.keys(silverRecent.schema), {
-          ...instantsAndDays('event_time', 'transaction_date', fromMicros, toMicros),
-          processing_time: { max: this.#plan.timeMicros },
-        })
-        return sqlRelation(sql, { silver_recent: sqlRelation(recent) })
-      }
+    if (table.role === 'events') return this.facts.accepted === 0 ? null : this.#silverRows()
+    if (table.role === 'refused') return this.#quarantineRows(this.#compiled(table.definition.path).sql)
+    const definition = this.#definitionOf(table.definition.path)
+    if (windowOf(definition.rows.node) !== null) return this.#windowRows(definition)
+    return this.#silverRowCount() === 0 ? null : await this.#rowsBehindSilver(definition)
+  }
+
+  /** The rows of a table that follow one by one from those that the batch brings to silver. */
+  async #rowsBehindSilver(definition: TableDefinition): Promise<Relation> {
+    const { path } = definition
+    const { lakehouse } = this.#context.options
+    const inputs: Record<string, Relation> = {}
+    for (const input of inputsOf(definition.rows.node)) {
+      const { reads } = input
+      assert(reads.of === 'batch' || reads.of === 'history', `${path} has rows of the batch`)
+      if (reads.of === 'history') inputs[input.name] = sqlRelation(this.#historySql(definition, input))
+      else if (reads.table === lakehouse.events.path) inputs[input.name] = this.#silverRows()
+      else inputs[input.name] = await this.#rowsBehindSilver(this.#definitionOf(reads.table))
     }
+    const { sql } = this.#compiled(path, await this.#busyKeys(path, inputs))
+    return sqlRelation(inTasks(sql, this.#silverRowCount()), inputs)
+  }
+
+  /** null where no window closes. */
+  #windowRows(definition: TableDefinition): Relation | null {
+    const closing = closingWindows(definition, this.#before, this.recorded.progress)
+    if (closing === null) return null
+    const { fromMicros, toMicros } = eventTimesOf(closing)
+    const inputs = inputsOf(definition.rows.node).map((input) => {
+      assert(input.reads.of === 'closing', `${definition.path} has rows of windows`)
+      const rows = deltaRows(this.#context.silver.directory, Object.keys(input.schema), {
+        ...this.#eventTimes(fromMicros, toMicros),
+        processing_time: { max: this.#plan.timeMicros },
+      })
+      return [input.name, sqlRelation(rows)]
+    })
+    return sqlRelation(this.#compiled(definition.path).sql, Object.fromEntries(inputs))
+  }
+
+  /** A range of event times, and of the days that silver is partitioned by. */
+  #eventTimes(fromMicros: bigint | null, toMicros: bigint | null) {
+    const { partitionBy } = this.#context.options.lakehouse.events
+    return instantsAndDays('event_time', partitionBy, fromMicros, toMicros)
   }
 
   /** The keys whose velocity Spark has to count in another way, as literals. */
@@ -314,14 +327,15 @@ class BatchRun {
     // A batch without records was not judged.
     if (this.#judged === null || (this.#inSilver === null && this.facts.refused === 0)) return null
     const judged = this.#judged.relation
-    if (this.#inSilver === null)
-      return sqlRelation(inTasks(sql, this.facts.refused), { [judgedName]: judged })
+    if (this.#inSilver === null) {
+      return sqlRelation(inTasks(sql, this.facts.refused), { [this.#judgedName]: judged })
+    }
     const decided = `SELECT j.* EXCEPT (is_accepted, reasons), s.topic IS NOT NULL AS is_accepted,
         CASE WHEN s.topic IS NULL AND size(j.reasons) = 0 THEN array('duplicate') ELSE j.reasons END AS reasons
       FROM judged AS j LEFT JOIN silver AS s
       ON s.topic = j.topic AND s.\`partition\` = j.\`partition\` AND s.\`offset\` = j.\`offset\``
     const inputs = { judged, silver: this.#silverRows() }
-    return sqlRelation(sql, { [judgedName]: sqlRelation(decided, inputs) })
+    return sqlRelation(sql, { [this.#judgedName]: sqlRelation(decided, inputs) })
   }
 
   #silverRowCount(): number {
@@ -332,30 +346,30 @@ class BatchRun {
 
   /** The batch's rows of silver: from what was judged, or as silver has them. */
   #silverRows(): Relation {
+    const { events } = this.#context.options.lakehouse
     if (this.#inSilver === null) {
-      const { sql } = this.#compiled('silver/transactions')
-      return sqlRelation(inTasks(sql, this.facts.accepted), { [judgedName]: this.#judged!.relation })
+      const { sql } = this.#compiled(events.path)
+      return sqlRelation(inTasks(sql, this.facts.accepted), { [this.#judgedName]: this.#judged!.relation })
     }
     const { timeMicros } = this.#plan
-    const columns = Object.keys(silverTransactions.rows.schema)
+    const columns = Object.keys(events.rows.schema)
     const rows = deltaRows(this.#context.silver.directory, columns, {
       processing_time: { min: timeMicros, max: timeMicros },
     })
     const { commit } = this.#inSilver
-    if (commit === null || commit.adds.length === 0) return sqlRelation(rows)
-    const days = [...new Set(commit.adds.map((file) => file.partitionValues.transaction_date))]
+    const { partitionBy } = events
+    if (commit === null || commit.adds.length === 0 || partitionBy === null) return sqlRelation(rows)
+    const days = [...new Set(commit.adds.map((file) => file.partitionValues[partitionBy]))]
     const list = days.map((day) => `DATE ${spark.text(String(day))}`).join(', ')
-    return sqlRelation(`${rows} AND transaction_date IN (${list})`)
+    return sqlRelation(`${rows} AND ${spark.name(partitionBy)} IN (${list})`)
   }
 
-  get #lookBack(): LookBack {
-    return lookBack(this.#plan.watermarkMicros, this.#plan.settings, this.#definitions)
-  }
-
-  /** Columns of silver's rows of earlier batches. */
-  #historySql(history: { readonly schema: object }, fromMicros: bigint | null): string {
-    return deltaRows(this.#context.silver.directory, Object.keys(history.schema), {
-      ...instantsAndDays('event_time', 'transaction_date', fromMicros, null),
+  /** Of silver's rows of earlier batches the columns of the input, as far back as the table looks. */
+  #historySql(table: TableDefinition, input: InputNode): string {
+    const { watermarkMicros, settings } = this.#plan
+    const fromMicros = lookBackOfInput(table, input.name, watermarkMicros, settings.parameters)
+    return deltaRows(this.#context.silver.directory, Object.keys(input.schema), {
+      ...this.#eventTimes(fromMicros, null),
       processing_time: { max: this.#before.timeMicros },
     })
   }
@@ -387,13 +401,12 @@ class BatchRun {
     const { settings } = this.#plan
     const { rows, watermark } = this.#definitionOf(path)
     // Which windows close is asked of the outcome: silver's own SQL is made before there is one.
-    const after = watermark === null ? null : this.recorded.progress.watermarks[watermark]
+    const after = watermark === null ? null : (this.recorded.progress.watermarks[watermark] ?? null)
     const dialect = boundSpark({
       processing_time: this.#plan.timeMicros,
       watermark: this.#plan.watermarkMicros,
-      dedup_micros: settings.dedupMicros,
-      high_risk_countries: settings.highRiskCountries,
-      closed_after: watermark === null ? null : this.#before.watermarks[watermark],
+      ...settings.parameters,
+      closed_after: watermark === null ? null : (this.#before.watermarks[watermark] ?? null),
       closed_up_to: after,
     })
     return compileTable({ ...dialect, busyKeys }, rows.node)
@@ -407,15 +420,22 @@ class BatchRun {
     return found
   }
 
+  /** The relation of the judged records, within the plans that read it. */
+  get #judgedName(): string {
+    const judged = judgedOf(this.#definitionOf(this.#context.options.lakehouse.events.path).rows.node)
+    assert(judged !== null, 'events are a part of the judged records')
+    return judged.name
+  }
+
   /** A batch that has begun is finished on SIGTERM: nothing here is aborted. */
   #call(what: string): CallOptions {
     return { signal: new AbortController().signal, what }
   }
 }
 
-const judgedName = 'judged_batch'
-/** The tables whose rows are the records as they were judged. */
-const judgedTables: ReadonlySet<string> = new Set(['silver/transactions', 'silver/quarantine'])
+function recordsOf({ bronzeDirectory, options }: SparkContext) {
+  return { directory: bronzeDirectory, table: options.lakehouse.records }
+}
 
 function velocityOf(node: PlanNode): Extract<PlanNode, { kind: 'velocity' }> | null {
   if (node.kind === 'velocity') return node

@@ -11,7 +11,7 @@ import { NO_TIMESTAMP_MS, timestampFirstMs, timestampLastMs } from '../../batche
 import { hasEnded } from '../../batches/streamed.ts'
 import type { DeltaTable } from '../../delta/index.ts'
 import { LakehouseError } from '../../errors/errors.ts'
-import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
+import { inputsOf, type Lakehouse } from '../../plan/index.ts'
 import { compileTable, spark } from '../../sql/index.ts'
 import { checkpointsDirectory, endQueries } from '../bronze-writers.ts'
 import type { PipelineOptions } from '../engine.ts'
@@ -28,6 +28,7 @@ const lookMs = 2_000
 export type BronzeQueryOptions = {
   readonly session: SparkSession
   readonly kafka: StreamedKafka
+  readonly lakehouse: Lakehouse
   readonly deltaBasePath: string
   readonly bronze: DeltaTable
   readonly triggerIntervalMs: number
@@ -123,7 +124,7 @@ export class BronzeQuery {
 
   /** Starts the query, or takes over the one that a process before this one left running in the session. */
   async #start(trigger: Trigger, signal: AbortSignal): Promise<void> {
-    const { session, kafka, bronze, deltaBasePath } = this.#options
+    const { session, kafka, bronze, lakehouse } = this.#options
     const name = this.#name(trigger)
     const active = await activeStreams(
       session,
@@ -135,7 +136,7 @@ export class BronzeQuery {
     for (const query of active.filter((one) => one !== kept && one.name?.startsWith(namePrefix))) {
       await query.stop(this.#call('The bronze query before this one could not be stopped', signal))
     }
-    await endQueries(deltaBasePath, bronze, kept?.instance.id ?? null)
+    await endQueries(this.#options, bronze, kept?.instance.id ?? null)
     const known = await this.#options.ends()
     this.#readTo = known
     if (kept !== null) {
@@ -157,7 +158,7 @@ export class BronzeQuery {
         input: this.#input(positions),
         format: 'delta',
         path: fileUri(bronze.directory),
-        partitionColumns: [bronzeTransactions.partitionBy!],
+        partitionColumns: lakehouse.records.partitionBy === null ? [] : [lakehouse.records.partitionBy],
         checkpointLocation: fileUri(await this.#newCheckpoint()),
         trigger,
       },
@@ -207,7 +208,7 @@ export class BronzeQuery {
   }
 
   #input(positions: readonly OffsetRange[]): Relation {
-    const { kafka } = this.#options
+    const { kafka, lakehouse } = this.#options
     const records = readStream({
       format: 'kafka',
       options: {
@@ -229,13 +230,15 @@ export class BronzeQuery {
       `AND timestamp <> ${millis(NO_TIMESTAMP_MS)} THEN timestamp END AS kafka_timestamp FROM records`
     // The one parameter of bronze is its time; a streaming query takes the time of its trigger.
     const dialect = { ...spark, parameter: () => 'current_timestamp()' }
-    const { sql } = compileTable(dialect, bronzeTransactions.rows.node)
-    return sqlRelation(sql, { kafka_batch: sqlRelation(named, { records }) })
+    const { node } = lakehouse.records.rows
+    const { sql } = compileTable(dialect, node)
+    const input = sqlRelation(named, { records })
+    return sqlRelation(sql, Object.fromEntries(inputsOf(node).map(({ name }) => [name, input])))
   }
 
   /** A directory that no query had; those of earlier runs go. */
   async #newCheckpoint(): Promise<string> {
-    const directory = checkpointsDirectory(this.#options.deltaBasePath)
+    const directory = checkpointsDirectory(this.#options)
     const before = await readdir(directory).catch(() => [])
     const numbers = before.map(Number).filter(Number.isInteger)
     const next = join(directory, String(Math.max(0, ...numbers) + 1))

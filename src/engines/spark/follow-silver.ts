@@ -1,4 +1,5 @@
 // The tables behind silver: brought up to silver's batches, one by one and whole, as its log tells them.
+import { inputStream } from '../../plan/index.ts'
 import { BatchHistory, openSilver } from '../batch-history.ts'
 import { doneBatch, planOf, rulesOf } from '../batch-rules.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
@@ -24,7 +25,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
   if (silver === null) return
   const definitions = definitionsOfRun(options, run.database.load)
   const context = contextOf(run, silver, definitions)
-  const followed = new FollowedSilver(silver)
+  const followed = new FollowedSilver(silver, inputStream(options.lakehouse))
   const history = new BatchHistory(options.deltaBasePath, silver, run.database.load)
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
   const upkeep = new Upkeep(compactWith(run.session), tables, options)

@@ -12,7 +12,7 @@ import { currentDefinitions } from '../definition-changes.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
-import { type OpenTable, soleCommitter, tableAt } from '../tables.ts'
+import { type OpenTable, soleCommitter, tableOfRole } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, executeBatch, type SparkContext } from './batch.ts'
 import { BronzeQuery } from './bronze-query.ts'
@@ -29,7 +29,7 @@ const waitMaxMs = 1_000
 
 export async function runFromKafka(run: SparkRun & { readonly spark: SparkEngineOptions }): Promise<void> {
   const { kafka } = run.spark
-  assert(kafka !== null, 'kafka-to-delta has an input')
+  assert(kafka !== null, 'the first stream has an input')
   const pipeline = await Pipeline.resume(run, kafka)
   try {
     await pipeline.run()
@@ -67,14 +67,15 @@ class Pipeline {
     const { options, session, database, tables } = run
     this.#run = run
     this.#context = context
-    this.#bronze = tableAt(tables, 'bronze/transactions')
-    this.#silver = tableAt(tables, 'silver/transactions')
+    this.#bronze = tableOfRole(tables, 'records')
+    this.#silver = tableOfRole(tables, 'events')
     this.#progress = progress
     this.#backlog = new Backlog(database.load, this.#bronze.delta)
     this.#upkeep = new Upkeep(compactWith(session), [...tables, ...journal.tables], options)
     this.#query = new BronzeQuery({
       session,
       kafka,
+      lakehouse: options.lakehouse,
       deltaBasePath: options.deltaBasePath,
       bronze: this.#bronze.delta,
       retries: options,
@@ -93,7 +94,7 @@ class Pipeline {
     const connection = database.load
     const journal = await Journal.open({ ...options, connection, held: tables })
     const definitions = await currentDefinitions(options, connection)
-    const context = contextOf(run, tableAt(tables, 'silver/transactions').delta, definitions)
+    const context = contextOf(run, tableOfRole(tables, 'events').delta, definitions)
     const resumed = await resume(
       { options, connection, tables, journal, definitions },
       {
@@ -267,7 +268,7 @@ class Pipeline {
     signal: AbortSignal,
   ): Promise<boolean> {
     const { options, database } = this.#run
-    assert(options.source !== null, 'kafka-to-delta has an input')
+    assert(options.source !== null, 'the first stream has an input')
     const connection = database.load
     const by = { source: options.source, bronze: this.#bronze, connection, offsetsPerTriggerMax, options }
     return await bringUnreadable(positions, by, signal)

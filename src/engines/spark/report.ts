@@ -2,8 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { OffsetRange } from '../../batches/offsets.ts'
 import { scanSql } from '../../delta/index.ts'
-import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
-import { openTable } from '../../lakehouse/delta.ts'
+import { openTable } from '../../ops/tables.ts'
 import { rowsInRanges } from '../bronze-rows.ts'
 import { setView } from '../database.ts'
 import type { BatchReport, InputPosition } from '../engine.ts'
@@ -19,11 +18,7 @@ export type SparkBatchFacts = {
   readonly finishedMs: number
 }
 
-const views: Readonly<Record<string, string>> = {
-  'silver/transactions': 'silver_batch',
-  'silver/quarantine': 'quarantine_batch',
-  fraud_detection: 'fraud_batch',
-}
+const views = { events: 'events_batch', refused: 'refused_batch', scored: 'scored_batch' } as const
 
 export async function reportOf(
   run: SparkRun,
@@ -31,26 +26,27 @@ export async function reportOf(
   facts: SparkBatchFacts,
 ): Promise<BatchReport> {
   const { database, options, tables } = run
+  const { lakehouse } = options
   const connection = database.load
   for (const [path, commit] of written.commits) {
-    const name = views[path]
     const table = tables.find(({ definition }) => definition.path === path)
-    if (name === undefined || table === undefined) continue
+    if (table === undefined || table.role === null || table.role === 'records') continue
+    const name = views[table.role]
     const files = new Map(commit.adds.map((file) => [file.path, file]))
     const snapshot = { ...(await table.delta.snapshot()), files }
     await setView(connection, name, scanSql(snapshot, table.delta.directory, { naiveTimestamps: true }))
   }
-  const quarantined = written.rowsByTable['silver/quarantine'] ?? 0
+  const quarantined = written.rowsByTable[lakehouse.refused.path] ?? 0
   const hasRecords = facts.ranges !== null && written.silverRows > 0
   if (hasRecords) await showRecords(run, connection, facts.ranges ?? [])
-  const report = await batchReport(connection, written, {
+  const report = await batchReport(connection, lakehouse, written, {
     records: facts.ranges === null ? written.silverRows : written.silverRows + quarantined,
     input: facts.input,
     startedMs: facts.startedMs,
     finishedMs: facts.finishedMs,
     alertsMax: options.alertsMax,
     hasRecords,
-    hasFraud: (written.rowsByTable.fraud_detection ?? 0) > 0,
+    hasScores: lakehouse.scored !== null && (written.rowsByTable[lakehouse.scored.path] ?? 0) > 0,
   })
   return { ...report, silverRows: written.silverRows }
 }
@@ -60,6 +56,6 @@ async function showRecords(
   connection: DuckDBConnection,
   ranges: readonly OffsetRange[],
 ): Promise<void> {
-  const bronze = await openTable(options.deltaBasePath, bronzeTransactions)
-  await setView(connection, 'kafka_batch', rowsInRanges(await bronze.snapshot(), bronze.directory, ranges))
+  const bronze = await openTable(options.deltaBasePath, options.lakehouse.records)
+  await setView(connection, 'records_batch', rowsInRanges(await bronze.snapshot(), bronze.directory, ranges))
 }

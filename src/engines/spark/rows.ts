@@ -1,7 +1,7 @@
 // Which rows of bronze and silver a batch reads, as SQL that partitions and statistics can prune by.
 import type { OffsetRange } from '../../batches/offsets.ts'
 import type { BatchPlan } from '../../batches/plan.ts'
-import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
+import type { TableDefinition } from '../../plan/index.ts'
 import { literalSql, spark } from '../../sql/index.ts'
 
 /** Both ends belong to it. Instants are microseconds since the epoch, days YYYY-MM-DD. */
@@ -29,10 +29,10 @@ export function deltaRows(
   return `SELECT ${columns.map(spark.name).join(', ')} FROM delta.${spark.name(fileUri(directory))} WHERE ${where}`
 }
 
-/** A range of instants, and with it one of the days that the table is partitioned by. */
+/** A range of instants, and with it one of the days that the table is partitioned by; null where by none. */
 export function instantsAndDays(
   instants: string,
-  days: string,
+  days: string | null,
   fromMicros: bigint | null,
   toMicros: bigint | null,
 ): Readonly<Record<string, Range>> {
@@ -40,12 +40,15 @@ export function instantsAndDays(
     ...(fromMicros === null ? {} : { min: of(fromMicros) }),
     ...(toMicros === null ? {} : { max: of(toMicros) }),
   })
-  return { [instants]: range((micros) => micros), [days]: range(dayOf) }
+  return { [instants]: range((micros) => micros), ...(days === null ? {} : { [days]: range(dayOf) }) }
 }
+
+/** The table of records, and where it is. */
+type Records = { readonly directory: string; readonly table: TableDefinition }
 
 /** The rows of bronze in these ranges; none is older than `sinceMicros`. */
 export function recordsSql(
-  bronzeDirectory: string,
+  bronze: Records,
   ranges: readonly OffsetRange[],
   sinceMicros: bigint | null,
 ): string {
@@ -54,16 +57,16 @@ export function recordsSql(
       `(topic = ${spark.text(topic)} AND \`partition\` = ${partition} AND \`offset\` >= ${start} AND \`offset\` < ${end})`,
   )
   const rows = deltaRows(
-    bronzeDirectory,
-    Object.keys(bronzeTransactions.rows.schema),
+    bronze.directory,
+    Object.keys(bronze.table.rows.schema),
     instantsAndDays('processing_time', 'processing_date', sinceMicros, null),
   )
   return `${rows} AND (${parts.length === 0 ? 'false' : parts.join(' OR ')})`
 }
 
 /** The rows of bronze that belong to a batch. */
-export function batchRowsSql(bronzeDirectory: string, plan: BatchPlan): string {
-  const rows = recordsSql(bronzeDirectory, plan.ranges, null)
+export function batchRowsSql(bronze: Records, plan: BatchPlan): string {
+  const rows = recordsSql(bronze, plan.ranges, null)
   return plan.readFrom === 'bronze' ? rows : `${rows} AND processing_time = ${literal(plan.timeMicros)}`
 }
 

@@ -2,8 +2,8 @@
 // A server or session that goes away costs time only: everything is taken up again from the tables.
 import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { openTable } from '../../lakehouse/delta.ts'
-import { tablesOf } from '../../lakehouse/pipeline.ts'
+import { openTable } from '../../ops/tables.ts'
+import { inputStream, tablesOf } from '../../plan/index.ts'
 import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
 import { checkpointDirectory } from '../lock.ts'
@@ -50,12 +50,13 @@ async function runStreams(
  * that uses the same server; the id of a table is made with it.
  */
 export async function ownerOf({
+  lakehouse,
   deltaBasePath,
   streams,
   tableProperties,
-}: Pick<PipelineOptions, 'deltaBasePath' | 'streams' | 'tableProperties'>): Promise<string> {
-  const definitions = tablesOf(streams)
-  await refuseMissing(deltaBasePath, definitions)
+}: Pick<PipelineOptions, 'lakehouse' | 'deltaBasePath' | 'streams' | 'tableProperties'>): Promise<string> {
+  const definitions = tablesOf(lakehouse, streams)
+  await refuseMissing(lakehouse, deltaBasePath, definitions)
   const [first] = definitions
   const table = await openTable(deltaBasePath, first!, tableProperties)
   const { metadata } = await table.snapshot()
@@ -64,6 +65,7 @@ export async function ownerOf({
 
 async function runTables(run: Omit<SparkRun, 'tables'>, spark: SparkEngineOptions): Promise<void> {
   const tables = await openTables(run.options)
-  if (run.options.streams.includes('kafka-to-delta')) await runFromKafka({ ...run, spark, tables })
+  if (run.options.streams.includes(inputStream(run.options.lakehouse)))
+    await runFromKafka({ ...run, spark, tables })
   else await followSilver({ ...run, tables }, null)
 }

@@ -1,7 +1,6 @@
 // What a run on Spark carries with it, and what its batches are executed with.
 import type { DeltaTable } from '../../delta/index.ts'
-import { bronzeTransactions } from '../../lakehouse/1-bronze/transactions.ts'
-import { tableDirectory } from '../../lakehouse/delta.ts'
+import { tableDirectory } from '../../ops/tables.ts'
 import type { Database } from '../database.ts'
 import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
@@ -28,6 +27,6 @@ export function contextOf(
     definitions,
     options,
     silver,
-    bronzeDirectory: tableDirectory(options.deltaBasePath, bronzeTransactions),
+    bronzeDirectory: tableDirectory(options.deltaBasePath, options.lakehouse.records),
   }
 }

@@ -5,10 +5,9 @@ import { type OffsetRange, partitionKey } from '../../batches/offsets.ts'
 import type { RecordSource } from '../../batches/source.ts'
 import { counted, unitOf } from '../../errors/counted.ts'
 import { assert } from '../../errors/errors.ts'
-import { tables } from '../../lakehouse/pipeline.ts'
-import { addRecords, bronzeRowPath } from '../../lakehouse/row-path.ts'
 import { readWhatFits } from '../embedded/records.ts'
 import type { PipelineOptions } from '../engine.ts'
+import { addRecords, recordsRowPath } from '../row-path.ts'
 import type { OpenTable } from '../tables.ts'
 
 /** The greatest distance from the epoch that has microseconds in 64 bits. */
@@ -20,7 +19,7 @@ export type UnreadableOptions = {
   readonly source: RecordSource
   readonly bronze: OpenTable
   readonly offsetsPerTriggerMax: number
-  readonly options: Pick<PipelineOptions, 'clock' | 'onNotice'>
+  readonly options: Pick<PipelineOptions, 'lakehouse' | 'clock' | 'onNotice'>
 }
 
 /**
@@ -89,7 +88,8 @@ async function find(
 
 async function bring(range: OffsetRange, by: UnreadableOptions, signal: AbortSignal): Promise<void> {
   const { source, bronze } = by
-  const rows = bronzeRowPath(tables)
+  const { lakehouse } = by.options
+  const rows = recordsRowPath(lakehouse)
   const step = BigInt(recordsPerCommitMax)
   for (let start = range.start; start < range.end; start += step) {
     const end = start + step < range.end ? start + step : range.end
@@ -98,6 +98,6 @@ async function bring(range: OffsetRange, by: UnreadableOptions, signal: AbortSig
     const parameters = { processing_time: by.options.clock() }
     const batch = rows.start({ parameters, rowCountMax: reading.records.count })
     for (const chunk of reading.records.chunks) addRecords(batch, chunk)
-    await bronze.appendUnplanned(await bronze.delta.stageRows(batch.rows('bronze_batch')), by.options)
+    await bronze.appendUnplanned(await bronze.delta.stageRows(batch.rows(lakehouse.records.path)), by.options)
   }
 }

@@ -17,4 +17,7 @@ export const bronzeTransactions = defineTable({
 })
 
 /** The rows that this batch brings to bronze. */
-export const bronzeBatch = input('bronze_batch', bronzeTransactions.rows.schema)
+export const bronzeBatch = input('bronze_batch', bronzeTransactions.rows.schema, {
+  of: 'batch',
+  table: bronzeTransactions.path,
+})

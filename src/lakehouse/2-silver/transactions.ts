@@ -188,11 +188,14 @@ const timed = shared(
   ),
 )
 
+const path = 'silver/transactions'
+const history = { of: 'history', table: path } as const
+
 /** Silver's rows before this batch, as far back as one of it can be their repeat. */
-export const silverIds = input('silver_ids', { transaction_id: 'string', event_time: 'timestamp' })
+export const silverIds = input('silver_ids', { transaction_id: 'string', event_time: 'timestamp' }, history)
 
 /** Silver's rows before this batch, as far back as they count for a user's velocity. */
-export const silverUsers = input('silver_users', { user_id: 'int', event_time: 'timestamp' })
+export const silverUsers = input('silver_users', { user_id: 'int', event_time: 'timestamp' }, history)
 
 const judged = extend(
   deduplicate(timed, {
@@ -221,7 +224,7 @@ export const { accepted, refused } = quarantineSplit('judged_batch', judged, (re
 )
 
 export const silverTransactions = defineTable({
-  path: 'silver/transactions',
+  path,
   meaning: 'Every transaction that is valid, on time and not repeated, with its derived columns.',
   stream: 'kafka-to-delta',
   partitionBy: 'transaction_date',
@@ -261,12 +264,14 @@ export const silverTransactions = defineTable({
 })
 
 /** The rows that this batch brings to silver. */
-export const silverBatch = input('silver_batch', silverTransactions.rows.schema)
+export const silverBatch = input('silver_batch', silverTransactions.rows.schema, {
+  of: 'batch',
+  table: path,
+})
 
 const { schema } = silverTransactions.rows
 
-/** Silver's rows in windows that close, this batch's included. */
-export const silverRecent = input('silver_recent', {
+const recentColumns = {
   user_id: schema.user_id,
   amount: schema.amount,
   amount_category: schema.amount_category,
@@ -279,4 +284,7 @@ export const silverRecent = input('silver_recent', {
   is_fraud: schema.is_fraud,
   is_weekend: schema.is_weekend,
   event_time: schema.event_time,
-})
+}
+
+/** Silver's rows in windows that close, this batch's included. */
+export const silverRecent = input('silver_recent', recentColumns, { of: 'closing', table: path })

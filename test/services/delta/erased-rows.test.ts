@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { adoptDeletion } from '../../../src/engines/adopt.ts'
-import { eraseUsers } from '../../../src/engines/erase.ts'
+import { erasePersons } from '../../../src/engines/erase.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import { eraseOptions, person, personRecords, recordTables, trace } from '../../unit/engine/erased-person.ts'
 import { memorySource } from '../../unit/engine/memory-source.ts'
@@ -50,7 +50,7 @@ result = table.version()`,
     })
 
     test('the tables of an erased person have the rows of the others, and no older version', async () => {
-      await eraseUsers(options(), [person])
+      await erasePersons(options(), [BigInt(person)])
       for (const name of recordTables) {
         const [rows, traces, olderFails] = await python.run(
           `table = DeltaTable(inputs["path"])

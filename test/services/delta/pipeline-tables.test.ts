@@ -2,7 +2,7 @@
 import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { tables as definitions } from '../../../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
 import { judgeLakehouse } from '../../compare/judge-lakehouse.ts'
 import { readTables } from '../../compare/read-in-process.ts'
@@ -13,6 +13,8 @@ import { PythonProcess } from '../python.ts'
 import { pythonAvailable, pythonEnvironment } from '../tools.ts'
 import { type Digest, digestCode, digestOf } from './digest.ts'
 import { sparkAbsent, startSpark } from './spark.ts'
+
+const { tables: definitions } = standardLakehouse
 
 // So many that the tables have a checkpoint, and commits behind it.
 const batchesBefore = 100

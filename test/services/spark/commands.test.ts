@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { check } from '../../../src/cli/check.ts'
 import { loadConfig } from '../../../src/config/config.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { type SmallLakehouse, smallLakehouse } from '../../unit/cli/small-lakehouse.ts'
 import { sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 
@@ -29,7 +30,8 @@ describe.skipIf(sparkAbsent !== null)('with ENGINE=spark', () => {
 
   async function lines(master: string): Promise<string[]> {
     const written: string[] = []
-    const load = () => loadConfig(environment(master), join(lakehouse.config.deltaBasePath, 'absent'))
+    const load = () =>
+      loadConfig(standardLakehouse, environment(master), join(lakehouse.config.deltaBasePath, 'absent'))
     await check((line) => void written.push(line), load)
     return written.filter((line) => / engine /.test(line)).map((line) => line.replaceAll(/\s+/g, ' ').trim())
   }

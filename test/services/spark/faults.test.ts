@@ -19,7 +19,7 @@ import { activeStreams } from '../../../src/engines/spark/connect/streaming.ts'
 import { ownerOf, sparkEngine } from '../../../src/engines/spark/run.ts'
 import type { LakehouseError } from '../../../src/errors/errors.ts'
 import { openKafkaSource } from '../../../src/kafka/source.ts'
-import { streamNames } from '../../../src/plan/index.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { differences } from '../../compare/differences.ts'
 import { punctualTopicLines } from '../../generate/lines.ts'
 import { type Broker, SASL_USER, startBroker } from '../broker.ts'
@@ -296,14 +296,14 @@ async function runHere(
   more: Partial<PipelineOptions>,
   between: (batch: number) => Promise<void>,
 ): Promise<void> {
-  const config = loadConfig(of, join(of.DELTA_BASE_PATH!, 'absent'))
+  const config = loadConfig(standardLakehouse, of, join(of.DELTA_BASE_PATH!, 'absent'))
   const source = await openKafkaSource({ ...kafkaConnectionOf(config.kafka), ...config.kafka })
   let batches = 0
   Object.assign(source, { reportProgress: () => between(++batches) })
   try {
     await sparkEngine(sparkOptions(config, source)).run({
       ...pipelineOptions(config),
-      streams: streamNames,
+      streams: standardLakehouse.streams,
       source,
       once: true,
       finalize: false,
@@ -324,7 +324,12 @@ async function releaseSession(of: Settings, epoch: number): Promise<void> {
 
 /** The session of a run that nobody looks at, or that is to end. */
 async function sessionOf({ DELTA_BASE_PATH: base }: Settings, epoch: number): Promise<SparkSession> {
-  const owner = await ownerOf({ deltaBasePath: base!, streams: streamNames, tableProperties: {} })
+  const owner = await ownerOf({
+    lakehouse: standardLakehouse,
+    deltaBasePath: base!,
+    streams: standardLakehouse.streams,
+    tableProperties: {},
+  })
   return newSession(sessionIdOf(owner, epoch))
 }
 

@@ -5,8 +5,8 @@ import { join, relative } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
-import { progressOf } from '../../../src/lakehouse/delta.ts'
-import { tables as allTables } from '../../../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { progressOf } from '../../../src/ops/tables.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
 import { differences } from '../../compare/differences.ts'
 import { badInput, topicLines } from '../../generate/lines.ts'
@@ -19,6 +19,8 @@ import { recordsOfLines, settingsFor, times, unevenPartition } from '../pipeline
 import { smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 import { expectRight, queriesOf, silverHas, tablesOf } from './lakehouse.ts'
 import { killWhileWriting, sparkSettings, untilWriting } from './server-kill.ts'
+
+const { tables: allTables } = standardLakehouse
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const partitionCount = 3

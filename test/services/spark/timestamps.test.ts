@@ -9,7 +9,7 @@ import { loadConfig } from '../../../src/config/config.ts'
 import { failuresMax } from '../../../src/engines/retry.ts'
 import { sparkEngine } from '../../../src/engines/spark/run.ts'
 import { openKafkaSource } from '../../../src/kafka/source.ts'
-import { streamNames } from '../../../src/plan/index.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { differences } from '../../compare/differences.ts'
 import { type BatchRecord, batchBytes, batchContent } from '../../generate/record-batch.ts'
 import { type Broker, startBroker } from '../broker.ts'
@@ -103,7 +103,7 @@ describe.skipIf(sparkAbsent !== null)('record timestamps on Spark', () => {
     await broker.createTopic(topic, 1, anyTime)
     await send(topic, 0, [baseMs])
     const settings = await settingsOf(topic, 'spark')
-    const config = loadConfig(settings, join(settings.DELTA_BASE_PATH!, 'absent'))
+    const config = loadConfig(standardLakehouse, settings, join(settings.DELTA_BASE_PATH!, 'absent'))
     const source = await openKafkaSource({ ...kafkaConnectionOf(config.kafka), ...config.kafka })
     const spark = sparkOptions(config, source)
     // What Kafka's consumer in the cluster refuses each time.
@@ -111,7 +111,7 @@ describe.skipIf(sparkAbsent !== null)('record timestamps on Spark', () => {
     const notices: string[] = []
     const run = sparkEngine({ ...spark, kafka: { ...spark.kafka!, connection } }).run({
       ...pipelineOptions(config),
-      streams: streamNames,
+      streams: standardLakehouse.streams,
       source,
       once: false,
       finalize: false,

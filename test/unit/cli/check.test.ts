@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { check } from '../../../src/cli/check.ts'
 import { loadConfig } from '../../../src/config/config.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
 
 let lakehouse: SmallLakehouse
@@ -23,7 +24,11 @@ async function lines(
     text += line
   }
   const load = () =>
-    loadConfig({ ...noKafka, ...environment }, join(lakehouse.config.deltaBasePath, 'absent'))
+    loadConfig(
+      standardLakehouse,
+      { ...noKafka, ...environment },
+      join(lakehouse.config.deltaBasePath, 'absent'),
+    )
   return { code: await check(write, load, from), text }
 }
 

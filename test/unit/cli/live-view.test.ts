@@ -58,7 +58,7 @@ function report(batch: number, more: Partial<LiveViewReport> = {}): LiveViewRepo
     batchMs: 85,
     latencies: latenciesOf([100 + batch]),
     riskLevels: { CRITICAL: 2, HIGH: 18, MEDIUM: 100, LOW: 300, MINIMAL: 560 },
-    alerts: [{ ...alert, user_id: alert.user_id + batch, risk_level: batch % 2 === 0 ? 'HIGH' : 'CRITICAL' }],
+    alerts: [{ ...alert, user_id: 4377 + batch, risk_level: batch % 2 === 0 ? 'HIGH' : 'CRITICAL' }],
     ...more,
   }
 }
@@ -151,7 +151,7 @@ describe('the live view', () => {
     expect(state.latenciesBySecond.length).toBe(SECONDS_KEPT)
     expect(state.recordsBySecond.length).toBe(SECONDS_KEPT)
     expect(state.alerts.length).toBe(ALERTS_KEPT)
-    expect(state.alerts[0]!.user_id).toBe(alert.user_id + batches)
+    expect(state.alerts[0]!.user_id).toBe(4377 + batches)
   })
 
   test('shows a rate that falls to zero when nothing comes any more', () => {

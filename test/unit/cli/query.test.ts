@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { liveName, liveTables } from '../../../src/cli/open-windows.ts'
 import { type QueryFormat, query } from '../../../src/cli/query.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
 
 let lakehouse: SmallLakehouse
@@ -135,7 +136,7 @@ test('show tables lists the tables of all schemas, as a query names them', async
 })
 
 test('every table with open windows has a name of its own, also two of one watermark', () => {
-  const names = liveTables.map(liveName)
+  const names = liveTables(standardLakehouse).map(liveName)
   expect(new Set(names).size).toBe(names.length)
   expect(liveName({ path: 'aggregations/device' })).toBe('live.device')
   expect(liveName({ path: 'gold/transactions' })).toBe('live.gold')

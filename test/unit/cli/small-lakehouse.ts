@@ -6,9 +6,11 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { type Config, loadConfig } from '../../../src/config/config.ts'
 import { quoteIdentifier } from '../../../src/delta/sql.ts'
 import { rules } from '../../../src/fraud/rules.ts'
-import { openTable } from '../../../src/lakehouse/delta.ts'
-import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { openTable } from '../../../src/ops/tables.ts'
 import { duckdb, literalSql } from '../../../src/sql/index.ts'
+
+const { tables } = standardLakehouse
 
 export type SmallLakehouse = { readonly config: Config; readonly remove: () => Promise<void> }
 
@@ -37,7 +39,7 @@ export async function smallLakehouse(name = 'lake'): Promise<SmallLakehouse> {
   connection.closeSync()
   instance.closeSync()
   return {
-    config: loadConfig({ DELTA_BASE_PATH: base }, join(directory, '.env')),
+    config: loadConfig(standardLakehouse, { DELTA_BASE_PATH: base }, join(directory, '.env')),
     remove: () => rm(directory, { recursive: true, force: true }),
   }
 }

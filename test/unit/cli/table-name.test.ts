@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { sqlName, tableNamed } from '../../../src/cli/table-name.ts'
-import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+
+const { tables } = standardLakehouse
 
 test('a table is found by its name in SQL, by its path, and by the last part where one table has it', () => {
   for (const table of tables) {

@@ -4,14 +4,15 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type Environment, loadConfig } from '../../../src/config/config.ts'
-import { variable, variableNames } from '../../../src/config/variables.ts'
+import { variablesOf } from '../../../src/config/variables.ts'
 import { LakehouseError } from '../../../src/errors/errors.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'assay-config-'))
 afterAll(() => rmSync(directory, { recursive: true }))
 const noFile = join(directory, 'absent')
 
-const load = (environment: Environment) => loadConfig(environment, noFile)
+const load = (environment: Environment) => loadConfig(standardLakehouse, environment, noFile)
 
 function mistakes(environment: Environment): readonly string[] {
   try {
@@ -34,10 +35,14 @@ test('without any variable the defaults are a valid configuration', () => {
   expect(config.hints).toEqual([])
 })
 
-test.each(variableNames)('the default and the example of %s are valid', (name) => {
-  const { schema, default: standard, example } = variable(name)
-  for (const text of [standard, example]) if (text !== null) expect(schema.safeParse(text).success).toBe(true)
-})
+test.each([...variablesOf(standardLakehouse)])(
+  'the default and the example of %s are valid',
+  (_, variable) => {
+    const { schema, default: standard, example } = variable
+    for (const text of [standard, example])
+      if (text !== null) expect(schema.safeParse(text).success).toBe(true)
+  },
+)
 
 test('all mistakes are told at once, each with its variable, its value and what is allowed', () => {
   const told = mistakes({
@@ -79,7 +84,7 @@ test.each([
   ['0 s', 0n],
   ['250ms', 250_000n],
 ])('%s is a duration', (text, micros) => {
-  expect(load({ DEDUP_WINDOW: text }).dedupWindowMicros).toBe(micros)
+  expect(load({ DEDUP_WINDOW: text }).parameters.dedup_micros).toBe(micros)
 })
 
 test.each(['10', 'minutes', '-1 s', '1.5 h', '10 fortnights', '1 h x', 'PT10M', '4000 days', '1 month'])(
@@ -123,13 +128,13 @@ test('a password is in no printed form of the configuration', () => {
 test('the environment wins over the file, and an empty value is the default', () => {
   const file = join(directory, '.env')
   writeFileSync(file, 'KAFKA_TOPIC=from-file # why\nKAFKA_GROUP_ID="from file"\nLOG_LEVEL=\n')
-  const config = loadConfig({ KAFKA_TOPIC: 'from-env', KAFKA_GROUP_ID: '' }, file)
+  const config = loadConfig(standardLakehouse, { KAFKA_TOPIC: 'from-env', KAFKA_GROUP_ID: '' }, file)
   expect(config.kafka).toMatchObject({ topic: 'from-env', groupId: 'from file' })
   expect(config.log.level).toBe('info')
 })
 
 test('a directory named .env is the Python environment of somebody, not a mistake', () => {
-  expect(loadConfig({}, directory).hints).toEqual([])
+  expect(loadConfig(standardLakehouse, {}, directory).hints).toEqual([])
 })
 
 test.each([
@@ -151,7 +156,7 @@ test('in the file, what begins as ours do is told, with what is meant or what th
   const file = join(directory, 'misspelt.env')
   const names = ['DELTA_PATH', 'DUCKDB_TEMP', 'KAFKA_BROKERS', 'OTHER_APP', 'SPARK_MASTR', 'WATERMARK_HOURLY']
   writeFileSync(file, names.map((name) => `${name}=x\n`).join(''))
-  expect(loadConfig({}, file).hints).toEqual([
+  expect(loadConfig(standardLakehouse, {}, file).hints).toEqual([
     expect.stringContaining('did you mean DELTA_BASE_PATH?'),
     expect.stringMatching(/^DUCKDB_TEMP is not .*DUCKDB_MEMORY_LIMIT, DUCKDB_THREADS/),
     expect.stringMatching(/^KAFKA_BROKERS is not .* no effect.*KAFKA_BOOTSTRAP_SERVERS, KAFKA_TOPIC/),
@@ -168,7 +173,7 @@ test('lines of the file that are no settings are told by their numbers, without 
     ...['ENGINE="embedded', 'COMPACTION=off', 'HIGH_RISK_COUNTRIES="none"', "DELTA_BASE_PATH='/lake"],
   ]
   writeFileSync(file, lines.join('\r\n'))
-  const told = loadConfig({ ENGINE: 'embedded' }, file)
+  const told = loadConfig(standardLakehouse, { ENGINE: 'embedded' }, file)
   expect(told.kafka.topic).toBe('first')
   expect(told.hints).toEqual([
     `${file}, line 4, which begins with KAFKA_SASL_PASSWORD, is not a setting: write NAME=value`,
@@ -198,8 +203,8 @@ test('a path is absolute, and one of an object store is refused', () => {
 })
 
 test('none is the empty list of countries', () => {
-  expect(load({ HIGH_RISK_COUNTRIES: 'none' }).highRiskCountries).toEqual([])
-  expect(load({ HIGH_RISK_COUNTRIES: ' Nigeria , Côte d’Ivoire,' }).highRiskCountries).toEqual([
+  expect(load({ HIGH_RISK_COUNTRIES: 'none' }).parameters.high_risk_countries).toEqual([])
+  expect(load({ HIGH_RISK_COUNTRIES: ' Nigeria , Côte d’Ivoire,' }).parameters.high_risk_countries).toEqual([
     'Nigeria',
     'Côte d’Ivoire',
   ])

@@ -1,4 +1,5 @@
 // The embedded engine behind a streaming query that has written bronze: as when a lakehouse was Spark's.
+
 import { randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,7 +11,8 @@ import { Backlog } from '../../../src/engines/backlog.ts'
 import { checkpointsDirectory } from '../../../src/engines/bronze-writers.ts'
 import { Database } from '../../../src/engines/database.ts'
 import { bronzeTransactions } from '../../../src/lakehouse/1-bronze/transactions.ts'
-import { openTable } from '../../../src/lakehouse/delta.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { openTable } from '../../../src/ops/tables.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
 import { judgeStreamedLakehouse } from '../../compare/judge-lakehouse.ts'
 import { readTables } from '../../compare/read-in-process.ts'
@@ -108,7 +110,10 @@ test('a query that still runs can write nothing more once the embedded engine ha
     await runOnce(lakehouse, { recordsPerBatchMax: 10 })
     const [writing, begun] = [randomUUID(), randomUUID()]
     await stream(lakehouse, writing, 0n, [])
-    const checkpoint = join(checkpointsDirectory(lakehouse.base), '1')
+    const checkpoint = join(
+      checkpointsDirectory({ lakehouse: standardLakehouse, deltaBasePath: lakehouse.base }),
+      '1',
+    )
     await mkdir(checkpoint, { recursive: true })
     await writeFile(join(checkpoint, 'metadata'), JSON.stringify({ id: begun }))
     await runOnce(lakehouse, { recordsPerBatchMax: 10 })

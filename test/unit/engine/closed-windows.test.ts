@@ -8,9 +8,11 @@ import { DeltaTable } from '../../../src/delta/index.ts'
 import type { Closing } from '../../../src/engines/batch-rules.ts'
 import { closedWindowsSql } from '../../../src/engines/embedded/closed-windows.ts'
 import { silverTransactions } from '../../../src/lakehouse/2-silver/transactions.ts'
-import { deltaDefinition } from '../../../src/lakehouse/delta.ts'
-import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { deltaDefinition } from '../../../src/ops/tables.ts'
 import { boundDuckdb, columnDefinitions, compileTable, duckdb } from '../../../src/sql/index.ts'
+
+const { tables } = standardLakehouse
 
 const startMicros = BigInt(Date.UTC(2024, 0, 1)) * 1000n
 const hour = 3_600_000_000n

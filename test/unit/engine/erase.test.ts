@@ -5,7 +5,7 @@ import { cp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
-import { eraseUsers, findErasable } from '../../../src/engines/erase.ts'
+import { erasePersons, findErasable } from '../../../src/engines/erase.ts'
 import { lockStreams } from '../../../src/engines/lock.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import {
@@ -19,7 +19,7 @@ import {
   tracesOf,
 } from './erased-person.ts'
 import { memorySource } from './memory-source.ts'
-import { type Lakehouse, newLakehouse, runOnce } from './pipeline.ts'
+import { type Lakehouse, newLakehouse, runOnce, testParameters } from './pipeline.ts'
 
 let whole: Lakehouse
 let lakehouse: Lakehouse
@@ -49,7 +49,7 @@ describe('the rows of a person', () => {
     const before = await readTables(lakehouse.base)
     expect(ofPerson.length).toBeGreaterThan(40)
     expect(await tracesOf(lakehouse.base)).not.toEqual([])
-    const report = await eraseUsers(options(), [person])
+    const report = await erasePersons(options(), [BigInt(person)])
     expect(report).toMatchObject({ erase: 1n, carriedOn: null, records: BigInt(ofPerson.length) })
     expect(report.topics).toEqual(['payments'])
     expect(await tracesOf(lakehouse.base)).toEqual([])
@@ -71,21 +71,21 @@ describe('the rows of a person', () => {
   test('are counted without being touched', async () => {
     await copyOfWhole()
     const before = await readTables(lakehouse.base)
-    const report = await findErasable(options(), [person])
+    const report = await findErasable(options(), [BigInt(person)])
     expect(report).toMatchObject({ erase: null, records: BigInt(ofPerson.length) })
     expect(report.rows['bronze/transactions']).toBe(BigInt(ofPerson.length))
     expect(await readTables(lakehouse.base)).toEqual(before)
     expect(await DeltaTable.exists(join(lakehouse.base, 'ops/erased'))).toBe(false)
-    expect(await findErasable(options(), [99])).toMatchObject({ records: 0n, aggregateRows: 0n })
+    expect(await findErasable(options(), [99n])).toMatchObject({ records: 0n, aggregateRows: 0n })
   })
 
   test('are not erased where there are none', async () => {
     await copyOfWhole()
     const table = await DeltaTable.open(join(lakehouse.base, 'bronze/transactions'))
     const before = (await table.snapshot()).files
-    expect(await eraseUsers(options(), [99])).toMatchObject({ erase: null, records: 0n, carriedOn: null })
+    expect(await erasePersons(options(), [99n])).toMatchObject({ erase: null, records: 0n, carriedOn: null })
     expect((await table.snapshot()).files).toEqual(before)
-    expect(await eraseUsers(options(), [])).toMatchObject({ erase: null, carriedOn: null })
+    expect(await erasePersons(options(), [])).toMatchObject({ erase: null, carriedOn: null })
   })
 })
 
@@ -95,7 +95,7 @@ describe('runs after an erasure', () => {
   test('go on where the one before ended, also with new records of the person', async () => {
     const half = records.slice(0, 120)
     await run(half)
-    await eraseUsers(options(), [person])
+    await erasePersons(options(), [BigInt(person)])
     await run(records, { finalize: true })
     const later = records.slice(120)
     const left = [...half.filter((record) => !isOfPerson(record)), ...later].map(positionText).sort()
@@ -108,14 +108,14 @@ describe('runs after an erasure', () => {
     expect(await positionsOf(lakehouse.base, 'fraud_detection')).toEqual(
       await positionsOf(lakehouse.base, 'silver/transactions'),
     )
-    expect(await eraseUsers(options(), [person])).toMatchObject({ erase: 2n })
+    expect(await erasePersons(options(), [BigInt(person)])).toMatchObject({ erase: 2n })
     expect(await tracesOf(lakehouse.base)).toEqual([])
   })
 
   test('bring a stream of its own from silver that was behind when the person was erased', async () => {
     await run(records.slice(0, 60))
     await run(records, { streams: ['kafka-to-delta'] })
-    await eraseUsers(options(), [person])
+    await erasePersons(options(), [BigInt(person)])
     await runOnce(lakehouse, { recordsPerBatchMax: 80, streams: ['fraud-detection'] })
     await runOnce(lakehouse, { recordsPerBatchMax: 80, streams: ['aggregations'] })
     expect(await positionsOf(lakehouse.base, 'fraud_detection')).toEqual(
@@ -127,10 +127,10 @@ describe('runs after an erasure', () => {
 
   test('still know what was in force in the last batch', async () => {
     await copyOfWhole()
-    await eraseUsers(options(), [person])
+    await erasePersons(options(), [BigInt(person)])
     const codes: string[] = []
     await run(records, {
-      dedupMicros: 60_000_000n,
+      parameters: { ...testParameters, dedup_micros: 60_000_000n },
       onNotice: ({ code }: { code: string }) => codes.push(code),
     })
     expect(codes).toEqual(['DEFINITIONS_CHANGED'])
@@ -138,7 +138,7 @@ describe('runs after an erasure', () => {
 
   test('make a derived table anew without the person', async () => {
     await copyOfWhole()
-    await eraseUsers(options(), [person])
+    await erasePersons(options(), [BigInt(person)])
     await rm(join(lakehouse.base, 'fraud_detection'), { recursive: true })
     await run()
     expect(await positionsOf(lakehouse.base, 'fraud_detection')).toEqual(
@@ -152,7 +152,7 @@ describe('an erasure is refused', () => {
     await copyOfWhole()
     const lock = await lockStreams(lakehouse.base, ['aggregations'], { leaseMs: 30_000 })
     try {
-      await expect(eraseUsers({ ...options(), pauseMaxMs: 0 }, [person])).rejects.toMatchObject({
+      await expect(erasePersons({ ...options(), pauseMaxMs: 0 }, [BigInt(person)])).rejects.toMatchObject({
         code: 'STREAM_LOCKED',
         message: expect.stringContaining(`process ${process.pid}`),
       })
@@ -168,19 +168,21 @@ describe('an erasure is refused', () => {
       stdio: 'inherit',
     })
     expect(await once(child, 'close')).toEqual([null, 'SIGKILL'])
-    await expect(eraseUsers(options(), [person])).rejects.toMatchObject({
+    await expect(erasePersons(options(), [BigInt(person)])).rejects.toMatchObject({
       code: 'BATCHES_LEFT',
       message: expect.stringContaining('assay run kafka-to-delta --once'),
     })
     await run()
-    expect(await eraseUsers(options(), [person])).toMatchObject({ records: BigInt(ofPerson.length) })
+    expect(await erasePersons(options(), [BigInt(person)])).toMatchObject({
+      records: BigInt(ofPerson.length),
+    })
     expect(await tracesOf(lakehouse.base)).toEqual([])
   })
 })
 
 test('the note of an erasure says nothing of what the records held', async () => {
   await copyOfWhole()
-  await eraseUsers(options(), [person])
+  await erasePersons(options(), [BigInt(person)])
   const log = await readFile(join(lakehouse.base, 'ops/erased/_delta_log/00000000000000000002.json'), 'utf8')
   expect(log).toContain('"operation":"ERASE"')
   expect(log).not.toContain('user_id')

@@ -1,4 +1,5 @@
 // A run pauses while a person is erased, and an erasure waits for runs: neither longer than the other lives.
+
 import { readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -7,6 +8,7 @@ import { lockForErasure } from '../../../src/engines/erasure-pause.ts'
 import { checkpointDirectory, thisProcess } from '../../../src/engines/lock.ts'
 import { type Attempt, runLocked } from '../../../src/engines/retry.ts'
 import { LakehouseError } from '../../../src/errors/errors.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { type Lakehouse, newLakehouse, testOptions } from './pipeline.ts'
 
 let lakehouse: Lakehouse
@@ -28,7 +30,10 @@ function run(attempt: Attempt, more: Partial<PipelineOptions> = {}): Promise<voi
   return runLocked({ ...options, deltaBasePath: lakehouse.base, source: null }, attempt)
 }
 
-const erase = (pauseMaxMs = 60_000) => lockForErasure(lakehouse.base, { leaseMs: 30_000, pauseMaxMs })
+const erase = (pauseMaxMs = 60_000) => {
+  const { streams } = standardLakehouse
+  return lockForErasure(lakehouse.base, { leaseMs: 30_000, pauseMaxMs, streams })
+}
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     if (signal.aborted) resolve()

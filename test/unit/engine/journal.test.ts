@@ -11,7 +11,7 @@ import { openFileSource } from '../../../src/files/source.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
-import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
+import { type Lakehouse, newLakehouse, runOnce, testParameters, writeInput } from './pipeline.ts'
 
 let lakehouse: Lakehouse
 
@@ -85,7 +85,7 @@ test('every batch has a row with its plan, its outcome and what became of its re
   const reports = await runOnce(lakehouse, { recordsPerBatchMax: 10, finalize: true })
   const rows = await rowsOf(
     'ops/batches',
-    `batch, records, silver_rows, quarantined_rows, plan::JSON->>'$.settings.dedup_window' AS dedup,
+    `batch, records, silver_rows, quarantined_rows, plan::JSON->>'$.settings.parameters.dedup_micros' AS dedup,
     reasons['malformed'] AS malformed, rows_by_table['fraud_detection'] AS scored, len(streams) AS streams`,
   )
   expect(rows.map(({ batch, records, silver_rows }) => [batch, records, silver_rows])).toEqual([
@@ -134,11 +134,14 @@ test('a clean stop leaves nothing to replay: the next start commits no batch', a
 test('other settings after a clean stop change no row that is there, and are told', async () => {
   const repeated = [transaction(0), transaction(5, { transaction_id: 't0' })]
   await writeInput(lakehouse, repeated)
-  await runOnce(lakehouse, { recordsPerBatchMax: 10, dedupMicros: minute })
+  await runOnce(lakehouse, {
+    recordsPerBatchMax: 10,
+    parameters: { ...testParameters, dedup_micros: minute },
+  })
   const before = await readTables(lakehouse.base)
   const notices: SourceNotice[] = []
   const onNotice = (notice: SourceNotice) => void notices.push(notice)
-  const others = { dedupMicros: 10n * minute, highRiskCountries: ['France'], onNotice }
+  const others = { parameters: { dedup_micros: 10n * minute, high_risk_countries: ['France'] }, onNotice }
   await runOnce(lakehouse, { recordsPerBatchMax: 10, ...others })
   expect(await readTables(lakehouse.base)).toEqual(before)
   const [told] = notices.filter(({ code }) => code === 'DEFINITIONS_CHANGED')

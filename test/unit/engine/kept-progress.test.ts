@@ -1,5 +1,6 @@
 // A writer that records progress as text alone (Spark): a table that it wrote can be opened for ever, also
 // when the commits with that text are long gone.
+
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { batchAppId, batchJson, noProgress, type Progress } from '../../../src/batches/progress.ts'
 import { OpenTable } from '../../../src/engines/tables.ts'
 import { silverTransactions } from '../../../src/lakehouse/2-silver/transactions.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 
 function progressAt(batch: bigint): Progress {
   const at = { topic: 't', partition: 0, offset: batch * 100n, topicId: 'id' }
@@ -18,7 +20,7 @@ const textAt = (batch: bigint): string => batchJson({ plan: null, progress: prog
 test('progress that stands in the text of a commit survives the clean-up of the log', async () => {
   const base = await mkdtemp(join(tmpdir(), 'assay-progress-'))
   onTestFinished(() => rm(base, { recursive: true }))
-  const open = () => OpenTable.open(base, silverTransactions, {})
+  const open = () => OpenTable.open(standardLakehouse, base, silverTransactions, {})
   const { delta } = await open()
   const write = (batch: bigint) =>
     delta.commit(null, { appId: batchAppId, version: batch, userMetadata: textAt(batch) })

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { check } from '../../../src/cli/check.ts'
 import { loadConfig } from '../../../src/config/config.ts'
 import { ownerOf } from '../../../src/engines/spark/run.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { lines } from '../../generate/lines.ts'
@@ -32,7 +33,11 @@ async function checked(): Promise<string> {
   const write = (line: string): void => {
     text += line
   }
-  await check(write, () => loadConfig({ DELTA_BASE_PATH: lakehouse.base }, 'absent'), lakehouse.input)
+  await check(
+    write,
+    () => loadConfig(standardLakehouse, { DELTA_BASE_PATH: lakehouse.base }, 'absent'),
+    lakehouse.input,
+  )
   return text
 }
 

@@ -6,7 +6,7 @@ import type { RecordSource } from '../../../src/batches/source.ts'
 import { embeddedEngine } from '../../../src/engines/embedded/run.ts'
 import type { BatchReport, PipelineOptions } from '../../../src/engines/engine.ts'
 import { openFileSource } from '../../../src/files/source.ts'
-import { streamNames } from '../../../src/plan/index.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
 
 const minute = 60_000_000n
@@ -33,7 +33,7 @@ export async function runOnce(
   input: RecordSource | null = null,
 ): Promise<BatchReport[]> {
   const reports: BatchReport[] = []
-  const streams = options.streams ?? streamNames
+  const streams = options.streams ?? standardLakehouse.streams
   const reads = streams.includes('kafka-to-delta')
   const open = () => openFileSource(lakehouse.input, { takeUnterminatedTail: false })
   const source = reads ? (input ?? (await open())) : null
@@ -55,9 +55,15 @@ export async function runOnce(
   return reports
 }
 
+export const testParameters = {
+  dedup_micros: 10n * minute,
+  high_risk_countries: ['Nigeria', 'Russia', 'China'],
+}
+
 /** The options of a run to the end of its input, with a clock that counts. */
 export const testOptions: Omit<PipelineOptions, 'deltaBasePath' | 'source'> = {
-  streams: streamNames,
+  lakehouse: standardLakehouse,
+  streams: standardLakehouse.streams,
   once: true,
   finalize: false,
   recordsPerBatchMax: 1_000_000,
@@ -72,8 +78,7 @@ export const testOptions: Omit<PipelineOptions, 'deltaBasePath' | 'source'> = {
     country: 30n * minute,
     hourly_summary: 60n * minute,
   },
-  dedupMicros: 10n * minute,
-  highRiskCountries: ['Nigeria', 'Russia', 'China'],
+  parameters: testParameters,
   tableProperties: {},
   smallFileBytes: null,
   filesBeforeCompaction: 64,

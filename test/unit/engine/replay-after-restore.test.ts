@@ -11,7 +11,7 @@ import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { verifyOptions } from '../verify/damaged-lakehouse.ts'
-import { type Lakehouse, newLakehouse, runOnce, testOptions, writeInput } from './pipeline.ts'
+import { type Lakehouse, newLakehouse, runOnce, testOptions, testParameters, writeInput } from './pipeline.ts'
 
 const minute = 60_000_000n
 let lakehouse: Lakehouse
@@ -56,7 +56,10 @@ test.each([
   ['aggregations/merchant', 2n],
 ])('%s is as it was after a RESTORE and a start', async (path, version) => {
   await writeInput(lakehouse, values.slice(0, 100))
-  await runOnce(lakehouse, { recordsPerBatchMax: 10, dedupMicros: 2n * minute })
+  await runOnce(lakehouse, {
+    recordsPerBatchMax: 10,
+    parameters: { ...testParameters, dedup_micros: 2n * minute },
+  })
   const before = await readTables(lakehouse.base)
   await restore(path, version)
   expect((await readTables(lakehouse.base))[path as 'gold/transactions']).not.toEqual(
@@ -65,8 +68,7 @@ test.each([
   // Other settings by now: what is carried again is decided by those of then.
   await runOnce(lakehouse, {
     recordsPerBatchMax: 7,
-    dedupMicros: 30n * minute,
-    highRiskCountries: ['France'],
+    parameters: { dedup_micros: 30n * minute, high_risk_countries: ['France'] },
   })
   expect(differences(await readTables(lakehouse.base), before)).toEqual([])
   expect((await verifyLakehouse(verifyOptions(lakehouse.base), null)).checks.filter(({ ok }) => !ok)).toEqual(

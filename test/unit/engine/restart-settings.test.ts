@@ -5,7 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { silverTransactions } from '../../../src/lakehouse/2-silver/transactions.ts'
-import { openTable } from '../../../src/lakehouse/delta.ts'
+import { openTable } from '../../../src/ops/tables.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { type Lakehouse, newLakehouse, runOnce, testOptions, writeInput } from './pipeline.ts'
 

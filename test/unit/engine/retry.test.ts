@@ -7,7 +7,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { RecordSource } from '../../../src/batches/source.ts'
 import { checkpointDirectory, lockPath, thisProcess } from '../../../src/engines/lock.ts'
 import { FailuresInARow, failuresMax, onceFailuresMax, runLocked } from '../../../src/engines/retry.ts'
-import { openTables, tableAt } from '../../../src/engines/tables.ts'
+import { openTables, tableOfRole } from '../../../src/engines/tables.ts'
 import { type ErrorCode, LakehouseError } from '../../../src/errors/errors.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
 import { lines } from '../../generate/lines.ts'
@@ -142,7 +142,7 @@ test.each([
     await run.catch(() => undefined)
     expect(codes).toEqual(['STORAGE_FAILED'])
     const tables = await openTables({ ...testOptions, deltaBasePath: lakehouse.base })
-    const [bronze, fraud] = ['bronze/transactions', 'fraud_detection'].map((path) => tableAt(tables, path))
+    const [bronze, fraud] = (['records', 'scored'] as const).map((role) => tableOfRole(tables, role))
     expect([bronze!.progress.batch, fraud!.progress.batch]).toEqual([1n, times > 1 ? 0n : 1n])
   }),
 )

@@ -1,16 +1,18 @@
 // The compiled row path gives what the SQL of the engine gives, cell by cell.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { lakehouseRowPath } from '../../../src/engines/row-path.ts'
 import { coalesce, text } from '../../../src/expr/index.ts'
 import { compileRowPath } from '../../../src/javascript/index.ts'
-import { tables } from '../../../src/lakehouse/pipeline.ts'
-import { lakehouseRowPath } from '../../../src/lakehouse/row-path.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { input, project, storedTable, storedText } from '../../../src/plan/index.ts'
 import { compileTable, duckdb } from '../../../src/sql/index.ts'
 import { RowPathComparison, rowTables } from '../../compare/row-path.ts'
 import { fuzzRecord } from '../../generate/fuzz.ts'
 import { badInput, lines } from '../../generate/lines.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
+
+const { tables } = standardLakehouse
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const kafkaMs = Date.UTC(2026, 10, 1)
@@ -75,7 +77,9 @@ test('every bad input of which the contract says what becomes of it', async () =
 
 test('definitions that were stored and read again give the same code and the same SQL', () => {
   const stored = tables.map((table) => storedTable(storedText(table)))
-  const compiled = [tables, stored].map((all) => lakehouseRowPath(all, 'kafka_batch', rowTables).code)
+  const compiled = [tables, stored].map(
+    (all) => lakehouseRowPath(standardLakehouse, all, 'input', rowTables).code,
+  )
   expect(compiled[1]).toBe(compiled[0])
   const sql = [tables, stored].map((all) => all.map(({ rows }) => compileTable(duckdb, rows.node)))
   expect(sql[1]).toEqual(sql[0])

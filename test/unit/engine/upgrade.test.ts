@@ -10,7 +10,7 @@ import { judgeLakehouse } from '../../compare/judge-lakehouse.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { defaultConfig } from '../../oracle/oracle.ts'
 import { recordsOfFiles, unpackOldLakehouse } from './old-lakehouse.ts'
-import { runOnce, testOptions } from './pipeline.ts'
+import { runOnce, testOptions, testParameters } from './pipeline.ts'
 
 const hour = 3_600_000_000n
 let directory: string
@@ -27,7 +27,11 @@ async function carryOn(): Promise<number> {
   const source = await openFileSource(input, { takeUnterminatedTail: false })
   try {
     const lakehouse = { base, input: '', remove: async () => undefined }
-    const reports = await runOnce(lakehouse, { recordsPerBatchMax: 40, dedupMicros: hour }, source)
+    const reports = await runOnce(
+      lakehouse,
+      { recordsPerBatchMax: 40, parameters: { ...testParameters, dedup_micros: hour } },
+      source,
+    )
     return reports.reduce((sum, { records }) => sum + records, 0)
   } finally {
     await source.close()
@@ -54,7 +58,7 @@ test('rows that are there stay, files go on where they were, and all is what the
     {
       ...testOptions,
       deltaBasePath: base,
-      dedupMicros: hour,
+      parameters: { ...testParameters, dedup_micros: hour },
       duckdb: { memoryLimitBytes: null, threads: 1 },
     },
     null,

@@ -27,7 +27,7 @@ import {
 import { panePlans } from '../../../src/javascript/index.ts'
 import { silverRecent } from '../../../src/lakehouse/2-silver/transactions.ts'
 import { processingTime } from '../../../src/lakehouse/batch.ts'
-import { tables as seedTables } from '../../../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import {
   defineTable,
   extend,
@@ -38,6 +38,8 @@ import {
 } from '../../../src/plan/index.ts'
 import { boundDuckdb, columnDefinitions, compileTable, duckdb, literalSql } from '../../../src/sql/index.ts'
 import { newLakehouse, runOnce, writeInput } from './pipeline.ts'
+
+const { tables: seedTables } = standardLakehouse
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const { schema } = silverRecent
@@ -246,7 +248,7 @@ test(`random windows over random rows (SEED=${seed})`, { timeout: 120_000 }, asy
 test('all windows of the lakehouse are computed from panes, and tables with the same keys share them', () => {
   const windows = seedTables.filter(({ watermark }) => watermark !== null)
   const twin = { ...windows[0]!, path: 'made/twin' }
-  const { plans } = panePlans([...seedTables, twin], 'silver_recent')
+  const { plans } = panePlans([...seedTables, twin])
   expect(plans.flatMap(({ tables }) => tables.map(({ path }) => path)).toSorted()).toEqual(
     [...windows.map(({ path }) => path), twin.path].toSorted(),
   )

@@ -2,19 +2,24 @@
 import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { ownerOf } from '../../../src/engines/spark/run.ts'
-import { type StreamName, streamNames } from '../../../src/plan/index.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { newLakehouse } from '../engine/pipeline.ts'
 
 test('a lakehouse is found again, and is no other of the same path', async () => {
   const lakehouse = await newLakehouse()
-  const of = (streams: readonly StreamName[]) =>
-    ownerOf({ deltaBasePath: lakehouse.base, streams, tableProperties: {} })
+  const of = (streams: readonly string[]) =>
+    ownerOf({
+      lakehouse: standardLakehouse,
+      deltaBasePath: lakehouse.base,
+      streams,
+      tableProperties: {},
+    })
   try {
-    const [owner, again] = [await of(streamNames), await of(streamNames)]
+    const [owner, again] = [await of(standardLakehouse.streams), await of(standardLakehouse.streams)]
     expect(again).toBe(owner)
     expect(await of(['fraud-detection'])).not.toBe(owner)
     await rm(lakehouse.base, { recursive: true })
-    expect(await of(streamNames)).not.toBe(owner)
+    expect(await of(standardLakehouse.streams)).not.toBe(owner)
   } finally {
     await lakehouse.remove()
   }

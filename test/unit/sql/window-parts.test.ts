@@ -1,8 +1,10 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { windowOf } from '../../../src/batches/planner.ts'
-import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { boundDuckdb, compileTable, windowParts } from '../../../src/sql/index.ts'
+
+const { tables } = standardLakehouse
 
 let connection: DuckDBConnection
 beforeAll(async () => {

@@ -13,33 +13,33 @@ import { quoteText } from '../../../src/delta/sql.ts'
 import { embeddedEngine } from '../../../src/engines/embedded/run.ts'
 import type { PipelineOptions } from '../../../src/engines/engine.ts'
 import { openFileSource } from '../../../src/files/source.ts'
-import { type StreamName, streamNames } from '../../../src/plan/index.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import type { Finding } from '../../../src/verify/check.ts'
 import type { VerifyOptions } from '../../../src/verify/lakehouse.ts'
 import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
 
-const config = loadConfig({}, join(tmpdir(), 'assay-no-such-env-file'))
+const config = loadConfig(standardLakehouse, {}, join(tmpdir(), 'assay-no-such-env-file'))
 
 export function verifyOptions(deltaBasePath: string): VerifyOptions {
   return {
+    lakehouse: standardLakehouse,
     deltaBasePath,
     delays: config.watermarkMicros,
-    dedupMicros: config.dedupWindowMicros,
-    highRiskCountries: config.highRiskCountries,
+    parameters: config.parameters,
     duckdb: { memoryLimitBytes: null, threads: 1 },
   }
 }
 
 export type RunOptions = {
-  readonly streams?: readonly StreamName[]
+  readonly streams?: readonly string[]
   readonly finalize?: boolean
   readonly recordsPerBatchMax?: number
-  readonly settings?: Partial<Pick<VerifyOptions, 'delays' | 'dedupMicros' | 'highRiskCountries'>>
+  readonly settings?: Partial<Pick<VerifyOptions, 'delays' | 'parameters'>>
 }
 
 /** Carries what is in `input` through the tables. */
 export async function runPipeline(base: string, input: string, run: RunOptions = {}): Promise<void> {
-  const { streams = streamNames, finalize = false, recordsPerBatchMax = 60 } = run
+  const { streams = standardLakehouse.streams, finalize = false, recordsPerBatchMax = 60 } = run
   const source = streams.includes('kafka-to-delta')
     ? openFileSource(input, { takeUnterminatedTail: finalize, onNotice: () => undefined })
     : null

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { adoptDeletion } from '../../../src/engines/adopt.ts'
-import { eraseUsers } from '../../../src/engines/erase.ts'
+import { erasePersons } from '../../../src/engines/erase.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
 import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
 import { eraseOptions, isOfPerson, person, personRecords } from '../engine/erased-person.ts'
@@ -43,7 +43,7 @@ beforeAll(async () => {
   await run(whole, records)
   erased = await temporaryDirectory()
   await cp(whole.base, erased, { recursive: true })
-  await eraseUsers(options(erased), [person])
+  await erasePersons(options(erased), [BigInt(person)])
 })
 afterAll(async () => {
   await whole?.remove()
@@ -71,9 +71,9 @@ describe('a lakehouse without a person', () => {
     const lakehouse = await newLakehouse()
     try {
       await run(lakehouse, records.slice(0, 200))
-      await eraseUsers(options(lakehouse.base), [person])
+      await erasePersons(options(lakehouse.base), [BigInt(person)])
       await run(lakehouse, records.slice(0, 260))
-      await eraseUsers(options(lakehouse.base), [person])
+      await erasePersons(options(lakehouse.base), [BigInt(person)])
       await run(lakehouse, records, true)
       expect(failed(await verify(lakehouse.base))).toEqual([])
       const small = { ...verifyOptions(lakehouse.base), rowsAtOnce: 40 }
@@ -89,7 +89,7 @@ describe('a lakehouse without a person', () => {
       const [base, input] = [join(work, 'lake'), join(work, 'input')]
       await writeLines(input, 'a.ndjson', sampleLines(300))
       await runPipeline(base, input)
-      await eraseUsers(options(base), [1, 3])
+      await erasePersons(options(base), [1n, 3n])
       expect(failed(await verify(base))).toEqual([])
       // The last line of the file was one of an erased user: reading goes on behind it.
       await writeLines(input, 'b.ndjson', sampleLines(40))
@@ -108,7 +108,7 @@ describe('a lakehouse without a person', () => {
       setStepHook((name) => {
         if (name === 'rows erased' && ++tables === 2) throw new Error('no power')
       })
-      await expect(eraseUsers(options(lakehouse.base), [person])).rejects.toThrow('no power')
+      await expect(erasePersons(options(lakehouse.base), [BigInt(person)])).rejects.toThrow('no power')
       setStepHook(null)
       const verification = await verify(lakehouse.base)
       expect(failed(verification)).toEqual([])

@@ -4,7 +4,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
-import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
 import { memorySource } from '../engine/memory-source.ts'
@@ -21,6 +21,8 @@ import {
   verifyOptions,
   writeLines,
 } from './damaged-lakehouse.ts'
+
+const { tables } = standardLakehouse
 
 const minute = 60_000_000n
 const firstMs = 1_790_000_000_000
@@ -49,8 +51,7 @@ beforeAll(async () => {
   await runPipeline(base, input, {
     recordsPerBatchMax: 25,
     settings: {
-      dedupMicros: minute,
-      highRiskCountries: ['France'],
+      parameters: { dedup_micros: minute, high_risk_countries: ['France'] },
       delays: { ...delays, silver: 4n * minute, gold: 20n * minute, merchant: 5n * minute },
     },
   })
@@ -80,7 +81,7 @@ const notesOf = ({ checks }: Verification): string[] => checks.flatMap(({ notes 
 
 describe('rules that change between runs', () => {
   test('what was in force in a batch decides, whatever is configured now', async () => {
-    const now = { ...verifyOptions(base), dedupMicros: 1n, highRiskCountries: [] }
+    const now = { ...verifyOptions(base), parameters: { dedup_micros: 1n, high_risk_countries: [] } }
     for (const options of [verifyOptions(base), now, { ...now, rowsAtOnce: 60 }]) {
       const verification = await verifyLakehouse(options, null)
       expect(failedChecks(verification)).toEqual([])
@@ -195,7 +196,9 @@ describe('a lakehouse of a version that recorded no plans', () => {
     const same = await verifyDamaged(lake, older)
     expect(failedChecks(same)).toEqual([])
     expect(notesOf(same).join()).toContain('of an older version recorded no settings')
-    const other = await verifyDamaged(lake, older, 'fraud_detection', { highRiskCountries: ['France'] })
+    const other = await verifyDamaged(lake, older, 'fraud_detection', {
+      parameters: { ...verifyOptions(lake).parameters, high_risk_countries: ['France'] },
+    })
     expect(failedChecks(other)).toEqual(['fraud_detection, rows'])
     expect(other.checks.find(({ check }) => check === 'rows')?.hint).toContain('HIGH_RISK_COUNTRIES')
     const delays = { ...verifyOptions(lake).delays, silver: minute }
@@ -278,7 +281,7 @@ async function moveWatermark(directory: string): Promise<void> {
     const commitInfo = text.split('\n').find((line) => line.includes('"commitInfo"'))
     const metadata = JSON.parse(commitInfo ?? '{}').commitInfo?.userMetadata
     const batch = metadata === undefined ? null : JSON.parse(metadata)
-    if (batch === null || batch.watermarks.silver === null) continue
+    if (batch === null || batch.watermarks.silver === undefined) continue
     batch.watermarks.silver = String(BigInt(batch.watermarks.silver) + minute)
     await writeFile(path, text.replace(JSON.stringify(metadata), JSON.stringify(JSON.stringify(batch))))
     return
@@ -301,15 +304,15 @@ test('a table that came later than a batch is judged as it is defined today', as
   const lake = join(work, 'later')
   await writeLines(input, 'a.ndjson', sampleLines(100))
   vi.resetModules()
-  vi.doMock('../../../src/lakehouse/pipeline.ts', async (original) => {
-    const found = await original<typeof import('../../../src/lakehouse/pipeline.ts')>()
-    const earlier = found.tables.filter(({ path }) => path !== 'aggregations/user')
-    return { ...found, tables: earlier, tablesOf: () => earlier }
+  vi.doMock('../../../src/lakehouse/index.ts', async (original) => {
+    const found = await original<typeof import('../../../src/lakehouse/index.ts')>()
+    const earlier = found.standardLakehouse.tables.filter(({ path }) => path !== 'aggregations/user')
+    return { ...found, standardLakehouse: { ...found.standardLakehouse, tables: earlier } }
   })
   try {
     await (await import('./damaged-lakehouse.ts')).runPipeline(lake, input)
   } finally {
-    vi.doUnmock('../../../src/lakehouse/pipeline.ts')
+    vi.doUnmock('../../../src/lakehouse/index.ts')
     vi.resetModules()
   }
   expect(await DeltaTable.exists(join(lake, 'aggregations/user'))).toBe(false)

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { batchJson, parseBatch } from '../../../src/batches/progress.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { commitPath } from '../../../src/delta/log-files.ts'
-import { tables } from '../../../src/lakehouse/pipeline.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import {
   failedChecks,
   findingsOf,
@@ -18,6 +18,8 @@ import {
   verifyDamaged,
   writeLines,
 } from './damaged-lakehouse.ts'
+
+const { tables } = standardLakehouse
 
 let work: string
 let base: string

@@ -1,15 +1,20 @@
 // ops/definitions: what decided the rows, as text by its hash. A replay, `assay verify` and a table that is
 // made again use the definitions of the batch, whatever the sources say by then.
 import { createHash } from 'node:crypto'
-import type { BatchSettings } from '../../batches/plan.ts'
-import { formatDuration } from '../../config/duration.ts'
-import type { DeltaTableDefinition } from '../../delta/index.ts'
-import { assert } from '../../errors/errors.ts'
-import { columnsOf } from '../../expr/index.ts'
-import { type Rule, ruleInput, rules } from '../../fraud/rules.ts'
-import { storedTable, storedText, type TableDefinition } from '../../plan/index.ts'
-import { duckdb } from '../../sql/index.ts'
-import { highRiskCountries } from '../batch.ts'
+import type { BatchSettings } from '../batches/plan.ts'
+import { formatDuration } from '../config/duration.ts'
+import { watermarkVariable } from '../config/variables.ts'
+import type { DeltaTableDefinition } from '../delta/index.ts'
+import { assert } from '../errors/errors.ts'
+import {
+  type Lakehouse,
+  type NamedReads,
+  type Setting,
+  storedTable,
+  storedText,
+  type TableDefinition,
+} from '../plan/index.ts'
+import { duckdb } from '../sql/index.ts'
 
 export const definitionsPath = 'ops/definitions'
 
@@ -35,32 +40,47 @@ export const definitionsDefinition = {
   }),
 } satisfies Omit<DeltaTableDefinition, 'properties'>
 
-export function definitionsOf(tables: readonly TableDefinition[], settings: BatchSettings): Definitions {
+/** Inputs had names alone when the first lakehouses recorded what decides their rows: theirs stay so. */
+const namedReads: NamedReads = {
+  kafka_batch: { of: 'records' },
+  bronze_batch: { of: 'batch', table: 'bronze/transactions' },
+  silver_batch: { of: 'batch', table: 'silver/transactions' },
+  silver_ids: { of: 'history', table: 'silver/transactions' },
+  silver_users: { of: 'history', table: 'silver/transactions' },
+  silver_recent: { of: 'closing', table: 'silver/transactions' },
+}
+
+export function definitionsOf(lakehouse: Lakehouse, settings: BatchSettings): Definitions {
+  const { tables, rules } = lakehouse
   const stored = [
-    ...tables.map((table) => define('table', table.path, storedText(table))),
-    ...rules.map((rule) => define('rule', rule.name, storedText(ruleAsData(rule)))),
-    ...Object.entries(settingTexts(settings)).map(([name, value]) => define('setting', name, value)),
+    ...tables.map((table) => define('table', table.path, storedText(table, namedReads))),
+    ...rules.map(({ name, ...rule }) => define('rule', name, storedText(rule))),
+    ...Object.entries(settingTexts(lakehouse, settings)).map(([name, value]) =>
+      define('setting', name, value),
+    ),
   ]
   return { hash: hashOf(setText(stored)), stored, tables }
 }
 
 /** As they would stand in .env. */
-function settingTexts(settings: BatchSettings): Readonly<Record<string, string>> {
-  const { delays, dedupMicros, recordsPerBatchMax } = settings
+function settingTexts(
+  { settings }: Lakehouse,
+  { delays, parameters, recordsPerBatchMax }: BatchSettings,
+): Readonly<Record<string, string>> {
   const watermarks = Object.entries(delays).map(([name, micros]) => {
-    return [`WATERMARK_${name.toUpperCase()}`, formatDuration(micros)]
+    return [watermarkVariable(name), formatDuration(micros)]
   })
+  const values = settings.map((setting) => [setting.variable, settingText(setting, parameters)])
   return {
-    ...Object.fromEntries(watermarks),
-    DEDUP_WINDOW: formatDuration(dedupMicros),
-    HIGH_RISK_COUNTRIES: settings.highRiskCountries.join(','),
+    ...Object.fromEntries([...watermarks, ...values]),
     MAX_RECORDS_PER_BATCH: String(recordsPerBatchMax),
   }
 }
 
-function ruleAsData(rule: Rule): unknown {
-  const fires = rule.fires(columnsOf(ruleInput), { highRiskCountries })
-  return { points: rule.points, meaning: rule.meaning, fires }
+function settingText({ parameter }: Setting, parameters: BatchSettings['parameters']): string {
+  const value = parameters[parameter]
+  assert(value !== undefined, `the parameter ${parameter} has a value`)
+  return typeof value === 'bigint' ? formatDuration(value) : value.join(',')
 }
 
 function define(kind: StoredDefinition['kind'], name: string, content: string): StoredDefinition {
@@ -103,7 +123,9 @@ export function definitionsFrom(
     if (content === null) return null
     stored.push({ kind, name, content, hash: partHash })
   }
-  const tables = stored.filter(({ kind }) => kind === 'table').map(({ content }) => storedTable(content))
+  const tables = stored
+    .filter(({ kind }) => kind === 'table')
+    .map(({ content }) => storedTable(content, namedReads))
   return { hash, stored, tables }
 }
 

@@ -1,6 +1,6 @@
 // ops/erased: the records whose rows were taken out of the tables on purpose, by `assay erase`, or by another
 // program whose deletion was adopted. It says where each record was, and nothing of what it held.
-import { type DeltaSnapshot, type DeltaTableDefinition, scanSql } from '../../delta/index.ts'
+import { type DeltaSnapshot, type DeltaTableDefinition, scanSql } from '../delta/index.ts'
 
 export const erasedPath = 'ops/erased'
 

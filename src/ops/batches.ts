@@ -1,11 +1,10 @@
 // ops/batches: one row for each batch, written when all tables have it. It outlives the clean-up of logs,
 // so that tables can be made again and judged however old the lakehouse is.
-import { planFromJson, planToJson } from '../../batches/plan.ts'
-import { type BatchCounts, batchJson, parseBatch, type RecordedBatch } from '../../batches/progress.ts'
-import type { DeltaTableDefinition, DeltaType } from '../../delta/index.ts'
-import { assert } from '../../errors/errors.ts'
-import type { StreamName } from '../../plan/index.ts'
-import { duckdb } from '../../sql/index.ts'
+import { planFromJson, planToJson } from '../batches/plan.ts'
+import { type BatchCounts, batchJson, parseBatch, type RecordedBatch } from '../batches/progress.ts'
+import type { DeltaTableDefinition, DeltaType } from '../delta/index.ts'
+import { assert } from '../errors/errors.ts'
+import { duckdb } from '../sql/index.ts'
 
 export const batchesPath = 'ops/batches'
 
@@ -13,7 +12,7 @@ export const batchesPath = 'ops/batches'
 export type BatchRow = {
   readonly recorded: RecordedBatch
   /** The streams whose tables have the batch. */
-  readonly streams: readonly StreamName[]
+  readonly streams: readonly string[]
   /** Empty where they are not known any more. */
   readonly rowsByTable: Readonly<Record<string, number>>
   readonly reasons: Readonly<Record<string, number>>
@@ -52,12 +51,15 @@ export const batchesDefinition = {
 } satisfies Omit<DeltaTableDefinition, 'properties'>
 
 /** A SELECT of the rows, in the columns of the table. */
-export function batchRowsSql(rows: readonly BatchRow[]): string {
+export function batchRowsSql(rows: readonly BatchRow[], eventsWatermark: string): string {
   const names = batchesDefinition.fields.map(({ name }) => duckdb.name(name)).join(', ')
-  return `SELECT * FROM (VALUES ${rows.map(rowSql).join(',\n')}) AS batches(${names})`
+  return `SELECT * FROM (VALUES ${rows.map((row) => rowSql(row, eventsWatermark)).join(',\n')}) AS batches(${names})`
 }
 
-function rowSql({ recorded, streams, rowsByTable, reasons, phasesMs }: BatchRow): string {
+function rowSql(
+  { recorded, streams, rowsByTable, reasons, phasesMs }: BatchRow,
+  eventsWatermark: string,
+): string {
   const { plan, progress, counts } = recorded
   const cells = [
     `${progress.batch}::BIGINT`,
@@ -70,7 +72,7 @@ function rowSql({ recorded, streams, rowsByTable, reasons, phasesMs }: BatchRow)
     countSql(counts, 'silver'),
     countSql(counts, 'quarantined'),
     instantSql(progress.eventTimeMaxMicros),
-    instantSql(progress.watermarks.silver),
+    instantSql(progress.watermarks[eventsWatermark] ?? null),
     mapSql(rowsByTable, 'BIGINT'),
     mapSql(reasons, 'BIGINT'),
     mapSql(phasesMs, 'DOUBLE'),

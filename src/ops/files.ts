@@ -1,8 +1,8 @@
 // ops/files: how far each file of an input was read. A commit of a batch carries only the files that it
 // read, so it does not grow with those that are done.
-import type { NextOffset } from '../../batches/offsets.ts'
-import type { DeltaTableDefinition } from '../../delta/index.ts'
-import { duckdb } from '../../sql/index.ts'
+import type { NextOffset } from '../batches/offsets.ts'
+import type { DeltaTableDefinition } from '../delta/index.ts'
+import { duckdb } from '../sql/index.ts'
 
 export const filesPath = 'ops/files'
 

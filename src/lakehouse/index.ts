@@ -1,0 +1,58 @@
+// The lakehouse that ships: transactions of an online shop. A table reads only what stands above it.
+import { columnsOf } from '../expr/index.ts'
+import { ruleInput, rules } from '../fraud/rules.ts'
+import { defineLakehouse } from '../plan/index.ts'
+import { bronzeTransactions } from './1-bronze/transactions.ts'
+import { quarantine } from './2-silver/quarantine.ts'
+import { silverTransactions } from './2-silver/transactions.ts'
+import { countryAggregation } from './3-aggregations/country.ts'
+import { hourlySummary } from './3-aggregations/hourly_summary.ts'
+import { merchantAggregation } from './3-aggregations/merchant.ts'
+import { userAggregation } from './3-aggregations/user.ts'
+import { fraudDetection } from './3-fraud_detection.ts'
+import { goldTransactions } from './3-gold/transactions.ts'
+import { highRiskCountries } from './batch.ts'
+import { reasonMeanings } from './reasons.ts'
+
+export const standardLakehouse = defineLakehouse({
+  topic: 'ecommerce.transactions',
+  records: bronzeTransactions,
+  events: silverTransactions,
+  refused: quarantine,
+  scored: fraudDetection,
+  tables: [goldTransactions, merchantAggregation, userAggregation, countryAggregation, hourlySummary],
+  streams: ['kafka-to-delta', 'fraud-detection', 'aggregations'],
+  watermarks: [
+    { name: 'silver', default: '10 minutes' },
+    { name: 'gold', default: '10 minutes' },
+    { name: 'merchant', default: '15 minutes' },
+    { name: 'user', default: '1 hour' },
+    { name: 'country', default: '30 minutes' },
+    { name: 'hourly_summary', default: '1 hour' },
+  ],
+  settings: [
+    {
+      parameter: 'dedup_micros',
+      kind: 'duration',
+      variable: 'DEDUP_WINDOW',
+      group: 'Time',
+      meaning: 'How far apart in event time two rows with one transaction_id still are the same transaction',
+      default: '10 minutes',
+      example: '1 hour',
+    },
+    {
+      parameter: 'high_risk_countries',
+      kind: 'names',
+      variable: 'HIGH_RISK_COUNTRIES',
+      group: 'Fraud rules',
+      meaning: 'Countries that the rule high_risk_country looks for',
+      default: 'Nigeria,Russia,China',
+      example: 'Nigeria,Russia',
+    },
+  ],
+  rules: rules.map(({ name, points, meaning, fires }) => {
+    return { name, points, meaning, fires: fires(columnsOf(ruleInput), { highRiskCountries }) }
+  }),
+  names: { event: 'transaction_id', person: { column: 'user_id', path: ['user_id'] } },
+  reasons: reasonMeanings,
+})

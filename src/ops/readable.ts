@@ -1,0 +1,20 @@
+// Every table that a query can name: those of the lakehouse, and what Assay keeps of its own work.
+import type { Lakehouse, TableDefinition } from '../plan/index.ts'
+import { batchesDefinition, batchesPath } from './batches.ts'
+import { definitionsDefinition, definitionsPath } from './definitions.ts'
+import { erasedDefinition, erasedPath } from './erased.ts'
+import { filesDefinition, filesPath } from './files.ts'
+
+/** A table as those know it who only read it. */
+export type NamedTable = Pick<TableDefinition, 'path' | 'meaning'>
+
+export const opsTables: readonly NamedTable[] = [
+  { path: batchesPath, meaning: batchesDefinition.description },
+  { path: definitionsPath, meaning: definitionsDefinition.description },
+  { path: filesPath, meaning: filesDefinition.description },
+  { path: erasedPath, meaning: erasedDefinition.description },
+]
+
+export function readableTables({ tables }: Pick<Lakehouse, 'tables'>): readonly NamedTable[] {
+  return [...tables, ...opsTables]
+}

@@ -1,0 +1,186 @@
+// A lakehouse as one value: its tables by their roles, its streams, watermarks and settings, and the rules
+// that its scored table goes by. Engines, the proof and the commands are handed it and know no table by name.
+import { assert, LakehouseError } from '../errors/errors.ts'
+import type { Expr, Schema } from '../expr/index.ts'
+import { inputsOf } from './inputs.ts'
+import { type Role, roleColumns } from './roles.ts'
+import type { TableDefinition } from './table.ts'
+
+/** How far a watermark stays behind the greatest event time of the events. */
+export type Watermark = {
+  /** Its variable is `WATERMARK_<NAME>`. */
+  readonly name: string
+  /** A duration as it would stand in .env. */
+  readonly default: string
+}
+
+/** A value that decides rows and is configured: a parameter of plans, and a variable. */
+export type Setting = {
+  /** The parameter's name in plans. */
+  readonly parameter: string
+  /** A duration is a long of microseconds, names are an array<string>. */
+  readonly kind: 'duration' | 'names'
+  readonly variable: string
+  readonly group: 'Time' | 'Fraud rules'
+  /** One sentence, without its full stop. */
+  readonly meaning: string
+  /** As it would stand in .env. */
+  readonly default: string
+  readonly example: string
+}
+
+/** A rule as it is recorded with the definitions of a batch. */
+export type DefinedRule = {
+  readonly name: string
+  readonly points: number
+  readonly meaning: string
+  readonly fires: Expr<'boolean'>
+}
+
+/** `path` is where a record has it, for records that were refused. */
+export type PersonColumn = { readonly column: string; readonly path: readonly string[] }
+
+export type LakehouseParts = {
+  /** The topic that is read where KAFKA_TOPIC does not say another. */
+  readonly topic: string
+  /** Every record as it arrives, nothing parsed. */
+  readonly records: TableDefinition
+  /** The records that are valid, on time and not repeated. */
+  readonly events: TableDefinition
+  /** The others, each with its reasons. */
+  readonly refused: TableDefinition
+  /** The events with their score; null where none are scored. */
+  readonly scored: TableDefinition | null
+  /** Further tables, each behind those that it reads. */
+  readonly tables: readonly TableDefinition[]
+  /** The streams by name, each may run as a process of its own; the first reads the input. */
+  readonly streams: readonly string[]
+  /** The first judges which records are late; none of the others is smaller. */
+  readonly watermarks: readonly Watermark[]
+  readonly settings: readonly Setting[]
+  readonly rules: readonly DefinedRule[]
+  /** The column of the events that names one, and that names the person whom it is about. */
+  readonly names: { readonly event: string; readonly person: PersonColumn }
+  /** What each reason of a refused record means. */
+  readonly reasons: Readonly<Record<string, string>>
+}
+
+export type Lakehouse = Omit<LakehouseParts, 'tables'> & {
+  /** All tables in the order in which a batch writes them: a table reads only what stands before it. */
+  readonly tables: readonly TableDefinition[]
+}
+
+/** Folders of the lakehouse that are no tables of anybody's. */
+const keptFolders = ['ops', 'rules', 'review', 'quality', 'alerts', 'live']
+
+/** Checks what types cannot say. Fails with LAKEHOUSE_INVALID; its message has one line for each mistake. */
+export function defineLakehouse(parts: LakehouseParts): Lakehouse {
+  const { records, events, refused, scored } = parts
+  const roles = [records, events, refused, ...(scored === null ? [] : [scored])]
+  const lakehouse = { ...parts, tables: [...roles, ...parts.tables] }
+  const mistakes = [
+    ...pathMistakes(lakehouse.tables),
+    ...nameMistakes(lakehouse),
+    ...roleMistakes('records', records),
+    ...roleMistakes('events', events),
+    ...roleMistakes('refused', refused),
+    ...(scored === null ? [] : roleMistakes('scored', scored)),
+    ...readMistakes(lakehouse.tables),
+  ]
+  if (mistakes.length === 0) return lakehouse
+  throw new LakehouseError('LAKEHOUSE_INVALID', ['the lakehouse is not valid:', ...mistakes].join('\n  '), {
+    details: { mistakes },
+  })
+}
+
+/** The tables that these streams write. */
+export function tablesOf({ tables }: Lakehouse, streams: readonly string[]): readonly TableDefinition[] {
+  return tables.filter((table) => streams.includes(table.stream))
+}
+
+/** The stream that reads the input. */
+export function inputStream({ streams }: Lakehouse): string {
+  return streams[0]!
+}
+
+/** The watermark that judges which records are late. */
+export function eventsWatermark({ watermarks }: Lakehouse): string {
+  return watermarks[0]!.name
+}
+
+export function roleOf({ records, events, refused, scored }: Lakehouse, path: string): Role | null {
+  if (path === records.path) return 'records'
+  if (path === events.path) return 'events'
+  if (path === refused.path) return 'refused'
+  return path === scored?.path ? 'scored' : null
+}
+
+/** True for a table whose rows cannot be computed from the events. */
+export function isOfInput(lakehouse: Lakehouse, path: string): boolean {
+  const role = roleOf(lakehouse, path)
+  return role !== null && role !== 'scored'
+}
+
+function pathMistakes(tables: readonly TableDefinition[]): string[] {
+  return tables.flatMap(({ path }, index) => {
+    const [folder] = path.split('/')
+    if (!/^[a-z][a-z0-9_]*(\/[a-z][a-z0-9_]*)*$/.test(path)) {
+      return [`table ${JSON.stringify(path)}: a path is lower-case names with / between them`]
+    }
+    if (keptFolders.includes(folder!)) return [`table ${path}: the folder ${folder} is kept for Assay itself`]
+    const other = tables.find((one, at) => at !== index && `${path}/`.startsWith(`${one.path}/`))
+    if (other === undefined) return []
+    return [
+      other.path === path ? `two tables are called ${path}` : `table ${path} lies inside of ${other.path}`,
+    ]
+  })
+}
+
+function nameMistakes({ tables, streams, watermarks }: Lakehouse): string[] {
+  const watermarkNames = watermarks.map(({ name }) => name)
+  const among = (names: readonly string[]): string => `there is ${names.join(', ')}`
+  const odd = [...streams, ...watermarkNames].filter((name) => !/^[a-z][a-z0-9_-]*$/.test(name))
+  return [
+    ...odd.map(
+      (name) => `${JSON.stringify(name)} is no name of a stream or watermark: letters, digits, _ and -`,
+    ),
+    ...(streams.length === 0 ? ['there is no stream'] : []),
+    ...(watermarks.length === 0 ? ['there is no watermark'] : []),
+    ...tables.flatMap(({ path, stream, watermark }) => [
+      ...(streams.includes(stream) ? [] : [`table ${path}: no stream ${stream}; ${among(streams)}`]),
+      ...(watermark === null || watermarkNames.includes(watermark)
+        ? []
+        : [`table ${path}: no watermark ${watermark}; ${among(watermarkNames)}`]),
+    ]),
+  ]
+}
+
+function roleMistakes(role: Role, { path, rows }: TableDefinition): string[] {
+  const schema: Schema = rows.schema
+  return Object.entries(roleColumns[role]).flatMap(([name, type]) => {
+    if (schema[name] === type) return []
+    const found = schema[name] === undefined ? 'it has none of that name' : `it is ${schema[name]}`
+    return [`table ${path}: as the table of ${role} it needs the column ${name} of type ${type}; ${found}`]
+  })
+}
+
+/** A table reads the batch of tables before it alone. */
+function readMistakes(tables: readonly TableDefinition[]): string[] {
+  return tables.flatMap(({ path, rows }, index) => {
+    return inputsOf(rows.node).flatMap(({ reads }) => {
+      if (reads.of === 'records') return []
+      const at = tables.findIndex((one) => one.path === reads.table)
+      if (at < 0) return [`table ${path} reads ${reads.table}, which is no table of the lakehouse`]
+      // A history is what the table had before the batch: its own rows as well.
+      const isBefore = at < index || (reads.of === 'history' && at <= index)
+      return isBefore ? [] : [`table ${path} reads ${reads.table}, which stands behind it`]
+    })
+  })
+}
+
+/** The table of that path. */
+export function tableAt(tables: readonly TableDefinition[], path: string): TableDefinition {
+  const found = tables.find((table) => table.path === path)
+  assert(found !== undefined, `no table ${path} is defined`)
+  return found
+}

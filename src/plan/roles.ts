@@ -1,0 +1,42 @@
+// The columns that a table has by its role, whatever else it has: by them batches are counted, carried on
+// after a crash, and proved.
+import type { ColumnType } from '../expr/index.ts'
+
+export type Role = 'records' | 'events' | 'refused' | 'scored'
+
+/** Where a record stood; no two records stand at the same place. */
+export const placeColumns = { topic: 'string', partition: 'int', offset: 'long' } as const
+
+export const roleColumns = {
+  records: {
+    ...placeColumns,
+    kafka_key: 'binary',
+    value: 'binary',
+    headers: 'headers',
+    kafka_timestamp: 'timestamp',
+    processing_time: 'timestamp',
+    processing_date: 'date',
+  },
+  events: { event_time: 'timestamp', ...placeColumns, processing_time: 'timestamp' },
+  refused: { ...placeColumns, value: 'binary', reasons: 'array<string>', processing_time: 'timestamp' },
+  scored: {
+    event_time: 'timestamp',
+    fraud_score: 'int',
+    risk_level: 'string',
+    requires_review: 'boolean',
+    reasons: 'array<string>',
+    ...placeColumns,
+    processing_time: 'timestamp',
+  },
+} as const satisfies Readonly<Record<Role, Readonly<Record<string, ColumnType>>>>
+
+/**
+ * The columns of judged records: what `quarantineSplit` splits. `invalid` has what is wrong with the record
+ * itself, `is_accepted` whether it becomes an event.
+ */
+export const judgedColumns = {
+  ...placeColumns,
+  event_time: 'timestamp',
+  invalid: 'array<string>',
+  is_accepted: 'boolean',
+} as const
