@@ -6,6 +6,7 @@ import { configurationPage, envExample } from '../src/config/reference.ts'
 import { type ErrorPolicy, errorCodes, type Retry } from '../src/errors/errors.ts'
 import { noticeCodes } from '../src/errors/notices.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
+import { entryPoints } from './entry-points.ts'
 import { progressPage } from './progress-page.ts'
 import { functionsPage, tablesPage } from './reference-pages.ts'
 
@@ -17,6 +18,7 @@ export const generatedPages: Readonly<Record<string, () => string>> = {
   'docs/reference/functions.md': functionsPage,
   'docs/reference/progress.md': progressPage,
   'docs/reference/tables.md': tablesPage,
+  ...entryPoints,
 }
 
 const blameText = {

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { Command } from 'commander'
 import { sinceAppId } from '../batches/progress.ts'
-import { type Config, loadConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
 import { counted, unitOf } from '../errors/counted.ts'
@@ -14,23 +14,26 @@ import { listFiles } from '../files/listing.ts'
 import { checkKafka } from '../kafka/check.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
 import { isOfInput, type Lakehouse } from '../plan/index.ts'
+import { type Project, projectTitle } from '../project/project.ts'
 import type { CheckFinding, Found } from './check-finding.ts'
 import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { printable } from './printable.ts'
 import { nearlyAllRefused, sortedReasons } from './refusals.ts'
 import type { RunTotals } from './run-totals.ts'
+import { projectConfig } from './session.ts'
 import { sqlName } from './table-name.ts'
 import { formatCount } from './terminal-text.ts'
 
-export function checkCommand(lakehouse: Lakehouse): Command {
+export function checkCommand(project: Project): Command {
   return new Command('check')
     .option('--from <file|directory>', 'check NDJSON files in place of Kafka', inHome)
     .action(async ({ from }: { from?: string }) => {
       process.exitCode = await check(
         (line) => void process.stdout.write(line),
-        () => loadConfig(lakehouse),
+        () => projectConfig(project),
         from,
+        projectTitle(project),
       )
     })
 }
@@ -46,12 +49,14 @@ export async function check(
   write: (line: string) => void,
   load: () => Config,
   from?: string,
+  project: string | null = null,
 ): Promise<number> {
   const failed: CheckFinding[] = []
   const report = (finding: CheckFinding) => {
     write(`${finding.verdict.padEnd(4)}  ${finding.subject.padEnd(8)}  ${printable(finding.text)}\n`)
     if (finding.verdict === 'FAIL') failed.push(finding)
   }
+  if (project !== null) report({ verdict: 'ok', subject: 'project', text: project })
   let config: Config
   try {
     config = load()

@@ -1,7 +1,7 @@
 // The commands: what `assay --help` says of each, and where it is. A command's own file is read only when it
 // is called, so that the help does not wait for DuckDB and Kafka.
 import type { Command } from 'commander'
-import type { Lakehouse } from '../plan/index.ts'
+import type { Project } from '../project/project.ts'
 
 export type CommandEntry = {
   readonly name: string
@@ -9,7 +9,7 @@ export type CommandEntry = {
   /** What it does, as the first lines of its own help. */
   readonly does: string
   readonly examples: readonly string[]
-  readonly load: (lakehouse: Lakehouse) => Promise<Command>
+  readonly load: (project: Project) => Promise<Command>
 }
 
 export const commands: readonly CommandEntry[] = [
@@ -20,7 +20,7 @@ export const commands: readonly CommandEntry[] = [
       'Generates transactions and carries them through all tables on this machine, and shows what happens until Ctrl-C. ' +
       'It needs no Kafka and no JVM; the tables stay, and it ends with where they are.',
     examples: ['assay demo', 'assay demo --rate 500 --seconds 60'],
-    load: async (lakehouse) => (await import('./demo.ts')).demoCommand(lakehouse),
+    load: async (project) => (await import('./demo.ts')).demoCommand(project),
   },
   {
     name: 'run',
@@ -33,7 +33,7 @@ export const commands: readonly CommandEntry[] = [
       'assay run --once --finalize --from data',
       'assay run fraud-detection aggregations',
     ],
-    load: async (lakehouse) => (await import('./run.ts')).runCommand(lakehouse),
+    load: async (project) => (await import('./run.ts')).runCommand(project),
   },
   {
     name: 'produce',
@@ -45,7 +45,7 @@ export const commands: readonly CommandEntry[] = [
       'assay produce --rate 1000',
       'assay produce --to data --period 2026-10-01/2026-10-02 --count 100000',
     ],
-    load: async (lakehouse) => (await import('./produce.ts')).produceCommand(lakehouse),
+    load: async (project) => (await import('./produce.ts')).produceCommand(project),
   },
   {
     name: 'check',
@@ -54,7 +54,7 @@ export const commands: readonly CommandEntry[] = [
       'Checks the configuration, the tables and the input, and what a run would make of a sample of its records. ' +
       'Each line says ok or what to do; nothing is changed.',
     examples: ['assay check', 'assay check --from data'],
-    load: async (lakehouse) => (await import('./check.ts')).checkCommand(lakehouse),
+    load: async (project) => (await import('./check.ts')).checkCommand(project),
   },
   {
     name: 'verify',
@@ -63,7 +63,7 @@ export const commands: readonly CommandEntry[] = [
       'Proves from the tables alone that no record is lost, twice or wrong, and names what is. The exit code is 1 where a ' +
       'check fails.',
     examples: ['assay verify', 'assay verify silver.transactions --json', 'assay verify --since 2026-10-01'],
-    load: async (lakehouse) => (await import('./verify.ts')).verifyCommand(lakehouse),
+    load: async (project) => (await import('./verify.ts')).verifyCommand(project),
   },
   {
     name: 'query',
@@ -74,14 +74,14 @@ export const commands: readonly CommandEntry[] = [
       'assay query --json "from fraud_detection where requires_review" | jq .transaction_id',
       'assay query --csv < report.sql',
     ],
-    load: async (lakehouse) => (await import('./query.ts')).queryCommand(lakehouse),
+    load: async (project) => (await import('./query.ts')).queryCommand(project),
   },
   {
     name: 'explain',
     summary: 'show the plan of a table and its SQL',
     does: 'Shows how a table is defined: its plan, and the SQL that the plan is for DuckDB and for Spark.',
     examples: ['assay explain silver.transactions', 'assay explain aggregations/merchant --duckdb'],
-    load: async (lakehouse) => (await import('./explain.ts')).explainCommand(lakehouse),
+    load: async (project) => (await import('./explain.ts')).explainCommand(project),
   },
   {
     name: 'why',
@@ -90,7 +90,7 @@ export const commands: readonly CommandEntry[] = [
       'Tells the story of one transaction: the record it came from, the rules that fired with their points, and what its ' +
       'user did before; or why it was refused.',
     examples: ['assay why 1f0732f8-c436-4850-99ed-1a44067773a0'],
-    load: async (lakehouse) => (await import('./why.ts')).whyCommand(lakehouse),
+    load: async (project) => (await import('./why.ts')).whyCommand(project),
   },
   {
     name: 'erase',
@@ -104,7 +104,7 @@ export const commands: readonly CommandEntry[] = [
       'assay erase --user-id 4711',
       'assay erase --adopt silver.transactions 42',
     ],
-    load: async (lakehouse) => (await import('./erase.ts')).eraseCommand(lakehouse),
+    load: async (project) => (await import('./erase.ts')).eraseCommand(project),
   },
   {
     name: 'spark',
@@ -113,7 +113,7 @@ export const commands: readonly CommandEntry[] = [
       'Brings the Spark that "assay run --engine spark" starts by itself. A Spark Connect server of yours needs no ' +
       'installation here: SPARK_MASTER names it.',
     examples: ['assay spark install'],
-    load: async (lakehouse) => (await import('./spark.ts')).sparkCommand(lakehouse),
+    load: async (project) => (await import('./spark.ts')).sparkCommand(project),
   },
   {
     name: 'table',
@@ -124,6 +124,6 @@ export const commands: readonly CommandEntry[] = [
       'assay table history gold.transactions --limit 5',
       'assay table vacuum bronze.transactions --dry-run',
     ],
-    load: async (lakehouse) => (await import('./table.ts')).tableCommand(lakehouse),
+    load: async (project) => (await import('./table.ts')).tableCommand(project),
   },
 ]

@@ -12,8 +12,8 @@ import { embeddedEngine } from '../engines/embedded/run.ts'
 import type { BatchReport } from '../engines/engine.ts'
 import { noLatencies } from '../engines/latency.ts'
 import { openFileSource } from '../files/source.ts'
-import type { Lakehouse } from '../plan/index.ts'
 import { produce } from '../produce/produce.ts'
+import type { Project } from '../project/project.ts'
 import { createLagEstimate } from './lag-estimate.ts'
 import { type LiveView, startLiveView } from './live-painter.ts'
 import { positiveNumber, seedNumber } from './option-values.ts'
@@ -41,7 +41,7 @@ const users = 1_000_000
  */
 const dirt = { duplicateShare: 0.005, disorderShare: 0.005, lateShare: 0.002, malformedShare: 0.005 }
 
-export function demoCommand(lakehouse: Lakehouse): Command {
+export function demoCommand(project: Project): Command {
   return new Command('demo')
     .option('--rate <records/s>', 'transactions a second', positiveNumber, 2_000)
     .option('--seconds <seconds>', 'stop after so long (default: go on until Ctrl-C)', positiveNumber)
@@ -51,11 +51,11 @@ export function demoCommand(lakehouse: Lakehouse): Command {
       'where the tables go (default: a new directory, which stays)',
       inHome,
     )
-    .action((flags: DemoFlags) => demo(lakehouse, flags))
+    .action((flags: DemoFlags) => demo(project, flags))
 }
 
-async function demo(lakehouse: Lakehouse, flags: DemoFlags): Promise<void> {
-  const { config } = openSession(lakehouse)
+async function demo(project: Project, flags: DemoFlags): Promise<void> {
+  const { config } = openSession(project)
   const deltaBasePath = flags.deltaBasePath ?? (await mkdtemp(join(tmpdir(), 'assay-demo-')))
   const input = await mkdtemp(join(tmpdir(), 'assay-demo-input-'))
   const stop = new AbortController()
@@ -82,7 +82,7 @@ async function demo(lakehouse: Lakehouse, flags: DemoFlags): Promise<void> {
     const source = growingBatches(await openFileSource(input, { takeUnterminatedTail: false }))
     const running = embeddedEngine.run({
       ...pipelineOptions({ ...config, engine: 'embedded', deltaBasePath }),
-      streams: lakehouse.streams,
+      streams: config.lakehouse.streams,
       source,
       once: false,
       finalize: false,

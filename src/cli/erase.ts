@@ -8,6 +8,7 @@ import type { PersonId } from '../engines/erased-rows.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Lakehouse } from '../plan/index.ts'
+import type { Project } from '../project/project.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { printable } from './printable.ts'
 import { openSession } from './session.ts'
@@ -24,11 +25,11 @@ type EraseFlags = {
 /** Most batches take less than a second; one that closes many windows may take a minute. */
 const waitDefaultSeconds = 120
 
-export function eraseCommand(lakehouse: Lakehouse): Command {
+export function eraseCommand(project: Project): Command {
   return new Command('erase')
     .addOption(
       new Option('--user-id <id>', 'a person by the user_id of the records; may be given several times')
-        .argParser(personIds(lakehouse))
+        .argParser(personIds(project.lakehouse))
         .default([], 'none'),
     )
     .option('--dry-run', 'count the rows, change nothing; "assay run" may go on meanwhile')
@@ -44,7 +45,7 @@ export function eraseCommand(lakehouse: Lakehouse): Command {
     )
     .argument('[version]', 'with --adopt: the version of the table that the deletion made')
     .action(async (version: string | undefined, flags: EraseFlags) => {
-      const text = await erase(openSession(lakehouse).config, version, flags)
+      const text = await erase(openSession(project).config, version, flags)
       process.stdout.write(printable(text))
     })
 }

@@ -4,13 +4,14 @@ import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import { windowOf } from '../batches/planner.ts'
 import { compileRowPath } from '../javascript/index.ts'
-import { eventsWatermark, type Lakehouse, type PlanNode, type TableDefinition } from '../plan/index.ts'
+import { eventsWatermark, type PlanNode, type TableDefinition } from '../plan/index.ts'
 import { planText } from '../plan/text.ts'
+import type { Project } from '../project/project.ts'
 import { compileTable, type Dialect, duckdb, spark } from '../sql/index.ts'
 import { openSession } from './session.ts'
 import { tableNamed } from './table-name.ts'
 
-export function explainCommand(lakehouse: Lakehouse): Command {
+export function explainCommand(project: Project): Command {
   return new Command('explain')
     .argument('<table>', 'such as silver.transactions or aggregations/merchant')
     .option('--plan', 'the plan alone')
@@ -18,7 +19,7 @@ export function explainCommand(lakehouse: Lakehouse): Command {
     .option('--spark', 'its Spark SQL alone')
     .option('--javascript', 'its JavaScript alone, of a table that is computed row by row')
     .option('--spark-plan', 'the physical plan that Spark makes of it over the tables as they are')
-    .action((name: string, only: Only) => explain(lakehouse, name, only))
+    .action((name: string, only: Only) => explain(project, name, only))
 }
 
 type Only = {
@@ -29,15 +30,15 @@ type Only = {
   readonly sparkPlan?: true
 }
 
-async function explain(lakehouse: Lakehouse, name: string, only: Only): Promise<void> {
-  const table = tableNamed(name, lakehouse.tables)
+async function explain(project: Project, name: string, only: Only): Promise<void> {
+  const table = tableNamed(name, project.lakehouse.tables)
   const all = !only.plan && !only.duckdb && !only.spark && !only.javascript && !only.sparkPlan
   const parts: string[] = []
   if (all || only.plan) parts.push(`-- ${table.path}: ${table.meaning}\n${planText(table)}`)
   if (all || only.duckdb) parts.push(`-- DuckDB\n${statements(duckdb, table)}`)
   if (all || only.spark) parts.push(`-- Spark\n${statements(spark, table)}`)
   if (all || only.javascript) parts.push(`// JavaScript\n${javascript(table)}`)
-  if (only.sparkPlan) parts.push(`-- Spark's plan\n${await sparkPlan(lakehouse, table)}`)
+  if (only.sparkPlan) parts.push(`-- Spark's plan\n${await sparkPlan(project, table)}`)
   process.stdout.write(`${parts.join('\n\n')}\n`)
 }
 
@@ -64,8 +65,8 @@ function sourceOf(node: PlanNode): string {
 }
 
 /** On the server of SPARK_MASTER; one is started where it names a master. */
-async function sparkPlan(lakehouse: Lakehouse, table: TableDefinition): Promise<string> {
-  const { config } = openSession(lakehouse)
+async function sparkPlan(project: Project, table: TableDefinition): Promise<string> {
+  const { config } = openSession(project)
   const { explainOnSpark } = await import('../engines/spark/explain.ts')
   const { openCluster } = await import('../engines/spark/cluster.ts')
   const { sparkOptions } = await import('./spark-options.ts')
@@ -75,7 +76,7 @@ async function sparkPlan(lakehouse: Lakehouse, table: TableDefinition): Promise<
     const now = BigInt(Date.now()) * 1000n
     const values = {
       processing_time: now,
-      watermark: now - config.watermarkMicros[eventsWatermark(lakehouse)]!,
+      watermark: now - config.watermarkMicros[eventsWatermark(config.lakehouse)]!,
       ...config.parameters,
       closed_after: now - 3_600_000_000n,
       closed_up_to: now,

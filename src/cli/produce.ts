@@ -7,11 +7,11 @@ import { inHome } from '../config/values.ts'
 import { unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaCompression } from '../kafka/producer.ts'
-import type { Lakehouse } from '../plan/index.ts'
 import { generatorDefaults, MERCHANTS_MAX, USERS_MAX } from '../produce/generator.ts'
 import { compressions } from '../produce/kafka-writer.ts'
 import { type ProduceSummary, type ProduceTarget, produce } from '../produce/produce.ts'
 import type { Period } from '../produce/schedule.ts'
+import type { Project } from '../project/project.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { durationMs, seedNumber, wholeNumberFrom } from './option-values.ts'
 import { createProgressBar } from './progress-bar.ts'
@@ -43,7 +43,7 @@ const COUNT_MAX = 1_000_000_000_000
 const RATE_MAX = 10_000_000
 const RATE_DEFAULT = 1_000
 
-export function produceCommand(lakehouse: Lakehouse): Command {
+export function produceCommand(project: Project): Command {
   const defaults = generatorDefaults
   return new Command('produce')
     .option(
@@ -98,11 +98,11 @@ export function produceCommand(lakehouse: Lakehouse): Command {
     .option('--rotate-rows <rows>', 'rows of a full file', wholeNumberFrom(1, 100_000_000), 100_000)
     .option('--rotate-seconds <seconds>', 'age of a full file', wholeNumberFrom(1, 86_400), 60)
     .addHelpText('after', '\nA share is a percentage or a fraction: 2% and 0.02 are the same.')
-    .action((flags: ProduceFlags) => runProduce(lakehouse, flags))
+    .action((flags: ProduceFlags) => runProduce(project, flags))
 }
 
-async function runProduce(lakehouse: Lakehouse, flags: ProduceFlags): Promise<void> {
-  const { config, log } = openSession(lakehouse)
+async function runProduce(project: Project, flags: ProduceFlags): Promise<void> {
+  const { config, log } = openSession(project)
   const onNotice: OnNotice = ({ code, details, message }) => log.warn({ code, ...details }, message)
   const to = targetOf(flags, config.kafka, onNotice)
   if (to.kind === 'kafka')

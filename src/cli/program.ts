@@ -1,8 +1,9 @@
 // Finds the command, runs it, and turns what it throws into one clear line and an exit code.
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { standardLakehouse } from '../lakehouse/index.ts'
-import type { Lakehouse } from '../plan/index.ts'
+import { inHome } from '../config/values.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { openProject, type Project } from '../project/project.ts'
 import { type CommandEntry, commands } from './commands.ts'
 import { exitCodes, reportFailure } from './failure.ts'
 
@@ -31,18 +32,22 @@ export async function runProgram(args: readonly string[], said: Said = ofProcess
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', helpFooter)
+    .option(projectOption, 'the project to work for (default: the assay.config.ts from here upwards)')
     .showSuggestionAfterError()
-  const called = args.filter((argument) => !argument.startsWith('-')).slice(0, 2)
-  for (const entry of commands) {
-    program.addCommand(
-      called.includes(entry.name)
-        ? await loaded(entry, standardLakehouse)
-        : new Command(entry.name).summary(entry.summary),
-    )
-  }
-  prepare(program, said)
   try {
-    await program.parseAsync(withSqlLast(named(args)), { from: 'user' })
+    const { project: of, others } = withoutProject(args)
+    const called = others.filter((argument) => !argument.startsWith('-')).slice(0, 2)
+    const isOne = commands.some(({ name }) => called.includes(name))
+    const project = isOne ? await openProject(process.cwd(), of) : null
+    for (const entry of commands) {
+      program.addCommand(
+        project !== null && called.includes(entry.name)
+          ? await loaded(entry, project)
+          : new Command(entry.name).summary(entry.summary),
+      )
+    }
+    prepare(program, said)
+    await program.parseAsync(withSqlLast(named(others)), { from: 'user' })
     return typeof process.exitCode === 'number' ? process.exitCode : exitCodes.ok
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
@@ -51,15 +56,34 @@ export async function runProgram(args: readonly string[], said: Said = ofProcess
 }
 
 /** The command with its help; what is called by a second word has the examples too. */
-async function loaded(
-  { summary, does, examples, load }: CommandEntry,
-  lakehouse: Lakehouse,
-): Promise<Command> {
+async function loaded({ summary, does, examples, load }: CommandEntry, project: Project): Promise<Command> {
   const list = examples.map((example) => `  ${example}\n`).join('')
-  return (await load(lakehouse))
+  return (await load(project))
     .summary(summary)
     .description(does)
     .addHelpText('afterAll', `\nExamples:\n${list}`)
+}
+
+const projectOption = '--project <directory>'
+
+/** The project may be named anywhere: what a command can be asked depends on it, so it is read before. */
+function withoutProject(args: readonly string[]): {
+  readonly project: string | null
+  readonly others: readonly string[]
+} {
+  const end = args.indexOf('--')
+  const at = args.findIndex((argument) => argument === '--project' || argument.startsWith('--project='))
+  if (at < 0 || (end >= 0 && at > end)) return { project: null, others: args }
+  const [argument, next] = [args[at]!, args[at + 1]]
+  const isInside = argument.startsWith('--project=')
+  const project = isInside ? argument.slice('--project='.length) : next
+  if (project === undefined || project === '') {
+    throw new LakehouseError('CONFIG_INVALID', '--project needs the directory of a project.')
+  }
+  return {
+    project: inHome(project),
+    others: args.filter((_, index) => index !== at && (isInside || index !== at + 1)),
+  }
 }
 
 /** `help` of what is no command is refused as the command is, which names the nearest one. */

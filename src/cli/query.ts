@@ -7,6 +7,7 @@ import { helpLines } from '../config/reference.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { readableTables } from '../ops/readable.ts'
 import type { Lakehouse } from '../plan/index.ts'
+import type { Project } from '../project/project.ts'
 import { liveName, liveTables } from './open-windows.ts'
 import { bytes, durationMs } from './option-values.ts'
 import { openReader, queryFailure, sayWhereNoTables } from './reader.ts'
@@ -29,7 +30,7 @@ type QueryFlags = {
   readonly memory?: number
 }
 
-export function queryCommand(lakehouse: Lakehouse): Command {
+export function queryCommand(project: Project): Command {
   return new Command('query')
     .argument('[sql]', 'the query; read from standard input where it is absent or -')
     .addOption(new Option('--json', 'one JSON object a line').conflicts(['csv', 'expanded']))
@@ -46,12 +47,12 @@ export function queryCommand(lakehouse: Lakehouse): Command {
         'most memory, beyond it work spills to disk (default: DUCKDB_MEMORY_LIMIT)',
       ).argParser(bytes(memoryMin)),
     )
-    .addHelpText('after', helpFooter(lakehouse))
-    .action((sql: string | undefined, flags: QueryFlags) => runQuery(lakehouse, sql, flags))
+    .addHelpText('after', helpFooter(project.lakehouse))
+    .action((sql: string | undefined, flags: QueryFlags) => runQuery(project, sql, flags))
 }
 
-async function runQuery(lakehouse: Lakehouse, sql: string | undefined, flags: QueryFlags): Promise<void> {
-  const { config } = openSession(lakehouse)
+async function runQuery(project: Project, sql: string | undefined, flags: QueryFlags): Promise<void> {
+  const { config } = openSession(project)
   const format = flags.json ? 'json' : flags.csv ? 'csv' : flags.expanded ? 'expanded' : 'table'
   if (sql === undefined && process.stdin.isTTY) throw noSql()
   const text = sql === undefined || sql === '-' ? await textOf(process.stdin) : sql

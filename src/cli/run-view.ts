@@ -20,6 +20,8 @@ export type RunFacts = {
   readonly tables: number
   readonly streams: readonly string[]
   readonly engine: Config['engine']
+  /** Its name and its config; null for the lakehouse that ships. */
+  readonly project: string | null
 }
 
 export type RunView = {
@@ -47,7 +49,9 @@ export function openRunView(about: RunFacts, log: Logger, once: boolean, config:
   return once ? onceView(about, log) : logView(about, log, isPretty(config))
 }
 
-function start({ input, deltaBasePath, tables, streams, engine }: RunFacts, log: Logger): void {
+function start(facts: RunFacts, log: Logger): void {
+  const { input, deltaBasePath, tables, streams, engine, project } = facts
+  if (project !== null) log.info(`project ${project}`)
   log.info({ engine, streams }, `reading ${input}, writing ${counted(tables, 'table')} in ${deltaBasePath}`)
 }
 

@@ -11,11 +11,12 @@ import { inHome } from '../config/values.ts'
 import type { Engine } from '../engines/engine.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
-import { inputStream, type Lakehouse, tablesOf } from '../plan/index.ts'
+import { inputStream, tablesOf } from '../plan/index.ts'
+import { type Project, projectTitle } from '../project/project.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { openRunView, type RunFacts } from './run-view.ts'
-import { openSession } from './session.ts'
+import { openSession, projectDefaults } from './session.ts'
 
 /** How long `--once` waits for a broker that is away or a topic that is not there. */
 const onceWaitMaxMs = 30_000
@@ -27,26 +28,29 @@ type RunFlags = {
   readonly engine?: 'embedded' | 'spark'
 }
 
-export function runCommand(lakehouse: Lakehouse): Command {
+export function runCommand(project: Project): Command {
   return new Command('run')
     .addArgument(
-      new Argument('[streams...]', 'the streams of this process (default: all)').choices(lakehouse.streams),
+      new Argument('[streams...]', 'the streams of this process (default: all)').choices(
+        project.lakehouse.streams,
+      ),
     )
     .option('--once', 'carry what is there now through all tables, then stop')
     .option('--finalize', 'with --once: then close all windows; rows behind them are late from then on')
     .option('--from <file|directory>', 'read NDJSON files in place of Kafka', inHome)
     .option('--engine <engine>', 'embedded or spark (default: ENGINE)')
-    .addHelpText('after', `\n${variablesHelp(lakehouse)}`)
-    .action((named: readonly string[], flags: RunFlags) => runPipeline(lakehouse, named, flags))
+    .addHelpText('after', `\n${variablesHelp(project.lakehouse, projectDefaults(project))}`)
+    .action((named: readonly string[], flags: RunFlags) => runPipeline(project, named, flags))
 }
 
-async function runPipeline(lakehouse: Lakehouse, named: readonly string[], flags: RunFlags): Promise<void> {
-  const { config, log } = openSession(lakehouse)
+async function runPipeline(project: Project, named: readonly string[], flags: RunFlags): Promise<void> {
+  const { config, log } = openSession(project)
+  const { lakehouse } = project
   const all = lakehouse.streams
   const streams = named.length === 0 ? all : all.filter((name) => named.includes(name))
   checkFlags(flags, config)
   const engineName = flags.engine ?? config.engine
-  const about = runFacts(config, streams, engineName, flags.from ?? null)
+  const about = runFacts(config, { project, streams, engine: engineName, from: flags.from ?? null })
   const view = openRunView(about, log, flags.once ?? false, config.log)
   const stop = new AbortController()
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -86,9 +90,12 @@ async function runPipeline(lakehouse: Lakehouse, named: readonly string[], flags
 /** What a run says of itself before it does anything. */
 function runFacts(
   config: Config,
-  streams: readonly string[],
-  engine: Config['engine'],
-  from: string | null,
+  {
+    project,
+    streams,
+    engine,
+    from,
+  }: Pick<RunFacts, 'streams' | 'engine'> & { readonly project: Project; readonly from: string | null },
 ): RunFacts {
   const { topic, bootstrapServers } = config.kafka
   const input = from ?? `topic ${topic} at ${bootstrapServers.join(', ')}`
@@ -98,6 +105,7 @@ function runFacts(
     tables: tablesOf(config.lakehouse, streams).length,
     streams,
     engine,
+    project: projectTitle(project),
   }
 }
 

@@ -1,14 +1,27 @@
 // What every command starts with: the configuration and the log.
+import { join } from 'node:path'
 import { type Config, loadConfig } from '../config/config.ts'
-import type { Lakehouse } from '../plan/index.ts'
+import type { Project } from '../project/project.ts'
 import { createLogger, type Logger } from './logger.ts'
 
 export type Session = { readonly config: Config; readonly log: Logger }
 
 /** Fails with CONFIG_INVALID, before anything is touched, where the configuration has mistakes. */
-export function openSession(lakehouse: Lakehouse): Session {
-  const config = loadConfig(lakehouse)
+export function openSession(project: Project): Session {
+  const config = projectConfig(project)
   const log = createLogger(config.log)
   for (const hint of config.hints) log.warn(hint)
   return { config, log }
+}
+
+/** Of a project the .env beside its config counts, wherever the command is called. */
+export function projectConfig(project: Project): Config {
+  const { lakehouse, home } = project
+  const envFile = home === null ? '.env' : join(home.directory, '.env')
+  return loadConfig(lakehouse, process.env, envFile, projectDefaults(project))
+}
+
+/** A project has its tables beside its config: those of two projects do not meet. */
+export function projectDefaults({ home }: Project): Readonly<Record<string, string>> {
+  return home === null ? {} : { DELTA_BASE_PATH: join(home.directory, 'lakehouse') }
 }

@@ -4,22 +4,22 @@ import { Command } from 'commander'
 import { DELTA_VERSION, installSpark, SPARK_VERSION } from '../engines/spark/install.ts'
 import { packagesDirectory } from '../engines/spark/packages.ts'
 import { counted } from '../errors/counted.ts'
-import type { Lakehouse } from '../plan/index.ts'
+import type { Project } from '../project/project.ts'
 import { openSession } from './session.ts'
 
-export function sparkCommand(lakehouse: Lakehouse): Command {
+export function sparkCommand(project: Project): Command {
   const command = new Command('spark')
   command
     .command('install')
     .description(
       `Installs Spark ${SPARK_VERSION} with Delta ${DELTA_VERSION} and the Kafka connector, through pip and Maven; once for all.`,
     )
-    .action(() => install(lakehouse))
+    .action(() => install(project))
   return command
 }
 
-async function install(lakehouse: Lakehouse): Promise<void> {
-  const { config } = openSession(lakehouse)
+async function install(project: Project): Promise<void> {
+  const { config } = openSession(project)
   const directory = packagesDirectory(config.spark.home)
   process.stdout.write(
     `Spark ${SPARK_VERSION}, Delta ${DELTA_VERSION} and the Kafka connector in ${directory} ..\n`,

@@ -9,7 +9,7 @@ import { typeText } from '../delta/schema.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
 import { readableTables } from '../ops/readable.ts'
-import type { Lakehouse } from '../plan/index.ts'
+import type { Project } from '../project/project.ts'
 import { durationMs, wholeNumberFrom } from './option-values.ts'
 import { printable } from './printable.ts'
 import { instanceOptions } from './reader.ts'
@@ -18,31 +18,31 @@ import { openSession, type Session } from './session.ts'
 import { openNamedTable, sqlName } from './table-name.ts'
 import { sinceOption, type VerifyFlags, verify } from './verify.ts'
 
-export function tableCommand(lakehouse: Lakehouse): Command {
+export function tableCommand(project: Project): Command {
   const command = new Command('table')
-  verb(lakehouse, command, 'describe', 'its version, size, properties and columns')
+  verb(project, command, 'describe', 'its version, size, properties and columns')
     .option('--json', 'as one JSON object')
     .action(
-      withTable(lakehouse, async (table, { json }: { json?: true }) => {
+      withTable(project, async (table, { json }: { json?: true }) => {
         const description = await table.describe()
         return json ? jsonLine(description) : describeText(description)
       }),
     )
-  verb(lakehouse, command, 'history', 'its versions, newest first')
+  verb(project, command, 'history', 'its versions, newest first')
     .addOption(
       new Option('--limit <count>', 'at most so many').argParser(wholeNumberFrom(1, 999_999_999)).default(20),
     )
     .option('--json', 'one JSON object a line')
     .action(
-      withTable(lakehouse, async (table, { limit, json }: { limit: number; json?: true }) => {
+      withTable(project, async (table, { limit, json }: { limit: number; json?: true }) => {
         const entries = await table.history(limit)
         return json ? entries.map(jsonLine).join('') : historyText(entries)
       }),
     )
-  verb(lakehouse, command, 'optimize', 'merge small files; writers and readers are not disturbed').action(
-    withTable(lakehouse, (table, _flags, { config }) => optimize(table, config)),
+  verb(project, command, 'optimize', 'merge small files; writers and readers are not disturbed').action(
+    withTable(project, (table, _flags, { config }) => optimize(table, config)),
   )
-  verb(lakehouse, command, 'vacuum', 'delete files that no version within the retention needs')
+  verb(project, command, 'vacuum', 'delete files that no version within the retention needs')
     .addOption(
       new Option('--retention <duration>', 'keep what was live within')
         .argParser(durationMs('"7 days"'))
@@ -50,36 +50,36 @@ export function tableCommand(lakehouse: Lakehouse): Command {
     )
     .option('--dry-run', 'name the files, delete nothing')
     .option('--force', "allow a retention below the table's; only when nobody reads or writes the table")
-    .action(withTable(lakehouse, vacuum))
+    .action(withTable(project, vacuum))
   command
     .command('verify')
     .description('prove what "assay verify" can prove of this table')
-    .argument('<table>', lakehouse.tables.map(sqlName).join(', '))
+    .argument('<table>', project.lakehouse.tables.map(sqlName).join(', '))
     .addOption(sinceOption())
     .option('--json', 'as one JSON object')
-    .action((table: string, flags: VerifyFlags) => verify(openSession(lakehouse).config, table, flags))
+    .action((table: string, flags: VerifyFlags) => verify(openSession(project).config, table, flags))
   return command
 }
 
 const sevenDaysMs = 7 * 86_400_000
 
-function verb(lakehouse: Lakehouse, parent: Command, name: string, summary: string): Command {
+function verb(project: Project, parent: Command, name: string, summary: string): Command {
   return parent
     .command(name)
     .description(summary)
     .argument(
       '<table>',
-      `${readableTables(lakehouse).map(sqlName).join(', ')}, or the path of a Delta table (with / or ./ in front)`,
+      `${readableTables(project.lakehouse).map(sqlName).join(', ')}, or the path of a Delta table (with / or ./ in front)`,
     )
 }
 
 /** The part that all verbs share: open the table that is named, print what the verb has to say. */
 function withTable<Options>(
-  lakehouse: Lakehouse,
+  project: Project,
   act: (table: DeltaTable, options: Options, session: Session) => Promise<string>,
 ): (name: string, options: Options) => Promise<void> {
   return async (name, options) => {
-    const session = openSession(lakehouse)
+    const session = openSession(project)
     const table = await openNamedTable(session.config, name)
     process.stdout.write(printable(await act(table, options, session)))
   }

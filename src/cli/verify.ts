@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { counted } from '../errors/counted.ts'
-import type { Lakehouse } from '../plan/index.ts'
+import type { Project } from '../project/project.ts'
 import type { CheckResult, Finding } from '../verify/check.ts'
 import { exitCodes } from './failure.ts'
 import { isInteractive } from './live-painter.ts'
@@ -16,13 +16,13 @@ import { sqlName, tableNamed } from './table-name.ts'
 
 export type VerifyFlags = { readonly json?: true; readonly since?: bigint }
 
-export function verifyCommand(lakehouse: Lakehouse): Command {
+export function verifyCommand(project: Project): Command {
   return new Command('verify')
     .argument('[table]', 'only the checks of this table (default: all)')
     .addOption(sinceOption())
     .option('--json', 'as one JSON object')
     .action((table: string | undefined, flags: VerifyFlags) =>
-      verify(openSession(lakehouse).config, table, flags),
+      verify(openSession(project).config, table, flags),
     )
 }
 

@@ -7,7 +7,7 @@ import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { rules, velocityRangeMinutes } from '../fraud/rules.ts'
 import { reasonMeanings } from '../lakehouse/reasons.ts'
-import type { Lakehouse } from '../plan/index.ts'
+import type { Project } from '../project/project.ts'
 import { printable, printableLine } from './printable.ts'
 import { type LakehouseReader, openReader } from './reader.ts'
 import { resultCellText } from './result-cell.ts'
@@ -15,11 +15,11 @@ import { tableText } from './result-output.ts'
 import { openSession } from './session.ts'
 import { tableNamed } from './table-name.ts'
 
-export function whyCommand(lakehouse: Lakehouse): Command {
+export function whyCommand(project: Project): Command {
   return new Command('why')
     .argument('<transaction_id>', 'as it is in the record, without white space around it')
     .action(async (id: string) => {
-      const { config } = openSession(lakehouse)
+      const { config } = openSession(project)
       process.stdout.write(printable(await why(config, id, process.stdout.columns ?? Infinity)))
     })
 }

@@ -1,4 +1,5 @@
 // The configuration: what .env and the environment say, validated at the start, all mistakes at once.
+import { dirname, join } from 'node:path'
 import type { Delays, Parameters } from '../batches/plan.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
@@ -6,7 +7,7 @@ import { formatDuration } from './duration.ts'
 import { readEnvFile } from './env-file.ts'
 import { spellingHints } from './spelling.ts'
 import type { Secret, StartingOffsets } from './values.ts'
-import { type Values, type Variable, variablesOf, watermarkVariable } from './variables.ts'
+import { type Values, type Variable, type VariableName, variablesOf, watermarkVariable } from './variables.ts'
 
 export type { Secret, StartingOffsets } from './values.ts'
 
@@ -80,17 +81,19 @@ export type Config = {
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Reads `envFile` (it may be absent) and the environment, which wins; an empty value means the default.
- * Fails with CONFIG_INVALID, whose message has one line for each mistake.
+ * Reads `envFile` (it may be absent) and the environment, which wins; an empty value means the default. A
+ * relative path in `envFile` begins at its folder. Fails with CONFIG_INVALID, whose message has one line for each mistake.
  */
 export function loadConfig(
   lakehouse: Lakehouse,
   environment: Environment = process.env,
   envFile = '.env',
+  defaults: Readonly<Record<string, string>> = {},
 ): Config {
   const file = readEnvFile(envFile)
-  const texts = { ...withoutEmpty(file.settings), ...withoutEmpty(environment) }
-  const variables = variablesOf(lakehouse)
+  const variables = variablesOf(lakehouse, defaults)
+  const settings = withPathsFrom(dirname(envFile), withoutEmpty(file.settings))
+  const texts = { ...settings, ...withoutEmpty(environment) }
   const mistakes: string[] = []
   const parsed = parseValues(variables, texts, mistakes)
   const delays = delaysOf(lakehouse, parsed, texts, mistakes)
@@ -117,6 +120,23 @@ function invalid(lines: readonly string[]): LakehouseError {
 
 function withoutEmpty(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, text]) => text?.trim()))
+}
+
+const pathVariables: readonly VariableName[] = [
+  'ASSAY_HOME',
+  'DELTA_BASE_PATH',
+  'KAFKA_SSL_CA_FILE',
+  'SPARK_HOME',
+]
+
+/** Absolute, with ~ or with a scheme a path says itself where it begins. */
+function withPathsFrom(directory: string, settings: Environment): Environment {
+  const paths = pathVariables.flatMap((name) => {
+    const text = settings[name]?.trim()
+    const isRelative = text !== undefined && !/^([~/]|[A-Za-z][A-Za-z0-9+.-]*:)/.test(text)
+    return isRelative ? [[name, join(directory, text)]] : []
+  })
+  return { ...settings, ...Object.fromEntries(paths) }
 }
 
 type ParsedValues = Readonly<Record<string, unknown>>

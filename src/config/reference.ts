@@ -73,8 +73,8 @@ function groupTable(variables: Variables, group: string): string[] {
 }
 
 /** For the help of the commands that run the pipeline. */
-export function variablesHelp(lakehouse: Lakehouse): string {
-  const variables = variablesOf(lakehouse)
+export function variablesHelp(lakehouse: Lakehouse, defaults: Readonly<Record<string, string>> = {}): string {
+  const variables = variablesOf(lakehouse, defaults)
   const lines = groups.flatMap((group) => [
     '',
     `  ${group}`,

@@ -333,8 +333,14 @@ export type Values = {
     : never
 }
 
-/** All variables of a lakehouse by name: those of every lakehouse, its watermarks and its settings. */
-export function variablesOf(lakehouse: Lakehouse): ReadonlyMap<string, Variable<unknown>> {
+/**
+ * All variables of a lakehouse by name: those of every lakehouse, its watermarks and its settings.
+ * `defaults` of a project are in place of those that every lakehouse has.
+ */
+export function variablesOf(
+  lakehouse: Lakehouse,
+  defaults: Readonly<Record<string, string>> = {},
+): ReadonlyMap<string, Variable<unknown>> {
   const KAFKA_TOPIC = { ...variables.KAFKA_TOPIC, default: lakehouse.topic }
   const watermarks = lakehouse.watermarks.map(({ name }) => [
     watermarkVariable(name),
@@ -344,9 +350,12 @@ export function variablesOf(lakehouse: Lakehouse): ReadonlyMap<string, Variable<
     variable,
     { ...about, ...(kind === 'duration' ? duration() : names()) },
   ])
-  return new Map(
-    Object.entries({ ...variables, KAFKA_TOPIC, ...Object.fromEntries([...watermarks, ...settings]) }),
-  )
+  const own: Readonly<Record<string, Variable<unknown>>> = Object.fromEntries([...watermarks, ...settings])
+  const all: Readonly<Record<string, Variable<unknown>>> = { ...variables, KAFKA_TOPIC, ...own }
+  const ofProject = Object.entries(all).map(([name, variable]): [string, Variable<unknown>] => {
+    return [name, { ...variable, default: defaults[name] ?? variable.default }]
+  })
+  return new Map(ofProject)
 }
 
 export function watermarkVariable(name: string): string {

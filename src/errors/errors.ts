@@ -27,6 +27,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'The definition of a lakehouse contradicts itself; the message has a line for each mistake.',
   },
+  PROJECT_INVALID: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A project has no config, or one that cannot be read; the message names the file and the line.',
+  },
   QUERY_FAILED: {
     blame: 'user',
     retry: 'never',

@@ -1,6 +1,7 @@
 // Expressions as data. An expression has a type that TypeScript checks and the SQL compilers read; it is
 // built by `column`, `literal`, `parameter`, `when` and the functions in functions/.
 import type { ColumnType, Schema } from '../columns/types.ts'
+import { LakehouseError } from '../errors/errors.ts'
 
 export type Expr<T extends ColumnType = ColumnType> =
   | { readonly kind: 'column'; readonly name: string; readonly type: T }
@@ -34,10 +35,21 @@ export function column<T extends ColumnType>(name: string, type: T): Expr<T> {
   return { kind: 'column', name, type }
 }
 
+/** Fails with LAKEHOUSE_INVALID where a column is asked for that is none: not everybody compiles first. */
 export function columnsOf<S extends Schema>(schema: S): Columns<S> {
   const entries = Object.entries(schema).map(([name, type]) => [name, column(name, type)])
-  return Object.fromEntries(entries) as Columns<S> // fromEntries forgets the keys; they are exactly S's.
+  return new Proxy(Object.fromEntries(entries), {
+    get(columns: Record<string, Expr>, name) {
+      if (typeof name === 'symbol' || name in columns || askedOfAll.has(name))
+        return Reflect.get(columns, name)
+      const message = `there is no column ${name}; there is ${Object.keys(columns).join(', ')}`
+      throw new LakehouseError('LAKEHOUSE_INVALID', message)
+    },
+  }) as Columns<S> // fromEntries forgets the keys; they are exactly S's.
 }
+
+/** What printing, comparing and awaiting ask any value for. */
+const askedOfAll: ReadonlySet<string> = new Set(['then', 'toJSON', 'asymmetricMatch', 'nodeType', '$$typeof'])
 
 export function literal<T extends ColumnType>(type: T, value: LiteralValue): Expr<T> {
   return { kind: 'literal', value, type }

@@ -3,7 +3,7 @@
 
 import type { ColumnType } from '../columns/types.ts'
 import type { Whole } from '../columns/whole.ts'
-import { assert } from '../errors/errors.ts'
+import { assert, LakehouseError } from '../errors/errors.ts'
 import type { Aggregate, Expr, LiteralValue } from './expression.ts'
 import type { Value, ValueOf, ValuesOf } from './values.ts'
 
@@ -80,7 +80,10 @@ export function defineFunction<const A extends readonly ColumnType[], const R ex
 ): (...args: Args<A>) => Expr<R> {
   // TypeScript cannot see that the values of any argument types are a list of arguments.
   register(functions, record as unknown as FunctionRecord)
-  return (...args) => ({ kind: 'call', function: record.name, args, type: record.returns })
+  return (...args) => {
+    checkTypes(record, args)
+    return { kind: 'call', function: record.name, args, type: record.returns }
+  }
 }
 
 /**
@@ -128,6 +131,21 @@ export function allFunctions(): readonly FunctionRecord[] {
 
 export function allAggregates(): readonly AggregateRecord[] {
   return [...aggregates.values()]
+}
+
+/** Not everybody compiles first: fails with LAKEHOUSE_INVALID where an argument is of another type. */
+function checkTypes(
+  { name, args: types }: Pick<CallRecord, 'name' | 'args'>,
+  args: readonly unknown[],
+): void {
+  for (const [index, type] of types.entries()) {
+    const given = args[index]
+    const found =
+      typeof given === 'object' && given !== null && 'type' in given ? given.type : 'no expression'
+    if (found === type) continue
+    const message = `${name}: argument ${index + 1} must be of type ${type}, not ${found}`
+    throw new LakehouseError('LAKEHOUSE_INVALID', message)
+  }
 }
 
 function register<R extends CallRecord>(into: Map<string, R>, record: R): void {

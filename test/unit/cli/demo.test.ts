@@ -8,7 +8,7 @@ import { advanceOffsets } from '../../../src/batches/planner.ts'
 import { demoCommand, growingBatches } from '../../../src/cli/demo.ts'
 import { createLagEstimate } from '../../../src/cli/lag-estimate.ts'
 import { openFileSource } from '../../../src/files/source.ts'
-import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { standardProject } from '../../../src/project/project.ts'
 
 const bin = join(dirname(dirname(dirname(import.meta.dirname))), 'bin', 'assay.js')
 const { signal } = new AbortController()
@@ -76,7 +76,7 @@ test.each([
   ['--rate', '-1'],
 ])('%s %s is refused', async (option, value) => {
   let told = ''
-  const demo = demoCommand(standardLakehouse)
+  const demo = demoCommand(standardProject)
     .exitOverride()
     .configureOutput({ writeErr: (text) => (told += text) })
     .action(() => {})

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { produceCommand } from '../../../src/cli/produce.ts'
-import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { standardProject } from '../../../src/project/project.ts'
 
 const command = new URL('../../../bin/assay.js', import.meta.url).pathname
 let directory: string
@@ -84,7 +84,7 @@ test('a broker that is away is told while it is waited for, and a stop ends the 
 describe('an option', () => {
   async function problem(...args: string[]): Promise<string> {
     let told = ''
-    const produce = produceCommand(standardLakehouse)
+    const produce = produceCommand(standardProject)
       .exitOverride()
       .configureOutput({ writeErr: (text) => (told += text) })
       .action(() => {})

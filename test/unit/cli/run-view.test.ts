@@ -99,6 +99,7 @@ describe('the log of a run without end', () => {
       tables: 9,
       streams: ['kafka-to-delta'] as const,
       engine: 'embedded' as const,
+      project: null,
     }
     return { told, run: openRunView(about, log, false, { level: 'info', format: 'json' }) }
   }
@@ -176,6 +177,7 @@ test('a terminal that does not know its width gets lines for 80 columns', () => 
       tables: 1,
       streams: [],
       engine: 'embedded',
+      project: null,
     } as const
     openRunView(about, log, false, { level: 'info', format: 'pretty' }).onBatch(report(1_000, { late: 4 }))
   } finally {
