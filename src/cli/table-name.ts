@@ -2,10 +2,10 @@
 
 import { resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
-import { editDistance } from '../config/spelling.ts'
 import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { editDistance } from '../errors/nearest-name.ts'
 import { type NamedTable, readableTables } from '../ops/readable.ts'
 import { tableDirectory } from '../ops/tables.ts'
 

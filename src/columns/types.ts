@@ -3,6 +3,7 @@
 /**
  * - `int` 32 bits, `long` 64 bits, `double` IEEE 754; all signed.
  * - `timestamp` an instant in UTC with microseconds, `date` a day in UTC.
+ * - `decimal(38,6)` what numbers with a point are computed as; it exists between operators only too.
  * - `json` one parsed JSON value; it exists between operators only and is never stored.
  * - `headers` the headers of a Kafka record: array of {key string, value binary}.
  */
@@ -18,6 +19,7 @@ export type ColumnType =
   | 'json'
   | 'decimal(18,2)'
   | 'decimal(28,2)'
+  | 'decimal(38,6)'
   | 'array<string>'
   | 'headers'
 
@@ -25,4 +27,6 @@ export type ColumnType =
 export type Schema = Readonly<Record<string, ColumnType>>
 
 /** Number types that may be compared or divided with each other. */
-export type Numeric = 'int' | 'long' | 'double' | 'decimal(18,2)' | 'decimal(28,2)'
+export type Numeric = 'int' | 'long' | 'double' | Exact
+/** Numbers with a point that are exact. */
+export type Exact = 'decimal(18,2)' | 'decimal(28,2)' | 'decimal(38,6)'

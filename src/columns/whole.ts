@@ -27,6 +27,14 @@ export function subtractWhole(a: Whole, b: Whole): Whole {
   return whole(BigInt(a) - BigInt(b))
 }
 
+export function multiplyWhole(a: Whole, b: Whole): Whole {
+  if (typeof a === 'number' && typeof b === 'number') {
+    const product = a * b
+    if (Number.isSafeInteger(product)) return product + 0 // A sum with 0 is never -0.
+  }
+  return whole(BigInt(a) * BigInt(b))
+}
+
 /** The greatest multiple of `size` that is not greater than `value`; `size` is positive. */
 export function floorToMultiple(value: Whole, size: Whole): Whole {
   if (typeof value === 'number' && typeof size === 'number') {

@@ -30,6 +30,8 @@ export function deltaType(type: ColumnType): DeltaType {
       }
       return { type: 'array', elementType: header, containsNull: true }
     }
+    case 'decimal(38,6)':
+      throw new LakehouseError('DELTA_SCHEMA_MISMATCH', 'a computed decimal cannot be stored')
     case 'json':
       throw new LakehouseError(
         'DELTA_SCHEMA_MISMATCH',

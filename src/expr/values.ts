@@ -20,6 +20,7 @@ type ValueByType = {
   readonly json: JsonSlice
   readonly 'decimal(18,2)': Whole
   readonly 'decimal(28,2)': Whole
+  readonly 'decimal(38,6)': Whole
   readonly 'array<string>': readonly string[]
   readonly headers: readonly unknown[]
 }

@@ -28,7 +28,7 @@ export const ruleInput = {
 
 export type RuleInput = typeof ruleInput
 
-export type Rule = {
+export type FraudRule = {
   readonly name: string
   readonly points: number
   /** What an analyst reads. */
@@ -52,7 +52,7 @@ export const lateNight = { fromHour: 23, toHour: 5 } as const
 /** From this score on a transaction requires review. */
 export const reviewScore = 50
 
-export const rules: readonly Rule[] = [
+export const rules: readonly FraudRule[] = [
   {
     name: 'known_fraud',
     points: 50,

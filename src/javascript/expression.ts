@@ -12,7 +12,7 @@ import {
   type Resolve,
   unwrapped,
 } from './block.ts'
-import { inlineForms, toDouble, truthForms } from './inline.ts'
+import { inlineForms, toDecimal, toDouble, truthForms } from './inline.ts'
 import { literalOf } from './literal.ts'
 
 export type WriterOptions = {
@@ -146,10 +146,11 @@ function rangeOf(a: Code, b: Code): { readonly range?: readonly [number, number]
   return { range: [Math.min(a.range[0], b.range[0]), Math.max(a.range[1], b.range[1])] }
 }
 
-/** Money that a function takes as a double. */
+/** Numbers that a function takes as doubles, or as decimals with six places. */
 function toDeclared(arg: Expr, functionName: string, index: number): Expr {
   const { args } = functionNamed(functionName)
   const declared = args[Math.min(index, args.length - 1)]
-  if (declared !== 'double' || arg.type === 'double') return arg
-  return { kind: 'call', function: toDouble, args: [arg], type: 'double' }
+  if (declared === arg.type || (declared !== 'double' && declared !== 'decimal(38,6)')) return arg
+  const conversion = declared === 'double' ? toDouble : toDecimal
+  return { kind: 'call', function: conversion, args: [arg], type: declared }
 }

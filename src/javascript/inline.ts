@@ -1,6 +1,7 @@
 // Functions that are written into the code, because what they are called with decides how little there is to
 // do: the type, what is never null, a list that is the same for the whole batch. What they give is what the
 // function of the record gives; the tests run both.
+import { multiplyWhole, type Whole } from '../columns/whole.ts'
 import type { ColumnType, Expr, Value } from '../expr/index.ts'
 import { type Block, type Code, type CodeWriter, type Resolve, unwrapped } from './block.ts'
 
@@ -19,6 +20,7 @@ const comparedAsTheyAre: ReadonlySet<ColumnType> = new Set([
   'date',
   'decimal(18,2)',
   'decimal(28,2)',
+  'decimal(38,6)',
 ])
 const equalAsTheyAre: ReadonlySet<ColumnType> = new Set([...comparedAsTheyAre, 'string', 'boolean'])
 
@@ -208,8 +210,14 @@ export const toDouble = 'toDouble'
 const asDouble: Form<Code> = (writer, [value], block, resolve) => {
   const code = writer.value(value!, block, resolve)
   if (value!.type === 'int') return code
-  const convert = value!.type === 'long' ? longAsDouble : moneyAsDouble
-  return { ...code, text: `${writer.bound.name(convert, convert.name)}(${unwrapped(code.text)})` }
+  const convert =
+    value!.type === 'long'
+      ? longAsDouble
+      : value!.type === 'decimal(38,6)'
+        ? millionthsAsDouble
+        : moneyAsDouble
+  const text = `${writer.bound.name(convert, convert.name)}(${unwrapped(code.text)})`
+  return { text, isNullable: code.isNullable, isOfBatch: code.isOfBatch }
 }
 
 function longAsDouble(value: Value): number | null {
@@ -220,8 +228,30 @@ function moneyAsDouble(value: Value): number | null {
   if (value === null) return null
   if (typeof value === 'number') return value / 100
   // A division would round the hundredths first; JavaScript reads a text as the nearest double.
-  const digits = String(value)
-  return Number(`${digits.slice(0, -2)}.${digits.slice(-2)}`)
+  return Number(`${value}e-2`)
+}
+
+function millionthsAsDouble(value: Value): number | null {
+  if (value === null) return null
+  return typeof value === 'number' ? value / 1_000_000 : Number(`${value}e-6`)
+}
+
+/** As `toDouble`, where six places are asked for. */
+export const toDecimal = 'toDecimal'
+
+const asDecimal: Form<Code> = (writer, [value], block, resolve) => {
+  const code = writer.value(value!, block, resolve)
+  const convert = value!.type.startsWith('decimal') ? moneyAsMillionths : wholeAsMillionths
+  const text = `${writer.bound.name(convert, convert.name)}(${unwrapped(code.text)})`
+  return { text, isNullable: code.isNullable, isOfBatch: code.isOfBatch }
+}
+
+function moneyAsMillionths(value: Value): Whole | null {
+  return value === null ? null : multiplyWhole(value as Whole, 10_000)
+}
+
+function wholeAsMillionths(value: Value): Whole | null {
+  return value === null ? null : multiplyWhole(value as Whole, 1_000_000)
 }
 
 export const inlineForms: Readonly<Record<string, Form<Code>>> = {
@@ -240,6 +270,7 @@ export const inlineForms: Readonly<Record<string, Form<Code>>> = {
   presentNames,
   addInts,
   [toDouble]: asDouble,
+  [toDecimal]: asDecimal,
 }
 
 export const truthForms: Readonly<Record<string, Form<string>>> = {

@@ -16,7 +16,9 @@ export function literalOf(type: ColumnType, value: LiteralValue): Value {
       return present(value.length === 10 ? dayOf(value) : null, type, value)
     case 'decimal(18,2)':
     case 'decimal(28,2)':
-      return hundredths(value)
+      return scaled(value, 2)
+    case 'decimal(38,6)':
+      return scaled(value, 6)
     case 'json':
       return jsonSliceOf(value)
     case 'binary':
@@ -33,10 +35,14 @@ function present<T>(value: T | null, type: ColumnType, text: string): T {
   return value
 }
 
-function hundredths(text: string): Whole {
-  const found = /^(-?)([0-9]+)(?:\.([0-9]{1,2}))?$/.exec(text)
-  assert(found !== null, `${JSON.stringify(text)} is no decimal of two places`)
-  const [, sign, units, fraction = ''] = found
-  const value = BigInt(units + fraction.padEnd(2, '0'))
+/** The decimal as a whole number of its last place. */
+function scaled(text: string, places: number): Whole {
+  const found = /^(-?)([0-9]+)(?:\.([0-9]+))?$/.exec(text)
+  const [, sign, units = '', fraction = ''] = found ?? []
+  assert(
+    found !== null && fraction.length <= places,
+    `${JSON.stringify(text)} is no decimal of ${places} places`,
+  )
+  const value = BigInt(units + fraction.padEnd(places, '0'))
   return whole(sign === '-' ? -value : value)
 }

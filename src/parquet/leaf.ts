@@ -3,7 +3,7 @@ import type { Column } from '../columns/column.ts'
 import type { ColumnType } from '../expr/index.ts'
 
 /** The types whose values a leaf holds. */
-export type LeafType = Exclude<ColumnType, 'json' | 'array<string>' | 'headers'>
+export type LeafType = Exclude<ColumnType, 'json' | 'decimal(38,6)' | 'array<string>' | 'headers'>
 
 export type Leaf = {
   readonly path: readonly string[]
@@ -39,6 +39,8 @@ export function leavesOf(name: string, type: Column['type']): readonly Leaf[] {
         { path: [name, 'list', 'element', 'key'], type: 'string', definitionMax: 4, repetitionMax: 1 },
         { path: [name, 'list', 'element', 'value'], type: 'binary', definitionMax: 4, repetitionMax: 1 },
       ]
+    case 'decimal(38,6)':
+      throw new Error('a computed decimal is never stored')
     default:
       return [{ path: [name], type, definitionMax: 1, repetitionMax: 0 }]
   }

@@ -43,6 +43,8 @@ export const duckdb: Dialect = {
         return 'DECIMAL(18,2)'
       case 'decimal(28,2)':
         return 'DECIMAL(28,2)'
+      case 'decimal(38,6)':
+        return 'DECIMAL(38,6)'
       case 'array<string>':
         return 'VARCHAR[]'
       case 'headers':
@@ -89,6 +91,8 @@ export const spark: Dialect = {
         return 'DECIMAL(18,2)'
       case 'decimal(28,2)':
         return 'DECIMAL(28,2)'
+      case 'decimal(38,6)':
+        return 'DECIMAL(38,6)'
       case 'array<string>':
         return 'ARRAY<STRING>'
       case 'headers':

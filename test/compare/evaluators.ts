@@ -97,7 +97,9 @@ function interpreted(expr: Expr, row: Readonly<Record<string, Value>>): Value {
       const record = functionNamed(expr.function)
       const args = expr.args.map((arg, index) => {
         const value = interpreted(arg, row)
-        return record.args[index] === 'double' ? asDouble(value, arg.type) : value
+        const declared = record.args[index]
+        if (declared === 'double') return asDouble(value, arg.type)
+        return declared === 'decimal(38,6)' ? asMillionths(value, arg.type) : value
       })
       return record.javascript(...(args as never[]))
     }
@@ -111,6 +113,11 @@ function asDouble(value: Value, type: ColumnType): Value {
   return type === 'long' ? Number(value) : Number(shownValue(type, value))
 }
 
+function asMillionths(value: Value, type: ColumnType): Value {
+  if (value === null || type === 'decimal(38,6)') return value
+  return literalOf('decimal(38,6)', String(shownValue(type, value)))
+}
+
 function valuesOf(row: GivenRow): Readonly<Record<string, Value>> {
   return Object.fromEntries(
     row.map((cell, index) => [columnName(plainTypes[index]!), literalOf(plainTypes[index]!, cell)]),
@@ -119,9 +126,10 @@ function valuesOf(row: GivenRow): Readonly<Record<string, Value>> {
 
 function shownValue(type: ColumnType, value: Value): unknown {
   if (value === null || !type.startsWith('decimal')) return shown(value)
-  const cents = BigInt(value as number | bigint)
-  const digits = String(cents < 0n ? -cents : cents).padStart(3, '0')
-  return `${cents < 0n ? '-' : ''}${digits.slice(0, -2)}.${digits.slice(-2)}`
+  const places = type === 'decimal(38,6)' ? 6 : 2
+  const units = BigInt(value as number | bigint)
+  const digits = String(units < 0n ? -units : units).padStart(places + 1, '0')
+  return `${units < 0n ? '-' : ''}${digits.slice(0, -places)}.${digits.slice(-places)}`
 }
 
 /** Zero has no sign in SQL, and a whole number has one form only here. */

@@ -21,21 +21,25 @@ export const plainTypes = [
   'date',
   'decimal(18,2)',
   'decimal(28,2)',
+  'decimal(38,6)',
 ] as const
 export type PlainType = (typeof plainTypes)[number]
 
 const depthMax = 3
 
-function decimals(digits: number): fc.Arbitrary<string> {
+function decimals(digits: number, places: number): fc.Arbitrary<string> {
   const limit = 10n ** BigInt(digits) - 1n
   const cents = fc.oneof(
     fc.bigInt({ min: -limit, max: limit }),
     fc.bigInt({ min: -100_000_000n, max: 100_000_000n }),
     fc.constantFrom(0n, 1n, -1n, limit, -limit, 2n ** 53n, 2n ** 53n + 1n, -(2n ** 53n) - 1n),
+    // Where factors end, and digits that decide how a product is rounded.
+    fc.constantFrom(10n ** 18n - 1n, 10n ** 18n, 1n - 10n ** 18n, 500_000n, 1_500_000n, 999_999n),
   )
   return cents.map((value) => {
-    const size = String(value < 0n ? -value : value).padStart(3, '0')
-    return `${value < 0n ? '-' : ''}${size.slice(0, -2)}.${size.slice(-2)}`
+    const held = value > limit ? limit : value < -limit ? -limit : value
+    const size = String(held < 0n ? -held : held).padStart(places + 1, '0')
+    return `${held < 0n ? '-' : ''}${size.slice(0, -places)}.${size.slice(-places)}`
   })
 }
 
@@ -147,8 +151,9 @@ const values: Readonly<Record<PlainType, fc.Arbitrary<LiteralValue>>> = {
   boolean: fc.boolean(),
   timestamp: instant,
   date: fc.constantFrom('1969-12-31', '1970-01-01', '2024-02-29', '0001-01-01', '9999-12-31'),
-  'decimal(18,2)': decimals(18),
-  'decimal(28,2)': decimals(28),
+  'decimal(18,2)': decimals(18, 2),
+  'decimal(28,2)': decimals(28, 2),
+  'decimal(38,6)': decimals(38, 6),
 }
 
 const micros = fc.option(
@@ -204,10 +209,24 @@ function expressionOf(type: ColumnType, depth: number): fc.Arbitrary<Expr> {
     : fc.oneof({ weight: 1, arbitrary: fc.oneof(...leaves) }, { weight: 3, arbitrary: fc.oneof(...calls) })
 }
 
+/** Functions that take numbers of other types as the one that they declare. */
+const takingAnyNumber: ReadonlySet<string> = new Set([
+  ...['ratio', 'percent', 'asLong', 'asDecimal', 'asDouble'],
+  ...['add', 'subtract', 'multiply', 'divide'].flatMap((name) => [`${name}Decimals`, `${name}Doubles`]),
+])
+
 function callOf(record: FunctionRecord, type: ColumnType, depth: number): fc.Arbitrary<Expr> {
   const generic = record.returns === 'T' ? fc.constant(type) : fc.constantFrom<ColumnType>(...plainTypes)
-  const numeric = fc.constantFrom<ColumnType>('int', 'long', 'double', 'decimal(18,2)', 'decimal(28,2)')
-  const takesAnyNumber = record.name === 'ratio' || record.name === 'percent'
+  const wholes: readonly ColumnType[] = ['int', 'long']
+  const exact: readonly ColumnType[] = [...wholes, 'decimal(18,2)', 'decimal(28,2)', 'decimal(38,6)']
+  const numeric = fc.constantFrom(
+    ...(record.args[0] === 'double'
+      ? [...exact, 'double' as const]
+      : record.args[0] === 'long'
+        ? wholes
+        : exact),
+  )
+  const takesAnyNumber = takingAnyNumber.has(record.name)
   return fc.tuple(generic, numeric, numeric).chain(([chosen, ...numbers]) => {
     const args = record.args.flatMap((declared, index) => {
       const argument = takesAnyNumber ? numbers[index]! : declared.replace('*', '')

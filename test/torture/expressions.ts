@@ -1,8 +1,10 @@
-// Random expressions on DuckDB, on Spark and in JavaScript, cell by cell.
-// Run: npm run test:expressions -- [expressions] [seed]
+// Random expressions, or conditions of rules, on DuckDB, on Spark and in JavaScript, cell by cell.
+// Run: npm run test:expressions -- [expressions] [seed], npm run test:rules -- [conditions] [seed]
 import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
+import type { Expr } from '../../src/expr/index.ts'
 import { type Difference, differencesOf, onDuckdb, onJavascript, onRecords } from '../compare/evaluators.ts'
+import { anyCondition } from '../generate/conditions.ts'
 import { anyExpression, anyRow } from '../generate/expressions.ts'
 import { onSpark } from '../services/spark/evaluator.ts'
 import { smallServer, sparkAbsent, startTestSpark } from '../services/spark/harness.ts'
@@ -11,8 +13,8 @@ const expressionsPerBatch = 150
 const rowsPerBatch = 12
 const differencesShown = 10
 
-async function main(count: number, seed: number): Promise<void> {
-  console.log(`${count} expressions, seed ${seed}`)
+async function main(generator: fc.Arbitrary<Expr>, count: number, seed: number): Promise<void> {
+  console.log(`${count} of ${generator === anyCondition ? 'rules' : 'all'}, seed ${seed}`)
   if (sparkAbsent !== null) console.log(`Without Spark: ${sparkAbsent}`)
   const startedMs = performance.now()
   const server = sparkAbsent === null ? await startTestSpark(smallServer) : null
@@ -22,7 +24,7 @@ async function main(count: number, seed: number): Promise<void> {
   try {
     for (let [batch, done] = [0, 0]; done < count; batch++) {
       const numRuns = Math.min(expressionsPerBatch, count - done)
-      const expressions = fc.sample(anyExpression, { seed: seed + batch, numRuns })
+      const expressions = fc.sample(generator, { seed: seed + batch, numRuns })
       const rows = fc.sample(anyRow, { seed: seed + batch, numRuns: rowsPerBatch })
       const differences = differencesOf(expressions, rows, {
         duckdb: (await onDuckdb(connection, expressions, rows)).table,
@@ -47,5 +49,7 @@ async function main(count: number, seed: number): Promise<void> {
 }
 
 if (import.meta.main) {
-  await main(Number(process.argv[2] ?? 10_000), Number(process.argv[3] ?? Date.now() % 2 ** 31))
+  const [kind, count, seed] = process.argv.slice(2)
+  const generator = kind === 'rules' ? anyCondition : anyExpression
+  await main(generator, Number(count ?? 10_000), Number(seed ?? Date.now() % 2 ** 31))
 }

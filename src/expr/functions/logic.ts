@@ -246,7 +246,7 @@ export const addInts = defineGeneric<(...values: Expr<'int'>[]) => Expr<'int'>>(
 })
 
 /** DuckDB's cast of a decimal beyond 2^53 hundredths rounds twice; that of its text rounds once. */
-const nearestDouble = (number: string): string => `CAST(CAST(${number} AS VARCHAR) AS DOUBLE)`
+export const nearestDouble = (number: string): string => `CAST(CAST(${number} AS VARCHAR) AS DOUBLE)`
 
 export const ratio = defineGeneric<(part: Expr<Numeric>, total: Expr<Numeric>) => Expr<'double'>>({
   name: 'ratio',

@@ -43,6 +43,8 @@ function isSpace(unit: number): boolean {
   return unit === 0x20 || unit === 0x09 || unit === 0x0a || unit === 0x0d
 }
 
+const upperAndLower = `'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'`
+
 const separator = "', '"
 
 export const beforeLastComma = defineFunction({
@@ -117,6 +119,115 @@ export const commaJoined = defineFunction({
     { in: [null, 'France'], out: 'France' },
     { in: ['', ''], out: ', ' },
     { in: [null, null], out: null },
+  ],
+})
+
+export const startsWith = defineFunction({
+  name: 'startsWith',
+  args: ['string', 'string'],
+  returns: 'boolean',
+  nulls: 'null if either is null',
+  meaning: 'True when the first begins with the second.',
+  duckdb: (a, b) => `starts_with(${a}, ${b})`,
+  spark: (a, b) => `startswith(${a}, ${b})`,
+  javascript: (a, b) => (a === null || b === null ? null : a.startsWith(b)),
+  examples: [
+    { in: ['Acme Ltd', 'Acme'], out: true },
+    { in: ['Acme', 'acme'], out: false },
+    { in: ['', ''], out: true },
+    { in: ['a', null], out: null },
+  ],
+})
+
+export const endsWith = defineFunction({
+  name: 'endsWith',
+  args: ['string', 'string'],
+  returns: 'boolean',
+  nulls: 'null if either is null',
+  meaning: 'True when the first ends with the second.',
+  duckdb: (a, b) => `ends_with(${a}, ${b})`,
+  spark: (a, b) => `endswith(${a}, ${b})`,
+  javascript: (a, b) => (a === null || b === null ? null : a.endsWith(b)),
+  examples: [
+    { in: ['shop.example', '.example'], out: true },
+    { in: ['example', 'shop.example'], out: false },
+    { in: ['a', ''], out: true },
+    { in: [null, 'a'], out: null },
+  ],
+})
+
+export const containsText = defineFunction({
+  name: 'containsText',
+  args: ['string', 'string'],
+  returns: 'boolean',
+  nulls: 'null if either is null',
+  meaning: 'True when the second is somewhere in the first.',
+  duckdb: (a, b) => `contains(${a}, ${b})`,
+  spark: (a, b) => `contains(${a}, ${b})`,
+  javascript: (a, b) => (a === null || b === null ? null : a.includes(b)),
+  examples: [
+    { in: ['gift card shop', 'card'], out: true },
+    { in: ['a%b', 'a_b'], out: false },
+    { in: ['', ''], out: true },
+    { in: ['a', null], out: null },
+  ],
+})
+
+export const codePoints = defineFunction({
+  name: 'codePoints',
+  args: ['string'],
+  returns: 'long',
+  nulls: 'null in, null out',
+  meaning: 'How many code points the text has.',
+  duckdb: (a) => `length(${a})`,
+  spark: (a) => `CAST(length(${a}) AS BIGINT)`,
+  javascript: (a) => {
+    if (a === null) return null
+    let count = a.length
+    // The second half of a pair is no code point of its own.
+    for (let at = 1; at < a.length; at++) {
+      if ((a.charCodeAt(at) & 0xfc00) === 0xdc00 && (a.charCodeAt(at - 1) & 0xfc00) === 0xd800) count--
+    }
+    return count
+  },
+  examples: [
+    { in: ['Köln'], out: 4n },
+    { in: ['e\u0301'], out: 2n },
+    { in: ['😀'], out: 1n },
+    { in: [''], out: 0n },
+    { in: [null], out: null },
+  ],
+})
+
+export const lowerAscii = defineFunction({
+  name: 'lowerAscii',
+  args: ['string'],
+  returns: 'string',
+  nulls: 'null in, null out',
+  meaning: 'With the letters A to Z in lower case, and no other changed.',
+  duckdb: (a) => `translate(${a}, ${upperAndLower})`,
+  spark: (a) => `translate(${a}, ${upperAndLower})`,
+  javascript: (a) => (a === null ? null : a.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())),
+  examples: [
+    { in: ['USD'], out: 'usd' },
+    { in: ['ÀİK'], out: 'Àİk' },
+    { in: [null], out: null },
+  ],
+})
+
+export const joined = defineFunction({
+  name: 'joined',
+  args: ['string', 'string'],
+  returns: 'string',
+  nulls: 'null if either is null',
+  meaning: 'The first text and behind it the second.',
+  duckdb: (a, b) => `CAST(${a} || ${b} AS VARCHAR)`,
+  spark: (a, b) => `concat(${a}, ${b})`,
+  javascript: (a, b) => (a === null || b === null ? null : a + b),
+  examples: [
+    { in: ['a', 'b'], out: 'ab' },
+    { in: ['', ''], out: '' },
+    { in: ['a', null], out: null },
   ],
 })
 

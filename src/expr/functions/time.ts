@@ -1,5 +1,5 @@
 // Instants, days and windows. Everything is UTC with microseconds; windows are aligned to the epoch.
-import { addWhole, floorDivide, floorToMultiple, whole } from '../../columns/whole.ts'
+import { addWhole, floorDivide, floorToMultiple, subtractWhole, whole } from '../../columns/whole.ts'
 import { assert } from '../../errors/errors.ts'
 import { defineFunction } from '../function.ts'
 import { instantOf } from '../instants.ts'
@@ -9,6 +9,9 @@ const hourMicros = 3_600_000_000
 /** The instants that every engine has: those of 64 bits, less DuckDB's infinite ones and its first day. */
 const instantFirst = -9_223_372_022_400_000_000n
 const instantLast = 9_223_372_036_854_775_806n
+/** The years 1 to 9999. */
+const yearsFirst = -62_135_596_800_000_000n
+const yearsLast = 253_402_300_799_999_999n
 
 function modulo(value: number, size: number): number {
   const rest = value % size
@@ -151,6 +154,60 @@ export const plusMicros = defineFunction({
     { in: ['2024-03-10 00:00:00', 1n], out: '2024-03-10 00:00:00.000001' },
     { in: ['2024-03-10 00:00:00', -600000000n], out: '2024-03-09 23:50:00' },
     { in: [null, 1n], out: null },
+  ],
+})
+
+export const laterBy = defineFunction({
+  name: 'laterBy',
+  args: ['timestamp', 'long'],
+  returns: 'timestamp',
+  nulls: 'null if either is null',
+  meaning:
+    'The instant so many microseconds later, earlier where they are negative; null outside of the years 1 to 9999.',
+  duckdb: (a, micros) =>
+    `make_timestamp(TRY_CAST(${ofYears(`CAST(epoch_us(${a}) AS HUGEINT) + ${micros}`)} AS BIGINT))`,
+  spark: (a, micros) => `timestamp_micros(${ofYears(`try_add(unix_micros(${a}), ${micros})`)})`,
+  javascript: (a, micros) => {
+    if (a === null || micros === null) return null
+    const sum = addWhole(a, micros)
+    return sum >= yearsFirst && sum <= yearsLast ? sum : null
+  },
+  examples: [
+    { in: ['2024-03-10 00:00:00', 1n], out: '2024-03-10 00:00:00.000001' },
+    { in: ['2024-03-10 00:00:00', -600000000n], out: '2024-03-09 23:50:00' },
+    { in: ['9999-12-31 23:59:59.999999', 1n], out: null },
+    { in: ['0001-01-01 00:00:00', -1n], out: null },
+    { in: ['0001-01-01 00:00:00', 315537897599999999n], out: '9999-12-31 23:59:59.999999' },
+    { in: ['2024-03-10 00:00:00', 9223372036854775807n], out: null },
+    { in: [null, 1n], out: null },
+  ],
+})
+
+/** The microseconds where they are an instant of the years 1 to 9999; they stand once. */
+function ofYears(micros: string): string {
+  const [before, behind] = [yearsFirst - 1n, yearsLast + 1n]
+  return `nullif(nullif(greatest(${before}, least(${behind}, ${micros})), ${before}), ${behind})`
+}
+
+export const microsBetween = defineFunction({
+  name: 'microsBetween',
+  args: ['timestamp', 'timestamp'],
+  returns: 'long',
+  nulls: 'null if either is null',
+  meaning:
+    'The microseconds from the first instant to the second, negative where it is earlier; null where 64 bits do not hold them.',
+  duckdb: (from, to) => `CAST(TRY(epoch_us(${to}) - epoch_us(${from})) AS BIGINT)`,
+  spark: (from, to) => `try_subtract(unix_micros(${to}), unix_micros(${from}))`,
+  javascript: (from, to) => {
+    if (from === null || to === null) return null
+    const between = subtractWhole(to, from)
+    return between >= -(2n ** 63n) && between < 2n ** 63n ? between : null
+  },
+  examples: [
+    { in: ['2024-03-10 00:00:00', '2024-03-10 00:00:01.5'], out: 1500000n },
+    { in: ['2024-03-10 00:00:00', '2024-03-09 00:00:00'], out: -86400000000n },
+    { in: ['0001-01-01 00:00:00', '9999-12-31 23:59:59.999999'], out: 315537897599999999n },
+    { in: ['2024-03-10 00:00:00', null], out: null },
   ],
 })
 

@@ -4,7 +4,7 @@ import { type Column, type ColumnValue, newColumn, type Rows } from '../../../sr
 import { whole } from '../../../src/columns/whole.ts'
 import type { ColumnType } from '../../../src/expr/index.ts'
 
-export type StoredType = Exclude<ColumnType, 'json'>
+export type StoredType = Exclude<ColumnType, 'json' | 'decimal(38,6)'>
 
 export const storedTypes = [
   'string',
