@@ -116,6 +116,7 @@ export const {
   subtractLongs,
   sumMoney,
   tableAt,
+  tableDifference,
   tablesOf,
   text,
   trimToNull,

@@ -57,6 +57,15 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./check.ts')).checkCommand(project),
   },
   {
+    name: 'plan',
+    summary: 'show what a start would change, before it does',
+    does:
+      'Compares the tables, rules and settings of today with those of the last batch, and says what a start makes of each ' +
+      'difference. The exit code is 1 where a start would be refused; nothing is changed.',
+    examples: ['assay plan', 'assay plan --json'],
+    load: async (project) => (await import('./plan.ts')).planCommand(project),
+  },
+  {
     name: 'verify',
     summary: 'prove from the tables that no record is lost or twice',
     does:

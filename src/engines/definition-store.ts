@@ -9,6 +9,7 @@ import {
   definitionsDefinition,
   definitionsFrom,
   definitionsPath,
+  tableOfText,
 } from '../ops/definitions.ts'
 import { openOpsTable, opsDirectory } from '../ops/tables.ts'
 import type { TableDefinition } from '../plan/index.ts'
@@ -42,6 +43,13 @@ export class DefinitionStore {
     const found = this.#read.get(hash) ?? this.#load(hash)
     this.#read.set(hash, found)
     return found
+  }
+
+  /** A table's definition by its own hash; null where nobody has recorded it. */
+  async table(hash: string): Promise<TableDefinition | null> {
+    const today = this.current.stored.find((one) => one.hash === hash)
+    const content = today?.content ?? (await this.#rows(`hash = ${duckdb.text(hash)}`))[0]?.content
+    return content === undefined ? null : tableOfText(content)
   }
 
   /** Records today's definitions, unless they are there. */

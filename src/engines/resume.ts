@@ -7,12 +7,12 @@ import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { DeltaSnapshot } from '../delta/index.ts'
 import { BatchHistory } from './batch-history.ts'
 import { doneBatch, planOf, rulesOf } from './batch-rules.ts'
-import { tellChanges } from './definition-changes.ts'
 import type { DefinitionStore } from './definition-store.ts'
 import type { PipelineOptions } from './engine.ts'
 import { withFileOffsets } from './file-progress.ts'
 import { completeJournal, type Journal } from './journal.ts'
 import { refuseRestoredBronze } from './restored.ts'
+import { tellChanges } from './start-changes.ts'
 import { isDerived, type OpenTable, tableOfRole } from './tables.ts'
 
 /** A batch that some table has, and others may lack. */
@@ -56,7 +56,7 @@ export async function resume(facts: ResumeFacts, carrier: Carrier): Promise<Resu
   const { batch, offsets } = last.progress
   await refuseRestoredBronze(connection, bronze.delta, offsets)
   await completeJournal(journal, history, batch)
-  await tellChanges(definitions, last, options.onNotice)
+  await tellChanges(options, definitions, last)
   const claims = [(await silver.delta.snapshot()).txns, await journal.txns()]
   if (batch > 0n && doneBatch(tables, claims) < batch) {
     await carryUndone(facts, carrier, { history, last, claims })

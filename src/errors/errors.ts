@@ -32,6 +32,12 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'A project has no config, or one that cannot be read; the message names the file and the line.',
   },
+  DEFINITION_INCOMPATIBLE: {
+    blame: 'user',
+    retry: 'never',
+    meaning:
+      'A table cannot go on by its new definition; the message says what changed and which command helps. Nothing was written.',
+  },
   QUERY_FAILED: {
     blame: 'user',
     retry: 'never',

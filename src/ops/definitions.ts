@@ -129,21 +129,34 @@ export function definitionsFrom(
   return { hash, stored, tables }
 }
 
-/** What is another in `after` than in `before`, in words: for the notice at a start. */
-export function changedDefinitions(before: Definitions, after: Definitions): string[] {
+export type SettingChange = { readonly name: string; readonly text: string }
+
+/** The rules and settings that are others in `after` than in `before`. */
+export function settingChanges(before: Definitions, after: Definitions): SettingChange[] {
   const keyOf = ({ kind, name }: StoredDefinition): string => `${kind} ${name}`
   const old = new Map(before.stored.map((one) => [keyOf(one), one]))
-  const changes: string[] = []
+  const changes: SettingChange[] = []
   for (const one of after.stored) {
     const was = old.get(keyOf(one))
     old.delete(keyOf(one))
-    if (was === undefined) changes.push(`${keyOf(one)} is new`)
-    else if (was.hash !== one.hash) changes.push(changeOf(was, one))
+    if (one.kind === 'table' || was?.hash === one.hash) continue
+    const text = was === undefined ? 'it is new' : changeOf(was, one)
+    changes.push({ name: keyOf(one), text })
   }
-  return [...changes, ...[...old.keys()].map((key) => `${key} is gone`)]
+  const gone = [...old.values()].filter(({ kind }) => kind !== 'table')
+  return [...changes, ...gone.map((one) => ({ name: keyOf(one), text: 'it is gone' }))]
 }
 
 function changeOf(was: StoredDefinition, is: StoredDefinition): string {
-  const what = `${is.kind} ${is.name}`
-  return is.kind === 'setting' ? `${what}: ${was.content} became ${is.content}` : `${what} was changed`
+  return is.kind === 'setting' ? `${was.content} became ${is.content}` : 'it was changed'
+}
+
+/** The hash of a table's own definition. */
+export function tableHash({ stored }: Definitions, path: string): string | null {
+  return stored.find(({ kind, name }) => kind === 'table' && name === path)?.hash ?? null
+}
+
+/** The table that is defined by the text of a part. */
+export function tableOfText(content: string): TableDefinition {
+  return storedTable(content, namedReads)
 }

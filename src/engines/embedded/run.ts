@@ -6,6 +6,7 @@ import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
 import { checkpointDirectory } from '../lock.ts'
 import { runLocked } from '../retry.ts'
+import { refuseIncompatible } from '../start-changes.ts'
 import { openTables } from '../tables.ts'
 import { followSilver } from './follow-silver.ts'
 import { runFromSource } from './from-source.ts'
@@ -18,6 +19,7 @@ async function runStreams(options: PipelineOptions): Promise<void> {
   await mkdir(spillDirectory, { recursive: true })
   const database = await Database.open({ spillDirectory, ...options.duckdb })
   try {
+    await refuseIncompatible(options, database.load)
     const tables = await openTables(options)
     if (options.streams.includes(inputStream(options.lakehouse)))
       await runFromSource(options, database, tables)

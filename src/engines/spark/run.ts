@@ -8,6 +8,7 @@ import { Database } from '../database.ts'
 import type { Engine, PipelineOptions } from '../engine.ts'
 import { checkpointDirectory } from '../lock.ts'
 import { type Attempt, runLocked } from '../retry.ts'
+import { refuseIncompatible } from '../start-changes.ts'
 import { openTables, refuseMissing } from '../tables.ts'
 import { openCluster } from './cluster.ts'
 import { followSilver } from './follow-silver.ts'
@@ -27,14 +28,12 @@ async function runStreams(
   spark: SparkEngineOptions,
   gotOn: () => void,
 ): Promise<void> {
-  const { deltaBasePath, streams, signal, opens = signal } = options
+  const { signal, opens = signal } = options
+  await beforeTables(options)
   const cluster = await openCluster(spark.cluster, await ownerOf(options), opens)
   try {
-    const spillDirectory = join(checkpointDirectory(deltaBasePath, streams[0]!), 'spill')
-    await rm(spillDirectory, { recursive: true, force: true }) // What a killed process left.
-    await mkdir(spillDirectory, { recursive: true })
     // For planning and reports, which read few columns of few files.
-    const database = await Database.open({ spillDirectory, ...options.duckdb })
+    const database = await openDatabase(options)
     try {
       await runTables({ options, session: cluster.session, database, gotOn }, spark)
     } finally {
@@ -43,6 +42,23 @@ async function runStreams(
   } finally {
     await cluster.close()
   }
+}
+
+/** What stops a start stops it before anything is made, and before a cluster is waited for. */
+async function beforeTables(options: PipelineOptions): Promise<void> {
+  const database = await openDatabase(options)
+  try {
+    await refuseIncompatible(options, database.load)
+  } finally {
+    database.close()
+  }
+}
+
+async function openDatabase({ deltaBasePath, streams, duckdb }: PipelineOptions): Promise<Database> {
+  const spillDirectory = join(checkpointDirectory(deltaBasePath, streams[0]!), 'spill')
+  await rm(spillDirectory, { recursive: true, force: true }) // What a killed process left.
+  await mkdir(spillDirectory, { recursive: true })
+  return Database.open({ spillDirectory, ...duckdb })
 }
 
 /**

@@ -146,8 +146,8 @@ test('other settings after a clean stop change no row that is there, and are tol
   expect(await readTables(lakehouse.base)).toEqual(before)
   const [told] = notices.filter(({ code }) => code === 'DEFINITIONS_CHANGED')
   expect(told?.details.changes).toEqual([
-    'setting DEDUP_WINDOW: 1 minute became 10 minutes',
-    'setting HIGH_RISK_COUNTRIES: Nigeria,Russia,China became France',
+    'setting DEDUP_WINDOW: next batch, 1 minute became 10 minutes',
+    'setting HIGH_RISK_COUNTRIES: next batch, Nigeria,Russia,China became France',
   ])
   // Rows of the next batch are judged by the new ones: the repeat of a row that stands there.
   await writeInput(lakehouse, [...repeated, transaction(6, { transaction_id: 't0' })])
@@ -174,7 +174,7 @@ test('a changed rule is told, and counts from the next batch on', async () => {
     const onNotice = (notice: SourceNotice) => void notices.push(notice)
     await changed.runOnce(lakehouse, { recordsPerBatchMax: 10, onNotice })
     expect(notices.find(({ code }) => code === 'DEFINITIONS_CHANGED')?.details.changes).toContain(
-      'rule high_risk_country was changed',
+      'rule high_risk_country: next batch, it was changed',
     )
   } finally {
     vi.doUnmock('../../../src/fraud/rules.ts')

@@ -1,0 +1,83 @@
+// How many rows of silver the operators that look back will keep, from the statistics of its files.
+import { type AddFile, DeltaTable, prunedFiles } from '../delta/index.ts'
+import { tableDirectory } from '../ops/tables.ts'
+import { eventsWatermark, historiesOf, type TableDefinition } from '../plan/index.ts'
+import { lookBack, rangeOf } from './batch-rules.ts'
+import type { PipelineOptions } from './engine.ts'
+import type { StartChanges } from './start-changes.ts'
+
+export type KeptRows = {
+  readonly table: string
+  /** The column that the operator makes. */
+  readonly column: string
+  readonly kind: string
+  readonly rangeMicros: bigint
+  /** About so many. */
+  readonly rows: number
+  readonly bytes: number
+}
+
+/** Of a start today; without a batch nothing is kept. */
+export async function keptRows(
+  {
+    lakehouse,
+    deltaBasePath,
+    parameters,
+  }: Pick<PipelineOptions, 'lakehouse' | 'deltaBasePath' | 'parameters'>,
+  { last }: StartChanges,
+): Promise<readonly KeptRows[]> {
+  const directory = tableDirectory(deltaBasePath, lakehouse.events)
+  const isThere = last !== null && (await DeltaTable.exists(directory))
+  const snapshot = isThere ? await (await DeltaTable.open(directory)).snapshot() : null
+  const watermark = last?.progress.watermarks[eventsWatermark(lakehouse)] ?? null
+  return lakehouse.tables.flatMap((table: TableDefinition) => {
+    return historiesOf(table.rows.node).map(({ node }) => {
+      const min = lookBack(node, watermark, parameters)
+      const where = [{ column: node.eventTime, ...(min === null ? {} : { min }) }]
+      const files = snapshot === null ? [] : prunedFiles(snapshot, where)
+      const rows = Math.round(files.reduce((sum, file) => sum + rowsFrom(file, node.eventTime, min), 0))
+      return {
+        table: table.path,
+        column: node.as,
+        kind: node.kind,
+        rangeMicros: rangeOf(node, parameters),
+        rows,
+        bytes: rows * bytesPerRow(node.kind),
+      }
+    })
+  })
+}
+
+/** docs/decisions/state.md: an id has 16 bytes, and what it stands in is at most twice as large. */
+function bytesPerRow(kind: string): number {
+  return kind === 'deduplicate' ? 32 : 48
+}
+
+/** As if the rows of a file were spread evenly over its time. */
+function rowsFrom({ stats }: AddFile, eventTime: string, fromMicros: bigint | null): number {
+  const rows = Number(stats?.numRecords ?? 0n)
+  if (fromMicros === null) return rows
+  const bounds = [stats?.minValues[eventTime], stats?.maxValues[eventTime]]
+  const [first, last] = bounds.map((bound) => Date.parse(String(bound)) * 1000) as [number, number]
+  const share = (last - Number(fromMicros)) / (last - first)
+  return Number.isNaN(share) ? rows : rows * Math.min(Math.max(share, 0), 1)
+}
+
+/** How much of silver a table that is filled from its history takes. */
+export type SilverHistory = { readonly rows: number; readonly days: number }
+
+export async function silverHistory({
+  lakehouse,
+  deltaBasePath,
+}: Pick<PipelineOptions, 'lakehouse' | 'deltaBasePath'>): Promise<SilverHistory> {
+  const directory = tableDirectory(deltaBasePath, lakehouse.events)
+  if (!(await DeltaTable.exists(directory))) return { rows: 0, days: 0 }
+  const { files } = await (await DeltaTable.open(directory)).snapshot()
+  let [rows, first, last] = [0, Infinity, -Infinity]
+  for (const { stats } of files.values()) {
+    rows += Number(stats?.numRecords ?? 0n)
+    first = Math.min(first, Date.parse(String(stats?.minValues.event_time)) || Infinity)
+    last = Math.max(last, Date.parse(String(stats?.maxValues.event_time)) || -Infinity)
+  }
+  return { rows, days: last < first ? 0 : (last - first) / 86_400_000 }
+}

@@ -1,0 +1,161 @@
+// What two definitions of one table have in common, column by column: a definition says the same of a column
+// where its expression, and those of the columns that it is made of, are the same.
+import type { Schema } from '../expr/index.ts'
+import type { PlanNode, WindowNode } from './relation.ts'
+import { storedText } from './stored.ts'
+import type { TableDefinition } from './table.ts'
+
+export type Retyped = { readonly name: string; readonly was: string; readonly is: string }
+
+export type TableDifference = {
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+  readonly retyped: readonly Retyped[]
+  /** Columns of both whose values are computed in another way. */
+  readonly recomputed: readonly string[]
+  /** Other rows: a filter, or what the rows are made of. */
+  readonly isOfOtherRows: boolean
+  /** What else is another, in words such as `the size of its windows was 5 minutes and is 1 hour`. */
+  readonly layout: readonly string[]
+}
+
+/** null where the two say the same. */
+export function tableDifference(was: TableDefinition, is: TableDefinition): TableDifference | null {
+  const [before, after]: [Schema, Schema] = [was.rows.schema, is.rows.schema]
+  const both = Object.keys(after).filter((name) => name in before)
+  const numbers: Numbers = new Map()
+  const textBefore = columnTexts(was.rows.node, numbers)
+  const textAfter = columnTexts(is.rows.node, numbers)
+  const retyped = both.flatMap((name) => {
+    return before[name] === after[name] ? [] : [{ name, was: before[name]!, is: after[name]! }]
+  })
+  const difference = {
+    added: Object.keys(after).filter((name) => !(name in before)),
+    removed: Object.keys(before).filter((name) => !(name in after)),
+    retyped,
+    recomputed: both.filter((name) => before[name] === after[name] && textBefore(name) !== textAfter(name)),
+    isOfOtherRows: rowsText(was.rows.node, numbers) !== rowsText(is.rows.node, numbers),
+    layout: layoutDifferences(was, is),
+  }
+  return Object.values(difference).every(
+    (part) => part === false || (part as readonly unknown[]).length === 0,
+  )
+    ? null
+    : difference
+}
+
+function layoutDifferences(was: TableDefinition, is: TableDefinition): string[] {
+  const [before, after] = [windowBelow(was.rows.node), windowBelow(is.rows.node)]
+  const changes: [what: string, was: string, is: string][] = [
+    ['its watermark', was.watermark ?? 'none', is.watermark ?? 'none'],
+    ['its stream', was.stream, is.stream],
+    ['its partition column', was.partitionBy ?? 'none', is.partitionBy ?? 'none'],
+    ['the size of its windows', lengthOf(before?.sizeMicros), lengthOf(after?.sizeMicros)],
+    ['the slide of its windows', lengthOf(before?.slideMicros), lengthOf(after?.slideMicros)],
+    ['the keys of its windows', listOf(before?.keys), listOf(after?.keys)],
+  ]
+  return changes.flatMap(([what, old, now]) => (old === now ? [] : [`${what} was ${old} and is ${now}`]))
+}
+
+const units: readonly (readonly [micros: bigint, name: string])[] = [
+  [86_400_000_000n, 'day'],
+  [3_600_000_000n, 'hour'],
+  [60_000_000n, 'minute'],
+  [1_000_000n, 'second'],
+  [1n, 'microsecond'],
+]
+
+function lengthOf(micros: bigint | undefined): string {
+  if (micros === undefined) return 'none'
+  const [unit, name] = units.find(([one]) => micros % one === 0n)!
+  return `${micros / unit} ${name}${micros === unit ? '' : 's'}`
+}
+
+function listOf(names: readonly string[] | undefined): string {
+  return names === undefined || names.length === 0 ? 'none' : names.join(', ')
+}
+
+function windowBelow(node: PlanNode): WindowNode | null {
+  if (node.kind === 'window') return node
+  return 'input' in node ? windowBelow(node.input) : null
+}
+
+/** Parts of expressions are named again and again: what a text is made of goes by its number. */
+type Numbers = Map<string, number>
+
+/** What the rows are, whatever their columns. */
+function rowsText(node: PlanNode, numbers: Numbers): string {
+  switch (node.kind) {
+    case 'input':
+      return storedText(node.reads)
+    case 'filter': {
+      const where = expressionText(node.where, columnTexts(node.input, numbers), numbers)
+      return `${rowsText(node.input, numbers)} where ${where}`
+    }
+    case 'window': {
+      const texts = columnTexts(node.input, numbers)
+      const { eventTime, sizeMicros, slideMicros, keys } = node
+      const windows = `${sizeMicros} ${slideMicros} of ${texts(eventTime)} by ${keys.map(texts).join(', ')}`
+      return `${rowsText(node.input, numbers)} in ${windows}`
+    }
+    default:
+      return rowsText(node.input, numbers)
+  }
+}
+
+/** Text of the values of a column; equal texts are equal values for equal rows. */
+function columnTexts(node: PlanNode, numbers: Numbers): (name: string) => string {
+  const known = new Map<string, string>()
+  const below = 'input' in node ? columnTexts(node.input, numbers) : null
+  return (name) => {
+    const text = known.get(name) ?? columnText(node, name, below, numbers)
+    known.set(name, text)
+    return text
+  }
+}
+
+function columnText(
+  node: PlanNode,
+  name: string,
+  below: ((name: string) => string) | null,
+  numbers: Numbers,
+): string {
+  if (below === null) return `column ${name}`
+  switch (node.kind) {
+    case 'project':
+      return expressionText(node.columns[name], below, numbers)
+    case 'readJson': {
+      const path = node.fields[name]
+      if (path !== undefined) return `json ${storedText(path)} of ${below(node.from)}`
+      return name === node.as ? `document ${below(node.from)}` : below(name)
+    }
+    case 'window': {
+      if (name === 'window_start' || name === 'window_end') return name
+      const aggregate = node.aggregates[name]
+      return aggregate === undefined ? below(name) : expressionText(aggregate, below, numbers)
+    }
+    default: {
+      if (!('as' in node) || node.as !== name) return below(name)
+      // An operator that looks at other rows.
+      const { input: _, history: __, ...itself } = node
+      return expressionText(itself, below, numbers)
+    }
+  }
+}
+
+function expressionText(part: unknown, below: (name: string) => string, numbers: Numbers): string {
+  if (part === undefined) return 'none'
+  const expanded: unknown = JSON.parse(storedText(part), (_, value: unknown) => {
+    const isColumn = typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'column'
+    return isColumn && 'name' in value
+      ? { ...value, name: numberOf(below(String(value.name)), numbers) }
+      : value
+  })
+  return JSON.stringify(expanded)
+}
+
+function numberOf(text: string, numbers: Numbers): number {
+  const number = numbers.get(text) ?? numbers.size
+  numbers.set(text, number)
+  return number
+}
