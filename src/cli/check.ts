@@ -240,17 +240,21 @@ async function* examineKafka(config: Config): AsyncGenerator<Found> {
     giveUpAfterMs: SAMPLE_MAX_MS,
   })
   try {
-    yield sampleFinding(await judgeNewest(config, source, AbortSignal.timeout(SAMPLE_MAX_MS)), 'newest')
+    yield sampleFinding(
+      config,
+      await judgeNewest(config, source, AbortSignal.timeout(SAMPLE_MAX_MS)),
+      'newest',
+    )
   } finally {
     await source.close()
   }
 }
 
 /** What a run would make of the input: a wrong topic or other names of fields are seen before it. */
-function sampleFinding(totals: RunTotals, which: string): Found {
+function sampleFinding({ lakehouse }: Config, totals: RunTotals, which: string): Found {
   const { records, quarantined, reasons } = totals
   if (records === 0) return { verdict: 'ok', text: 'no record yet, so none was judged' }
-  const refused = nearlyAllRefused(totals, 'nearly every record would be refused')
+  const refused = nearlyAllRefused(totals, 'nearly every record would be refused', lakehouse.reasons)
   if (refused !== null) return { verdict: 'warn', text: refused }
   const judged = `of the ${which} ${formatCount(records)} ${unitOf(records, 'record')}`
   if (quarantined === 0) return { verdict: 'ok', text: `${judged} all would be taken` }
@@ -272,7 +276,7 @@ async function* examineFiles(config: Config, from: string): AsyncGenerator<Found
   const { judgeFirst } = await import('./sample.ts')
   const source = await openFileSource(from, { takeUnterminatedTail: true })
   try {
-    yield sampleFinding(await judgeFirst(config, source, AbortSignal.timeout(SAMPLE_MAX_MS)), 'first')
+    yield sampleFinding(config, await judgeFirst(config, source, AbortSignal.timeout(SAMPLE_MAX_MS)), 'first')
   } finally {
     await source.close()
   }

@@ -1,7 +1,6 @@
 // Why records were refused, as people are told.
 import type { RefusedSample } from '../engines/engine.ts'
 import { unitOf } from '../errors/counted.ts'
-import { reasonMeanings } from '../lakehouse/reasons.ts'
 import { cleanCell, cutToWidth, formatCount } from './terminal-text.ts'
 
 /** The commonest reasons first; those of one count by name. */
@@ -35,13 +34,16 @@ export type Refused = {
 
 /**
  * Where nearly every record is refused: `heading`, how many are, the commonest reason, and a record that has
- * it. null where records are taken.
+ * it; `meanings` is what the reasons mean. null where records are taken.
  */
-export function nearlyAllRefused(refused: Refused, heading: string): string | null {
+export function nearlyAllRefused(
+  refused: Refused,
+  heading: string,
+  meanings: Readonly<Record<string, string>>,
+): string | null {
   const { records, quarantined, reasons, samples } = refused
   if (quarantined === 0 || quarantined < nearlyAllShare * records) return null
   const [reason, rows] = sortedReasons(reasons)[0]!
-  const meanings: Readonly<Record<string, string>> = reasonMeanings
   const meaning = meanings[reason] === undefined ? '' : ` (${meanings[reason]})`
   const sample = samples.find((one) => one.reason === reason)
   const of = `${formatCount(quarantined)} of ${formatCount(records)} ${unitOf(records, 'record')}`

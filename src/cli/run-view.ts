@@ -13,6 +13,10 @@ import { nearlyAllRefused } from './refusals.ts'
 import { noTotals, type RunTotals, totalsSentence, totalsText, withBatch, withLost } from './run-totals.ts'
 
 export type RunFacts = {
+  /** What each reason of a refused record means. */
+  readonly reasons: Readonly<Record<string, string>>
+  /** The table of refused records, as a query names it. */
+  readonly refused: string
   /** What is read, in words. */
   readonly input: string
   readonly deltaBasePath: string
@@ -64,10 +68,10 @@ function lostOffsets({ code, details }: SourceNotice): bigint {
   return code === 'KAFKA_OFFSETS_LOST' && typeof details.lost === 'bigint' ? details.lost : 0n
 }
 
-function warnOfRefusals(totals: RunTotals, log: Logger): boolean {
-  const told = nearlyAllRefused(totals, 'NEARLY EVERY RECORD WAS REFUSED')
+function warnOfRefusals(totals: RunTotals, { reasons, refused }: RunFacts, log: Logger): boolean {
+  const told = nearlyAllRefused(totals, 'NEARLY EVERY RECORD WAS REFUSED', reasons)
   if (told === null) return false
-  const message = `${told} assay query "from silver.quarantine" shows what was refused.`
+  const message = `${told} assay query "from ${refused}" shows what was refused.`
   const { records, quarantined } = totals
   log.warn({ code: 'NEARLY_ALL_REFUSED', records, quarantined }, message)
   return true
@@ -87,7 +91,7 @@ function onceView(about: RunFacts, log: Logger): RunView {
   const summarize = (): void => {
     bar.close()
     process.stderr.write(totalsText(totals, performance.now() - startedMs))
-    warnOfRefusals(totals, log)
+    warnOfRefusals(totals, about, log)
   }
   return {
     onEnd: summarize,
@@ -145,7 +149,8 @@ function logView(about: RunFacts, log: Logger, pretty: boolean): RunView {
       const nowMs = performance.now()
       ;[batchAtMs, isWaitingTold] = [nowMs, false]
       if (totals.batches > 1 && sinceJudged.records < REFUSALS_RECORDS) return
-      if (nowMs - warnedAtMs >= REFUSALS_EVERY_MS && warnOfRefusals(sinceJudged, log)) warnedAtMs = nowMs
+      if (nowMs - warnedAtMs >= REFUSALS_EVERY_MS && warnOfRefusals(sinceJudged, about, log))
+        warnedAtMs = nowMs
       sinceJudged = noTotals
     },
   }

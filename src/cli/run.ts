@@ -17,6 +17,7 @@ import { kafkaConnectionOf } from './kafka-connection.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { openRunView, type RunFacts } from './run-view.ts'
 import { openSession, projectDefaults } from './session.ts'
+import { sqlName } from './table-name.ts'
 
 /** How long `--once` waits for a broker that is away or a topic that is not there. */
 const onceWaitMaxMs = 30_000
@@ -101,6 +102,8 @@ function runFacts(
   const input = from ?? `topic ${topic} at ${bootstrapServers.join(', ')}`
   return {
     input: streams.includes(inputStream(config.lakehouse)) ? input : `silver in ${config.deltaBasePath}`,
+    reasons: config.lakehouse.reasons,
+    refused: sqlName(config.lakehouse.refused),
     deltaBasePath: config.deltaBasePath,
     tables: tablesOf(config.lakehouse, streams).length,
     streams,

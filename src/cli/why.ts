@@ -3,17 +3,18 @@
 import type { DuckDBValue } from '@duckdb/node-api'
 import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
+import { formatDuration } from '../config/duration.ts'
+import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { rules, velocityRangeMinutes } from '../fraud/rules.ts'
-import { reasonMeanings } from '../lakehouse/reasons.ts'
+import { historiesOf, type Lakehouse, type TableDefinition } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
 import { printable, printableLine } from './printable.ts'
 import { type LakehouseReader, openReader } from './reader.ts'
 import { resultCellText } from './result-cell.ts'
 import { tableText } from './result-output.ts'
 import { openSession } from './session.ts'
-import { tableNamed } from './table-name.ts'
+import { sqlName } from './table-name.ts'
 
 export function whyCommand(project: Project): Command {
   return new Command('why')
@@ -36,7 +37,9 @@ export async function why(config: Config, id: string, widthMax = Infinity): Prom
   const reader = await openReader(config)
   try {
     const accepted = await acceptedRows(reader, id)
-    const refused = (await refusedRows(reader, id)).filter(({ value }) => isValueOf(value, id))
+    const refused = (await refusedRows(reader, id)).filter(({ value }) =>
+      isValueOf(reader.lakehouse, value, id),
+    )
     if (accepted.length + refused.length === 0) throw notFound(config, id)
     const sections: string[] = []
     for (const silver of accepted) sections.push(await acceptedText(reader, silver, widthMax))
@@ -48,9 +51,10 @@ export async function why(config: Config, id: string, widthMax = Infinity): Prom
 }
 
 function notFound(config: Config, id: string): LakehouseError {
+  const { events, refused } = config.lakehouse
   const message =
-    `no transaction ${JSON.stringify(id)} in ${config.deltaBasePath}: it is neither in silver.transactions ` +
-    'nor in silver.quarantine. It was not read yet, its id is another, or DELTA_BASE_PATH is.'
+    `no transaction ${JSON.stringify(id)} in ${config.deltaBasePath}: it is neither in ${sqlName(events)} ` +
+    `nor in ${sqlName(refused)}. It was not read yet, its id is another, or DELTA_BASE_PATH is.`
   return new LakehouseError('TRANSACTION_NOT_FOUND', message)
 }
 
@@ -59,9 +63,10 @@ const malformedTold = 'a record that is no JSON object and somewhere holds this 
 const arrival = 'processing_time, topic, "partition", "offset"'
 
 function acceptedRows(reader: LakehouseReader, id: string): Promise<Row[]> {
-  const sql = `SELECT * FROM silver.transactions WHERE transaction_id = $id
-    ORDER BY ${arrival} LIMIT ${matchesMax}`
-  return select(reader, 'silver.transactions', sql, { id })
+  const { events, names } = reader.lakehouse
+  const column = quoteIdentifier(names.event.column)
+  const sql = `SELECT * FROM ${sqlName(events)} WHERE ${column} = $id ORDER BY ${arrival} LIMIT ${matchesMax}`
+  return select(reader, events, sql, { id })
 }
 
 /**
@@ -69,47 +74,47 @@ function acceptedRows(reader: LakehouseReader, id: string): Promise<Row[]> {
  * all, and their hexadecimal form can match between two bytes: `isValueOf` decides.
  */
 function refusedRows(reader: LakehouseReader, id: string): Promise<Row[]> {
-  const sql = `SELECT * FROM silver.quarantine WHERE contains(hex(value), hex(encode($id::VARCHAR)))
+  const { refused } = reader.lakehouse
+  const sql = `SELECT * FROM ${sqlName(refused)} WHERE contains(hex(value), hex(encode($id::VARCHAR)))
     OR contains(hex(value), hex(encode($escaped::VARCHAR))) ORDER BY ${arrival} LIMIT ${matchesMax}`
-  return select(reader, 'silver.quarantine', sql, { id, escaped: JSON.stringify(id).slice(1, -1) })
+  return select(reader, refused, sql, { id, escaped: JSON.stringify(id).slice(1, -1) })
 }
 
-/**
- * A value that is JSON has to have the id as its transaction_id; for one that is not, holding it is enough.
- */
-function isValueOf(value: DuckDBValue | undefined, id: string): boolean {
+/** A value that is JSON has to have the id in its place; for one that is not, holding it is enough. */
+function isValueOf({ names }: Lakehouse, value: DuckDBValue | undefined, id: string): boolean {
   const text = value == null ? '' : resultCellText(value)
   try {
-    const parsed: unknown = JSON.parse(text)
-    const its =
-      parsed !== null && typeof parsed === 'object' && 'transaction_id' in parsed
-        ? parsed.transaction_id
-        : null
-    return typeof its === 'string' && its.trim() === id
+    let its: unknown = JSON.parse(text)
+    for (const name of names.event.path) {
+      its = typeof its === 'object' && its !== null ? (its as Record<string, unknown>)[name] : null
+    }
+    return typeof its === 'string' ? its.trim() === id : String(its) === id
   } catch {
     return text.includes(id)
   }
 }
 
-async function acceptedText(reader: LakehouseReader, silver: Row, widthMax: number): Promise<string> {
-  const [fraud] = await atPosition(reader, 'fraud_detection', silver)
-  const nearby = silver.user_id == null ? [] : await userWindow(reader, silver)
-  const title = `${text(silver.transaction_id)}: accepted`
+async function acceptedText(reader: LakehouseReader, event: Row, widthMax: number): Promise<string> {
+  const { events, scored, names } = reader.lakehouse
+  const title = `${text(event[names.event.column])}: accepted`
+  const hidden = new Set(['topic', 'partition', 'offset', 'processing_time', 'processing_date'])
   return [
     `${title}\n${'═'.repeat(title.length)}`,
-    await originText(reader, silver),
-    factsText(
-      'silver.transactions',
-      silver,
-      new Set(['topic', 'partition', 'offset', 'processing_time', 'processing_date']),
-    ),
-    fraud === undefined ? 'score\n  not scored yet: fraud_detection has no row for it\n' : scoreText(fraud),
-    windowText(silver, nearby, widthMax),
+    await originText(reader, event),
+    factsText(sqlName(events), event, hidden),
+    ...(scored === null ? [] : [await scoredText(reader, scored, event)]),
+    ...(await lookBackTexts(reader, event, widthMax)),
   ].join('\n')
 }
 
+async function scoredText(reader: LakehouseReader, scored: TableDefinition, event: Row): Promise<string> {
+  const [score] = await atPosition(reader, scored, event)
+  if (score !== undefined) return scoreText(reader.lakehouse, score)
+  return `score\n  not scored yet: ${sqlName(scored)} has no row for it\n`
+}
+
 async function originText(reader: LakehouseReader, row: Row): Promise<string> {
-  const [bronze] = await atPosition(reader, 'bronze.transactions', row)
+  const [bronze] = await atPosition(reader, reader.lakehouse.records, row)
   const facts = {
     topic: row.topic ?? null,
     partition: row.partition ?? null,
@@ -122,13 +127,13 @@ async function originText(reader: LakehouseReader, row: Row): Promise<string> {
 }
 
 /** The rows of the table that come from the same record. */
-function atPosition(reader: LakehouseReader, table: string, row: Row): Promise<Row[]> {
-  const sql = `SELECT * FROM ${table}
+function atPosition(reader: LakehouseReader, table: TableDefinition, row: Row): Promise<Row[]> {
+  const sql = `SELECT * FROM ${sqlName(table)}
     WHERE topic = $topic AND "partition" = $partition AND "offset" = $offset LIMIT 1`
   return select(reader, table, sql, { topic: row.topic!, partition: row.partition!, offset: row.offset! })
 }
 
-function scoreText(fraud: Row): string {
+function scoreText({ rules }: Lakehouse, fraud: Row): string {
   const fired = fraud.reasons == null ? [] : (JSON.parse(resultCellText(fraud.reasons)) as string[])
   const lines = fired.map((name) => {
     const rule = rules.find((known) => known.name === name)
@@ -146,15 +151,29 @@ function scoreText(fraud: Row): string {
   return `${[heading, ...lines].join('\n')}\n`
 }
 
-/** The user's rows that the velocity looks at: within the minutes before, and arrived no later. */
-function userWindow(reader: LakehouseReader, silver: Row): Promise<Row[]> {
-  const sql = `SELECT * FROM silver.transactions WHERE user_id = $user_id
-    AND event_time BETWEEN $event_time - INTERVAL ${velocityRangeMinutes} MINUTE AND $event_time
+/** What the scored table looks back at: the events of one key in the time before. */
+async function lookBackTexts(reader: LakehouseReader, event: Row, widthMax: number): Promise<string[]> {
+  const { scored } = reader.lakehouse
+  const looks = scored === null ? [] : historiesOf(scored.rows.node).map(({ node }) => node)
+  const texts: string[] = []
+  for (const node of looks) {
+    if (node.kind === 'deduplicate' || event[node.key] == null) continue
+    const rows = await eventsBefore(reader, event, node.key, node.rangeMicros)
+    texts.push(windowText(reader.lakehouse, event, node, rows, widthMax))
+  }
+  return texts
+}
+
+/** The events of the same key that the row looks back at: in the time before it, and arrived no later. */
+function eventsBefore(reader: LakehouseReader, event: Row, key: string, rangeMicros: bigint): Promise<Row[]> {
+  const { events } = reader.lakehouse
+  const sql = `SELECT * FROM ${sqlName(events)} WHERE ${quoteIdentifier(key)} = $key
+    AND event_time BETWEEN $event_time - to_microseconds(${rangeMicros}) AND $event_time
     AND (${arrival}) <= ($processing_time, $topic, $partition, $offset)
     ORDER BY event_time DESC, ${arrival} LIMIT ${windowRowsMax}`
-  const { user_id, event_time, processing_time, topic, partition, offset } = silver
-  return select(reader, 'silver.transactions', sql, {
-    user_id: user_id!,
+  const { event_time, processing_time, topic, partition, offset } = event
+  return select(reader, events, sql, {
+    key: event[key]!,
     event_time: event_time!,
     processing_time: processing_time!,
     topic: topic!,
@@ -163,17 +182,28 @@ function userWindow(reader: LakehouseReader, silver: Row): Promise<Row[]> {
   })
 }
 
-function windowText(silver: Row, rows: readonly Row[], widthMax: number): string {
-  const names = ['transaction_id', 'amount', 'merchant', 'payment_method', 'country', 'device_id']
+/** Columns of the events that tell most of them at a glance, where there are such. */
+const telling = ['amount', 'merchant', 'payment_method', 'country', 'device_id']
+
+function windowText(
+  { events, names }: Lakehouse,
+  event: Row,
+  { key, rangeMicros }: { readonly key: string; readonly rangeMicros: bigint },
+  rows: readonly Row[],
+  widthMax: number,
+): string {
+  const shown = [names.event.column, ...telling.filter((name) => name in events.rows.schema && name !== key)]
   // The day stands above; the time of day is what tells the rows apart, so it must not be cut.
   const cells = rows.map((row) => [
     text(row.event_time).slice(11, 26),
-    ...names.map((name) => text(row[name])),
+    ...shown.map((name) => text(row[name])),
   ])
-  const until = text(silver.event_time).slice(0, 26).replace('T', ' ')
+  const until = text(event.event_time).slice(0, 26).replace('T', ' ')
   const count = counted(rows.length, 'transaction')
-  const heading = `user ${text(silver.user_id)}, the ${velocityRangeMinutes} minutes until ${until}Z (${count})`
-  return `${heading}\n${tableText(['time', ...names], cells, { widthMax, isRight: [false, false, true] })}`
+  const what = key.endsWith('_id') ? key.slice(0, -3) : key
+  const range = formatDuration(rangeMicros)
+  const heading = `${what} ${text(event[key])}, the ${range} until ${until}Z (${count})`
+  return `${heading}\n${tableText(['time', ...shown], cells, { widthMax, isRight: [false, false, true] })}`
 }
 
 async function refusedText(reader: LakehouseReader, row: Row, id: string): Promise<string> {
@@ -181,18 +211,12 @@ async function refusedText(reader: LakehouseReader, row: Row, id: string): Promi
   // Of malformed bytes nobody can say which id they have.
   const what = reasons.includes('malformed') ? `${id} (${malformedTold})` : id
   const title = `${printableLine(what)}: refused: ${reasons.join(', ')}`
-  const meanings = reasons.map((reason) => `  ${reason.padEnd(22)} ${meaningOf(reason)}`)
+  const meanings = reasons.map((reason) => `  ${reason.padEnd(22)} ${reader.lakehouse.reasons[reason] ?? ''}`)
   return [
     `${title}\n${'═'.repeat(title.length)}`,
     `${meanings.join('\n')}\n`,
     await originText(reader, row),
   ].join('\n')
-}
-
-/** Nothing where another version of Assay refused the record. */
-function meaningOf(reason: string): string {
-  const meanings: Readonly<Record<string, string>> = reasonMeanings
-  return meanings[reason] ?? ''
 }
 
 function factsText(heading: string, facts: Row, hidden: ReadonlySet<string> = new Set()): string {
@@ -209,11 +233,11 @@ function text(value: DuckDBValue | undefined): string {
 /** No rows where the table has not been written. */
 async function select(
   reader: LakehouseReader,
-  table: string,
+  table: TableDefinition,
   sql: string,
   parameters: Readonly<Record<string, DuckDBValue>>,
 ): Promise<Row[]> {
-  if (!(await reader.has(tableNamed(table, reader.lakehouse.tables)))) return []
+  if (!(await reader.has(table))) return []
   const rows: Row[] = []
   for await (const chunk of (await reader.select(sql, parameters)).yieldRowObjects()) rows.push(...chunk)
   return rows

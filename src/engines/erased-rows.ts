@@ -3,7 +3,7 @@
 // both.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type DeltaTable, type PruneRange, scanSql } from '../delta/index.ts'
-import { type Lakehouse, type PersonColumn, placeColumns, type TableDefinition } from '../plan/index.ts'
+import { type Lakehouse, type NamingColumn, placeColumns, type TableDefinition } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf, setTable } from './database.ts'
 
@@ -83,7 +83,7 @@ async function scanOf(
  * A record of quarantine is a person's where it has that number or text in the place, however it is written
  * and whatever else is wrong with the record, or where its key is the same as text.
  */
-function ofPersonsSql({ path }: PersonColumn, persons: readonly PersonId[]): string {
+function ofPersonsSql({ path }: NamingColumn, persons: readonly PersonId[]): string {
   // Bytes that are no UTF-8 are searched as DuckDB shows them, with the quotes put back.
   const text = `coalesce(TRY(decode(value)), replace(CAST(value AS VARCHAR), '\\x22', '"'))`
   const place = duckdb.text(`$${path.map((name) => `.${JSON.stringify(name)}`).join('')}`)

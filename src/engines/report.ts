@@ -128,7 +128,7 @@ async function alerts(
   const rows = await rowsOf(
     connection,
     `SELECT ${cells.join(', ')} FROM scored_batch WHERE requires_review ` +
-      `ORDER BY fraud_score DESC, scored_batch.event_time DESC, ${duckdb.name(names.event)} LIMIT ${alertsMax}`,
+      `ORDER BY fraud_score DESC, scored_batch.event_time DESC, ${duckdb.name(names.event.column)} LIMIT ${alertsMax}`,
   )
   return rows as Alert[] // As the columns of the role are selected.
 }

@@ -53,6 +53,9 @@ export const standardLakehouse = defineLakehouse({
   rules: rules.map(({ name, points, meaning, fires }) => {
     return { name, points, meaning, fires: fires(columnsOf(ruleInput), { highRiskCountries }) }
   }),
-  names: { event: 'transaction_id', person: { column: 'user_id', path: ['user_id'] } },
+  names: {
+    event: { column: 'transaction_id', path: ['transaction_id'] },
+    person: { column: 'user_id', path: ['user_id'] },
+  },
   reasons: reasonMeanings,
 })

@@ -37,8 +37,8 @@ export type DefinedRule = {
   readonly fires: Expr<'boolean'>
 }
 
-/** `path` is where a record has it, for records that were refused. */
-export type PersonColumn = { readonly column: string; readonly path: readonly string[] }
+/** A column of the events, and where a record has its value: for records that were refused. */
+export type NamingColumn = { readonly column: string; readonly path: readonly string[] }
 
 export type LakehouseParts = {
   /** The topic that is read where KAFKA_TOPIC does not say another. */
@@ -60,7 +60,7 @@ export type LakehouseParts = {
   readonly settings: readonly Setting[]
   readonly rules: readonly DefinedRule[]
   /** The column of the events that names one, and that names the person whom it is about. */
-  readonly names: { readonly event: string; readonly person: PersonColumn }
+  readonly names: { readonly event: NamingColumn; readonly person: NamingColumn }
   /** What each reason of a refused record means. */
   readonly reasons: Readonly<Record<string, string>>
 }
@@ -83,6 +83,7 @@ export function defineLakehouse(parts: LakehouseParts): Lakehouse {
     ...nameMistakes(lakehouse),
     ...roleMistakes('records', records),
     ...roleMistakes('events', events),
+    ...partitionMistakes(events),
     ...roleMistakes('refused', refused),
     ...(scored === null ? [] : roleMistakes('scored', scored)),
     ...readMistakes(lakehouse.tables),
@@ -162,6 +163,15 @@ function roleMistakes(role: Role, { path, rows }: TableDefinition): string[] {
     const found = schema[name] === undefined ? 'it has none of that name' : `it is ${schema[name]}`
     return [`table ${path}: as the table of ${role} it needs the column ${name} of type ${type}; ${found}`]
   })
+}
+
+/** By its days the rows in a range of event times are found. */
+function partitionMistakes({ path, partitionBy, rows: { node } }: TableDefinition): string[] {
+  if (partitionBy === null) return []
+  const day = node.kind === 'project' ? node.columns[partitionBy] : undefined
+  const [instant] = day?.kind === 'call' && day.function === 'dateOf' ? day.args : []
+  if (instant?.kind === 'column' && instant.name === 'event_time') return []
+  return [`table ${path}: the table of events is partitioned by dateOf(event_time), or by nothing`]
 }
 
 /** A table reads the batch of tables before it alone. */

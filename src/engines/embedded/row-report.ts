@@ -50,7 +50,7 @@ export function rowReport(
     latencyMs: latencyQuantileMs(latencies, 0.5),
     latencies,
     ...riskOf(scored),
-    alerts: scored === null ? [] : alerts(scored, facts.alertsMax, lakehouse.names.event),
+    alerts: scored === null ? [] : alerts(scored, facts.alertsMax, lakehouse.names.event.column),
   }
 }
 

@@ -4,6 +4,7 @@ import { nearlyAllRefused } from '../../../src/cli/refusals.ts'
 import { noTotals, type RunTotals, totalsText, withBatch } from '../../../src/cli/run-totals.ts'
 import { openRunView } from '../../../src/cli/run-view.ts'
 import type { BatchReport, RefusedSample } from '../../../src/engines/engine.ts'
+import { reasonMeanings } from '../../../src/lakehouse/reasons.ts'
 
 const sample: RefusedSample = {
   reason: 'user_id_invalid',
@@ -68,6 +69,7 @@ describe('a run in which nearly everything was refused', () => {
     const message = nearlyAllRefused(
       totalsOf(report(1_000, { malformed: 5, user_id_invalid: 990 })),
       'refused',
+      reasonMeanings,
     )!
     expect(message).toMatch(/refused: 995 of 1,000 records, 990 as user_id_invalid \(user_id is absent/)
     expect(message).toMatch(/such as payments, partition 3, offset 17: \{"transaction_id":"t-1",␊"note":"/)
@@ -78,12 +80,14 @@ describe('a run in which nearly everything was refused', () => {
 
   test('a tombstone is told as what has no value', () => {
     const totals = totalsOf(report(1, { user_id_invalid: 1 }, { refusedSample: { ...sample, value: null } }))
-    expect(nearlyAllRefused(totals, 'refused')).toContain('offset 17, which has no value')
+    expect(nearlyAllRefused(totals, 'refused', reasonMeanings)).toContain('offset 17, which has no value')
   })
 
   test('one in which most records were taken says nothing', () => {
-    expect(nearlyAllRefused(totalsOf(report(1_000, { malformed: 500, late: 399 })), 'refused')).toBe(null)
-    expect(nearlyAllRefused(totalsOf(report(0, {})), 'refused')).toBe(null)
+    expect(
+      nearlyAllRefused(totalsOf(report(1_000, { malformed: 500, late: 399 })), 'refused', reasonMeanings),
+    ).toBe(null)
+    expect(nearlyAllRefused(totalsOf(report(0, {})), 'refused', reasonMeanings)).toBe(null)
   })
 })
 
@@ -100,6 +104,8 @@ describe('the log of a run without end', () => {
       streams: ['kafka-to-delta'] as const,
       engine: 'embedded' as const,
       project: null,
+      reasons: reasonMeanings,
+      refused: 'silver.quarantine',
     }
     return { told, run: openRunView(about, log, false, { level: 'info', format: 'json' }) }
   }
@@ -178,6 +184,8 @@ test('a terminal that does not know its width gets lines for 80 columns', () => 
       streams: [],
       engine: 'embedded',
       project: null,
+      reasons: reasonMeanings,
+      refused: 'silver.quarantine',
     } as const
     openRunView(about, log, false, { level: 'info', format: 'pretty' }).onBatch(report(1_000, { late: 4 }))
   } finally {

@@ -1,0 +1,116 @@
+// What a lakehouse may not be: each contradiction is told in a line that names the table and what to do.
+import { expect, test } from 'vitest'
+import { LakehouseError } from '../../../src/errors/errors.ts'
+import { dateOf } from '../../../src/expr/index.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import {
+  defineLakehouse,
+  extend,
+  input,
+  type LakehouseParts,
+  project,
+  type TableDefinition,
+} from '../../../src/plan/index.ts'
+
+const roleCount = 4
+const parts: LakehouseParts = { ...standardLakehouse, tables: standardLakehouse.tables.slice(roleCount) }
+const { records, events, refused, tables } = parts
+const [window] = tables as [TableDefinition]
+
+function mistakesOf(changed: Partial<LakehouseParts>): readonly string[] {
+  try {
+    defineLakehouse({ ...parts, ...changed })
+  } catch (error) {
+    if (error instanceof LakehouseError && error.code === 'LAKEHOUSE_INVALID') {
+      return error.message.split('\n  ').slice(1)
+    }
+    throw error
+  }
+  return []
+}
+
+/** The events with a column of another type, or without one. */
+function eventsWith(changed: Readonly<Record<string, string | null>>): TableDefinition {
+  const schema = Object.entries({ ...events.rows.schema, ...changed }).filter(([, type]) => type !== null)
+  return { ...events, rows: { ...events.rows, schema: Object.fromEntries(schema) as never } }
+}
+
+const ofPath = (path: string): TableDefinition => ({ ...window, path })
+const behind = project(
+  input('later', { event_time: 'timestamp' }, { of: 'batch', table: 'made/later' }),
+  (row) => row,
+)
+
+test('the lakehouse that ships is one', () => {
+  expect(mistakesOf({})).toEqual([])
+})
+
+test.each([
+  ['a path with a capital', { tables: [ofPath('Gold/x')] }, /^table "Gold\/x": a path is lower-case names/],
+  ['a path upwards', { tables: [ofPath('../x')] }, /^table "\.\.\/x": a path is/],
+  ['a path of Assay itself', { tables: [ofPath('ops/mine')] }, /^table ops\/mine: the folder ops is kept/],
+  ['a checkpoint folder', { tables: [ofPath('_checkpoints')] }, /a path is lower-case names/],
+  ['two tables of one path', { tables: [window, window] }, /^two tables are called gold\/transactions$/],
+  ['one table inside another', { tables: [ofPath('fraud_detection/x')] }, /lies inside of fraud_detection$/],
+  [
+    'no such stream',
+    { tables: [{ ...window, stream: 'x' }] },
+    /no stream x; there is kafka-to-delta, fraud-/,
+  ],
+  ['no such watermark', { tables: [{ ...window, watermark: 'x' }] }, /no watermark x; there is silver, gold/],
+  ['no stream at all', { streams: [] }, /^there is no stream$/],
+  ['no watermark at all', { watermarks: [] }, /^there is no watermark$/],
+  ['an odd name', { streams: [...parts.streams, 'a b'] }, /^"a b" is no name of a stream or watermark/],
+  [
+    'events without an event time',
+    { events: eventsWith({ event_time: null }) },
+    /as the table of events it needs the column event_time of type timestamp; it has none/,
+  ],
+  [
+    'events with a place of another type',
+    { events: eventsWith({ offset: 'int' }) },
+    /the column offset of type long; it is int$/,
+  ],
+  [
+    'events by another day',
+    { events: { ...events, partitionBy: 'processing_date' } },
+    /the table of events is partitioned by dateOf\(event_time\), or by nothing$/,
+  ],
+  [
+    'refused records without reasons',
+    { refused: { ...records, path: refused.path } },
+    /as the table of refused it needs the column reasons of type array<string>/,
+  ],
+  [
+    'a table that reads one behind it',
+    { tables: [{ ...ofPath('made/first'), rows: behind }, ofPath('made/later')] },
+    /^table made\/first reads made\/later, which stands behind it$/,
+  ],
+  [
+    'a table that reads one of nobody',
+    { tables: [{ ...ofPath('made/first'), rows: behind }] },
+    /^table made\/first reads made\/later, which is no table of the lakehouse$/,
+  ],
+] satisfies readonly (readonly [string, Partial<LakehouseParts>, RegExp])[])('%s', (_, changed, told) => {
+  expect(mistakesOf(changed).join('\n')).toMatch(new RegExp(told.source, 'm'))
+})
+
+test('all mistakes are told at once', () => {
+  const changed = {
+    tables: [ofPath('Gold/x'), { ...window, stream: 'x' }],
+    events: eventsWith({ offset: 'int' }),
+  }
+  expect(mistakesOf(changed).length).toBeGreaterThanOrEqual(3)
+})
+
+test('a table may read what another one before it brings', () => {
+  const schema = { event_time: 'timestamp' } as const
+  const first = { ...ofPath('made/first'), rows: project(input('silver_batch', schema), (row) => row) }
+  const later = {
+    ...ofPath('made/later'),
+    rows: extend(input('made_first', schema, { of: 'batch', table: 'made/first' }), (row) => ({
+      day: dateOf(row.event_time),
+    })),
+  }
+  expect(mistakesOf({ tables: [first, later] })).toEqual([])
+})
