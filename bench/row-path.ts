@@ -49,8 +49,9 @@ function started(path: RowPath, rowCountMax: number): RunningBatch {
       dedup_micros: 86_400_000_000n,
       high_risk_countries: ['Nigeria', 'Russia'],
     },
-    repeats: { is_duplicate: { repeats: () => false } },
-    counts: { tx_count_30min: { count: () => 1 } },
+    states: path.states.map(({ kind }) => {
+      return kind === 'over' ? { count: () => 1 } : { repeats: () => false }
+    }),
     functions: { [factsOutput]: new JudgedFacts().add },
   })
 }

@@ -1,4 +1,4 @@
-// What does the state of deduplicate and velocity cost in typed arrays: processor time and bytes a row, the
+// What does the state of deduplicate and of counts cost in typed arrays: processor time and bytes a row, the
 // longest call, and a batch as a ratio to DuckDB's operators over the same rows. Other work on the machine
 // stretches the figures, least of all the ratios. Run: npx node --expose-gc bench/state.ts [rows] [part ..];
 // parts are ids, times, disorder, batch, longest, hour and duckdb.
@@ -9,7 +9,7 @@ import { addRecords, factsOutput, lakehouseRowPath } from '../src/engines/row-pa
 import { literal } from '../src/expr/index.ts'
 import { JudgedFacts } from '../src/javascript/index.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
-import { deduplicate, input, velocity } from '../src/plan/index.ts'
+import { deduplicate, input, over } from '../src/plan/index.ts'
 import { compileTable, duckdb, keyDigestSql } from '../src/sql/index.ts'
 import { type HashSeed, KeyHash } from '../src/state/key-hash.ts'
 import { RecentIds } from '../src/state/recent-ids.ts'
@@ -173,8 +173,7 @@ function benchBatch(): void {
           dedup_micros: BigInt(idsRange),
           high_risk_countries: [],
         },
-        repeats: { is_duplicate: newIds() },
-        counts: { tx_count_30min: newTimes() },
+        states: path.states.map(({ kind }) => (kind === 'over' ? newTimes() : newIds())),
         functions: { [factsOutput]: new JudgedFacts().add },
       })
       addRecords(batch, chunk)
@@ -271,13 +270,13 @@ const marked = deduplicate(input('batch', schema), {
   rangeMicros: literal('long', BigInt(idsRange)),
   as: 'is_repeat',
 })
-const counted = velocity(input('batch', schema), {
+const counted = over(input('batch', schema), {
   history: past,
   key: 'user_id',
   eventTime: 'at',
   arrival: ['offset'],
   rangeMicros: BigInt(timesRange),
-  as: 'in_time',
+  aggregates: { in_time: { function: 'count' } },
 })
 
 /** Batches of a second's rows: what they repeat, their counts, and taking them in. */

@@ -6,7 +6,7 @@ import type { Whole } from './whole.ts'
  * What a value of each type is in JavaScript. Null is null.
  * - `int` and `double` a number, `boolean` a boolean, `string` a string, `binary` its bytes.
  * - `long` a Whole; `timestamp` a Whole of microseconds since the epoch; `date` a number of days since then.
- * - `decimal(18,2)` and `decimal(28,2)` a Whole of hundredths, `decimal(38,6)` of millionths.
+ * - decimals a Whole of their last place: of hundredths, of millionths, or of units.
  * - `array<string>` an array; `headers` the headers of a record.
  */
 export type ColumnValue = Whole | string | boolean | Uint8Array | readonly unknown[] | null
@@ -15,10 +15,7 @@ export type ColumnValue = Whole | string | boolean | Uint8Array | readonly unkno
 export type Column = NumberColumn | ValueColumn
 
 /** Types whose values are numbers, or bigints beyond what a number holds exactly. */
-type NumberType = Extract<
-  ColumnType,
-  'int' | 'long' | 'double' | 'timestamp' | 'date' | 'decimal(18,2)' | 'decimal(28,2)' | 'decimal(38,6)'
->
+type NumberType = Extract<ColumnType, 'int' | 'long' | 'double' | 'timestamp' | 'date' | `decimal(${string})`>
 type ValueType = Exclude<ColumnType, NumberType | 'json'>
 
 const capacityMin = 1024
@@ -110,6 +107,8 @@ export function newColumn(type: ColumnType, capacity?: number): Column {
     case 'decimal(18,2)':
     case 'decimal(28,2)':
     case 'decimal(38,6)':
+    case 'decimal(38,2)':
+    case 'decimal(38,0)':
       return new NumberColumn(type, capacity)
     case 'json':
       throw new Error('a parsed JSON value is never stored')

@@ -20,6 +20,8 @@ export type ColumnType =
   | 'decimal(18,2)'
   | 'decimal(28,2)'
   | 'decimal(38,6)'
+  | 'decimal(38,2)'
+  | 'decimal(38,0)'
   | 'array<string>'
   | 'headers'
 
@@ -29,4 +31,4 @@ export type Schema = Readonly<Record<string, ColumnType>>
 /** Number types that may be compared or divided with each other. */
 export type Numeric = 'int' | 'long' | 'double' | Exact
 /** Numbers with a point that are exact. */
-export type Exact = 'decimal(18,2)' | 'decimal(28,2)' | 'decimal(38,6)'
+export type Exact = 'decimal(18,2)' | 'decimal(28,2)' | 'decimal(38,6)' | 'decimal(38,2)' | 'decimal(38,0)'

@@ -54,3 +54,10 @@ export function floorDivide(value: Whole, size: number): number {
   const rest = bigValue % bigSize
   return Number((bigValue - (rest < 0n ? rest + bigSize : rest)) / bigSize)
 }
+
+/** The double nearest to so many hundredths. */
+export function hundredthsAsDouble(value: Whole): number {
+  if (typeof value === 'number') return value / 100
+  // A division would round the hundredths first; JavaScript reads a text as the nearest double.
+  return Number(`${value}e-2`)
+}

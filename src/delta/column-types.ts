@@ -18,6 +18,8 @@ export function deltaType(type: ColumnType): DeltaType {
     case 'binary':
     case 'decimal(18,2)':
     case 'decimal(28,2)':
+    case 'decimal(38,2)':
+    case 'decimal(38,0)':
       return type
     case 'int':
       return 'integer'

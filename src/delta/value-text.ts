@@ -19,6 +19,7 @@ export function figureText(type: LeafType, value: BoundedValue): string {
       return instantText(value, ' ', '+00')
     case 'decimal(18,2)':
     case 'decimal(28,2)':
+    case 'decimal(38,2)':
       return hundredthsText(value)
     case 'double':
       return doubleText(Number(value))

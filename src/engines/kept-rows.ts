@@ -1,14 +1,21 @@
 // How many rows of silver the operators that look back will keep, from the statistics of its files.
 import { type AddFile, DeltaTable, prunedFiles } from '../delta/index.ts'
 import { tableDirectory } from '../ops/tables.ts'
-import { eventsWatermark, historiesOf, type TableDefinition } from '../plan/index.ts'
+import {
+  countsAlone,
+  eventsWatermark,
+  type HistoryNode,
+  historiesOf,
+  type OverAggregate,
+  type TableDefinition,
+} from '../plan/index.ts'
 import { lookBack, rangeOf } from './batch-rules.ts'
 import type { PipelineOptions } from './engine.ts'
 import type { StartChanges } from './start-changes.ts'
 
 export type KeptRows = {
   readonly table: string
-  /** The column that the operator makes. */
+  /** The columns that the operator makes. */
   readonly column: string
   readonly kind: string
   readonly rangeMicros: bigint
@@ -38,19 +45,36 @@ export async function keptRows(
       const rows = Math.round(files.reduce((sum, file) => sum + rowsFrom(file, node.eventTime, min), 0))
       return {
         table: table.path,
-        column: node.as,
+        column: node.kind === 'over' ? Object.keys(node.aggregates).join(', ') : node.as,
         kind: node.kind,
         rangeMicros: rangeOf(node, parameters),
         rows,
-        bytes: rows * bytesPerRow(node.kind),
+        bytes: rows * bytesPerRow(node),
       }
     })
   })
 }
 
-/** docs/decisions/state.md: an id has 16 bytes, and what it stands in is at most twice as large. */
-function bytesPerRow(kind: string): number {
-  return kind === 'deduplicate' ? 32 : 48
+/**
+ * docs/decisions/state.md: an id has 16 bytes, and what it stands in is at most twice as large. Of `over` it has
+ * the bytes of the arrays, with the room that they grow by.
+ */
+export function bytesPerRow(node: HistoryNode): number {
+  if (node.kind === 'deduplicate') return 32
+  if (countsAlone(node)) return 48
+  const ofRow = Object.values(node.aggregates).reduce((sum, one) => sum + aggregateBytes[one.function], 24)
+  return Math.ceil(ofRow * 1.25) + 24
+}
+
+const aggregateBytes: Readonly<Record<OverAggregate['function'], number>> = {
+  count: 0,
+  sincePrevious: 0,
+  sum: 16,
+  mean: 20,
+  min: 16,
+  max: 16,
+  distinct: 29,
+  previous: 8,
 }
 
 /** As if the rows of a file were spread evenly over its time. */

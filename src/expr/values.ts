@@ -21,6 +21,8 @@ type ValueByType = {
   readonly 'decimal(18,2)': Whole
   readonly 'decimal(28,2)': Whole
   readonly 'decimal(38,6)': Whole
+  readonly 'decimal(38,2)': Whole
+  readonly 'decimal(38,0)': Whole
   readonly 'array<string>': readonly string[]
   readonly headers: readonly unknown[]
 }

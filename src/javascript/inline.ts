@@ -1,7 +1,7 @@
 // Functions that are written into the code, because what they are called with decides how little there is to
 // do: the type, what is never null, a list that is the same for the whole batch. What they give is what the
 // function of the record gives; the tests run both.
-import { multiplyWhole, type Whole } from '../columns/whole.ts'
+import { hundredthsAsDouble, multiplyWhole, type Whole } from '../columns/whole.ts'
 import type { ColumnType, Expr, Value } from '../expr/index.ts'
 import { type Block, type Code, type CodeWriter, type Resolve, unwrapped } from './block.ts'
 
@@ -21,6 +21,8 @@ const comparedAsTheyAre: ReadonlySet<ColumnType> = new Set([
   'decimal(18,2)',
   'decimal(28,2)',
   'decimal(38,6)',
+  'decimal(38,2)',
+  'decimal(38,0)',
 ])
 const equalAsTheyAre: ReadonlySet<ColumnType> = new Set([...comparedAsTheyAre, 'string', 'boolean'])
 
@@ -211,7 +213,7 @@ const asDouble: Form<Code> = (writer, [value], block, resolve) => {
   const code = writer.value(value!, block, resolve)
   if (value!.type === 'int') return code
   const convert =
-    value!.type === 'long'
+    value!.type === 'long' || value!.type === 'decimal(38,0)'
       ? longAsDouble
       : value!.type === 'decimal(38,6)'
         ? millionthsAsDouble
@@ -225,10 +227,7 @@ function longAsDouble(value: Value): number | null {
 }
 
 function moneyAsDouble(value: Value): number | null {
-  if (value === null) return null
-  if (typeof value === 'number') return value / 100
-  // A division would round the hundredths first; JavaScript reads a text as the nearest double.
-  return Number(`${value}e-2`)
+  return value === null ? null : hundredthsAsDouble(value as Whole)
 }
 
 function millionthsAsDouble(value: Value): number | null {
@@ -241,7 +240,7 @@ export const toDecimal = 'toDecimal'
 
 const asDecimal: Form<Code> = (writer, [value], block, resolve) => {
   const code = writer.value(value!, block, resolve)
-  const convert = value!.type.startsWith('decimal') ? moneyAsMillionths : wholeAsMillionths
+  const convert = value!.type.endsWith(',2)') ? moneyAsMillionths : wholeAsMillionths
   const text = `${writer.bound.name(convert, convert.name)}(${unwrapped(code.text)})`
   return { text, isNullable: code.isNullable, isOfBatch: code.isOfBatch }
 }

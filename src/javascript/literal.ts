@@ -16,9 +16,12 @@ export function literalOf(type: ColumnType, value: LiteralValue): Value {
       return present(value.length === 10 ? dayOf(value) : null, type, value)
     case 'decimal(18,2)':
     case 'decimal(28,2)':
+    case 'decimal(38,2)':
       return scaled(value, 2)
     case 'decimal(38,6)':
       return scaled(value, 6)
+    case 'decimal(38,0)':
+      return whole(BigInt(value))
     case 'json':
       return jsonSliceOf(value)
     case 'binary':

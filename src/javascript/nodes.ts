@@ -1,11 +1,12 @@
 // The operators of the row path: where the rows of a relation are in the code, and what their columns are.
 import { assert, unreachable } from '../errors/errors.ts'
 import { JsonScanner } from '../json/scanner.ts'
-import { type PlanNode, storedText } from '../plan/index.ts'
+import { countsAlone, type OverNode, overColumns, type PlanNode, storedText } from '../plan/index.ts'
 import { Block, type Code, type CodeWriter, isPlainName, unwrapped } from './block.ts'
 import type { RowPathPlan, RowState } from './row-batch.ts'
 
 type ReadJson = Extract<PlanNode, { kind: 'readJson' }>
+type Deduplicate = Extract<PlanNode, { kind: 'deduplicate' }>
 type StateName = { readonly name: string; readonly node: RowState }
 
 const noBytes = new Uint8Array(0)
@@ -46,7 +47,7 @@ export class NodeWriter {
       case 'readJson':
       case 'shared':
       case 'deduplicate':
-      case 'velocity':
+      case 'over':
         return this.blockOf(node.input)
       case 'window':
         throw new Error('windows are not part of the row path')
@@ -69,8 +70,9 @@ export class NodeWriter {
       case 'readJson':
         return this.#read(node, name, block)
       case 'deduplicate':
-      case 'velocity':
         return name === node.as ? this.#judged(node, block) : this.column(node.input, name, block)
+      case 'over':
+        return name in node.aggregates ? this.#over(node, name, block) : this.column(node.input, name, block)
       case 'window':
         throw new Error('windows are not part of the row path')
       default:
@@ -170,22 +172,58 @@ export class NodeWriter {
   }
 
   /** What is remembered of rows is asked once for each row, whoever needs the answer. */
-  #judged(node: RowState, block: Block): Code {
+  #judged(node: Deduplicate, block: Block): Code {
     const key = this.#keyOf(node)
     const known = block.named(key)
     if (known !== undefined) return known
     const home = this.blockOf(node.input)
-    const state = this.#states.get(key) ?? { name: this.#writer.names.free(`${node.as}_state`), node }
-    this.#states.set(key, state)
-    const asked = home.before(block, () => this.#question(node, state.name, home))
+    const state = this.#stateOf(node, key, node.as)
+    const asked = home.before(block, () => {
+      const resolve = (name: string, at: Block): Code => this.column(node.input, name, at)
+      const [id, time] = [node.key, node.eventTime].map((name) => resolve(name, home).text)
+      const candidate = this.#writer.truth(node.candidate, home, resolve)
+      return `${unwrapped(candidate)} && ${state}.repeats(${id}, ${time})`
+    })
     return this.#once(key, node.as, asked, home, block, false)
   }
 
-  #question(node: RowState, state: string, home: Block): string {
-    const resolve = (name: string, at: Block): Code => this.column(node.input, name, at)
-    const [key, time] = [node.key, node.eventTime].map((name) => resolve(name, home).text)
-    if (node.kind === 'velocity') return `${state}.count(${key}, ${time})`
-    const candidate = this.#writer.truth(node.candidate, home, resolve)
-    return `${unwrapped(candidate)} && ${state}.repeats(${key}, ${time})`
+  #over(node: OverNode, name: string, block: Block): Code {
+    const key = this.#keyOf(node)
+    const known = block.named(`${name} of ${key}`)
+    if (known !== undefined) return known
+    const home = this.blockOf(node.input)
+    const names = Object.keys(node.aggregates)
+    const state = this.#stateOf(node, key, names[0]!)
+    const codes = home.before(block, () => {
+      const [id, time] = [node.key, node.eventTime].map((column) => this.column(node.input, column, home))
+      if (countsAlone(node)) return this.#counted(node, state, id!, time!, home)
+      const given = overColumns(node).map((column) => this.column(node.input, column, home).text)
+      for (const [index, text] of given.entries()) home.add(`${state}.values[${index}] = ${text}`)
+      home.add(`${state}.add(${id!.text}, ${time!.text})`)
+      return names.map((column, index) => {
+        const code = { text: this.#writer.names.free(column), isNullable: true, isOfBatch: false }
+        home.add(`const ${code.text} = ${state}.results[${index}]`)
+        return code
+      })
+    })
+    for (const [index, column] of names.entries()) home.name(`${column} of ${key}`, codes[index]!)
+    return codes[names.indexOf(name)]!
+  }
+
+  /** One question for all columns that are counts: they are the same. */
+  #counted(node: OverNode, state: string, id: Code, time: Code, home: Block): Code[] {
+    const names = Object.keys(node.aggregates)
+    const nullable = [id, time].filter((code) => code.isNullable)
+    const nulls = nullable.map((code) => `${code.text} === null`).join(' || ')
+    const count = `${state}.count(${id.text}, ${time.text})`
+    const text = this.#writer.names.free(names[0]!)
+    home.add(`const ${text} = ${nulls === '' ? count : `${nulls} ? null : ${count}`}`)
+    return names.map(() => ({ text, isNullable: nulls !== '', isOfBatch: false }))
+  }
+
+  #stateOf(node: RowState, key: string, wish: string): string {
+    const known = this.#states.get(key) ?? { name: this.#writer.names.free(`${wish}_state`), node }
+    this.#states.set(key, known)
+    return known.name
   }
 }

@@ -1,7 +1,7 @@
 // What the row path is asked for, and what a batch brings to it.
 import type { Rows } from '../columns/column.ts'
 import type { Whole } from '../columns/whole.ts'
-import type { ColumnType } from '../expr/index.ts'
+import type { ColumnType, Value } from '../expr/index.ts'
 import type { PlanNode, Relation } from '../plan/index.ts'
 import type { ParameterValues } from '../sql/index.ts'
 
@@ -19,18 +19,26 @@ export type RowPathPlan = {
 /** The rows that a key may repeat; see RecentIds. */
 export type RepeatJudge = { repeats(key: string, micros: Whole): boolean }
 /** The rows of a key by event time; see RecentTimes. */
-export type RowCounter = { count(key: string | number | bigint, micros: Whole): number }
+export type RowCounter = { count(key: string | number | bigint | boolean, micros: Whole): number }
+/** The rows of a key with their values; see RecentAggregates. */
+export type RowAggregates = {
+  readonly columns: readonly string[]
+  readonly values: Value[]
+  readonly results: readonly Value[]
+  add(key: string | number | bigint | boolean | null, micros: Whole | null): void
+}
 
-/** An operator that remembers rows, by the column that it adds. */
-export type RowState = Extract<PlanNode, { kind: 'deduplicate' | 'velocity' }>
+/** An operator that remembers rows. */
+export type RowState = Extract<PlanNode, { kind: 'deduplicate' | 'over' }>
+/** What answers for it: one that counts alone needs a counter. */
+export type StateOfRows = RepeatJudge | RowCounter | RowAggregates
 
 export type RowBatch = {
   readonly parameters: ParameterValues
   /** How many rows the source may have, where that is known: columns need not grow then. */
   readonly rowCountMax?: number
-  /** For each deduplicate and velocity, by the name of the column that it adds. */
-  readonly repeats?: Readonly<Record<string, RepeatJudge>>
-  readonly counts?: Readonly<Record<string, RowCounter>>
+  /** For each of the path's states, in their order. */
+  readonly states?: readonly StateOfRows[]
   /** For each output that is a function: it is called with the relation's columns. */
   readonly functions?: Readonly<Record<string, (...values: never[]) => void>>
 }

@@ -9,15 +9,7 @@ import type { ParameterValues } from '../sql/index.ts'
 import { Block, Bound, Names } from './block.ts'
 import { ExpressionWriter } from './expression.ts'
 import { NodeWriter } from './nodes.ts'
-import type {
-  RepeatJudge,
-  RowBatch,
-  RowCounter,
-  RowPath,
-  RowPathPlan,
-  RowState,
-  SourceRow,
-} from './row-batch.ts'
+import type { RowBatch, RowPath, RowPathPlan, SourceRow } from './row-batch.ts'
 
 export function compileRowPath(plan: RowPathPlan): RowPath {
   const names = new Names()
@@ -87,7 +79,7 @@ export function compileRowPath(plan: RowPathPlan): RowPath {
       const columns = outputColumns(plan, shared, given.rowCountMax)
       const add = startBatch(
         ...[...parameters].map(([name, { type }]) => parameterValue(given.parameters, name, type)),
-        ...states.map(({ node }) => stateOf(given, node)),
+        ...statesOf(given, states.length),
         ...columnNames.map(({ output, column }) => {
           return columns.get(output)?.columns[column] ?? functionOf(given, output)
         }),
@@ -150,10 +142,9 @@ function parameterValue(values: ParameterValues, name: string, type: ColumnType)
   return typeof value === 'bigint' ? whole(value) : value
 }
 
-function stateOf(batch: RowBatch, node: RowState): RepeatJudge | RowCounter {
-  const state = node.kind === 'deduplicate' ? batch.repeats?.[node.as] : batch.counts?.[node.as]
-  assert(state !== undefined, `the batch brings nothing that says ${node.as}`)
-  return state
+function statesOf({ states = [] }: RowBatch, count: number): NonNullable<RowBatch['states']> {
+  assert(states.length === count, 'the batch brings what each operator remembers')
+  return states
 }
 
 function functionOf(batch: RowBatch, output: string): (...values: never[]) => void {

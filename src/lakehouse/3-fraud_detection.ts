@@ -2,17 +2,17 @@
 import { atLeast, greaterThan, int } from '../expr/index.ts'
 import { reviewScore, velocityMax, velocityRangeMinutes } from '../fraud/rules.ts'
 import { firedRules, fraudScore, riskLevel } from '../fraud/score.ts'
-import { defineTable, extend, project, velocity } from '../plan/index.ts'
+import { defineTable, extend, over, project } from '../plan/index.ts'
 import { silverBatch, silverUsers } from './2-silver/transactions.ts'
 import { highRiskCountries, minutes } from './batch.ts'
 
-const counted = velocity(silverBatch, {
+const counted = over(silverBatch, {
   history: silverUsers,
   key: 'user_id',
   eventTime: 'event_time',
   arrival: ['topic', 'partition', 'offset'],
   rangeMicros: minutes(velocityRangeMinutes),
-  as: 'tx_count_30min',
+  aggregates: { tx_count_30min: { function: 'count' } },
 })
 
 const scored = extend(

@@ -1,8 +1,8 @@
 // The least and the greatest value of a leaf, in the order that readers of Parquet and Delta skip by.
 import type { Whole } from '../columns/whole.ts'
-import { ByteWriter, decimalBytes } from './byte-writer.ts'
+import { ByteWriter } from './byte-writer.ts'
 import { type Leaf, physicalTypes } from './leaf.ts'
-import { writeNumbers } from './plain.ts'
+import { numberBytes, writeNumbers } from './plain.ts'
 
 export type BoundedValue = Whole | string | boolean
 export type ValueBounds<T extends BoundedValue = BoundedValue> = { readonly min: T; readonly max: T }
@@ -92,7 +92,7 @@ function footerValue(leaf: Leaf, value: BoundedValue): Buffer {
   if (typeof value === 'boolean' || physical === 'BOOLEAN' || physical === 'BYTE_ARRAY') {
     return Buffer.from([value ? 1 : 0])
   }
-  const out = new ByteWriter(decimalBytes)
+  const out = new ByteWriter(numberBytes[physical])
   writeNumbers(out, physical, typeof value === 'number' ? Float64Array.of(value) : [value])
   return out.written()
 }

@@ -81,12 +81,19 @@ export class ByteWriter {
     this.length += values.length * 8
   }
 
-  /** Twelve bytes each of two's complement, the greatest byte first. */
-  decimals(values: ArrayLike<Whole>): void {
-    this.reserve(values.length * decimalBytes)
+  /** So many bytes each, 12 or 16, of two's complement, the greatest byte first. */
+  decimals(values: ArrayLike<Whole>, bytesEach: number): void {
+    this.reserve(values.length * bytesEach)
     for (let at = 0; at < values.length; at++) {
-      setDecimal(this.#view, this.length, values[at]!)
-      this.length += decimalBytes
+      const value = values[at]!
+      // The upper four bytes of sixteen.
+      if (bytesEach === 16)
+        this.#view.setInt32(
+          this.length,
+          typeof value === 'number' ? (value < 0 ? -1 : 0) : Number(value >> 96n),
+        )
+      setDecimal(this.#view, this.length + bytesEach - 12, value)
+      this.length += bytesEach
     }
   }
 
@@ -184,9 +191,7 @@ export function giveBack(writer: ByteWriter): void {
   kept.push(writer)
 }
 
-/** 28 digits and a sign need 94 bits. */
-export const decimalBytes = 12
-
+/** Twelve bytes, the lowest ones where there are more: 28 digits and a sign need 94 bits. */
 function setDecimal(view: DataView, at: number, value: Whole): void {
   if (typeof value === 'number') {
     const low = value >>> 0
@@ -194,7 +199,7 @@ function setDecimal(view: DataView, at: number, value: Whole): void {
     view.setInt32(at + 4, (value - low) / 2 ** 32)
     view.setUint32(at + 8, low)
   } else {
-    view.setInt32(at, Number(value >> 64n))
+    view.setInt32(at, Number(BigInt.asIntN(32, value >> 64n)))
     view.setBigUint64(at + 4, BigInt.asUintN(64, value))
   }
 }

@@ -37,6 +37,8 @@ const limits = {
   timestamp: 2n ** 63n,
   'decimal(18,2)': 10n ** 18n,
   'decimal(28,2)': 10n ** 28n,
+  'decimal(38,2)': 10n ** 38n,
+  'decimal(38,0)': 10n ** 38n,
 } as const
 /** A dictionary of numbers has to save a quarter. */
 const dictionaryShareMax = 0.75

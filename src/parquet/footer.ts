@@ -1,9 +1,9 @@
 // The headers of pages and the footer of a Parquet file.
 import type { Column } from '../columns/column.ts'
 import { footerBounds, type ValueBounds } from './bounds.ts'
-import { decimalBytes } from './byte-writer.ts'
 import type { EncodedLeaf, Page } from './encode.ts'
 import { type Leaf, leavesOf, type PhysicalType, physicalTypes } from './leaf.ts'
+import { numberBytes } from './plain.ts'
 import { ThriftWriter } from './thrift.ts'
 
 const formatVersion = 1
@@ -16,7 +16,8 @@ const typeCodes: Readonly<Record<PhysicalType, number>> = {
   INT64: 2,
   DOUBLE: 5,
   BYTE_ARRAY: 6,
-  FIXED_LEN_BYTE_ARRAY: 7,
+  FIXED_12_BYTES: 7,
+  FIXED_16_BYTES: 7,
 }
 const encodingCodes: Readonly<Record<Page['encoding'] | 'RLE', number>> = {
   PLAIN: 0,
@@ -122,7 +123,7 @@ function writeElement(thrift: ThriftWriter, element: Element): void {
   if (leaf !== null) {
     const physical = physicalTypes[leaf.type]
     thrift.int32(1, typeCodes[physical])
-    if (physical === 'FIXED_LEN_BYTE_ARRAY') thrift.int32(2, decimalBytes)
+    if (physical === 'FIXED_12_BYTES' || physical === 'FIXED_16_BYTES') thrift.int32(2, numberBytes[physical])
   }
   if (element.repetition !== null) thrift.int32(3, element.repetition)
   thrift.text(4, element.name)
@@ -157,8 +158,13 @@ function writeMeaning(thrift: ThriftWriter, { leaf, isList }: Element): void {
       )
       return
     case 'decimal(18,2)':
-    case 'decimal(28,2)': {
-      const [scale, precision] = [2, leaf.type === 'decimal(18,2)' ? 18 : 28]
+    case 'decimal(28,2)':
+    case 'decimal(38,2)':
+    case 'decimal(38,0)': {
+      const [precision, scale] = leaf.type.slice('decimal('.length, -1).split(',').map(Number) as [
+        number,
+        number,
+      ]
       thrift.int32(6, 5)
       thrift.int32(7, scale)
       thrift.int32(8, precision)

@@ -14,7 +14,8 @@ export type Leaf = {
   readonly repetitionMax: 0 | 1
 }
 
-export type NumberType = 'INT32' | 'INT64' | 'DOUBLE' | 'FIXED_LEN_BYTE_ARRAY'
+/** Parquet's types, of which that of a fixed length has one for each length here. */
+export type NumberType = 'INT32' | 'INT64' | 'DOUBLE' | 'FIXED_12_BYTES' | 'FIXED_16_BYTES'
 export type PhysicalType = NumberType | 'BOOLEAN' | 'BYTE_ARRAY'
 
 export const physicalTypes = {
@@ -24,7 +25,9 @@ export const physicalTypes = {
   long: 'INT64',
   timestamp: 'INT64',
   'decimal(18,2)': 'INT64',
-  'decimal(28,2)': 'FIXED_LEN_BYTE_ARRAY',
+  'decimal(28,2)': 'FIXED_12_BYTES',
+  'decimal(38,2)': 'FIXED_16_BYTES',
+  'decimal(38,0)': 'FIXED_16_BYTES',
   double: 'DOUBLE',
   string: 'BYTE_ARRAY',
   binary: 'BYTE_ARRAY',

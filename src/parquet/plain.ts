@@ -1,13 +1,14 @@
 // Numbers as PLAIN has them.
 import type { Whole } from '../columns/whole.ts'
-import { type ByteWriter, decimalBytes } from './byte-writer.ts'
+import type { ByteWriter } from './byte-writer.ts'
 import type { NumberType } from './leaf.ts'
 
 export const numberBytes: Readonly<Record<NumberType, number>> = {
   INT32: 4,
   INT64: 8,
   DOUBLE: 8,
-  FIXED_LEN_BYTE_ARRAY: decimalBytes,
+  FIXED_12_BYTES: 12,
+  FIXED_16_BYTES: 16,
 }
 
 /** Whole numbers, or doubles; bigints are of the types that have more than 53 bits. */
@@ -27,8 +28,9 @@ export function writeNumbers(
     case 'DOUBLE':
       out.doubles(doublesOf(values))
       return
-    case 'FIXED_LEN_BYTE_ARRAY':
-      out.decimals(values)
+    case 'FIXED_12_BYTES':
+    case 'FIXED_16_BYTES':
+      out.decimals(values, numberBytes[physical])
       return
   }
 }

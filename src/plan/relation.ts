@@ -3,6 +3,7 @@
 import { assert, unreachable } from '../errors/errors.ts'
 import type { Aggregate, Columns, ColumnType, Expr, Schema } from '../expr/index.ts'
 import { bool, column, columnsOf } from '../expr/index.ts'
+import type { OverAggregate } from './over-aggregate.ts'
 
 export type Relation<S extends Schema = Schema> = { readonly node: PlanNode; readonly schema: S }
 
@@ -49,22 +50,7 @@ export type PlanNode =
       readonly rangeMicros: Expr<'long'>
       readonly as: string
     }
-  /**
-   * All columns of `input`, and the int `as`: how many rows of `input` and `history` together have the row's
-   * key, an event time in [event time - rangeMicros, event time], and arrived no later than the row (all of
-   * `history` arrived before all of `input`; within `input` the order is `arrival`, which no two rows share).
-   * The row itself counts. The key is not null.
-   */
-  | {
-      readonly kind: 'velocity'
-      readonly input: PlanNode
-      readonly history: PlanNode
-      readonly key: string
-      readonly eventTime: string
-      readonly arrival: readonly string[]
-      readonly rangeMicros: bigint
-      readonly as: string
-    }
+  | OverNode
   /**
    * One row for each group (window, keys) of the windows that close: closedAfter < window_end <= closedUpTo,
    * two parameters; a null closedAfter means that none has closed before, a null closedUpTo that none closes.
@@ -102,6 +88,35 @@ export type JsonPath = readonly [name: string, ...inner: string[]]
  */
 export function isJsonName(name: string): boolean {
   return name !== '*' && name.isWellFormed() && /^(?!\s)[^"'?\\\p{Cc}]+$/u.test(name)
+}
+
+/**
+ * All columns of `input`, and one for each aggregate: over the rows of `input` and `history` together that
+ * have the row's key, an event time in [event time - rangeMicros, event time], and arrived no later than the
+ * row, the row itself included. All of `history` arrived before all of `input`; within each the order is
+ * `arrival`, which no two rows share. A row whose key or event time is null gets null in all of the columns,
+ * and is none of the rows of another.
+ *
+ * - `count`: how many rows.
+ * - `sum`, `mean`, `min`, `max`: of the values of a column, nulls left out; null where all are null. A mean is
+ *   the exact sum as a double, divided by the count as a double.
+ * - `distinct`: how many different values the column has, nulls left out.
+ * - `previous`: the value, null or not, that the column has in the row before: that with the greatest event
+ *   time, and among those of one time the last to arrive, the row itself left out. Null where there is none.
+ * - `sincePrevious`: how many microseconds that row's event time is earlier; null where there is none.
+ *
+ * A history has the columns of key, event time and values; for `previous` those of `arrival` too.
+ */
+export type OverNode = {
+  readonly kind: 'over'
+  readonly input: PlanNode
+  readonly history: PlanNode
+  readonly key: string
+  readonly eventTime: string
+  readonly arrival: readonly string[]
+  readonly rangeMicros: bigint
+  /** By the column that is added. */
+  readonly aggregates: Readonly<Record<string, OverAggregate>>
 }
 
 export type WindowNode = {
@@ -205,23 +220,6 @@ export function deduplicate<S extends Schema, H extends Schema, const A extends 
   }
 }
 
-export function velocity<S extends Schema, H extends Schema, const A extends string>(
-  of: Relation<S>,
-  options: {
-    readonly history: Relation<H>
-    readonly key: keyof S & keyof H & string
-    readonly eventTime: NameOf<S, 'timestamp'> & NameOf<H, 'timestamp'>
-    readonly arrival: readonly (keyof S & string)[]
-    readonly rangeMicros: bigint
-    readonly as: A
-  },
-): Relation<S & { readonly [K in A]: 'int' }> {
-  return {
-    node: { ...options, kind: 'velocity', input: of.node, history: options.history.node },
-    schema: withColumn(of.schema, options.as, 'int'),
-  }
-}
-
 export function window<
   S extends Schema,
   const K extends readonly (keyof S & string)[],
@@ -302,8 +300,8 @@ export function columnType(node: PlanNode, name: string): ColumnType {
       return name in node.fields ? 'json' : columnType(node.input, name)
     case 'deduplicate':
       return name === node.as ? 'boolean' : columnType(node.input, name)
-    case 'velocity':
-      return name === node.as ? 'int' : columnType(node.input, name)
+    case 'over':
+      return node.aggregates[name]?.type ?? columnType(node.input, name)
     case 'window':
       if (name === 'window_start' || name === 'window_end') return 'timestamp'
       return node.aggregates[name]?.type ?? columnType(node.input, name)

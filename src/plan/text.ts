@@ -2,6 +2,7 @@
 import { counted } from '../errors/counted.ts'
 import { unreachable } from '../errors/errors.ts'
 import type { Aggregate, Expr } from '../expr/index.ts'
+import type { OverAggregate } from './over-aggregate.ts'
 import type { JsonPath, PlanNode } from './relation.ts'
 import type { TableDefinition } from './table.ts'
 
@@ -37,12 +38,14 @@ function lines(node: PlanNode, told: Set<string>): string[] {
         ...nested(node.input, told),
         ...nested(node.history, told),
       ]
-    case 'velocity':
+    case 'over': {
+      const aggregates = Object.entries(node.aggregates).map(([name, one]) => `${name} = ${overText(one)}`)
       return [
-        `velocity of ${node.key} over the preceding ${duration(node.rangeMicros)} of ${node.eventTime}, in order of ${node.arrival.join(', ')} -> ${node.as}`,
+        `over the rows of the same ${node.key} in the preceding ${duration(node.rangeMicros)} of ${node.eventTime}, in order of ${node.arrival.join(', ')}: ${aggregates.join(', ')}`,
         ...nested(node.input, told),
         ...nested(node.history, told),
       ]
+    }
     case 'window': {
       const slide =
         node.slideMicros === node.sizeMicros ? 'tumbling' : `sliding by ${duration(node.slideMicros)}`
@@ -96,10 +99,12 @@ function definition(node: PlanNode, name: string, isNamed: (name: string) => boo
       if (name === node.as) return node.as
       return path === undefined ? definition(node.input, name, isNamed) : `json '${pathText(path)}'`
     }
-    case 'velocity':
-      if (name === node.as)
-        return `rows of the same ${node.key} in the ${duration(node.rangeMicros)} until ${node.eventTime}, this one included`
-      return definition(node.input, name, isNamed)
+    case 'over': {
+      const aggregate = node.aggregates[name]
+      if (aggregate === undefined) return definition(node.input, name, isNamed)
+      const rows = `rows of the same ${node.key} in the ${duration(node.rangeMicros)} until ${node.eventTime}, this one included`
+      return aggregate.function === 'count' ? rows : `${overText(aggregate)} over the ${rows}`
+    }
     case 'window': {
       const aggregate = node.aggregates[name]
       return aggregate === undefined ? null : callText(aggregate)
@@ -140,6 +145,10 @@ function callText(
   nameOf?: (column: string) => string | null,
 ): string {
   return `${call.function}(${call.args.map((arg) => exprText(arg, nameOf)).join(', ')})`
+}
+
+function overText(aggregate: OverAggregate): string {
+  return 'of' in aggregate ? `${aggregate.function}(${aggregate.of})` : `${aggregate.function}()`
 }
 
 function duration(micros: bigint): string {

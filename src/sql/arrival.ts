@@ -1,9 +1,9 @@
-// What deduplication and velocity share: the batch's rows, narrow and in the order of their arrival, beside
+// What deduplication and `over` share: the batch's rows, narrow and in the order of their arrival, beside
 // the history.
 import type { PlanNode } from '../plan/index.ts'
 import { type Dialect, spark } from './dialect.ts'
 
-type Arriving = Pick<Extract<PlanNode, { kind: 'velocity' | 'deduplicate' }>, 'key' | 'eventTime' | 'arrival'>
+type Arriving = Pick<Extract<PlanNode, { kind: 'over' | 'deduplicate' }>, 'key' | 'eventTime' | 'arrival'>
 
 /**
  * CTE `arrived`: key, event time and arrival columns only, because numbering rows sorts them. `keySql` is the

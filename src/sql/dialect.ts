@@ -1,6 +1,7 @@
 // What differs between the engines' SQL, apart from the functions, whose records carry their own.
 import { assert, unreachable } from '../errors/errors.ts'
 import type { ColumnType, Engine, LiteralValue } from '../expr/index.ts'
+import type { OverNode } from '../plan/index.ts'
 
 export type Dialect = {
   readonly engine: Engine
@@ -12,9 +13,14 @@ export type Dialect = {
   readonly text: (value: string) => string
   readonly bytes: (value: Uint8Array) => string
   readonly list: (elements: readonly string[]) => string
-  /** Literals of the keys with so many rows that Spark counts their velocity in another way. */
-  readonly busyKeys?: readonly string[]
+  readonly busyKeys?: BusyKeys
 }
+
+/**
+ * Literals of the keys with so many rows that Spark has to count them in another way, by the operator that
+ * counts.
+ */
+export type BusyKeys = ReadonlyMap<OverNode, readonly string[]>
 
 export const duckdb: Dialect = {
   engine: 'duckdb',
@@ -45,6 +51,10 @@ export const duckdb: Dialect = {
         return 'DECIMAL(28,2)'
       case 'decimal(38,6)':
         return 'DECIMAL(38,6)'
+      case 'decimal(38,2)':
+        return 'DECIMAL(38,2)'
+      case 'decimal(38,0)':
+        return 'DECIMAL(38,0)'
       case 'array<string>':
         return 'VARCHAR[]'
       case 'headers':
@@ -93,6 +103,10 @@ export const spark: Dialect = {
         return 'DECIMAL(28,2)'
       case 'decimal(38,6)':
         return 'DECIMAL(38,6)'
+      case 'decimal(38,2)':
+        return 'DECIMAL(38,2)'
+      case 'decimal(38,0)':
+        return 'DECIMAL(38,0)'
       case 'array<string>':
         return 'ARRAY<STRING>'
       case 'headers':

@@ -6,8 +6,8 @@ import type { PlanNode, WindowNode } from '../plan/index.ts'
 import { deduplicateSql } from './deduplicate.ts'
 import type { Dialect } from './dialect.ts'
 import { aggregateSql, combineSql, expressionSql, paneSql } from './expression.ts'
+import { overSql } from './over.ts'
 import { readJsonSql } from './read-json.ts'
-import { velocitySql } from './velocity.ts'
 
 /** A relation that is computed once and named, for the statements after it. */
 export type SharedStatement = { readonly name: string; readonly sql: string }
@@ -61,8 +61,8 @@ class Compiler {
         return `SELECT *\nFROM ${this.from(node)}`
       case 'deduplicate':
         return deduplicateSql(dialect, node, this.from(node.input), this.from(node.history))
-      case 'velocity':
-        return velocitySql(dialect, node, this.from(node.input), this.from(node.history))
+      case 'over':
+        return overSql(dialect, node, this.from(node.input), this.from(node.history))
       case 'window':
         if (this.#windowsFrom !== undefined) return `SELECT *\nFROM ${dialect.name(this.#windowsFrom)}`
         return node.slideMicros === node.sizeMicros ? this.#tumbling(node) : this.#sliding(node)

@@ -16,6 +16,20 @@ export interface KeyDigest {
   ofWhole(key: Whole): void
 }
 
+/** A value of a key, or one that is told apart as keys are; never null. */
+export type KeyValue = string | Whole | boolean
+
+const [longMin, longMax] = [-(2n ** 63n), 2n ** 63n - 1n]
+
+/** Leaves the digest of a value of any type in the hash; the values of one type have one each. */
+export function digestKey(hash: KeyDigest, key: KeyValue): void {
+  if (typeof key === 'string') hash.ofText(key)
+  else if (typeof key === 'number') hash.ofWhole(key)
+  else if (typeof key === 'boolean') hash.ofWhole(key ? 1 : 0)
+  else if (key >= longMin && key <= longMax) hash.ofWhole(key)
+  else hash.ofText(String(key)) // Of a decimal with more digits than a long has.
+}
+
 /** State is kept in shards, which are tables of their own: the first bits of `c` say which one a key is in. */
 export const shardBits = 12
 export const shardCount = 1 << shardBits

@@ -1,7 +1,7 @@
-// When each key had rows, and how many of them lie in the time before a row: what velocity asks for each row.
-// Meaning: the operator `velocity` in src/plan/relation.ts.
+// When each key had rows, and how many of them lie in the time before a row: what `over` asks for each row
+// where it counts alone. Meaning: `OverNode` in src/plan/relation.ts.
 import { subtractWhole, type Whole } from '../columns/whole.ts'
-import type { KeyDigest } from './key-hash.ts'
+import { digestKey, type KeyDigest, type KeyValue } from './key-hash.ts'
 import { TimesTable } from './times-table.ts'
 
 /**
@@ -40,7 +40,7 @@ export class RecentTimes {
   }
 
   /** Adds the row, and gives how many rows of the key lie in [micros - range, micros], itself included. */
-  count(key: string | Whole, micros: Whole): number {
+  count(key: KeyValue, micros: Whole): number {
     this.#digest(key)
     const range = this.rangeMicros
     if (typeof micros === 'number' && micros >= 0 && typeof range === 'number') {
@@ -52,7 +52,7 @@ export class RecentTimes {
     return count + 1
   }
 
-  add(key: string | Whole, micros: Whole): void {
+  add(key: KeyValue, micros: Whole): void {
     this.#digest(key)
     this.addDigested(micros)
   }
@@ -70,7 +70,7 @@ export class RecentTimes {
   }
 
   /** How many rows of the key lie in [from, to]. */
-  countBetween(key: string | Whole, from: Whole, to: Whole): number {
+  countBetween(key: KeyValue, from: Whole, to: Whole): number {
     this.#digest(key)
     return this.countDigested(from, to)
   }
@@ -115,9 +115,8 @@ export class RecentTimes {
     for (const table of this.#tables()) table.rollback()
   }
 
-  #digest(key: string | Whole): void {
-    if (typeof key === 'string') this.#hash.ofText(key)
-    else this.#hash.ofWhole(key)
+  #digest(key: KeyValue): void {
+    digestKey(this.#hash, key)
   }
 
   #tables(): TimesTable[] {

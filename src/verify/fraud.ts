@@ -67,7 +67,9 @@ export function checkFraudRows(lakehouse: WrittenLakehouse, state: TableState): 
 function countedSql(slice: Slice, { definition: { path }, doneBatch }: TableState): string {
   const velocity = velocityOf(slice.definition(path).rows.node)
   assert(velocity !== null, `${path} counts a velocity`)
-  const name = quoteIdentifier(velocity.as)
+  const [as] = Object.keys(velocity.aggregates)
+  assert(as !== undefined, 'the velocity is a column')
+  const name = quoteIdentifier(as)
   return `SELECT s.*, f.${name} FROM ${sliceOf.silver} AS s
   LEFT JOIN ${sliceOf.batches} AS b ON b.time = s.processing_time
   LEFT JOIN (
@@ -83,7 +85,7 @@ function expectedSql(slice: Slice, path: string): string {
 
 /** The plan with the count in place of the operator that counts. */
 function withVelocityCounted(node: PlanNode): PlanNode {
-  if (node.kind === 'velocity')
+  if (node.kind === 'over')
     return { kind: 'input', name: 'counted_batch', schema: {}, reads: { of: 'records' } }
   return 'input' in node ? { ...node, input: withVelocityCounted(node.input) } : node
 }

@@ -1,7 +1,5 @@
 // Since when which rules decided rows: for what is judged across batches.
-import type { PlanNode } from '../plan/index.ts'
-
-type VelocityNode = Extract<PlanNode, { kind: 'velocity' }>
+import type { OverNode, PlanNode } from '../plan/index.ts'
 
 type Period = {
   /** null: from the beginning. */
@@ -43,7 +41,7 @@ function greatest(values: readonly bigint[]): bigint {
   return values.reduce((a, b) => (b > a ? b : a), 0n)
 }
 
-export function velocityOf(node: PlanNode): VelocityNode | null {
-  if (node.kind === 'velocity') return node
+export function velocityOf(node: PlanNode): OverNode | null {
+  if (node.kind === 'over') return node
   return 'input' in node ? velocityOf(node.input) : null
 }

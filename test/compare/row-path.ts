@@ -110,8 +110,7 @@ export class RowPathComparison {
     const facts = new JudgedFacts()
     const batch = this.#fromRecords.start({
       parameters,
-      repeats: { is_duplicate: this.#repeats[0] },
-      counts: { tx_count_30min: this.#counts[0] },
+      states: this.#fromRecords.states.map(({ kind }) => (kind === 'over' ? this.#counts : this.#repeats)[0]),
       functions: { [factsOutput]: facts.add },
     })
     for (const chunk of chunks) addRecords(batch, chunk)
@@ -216,11 +215,11 @@ export class RowPathComparison {
     const facts = new JudgedFacts()
     const ofBronze = this.#fromBronze.start({
       parameters,
-      repeats: { is_duplicate: this.#repeats[1] },
+      states: [this.#repeats[1]],
       functions: { [factsOutput]: facts.add },
     })
     for (const row of rowsOf(bronze)) ofBronze.add(row)
-    const ofSilver = this.#fromSilver.start({ parameters, counts: { tx_count_30min: this.#counts[1] } })
+    const ofSilver = this.#fromSilver.start({ parameters, states: [this.#counts[1]] })
     for (const row of rowsOf(silver)) ofSilver.add(row)
     const differences = [
       ...(await this.#differences('silver_batch', ofBronze.rows(paths.silver_batch))),
@@ -286,7 +285,7 @@ class NaiveIds implements RepeatJudge {
   }
 }
 
-/** What velocity remembers: the times of each key in their order. */
+/** What the count of a user remembers: the times of each key in their order. */
 class NaiveTimes implements RowCounter {
   readonly #rangeMicros: bigint
   readonly #times = new Map<unknown, bigint[]>()
@@ -295,7 +294,7 @@ class NaiveTimes implements RowCounter {
     this.#rangeMicros = rangeMicros
   }
 
-  count(key: string | Whole, micros: Whole): number {
+  count(key: string | Whole | boolean, micros: Whole): number {
     const at = BigInt(micros)
     const times = this.#times.get(key) ?? []
     this.#times.set(key, times)

@@ -19,9 +19,9 @@ import {
   extend,
   filter,
   input,
+  over,
   project,
   readJson,
-  velocity,
   window,
 } from '../../src/plan/index.ts'
 
@@ -70,9 +70,15 @@ sumMoney(columns.user)
 // @ts-expect-error an aggregate stands only in a window
 project(rows, (row) => ({ sum: sumMoney(row.amount) }))
 
-velocity(rows, { history: rows, key: 'user', eventTime: 'at', arrival: ['id'], rangeMicros: 1n, as: 'count' })
+const looking = { history: rows, eventTime: 'at', arrival: ['id'], rangeMicros: 1n } as const
+const count = { count: { function: 'count' } } as const
+over(rows, { ...looking, key: 'user', aggregates: count }).schema.count satisfies 'int'
 // @ts-expect-error no such key
-velocity(rows, { history: rows, key: 'usr', eventTime: 'at', arrival: ['id'], rangeMicros: 1n, as: 'count' })
+over(rows, { ...looking, key: 'usr', aggregates: count })
+// @ts-expect-error no such column
+over(rows, { ...looking, key: 'user', aggregates: { sum: { function: 'sum', of: 'amt' } } })
+over(rows, { ...looking, key: 'user', aggregates: { sum: { function: 'sum', of: 'amount' } } }).schema
+  .sum satisfies 'decimal(28,2)'
 deduplicate(rows, {
   history: rows,
   candidate: (row) => equals(row.id, text('a')),

@@ -210,7 +210,8 @@ class RowBatchRun {
       ...settings.parameters,
     }
     const limit = rowCountMax === undefined ? {} : { rowCountMax }
-    return path.start({ parameters, functions, ...limit, ...this.#context.recent.for(settings.parameters) })
+    const states = this.#context.recent.for(settings.parameters, path.states)
+    return path.start({ parameters, functions, ...limit, states })
   }
 }
 

@@ -5,8 +5,24 @@ import { type BatchTimes, noTimes, progressAfter, windowOf } from '../../batches
 import { encodeBatch, type Progress, type RecordedBatch } from '../../batches/progress.ts'
 import type { DeltaCommit, DeltaTable } from '../../delta/index.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
-import { type InputNode, inputsOf, judgedOf, type PlanNode, type TableDefinition } from '../../plan/index.ts'
-import { boundSpark, busyKeysSql, type CompiledTable, compileTable, spark } from '../../sql/index.ts'
+import {
+  countsAlone,
+  historiesOf,
+  type InputNode,
+  inputsOf,
+  judgedOf,
+  type OverNode,
+  type TableDefinition,
+} from '../../plan/index.ts'
+import {
+  type BusyKeys,
+  boundSpark,
+  busyKeysSql,
+  type CompiledTable,
+  compileTable,
+  keyLiteral,
+  spark,
+} from '../../sql/index.ts'
 import type { SilverBatch } from '../batch-history.ts'
 import {
   closingWindows,
@@ -309,17 +325,23 @@ class BatchRun {
     return instantsAndDays('event_time', partitionBy, fromMicros, toMicros)
   }
 
-  /** The keys whose velocity Spark has to count in another way, as literals. */
-  async #busyKeys(path: string, inputs: Inputs): Promise<readonly string[]> {
-    const velocity = velocityOf(this.#definitionOf(path).rows.node)
-    if (velocity === null) return []
-    const dialect = boundSpark({})
-    const [batch, past] = [velocity.input, velocity.history].map((node) => compileTable(dialect, node).sql)
-    const rows = await this.#context.session.rows(busyKeysSql(velocity, `(${batch})`, `(${past})`), {
-      inputs,
-      ...this.#call('The busy users of the batch could not be counted'),
-    })
-    return rows.map(({ row_key: key }) => (typeof key === 'string' ? spark.text(key) : String(key)))
+  /** The keys of each counting operator whose rows Spark has to count in another way, as literals. */
+  async #busyKeys(path: string, inputs: Inputs): Promise<BusyKeys> {
+    const busy = new Map<OverNode, readonly string[]>()
+    for (const { node } of historiesOf(this.#definitionOf(path).rows.node)) {
+      if (node.kind !== 'over' || !countsAlone(node)) continue
+      const dialect = boundSpark({})
+      const [batch, past] = [node.input, node.history].map((one) => compileTable(dialect, one).sql)
+      const rows = await this.#context.session.rows(busyKeysSql(node, `(${batch})`, `(${past})`), {
+        inputs,
+        ...this.#call('The busy keys of the batch could not be counted'),
+      })
+      busy.set(
+        node,
+        rows.map(({ key_text: key }) => keyLiteral(node, String(key))),
+      )
+    }
+    return busy
   }
 
   /** Where silver has the batch already, all records that it lacks are refused, whatever is judged today. */
@@ -397,7 +419,7 @@ class BatchRun {
     )
   }
 
-  #compiled(path: string, busyKeys: readonly string[] = []): CompiledTable {
+  #compiled(path: string, busyKeys: BusyKeys = new Map()): CompiledTable {
     const { settings } = this.#plan
     const { rows, watermark } = this.#definitionOf(path)
     // Which windows close is asked of the outcome: silver's own SQL is made before there is one.
@@ -435,11 +457,6 @@ class BatchRun {
 
 function recordsOf({ bronzeDirectory, options }: SparkContext) {
   return { directory: bronzeDirectory, table: options.lakehouse.records }
-}
-
-function velocityOf(node: PlanNode): Extract<PlanNode, { kind: 'velocity' }> | null {
-  if (node.kind === 'velocity') return node
-  return 'input' in node ? velocityOf(node.input) : null
 }
 
 function inTasks(sql: string, rows: number): string {

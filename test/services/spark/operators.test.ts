@@ -8,7 +8,7 @@ import { assert } from '../../../src/errors/errors.ts'
 import { refused } from '../../../src/lakehouse/2-silver/transactions.ts'
 import type { PlanNode } from '../../../src/plan/index.ts'
 import { boundDuckdb, boundSpark, compileTable, spark } from '../../../src/sql/index.ts'
-import { busyKeysSql, sparkVelocity } from '../../../src/sql/spark-velocity.ts'
+import { busyKeysSql, sparkOverCount } from '../../../src/sql/spark-over-count.ts'
 import { judge } from '../../../src/verify/judge.ts'
 import { badInput } from '../../generate/lines.ts'
 import { oddValue } from '../../generate/odd-values.ts'
@@ -79,16 +79,16 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
 
   test('velocity of busy keys, and of some that are busy beside others, is the same', async () => {
     const all = fc.sample(velocityCases, { seed, numRuns: caseCount })
-    assert(counted.kind === 'velocity')
+    assert(counted.kind === 'over')
     const keys = all.flatMap(({ now }, place) => now.map(({ user }) => place * 10 + user))
     for (const busy of [keys, keys.filter((key) => key % 3 === 0)]) {
-      const sql = sparkVelocity(counted, 'batch', 'history', [...new Set(busy)].map(String))
+      const sql = sparkOverCount(counted, 'batch', 'history', [...new Set(busy)].map(String))
       expect(await results(counted, 'count', all, sql), `${busy.length}`).toEqual(all.map(naiveCounts))
     }
   })
 
   test('velocity does not grow with the square of the rows of a user, however they are mixed', async () => {
-    assert(counted.kind === 'velocity')
+    assert(counted.kind === 'over')
     const node = { ...counted, rangeMicros: 1_800_000_000n }
     // One user in a minute: each row is up to the minute late, by a fixed mix of its number.
     const took = async (rows: number): Promise<number> => {
@@ -99,9 +99,9 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
       const asked = { ...call, inputs: { batch: sqlRelation(batch), history } }
       const startedMs = performance.now()
       const busy = await server.session.rows(busyKeysSql(node, 'batch', 'history'), asked)
-      const keys = busy.map(({ row_key: key }) => String(key))
+      const keys = busy.map(({ key_text: key }) => String(key))
       const [sums] = await server.session.rows(
-        `SELECT count(*) AS n, sum(count) AS sum FROM (${sparkVelocity(node, 'batch', 'history', keys)})`,
+        `SELECT count(*) AS n, sum(count) AS sum FROM (${sparkOverCount(node, 'batch', 'history', keys)})`,
         asked,
       )
       expect([keys, sums]).toEqual([['7'], { n: BigInt(rows), sum: BigInt(mixedSum(rows)) }])

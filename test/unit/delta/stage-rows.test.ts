@@ -234,13 +234,23 @@ test('NaN in any row group leaves no bounds, a row group of nulls leaves those o
 })
 
 test('a number that is beyond its type is refused, never cut', async () => {
-  const types = ['int', 'date', 'long', 'decimal(18,2)', 'decimal(28,2)'] as const
+  const types = [
+    'int',
+    'date',
+    'long',
+    'decimal(18,2)',
+    'decimal(28,2)',
+    'decimal(38,2)',
+    'decimal(38,0)',
+  ] as const
   const least = {
     int: -(2 ** 31),
     date: -(2 ** 31),
     long: -(2n ** 63n),
     'decimal(18,2)': 1n - 10n ** 18n,
     'decimal(28,2)': 1n - 10n ** 28n,
+    'decimal(38,2)': 1n - 10n ** 38n,
+    'decimal(38,0)': 1n - 10n ** 38n,
   }
   for (const type of types) {
     const table = await newTable({ v: type }, [])

@@ -49,6 +49,7 @@ const readAs: Readonly<Partial<Record<StoredType, (name: string) => string>>> = 
   binary: (name) => `hex(${name})`,
   'decimal(18,2)': (name) => `(${name}::DECIMAL(38,2) * 100)::HUGEINT::VARCHAR`,
   'decimal(28,2)': (name) => `(${name}::DECIMAL(38,2) * 100)::HUGEINT::VARCHAR`,
+  'decimal(38,2)': (name) => `replace(${name}::VARCHAR, '.', '')::HUGEINT::VARCHAR`,
   headers: (name) => `list_transform(${name}, lambda x: {'key': x.key, 'value': hex(x.value)})`,
 }
 

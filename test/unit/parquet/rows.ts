@@ -17,6 +17,8 @@ export const storedTypes = [
   'binary',
   'decimal(18,2)',
   'decimal(28,2)',
+  'decimal(38,2)',
+  'decimal(38,0)',
   'array<string>',
   'headers',
 ] as const satisfies readonly StoredType[]
@@ -60,6 +62,8 @@ export const anyValue: Readonly<Record<StoredType, fc.Arbitrary<unknown>>> = {
   binary: anyBytes,
   'decimal(18,2)': decimals(18n),
   'decimal(28,2)': decimals(28n),
+  'decimal(38,2)': decimals(38n),
+  'decimal(38,0)': decimals(38n),
   'array<string>': fc.array(fc.option(anyText), { maxLength: 4 }),
   headers: fc.array(fc.record({ key: anyText, value: fc.option(anyBytes) }), { maxLength: 3 }),
 }

@@ -1,7 +1,7 @@
-// Deduplication and velocity by their meaning, one row after another: what the SQL of every engine must give.
+// Deduplication and counts by their meaning, one row after another: what the SQL of every engine must give.
 import fc from 'fast-check'
 import { literal } from '../../../src/expr/index.ts'
-import { deduplicate, input, velocity } from '../../../src/plan/index.ts'
+import { deduplicate, input, over } from '../../../src/plan/index.ts'
 
 export const schema = {
   id: 'string',
@@ -45,13 +45,13 @@ export const marked = deduplicate(batch, {
   as: 'is_repeat',
 }).node
 
-export const counted = velocity(batch, {
+export const counted = over(batch, {
   history,
   key: 'user_id',
   eventTime: 'at',
   arrival: ['topic', 'offset'],
   rangeMicros: BigInt(velocityRange),
-  as: 'count',
+  aggregates: { count: { function: 'count' } },
 }).node
 
 /** For every row of `now`, whether it repeats one that stays. All of the past stays. */

@@ -1,11 +1,8 @@
-// The velocity operator: how many rows of the same key lie in the time before a row and arrived no later than
-// it.
-import type { PlanNode } from '../plan/index.ts'
+// The operator `over` on DuckDB where it counts rows alone; its meaning stands at `OverNode`
+// (plan/relation.ts).
+import type { OverNode } from '../plan/index.ts'
 import { arrivedSql, indentRest, joinArrival } from './arrival.ts'
-import type { Dialect } from './dialect.ts'
-import { sparkVelocity } from './spark-velocity.ts'
-
-type Velocity = Extract<PlanNode, { kind: 'velocity' }>
+import { duckdb as dialect } from './dialect.ts'
 
 /** The history is counted by so many buckets of time to a range. */
 const bucketsOfRange = 60n
@@ -20,18 +17,18 @@ const bucketsOfRange = 60n
  * join of all rows with all rows of their key would grow with the square of a busy key. So it is counted by
  * key and bucket of time: a row's range is the buckets from the one of its start to the one before its end,
  * less what comes before its start in the first, and with what comes up to its end in the last. Only the rows
- * of these two are sorted. docs/decisions/velocity.md has what it brings.
+ * of these two are sorted. docs/decisions/over.md has what it brings.
  */
-export function velocitySql(dialect: Dialect, node: Velocity, input: string, history: string): string {
-  if (dialect.engine === 'spark') return sparkVelocity(node, input, history, dialect.busyKeys)
+export function overCountSql(node: OverNode, input: string, history: string): string {
   const key = dialect.name(node.key)
   const time = dialect.name(node.eventTime)
   const interval = `INTERVAL ${node.rangeMicros} MICROSECONDS`
   const arrival = node.arrival.map((column) => dialect.name(column)).join(', ')
+  const columns = Object.keys(node.aggregates).map((as) => `counted.in_time AS ${dialect.name(as)}`)
   const bucketMicros = node.rangeMicros < bucketsOfRange ? 1n : node.rangeMicros / bucketsOfRange
   // Division is towards zero. All that is asked of a bucket is that it never falls as time goes on.
   const bucketOf = (micros: string) => `${micros} // ${bucketMicros}`
-  return `WITH ${arrivedSql(dialect, node, key, input)},
+  return `WITH ${arrivedSql(dialect, node, key, input, `${key} IS NOT NULL AND ${time} IS NOT NULL`)},
 ranged AS MATERIALIZED (
   SELECT *, epoch_us(${time}) AS micros, epoch_us(${time}) - ${node.rangeMicros} AS from_micros,
     count(*) OVER (
@@ -92,7 +89,7 @@ counted AS (
   LEFT JOIN whole ON whole.arrival = ranged.arrival
   JOIN at_ends ON at_ends.arrival = ranged.arrival
 )
-SELECT batch_rows.*, counted.in_time AS ${dialect.name(node.as)}
+SELECT batch_rows.*, ${columns.join(', ')}
 FROM ${indentRest(input)} AS batch_rows
-JOIN counted ON ${joinArrival(dialect, node, 'counted')}`
+LEFT JOIN counted ON ${joinArrival(dialect, node, 'counted')}`
 }

@@ -1,28 +1,31 @@
-// The velocity operator on Spark; its meaning stands at its type (plan/relation.ts), what it costs in
-// docs/decisions/velocity.md.
-import type { PlanNode } from '../plan/index.ts'
+// The operator `over` on Spark where it counts rows alone; its meaning stands at `OverNode`
+// (plan/relation.ts), what it costs in docs/decisions/over.md.
+import { columnType, type OverNode } from '../plan/index.ts'
 import { indentRest, sparkArrival, sparkHistory } from './arrival.ts'
-import { spark } from './dialect.ts'
-
-type Velocity = Extract<PlanNode, { kind: 'velocity' }>
+import { literalSql, spark } from './dialect.ts'
 
 /** A key with more rows than this, history included, is busy. */
 const busyRowsMin = 1_000
 /** So many busy keys are counted by running counts: the statement names them. */
 const busyKeysMax = 1_000
 
-/** The busy keys of a batch: Spark has to be asked for them before the velocity is compiled. */
-export function busyKeysSql(node: Velocity, input: string, history: string, rowsMin = busyRowsMin): string {
+/** The busy keys of a batch, as text: Spark has to be asked for them before the operator is compiled. */
+export function busyKeysSql(node: OverNode, input: string, history: string, rowsMin = busyRowsMin): string {
   const key = spark.name(node.key)
-  return `SELECT row_key FROM (
+  return `SELECT CAST(row_key AS STRING) AS key_text FROM (
   SELECT row_key, count(*) AS row_count FROM (
     SELECT ${key} AS row_key, true AS is_batch FROM ${indentRest(indentRest(input))}
     UNION ALL
     SELECT ${key}, false FROM ${indentRest(indentRest(history))}
   )
-  GROUP BY row_key HAVING count(*) > ${rowsMin} AND bool_or(is_batch)
+  WHERE row_key IS NOT NULL GROUP BY row_key HAVING count(*) > ${rowsMin} AND bool_or(is_batch)
 )
 ORDER BY row_count DESC LIMIT ${busyKeysMax}`
+}
+
+/** A key's text as a literal of its type. */
+export function keyLiteral(node: OverNode, text: string): string {
+  return literalSql(spark, columnType(node.input, node.key), text)
 }
 
 /**
@@ -30,35 +33,37 @@ ORDER BY row_count DESC LIMIT ${busyKeysMax}`
  * in the range. For most keys that is the fastest way all the same: one shuffle, and no join. The busy
  * ones, as literals, are counted by running counts.
  */
-export function sparkVelocity(
-  node: Velocity,
+export function sparkOverCount(
+  node: OverNode,
   input: string,
   history: string,
   busyKeys: readonly string[] = [],
 ): string {
-  const as = spark.name(node.as)
+  const columns = Object.keys(node.aggregates)
+    .map((as) => `in_time AS ${spark.name(as)}`)
+    .join(', ')
   if (busyKeys.length === 0) {
     return `WITH ${windowed(node, input, history, 'true')}
-SELECT batch_row.*, in_time AS ${as} FROM windowed`
+SELECT batch_row.*, ${columns} FROM windowed`
   }
   const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
   const list = busyKeys.join(', ')
-  return `WITH ${windowed(node, input, history, `row_key NOT IN (${list})`)},
+  return `WITH ${windowed(node, input, history, `(row_key IS NULL OR row_time IS NULL OR row_key NOT IN (${list}))`)},
 busy_rows AS (
   SELECT ${key} AS row_key, unix_micros(${time}) AS micros, ${sparkArrival(node)} AS arrival,
     struct(*) AS batch_row
   FROM ${indentRest(input)}
-  WHERE ${key} IN (${list})
+  WHERE ${key} IN (${list}) AND ${time} IS NOT NULL
 ),
 busy_past AS (
   SELECT ${key} AS row_key, unix_micros(${time}) AS micros
   FROM ${indentRest(history)}
-  WHERE ${key} IN (${list})
+  WHERE ${key} IN (${list}) AND ${time} IS NOT NULL
 ),
 ${counted(node)}
-SELECT batch_row.*, in_time AS ${as} FROM windowed
+SELECT batch_row.*, ${columns} FROM windowed
 UNION ALL
-SELECT batch_row.*, in_time AS ${as}
+SELECT batch_row.*, ${columns}
 FROM busy_rows JOIN counted ON counted.row_key = busy_rows.row_key AND counted.arrival = busy_rows.arrival`
 }
 
@@ -68,7 +73,7 @@ FROM busy_rows JOIN counted ON counted.row_key = busy_rows.row_key AND counted.a
  * straggler can be one of them: a row whose event time is not greater than all of its key that arrived before
  * it. The stragglers of a window are collected, and those that arrived later are taken off.
  */
-function windowed(node: Velocity, input: string, history: string, where: string): string {
+function windowed(node: OverNode, input: string, history: string, where: string): string {
   const [key, time] = [spark.name(node.key), spark.name(node.eventTime)]
   return `both_sides AS (
   SELECT ${key} AS row_key, ${time} AS row_time, ${sparkArrival(node)} AS arrival, struct(*) AS batch_row
@@ -84,7 +89,7 @@ ordered AS (
   WHERE ${where}
 ),
 ranged AS (
-  SELECT batch_row, arrival, count(*) OVER in_time AS in_range,
+  SELECT batch_row, arrival, row_key, row_time, count(*) OVER in_time AS in_range,
     collect_list(CASE WHEN is_straggler THEN arrival END) OVER in_time AS stragglers
   FROM ordered
   WINDOW in_time AS (
@@ -93,7 +98,8 @@ ranged AS (
   )
 ),
 windowed AS (
-  SELECT batch_row, CAST(in_range - size(filter(stragglers, one -> one > arrival)) AS INT) AS in_time
+  SELECT batch_row, CASE WHEN row_key IS NOT NULL AND row_time IS NOT NULL
+    THEN CAST(in_range - size(filter(stragglers, one -> one > arrival)) AS INT) END AS in_time
   FROM ranged
   WHERE arrival IS NOT NULL
 )`
@@ -106,7 +112,7 @@ windowed AS (
  * later one has 1 there. So for each bit (level) the stragglers with 1 are counted for the overtaken rows
  * with 0 that agree above it (prefix), and each pair is met once, however the rows are mixed.
  */
-function counted(node: Velocity): string {
+function counted(node: OverNode): string {
   const [earlier, later] = ['arrival', 'arrival DESC'].map(
     (order) => `PARTITION BY row_key ORDER BY ${order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING`,
   )

@@ -1,0 +1,168 @@
+// What is kept of the rows of a key beside their order: values, and what whole trees of rows come to. Each is
+// an array by row, and a second one by the root of a tree.
+import { addWhole, type Whole } from '../columns/whole.ts'
+import { largeMark, longerInts, WholeValues } from './whole-values.ts'
+
+/**
+ * The rows between two times: so many places of which each is the root of a tree of such rows, or, where it
+ * is negative, the complement of one row.
+ */
+export type RowsBetween = { readonly places: Int32Array; count: number }
+
+/** What an aggregate keeps for each tree. */
+export type TreeSums = {
+  sum(row: number, left: number, right: number): void
+  grow(capacity: number): void
+  readonly bytes: number
+}
+
+/** Of the values of a column, nulls left out. */
+export abstract class Fold implements TreeSums {
+  readonly #values: WholeValues
+  readonly #trees: WholeValues
+
+  constructor(values: WholeValues, capacity: number) {
+    this.#values = values
+    this.#trees = new WholeValues(capacity)
+  }
+
+  get bytes(): number {
+    return this.#trees.bytes
+  }
+
+  /** Neither is null. */
+  protected abstract exact(a: Whole, b: Whole): Whole
+  /** The same of numbers as they stand in arrays: NaN is null, `largeMark` what only `exact` can tell. */
+  protected abstract quick(a: number, b: number): number
+
+  sum(row: number, left: number, right: number): void {
+    const [values, trees] = [this.#values, this.#trees]
+    const { numbers } = trees
+    const quick = this.quick(this.quick(numbers[left]!, values.numbers[row]!), numbers[right]!)
+    if (quick !== largeMark) numbers[row] = quick
+    else trees.set(row, this.#both(this.#both(trees.at(left), values.at(row)), trees.at(right)))
+  }
+
+  grow(capacity: number): void {
+    this.#trees.grow(capacity)
+  }
+
+  of({ places, count }: RowsBetween): Whole | null {
+    const [rows, trees] = [this.#values.numbers, this.#trees.numbers]
+    let quick = Number.NaN
+    for (let index = 0; index < count; index++) {
+      const place = places[index]!
+      quick = this.quick(quick, place < 0 ? rows[~place]! : trees[place]!)
+    }
+    if (quick !== largeMark) return Number.isNaN(quick) ? null : quick
+    let exact: Whole | null = null
+    for (let index = 0; index < count; index++) {
+      const place = places[index]!
+      exact = this.#both(exact, place < 0 ? this.#values.at(~place) : this.#trees.at(place))
+    }
+    return exact
+  }
+
+  #both(a: Whole | null, b: Whole | null): Whole | null {
+    return a === null ? b : b === null ? a : this.exact(a, b)
+  }
+}
+
+export class Sums extends Fold {
+  protected exact(a: Whole, b: Whole): Whole {
+    return addWhole(a, b)
+  }
+
+  protected quick(a: number, b: number): number {
+    if (Number.isNaN(a)) return b
+    if (Number.isNaN(b)) return a
+    const sum = a + b
+    return sum <= Number.MAX_SAFE_INTEGER && sum >= -Number.MAX_SAFE_INTEGER ? sum : largeMark
+  }
+}
+
+export class Least extends Fold {
+  protected exact(a: Whole, b: Whole): Whole {
+    return a < b ? a : b
+  }
+
+  protected quick(a: number, b: number): number {
+    if (Number.isNaN(a)) return b
+    if (Number.isNaN(b)) return a
+    return a === largeMark || b === largeMark ? largeMark : a < b ? a : b
+  }
+}
+
+export class Greatest extends Fold {
+  protected exact(a: Whole, b: Whole): Whole {
+    return a > b ? a : b
+  }
+
+  protected quick(a: number, b: number): number {
+    if (Number.isNaN(a)) return b
+    if (Number.isNaN(b)) return a
+    return a > b ? a : b // The mark is the greatest.
+  }
+}
+
+/** How many values are not null. */
+export class Presence implements TreeSums {
+  readonly #values: WholeValues
+  #trees: Int32Array<ArrayBuffer>
+
+  constructor(values: WholeValues, capacity: number) {
+    this.#values = values
+    this.#trees = new Int32Array(capacity)
+  }
+
+  get bytes(): number {
+    return this.#trees.byteLength
+  }
+
+  sum(row: number, left: number, right: number): void {
+    const own = Number.isNaN(this.#values.numbers[row]!) ? 0 : 1
+    this.#trees[row] = this.#trees[left]! + own + this.#trees[right]!
+  }
+
+  grow(capacity: number): void {
+    this.#trees = longerInts(this.#trees, capacity)
+  }
+
+  of({ places, count }: RowsBetween): number {
+    let sum = 0
+    for (let index = 0; index < count; index++) {
+      const place = places[index]!
+      if (place >= 0) sum += this.#trees[place]!
+      else if (!Number.isNaN(this.#values.numbers[~place]!)) sum++
+    }
+    return sum
+  }
+}
+
+/** Rows that have a mark, by tree. */
+export class Marks implements TreeSums {
+  readonly #isMarked: (row: number) => number
+  trees: Int32Array<ArrayBuffer>
+
+  /** `isMarked` gives 1 or 0. */
+  constructor(isMarked: (row: number) => number, capacity: number) {
+    this.#isMarked = isMarked
+    this.trees = new Int32Array(capacity)
+  }
+
+  get bytes(): number {
+    return this.trees.byteLength
+  }
+
+  sum(row: number, left: number, right: number): void {
+    this.trees[row] = this.trees[left]! + this.#isMarked(row) + this.trees[right]!
+  }
+
+  grow(capacity: number): void {
+    this.trees = longerInts(this.trees, capacity)
+  }
+
+  own(row: number): number {
+    return this.#isMarked(row)
+  }
+}
