@@ -20,6 +20,7 @@ export function pipelineOptions(config: Config): FromConfig {
     deltaBasePath: config.deltaBasePath,
     recordsPerBatchMax: config.recordsPerBatchMax ?? recordsPerBatchDefault[config.engine],
     bytesPerBatchMax: config.bytesPerBatchMax,
+    stateRowsMax: config.stateRowsMax,
     latencyTargetMs: config.latencyTargetMs,
     triggerIntervalMs: config.triggerIntervalMs,
     delays: config.watermarkMicros,

@@ -59,6 +59,7 @@ export type Config = {
   /** null leaves it to the engine. */
   readonly recordsPerBatchMax: number | null
   readonly bytesPerBatchMax: number
+  readonly stateRowsMax: number
   /** How far each watermark of the lakehouse stays behind, by its name. */
   readonly watermarkMicros: Delays
   /** The settings of the lakehouse, by their parameters. */
@@ -234,6 +235,7 @@ function configOf(
     triggerIntervalMs: values.TRIGGER_INTERVAL_MS,
     recordsPerBatchMax: values.MAX_RECORDS_PER_BATCH,
     bytesPerBatchMax: values.MAX_BYTES_PER_BATCH,
+    stateRowsMax: values.STATE_ROWS_MAX,
     watermarkMicros: delays,
     parameters,
     duckdb: { memoryLimitBytes: values.DUCKDB_MEMORY_LIMIT, threads: values.DUCKDB_THREADS },

@@ -196,6 +196,14 @@ export const variables = {
     default: '128 MiB',
     example: '64 MiB',
   },
+  STATE_ROWS_MAX: {
+    ...batches,
+    ...wholeNumber(0, 2 ** 31 - 1),
+    meaning:
+      'Most rows that the embedded engine keeps in memory for one operator that looks back; beyond, those of the keys of each batch are read from the tables, which is slower',
+    default: '25000000',
+    example: '100000000',
+  },
   ENGINE: {
     ...engine,
     ...oneOf('embedded', 'spark'),

@@ -19,6 +19,8 @@ export type PipelineOptions = {
   readonly recordsPerBatchMax: number
   /** Of keys and values; the embedded engine holds to it. */
   readonly bytesPerBatchMax: number
+  /** Rows that one operator of the embedded engine keeps in memory at most, where they can be looked up. */
+  readonly stateRowsMax: number
   /** From when a record can be read to when its row is in the tables: the embedded engine goes by it. */
   readonly latencyTargetMs: number
   /** Between the starts of two batches at least; null leaves it to the engine. */

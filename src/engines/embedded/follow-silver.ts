@@ -179,6 +179,7 @@ export async function contextOf(
   const recent = await RecentSilver.load(database.rows, of, states, rules.settings.parameters, {
     watermarkMicros: before.watermarks[eventsWatermark(lakehouse)] ?? null,
     upToMicros: before.timeMicros,
+    stateRowsMax: options.stateRowsMax,
   })
   await step('recent silver loaded')
   return {

@@ -4,10 +4,18 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { BatchPlan } from '../../batches/plan.ts'
 import type { RecordedBatch } from '../../batches/progress.ts'
 import { type Column, newColumn, type Rows } from '../../columns/column.ts'
-import { JudgedFacts, type RowPath, type RowState, type RunningBatch } from '../../javascript/index.ts'
+import { assert } from '../../errors/errors.ts'
+import {
+  JudgedFacts,
+  type RowPath,
+  type RowState,
+  type RunningBatch,
+  type StateOfRows,
+} from '../../javascript/index.ts'
 import { type Lakehouse, type TableDefinition, tableAt } from '../../plan/index.ts'
 import type { ParameterValues } from '../../sql/index.ts'
 import { turn } from '../../steps/turn.ts'
+import type { SilverRows } from '../followed-silver.ts'
 import {
   addRecords,
   factsOutput,
@@ -16,6 +24,7 @@ import {
   type RowSource,
   rowTables,
 } from '../row-path.ts'
+import { canLookUp, type EventsOfBatch, lookedUp } from './looked-up.ts'
 import type { RecentSilver } from './recent.ts'
 import type { Records } from './records.ts'
 import { eachRow } from './selected-rows.ts'
@@ -69,6 +78,16 @@ export class RowPaths {
     })
   }
 
+  /** As `of`, of the tables alone that are not computed from events. */
+  ofInput(hash: string, definitions: readonly TableDefinition[], source: RowSource): RowPath {
+    return this.#path(`${hash} ${source} of input`, () => {
+      const behind = rowTables(this.#lakehouse, definitions, 'events', this.#paths)
+      const wanted = rowTables(this.#lakehouse, definitions, source, this.#paths)
+      const ofInput = wanted.filter((path) => !behind.includes(path))
+      return lakehouseRowPath(this.#lakehouse, definitions, source, ofInput)
+    })
+  }
+
   judging(hash: string, definitions: readonly TableDefinition[]): RowPath {
     return this.#path(`${hash} judging`, () => judgedRowPath(this.#lakehouse, definitions))
   }
@@ -90,6 +109,7 @@ export type ComputeContext = {
   readonly rowConnection: DuckDBConnection
   readonly paths: RowPaths
   readonly recent: RecentSilver
+  readonly silver: SilverRows
 }
 
 export async function computeRows(
@@ -132,20 +152,20 @@ class RowBatchRun {
         await turn()
       }
     }
-    return { tables: rowsOf(batch, this.#path('input')), facts }
+    return { tables: await this.#withRowsBehind(rowsOf(batch, this.#path('input'))), facts }
   }
 
   async ofBronze(select: string): Promise<BatchRows> {
     const facts = new JudgedFacts()
     const batch = this.#start('records', undefined, { [factsOutput]: facts.add })
     await eachRow(this.#context.rowConnection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
-    return { tables: rowsOf(batch, this.#path('records')), facts }
+    return { tables: await this.#withRowsBehind(rowsOf(batch, this.#path('records'))), facts }
   }
 
   async ofSilver(select: string): Promise<BatchRows> {
     const path = this.#path('events')
     if (Object.keys(path.plan.outputs).length === 0) return { tables: new Map(), facts: null }
-    const batch = this.#start('events', undefined, {})
+    const batch = await this.#startBehind({ select })
     await eachRow(this.#context.rowConnection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
     return { tables: rowsOf(batch, path), facts: null }
   }
@@ -186,8 +206,48 @@ class RowBatchRun {
     }
   }
 
+  /**
+   * Rows of operators that are looked up are those of the keys of the batch, which silver's rows have to tell
+   * first: tables behind silver are computed from these.
+   */
+  async #withRowsBehind(tables: ReadonlyMap<string, Rows>): Promise<ReadonlyMap<string, Rows>> {
+    const path = this.#path('events')
+    const events = tables.get(this.#context.lakehouse.events.path)
+    if (!this.#context.recent.isLookedUp || events === undefined) return tables
+    if (Object.keys(path.plan.outputs).length === 0) return tables
+    const batch = await this.#startBehind(events)
+    const columns = Object.entries(events.columns)
+    const row: Record<string, unknown> = {}
+    for (let index = 0; index < events.rowCount; index++) {
+      for (const [name, column] of columns) row[name] = column.get(index)
+      batch.add(row)
+      if (index % recordsAtOnce === recordsAtOnce - 1) await turn()
+    }
+    return new Map([...tables, ...rowsOf(batch, path)])
+  }
+
+  /** A batch of the tables behind silver, with what their operators look back at. */
+  async #startBehind(events: EventsOfBatch): Promise<RunningBatch> {
+    const { recent, rowConnection, silver } = this.#context
+    const { timeMicros, settings } = this.#plan
+    const { parameters } = settings
+    const path = this.#path('events')
+    const states: StateOfRows[] = []
+    for (const node of path.states) {
+      const kept = recent.of(node, parameters)
+      if (kept !== null) states.push(kept)
+      else if (canLookUp(node)) {
+        states.push(await lookedUp(rowConnection, silver, node, events, { timeMicros, parameters }))
+      }
+    }
+    return this.#run(path, undefined, {}, states)
+  }
+
   #path(source: RowSource): RowPath {
-    return this.#context.paths.of(this.#plan.definitions, this.#definitions, source)
+    const { paths, recent } = this.#context
+    const { definitions } = this.#plan
+    if (source === 'events' || !recent.isLookedUp) return paths.of(definitions, this.#definitions, source)
+    return paths.ofInput(definitions, this.#definitions, source)
   }
 
   #start(
@@ -202,6 +262,7 @@ class RowBatchRun {
     path: RowPath,
     rowCountMax: number | undefined,
     functions: Readonly<Record<string, (...values: never[]) => void>>,
+    states = this.#kept(path),
   ): RunningBatch {
     const { settings } = this.#plan
     const parameters: ParameterValues = {
@@ -210,8 +271,15 @@ class RowBatchRun {
       ...settings.parameters,
     }
     const limit = rowCountMax === undefined ? {} : { rowCountMax }
-    const states = this.#context.recent.for(settings.parameters, path.states)
     return path.start({ parameters, functions, ...limit, states })
+  }
+
+  #kept({ states }: RowPath): readonly StateOfRows[] {
+    return states.map((node) => {
+      const kept = this.#context.recent.of(node, this.#plan.settings.parameters)
+      assert(kept !== null, 'operators whose rows are looked up stand behind silver')
+      return kept
+    })
   }
 }
 

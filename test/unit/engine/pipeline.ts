@@ -68,6 +68,7 @@ export const testOptions: Omit<PipelineOptions, 'deltaBasePath' | 'source'> = {
   finalize: false,
   recordsPerBatchMax: 1_000_000,
   bytesPerBatchMax: 2 ** 27,
+  stateRowsMax: 25_000_000,
   latencyTargetMs: 0,
   triggerIntervalMs: null,
   delays: {

@@ -32,6 +32,7 @@ const byCountry = {
   country_devices: { function: 'distinct', of: 'device_id' },
 } as const
 const byFlag = { flag_rows: { function: 'count' } } as const
+const alone = { device_rows_10min: { function: 'count' } } as const
 
 const ofDevice = over(silverBatch, {
   ...looking,
@@ -47,12 +48,20 @@ const ofCountry = over(ofDevice, {
   rangeMicros: 5n * minute,
   aggregates: byCountry,
 })
-const features = over(ofCountry, {
+const ofFlag = over(ofCountry, {
   ...looking,
   history: before('silver_flags'),
   key: 'is_fraud',
   rangeMicros: minute,
   aggregates: byFlag,
+})
+
+const features = over(ofFlag, {
+  ...looking,
+  history: before('silver_rows'),
+  key: 'device_id',
+  rangeMicros: 10n * minute,
+  aggregates: alone,
 })
 
 const lakehouseOfFeatures = defineLakehouse({
@@ -96,7 +105,10 @@ async function expectFeatures(): Promise<number> {
   const rows = await rowsOfTable('features')
   const oracleRows = rows.map((row): OracleRow => {
     const cells = Object.entries(row).map(([name, value]) => {
-      return [name, typeof value === 'number' && schema[name as 'amount'] !== undefined ? BigInt(value) : value]
+      return [
+        name,
+        typeof value === 'number' && schema[name as 'amount'] !== undefined ? BigInt(value) : value,
+      ]
     })
     return Object.fromEntries(cells)
   })
@@ -107,12 +119,15 @@ async function expectFeatures(): Promise<number> {
       country_mean: { function: 'mean', of: 'amount', places: 2 },
     }),
     oracleOf('is_fraud', minute, byFlag),
+    oracleOf('device_id', 10n * minute, alone),
   ].map((one) => overByMeaning(one, [], oracleRows))
   const shown = (value: unknown): string => String(value)
   for (const [index, row] of rows.entries()) {
     for (const added of expected) {
       for (const [name, value] of Object.entries(added[index]!)) {
-        expect(`${name} of row ${index}: ${shown(row[name])}`).toBe(`${name} of row ${index}: ${shown(value)}`)
+        expect(`${name} of row ${index}: ${shown(row[name])}`).toBe(
+          `${name} of row ${index}: ${shown(value)}`,
+        )
       }
     }
   }
@@ -149,4 +164,20 @@ test(`features of several keys, with a start between batches and in streams of t
   await writeInput(lakehouse, all)
   await runOnce(lakehouse, options)
   expect(await expectFeatures()).toBeGreaterThan(800)
+}, 120_000)
+
+test(`rows that are more than memory is given for are looked up, and all is the same (SEED=${seed})`, async () => {
+  const all = records(600)
+  const options = { lakehouse: lakehouseOfFeatures, recordsPerBatchMax: 60 }
+  await writeInput(lakehouse, all.slice(0, 200))
+  await runOnce(lakehouse, { ...options, stateRowsMax: 0 })
+  await writeInput(lakehouse, all.slice(0, 400))
+  // Some of the operators come to keep more than this on the way.
+  await runOnce(lakehouse, { ...options, stateRowsMax: 100 })
+  await writeInput(lakehouse, all.slice(0, 500))
+  await runOnce(lakehouse, { ...options, streams: ['kafka-to-delta'], stateRowsMax: 0 })
+  await runOnce(lakehouse, { ...options, streams: ['fraud-detection'], stateRowsMax: 0 })
+  await writeInput(lakehouse, all)
+  await runOnce(lakehouse, options)
+  expect(await expectFeatures()).toBeGreaterThan(500)
 }, 120_000)

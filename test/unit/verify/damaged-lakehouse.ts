@@ -54,6 +54,7 @@ export async function runPipeline(base: string, input: string, run: RunOptions =
     finalize,
     recordsPerBatchMax,
     bytesPerBatchMax: 2 ** 27,
+    stateRowsMax: 25_000_000,
     latencyTargetMs: 0,
     triggerIntervalMs: null,
     tableProperties: {},
