@@ -8,9 +8,10 @@ import {
   type ColumnType,
   type Example,
 } from '../src/expr/index.ts'
-import { reviewScore, riskLevelLowest, riskLevels, rules } from '../src/fraud/rules.ts'
+import { levelLowest } from '../src/fraud/score.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { reasonMeanings } from '../src/lakehouse/reasons.ts'
+import { shopRules } from '../src/lakehouse/rules.ts'
 import type { TableDefinition } from '../src/plan/index.ts'
 import { definitionText } from '../src/plan/text.ts'
 import { duckdb, spark } from '../src/sql/index.ts'
@@ -118,12 +119,17 @@ export function tablesPage(): string {
     '',
     'The score of a transaction is the sum of the points of the rules that fire; their names are its reasons.',
     '',
-    '| rule | points | fires |',
-    '|---|---|---|',
-    ...rules.map((rule) => `| ${rule.name} | ${rule.points} | ${rule.meaning} |`),
+    'They stand in `src/lakehouse/rules.yaml`: [how rules are written](../guide/rules.md).',
     '',
-    `Risk levels: ${riskLevels.map((level) => `${level.name} from ${level.scoreMin}`).join(', ')}, else ${riskLevelLowest}.`,
-    `From a score of ${reviewScore} on a transaction requires review.`,
+    '| rule | points | fires | condition |',
+    '|---|---|---|---|',
+    ...shopRules.rules.map(
+      ({ name, points, meaning, when }) =>
+        `| ${name} | ${points} | ${meaning} | \`${when.replaceAll('|', '\\|')}\` |`,
+    ),
+    '',
+    `Risk levels: ${shopRules.levels.map((level) => `${level.name} from ${level.scoreMin}`).join(', ')}, else ${levelLowest}.`,
+    `From a score of ${shopRules.reviewFrom} on a transaction requires review.`,
   ])
 }
 

@@ -102,6 +102,15 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./why.ts')).whyCommand(project),
   },
   {
+    name: 'rules',
+    summary: 'check rules.yaml, run its examples, or say what conditions may ask',
+    does:
+      'Looks for mistakes in a file of rules, each told with its line and column; runs the examples that the rules carry; or ' +
+      'prints what an editor completes. docs/guide/rules.md says how rules are written.',
+    examples: ['assay rules check', 'assay rules test rules.yaml', 'assay rules complete > names.json'],
+    load: async (project) => (await import('./rules.ts')).rulesCommand(project),
+  },
+  {
     name: 'erase',
     summary: 'take the rows of a person out of the tables, or adopt a deletion by another program',
     does:

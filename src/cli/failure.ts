@@ -10,6 +10,7 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'GENERATOR_OPTIONS_INVALID',
   'LAKEHOUSE_INVALID',
   'PROJECT_INVALID',
+  'RULES_INVALID',
   'TABLE_UNKNOWN',
 ])
 

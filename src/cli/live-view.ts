@@ -2,7 +2,6 @@
 
 import type { Alert, AlertCell } from '../engines/engine.ts'
 import { unitOf } from '../errors/counted.ts'
-import type { riskLevelLowest, riskLevels } from '../fraud/rules.ts'
 import { type LiveViewState, recentLatencyMs, recentRates } from './live-view-state.ts'
 import { topReasons } from './refusals.ts'
 import {
@@ -37,7 +36,7 @@ const levelStyles: Readonly<Record<string, Style>> = {
   MEDIUM: 'yellow',
   LOW: 'cyan',
   MINIMAL: 'green',
-} satisfies Record<(typeof riskLevels)[number]['name'] | typeof riskLevelLowest, Style>
+}
 
 /**
  * At most `height` lines of at most `width` columns, joined by LF. Without `paint` it holds no escape

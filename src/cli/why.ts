@@ -7,8 +7,9 @@ import { formatDuration } from '../config/duration.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { historiesOf, type Lakehouse, type TableDefinition } from '../plan/index.ts'
+import { type DefinedRule, historiesOf, type Lakehouse, type TableDefinition } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
+import { filledSentence } from '../rules/index.ts'
 import { printable, printableLine } from './printable.ts'
 import { type LakehouseReader, openReader } from './reader.ts'
 import { resultCellText } from './result-cell.ts'
@@ -109,7 +110,7 @@ async function acceptedText(reader: LakehouseReader, event: Row, widthMax: numbe
 
 async function scoredText(reader: LakehouseReader, scored: TableDefinition, event: Row): Promise<string> {
   const [score] = await atPosition(reader, scored, event)
-  if (score !== undefined) return scoreText(reader.lakehouse, score)
+  if (score !== undefined) return scoreText(reader.lakehouse, score, event)
   return `score\n  not scored yet: ${sqlName(scored)} has no row for it\n`
 }
 
@@ -133,12 +134,13 @@ function atPosition(reader: LakehouseReader, table: TableDefinition, row: Row): 
   return select(reader, table, sql, { topic: row.topic!, partition: row.partition!, offset: row.offset! })
 }
 
-function scoreText({ rules }: Lakehouse, fraud: Row): string {
+function scoreText({ rules }: Lakehouse, fraud: Row, event: Row): string {
   const fired = fraud.reasons == null ? [] : (JSON.parse(resultCellText(fraud.reasons)) as string[])
   const lines = fired.map((name) => {
     const rule = rules.find((known) => known.name === name)
-    const points = (rule === undefined ? '?' : `+${rule.points}`).padStart(3)
-    return `  ${points}  ${name.padEnd(18)} ${rule?.meaning ?? ''}`.trimEnd()
+    const sign = rule !== undefined && rule.points < 0 ? '' : '+'
+    const points = (rule === undefined ? '?' : `${sign}${rule.points}`).padStart(3)
+    return `  ${points}  ${name.padEnd(18)} ${rule === undefined ? '' : saidOf(rule, fraud, event)}`.trimEnd()
   })
   const review = fraud.requires_review === true ? ', requires review' : ''
   const sum = rules
@@ -149,6 +151,15 @@ function scoreText({ rules }: Lakehouse, fraud: Row): string {
   if (sum !== fraud.fraud_score)
     lines.push(`  the points are today's (${sum} together): the rules have changed since`)
   return `${[heading, ...lines].join('\n')}\n`
+}
+
+/** In place of a value that the row does not have stands that it is unknown. */
+function saidOf({ says, meaning }: DefinedRule, fraud: Row, event: Row): string {
+  if (says === undefined) return meaning
+  return filledSentence(says, (name) => {
+    const value = fraud[name] ?? event[name]
+    return value == null ? null : text(value)
+  })
 }
 
 /** What the scored table looks back at: the events of one key in the time before. */

@@ -38,6 +38,11 @@ export const errorCodes = {
     meaning:
       'A table cannot go on by its new definition; the message says what changed and which command helps. Nothing was written.',
   },
+  RULES_INVALID: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A file of rules has mistakes; the message tells each with its line and column.',
+  },
   QUERY_FAILED: {
     blame: 'user',
     retry: 'never',

@@ -1,10 +1,13 @@
 // The fraud score of every transaction with its reasons, at once: it waits for no window to close.
 import { atLeast, greaterThan, int } from '../expr/index.ts'
-import { reviewScore, velocityMax, velocityRangeMinutes } from '../fraud/rules.ts'
 import { firedRules, fraudScore, riskLevel } from '../fraud/score.ts'
+import { velocityMax, velocityRangeMinutes } from '../fraud/velocity.ts'
 import { defineTable, extend, over, project } from '../plan/index.ts'
 import { silverBatch, silverUsers } from './2-silver/transactions.ts'
-import { highRiskCountries, minutes } from './batch.ts'
+import { minutes } from './batch.ts'
+import { shopRules } from './rules.ts'
+
+const { rules, levels, reviewFrom } = shopRules
 
 const counted = over(silverBatch, {
   history: silverUsers,
@@ -17,10 +20,7 @@ const counted = over(silverBatch, {
 
 const scored = extend(
   extend(counted, (row) => ({ is_high_velocity: greaterThan(row.tx_count_30min, int(velocityMax)) })),
-  (row) => ({
-    fraud_score: fraudScore(row, { highRiskCountries }),
-    reasons: firedRules(row, { highRiskCountries }),
-  }),
+  () => ({ fraud_score: fraudScore(rules), reasons: firedRules(rules) }),
 )
 
 export const fraudDetection = defineTable({
@@ -44,8 +44,8 @@ export const fraudDetection = defineTable({
     is_weekend: row.is_weekend,
     is_fraud: row.is_fraud,
     fraud_score: row.fraud_score,
-    risk_level: riskLevel(row.fraud_score),
-    requires_review: atLeast(row.fraud_score, int(reviewScore)),
+    risk_level: riskLevel(levels, row.fraud_score),
+    requires_review: atLeast(row.fraud_score, int(reviewFrom)),
     is_high_velocity: row.is_high_velocity,
     tx_count_30min: row.tx_count_30min,
     reasons: row.reasons,

@@ -10,6 +10,4 @@ export const watermark = parameter('watermark', 'timestamp')
 /** How far apart, in event time, two rows with one id may be and still be the same transaction. */
 export const dedupMicros = parameter('dedup_micros', 'long')
 
-export const highRiskCountries = parameter('high_risk_countries', 'array<string>')
-
 export const minutes = (count: number): bigint => BigInt(count) * 60_000_000n

@@ -1,6 +1,4 @@
 // The lakehouse that ships: transactions of an online shop. A table reads only what stands above it.
-import { columnsOf } from '../expr/index.ts'
-import { ruleInput, rules } from '../fraud/rules.ts'
 import { defineLakehouse } from '../plan/index.ts'
 import { bronzeTransactions } from './1-bronze/transactions.ts'
 import { quarantine } from './2-silver/quarantine.ts'
@@ -11,8 +9,8 @@ import { merchantAggregation } from './3-aggregations/merchant.ts'
 import { userAggregation } from './3-aggregations/user.ts'
 import { fraudDetection } from './3-fraud_detection.ts'
 import { goldTransactions } from './3-gold/transactions.ts'
-import { highRiskCountries } from './batch.ts'
 import { reasonMeanings } from './reasons.ts'
+import { ruleColumns, rulesFile, shopRules } from './rules.ts'
 
 export const standardLakehouse = defineLakehouse({
   topic: 'ecommerce.transactions',
@@ -46,13 +44,12 @@ export const standardLakehouse = defineLakehouse({
       variable: 'HIGH_RISK_COUNTRIES',
       group: 'Fraud rules',
       meaning: 'Countries that the rule high_risk_country looks for',
-      default: 'Nigeria,Russia,China',
+      default: shopRules.lists.high_risk_countries!.elements.join(','),
       example: 'Nigeria,Russia',
     },
   ],
-  rules: rules.map(({ name, points, meaning, fires }) => {
-    return { name, points, meaning, fires: fires(columnsOf(ruleInput), { highRiskCountries }) }
-  }),
+  rules: shopRules.rules,
+  rulesFrom: { file: rulesFile, columns: ruleColumns },
   names: {
     event: { column: 'transaction_id', path: ['transaction_id'] },
     person: { column: 'user_id', path: ['user_id'] },

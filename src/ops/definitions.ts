@@ -54,7 +54,9 @@ export function definitionsOf(lakehouse: Lakehouse, settings: BatchSettings): De
   const { tables, rules } = lakehouse
   const stored = [
     ...tables.map((table) => define('table', table.path, storedText(table, namedReads))),
-    ...rules.map(({ name, ...rule }) => define('rule', name, storedText(rule))),
+    ...rules.map(({ name, points, meaning, fires }) =>
+      define('rule', name, storedText({ points, meaning, fires })),
+    ),
     ...Object.entries(settingTexts(lakehouse, settings)).map(([name, value]) =>
       define('setting', name, value),
     ),

@@ -1,7 +1,7 @@
 // A lakehouse as one value: its tables by their roles, its streams, watermarks and settings, and the rules
 // that its scored table goes by. Engines, the proof and the commands are handed it and know no table by name.
 import { assert, LakehouseError } from '../errors/errors.ts'
-import type { Expr, Schema } from '../expr/index.ts'
+import type { ColumnType, Expr, Schema } from '../expr/index.ts'
 import { inputsOf } from './inputs.ts'
 import { type Role, roleColumns } from './roles.ts'
 import type { TableDefinition } from './table.ts'
@@ -35,7 +35,18 @@ export type DefinedRule = {
   readonly points: number
   readonly meaning: string
   readonly fires: Expr<'boolean'>
+  /** What it says of a row for which it fires. */
+  readonly says?: Sentence
 }
+
+/** The file of rules, and the columns that its conditions may ask. */
+export type RulesSource = { readonly file: string; readonly columns: Schema }
+
+/** Text, and columns whose values stand in it. */
+export type Sentence = readonly SentencePart[]
+export type SentencePart =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'column'; readonly name: string; readonly type: ColumnType }
 
 /** A column of the events, and where a record has its value: for records that were refused. */
 export type NamingColumn = { readonly column: string; readonly path: readonly string[] }
@@ -59,6 +70,8 @@ export type LakehouseParts = {
   readonly watermarks: readonly Watermark[]
   readonly settings: readonly Setting[]
   readonly rules: readonly DefinedRule[]
+  /** Where the rules are text. */
+  readonly rulesFrom?: RulesSource
   /** The column of the events that names one, and that names the person whom it is about. */
   readonly names: { readonly event: NamingColumn; readonly person: NamingColumn }
   /** What each reason of a refused record means. */

@@ -1,4 +1,5 @@
 // Examples of rules: what is given, whether the rule fires, and whether it does.
+import { LakehouseError } from '../errors/errors.ts'
 import { nearestName } from '../errors/nearest-name.ts'
 import {
   type ColumnType,
@@ -41,22 +42,34 @@ export function exampleOf(node: YamlNode, yaml: YamlReader, columns: Schema): Ru
     const scalar = yaml.scalar(value, 'a value')
     if (scalar === null) continue
     const written = scalar.value
-    const found = givenValue(type, typeof written === 'number' ? { number: scalar.source ?? '' } : written)
+    const found = givenValue(
+      type,
+      typeof written === 'number' ? new WrittenNumber(scalar.source ?? '') : written,
+    )
     const kind = kindOfType(type)
     if (found === undefined)
       yaml.tell(value, `${name} is ${kind === null ? type : kindNames[kind]}: ${formOf(type)} is expected`)
     else given.push([name, found])
   }
-  return { given: Object.fromEntries(given), fires, line: yaml.lineOf(node) }
+  return { given: Object.fromEntries(given), fires, line: yaml.lineOf(node), isOfFile: true }
 }
 
-/** The value as a literal of the type; undefined where it is none. A number is told as it was written. */
-export function givenValue(type: ColumnType, written: unknown): LiteralValue | undefined {
+/** A number as it was written: some are more exact than a double. */
+class WrittenNumber {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/** The value as a literal of the type; undefined where it is none. */
+function givenValue(type: ColumnType, written: unknown): LiteralValue | undefined {
   if (written === null) return null
   switch (kindOfType(type)) {
     case 'number': {
-      if (typeof written !== 'object' || !('number' in written)) return undefined
-      const text = String(written.number)
+      if (!(written instanceof WrittenNumber)) return undefined
+      const { text } = written
       const sign = /^[+-]/.exec(text)?.[0] ?? ''
       const size = numberLiteralOf(text.slice(sign.length))
       const literal = size === null ? null : asLiteral(sign === '-' ? negated(size) : size, type)
@@ -120,6 +133,80 @@ export function runExamples(
     const { fires } = batch.rows('found').columns
     return examples.map((example, row) => ({ rule, example, fired: fires!.get(row) === true }))
   })
+}
+
+/** As it could stand in the file. */
+export function givenText({ given }: RuleExample, columns: Schema): string {
+  const values = Object.entries(given).map(([name, value]) => {
+    const isNumber = kindOfType(columns[name]!) === 'number'
+    const text = typeof value === 'string' && !isNumber ? JSON.stringify(value) : String(value)
+    return `${name}: ${text}`
+  })
+  return values.length === 0 ? 'nothing' : `{ ${values.join(', ')} }`
+}
+
+/**
+ * Examples of a file, by the rule: one JSON object a line, `{"rule": "..", "given": {..}, "fires": true}`.
+ * Fails with RULES_INVALID, whose message names each line that is none.
+ */
+export function readExamples(
+  text: string,
+  { rules }: RuleSet,
+  columns: Schema,
+): ReadonlyMap<string, readonly RuleExample[]> {
+  const examples = new Map<string, RuleExample[]>()
+  const mistakes: string[] = []
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue
+    const found = exampleOfLine(line, rules, columns)
+    if (typeof found === 'string') mistakes.push(`line ${index + 1}: ${found}`)
+    else {
+      const others = examples.get(found.rule) ?? []
+      examples.set(found.rule, [...others, { ...found.example, line: index + 1, isOfFile: false }])
+    }
+  }
+  if (mistakes.length === 0) return examples
+  throw new LakehouseError('RULES_INVALID', ['the examples have mistakes:', ...mistakes].join('\n  '))
+}
+
+/** What is wrong, where the line is no example. */
+function exampleOfLine(
+  line: string,
+  rules: readonly Rule[],
+  columns: Schema,
+): string | { readonly rule: string; readonly example: Pick<RuleExample, 'given' | 'fires'> } {
+  let parsed: unknown
+  try {
+    // TypeScript does not know the third argument yet, which has the text of a value.
+    const revive = (_: string, value: unknown, context?: { readonly source?: string }): unknown =>
+      typeof value === 'number' ? new WrittenNumber(context?.source ?? String(value)) : value
+    parsed = JSON.parse(line, revive)
+  } catch {
+    return 'one JSON object is expected'
+  }
+  const { rule, given, fires } = Object(parsed) as Readonly<Record<string, unknown>>
+  if (typeof rule !== 'string' || !rules.some(({ name }) => name === rule)) {
+    const names = rules.map(({ name }) => name)
+    const meant = typeof rule === 'string' ? nearestName(rule, names, distanceMax) : null
+    return meant === null
+      ? `"rule" is one of ${names.join(', ')}`
+      : `there is no rule ${rule}: did you mean ${meant}?`
+  }
+  if (typeof fires !== 'boolean') return '"fires" is true or false'
+  if (typeof given !== 'object' || given === null || given instanceof WrittenNumber)
+    return '"given" is an object: the values of the row'
+  const values: [string, LiteralValue][] = []
+  for (const [name, written] of Object.entries(given)) {
+    const type = Object.hasOwn(columns, name) ? columns[name] : undefined
+    if (type === undefined) {
+      const meant = nearestName(name, Object.keys(columns), distanceMax)
+      return `there is no ${name}${meant === null ? '' : `: did you mean ${meant}?`}`
+    }
+    const value = givenValue(type, written)
+    if (value === undefined) return `${name}: ${formOf(type)} is expected`
+    values.push([name, value])
+  }
+  return { rule, example: { given: Object.fromEntries(values), fires } }
 }
 
 function rowOf(given: RuleExample['given'], columns: Schema): Record<string, unknown> {

@@ -1,9 +1,11 @@
 // rules.yaml read: what an analyst writes becomes a value, or a list of mistakes with their places.
+import { LakehouseError } from '../errors/errors.ts'
+import { levelLowest, type RiskLevel } from '../fraud/score.ts'
 import { compileCondition, type RuleList, type Scope } from './condition.ts'
 import { exampleOf } from './example.ts'
 import { Mistakes } from './mistake.ts'
 import { type NumberLiteral, negated, numberLiteralOf } from './number-literal.ts'
-import { levelLowest, type ParsedRules, type RiskLevel, type Rule, type RuleExample } from './rule-set.ts'
+import type { ParsedRules, Rule, RuleExample, RuleSet } from './rule-set.ts'
 import { parseTemplate } from './template.ts'
 import { type Entry, type YamlNode, YamlReader } from './yaml-reader.ts'
 
@@ -35,6 +37,18 @@ export function parseRules(text: string, names: RuleNames): ParsedRules {
   return { kind: 'rules', rules }
 }
 
+/**
+ * The rules in the text of the file. Fails with RULES_INVALID, whose message has one line for each mistake:
+ * `file:line:column: what`.
+ */
+export function validRules(text: string, { file, ...names }: RuleNames & { readonly file: string }): RuleSet {
+  const parsed = parseRules(text, names)
+  if (parsed.kind === 'rules') return parsed.rules
+  const lines = parsed.mistakes.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`)
+  const message = ['the rules have mistakes:', ...lines].join('\n  ')
+  throw new LakehouseError('RULES_INVALID', message, { details: { mistakes: parsed.mistakes } })
+}
+
 class RulesReader {
   readonly #yaml: YamlReader
   readonly #names: RuleNames
@@ -44,7 +58,7 @@ class RulesReader {
     this.#names = names
   }
 
-  read(): Extract<ParsedRules, { kind: 'rules' }>['rules'] | null {
+  read(): RuleSet | null {
     const document = this.#yaml.document()
     if (document === null) return null
     const required = ['levels', 'review_from', 'rules'] as const

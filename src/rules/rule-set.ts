@@ -1,8 +1,9 @@
 // The rules of a lakehouse as a value: what rules.yaml becomes.
 import type { Expr, LiteralValue } from '../expr/index.ts'
+import type { RiskLevel } from '../fraud/score.ts'
+import type { Sentence } from '../plan/index.ts'
 import type { RuleList } from './condition.ts'
 import type { Mistake } from './mistake.ts'
-import type { Template } from './template.ts'
 
 export type Rule = {
   readonly name: string
@@ -20,7 +21,7 @@ export type Rule = {
    * it calculates nothing. No engine counts it yet.
    */
   readonly overflows: Expr<'boolean'> | null
-  readonly says: Template
+  readonly says: Sentence
   readonly examples: readonly RuleExample[]
 }
 
@@ -28,11 +29,10 @@ export type Rule = {
 export type RuleExample = {
   readonly given: Readonly<Record<string, LiteralValue>>
   readonly fires: boolean
-  /** Where it stands in the file. */
+  /** Where it stands in the file of rules, or in one of examples. */
   readonly line: number
+  readonly isOfFile: boolean
 }
-
-export type RiskLevel = { readonly name: string; readonly scoreMin: number }
 
 export type RuleSet = {
   /** In the order in which a transaction's reasons are listed. */
@@ -43,9 +43,6 @@ export type RuleSet = {
   readonly reviewFrom: number
   readonly lists: Readonly<Record<string, RuleList>>
 }
-
-/** The level of a score that reaches no other. */
-export const levelLowest = 'MINIMAL'
 
 export type ParsedRules =
   | { readonly kind: 'rules'; readonly rules: RuleSet }

@@ -2,13 +2,9 @@
 // in, so that it reads the same whichever engine computed the row.
 import { nearestName } from '../errors/nearest-name.ts'
 import type { ColumnType, Schema, Value } from '../expr/index.ts'
+import type { Sentence, SentencePart } from '../plan/index.ts'
 import type { Tell } from './mistake.ts'
 import { kindOfType, typeName } from './typed.ts'
-
-export type Template = readonly TemplatePart[]
-export type TemplatePart =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'column'; readonly name: string; readonly type: ColumnType }
 
 /** What stands for a value that is not there. */
 export const unknownValue = 'unknown'
@@ -16,8 +12,8 @@ export const unknownValue = 'unknown'
 const distanceMax = 2
 
 /** `{{` and `}}` are braces. null where there are mistakes, which are told with their offsets in `source`. */
-export function parseTemplate(source: string, columns: Schema, tell: Tell): Template | null {
-  const parts: TemplatePart[] = []
+export function parseTemplate(source: string, columns: Schema, tell: Tell): Sentence | null {
+  const parts: SentencePart[] = []
   let text = ''
   let isRight = true
   const mistake = (at: number, message: string): void => {
@@ -68,11 +64,11 @@ function nameProblem(name: string, columns: Schema): string | null {
 }
 
 /** The sentence about one row; `textOf` gives the text of a column's value, null where it has none. */
-export function filledTemplate(
-  template: Template,
+export function filledSentence(
+  sentence: Sentence,
   textOf: (name: string, type: ColumnType) => string | null,
 ): string {
-  return template
+  return sentence
     .map((part) => (part.kind === 'text' ? part.text : (textOf(part.name, part.type) ?? unknownValue)))
     .join('')
 }

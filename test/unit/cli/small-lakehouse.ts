@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { type Config, loadConfig } from '../../../src/config/config.ts'
 import { quoteIdentifier } from '../../../src/delta/sql.ts'
-import { rules } from '../../../src/fraud/rules.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { shopRules } from '../../../src/lakehouse/rules.ts'
 import { openTable } from '../../../src/ops/tables.ts'
 import { duckdb, literalSql } from '../../../src/sql/index.ts'
 
@@ -46,7 +46,7 @@ export async function smallLakehouse(name = 'lake'): Promise<SmallLakehouse> {
 
 /** The rules that fire for `t-1`. */
 export const rulesOfFirst: readonly string[] = ['high_amount', 'crypto_payment', 'weekend']
-const scoreOfFirst = rules
+const scoreOfFirst = shopRules.rules
   .filter(({ name }) => rulesOfFirst.includes(name))
   .reduce((sum, { points }) => sum + points, 0)
 

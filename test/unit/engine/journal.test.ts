@@ -163,9 +163,10 @@ test('a changed rule is told, and counts from the next batch on', async () => {
     (await readTables(lakehouse.base)).fraud_detection.map((row) => Number(row.fraud_score))
   expect(await scores()).toEqual([15, 15, 15])
   vi.resetModules()
-  vi.doMock('../../../src/fraud/rules.ts', async (original) => {
-    const found = await original<typeof import('../../../src/fraud/rules.ts')>()
-    return { ...found, rules: found.rules.map((rule) => ({ ...rule, points: rule.points + 1 })) }
+  vi.doMock('../../../src/lakehouse/rules.ts', async (original) => {
+    const found = await original<typeof import('../../../src/lakehouse/rules.ts')>()
+    const rules = found.shopRules.rules.map((rule) => ({ ...rule, points: rule.points + 1 }))
+    return { ...found, shopRules: { ...found.shopRules, rules } }
   })
   try {
     const changed = await import('./pipeline.ts')
@@ -177,7 +178,7 @@ test('a changed rule is told, and counts from the next batch on', async () => {
       'rule high_risk_country: next batch, it was changed',
     )
   } finally {
-    vi.doUnmock('../../../src/fraud/rules.ts')
+    vi.doUnmock('../../../src/lakehouse/rules.ts')
     vi.resetModules()
   }
   expect(await scores()).toEqual([15, 15, 15, 16, 16])
@@ -202,8 +203,8 @@ test('a stream behind silver counts by the rules of each batch, also where the r
   try {
     await carry(runOnce, 45)
     vi.resetModules()
-    vi.doMock('../../../src/fraud/rules.ts', async (original) => ({
-      ...(await original<typeof import('../../../src/fraud/rules.ts')>()),
+    vi.doMock('../../../src/fraud/velocity.ts', async (original) => ({
+      ...(await original<typeof import('../../../src/fraud/velocity.ts')>()),
       velocityRangeMinutes: 2,
     }))
     const changed = await import('./pipeline.ts')
@@ -213,7 +214,7 @@ test('a stream behind silver counts by the rules of each batch, also where the r
     expect(new Set(together.map((text) => text.split(' ')[1])).size).toBeGreaterThan(1)
     expect(await scores(apart)).toEqual(together)
   } finally {
-    vi.doUnmock('../../../src/fraud/rules.ts')
+    vi.doUnmock('../../../src/fraud/velocity.ts')
     vi.resetModules()
     await apart.remove()
   }

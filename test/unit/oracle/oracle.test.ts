@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
+import { parseTimestamp } from '../../../src/verify/timestamp.ts'
 import {
   highAmount,
   lateNight,
+  points,
   reviewScore,
-  riskLevelLowest,
-  riskLevels,
-  rules,
+  riskLevel,
+  scoreOf,
   velocityMax,
-} from '../../../src/fraud/rules.ts'
-import { parseTimestamp } from '../../../src/verify/timestamp.ts'
+} from '../../oracle/fraud.ts'
 import { defaultConfig, recompute } from '../../oracle/oracle.ts'
 import type { OracleBatch, RawRecord, Row } from '../../oracle/rows.ts'
 import { hour, minute, second } from '../../oracle/time.ts'
@@ -305,10 +305,9 @@ describe('fraud_detection', () => {
       return [row!.reasons, row!.fraud_score, row!.risk_level, row!.requires_review]
     }
     const of = (...names: string[]) => {
-      const fired = rules.filter(({ name }) => names.includes(name))
-      const sum = fired.reduce((total, { points }) => total + points, 0)
-      const level = riskLevels.find(({ scoreMin }) => sum >= scoreMin)?.name ?? riskLevelLowest
-      return [fired.map(({ name }) => name), BigInt(sum), level, sum >= reviewScore]
+      const fired = Object.keys(points).filter((name) => names.includes(name))
+      const sum = scoreOf(fired)
+      return [fired, BigInt(sum), riskLevel(sum), sum >= reviewScore]
     }
     const clock = (clockHour: number) => `${String(clockHour).padStart(2, '0')}:00:00`
     const justBefore = (clockHour: number) => `${String(clockHour - 1).padStart(2, '0')}:59:59.999999`

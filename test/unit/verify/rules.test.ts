@@ -64,15 +64,16 @@ afterAll(() => rm(work, { recursive: true, force: true }))
 /** A run of a version in which each rule has a point more. */
 async function runWithOtherRules(input: string): Promise<void> {
   vi.resetModules()
-  vi.doMock('../../../src/fraud/rules.ts', async (original) => {
-    const found = await original<typeof import('../../../src/fraud/rules.ts')>()
-    return { ...found, rules: found.rules.map((rule) => ({ ...rule, points: rule.points + 1 })) }
+  vi.doMock('../../../src/lakehouse/rules.ts', async (original) => {
+    const found = await original<typeof import('../../../src/lakehouse/rules.ts')>()
+    const rules = found.shopRules.rules.map((rule) => ({ ...rule, points: rule.points + 1 }))
+    return { ...found, shopRules: { ...found.shopRules, rules } }
   })
   try {
     const other = await import('./damaged-lakehouse.ts')
     await other.runPipeline(base, input, { finalize: true })
   } finally {
-    vi.doUnmock('../../../src/fraud/rules.ts')
+    vi.doUnmock('../../../src/lakehouse/rules.ts')
     vi.resetModules()
   }
 }
