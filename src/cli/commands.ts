@@ -125,6 +125,15 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./erase.ts')).eraseCommand(project),
   },
   {
+    name: 'rebuild',
+    summary: 'compute a derived table anew from the history of silver',
+    does:
+      'Computes a table anew from all rows of silver and replaces its rows in one commit: each with the time of its own batch, ' +
+      'and by today\'s definition where that has changed. "assay run" pauses meanwhile; older versions of the table stay readable.',
+    examples: ['assay rebuild aggregations.merchant'],
+    load: async (project) => (await import('./rebuild.ts')).rebuildCommand(project),
+  },
+  {
     name: 'spark',
     summary: 'install the Spark that the Spark engine starts',
     does:

@@ -23,7 +23,7 @@ type EraseFlags = {
 }
 
 /** Most batches take less than a second; one that closes many windows may take a minute. */
-const waitDefaultSeconds = 120
+export const waitDefaultSeconds = 120
 
 export function eraseCommand(project: Project): Command {
   return new Command('erase')
@@ -62,7 +62,7 @@ function personIds({ events, names: { person } }: Lakehouse) {
   }
 }
 
-function waitSeconds(text: string): number {
+export function waitSeconds(text: string): number {
   if (/^\d{1,5}$/.test(text)) return Number(text)
   throw new InvalidArgumentError('It must be a whole number of seconds, up to 99999.')
 }

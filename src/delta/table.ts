@@ -55,6 +55,7 @@ import type { QueryParameters } from './parquet-files.ts'
 import { deletedFileRetentionDefaultMs, deletedFileRetentionMs } from './properties.ts'
 import { checkWritable, newTableProtocol } from './protocol.ts'
 import { keepOnlyVersion, purgeCount, purgedAppId } from './purge-log.ts'
+import { Replacement } from './replace-rows.ts'
 import { type Row, withRows } from './rows.ts'
 import { checkDefinition, type DeltaTableDefinition } from './schema.ts'
 import { type StagedAppend, stageQuery } from './stage.ts'
@@ -294,6 +295,18 @@ export class DeltaTable {
     }
     const message = `${this.directory}: ${commitAttemptsMax} attempts to delete rows met a faster writer each time.`
     throw new LakehouseError('DELTA_COMMIT_CONFLICT', `${message} Stop what rewrites the table meanwhile.`)
+  }
+
+  /** To be filled with rows, and then put in place of all that the table has. */
+  replacement(snapshot: DeltaSnapshot, definition: DeltaTableDefinition): Replacement {
+    checkWritable(snapshot.protocol, snapshot.metadata, this.directory)
+    checkDefinition(definition, this.directory)
+    return new Replacement(this.directory, snapshot, definition)
+  }
+
+  /** Fails where another writer has changed the table since the snapshot of the replacement. */
+  async replaceRows(replacement: Replacement, options: CommitOptions): Promise<CommitOutcome> {
+    return this.#outcomeOf(await this.#write(replacement.draft(options)))
   }
 
   /** Takes files out of the table, with all of their rows; fails where one of them is not in it. */

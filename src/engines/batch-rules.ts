@@ -144,7 +144,7 @@ export function settingsOf(
 }
 
 /** What decides the rows of a batch that does not say so itself, and of the next one. */
-export function rulesOf(options: PipelineOptions, { current }: DefinitionStore): BatchRules {
+export function rulesOf(options: PipelineOptions, { current }: Pick<DefinitionStore, 'current'>): BatchRules {
   const { lakehouse } = options
   const settings = settingsOf(options)
   return { settings, definitions: current.hash, eventsWatermark: eventsWatermark(lakehouse) }

@@ -76,8 +76,8 @@ async function notPaused({ directory, what }: LockPlace, pauseMaxMs: number): Pr
   const by = holder === null ? 'its process' : nameOf(holder)
   return new LakehouseError(
     'STREAM_LOCKED',
-    `${what}: ${by} did not pause for the erasure within ${pauseMaxMs / 1000} s. Its batch takes longer, or it cannot ` +
-      'end one: its log says which. Give it more time with --wait <seconds>, or stop it; then erase again. Nothing was erased.',
+    `${what}: ${by} did not pause for this within ${pauseMaxMs / 1000} s. Its batch takes longer, or it cannot ` +
+      'end one: its log says which. Give it more time with --wait <seconds>, or stop it; then try again. Nothing was changed.',
     { details: { pid: holder?.pid ?? null, host: holder?.host ?? null } },
   )
 }
@@ -158,7 +158,7 @@ export class RunPauses {
     let holder = await this.#erasure()
     if (holder === null) return
     const startedMs = performance.now()
-    const message = `${nameOf(holder)} erases rows: this run pauses until it has ended`
+    const message = `${nameOf(holder)} erases or rebuilds rows: this run pauses until it has ended`
     onNotice({ code: 'ERASURE_AWAITED', message, details: { pid: holder.pid, host: holder.host } })
     await step('run paused')
     while (holder !== null) {
@@ -167,7 +167,7 @@ export class RunPauses {
     }
     this.#endedMs = performance.now()
     const pausedMs = Math.round(this.#endedMs - startedMs)
-    const ended = `the erasure has ended: this run goes on from the tables, after a pause of ${pausedMs} ms`
+    const ended = `the erasure or rebuild has ended: this run goes on from the tables, after a pause of ${pausedMs} ms`
     onNotice({ code: 'ERASURE_OVER', message: ended, details: { pausedMs } })
     await step('run taken up')
   }

@@ -15,6 +15,9 @@ import { goneRecordsSql, missingFile } from './gone-records.ts'
 /** The operation of the commit that takes the progress of a table back. */
 export const rewindOperation = 'REWIND'
 
+/** The operation of the commit that replaces all rows by those that were computed anew. */
+export const replacedOperation = 'REBUILD'
+
 /** How many commits are looked through for the table's last batch. */
 const commitsSearchedMax = 1_000n
 
@@ -40,7 +43,7 @@ export async function restoredSince(delta: DeltaTable, snapshot: DeltaSnapshot):
   for (let version = newest; version >= 0n && version > known; version--) {
     const commit = await delta.commitAt(version)
     const info = commit?.commitInfo ?? null
-    if (commit === null || info === null || info.operation === rewindOperation) return null
+    if (commit === null || info === null || isOfOurs(info)) return null
     if (parseBatch(info.userMetadata) !== null) {
       known = typeof info.readVersion === 'number' ? BigInt(info.readVersion) : version - 1n
       unaware.push(...commit.adds)
@@ -50,6 +53,11 @@ export async function restoredSince(delta: DeltaTable, snapshot: DeltaSnapshot):
     return { progress: await progressOfRows(delta, target), version, unaware }
   }
   return null
+}
+
+/** What came before such a commit says nothing of the rows that are there. */
+function isOfOurs({ operation }: CommitInfo): boolean {
+  return operation === rewindOperation || operation === replacedOperation
 }
 
 /** Of a version that may have been restored itself. */

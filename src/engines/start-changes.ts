@@ -181,7 +181,7 @@ function tableChanges(
 }
 
 /** What rows that are there do not go together with. */
-function blockingChanges(is: TableDefinition, difference: TableDifference): string[] {
+export function blockingChanges(is: TableDefinition, difference: TableDifference): string[] {
   const { removed, retyped, recomputed, isOfOtherRows, layout } = difference
   const columns = [
     ...removed.map((name) => `its column ${name} is gone`),

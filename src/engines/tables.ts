@@ -119,6 +119,16 @@ export function soleCommitter(clock: () => bigint): Committer {
   return { clock, claims: () => ({}) }
 }
 
+/** What a batch needs of a table that gets its rows. */
+export type BatchTable = {
+  readonly definition: TableDefinition
+  readonly role: Role | null
+  readonly delta: Pick<DeltaTable, 'stage' | 'stageRows'>
+  readonly progress: Progress
+  readonly has: (batch: bigint) => boolean
+  readonly commit: (staged: StagedAppend | null, recorded: RecordedBatch, by: Committer) => Promise<void>
+}
+
 export class OpenTable {
   readonly definition: TableDefinition
   /** null for a table of windows, or of other rows that follow from the events. */

@@ -20,6 +20,7 @@ import { assert } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
 import { definitionsOf } from '../ops/definitions.ts'
 import { filesPath } from '../ops/files.ts'
+import { newestRebuild, type Rebuild } from '../ops/rebuilt.ts'
 import { opsDirectory, progressOf, tableDirectory } from '../ops/tables.ts'
 import { eventsWatermark, type Lakehouse, type TableDefinition } from '../plan/index.ts'
 import { ErasedRecords } from './erased.ts'
@@ -60,6 +61,8 @@ export type UnopenedTable = {
   /** True where silver's log says that its batches were carried to the table: it was there. */
   readonly isLost: boolean
 }
+
+export type Rebuilt = Rebuild & { readonly definition: TableDefinition }
 
 /** Bytes that DuckDB may hold before it spills, where nothing is configured. */
 const memoryLimitDefaultBytes = 1024 * 1024 * 1024
@@ -124,6 +127,7 @@ export class WrittenLakehouse {
   readonly #instance: DuckDBInstance
   readonly #connections: DuckDBConnection[]
   readonly #spillDirectory: string
+  readonly #rebuilt = new Map<string, Rebuilt>()
   readonly #readable = new Map<string, DeltaSnapshot>()
 
   private constructor(
@@ -166,7 +170,22 @@ export class WrittenLakehouse {
     await addFileOffsets(states, options.deltaBasePath, connection)
     const erased = await ErasedRecords.open(connection, options.deltaBasePath)
     const database = { instance, connection, spillDirectory }
-    return new WrittenLakehouse(options, database, { states, unopened, journal }, erased)
+    const lakehouse = new WrittenLakehouse(options, database, { states, unopened, journal }, erased)
+    await lakehouse.#readRebuilt()
+    return lakehouse
+  }
+
+  /** How a table's rows were computed anew, up to a batch; null for a table that was not rebuilt. */
+  rebuilt(path: string): Rebuilt | null {
+    return this.#rebuilt.get(path) ?? null
+  }
+
+  async #readRebuilt(): Promise<void> {
+    for (const [path, { snapshot }] of this.states) {
+      const rebuild = newestRebuild(snapshot.txns)
+      const definition = rebuild === null ? null : await this.definitions.table(rebuild.hash)
+      if (rebuild !== null && definition !== null) this.#rebuilt.set(path, { ...rebuild, definition })
+    }
   }
 
   get rowsAtOnce(): number {

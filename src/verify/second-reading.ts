@@ -4,12 +4,13 @@
 import type { JS } from '@duckdb/node-api'
 import { streamOf } from '../engines/database.ts'
 import { counted } from '../errors/counted.ts'
+import { tableHash } from '../ops/definitions.ts'
 import { type Finding, findingsToldMax, valueText } from './check.ts'
 import { type Judged, judge } from './judge.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
 import { keys } from './position.ts'
 import { type SilverCells, silverCells } from './silver-cells.ts'
-import { definitionHash, type RunningCheck, sliceOf } from './slice.ts'
+import { type RunningCheck, sliceOf } from './slice.ts'
 
 const bronze = 'bronze/transactions'
 const silver = 'silver/transactions'
@@ -22,7 +23,7 @@ export function checkSecondReading(lakehouse: WrittenLakehouse): RunningCheck {
   return {
     async slice(slice) {
       // The reader knows silver as it is defined today.
-      if (slice.definitionHash(silver) !== definitionHash(lakehouse.definitions.current, silver)) return
+      if (slice.definitionHash(silver) !== tableHash(lakehouse.definitions.current, silver)) return
       const inSlice = await lakehouse.number(`SELECT count(*) FROM ${sliceOf.bronze}`)
       const total = lakehouse.state(bronze).snapshot.numRecords ?? inSlice
       const result = await streamOf(lakehouse.connection, sampleSql(total))

@@ -4,12 +4,13 @@
 import type { BatchSettings } from '../batches/plan.ts'
 import { rangeOf } from '../engines/batch-rules.ts'
 import { streamOf } from '../engines/database.ts'
+import { rebuiltBy } from '../engines/rebuilt-definitions.ts'
 import { assert } from '../errors/errors.ts'
-import type { Definitions } from '../ops/definitions.ts'
+import { type Definitions, tableHash } from '../ops/definitions.ts'
 import { historiesOf, type TableDefinition } from '../plan/index.ts'
 import { instantSql, type Verdict } from './check.ts'
 import { erasedInBatches } from './erased.ts'
-import type { InstantRange, WrittenLakehouse } from './lakehouse.ts'
+import type { InstantRange, Rebuilt, WrittenLakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
 import { keys } from './position.ts'
 import { isStreamedLakehouse } from './streamed.ts'
@@ -95,19 +96,37 @@ export class Slice {
     return operator === undefined ? 0n : rangeOf(operator.node, this.rules.settings.parameters)
   }
 
-  /** A table as it was defined for the batches of the slice; one that came later as it is defined today. */
+  /**
+   * A table as it was defined for the batches of the slice, or for its rebuild after them; one that came
+   * later as it is defined today.
+   */
   definition(path: string): TableDefinition {
-    const isIt = (table: TableDefinition): boolean => table.path === path
     const { current } = this.lakehouse.definitions
-    const found = this.rules.definitions.tables.find(isIt) ?? current.tables.find(isIt)
+    const ofBatch = this.#ofBatches(path)
+    const rebuilt = this.#rebuilt(path)
+    if (rebuilt !== null) return rebuiltBy(ofBatch, rebuilt.definition)
+    const found = ofBatch ?? current.tables.find((table) => table.path === path)
     assert(found, `${path} is defined`)
     return found
   }
 
   /** Two slices with the same hash have one definition of the table. */
   definitionHash(path: string): string {
+    const rebuilt = this.#rebuilt(path)
+    const isOfRebuild = rebuilt !== null && this.definition(path) === rebuilt.definition
+    if (isOfRebuild) return rebuilt.hash
     const { current } = this.lakehouse.definitions
-    return definitionHash(this.rules.definitions, path) ?? definitionHash(current, path) ?? ''
+    return tableHash(this.rules.definitions, path) ?? tableHash(current, path) ?? ''
+  }
+
+  #ofBatches(path: string): TableDefinition | null {
+    return this.rules.definitions.tables.find((table) => table.path === path) ?? null
+  }
+
+  /** The rebuild that the batches of the slice are of; null for those after it. */
+  #rebuilt(path: string): Rebuilt | null {
+    const rebuilt = this.lakehouse.rebuilt(path)
+    return rebuilt !== null && (this.batches.at(-1)?.batch ?? 0n) <= rebuilt.batch ? rebuilt : null
   }
 
   /** Runs `make` once, however many checks need what it makes. */
@@ -142,10 +161,6 @@ export class Slice {
   async #view(name: string, select: string): Promise<void> {
     await this.lakehouse.connection.run(`CREATE OR REPLACE TEMP VIEW ${name} AS ${select}`)
   }
-}
-
-export function definitionHash({ stored }: Definitions, path: string): string | null {
-  return stored.find(({ kind, name }) => kind === 'table' && name === path)?.hash ?? null
 }
 
 async function insertBatches(

@@ -14,10 +14,10 @@ import { eventsWatermark, type Lakehouse, type TableDefinition } from '../../pla
 import { boundDuckdb, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
 import { type Closing, closingWindows, isAlwaysCommitted, silentBatchesMax } from '../batch-rules.ts'
-import type { DefinitionStore } from '../definition-store.ts'
 import type { SilverRows } from '../followed-silver.ts'
+import type { BatchDefinitions } from '../rebuilt-definitions.ts'
 import type { Executed } from '../report.ts'
-import type { Committer, OpenTable } from '../tables.ts'
+import type { BatchTable, Committer } from '../tables.ts'
 import { closedWindowsSql } from './closed-windows.ts'
 import { batchFailure, isOfDuckdb, isOutOfMemory } from './duckdb-failure.ts'
 import type { RecentSilver } from './recent.ts'
@@ -38,7 +38,7 @@ export type BatchContext = Committer & {
   readonly recent: RecentSilver
   /** null where batches are not carried from their records on: their windows are computed from files. */
   readonly panes: WindowPanes | null
-  readonly definitions: DefinitionStore
+  readonly definitions: BatchDefinitions
 }
 
 /** A batch whose rows are in the tables, and whose windows have yet to be closed. */
@@ -61,7 +61,7 @@ export async function executeBatch(
   plan: BatchPlan,
   before: Progress,
   input: BatchInput,
-  tables: readonly OpenTable[],
+  tables: readonly BatchTable[],
 ): Promise<Carried> {
   const carried = await carryRows(context, plan, before, input, tables)
   return { ...(await closeWindows(context, carried, tables)), rows: carried.rows }
@@ -73,7 +73,7 @@ export async function carryRows(
   plan: BatchPlan,
   before: Progress,
   input: BatchInput,
-  tables: readonly OpenTable[],
+  tables: readonly BatchTable[],
 ): Promise<CarriedRows> {
   const definitions = await context.definitions.tablesOf(plan)
   const phases = new Phases()
@@ -107,7 +107,7 @@ export async function carryRows(
 export async function closeWindows(
   context: BatchContext,
   carried: CarriedBatch,
-  tables: readonly OpenTable[],
+  tables: readonly BatchTable[],
 ): Promise<Executed> {
   const { plan, recorded } = carried
   const phases = new Phases()
@@ -159,7 +159,7 @@ class Phases {
 /** Windows that do not fit are tried again with half of the rows at once, down to so many times fewer. */
 const shrinkByMax = 64
 
-type Staged = { readonly table: OpenTable; readonly rows: StagedAppend | null }
+type Staged = { readonly table: BatchTable; readonly rows: StagedAppend | null }
 
 /** The events' watermark after the batch. */
 function watermarkOf({ lakehouse }: BatchContext, { progress }: RecordedBatch): bigint | null {
@@ -167,7 +167,7 @@ function watermarkOf({ lakehouse }: BatchContext, { progress }: RecordedBatch): 
 }
 
 type RunFacts = Pick<CarriedBatch, 'plan' | 'before' | 'recorded' | 'definitions'> & {
-  readonly tables: readonly OpenTable[]
+  readonly tables: readonly BatchTable[]
 }
 
 class BatchRun {
@@ -224,7 +224,7 @@ class BatchRun {
     }
   }
 
-  #lacking(isOfThese: (table: OpenTable) => boolean): OpenTable[] {
+  #lacking(isOfThese: (table: BatchTable) => boolean): BatchTable[] {
     const { plan, tables } = this.#facts
     return tables.filter((table) => !table.has(plan.batch) && isOfThese(table))
   }
@@ -241,11 +241,11 @@ class BatchRun {
     })
   }
 
-  #hasWindows({ definition: { path } }: OpenTable): boolean {
+  #hasWindows({ definition: { path } }: BatchTable): boolean {
     return windowOf(this.#definitionOf(path).rows.node) !== null
   }
 
-  async #stageWindows(table: OpenTable): Promise<StagedAppend | null> {
+  async #stageWindows(table: BatchTable): Promise<StagedAppend | null> {
     const { before, recorded } = this.#facts
     const definition = this.#definitionOf(table.definition.path)
     const closing = closingWindows(definition, before, recorded.progress)
@@ -272,7 +272,7 @@ class BatchRun {
 
   /** Windows that do not fit into memory are tried again with fewer of their rows at once. */
   async #stageFromFiles(
-    table: OpenTable,
+    table: BatchTable,
     definition: TableDefinition,
     closing: Closing,
   ): Promise<StagedAppend | null> {

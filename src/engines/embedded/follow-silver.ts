@@ -14,6 +14,7 @@ import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { FollowedSilver, type SilverRows } from '../followed-silver.ts'
 import { journalTxns } from '../journal.ts'
+import type { BatchDefinitions } from '../rebuilt-definitions.ts'
 import type { RowSource } from '../row-path.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
@@ -119,7 +120,7 @@ async function follow(
 }
 
 /** Silver's rows of a batch: its own files, or, where those were compacted away, what came with its time. */
-async function batchRowsSql(silver: SilverRows, { progress, commit }: SilverBatch): Promise<string> {
+export async function batchRowsSql(silver: SilverRows, { progress, commit }: SilverBatch): Promise<string> {
   const snapshot = await silver.snapshot()
   const { directory } = silver
   if (commit?.adds.every(({ path }) => snapshot.files.has(path))) {
@@ -136,7 +137,7 @@ function rowsOfCommit({ commit, counts }: SilverBatch): number {
 
 /** What a run goes by: its definitions, the tables that it writes, and where their rows come from. */
 export type RowPathFacts = {
-  readonly definitions: DefinitionStore
+  readonly definitions: BatchDefinitions
   readonly paths: readonly string[]
   readonly source: RowSource
 }

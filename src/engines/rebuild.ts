@@ -1,0 +1,171 @@
+// A derived table computed anew from silver's history: each row with the time of its own batch, and by what
+// its batch went by, but where the table's definition has changed since in a way that its rows do not follow:
+// there by today's. Runs pause meanwhile, as for an erasure. One commit replaces the rows, so whatever ends
+// the work before leaves the table as it was.
+import type { DuckDBConnection } from '@duckdb/node-api'
+import {
+  batchAppId,
+  noProgress,
+  type Progress,
+  progressTxns,
+  type RecordedBatch,
+  rewoundAppId,
+  sinceAppId,
+  writerAppId,
+} from '../batches/progress.ts'
+import { DeltaTable, type Replacement, type StagedAppend } from '../delta/index.ts'
+import { assert, LakehouseError } from '../errors/errors.ts'
+import { tableHash } from '../ops/definitions.ts'
+import { rebuiltAppId } from '../ops/rebuilt.ts'
+import { deltaDefinition, tableDirectory } from '../ops/tables.ts'
+import { isOfInput, type Lakehouse, type Role, roleOf, type TableDefinition, tableAt } from '../plan/index.ts'
+import { BatchHistory } from './batch-history.ts'
+import { planOf, rulesOf } from './batch-rules.ts'
+import { definitionsOfRun } from './definition-changes.ts'
+import { executeBatch } from './embedded/execute.ts'
+import { BatchContexts, batchRowsSql } from './embedded/follow-silver.ts'
+import type { PipelineOptions } from './engine.ts'
+import { type EraseOptions, LockedLakehouse } from './erase.ts'
+import { RebuiltDefinitions } from './rebuilt-definitions.ts'
+import { replacedOperation } from './restored.ts'
+import { startChanges } from './start-changes.ts'
+import { type BatchTable, claimTable } from './tables.ts'
+
+export type RebuildOptions = Omit<EraseOptions, 'signal'> &
+  Omit<PipelineOptions, 'streams' | 'source' | 'once' | 'finalize' | 'onBatch' | 'onNotice'> & {
+    /** Told after each batch: how many of how many. */
+    readonly onProgress?: (batch: bigint, last: bigint) => void
+  }
+
+export type RebuildReport = { readonly batches: bigint; readonly rows: bigint; readonly rowsBefore: bigint }
+
+/** Fails with DEFINITION_INCOMPATIBLE for a table that nothing computes, or that is not there yet. */
+export async function rebuildTable(options: RebuildOptions, path: string): Promise<RebuildReport> {
+  const { lakehouse, deltaBasePath } = options
+  const definition = tableAt(lakehouse.tables, path)
+  if (isOfInput(lakehouse, path)) {
+    throw new LakehouseError(
+      'DEFINITION_INCOMPATIBLE',
+      `${path} has the records themselves: nothing can compute it anew. The tables that can are ` +
+        `${lakehouse.tables.flatMap((one) => (isOfInput(lakehouse, one.path) ? [] : [one.path])).join(', ')}.`,
+    )
+  }
+  const directory = tableDirectory(deltaBasePath, definition)
+  if (!(await DeltaTable.exists(directory))) {
+    const message = `${directory} is not there: a run makes it, and fills it from silver's history.`
+    throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
+  }
+  return LockedLakehouse.use({ ...options, lakehouse: inputOf(lakehouse) }, (locked) =>
+    rebuildLocked(options, definition, locked),
+  )
+}
+
+/** The tables of the input alone: others need not be as they are defined today. */
+function inputOf(lakehouse: Lakehouse): Lakehouse {
+  const { records, events, refused } = lakehouse
+  return { ...lakehouse, scored: null, tables: [records, events, refused] }
+}
+
+async function rebuildLocked(
+  options: RebuildOptions,
+  definition: TableDefinition,
+  { database, tables }: LockedLakehouse,
+): Promise<RebuildReport> {
+  const { lakehouse, deltaBasePath } = options
+  const { path } = definition
+  const silver = tables.get(lakehouse.events.path)
+  assert(silver, 'an erasure and a rebuild have silver in their hands')
+  const store = definitionsOfRun(options, database.load)
+  const { changes } = await startChanges(options, store, database.load)
+  const refused = changes.find(({ kind }) => kind === 'refused')
+  if (refused !== undefined) {
+    throw new LakehouseError('DEFINITION_INCOMPATIBLE', `${refused.name}: ${refused.text}`)
+  }
+  await store.record(options.tableProperties)
+  const delta = await DeltaTable.open(tableDirectory(deltaBasePath, definition))
+  const claim = await claimTable(delta)
+  const snapshot = await delta.snapshot()
+  const replacement = delta.replacement(snapshot, deltaDefinition(definition, {}))
+  const table = new RebuiltTable(definition, roleOf(lakehouse, path), replacement, database.upkeep)
+  const run: PipelineOptions = {
+    ...options,
+    streams: [definition.stream],
+    source: null,
+    once: true,
+    finalize: false,
+    onBatch: () => undefined,
+    onNotice: () => undefined,
+  }
+  const definitions = new RebuiltDefinitions(store, definition)
+  const history = new BatchHistory(deltaBasePath, silver.delta, database.load)
+  const facts = { definitions, paths: [path], source: 'events' } as const
+  const contexts = new BatchContexts(run, database, silver.delta, facts)
+  let before: Progress = noProgress
+  for await (const next of history.after(0n)) {
+    options.signal.throwIfAborted()
+    const plan = planOf(before, next, rulesOf(run, store))
+    const input = { kind: 'silver', select: await batchRowsSql(silver.delta, next), recorded: next } as const
+    await executeBatch(await contexts.of(before, plan), plan, before, input, [table])
+    before = next.progress
+    options.onProgress?.(before.batch, silver.progress.batch)
+  }
+  const hash = tableHash(store.current, path)
+  assert(hash !== null, `${path} has a definition`)
+  const outcome = await delta.replaceRows(replacement, {
+    ...soleOperation,
+    fence: { appId: writerAppId, version: claim },
+    txns: {
+      ...progressTxns(before),
+      [batchAppId]: before.batch,
+      [sinceAppId]: 0n,
+      [rewoundAppId]: 0n,
+      [rebuiltAppId(hash)]: before.batch,
+    },
+    timestampMs: Number(options.clock() / 1000n),
+  })
+  if (outcome.kind !== 'committed') throw overtaken(delta)
+  await delta.settled()
+  return { batches: before.batch, rows: table.rows, rowsBefore: snapshot.numRecords ?? 0n }
+}
+
+const soleOperation = { operation: replacedOperation, operationParameters: {} } as const
+
+/** What batches see of the table: their rows are put aside until all are there. */
+class RebuiltTable implements BatchTable {
+  readonly definition: TableDefinition
+  readonly role: Role | null
+  readonly delta: Replacement
+  progress: Progress = noProgress
+  rows = 0n
+  readonly #connection: DuckDBConnection
+
+  constructor(
+    definition: TableDefinition,
+    role: Role | null,
+    delta: Replacement,
+    connection: DuckDBConnection,
+  ) {
+    this.definition = definition
+    this.role = role
+    this.delta = delta
+    this.#connection = connection
+  }
+
+  has(batch: bigint): boolean {
+    return this.progress.batch >= batch
+  }
+
+  async commit(staged: StagedAppend | null, { progress }: RecordedBatch): Promise<void> {
+    if (staged !== null) await this.delta.add(this.#connection, staged)
+    this.rows += staged?.rowCount ?? 0n
+    this.progress = progress
+  }
+}
+
+function overtaken({ directory }: DeltaTable): LakehouseError {
+  return new LakehouseError(
+    'WRITER_FENCED',
+    `${directory} was taken over by another process while it was rebuilt: this one gave no sign of life for a lease ` +
+      '(it was paused, or the machine was). The table is as it was: rebuild it again.',
+  )
+}

@@ -1,0 +1,181 @@
+// A rebuilt table has the rows that it had, or, where its definition has changed, those that a lakehouse of
+// that definition would have had from the beginning. Runs go on with it, and it is proved.
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
+import { rebuildTable } from '../../../src/engines/rebuild.ts'
+import { int } from '../../../src/expr/index.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { isOfInput, type Lakehouse as LakehouseValue } from '../../../src/plan/index.ts'
+import { setStepHook } from '../../../src/steps/step.ts'
+import { verifyLakehouse } from '../../../src/verify/verify.ts'
+import { differences } from '../../compare/differences.ts'
+import { readTables } from '../../compare/read-in-process.ts'
+import { editColumns, editWindow, withTable } from './edited-lakehouse.ts'
+import { type Lakehouse, newLakehouse, runOnce, testOptions, testParameters, writeInput } from './pipeline.ts'
+
+const made: Lakehouse[] = []
+const another = async (): Promise<Lakehouse> => {
+  const lakehouse = await newLakehouse()
+  made.push(lakehouse)
+  return lakehouse
+}
+let lakehouse: Lakehouse
+beforeEach(async () => {
+  lakehouse = await another()
+})
+afterEach(async () => {
+  setStepHook(null)
+  for (const one of made.splice(0)) await one.remove()
+})
+
+function transaction(index: number): Buffer {
+  const timestamp = new Date(Date.UTC(2026, 9, 1, 10) + index * 150_000).toISOString()
+  const facts = { transaction_id: `t${index}`, user_id: index % 3, amount: (index % 7) * 1000 + 1, timestamp }
+  const location = index % 4 === 0 ? 'Lagos, Nigeria' : 'Oslo, Norway'
+  return Buffer.from(JSON.stringify({ ...facts, merchant: `m${index % 2}`, location }))
+}
+const transactions = (count: number): Buffer[] => Array.from({ length: count }, (_, at) => transaction(at))
+
+const recordsPerBatchMax = 6
+const run = async (of: LakehouseValue, count: number, more = {}, where = lakehouse): Promise<void> => {
+  await writeInput(where, transactions(count))
+  await runOnce(where, { recordsPerBatchMax, lakehouse: of, ...more })
+}
+const rebuild = (of: LakehouseValue, path: string, more = {}) =>
+  rebuildTable(
+    {
+      ...{ ...testOptions, lakehouse: of, deltaBasePath: lakehouse.base, recordsPerBatchMax },
+      ...{ pauseMaxMs: 1_000, ...more },
+    },
+    path,
+  )
+
+async function failures(of: LakehouseValue): Promise<readonly unknown[]> {
+  const { delays, parameters, duckdb } = testOptions
+  const options = { lakehouse: of, deltaBasePath: lakehouse.base, delays, parameters, duckdb }
+  const { checks } = await verifyLakehouse(options, null)
+  return checks.filter(({ ok }) => !ok)
+}
+
+async function rowsOf(base: string, path: string, version?: bigint): Promise<Record<string, unknown>[]> {
+  const table = await DeltaTable.open(join(base, path))
+  const snapshot = await table.snapshot(version === undefined ? {} : { version })
+  const instance = await DuckDBInstance.create(':memory:')
+  try {
+    const connection = await instance.connect()
+    const select = `SELECT * EXCLUDE (aggregation_time) FROM (${scanSql(snapshot, table.directory)}) ORDER BY ALL`
+    return (await connection.runAndReadAll(select)).getRowObjectsJS()
+  } finally {
+    instance.closeSync()
+  }
+}
+
+const versionOf = async (path: string): Promise<bigint> =>
+  (await (await DeltaTable.open(join(lakehouse.base, path))).snapshot()).version
+
+/** As maintenance of somebody else leaves a log: a checkpoint, and no commit before it. */
+async function cleanLog(path: string): Promise<void> {
+  const table = await DeltaTable.open(join(lakehouse.base, path))
+  await table.checkpoint()
+  const { version } = await table.snapshot()
+  const log = join(table.directory, '_delta_log')
+  for (const name of await readdir(log)) {
+    if (/^\d{20}\.json$/.test(name) && BigInt(name.slice(0, 20)) <= version) await rm(join(log, name))
+  }
+}
+
+const derived = standardLakehouse.tables.filter(({ path }) => !isOfInput(standardLakehouse, path))
+
+test('every derived table has its rows again, also where all logs were cleaned and rules changed', async () => {
+  await run(standardLakehouse, 40)
+  const others = { parameters: { ...testParameters, high_risk_countries: ['Norway'] } }
+  await run(standardLakehouse, 80, others)
+  for (const { path } of standardLakehouse.tables) await cleanLog(path)
+  const before = await readTables(lakehouse.base)
+  for (const { path } of derived) {
+    const { rows, rowsBefore } = await rebuild(standardLakehouse, path, others)
+    expect(rows).toBe(rowsBefore)
+    expect(rows).toBeGreaterThan(0n)
+  }
+  expect(differences(await readTables(lakehouse.base), before)).toEqual([])
+  await run(standardLakehouse, 100, others)
+  expect(await failures(standardLakehouse)).toEqual([])
+})
+
+const changed: Readonly<Record<string, readonly [path: string, of: LakehouseValue]>> = {
+  'other windows': [
+    'aggregations/merchant',
+    withTable('aggregations/merchant', (table) =>
+      editWindow(table, (node) => ({
+        ...node,
+        sizeMicros: node.sizeMicros * 2n,
+        slideMicros: node.sizeMicros,
+      })),
+    ),
+  ],
+  'other columns': [
+    'aggregations/country',
+    withTable('aggregations/country', (table) =>
+      editColumns(table, ({ city: _, ...others }) => ({ ...others, active_users: int(1), more: int(2) })),
+    ),
+  ],
+}
+
+test.each(Object.entries(changed))('a table of %s is as if it had always been so', async (_, [path, of]) => {
+  await run(standardLakehouse, 60)
+  const old = await rowsOf(lakehouse.base, path)
+  const version = await versionOf(path)
+  await expect(run(of, 60)).rejects.toMatchObject({ code: 'DEFINITION_INCOMPATIBLE' })
+  await rebuild(of, path)
+  const oracle = await another()
+  await run(of, 60, {}, oracle)
+  expect(await rowsOf(lakehouse.base, path)).toEqual(await rowsOf(oracle.base, path))
+  expect(old.length).toBeGreaterThan(0)
+  expect(await rowsOf(lakehouse.base, path, version)).toEqual(old)
+  await run(of, 90)
+  await run(of, 90, {}, oracle)
+  expect(await rowsOf(lakehouse.base, path)).toEqual(await rowsOf(oracle.base, path))
+  if (path === 'aggregations/merchant') expect(await failures(of)).toEqual([])
+  // Back to what it was is a change again.
+  await expect(run(standardLakehouse, 90)).rejects.toMatchObject({ code: 'DEFINITION_INCOMPATIBLE' })
+})
+
+test('a table that was left out for some batches has them again', async () => {
+  await run(standardLakehouse, 40)
+  await run(withTable('aggregations/country', null), 70)
+  await rebuild(standardLakehouse, 'aggregations/country')
+  await run(standardLakehouse, 90)
+  const oracle = await another()
+  for (const count of [40, 70, 90]) await run(standardLakehouse, count, {}, oracle)
+  const path = 'aggregations/country'
+  expect(await rowsOf(lakehouse.base, path)).toEqual(await rowsOf(oracle.base, path))
+  expect(await failures(standardLakehouse)).toEqual([])
+})
+
+test('a rebuild that ends half-way changes nothing, and what it wrote does not count', async () => {
+  await run(standardLakehouse, 60)
+  const path = 'aggregations/merchant'
+  const before = await rowsOf(lakehouse.base, path)
+  const stop = new AbortController()
+  const half = rebuild(standardLakehouse, path, {
+    signal: stop.signal,
+    onProgress: (batch: bigint) => batch === 7n && stop.abort(),
+  })
+  await expect(half).rejects.toMatchObject({ name: 'AbortError' })
+  expect(await rowsOf(lakehouse.base, path)).toEqual(before)
+  await run(standardLakehouse, 70)
+  expect(await failures(standardLakehouse)).toEqual([])
+})
+
+test('tables that have the records themselves, and those that are not there, are refused', async () => {
+  await run(standardLakehouse, 10)
+  await expect(rebuild(standardLakehouse, 'silver/transactions')).rejects.toThrow(
+    'nothing can compute it anew',
+  )
+  const path = 'aggregations/merchant'
+  await rm(join(lakehouse.base, path), { recursive: true })
+  await expect(rebuild(standardLakehouse, path)).rejects.toMatchObject({ code: 'DELTA_TABLE_NOT_FOUND' })
+})
