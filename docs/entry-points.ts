@@ -1,9 +1,11 @@
 // The modules that a project imports. Of a package Node runs no TypeScript, and in a checkout nothing is
 // built: so they choose between dist/ and src/ as bin/assay.js does. Their names have to be written out.
 import * as config from '../src/project/index.ts'
+import * as testing from '../src/testing/index.ts'
 
 export const entryPoints: Readonly<Record<string, () => string>> = {
   'exports/index.js': () => entryPoint('project/index', Object.keys(config)),
+  'exports/testing.js': () => entryPoint('testing/index', Object.keys(testing)),
 }
 
 function entryPoint(path: string, names: readonly string[]): string {

@@ -24,6 +24,7 @@ const layers: readonly (readonly string[])[] = [
   ['verify'],
   ['produce', 'lakehouse'],
   ['project'],
+  ['testing'],
   ['cli', 'dashboard'],
 ]
 
