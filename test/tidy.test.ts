@@ -15,7 +15,7 @@ const layers: readonly (readonly string[])[] = [
   ['columns', 'json'],
   ['expr'],
   ['plan'],
-  ['fraud', 'sql', 'batches', 'parquet', 'state'],
+  ['fraud', 'sql', 'batches', 'parquet', 'state', 'transactions'],
   ['javascript'],
   ['rules'],
   ['kafka', 'files', 'delta', 'metrics', 'config'],
@@ -28,7 +28,18 @@ const layers: readonly (readonly string[])[] = [
   ['cli', 'dashboard'],
 ]
 
-const pureFolders = ['expr', 'json', 'plan', 'columns', 'sql', 'state', 'javascript', 'fraud', 'rules']
+const pureFolders = [
+  'expr',
+  'json',
+  'plan',
+  'columns',
+  'sql',
+  'state',
+  'javascript',
+  'fraud',
+  'transactions',
+  'rules',
+]
 /** Parsers: text in, a value out. */
 const pureLibraries = ['yaml', '@marcbachmann/cel-js']
 

@@ -1,57 +1,66 @@
 // The fraud score of every transaction with its reasons, at once: it waits for no window to close.
-import { atLeast, greaterThan, int } from '../expr/index.ts'
+import { atLeast, columnsOf, greaterThan, int } from '../expr/index.ts'
 import { firedRules, fraudScore, riskLevel } from '../fraud/score.ts'
 import { velocityMax, velocityRangeMinutes } from '../fraud/velocity.ts'
 import { defineTable, extend, over, project } from '../plan/index.ts'
-import { silverBatch, silverUsers } from './2-silver/transactions.ts'
+import { ownSchema } from '../transactions/mapping.ts'
+import { type Silver, seedSilver } from './2-silver/transactions.ts'
 import { minutes } from './batch.ts'
 import { shopRules } from './rules.ts'
 
-const { rules, levels, reviewFrom } = shopRules
+export const fraudDetection = fraudOf(seedSilver, shopRules)
 
-const counted = over(silverBatch, {
-  history: silverUsers,
-  key: 'user_id',
-  eventTime: 'event_time',
-  arrival: ['topic', 'partition', 'offset'],
-  rangeMicros: minutes(velocityRangeMinutes),
-  aggregates: { tx_count_30min: { function: 'count' } },
-})
+/** The table over the silver of a project, by its rules: its own columns stand in it too. */
+export function fraudOf(
+  { mapping, batch, users }: Silver,
+  { rules, levels, reviewFrom }: Pick<typeof shopRules, 'rules' | 'levels' | 'reviewFrom'>,
+) {
+  const counted = over(batch, {
+    history: users,
+    key: 'user_id',
+    eventTime: 'event_time',
+    arrival: ['topic', 'partition', 'offset'],
+    rangeMicros: minutes(velocityRangeMinutes),
+    aggregates: { tx_count_30min: { function: 'count' } },
+  })
 
-const scored = extend(
-  extend(counted, (row) => ({ is_high_velocity: greaterThan(row.tx_count_30min, int(velocityMax)) })),
-  () => ({ fraud_score: fraudScore(rules), reasons: firedRules(rules) }),
-)
+  const scored = extend(
+    extend(counted, (row) => ({ is_high_velocity: greaterThan(row.tx_count_30min, int(velocityMax)) })),
+    () => ({ fraud_score: fraudScore(rules), reasons: firedRules(rules) }),
+  )
 
-export const fraudDetection = defineTable({
-  path: 'fraud_detection',
-  meaning: 'The fraud score, risk level and fired rules of every transaction of silver.',
-  stream: 'fraud-detection',
-  partitionBy: 'transaction_date',
-  watermark: null,
-  rows: project(scored, (row) => ({
-    transaction_id: row.transaction_id,
-    user_id: row.user_id,
-    amount: row.amount,
-    merchant: row.merchant,
-    payment_method: row.payment_method,
-    location: row.location,
-    country: row.country,
-    device_id: row.device_id,
-    event_time: row.event_time,
-    transaction_date: row.transaction_date,
-    transaction_hour: row.transaction_hour,
-    is_weekend: row.is_weekend,
-    is_fraud: row.is_fraud,
-    fraud_score: row.fraud_score,
-    risk_level: riskLevel(levels, row.fraud_score),
-    requires_review: atLeast(row.fraud_score, int(reviewFrom)),
-    is_high_velocity: row.is_high_velocity,
-    tx_count_30min: row.tx_count_30min,
-    reasons: row.reasons,
-    topic: row.topic,
-    partition: row.partition,
-    offset: row.offset,
-    processing_time: row.processing_time,
-  })),
-})
+  return defineTable({
+    path: 'fraud_detection',
+    meaning: 'The fraud score, risk level and fired rules of every transaction of silver.',
+    stream: 'fraud-detection',
+    partitionBy: 'transaction_date',
+    watermark: null,
+    rows: project(scored, (row) => ({
+      transaction_id: row.transaction_id,
+      user_id: row.user_id,
+      amount: row.amount,
+      merchant: row.merchant,
+      payment_method: row.payment_method,
+      location: row.location,
+      country: row.country,
+      device_id: row.device_id,
+      event_time: row.event_time,
+      transaction_date: row.transaction_date,
+      transaction_hour: row.transaction_hour,
+      is_weekend: row.is_weekend,
+      is_fraud: row.is_fraud,
+      fraud_score: row.fraud_score,
+      risk_level: riskLevel(levels, row.fraud_score),
+      requires_review: atLeast(row.fraud_score, int(reviewFrom)),
+      is_high_velocity: row.is_high_velocity,
+      tx_count_30min: row.tx_count_30min,
+      reasons: row.reasons,
+      topic: row.topic,
+      partition: row.partition,
+      offset: row.offset,
+      processing_time: row.processing_time,
+      // Behind all others: there a table gets them that is older than they are.
+      ...columnsOf(ownSchema(mapping)),
+    })),
+  })
+}

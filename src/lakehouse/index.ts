@@ -2,7 +2,7 @@
 import { defineLakehouse } from '../plan/index.ts'
 import { bronzeTransactions } from './1-bronze/transactions.ts'
 import { quarantine } from './2-silver/quarantine.ts'
-import { silverTransactions } from './2-silver/transactions.ts'
+import { seedSilver, silverTransactions } from './2-silver/transactions.ts'
 import { countryAggregation } from './3-aggregations/country.ts'
 import { hourlySummary } from './3-aggregations/hourly_summary.ts'
 import { merchantAggregation } from './3-aggregations/merchant.ts'
@@ -55,4 +55,5 @@ export const standardLakehouse = defineLakehouse({
     person: { column: 'user_id', path: ['user_id'] },
   },
   reasons: reasonMeanings,
+  reading: seedSilver.reading,
 })

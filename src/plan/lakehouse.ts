@@ -51,6 +51,9 @@ export type SentencePart =
 /** A column of the events, and where a record has its value: for records that were refused. */
 export type NamingColumn = { readonly column: string; readonly path: readonly string[] }
 
+/** A mapping is data that its reader knows; the reasons are those of conditions beside it. */
+export type RecordReading = { readonly mapping: unknown; readonly checkReasons: readonly string[] }
+
 export type LakehouseParts = {
   /** The topic that is read where KAFKA_TOPIC does not say another. */
   readonly topic: string
@@ -76,6 +79,8 @@ export type LakehouseParts = {
   readonly names: { readonly event: NamingColumn; readonly person: NamingColumn }
   /** What each reason of a refused record means. */
   readonly reasons: Readonly<Record<string, string>>
+  /** How records are read, for who reads them without the plan; absent: nobody can. */
+  readonly reading?: RecordReading
 }
 
 export type Lakehouse = Omit<LakehouseParts, 'tables'> & {

@@ -64,7 +64,7 @@ function lines(node: PlanNode, told: Set<string>): string[] {
 const nested = (node: PlanNode, told: Set<string>): string[] => lines(node, told).map((line) => `  ${line}`)
 
 /** A name with a point in it is told from two names by its quotes. */
-function pathText(path: JsonPath): string {
+export function pathText(path: JsonPath): string {
   return path.map((name) => (/^[\w-]+$/.test(name) ? name : JSON.stringify(name))).join('.')
 }
 

@@ -12,6 +12,15 @@ export function centsOfDouble(value: number): bigint {
   return sign === '-' ? -cents : cents
 }
 
+/** The decimal text `-?digits[.digits]` rounded half up to cents; null for any other text. */
+export function centsOfDecimal(text: string): bigint | null {
+  const found = /^(-?)([0-9]+)(?:\.([0-9]+))?$/.exec(text)
+  if (found === null) return null
+  const [, sign, whole, fraction = ''] = found
+  const cents = halfUp(BigInt(whole! + fraction) * 100n, 10n ** BigInt(fraction.length))
+  return sign === '-' ? -cents : cents
+}
+
 function halfUp(dividend: bigint, divisor: bigint): bigint {
   return (2n * dividend + divisor) / (2n * divisor)
 }

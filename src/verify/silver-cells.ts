@@ -1,13 +1,13 @@
 // The cells of a silver row that its record alone gives.
-import type { Transaction } from './judge.ts'
+import type { ExtraCell, Transaction } from './judge.ts'
 import { decimalText } from './money.ts'
 import { utcDate, utcDayOfWeek, utcHour } from './timestamp.ts'
 
 /**
  * bigint: every integer, and instants as microseconds since the epoch. string: text, dates as YYYY-MM-DD,
- * decimals with their scale.
+ * decimals with their scale. number: a double. Those of a project's own decimals are cents.
  */
-export type SilverCells = Readonly<Record<string, bigint | string | boolean | null>>
+export type SilverCells = Readonly<Record<string, ExtraCell>>
 
 export function silverCells(of: Transaction) {
   return {
@@ -28,6 +28,7 @@ export function silverCells(of: Transaction) {
     transaction_hour: utcHour(of.eventTime),
     transaction_day_of_week: utcDayOfWeek(of.eventTime),
     is_weekend: isWeekend(of),
+    ...of.extra,
   } satisfies SilverCells
 }
 

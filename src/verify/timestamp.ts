@@ -29,6 +29,14 @@ export function parseTimestamp(text: string): bigint | null {
   return instant >= firstInstant && instant < instantAfterLast ? instant : null
 }
 
+const unitMicros = { epoch_s: second, epoch_ms: 1_000n, epoch_us: 1n } as const
+
+/** The instant so many units after the epoch; null outside of the years 1 to 9999. */
+export function instantOfUnits(count: bigint, unit: keyof typeof unitMicros): bigint | null {
+  const instant = count * unitMicros[unit]
+  return instant >= firstInstant && instant < instantAfterLast ? instant : null
+}
+
 function offsetMicros(sign: string | undefined, hours: string | undefined, minutes: string | undefined) {
   if (sign === undefined) return 0n
   if (Number(hours) > 14 || Number(minutes) > 59) return null

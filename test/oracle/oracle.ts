@@ -213,7 +213,7 @@ function reasonsOf(
 class Silver {
   readonly rows: SilverTransaction[] = []
   greatestEventTime: bigint | null = null
-  readonly #byUser = new Map<bigint, SilverTransaction[]>()
+  readonly #byUser = new Map<bigint | string, SilverTransaction[]>()
   readonly #byId = new Map<string, SilverTransaction[]>()
 
   keep(row: SilverTransaction): void {
@@ -223,7 +223,7 @@ class Silver {
     append(this.#byId, row.transactionId, row)
   }
 
-  ofUser(userId: bigint): readonly SilverTransaction[] {
+  ofUser(userId: bigint | string): readonly SilverTransaction[] {
     return this.#byUser.get(userId) ?? []
   }
 

@@ -1,12 +1,14 @@
 // Valid, on time and not repeated: the transactions that everything after counts. The rest is in quarantine.
+// What a record must look like to be one is its project's mapping: the seed's, or another.
 import {
   afterLastComma,
   and,
-  atLeast,
   beforeLastComma,
   bool,
-  cents,
+  type Columns,
   coalesce,
+  column,
+  columnsOf,
   dateOf,
   dayOfWeek,
   type Expr,
@@ -15,27 +17,16 @@ import {
   hourOfDay,
   int,
   isEmpty,
-  isNull,
   isTrue,
-  jsonBoolean,
-  jsonIsAbsent,
-  jsonNumber,
-  jsonText,
-  least,
   lessThan,
-  literal,
-  long,
   money,
   not,
   nullOf,
   or,
-  parseInstant,
-  plusMicros,
   presentNames,
+  type Schema,
   text,
-  trimToNull,
   when,
-  wholeInt,
 } from '../../expr/index.ts'
 import {
   deduplicate,
@@ -44,192 +35,171 @@ import {
   input,
   project,
   quarantineSplit,
-  readJson,
+  type RecordReading,
+  type Relation,
   shared,
+  type TableDefinition,
 } from '../../plan/index.ts'
+import type { FieldColumns, SilverColumns, UserType } from '../../transactions/columns.ts'
+import type {
+  Check,
+  ExtraFields,
+  ExtraSchema,
+  Fields,
+  TransactionFields,
+  UserTypeOf,
+} from '../../transactions/fields.ts'
+import { extraTypes, isPlaceApart, type Mapping } from '../../transactions/mapping.ts'
+import { mappingOf, reasonMistakes, refuse } from '../../transactions/mapping-of.ts'
+import { readFields } from '../../transactions/read-fields.ts'
+import { reasonMeaningsOf } from '../../transactions/reasons.ts'
 import { bronzeBatch } from '../1-bronze/transactions.ts'
-import { dedupMicros, minutes, processingTime, watermark } from '../batch.ts'
-import type { Reason } from '../reasons.ts'
+import { dedupMicros, processingTime, watermark } from '../batch.ts'
 
-/** A clock may be wrong by so much before its rows are refused: a wrong one must never move the watermark. */
-const futureMicros = minutes(60)
-const amountLimit = money('1000000000000')
+/** Silver as a project maps it, with what other tables read of it. `X` are the project's own columns. */
+export type Silver<U extends UserType = UserType, X = unknown> = {
+  readonly mapping: Mapping
+  /** The mapping and the reasons of checks, for who reads records without the plan. */
+  readonly reading: RecordReading
+  /** What each reason means, in the order in which a row lists them. */
+  readonly reasonMeanings: Readonly<Record<string, string>>
+  readonly transactions: TableDefinition<SilverColumns<U, X>>
+  /** The records that are no transactions. */
+  readonly refused: Relation<RefusedColumns>
+  /** Silver's rows before this batch, as far back as one of it can be their repeat. */
+  readonly ids: Relation<typeof idColumns>
+  /** Silver's rows before this batch, as far back as they count for a user's velocity. */
+  readonly users: Relation<{ readonly user_id: U; readonly event_time: 'timestamp' }>
+  /** The rows that this batch brings to silver. */
+  readonly batch: Relation<SilverColumns<U, X>>
+  /** Silver's rows in windows that close, this batch's included. */
+  readonly recent: Relation<RecentColumns<U> & X>
+}
 
-const parsed = readJson(bronzeBatch, {
-  from: 'value',
-  fields: {
-    json_id: ['transaction_id'],
-    json_user: ['user_id'],
-    json_amount: ['amount'],
-    json_merchant: ['merchant'],
-    json_method: ['payment_method'],
-    json_location: ['location'],
-    json_device: ['device_id'],
-    json_time: ['timestamp'],
-    json_fraud: ['is_fraud'],
-  },
-  as: 'is_document',
-})
-
-// Stage by stage, so that SQL that uses a value twice names it and does not compute it again.
-const texts = extend(parsed, (record) => ({
-  text_id: trimToNull(jsonText(record.json_id)),
-  number_user: jsonNumber(record.json_user),
-  number_amount: jsonNumber(record.json_amount),
-  text_merchant: jsonText(record.json_merchant),
-  text_method: jsonText(record.json_method),
-  text_location: jsonText(record.json_location),
-  text_device: jsonText(record.json_device),
-  text_time: jsonText(record.json_time),
-}))
-
-const typed = extend(texts, (record) => ({
-  transaction_id: record.text_id,
-  user_id: wholeInt(record.number_user),
-  amount: cents(record.number_amount),
-  merchant: trimToNull(record.text_merchant),
-  payment_method: trimToNull(record.text_method),
-  location: trimToNull(record.text_location),
-  device_id: trimToNull(record.text_device),
-  event_time: parseInstant(record.text_time),
-  is_fraud: jsonBoolean(record.json_fraud),
-}))
-
-const named = (reason: Reason): Expr<'string'> => text(reason)
-
-/** The reason as an array element, or null. */
-const reason = (name: Reason, condition: Expr<'boolean'>): Expr<'string'> =>
-  when([[condition, named(name)]], nullOf('string'))
-
-/** True for a value that is there and was not understood. */
-const isWrong = (value: Expr, json: Expr<'json'>): Expr<'boolean'> =>
-  and(isNull(value), not(jsonIsAbsent(json)))
-
-const judgedFields = extend(typed, (record) => ({
-  wrong_id: reason('transaction_id_missing', isNull(record.transaction_id)),
-  wrong_user: reason('user_id_invalid', isNull(record.user_id)),
-  wrong_amount: when(
-    [
-      [isNull(record.number_amount), named('amount_invalid')],
-      [
-        and(
-          greaterThan(record.number_amount, literal('double', 0)),
-          or(isNull(record.amount), atLeast(record.amount, amountLimit)),
-        ),
-        named('amount_out_of_range'),
-      ],
-      [or(isNull(record.amount), not(greaterThan(record.amount, money('0')))), named('amount_not_positive')],
-    ],
-    nullOf('string'),
-  ),
-  wrong_time: when(
-    [
-      [isNull(record.event_time), named('timestamp_invalid')],
-      [
-        greaterThan(
-          record.event_time,
-          plusMicros(least(record.kafka_timestamp, record.processing_time), long(futureMicros)),
-        ),
-        named('timestamp_in_future'),
-      ],
-    ],
-    nullOf('string'),
-  ),
-  wrong_fraud: reason('is_fraud_invalid', isWrong(record.is_fraud, record.json_fraud)),
-  wrong_merchant: reason('merchant_invalid', isWrong(record.text_merchant, record.json_merchant)),
-  wrong_method: reason('payment_method_invalid', isWrong(record.text_method, record.json_method)),
-  wrong_location: reason('location_invalid', isWrong(record.text_location, record.json_location)),
-  wrong_device: reason('device_id_invalid', isWrong(record.text_device, record.json_device)),
-}))
-
-const invalid = extend(judgedFields, (record) => ({
-  invalid: when(
-    [[not(record.is_document), presentNames(named('malformed'))]],
-    presentNames(
-      record.wrong_id,
-      record.wrong_user,
-      record.wrong_amount,
-      record.wrong_time,
-      record.wrong_fraud,
-      record.wrong_merchant,
-      record.wrong_method,
-      record.wrong_location,
-      record.wrong_device,
-    ),
-  ),
-}))
-
-/** Read by deduplication twice: computed once. */
-const timed = shared(
-  'parsed_batch',
-  extend(
-    project(invalid, (record) => ({
-      transaction_id: record.transaction_id,
-      user_id: record.user_id,
-      amount: record.amount,
-      merchant: record.merchant,
-      payment_method: record.payment_method,
-      location: record.location,
-      device_id: record.device_id,
-      is_fraud: coalesce(record.is_fraud, bool(false)),
-      event_time: record.event_time,
-      topic: record.topic,
-      partition: record.partition,
-      offset: record.offset,
-      kafka_key: record.kafka_key,
-      value: record.value,
-      // The batch's: where bronze was written ahead of it, its own time is an earlier one.
-      processing_time: processingTime,
-      processing_date: dateOf(processingTime),
-      invalid: record.invalid,
-      is_late: isTrue(lessThan(record.event_time, watermark)),
-    })),
-    (record) => ({ is_candidate: and(isEmpty(record.invalid), not(record.is_late)) }),
-  ),
-)
-
+/** What a record is, and what became of it. */
+type RefusedColumns = Omit<typeof bronzeBatch.schema, 'headers' | 'kafka_timestamp'> & {
+  readonly reasons: 'array<string>'
+}
 const path = 'silver/transactions'
 const history = { of: 'history', table: path } as const
+const closing = { of: 'closing', table: path } as const
+const idColumns = { transaction_id: 'string', event_time: 'timestamp' } as const
+const recentColumns = [
+  'user_id',
+  'amount',
+  'amount_category',
+  'is_high_value',
+  'merchant',
+  'payment_method',
+  'city',
+  'country',
+  'device_id',
+  'is_fraud',
+  'is_weekend',
+  'event_time',
+] as const
+export type RecentColumns<U extends UserType = UserType> = Pick<
+  FieldColumns<U>,
+  (typeof recentColumns)[number]
+>
 
-/** Silver's rows before this batch, as far back as one of it can be their repeat. */
-export const silverIds = input('silver_ids', { transaction_id: 'string', event_time: 'timestamp' }, history)
-
-/** Silver's rows before this batch, as far back as they count for a user's velocity. */
-export const silverUsers = input('silver_users', { user_id: 'int', event_time: 'timestamp' }, history)
-
-const judged = extend(
-  deduplicate(timed, {
-    history: silverIds,
-    candidate: (record) => record.is_candidate,
-    key: 'transaction_id',
-    eventTime: 'event_time',
-    arrival: ['topic', 'partition', 'offset'],
-    rangeMicros: dedupMicros,
-    as: 'is_duplicate',
-  }),
-  (record) => ({
-    reasons: when(
-      [
-        [not(isEmpty(record.invalid)), record.invalid],
-        [record.is_late, presentNames(named('late'))],
-        [record.is_duplicate, presentNames(named('duplicate'))],
-      ],
-      presentNames(nullOf('string')),
+/** Silver of records that look like this; fails with LAKEHOUSE_INVALID where they cannot. */
+export function silverOf<const F extends Fields = Fields, const E extends ExtraFields = Record<never, never>>(
+  of: TransactionFields<F, E>,
+): Silver<UserTypeOf<F>, ExtraSchema<E>> {
+  const mapping = mappingOf(of.fields, of.extra)
+  const checks = of.checks ?? []
+  refuse(
+    reasonMistakes(
+      mapping,
+      checks.map(({ reason }) => reason),
     ),
-  }),
-)
+  )
+  // The columns are those of the mapping, whose types the type of `of` says.
+  return silverBy(mapping, checks as readonly Check<never, never>[]) as never
+}
 
-export const { accepted, refused } = quarantineSplit('judged_batch', judged, (record) =>
-  isEmpty(record.reasons),
-)
+function silverBy(mapping: Mapping, checks: readonly Check<never, never>[]): Silver {
+  const ids = input('silver_ids', idColumns, history)
+  const users = input('silver_users', { user_id: mapping.user_id.as, event_time: 'timestamp' }, history)
+  const judged = judgedRows(parsedRows(mapping, checks), ids)
+  const { accepted, refused } = quarantineSplit('judged_batch', judged, (row) => isEmpty(row.reasons))
+  const own = ownColumns(mapping)
+  const transactions = defineTable({
+    path,
+    meaning: 'Every transaction that is valid, on time and not repeated, with its derived columns.',
+    stream: 'kafka-to-delta',
+    partitionBy: 'transaction_date',
+    watermark: null,
+    rows: project(accepted, (row) => ({
+      ...fieldsOf(columnsOf(recordSchema(mapping)), mapping),
+      topic: row.topic,
+      partition: row.partition,
+      offset: row.offset,
+      processing_time: row.processing_time,
+      processing_date: row.processing_date,
+      // Behind all others: there a table gets them that is older than they are.
+      ...own,
+    })),
+  })
+  const schema: Schema = transactions.rows.schema
+  const recent = [...recentColumns, ...Object.keys(own)].map((name) => [name, schema[name]])
+  return {
+    mapping,
+    reading: { mapping, checkReasons: checks.map(({ reason }) => reason) },
+    reasonMeanings: reasonMeaningsOf(mapping, checks),
+    transactions,
+    refused,
+    ids,
+    users,
+    batch: input('silver_batch', transactions.rows.schema, { of: 'batch', table: path }),
+    recent: input('silver_recent', Object.fromEntries(recent), closing), // The keys are those of the lists.
+  }
+}
 
-export const silverTransactions = defineTable({
-  path,
-  meaning: 'Every transaction that is valid, on time and not repeated, with its derived columns.',
-  stream: 'kafka-to-delta',
-  partitionBy: 'transaction_date',
-  watermark: null,
-  rows: project(accepted, (row) => ({
+/** Columns that types here do not know: which there are is the project's affair. */
+type OwnColumns = Readonly<Record<never, Expr>>
+
+/**
+ * The columns that the project has beside the seed's. On the way to silver they have other names, so that
+ * nothing there can be called as they are.
+ */
+function ownColumns({ extra }: Mapping): OwnColumns {
+  return Object.fromEntries(
+    Object.entries(extra).map(([name, { as }]) => [name, column(`extra_${name}`, extraTypes[as])]),
+  )
+}
+
+/** The same under the names that they have on the way. */
+function ownOnTheWay(own: OwnColumns): OwnColumns {
+  return Object.fromEntries(Object.entries<Expr>(own).map(([name, read]) => [`extra_${name}`, read]))
+}
+
+/** What a record gives by itself. */
+function recordSchema({ user_id, location }: Mapping) {
+  const apart: Readonly<Record<never, string>> = isPlaceApart(location)
+    ? { city: 'string', country: 'string' }
+    : {}
+  return {
+    transaction_id: 'string',
+    user_id: user_id.as,
+    amount: 'decimal(18,2)',
+    merchant: 'string',
+    payment_method: 'string',
+    location: 'string',
+    ...apart,
+    device_id: 'string',
+    is_fraud: 'boolean',
+    event_time: 'timestamp',
+  } as const
+}
+
+type RecordColumns = Columns<ReturnType<typeof recordSchema>>
+
+/** Silver's columns of a record, with those that follow from others. */
+function fieldsOf(row: RecordColumns, { location }: Mapping): Columns<FieldColumns> {
+  const isApart = isPlaceApart(location)
+  return {
     transaction_id: row.transaction_id,
     user_id: row.user_id,
     amount: row.amount,
@@ -246,8 +216,8 @@ export const silverTransactions = defineTable({
     merchant: row.merchant,
     payment_method: row.payment_method,
     location: row.location,
-    city: beforeLastComma(row.location),
-    country: afterLastComma(row.location),
+    city: isApart ? column('city', 'string') : beforeLastComma(row.location),
+    country: isApart ? column('country', 'string') : afterLastComma(row.location),
     device_id: row.device_id,
     is_fraud: row.is_fraud,
     event_time: row.event_time,
@@ -255,36 +225,66 @@ export const silverTransactions = defineTable({
     transaction_hour: hourOfDay(row.event_time),
     transaction_day_of_week: dayOfWeek(row.event_time),
     is_weekend: or(equals(dayOfWeek(row.event_time), int(1)), equals(dayOfWeek(row.event_time), int(7))),
+  }
+}
+
+/** Every record, read and judged by itself. Deduplication reads it twice: it is computed once. */
+function parsedRows(mapping: Mapping, checks: readonly Check<never, never>[]) {
+  const record = columnsOf(recordSchema(mapping))
+  const understood = { ...record, is_fraud: coalesce(record.is_fraud, bool(false)) }
+  const own = ownColumns(mapping)
+  const read = readFields(bronzeBatch, mapping, checks, { ...fieldsOf(understood, mapping), ...own })
+  const timed = project(read, (row) => ({
+    ...understood,
+    ...ownOnTheWay(own),
     topic: row.topic,
     partition: row.partition,
     offset: row.offset,
-    processing_time: row.processing_time,
-    processing_date: row.processing_date,
-  })),
-})
-
-/** The rows that this batch brings to silver. */
-export const silverBatch = input('silver_batch', silverTransactions.rows.schema, {
-  of: 'batch',
-  table: path,
-})
-
-const { schema } = silverTransactions.rows
-
-const recentColumns = {
-  user_id: schema.user_id,
-  amount: schema.amount,
-  amount_category: schema.amount_category,
-  is_high_value: schema.is_high_value,
-  merchant: schema.merchant,
-  payment_method: schema.payment_method,
-  city: schema.city,
-  country: schema.country,
-  device_id: schema.device_id,
-  is_fraud: schema.is_fraud,
-  is_weekend: schema.is_weekend,
-  event_time: schema.event_time,
+    kafka_key: row.kafka_key,
+    value: row.value,
+    // The batch's: where bronze was written ahead of it, its own time is an earlier one.
+    processing_time: processingTime,
+    processing_date: dateOf(processingTime),
+    invalid: row.invalid,
+    is_late: isTrue(lessThan(record.event_time, watermark)),
+  }))
+  return shared(
+    'parsed_batch',
+    extend(timed, (row) => ({ is_candidate: and(isEmpty(row.invalid), not(row.is_late)) })),
+  )
 }
 
-/** Silver's rows in windows that close, this batch's included. */
-export const silverRecent = input('silver_recent', recentColumns, { of: 'closing', table: path })
+/** With what is late and what repeats another, and the reasons of both. */
+function judgedRows(parsed: ReturnType<typeof parsedRows>, ids: Relation<typeof idColumns>) {
+  const marked = deduplicate(parsed, {
+    history: ids,
+    candidate: (record) => record.is_candidate,
+    key: 'transaction_id',
+    eventTime: 'event_time',
+    arrival: ['topic', 'partition', 'offset'],
+    rangeMicros: dedupMicros,
+    as: 'is_duplicate',
+  })
+  return extend(marked, (record) => ({
+    reasons: when(
+      [
+        [not(isEmpty(record.invalid)), record.invalid],
+        [record.is_late, presentNames(text('late'))],
+        [record.is_duplicate, presentNames(text('duplicate'))],
+      ],
+      presentNames(nullOf('string')),
+    ),
+  }))
+}
+
+/** The seed's own: records that have the names of the columns. */
+export const seedSilver = silverOf({})
+
+export const silverTransactions = seedSilver.transactions
+export const {
+  refused,
+  ids: silverIds,
+  users: silverUsers,
+  batch: silverBatch,
+  recent: silverRecent,
+} = seedSilver

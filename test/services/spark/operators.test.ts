@@ -5,13 +5,22 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sqlRelation } from '../../../src/engines/spark/connect/relations.ts'
 import { assert } from '../../../src/errors/errors.ts'
-import { refused } from '../../../src/lakehouse/2-silver/transactions.ts'
+import { refused, silverOf } from '../../../src/lakehouse/2-silver/transactions.ts'
 import type { PlanNode } from '../../../src/plan/index.ts'
 import { boundDuckdb, boundSpark, compileTable, spark } from '../../../src/sql/index.ts'
 import { busyKeysSql, sparkOverCount } from '../../../src/sql/spark-over-count.ts'
 import { judge } from '../../../src/verify/judge.ts'
+import {
+  differencesOf,
+  judgedCells,
+  judgedRecords,
+  parameters,
+  shownRecords,
+} from '../../compare/mapped-silver.ts'
 import { badInput } from '../../generate/lines.ts'
 import { oddValue } from '../../generate/odd-values.ts'
+import { mappedProject, mappedRecord } from '../../oracle/mapped-project.ts'
+import { bronzeMicros } from '../../oracle/mapped-records.ts'
 import {
   type Case,
   counted,
@@ -134,6 +143,34 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
     )
     expect(expected.length).toBeGreaterThan(10)
     expect(found).toEqual(expected)
+  })
+
+  test('records of random projects are read as they were written', async () => {
+    for (const [index, project] of fc.sample(mappedProject, { seed, numRuns: 4 }).entries()) {
+      const silver = silverOf(project)
+      const records = fc.sample(mappedRecord(project), { seed: seed + index, numRuns: 400 })
+      const rows = records.map(({ value, kafkaMicros }, offset) => {
+        const kafka = kafkaMicros === null ? 'NULL' : `timestamp_micros(${kafkaMicros})`
+        return `(${offset}L, ${spark.bytes(value)}, CAST(${kafka} AS TIMESTAMP))`
+      })
+      const bronze = sqlRelation(
+        "SELECT 't' AS topic, 0 AS partition, `offset`, CAST(NULL AS BINARY) AS kafka_key, value, " +
+          'CAST(NULL AS ARRAY<STRUCT<key: STRING, value: BINARY>>) AS headers, kafka_timestamp, ' +
+          `timestamp_micros(${bronzeMicros}) AS processing_time, DATE'2026-11-02' AS processing_date ` +
+          `FROM VALUES ${rows.join(',\n')} AS t(\`offset\`, value, kafka_timestamp)`,
+      )
+      const relation = judgedRecords(silver)
+      const dialect = boundSpark(parameters)
+      const sql = shownRecords(dialect, relation, compileTable(dialect, relation.node))
+      const held = await server.session.checkpoint(bronze, call)
+      const inputs = { bronze_batch: held.relation }
+      const found = await server.session.rows(sql, { ...call, inputs })
+      await held.drop(call)
+      const judged = records.map((record, place) => judgedCells(found[place]!, record))
+      const differences = differencesOf(records, { spark: judged })
+      const what = `${differences.length} records of ${JSON.stringify(project)}`
+      expect(differences.slice(0, 2), what).toEqual([])
+    }
   })
 
   test('records are judged as the oracle judges them', async () => {
