@@ -1,7 +1,7 @@
 // What an editor offers while a rule is written, as data.
 import type { Schema } from '../expr/index.ts'
-import type { RuleList } from './condition.ts'
 import { constants, ruleFunctions } from './functions.ts'
+import type { RuleList } from './scope.ts'
 import { kindNames, kindOfType, typeName } from './typed.ts'
 
 export type CompletionData = {

@@ -1,11 +1,12 @@
 // rules.yaml read: what an analyst writes becomes a value, or a list of mistakes with their places.
 import { LakehouseError } from '../errors/errors.ts'
 import { levelLowest, type RiskLevel } from '../fraud/score.ts'
-import { compileCondition, type RuleList, type Scope } from './condition.ts'
+import { compileCondition } from './condition.ts'
 import { exampleOf } from './example.ts'
 import { Mistakes } from './mistake.ts'
 import { type NumberLiteral, negated, numberLiteralOf } from './number-literal.ts'
 import type { ParsedRules, Rule, RuleExample, RuleSet } from './rule-set.ts'
+import type { RuleList, Scope } from './scope.ts'
 import { parseTemplate } from './template.ts'
 import { type Entry, type YamlNode, YamlReader } from './yaml-reader.ts'
 

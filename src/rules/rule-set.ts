@@ -2,8 +2,8 @@
 import type { Expr, LiteralValue } from '../expr/index.ts'
 import type { RiskLevel } from '../fraud/score.ts'
 import type { Sentence } from '../plan/index.ts'
-import type { RuleList } from './condition.ts'
 import type { Mistake } from './mistake.ts'
+import type { RuleList } from './scope.ts'
 
 export type Rule = {
   readonly name: string
