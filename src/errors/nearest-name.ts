@@ -12,6 +12,11 @@ export function nearestName(name: string, candidates: readonly string[], distanc
   return best
 }
 
+/** The candidate that was most likely meant: at most two mistakes away, and not another word. */
+export function likelyName(name: string, candidates: readonly string[]): string | null {
+  return nearestName(name, candidates, Math.min(2, Math.floor(name.length / 2)))
+}
+
 /** How many characters to insert, delete, replace or swap with their neighbour (optimal string alignment). */
 export function editDistance(left: string, right: string): number {
   const rows = Array.from({ length: left.length + 1 }, () => new Array<number>(right.length + 1).fill(0))

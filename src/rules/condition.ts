@@ -2,7 +2,7 @@
 //
 // Null takes the place that an error has in CEL: a comparison with null is null, && and || are decided by
 // what is known (false && null is false), and a rule fires only when its condition is true.
-import { nearestName } from '../errors/nearest-name.ts'
+import { likelyName } from '../errors/nearest-name.ts'
 import {
   and,
   bool,
@@ -54,8 +54,6 @@ export type Condition = {
 
 /** Of parts of the compiled expression, as SQL has them: a calculation can stand there more than once. */
 const sizeMax = 4_000
-const distanceMax = 2
-
 /** null where there are mistakes, which are told with their offsets in `source`. */
 export function compileCondition(source: string, scope: Scope, tell: Tell): Condition | null {
   const node = parseCondition(source, tell)
@@ -171,7 +169,7 @@ class ConditionCompiler implements Compiler {
 
   #unknownName(name: string): string {
     const names = Object.keys(this.scope.columns)
-    const meant = nearestName(name, names, distanceMax)
+    const meant = likelyName(name, names)
     if (meant !== null) return `there is no ${name}: did you mean ${meant}?`
     if (Object.hasOwn(this.scope.lists, name)) return `there is no ${name}: did you mean lists.${name}?`
     return `there is no ${name}; a text stands in quotes. Names are ${names.join(', ')}`

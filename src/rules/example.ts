@@ -1,6 +1,6 @@
 // Examples of rules: what is given, whether the rule fires, and whether it does.
 import { LakehouseError } from '../errors/errors.ts'
-import { nearestName } from '../errors/nearest-name.ts'
+import { likelyName } from '../errors/nearest-name.ts'
 import {
   type ColumnType,
   columnsOf,
@@ -15,8 +15,6 @@ import { asLiteral, negated, numberLiteralOf } from './number-literal.ts'
 import type { Rule, RuleExample, RuleSet } from './rule-set.ts'
 import { kindNames, kindOfType } from './typed.ts'
 import type { YamlNode, YamlReader } from './yaml-reader.ts'
-
-const distanceMax = 2
 
 /** null where it is none, which is told. */
 export function exampleOf(node: YamlNode, yaml: YamlReader, columns: Schema): RuleExample | null {
@@ -35,7 +33,7 @@ export function exampleOf(node: YamlNode, yaml: YamlReader, columns: Schema): Ru
   for (const { name, at, value } of entries) {
     const type = Object.hasOwn(columns, name) ? columns[name] : undefined
     if (type === undefined) {
-      const meant = nearestName(name, Object.keys(columns), distanceMax)
+      const meant = likelyName(name, Object.keys(columns))
       yaml.tellAt(at, `there is no ${name}${meant === null ? '' : `: did you mean ${meant}?`}`)
       continue
     }
@@ -187,7 +185,7 @@ function exampleOfLine(
   const { rule, given, fires } = Object(parsed) as Readonly<Record<string, unknown>>
   if (typeof rule !== 'string' || !rules.some(({ name }) => name === rule)) {
     const names = rules.map(({ name }) => name)
-    const meant = typeof rule === 'string' ? nearestName(rule, names, distanceMax) : null
+    const meant = typeof rule === 'string' ? likelyName(rule, names) : null
     return meant === null
       ? `"rule" is one of ${names.join(', ')}`
       : `there is no rule ${rule}: did you mean ${meant}?`
@@ -199,7 +197,7 @@ function exampleOfLine(
   for (const [name, written] of Object.entries(given)) {
     const type = Object.hasOwn(columns, name) ? columns[name] : undefined
     if (type === undefined) {
-      const meant = nearestName(name, Object.keys(columns), distanceMax)
+      const meant = likelyName(name, Object.keys(columns))
       return `there is no ${name}${meant === null ? '' : `: did you mean ${meant}?`}`
     }
     const value = givenValue(type, written)

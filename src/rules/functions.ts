@@ -1,6 +1,6 @@
 // The functions of conditions: what they take and give, and what they are in the expression language. The
 // completion data of editors is made of the same records.
-import { nearestName } from '../errors/nearest-name.ts'
+import { likelyName } from '../errors/nearest-name.ts'
 import {
   codePoints,
   containsText,
@@ -181,8 +181,6 @@ export const otherNames: Readonly<Record<string, string>> = {
   string: 'a text is made for "says" alone: "{amount} is more than 5000"',
 }
 
-const distanceMax = 2
-
 export function isFunctionName(name: string): boolean {
   return name === 'has' || [...ruleFunctions, ...constants].some((one) => one.name === name)
 }
@@ -200,7 +198,7 @@ export function unknownFunction(name: string, isMethod: boolean): string {
   const advice = Object.hasOwn(otherNames, name) ? otherNames[name] : undefined
   if (advice !== undefined) return `there is no ${name}: ${advice}`
   const names = [...new Set(['has', ...[...ruleFunctions, ...constants].map((one) => one.name)])]
-  const meant = nearestName(name, names, distanceMax)
+  const meant = likelyName(name, names)
   const told = `there is no function ${name}${isMethod ? '()' : ''}`
   return meant === null ? `${told}. Functions are ${names.join(', ')}` : `${told}: did you mean ${meant}?`
 }

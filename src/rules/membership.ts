@@ -1,12 +1,10 @@
 // `in`: a value among the elements of a list.
-import { nearestName } from '../errors/nearest-name.ts'
+import { likelyName } from '../errors/nearest-name.ts'
 import { column, literal, or, parameter } from '../expr/index.ts'
 import { compared, inTexts, numberTyped } from './operators.ts'
 import type { Compiler, RuleList } from './scope.ts'
 import type { CelNode } from './syntax.ts'
 import { exactTruth, kindNames, type Typed, typeName } from './typed.ts'
-
-const distanceMax = 2
 
 export function membershipOf(compiler: Compiler, node: CelNode & { readonly op: 'in' }): Typed | null {
   const [asked, list] = node.args
@@ -47,7 +45,7 @@ export function namedList(
   const list = Object.hasOwn(lists, name) ? lists[name] : undefined
   if (list !== undefined) return { name, list }
   const names = Object.keys(lists)
-  const meant = nearestName(name, names, distanceMax)
+  const meant = likelyName(name, names)
   const known = names.length === 0 ? 'the file has no lists' : `lists are ${names.join(', ')}`
   compiler.tell(
     node.end - name.length,

@@ -1,6 +1,6 @@
 // What a rule says of a row: text with the names of columns in braces, kept as data. One function fills it
 // in, so that it reads the same whichever engine computed the row.
-import { nearestName } from '../errors/nearest-name.ts'
+import { likelyName } from '../errors/nearest-name.ts'
 import type { ColumnType, Schema, Value } from '../expr/index.ts'
 import type { Sentence, SentencePart } from '../plan/index.ts'
 import type { Tell } from './mistake.ts'
@@ -8,8 +8,6 @@ import { kindOfType, typeName } from './typed.ts'
 
 /** What stands for a value that is not there. */
 export const unknownValue = 'unknown'
-
-const distanceMax = 2
 
 /** `{{` and `}}` are braces. null where there are mistakes, which are told with their offsets in `source`. */
 export function parseTemplate(source: string, columns: Schema, tell: Tell): Sentence | null {
@@ -58,7 +56,7 @@ function nameProblem(name: string, columns: Schema): string | null {
   if (type !== undefined) {
     return kindOfType(type) === null ? `${name} is of type ${typeName(type)}, which has no text` : null
   }
-  const meant = nearestName(name, Object.keys(columns), distanceMax)
+  const meant = likelyName(name, Object.keys(columns))
   const names = `names are ${Object.keys(columns).join(', ')}`
   return `there is no ${name}${meant === null ? `; ${names}` : `: did you mean ${meant}?`}`
 }

@@ -11,7 +11,7 @@ import {
   parseDocument,
   type Scalar,
 } from 'yaml'
-import { nearestName } from '../errors/nearest-name.ts'
+import { likelyName } from '../errors/nearest-name.ts'
 import type { Mistakes, Tell } from './mistake.ts'
 import { placesOf } from './placed-text.ts'
 
@@ -23,7 +23,6 @@ export type Entry = { readonly name: string; readonly at: number; readonly value
 /** A text, and where each of its characters is in the file. */
 export type PlacedText = { readonly text: string; readonly at: number; readonly tell: Tell }
 
-const distanceMax = 2
 const quotesAdvice = "put the whole text in quotes, as in when: '!has(country)'"
 
 export class YamlReader {
@@ -100,7 +99,7 @@ export class YamlReader {
     const meantNames: (string | null)[] = []
     for (const { name, at } of entries) {
       if (names.some((known) => known === name)) continue
-      const meant = nearestName(name, names, distanceMax)
+      const meant = likelyName(name, names)
       meantNames.push(meant)
       const advice = meant === null ? `keys are ${names.join(', ')}` : `did you mean ${meant}?`
       this.#mistakes.add(at, `there is no key ${name} here: ${advice}`)
