@@ -43,9 +43,12 @@ export class YamlReader {
       version: '1.2',
       schema: 'core',
     })
-    for (const { code, message, pos } of document.errors)
-      this.#mistakes.add(pos[0], this.#yamlError(code, message, pos[0]))
-    if (document.errors.length > 0) return null
+    // The others follow from the first.
+    const [error] = document.errors
+    if (error !== undefined) {
+      this.#mistakes.add(error.pos[0], this.#yamlError(error.code, error.message, error.pos[0]))
+      return null
+    }
     if (document.contents === null)
       this.#mistakes.add(0, 'the file is empty: levels, review_from and rules are expected')
     return document.contents
