@@ -1,8 +1,8 @@
 // The fraud score of every transaction with its reasons, at once: it waits for no window to close.
-import { atLeast, columnsOf, greaterThan, int } from '../expr/index.ts'
+import { atLeast, type ColumnType, columnsOf, greaterThan, int } from '../expr/index.ts'
 import { firedRules, fraudScore, riskLevel } from '../fraud/score.ts'
 import { velocityMax, velocityRangeMinutes } from '../fraud/velocity.ts'
-import { defineTable, extend, over, project } from '../plan/index.ts'
+import { defineTable, extend, over, project, type Relation } from '../plan/index.ts'
 import { ownSchema } from '../transactions/mapping.ts'
 import { type Silver, seedSilver } from './2-silver/transactions.ts'
 import { minutes } from './batch.ts'
@@ -10,10 +10,13 @@ import { shopRules } from './rules.ts'
 
 export const fraudDetection = fraudOf(seedSilver, shopRules)
 
-/** The table over the silver of a project, by its rules: its own columns stand in it too. */
+export type ScoringRules = Pick<typeof shopRules, 'rules' | 'levels' | 'reviewFrom'>
+
+/** The table over the silver of a project, by its rules: its own columns and features stand in it too. */
 export function fraudOf(
   { mapping, batch, users }: Silver,
-  { rules, levels, reviewFrom }: Pick<typeof shopRules, 'rules' | 'levels' | 'reviewFrom'>,
+  { rules, levels, reviewFrom }: ScoringRules,
+  withFeatures: (rows: Relation) => Relation = (rows) => rows,
 ) {
   const counted = over(batch, {
     history: users,
@@ -24,8 +27,13 @@ export function fraudOf(
     aggregates: { tx_count_30min: { function: 'count' } },
   })
 
+  // Which features there are is the project's affair: they keep all other columns.
+  const featured = withFeatures(counted as Relation) as typeof counted
+  const features = Object.entries<ColumnType>(featured.schema).filter(([name]) => !(name in counted.schema))
+  const ownFeatures: Readonly<Record<never, ColumnType>> = Object.fromEntries(features)
+
   const scored = extend(
-    extend(counted, (row) => ({ is_high_velocity: greaterThan(row.tx_count_30min, int(velocityMax)) })),
+    extend(featured, (row) => ({ is_high_velocity: greaterThan(row.tx_count_30min, int(velocityMax)) })),
     () => ({ fraud_score: fraudScore(rules), reasons: firedRules(rules) }),
   )
 
@@ -61,6 +69,7 @@ export function fraudOf(
       processing_time: row.processing_time,
       // Behind all others: there a table gets them that is older than they are.
       ...columnsOf(ownSchema(mapping)),
+      ...columnsOf(ownFeatures),
     })),
   })
 }

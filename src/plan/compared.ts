@@ -134,6 +134,14 @@ function columnText(
       const aggregate = node.aggregates[name]
       return aggregate === undefined ? below(name) : expressionText(aggregate, below, numbers)
     }
+    case 'over': {
+      const aggregate = node.aggregates[name]
+      if (aggregate === undefined) return below(name)
+      const { key, eventTime, rangeMicros } = node
+      const of = 'of' in aggregate ? below(aggregate.of) : ''
+      const itself = storedText({ rangeMicros, aggregate })
+      return `over ${below(key)} ${below(eventTime)} ${of} ${itself}`
+    }
     default: {
       if (!('as' in node) || node.as !== name) return below(name)
       // An operator that looks at other rows.

@@ -195,14 +195,25 @@ function partitionMistakes({ path, partitionBy, rows: { node } }: TableDefinitio
 /** A table reads the batch of tables before it alone. */
 function readMistakes(tables: readonly TableDefinition[]): string[] {
   return tables.flatMap(({ path, rows }, index) => {
-    return inputsOf(rows.node).flatMap(({ reads }) => {
+    return inputsOf(rows.node).flatMap(({ reads, schema }) => {
       if (reads.of === 'records') return []
       const at = tables.findIndex((one) => one.path === reads.table)
       if (at < 0) return [`table ${path} reads ${reads.table}, which is no table of the lakehouse`]
       // A history is what the table had before the batch: its own rows as well.
       const isBefore = at < index || (reads.of === 'history' && at <= index)
-      return isBefore ? [] : [`table ${path} reads ${reads.table}, which stands behind it`]
+      if (!isBefore) return [`table ${path} reads ${reads.table}, which stands behind it`]
+      return columnMistakesOf(path, schema, tables[at]!)
     })
+  })
+}
+
+/** What a table reads has to be there. */
+function columnMistakesOf(path: string, wanted: Schema, { path: table, rows }: TableDefinition): string[] {
+  const schema: Schema = rows.schema
+  return Object.entries(wanted).flatMap(([name, type]) => {
+    if (schema[name] === type) return []
+    const found = schema[name] === undefined ? `which has no such column` : `where it is ${schema[name]}`
+    return [`table ${path} reads the column ${name} of type ${type} from ${table}, ${found}`]
   })
 }
 

@@ -1,0 +1,65 @@
+// Features: figures of the rows with the same key in the time before a row, the row itself included. Rules
+// and tables may use them; each is a column of the scored table.
+import type { Schema } from '../expr/index.ts'
+import { minutes } from '../lakehouse/batch.ts'
+import { input, type OverCall, over, type Relation } from '../plan/index.ts'
+
+/** The columns of the events, as features name them. */
+export type FeatureRows<S extends Schema> = { readonly schema: S }
+
+type ColumnName<S extends Schema> = keyof S & string
+
+/** How many rows, or a figure of one of their columns. */
+type FeatureFigure<S extends Schema> =
+  | { readonly count: true }
+  | { readonly sum: ColumnName<S> }
+  | { readonly mean: ColumnName<S> }
+  | { readonly min: ColumnName<S> }
+  | { readonly max: ColumnName<S> }
+  | { readonly distinct: ColumnName<S> }
+  /** The value in the row with the greatest (event_time, arrival) before this one. */
+  | { readonly previous: ColumnName<S> }
+  /** Microseconds since that row. */
+  | { readonly sincePrevious: true }
+
+export type Feature = { readonly key: string; readonly rangeMicros: bigint; readonly call: OverCall }
+
+export type Features = Readonly<Record<string, Feature>>
+
+/**
+ * A figure of the rows with the row's key in [its event time - range, its event time] that arrived no later.
+ * A null key gives null. The range is in microseconds: `hours(24)`.
+ */
+export function featureOver<S extends Schema>(
+  _rows: FeatureRows<S>,
+  of: FeatureFigure<S> & { readonly key: ColumnName<S>; readonly range: bigint },
+): Feature {
+  const { key, range: rangeMicros, ...figure } = of
+  const [name, column] = Object.entries(figure)[0] as [string, string | true]
+  const call = column === true ? { function: name } : { function: name, of: column }
+  return { key, rangeMicros, call: call as OverCall } // As the type of `of` says.
+}
+
+export const hours = (count: number): bigint => minutes(count * 60)
+export const days = (count: number): bigint => hours(count * 24)
+
+/** The rows of a batch of events with the features as further columns. */
+export function withFeatures(rows: Relation, features: Features, eventsPath: string): Relation {
+  const groups = Map.groupBy(
+    Object.entries(features),
+    ([, { key, rangeMicros }]) => `events_by_${key}_${rangeMicros}`,
+  )
+  return [...groups].reduce((of: Relation, [name, group]) => {
+    const { key, rangeMicros } = group[0]![1]
+    const columns = group.flatMap(([, { call }]) => ('of' in call ? [call.of] : []))
+    const schema = Object.fromEntries([key, 'event_time', ...columns].map((one) => [one, rows.schema[one]!]))
+    return over(of, {
+      history: input(name, schema, { of: 'history', table: eventsPath }),
+      key,
+      eventTime: 'event_time',
+      arrival: ['topic', 'partition', 'offset'],
+      rangeMicros,
+      aggregates: Object.fromEntries(group.map(([feature, { call }]) => [feature, call])),
+    } as never) as Relation // Which columns there are is the project's affair: the plan checks them.
+  }, rows)
+}

@@ -1,0 +1,117 @@
+// A lakehouse of a topic of one's own: the seed's tables over records that look otherwise, with columns,
+// checks, features, rules and tables of one's own.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { LakehouseError } from '../errors/errors.ts'
+import type { Schema } from '../expr/index.ts'
+import { silverOf } from '../lakehouse/2-silver/transactions.ts'
+import { standardLakehouse } from '../lakehouse/index.ts'
+import { ruleColumns, rulesFile } from '../lakehouse/rules.ts'
+import { tablesOfSilver } from '../lakehouse/tables-of-silver.ts'
+import {
+  defineLakehouse,
+  type Lakehouse,
+  type Relation,
+  type Setting,
+  type TableDefinition,
+  type Watermark,
+} from '../plan/index.ts'
+import { validRules } from '../rules/index.ts'
+import type { SilverColumns } from '../transactions/columns.ts'
+import type {
+  ExtraFields,
+  ExtraSchema,
+  Fields,
+  TransactionFields,
+  UserTypeOf,
+} from '../transactions/fields.ts'
+import { columnMistakes } from '../transactions/mapping-of.ts'
+import { type FeatureRows, type Features, withFeatures } from './features.ts'
+import type { ProjectLakehouse } from './project.ts'
+
+export type TransactionsConfig<F extends Fields, E extends ExtraFields> = TransactionFields<F, E> & {
+  /** Where KAFKA_TOPIC says no other. */
+  readonly topic: string
+  readonly features?: (rows: FeatureRows<SilverColumns<UserTypeOf<F>, ExtraSchema<E>>>) => Features
+  /** A file of rules, from the folder of the config on; absent: the rules that ship. */
+  readonly rules?: string
+  /** Further tables, each behind those that it reads. */
+  readonly tables?: readonly TableDefinition[]
+  /** Further watermarks, by which windows of these tables close. */
+  readonly watermarks?: readonly Watermark[]
+}
+
+/** The default export of a config. Fails with LAKEHOUSE_INVALID. */
+export function transactions<
+  const F extends Fields = Record<never, never>,
+  const E extends ExtraFields = Record<never, never>,
+>(of: TransactionsConfig<F, E>): ProjectLakehouse {
+  const silver = silverOf(of)
+  const events: Schema = silver.transactions.rows.schema
+  const features = of.features?.({ schema: silver.transactions.rows.schema as never }) ?? {}
+  const mistakes = Object.keys(features).flatMap((name) => [
+    ...columnMistakes(name).map((text) => text.replace(/^extra/, 'features')),
+    ...(name in (of.extra ?? {}) ? [`features.${name}: a column of extra has this name`] : []),
+  ])
+  if (mistakes.length > 0) {
+    const message = ['the lakehouse is not valid:', ...mistakes].join('\n  ')
+    throw new LakehouseError('LAKEHOUSE_INVALID', message, { details: { mistakes } })
+  }
+  const path = silver.transactions.path
+  const add = (rows: Relation): Relation => withFeatures(rows, features, path)
+  // Features of columns that are none are told here, where the config's own line is known.
+  const withThem: Schema = add(silver.batch as Relation).schema
+  const added = Object.entries(withThem).filter(([name]) => !(name in events))
+  const columns = { ...ruleColumns, ...events, ...Object.fromEntries(added) }
+  return { kind: 'project', in: (directory) => lakehouseIn(directory) }
+
+  function lakehouseIn(directory: string): Lakehouse {
+    const file = of.rules === undefined ? rulesFile : join(directory, of.rules)
+    const rules = validRules(rulesText(file), { file, columns, parameters: listParameters })
+    const [records, transactionsTable, refused, scored, ...tables] = tablesOfSilver(silver, rules, add)
+    const { mapping, reading, reasonMeanings } = silver
+    return defineLakehouse({
+      topic: of.topic,
+      records: records!,
+      events: transactionsTable!,
+      refused: refused!,
+      scored: scored!,
+      tables: [...tables, ...(of.tables ?? [])],
+      streams: standardLakehouse.streams,
+      watermarks: [...standardLakehouse.watermarks, ...(of.watermarks ?? [])],
+      settings: standardLakehouse.settings.flatMap((setting) => settingOf(setting, rules.lists)),
+      rules: rules.rules,
+      rulesFrom: { file, columns },
+      names: {
+        event: { column: 'transaction_id', path: mapping.transaction_id.path },
+        person: { column: 'user_id', path: mapping.user_id.path },
+      },
+      reasons: reasonMeanings,
+      reading,
+    })
+  }
+}
+
+/** Lists of rules that a variable overrides. */
+const listParameters = standardLakehouse.settings.flatMap(({ kind, parameter }) => {
+  return kind === 'names' ? [parameter] : []
+})
+
+/** A list of the file is the default of its variable; without the list there is no variable. */
+function settingOf(
+  setting: Setting,
+  lists: Readonly<Record<string, { readonly elements: readonly unknown[] }>>,
+): Setting[] {
+  if (setting.kind !== 'names') return [setting]
+  const list = lists[setting.parameter]
+  return list === undefined ? [] : [{ ...setting, default: list.elements.join(',') || 'none' }]
+}
+
+function rulesText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new LakehouseError('PROJECT_INVALID', `the rules cannot be read: ${reason}`, { cause })
+  }
+}

@@ -1,0 +1,120 @@
+// A topic of one's own: the project that `assay init` makes, and what is refused in one.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  closingEvents,
+  countRows,
+  defineTable,
+  hours,
+  over,
+  processingTime,
+  project,
+  text,
+  transactions,
+  window,
+} from '../../../src/project/index.ts'
+import { lakehouseFrom } from '../../../src/project/project.ts'
+import { testLakehouse } from '../../../src/testing/index.ts'
+import template from '../../../template/assay.config.ts'
+
+const directory = join(import.meta.dirname, '../../../template')
+
+const payment = (index: number, more: object = {}): object => ({
+  id: `p${index}`,
+  customer: { id: `c${index % 3}` },
+  amt: { minor: 100 * index + 1, currency: 'EUR' },
+  ts: Date.parse('2026-10-01T10:00:00Z') + index * 60_000,
+  shop: { name: 'corner', risk: index / 10 },
+  method: 'card',
+  addr: { city: 'Oslo', country: 'Norway' },
+  device: `d${index % 2}`,
+  channel: 'app',
+  ...more,
+})
+
+test('fields, columns, checks, features, rules and tables of a project are in its tables', async () => {
+  await using lake = await testLakehouse(template, { directory })
+  const sent = Array.from({ length: 10 }, (_, index) => payment(index))
+  await lake.at('2026-10-01T10:10:00Z').send([...sent, payment(10, { amt: { minor: 1, currency: 'XXX' } })])
+  const rows = await lake.rows('fraud_detection')
+  expect(
+    rows.map(({ transaction_id, device_users_24h }) => [transaction_id, device_users_24h]).sort(),
+  ).toEqual([1, 1, 2, 2, 3, 3, 3, 3, 3, 3].map((users, index) => [`p${index}`, users]))
+  expect(rows.find(({ transaction_id }) => transaction_id === 'p9')).toMatchObject({
+    ...{ user_id: 'c0', amount: '9.01', channel: 'app', currency: 'EUR', merchant_risk: 0.9 },
+    ...{ user_amount_1h: '18.04', reasons: ['risky_shop'], fraud_score: 20, risk_level: 'LOW' },
+  })
+  expect((await lake.rows('silver/quarantine')).map(({ reasons }) => reasons)).toEqual([['currency_unknown']])
+  await lake.at('2026-10-01T11:00:00Z').send([payment(60)])
+  const devices = await lake.rows('aggregations/device')
+  expect(devices.map(({ device_id, payments, users }) => [device_id, payments, users])).toEqual([
+    ['d0', 5, 3],
+    ['d1', 5, 3],
+  ])
+})
+
+describe('what a project may not say is told', () => {
+  const refused: Readonly<Record<string, readonly [make: () => unknown, told: string]>> = {
+    'a feature of no column': [
+      () =>
+        transactions({
+          topic: 't',
+          features: (rows) => ({
+            x: over(rows, { key: 'devise_id' as 'device_id', range: hours(1), count: true }),
+          }),
+        }),
+      'devise_id',
+    ],
+    'a feature that has the name of a column': [
+      () =>
+        transactions({
+          topic: 't',
+          features: (rows) => ({ amount: over(rows, { key: 'user_id', range: hours(1), count: true }) }),
+        }),
+      'features.amount: Assay has a column of this name',
+    ],
+    'a table of a column that is none': [
+      () => {
+        const events = closingEvents({ event_time: 'timestamp', chanel: 'string' })
+        const windows = window(events, {
+          ...{ eventTime: 'event_time', sizeMicros: hours(1), keys: ['chanel'] },
+          aggregates: () => ({ rows: countRows() }),
+        })
+        const table = defineTable({
+          ...{ path: 'aggregations/channel', meaning: 'x', stream: 'aggregations', partitionBy: null },
+          watermark: 'user',
+          rows: project(windows, (row) => ({ ...row, aggregation_time: processingTime })),
+        })
+        const config = transactions({ topic: 't', extra: { channel: text('channel') }, tables: [table] })
+        return lakehouseFrom(config, directory)
+      },
+      'table aggregations/channel reads the column chanel of type string from silver/transactions, which has no such column',
+    ],
+    'rules that are not there': [
+      () => lakehouseFrom(transactions({ topic: 't', rules: 'no.yaml' }), directory),
+      'the rules cannot be read',
+    ],
+    'rules of a feature that is none': [
+      () => {
+        writeFileSync(
+          join(made, 'rules.yaml'),
+          'rules:\n  - { name: a, when: device_users > 3, points: 1 }\n',
+        )
+        return lakehouseFrom(transactions({ topic: 't', rules: 'rules.yaml' }), made)
+      },
+      'rules.yaml:2:',
+    ],
+  }
+  let made = ''
+  beforeAll(() => {
+    made = mkdtempSync(join(tmpdir(), 'assay-rules-'))
+  })
+  afterAll(() => rmSync(made, { recursive: true, force: true }))
+
+  test.each(Object.entries(refused))('%s', (_, [make, told]) => {
+    expect(make).toThrow(told)
+  })
+})
