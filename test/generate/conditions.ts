@@ -149,11 +149,9 @@ export function ruleOf(source: string): Rule | null {
   throw new Error(`${source}\n${mistake!.column}: ${mistake!.message}`)
 }
 
+export const anyRule: fc.Arbitrary<Rule> = anySource.map(ruleOf).filter((rule) => rule !== null)
+
 /** What engines compute of a random condition: its value, whether it fires, and where it overflowed. */
-export const anyCondition: fc.Arbitrary<Expr> = anySource
-  .map(ruleOf)
-  .filter((rule) => rule !== null)
-  .chain((rule) => {
-    const { fires, value, overflows } = rule
-    return fc.constantFrom(value, value, fires, ...(overflows === null ? [] : [overflows]))
-  })
+export const anyCondition: fc.Arbitrary<Expr> = anyRule.chain(({ fires, value, overflows }) =>
+  fc.constantFrom(value, value, fires, ...(overflows === null ? [] : [overflows])),
+)
