@@ -115,11 +115,14 @@ const accident = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom('twice', 'no object', 'twice beside the way') },
 )
 
-export function mappedRecord({ places }: MappedProject): fc.Arbitrary<MappedRecord> {
+const anyClock = fc.option(fc.bigInt({ min: bronzeMicros - 10_000_000n, max: bronzeMicros + 10_000_000n }))
+
+/** `kafkaMicros` are the times that records are stamped with. */
+export function mappedRecord(
+  { places }: MappedProject,
+  kafkaMicros: fc.Arbitrary<bigint | null> = anyClock,
+): fc.Arbitrary<MappedRecord> {
   const written = fc.tuple(...places.map(({ as }) => likely(writtenAs(as))))
-  const kafkaMicros = fc.option(
-    fc.bigInt({ min: bronzeMicros - 10_000_000n, max: bronzeMicros + 10_000_000n }),
-  )
   return fc
     .tuple(written, kafkaMicros, accident, fc.boolean())
     .map(([values, kafka, happened, isReversed]) => {
