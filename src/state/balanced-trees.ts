@@ -41,14 +41,18 @@ export abstract class BalancedTrees {
   protected abstract isBefore(a: number, b: number): boolean
   /** What a row says of the tree whose root it is, made anew from what the rows below it say. */
   protected abstract sum(row: number, left: number, right: number): void
+  /** The same, where a row was added to the tree. */
+  protected abstract absorb(root: number, added: number): void
 
   /** Inserts a row, and gives the root of the tree. */
   insert(root: number, row: number): number {
-    const { left, right } = this
+    const { left, right, size } = this
     this.before = 0
     this.after = 0
     let depth = 0
     for (let at = root; at !== 0; ) {
+      size[at]!++
+      this.absorb(at, row)
       if (this.isBefore(row, at)) {
         this.after = at
         way[depth++] = ~at // To its left.
@@ -65,9 +69,10 @@ export abstract class BalancedTrees {
     let child = row
     while (depth > 0) {
       const step = way[--depth]!
-      if (step < 0) left[~step] = child
-      else right[step] = child
-      child = this.#balanced(step < 0 ? ~step : step)
+      const at = step < 0 ? ~step : step
+      if (step < 0) left[at] = child
+      else right[at] = child
+      child = this.#balanced(at)
     }
     return child
   }
@@ -111,7 +116,6 @@ export abstract class BalancedTrees {
       if (!isSingle) left[row] = this.#raisedRight(before)
       return this.#raisedLeft(row)
     }
-    this.#pull(row)
     return row
   }
 

@@ -154,7 +154,11 @@ class ValueTrees extends BalancedTrees {
     return one === other ? first < second : one < other
   }
 
-  protected sum(): void {
+  protected absorb(): void {
     // Nothing is asked of whole trees.
+  }
+
+  protected sum(): void {
+    // As above.
   }
 }

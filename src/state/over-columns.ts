@@ -11,7 +11,10 @@ export type RowsBetween = { readonly places: Int32Array; count: number }
 
 /** What an aggregate keeps for each tree. */
 export type TreeSums = {
+  /** For the tree whose root a row is, from those on either side of it. */
   sum(row: number, left: number, right: number): void
+  /** For a tree that a row was added to. */
+  absorb(root: number, added: number): void
   grow(capacity: number): void
   readonly bytes: number
 }
@@ -41,6 +44,13 @@ export abstract class Fold implements TreeSums {
     const quick = this.quick(this.quick(numbers[left]!, values.numbers[row]!), numbers[right]!)
     if (quick !== largeMark) numbers[row] = quick
     else trees.set(row, this.#both(this.#both(trees.at(left), values.at(row)), trees.at(right)))
+  }
+
+  absorb(root: number, added: number): void {
+    const { numbers } = this.#trees
+    const quick = this.quick(numbers[root]!, this.#values.numbers[added]!)
+    if (quick !== largeMark) numbers[root] = quick
+    else this.#trees.set(root, this.#both(this.#trees.at(root), this.#values.at(added)))
   }
 
   grow(capacity: number): void {
@@ -119,6 +129,10 @@ export class Presence implements TreeSums {
     return this.#trees.byteLength
   }
 
+  absorb(root: number, added: number): void {
+    if (!Number.isNaN(this.#values.numbers[added]!)) this.#trees[root]!++
+  }
+
   sum(row: number, left: number, right: number): void {
     const own = Number.isNaN(this.#values.numbers[row]!) ? 0 : 1
     this.#trees[row] = this.#trees[left]! + own + this.#trees[right]!
@@ -152,6 +166,10 @@ export class Marks implements TreeSums {
 
   get bytes(): number {
     return this.trees.byteLength
+  }
+
+  absorb(root: number, added: number): void {
+    this.trees[root]! += this.#isMarked(added)
   }
 
   sum(row: number, left: number, right: number): void {

@@ -109,6 +109,11 @@ export class TimeTrees extends BalancedTrees {
     return first === second ? a < b : first < second
   }
 
+  protected absorb(root: number, added: number): void {
+    const sums = this.#sums
+    for (let index = 0; index < sums.length; index++) sums[index]!.absorb(root, added)
+  }
+
   protected sum(row: number, left: number, right: number): void {
     for (const sums of this.#sums) sums.sum(row, left, right)
   }
