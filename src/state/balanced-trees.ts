@@ -1,40 +1,43 @@
-// Balanced trees of rows: a row is a place in arrays, and many trees share these. Weight-balanced (Hirai and
-// Yamamoto, "Balancing weight-balanced trees"): neither side of a row has more than about three times the
-// rows of the other, so whatever the order in which rows come, the way to one has a few steps for each
-// doubling.
-import { longerInts } from './whole-values.ts'
+// Balanced trees of rows: a row is a place in an array, and many trees share it. Weight-balanced (Hirai and
+// Yamamoto, "Balancing weight-balanced trees"): neither side of a row has more than about three times the rows
+// of the other, so whatever the order in which rows come, the way to one has a few steps for each doubling.
+// All that a step looks at of a row stands in one place of memory.
 
 const [weightRatio, rotationRatio] = [3, 2]
 /** A tree of 2^31 rows is less deep. */
 export const depthMax = 96
+/** Words of a row: two by which rows are ordered, the roots on either side, the rows of its tree, counts. */
+export const [leftWord, rightWord, sizeWord, countWord] = [2, 3, 4, 5] as const
 
 /** Lent to one call at a time. */
 const way = new Int32Array(depthMax)
 
 export abstract class BalancedTrees {
-  /** The root of what comes before a row, and of what comes behind it; 0 is no row. */
-  left: Int32Array<ArrayBuffer>
-  right: Int32Array<ArrayBuffer>
-  /** The rows of the tree whose root a row is. */
-  size: Int32Array<ArrayBuffer>
+  /** How many words a row has; an even number. */
+  readonly words: number
+  /** The words of rows, by place; 0 is no row. */
+  cells: Int32Array<ArrayBuffer>
   /** The rows beside the one that was inserted last; 0 where there is none. */
   before = 0
   after = 0
 
-  constructor(capacity: number) {
-    this.left = new Int32Array(capacity)
-    this.right = new Int32Array(capacity)
-    this.size = new Int32Array(capacity)
+  constructor(countWords: number, capacity: number) {
+    this.words = countWord + countWords + ((countWord + countWords) % 2)
+    this.cells = new Int32Array(capacity * this.words)
   }
 
   get treeBytes(): number {
-    return this.left.byteLength * 3
+    return this.cells.byteLength
   }
 
-  protected growTrees(capacity: number): void {
-    this.left = longerInts(this.left, capacity)
-    this.right = longerInts(this.right, capacity)
-    this.size = longerInts(this.size, capacity)
+  growTrees(capacity: number): void {
+    const longer = new Int32Array(capacity * this.words)
+    longer.set(this.cells)
+    this.cells = longer
+  }
+
+  sizeOf(row: number): number {
+    return this.cells[row * this.words + sizeWord]!
   }
 
   /** The order of rows, which no two share. */
@@ -46,32 +49,32 @@ export abstract class BalancedTrees {
 
   /** Inserts a row, and gives the root of the tree. */
   insert(root: number, row: number): number {
-    const { left, right, size } = this
+    const { cells, words } = this
     this.before = 0
     this.after = 0
     let depth = 0
     for (let at = root; at !== 0; ) {
-      size[at]!++
+      const cell = at * words
+      cells[cell + sizeWord]!++
       this.absorb(at, row)
       if (this.isBefore(row, at)) {
         this.after = at
         way[depth++] = ~at // To its left.
-        at = left[at]!
+        at = cells[cell + leftWord]!
       } else {
         this.before = at
         way[depth++] = at
-        at = right[at]!
+        at = cells[cell + rightWord]!
       }
     }
-    left[row] = 0
-    right[row] = 0
+    cells[row * words + leftWord] = 0
+    cells[row * words + rightWord] = 0
     this.#pull(row)
     let child = row
     while (depth > 0) {
       const step = way[--depth]!
       const at = step < 0 ? ~step : step
-      if (step < 0) left[at] = child
-      else right[at] = child
+      cells[at * words + (step < 0 ? leftWord : rightWord)] = child
       child = this.#balanced(at)
     }
     return child
@@ -82,8 +85,8 @@ export abstract class BalancedTrees {
     if (from === to) return 0
     const middle = (from + to) >> 1
     const row = rows[middle]!
-    this.left[row] = this.build(rows, from, middle)
-    this.right[row] = this.build(rows, middle + 1, to)
+    this.cells[row * this.words + leftWord] = this.build(rows, from, middle)
+    this.cells[row * this.words + rightWord] = this.build(rows, middle + 1, to)
     this.#pull(row)
     return row
   }
@@ -91,48 +94,45 @@ export abstract class BalancedTrees {
   /** Writes the rows of a tree in their order from a place on, and gives the place behind them. */
   list(root: number, rows: Int32Array, from = 0): number {
     if (root === 0) return from
-    const place = this.list(this.left[root]!, rows, from)
+    const place = this.list(this.cells[root * this.words + leftWord]!, rows, from)
     rows[place] = root
-    return this.list(this.right[root]!, rows, place + 1)
+    return this.list(this.cells[root * this.words + rightWord]!, rows, place + 1)
   }
 
   #pull(row: number): void {
-    const [left, right] = [this.left[row]!, this.right[row]!]
-    this.size[row] = this.size[left]! + this.size[right]! + 1
+    const cell = row * this.words
+    const [left, right] = [this.cells[cell + leftWord]!, this.cells[cell + rightWord]!]
+    this.cells[cell + sizeWord] = this.sizeOf(left) + this.sizeOf(right) + 1
     this.sum(row, left, right)
   }
 
+  #weightOf(row: number, side: number): number {
+    return this.sizeOf(this.cells[row * this.words + side]!) + 1
+  }
+
   #balanced(row: number): number {
-    const { left, right, size } = this
-    const [before, behind] = [left[row]!, right[row]!]
-    const [lighter, heavier] = [size[before]! + 1, size[behind]! + 1]
-    if (heavier > weightRatio * lighter) {
-      const isSingle = size[left[behind]!]! + 1 < rotationRatio * (size[right[behind]!]! + 1)
-      if (!isSingle) right[row] = this.#raisedLeft(behind)
-      return this.#raisedRight(row)
+    const cell = row * this.words
+    const [before, behind] = [this.cells[cell + leftWord]!, this.cells[cell + rightWord]!]
+    const [first, second] = [this.sizeOf(before) + 1, this.sizeOf(behind) + 1]
+    if (second > weightRatio * first) {
+      const isSingle = this.#weightOf(behind, leftWord) < rotationRatio * this.#weightOf(behind, rightWord)
+      if (!isSingle) this.cells[cell + rightWord] = this.#raised(behind, leftWord, rightWord)
+      return this.#raised(row, rightWord, leftWord)
     }
-    if (lighter > weightRatio * heavier) {
-      const isSingle = size[right[before]!]! + 1 < rotationRatio * (size[left[before]!]! + 1)
-      if (!isSingle) left[row] = this.#raisedRight(before)
-      return this.#raisedLeft(row)
+    if (first > weightRatio * second) {
+      const isSingle = this.#weightOf(before, rightWord) < rotationRatio * this.#weightOf(before, leftWord)
+      if (!isSingle) this.cells[cell + leftWord] = this.#raised(before, rightWord, leftWord)
+      return this.#raised(row, leftWord, rightWord)
     }
     return row
   }
 
-  /** The row behind becomes the root. */
-  #raisedRight(row: number): number {
-    const top = this.right[row]!
-    this.right[row] = this.left[top]!
-    this.left[top] = row
-    this.#pull(row)
-    this.#pull(top)
-    return top
-  }
-
-  #raisedLeft(row: number): number {
-    const top = this.left[row]!
-    this.left[row] = this.right[top]!
-    this.right[top] = row
+  /** The row on the side becomes the root, with this one on its other side. */
+  #raised(row: number, side: number, other: number): number {
+    const { cells, words } = this
+    const top = cells[row * words + side]!
+    cells[row * words + side] = cells[top * words + other]!
+    cells[top * words + other] = row
     this.#pull(row)
     this.#pull(top)
     return top

@@ -6,48 +6,41 @@
 // order of time.
 import { subtractWhole, type Whole } from '../columns/whole.ts'
 import { BalancedTrees } from './balanced-trees.ts'
-import { Marks, type TreeSums } from './over-columns.ts'
+import { Counts } from './over-columns.ts'
 import type { TimeTrees } from './time-trees.ts'
-import { longerInts } from './whole-values.ts'
 
 const [firstBit, lastBit] = [1, 2]
 
 export class DistinctValues {
   /** Whether a row is the first of a run, or the last; of a null neither. */
-  readonly #first: Marks
-  readonly #last: Marks
+  readonly #first: Counts
+  readonly #last: Counts
   readonly #rangeMicros: Whole
   #bits: Uint8Array<ArrayBuffer>
   readonly #trees: ValueTrees
-  #times: TimeTrees | null = null
+  readonly #times: TimeTrees
 
-  constructor(rangeMicros: Whole, capacity: number) {
+  /** `times` are the trees that order the same rows by time: they keep two counts more. */
+  constructor(times: TimeTrees, rangeMicros: Whole, capacity: number) {
+    this.#times = times
     this.#rangeMicros = rangeMicros
     this.#bits = new Uint8Array(capacity)
-    this.#first = new Marks((row) => this.#bits[row]! & firstBit, capacity)
-    this.#last = new Marks((row) => this.#bits[row]! >> 1, capacity)
-    this.#trees = new ValueTrees(capacity, (row) => this.#times!.timeOf(row))
-  }
-
-  /** To be kept by the trees that order the rows by time. */
-  get sums(): readonly TreeSums[] {
-    return [this.#first, this.#last]
-  }
-
-  /** The trees that order the same rows by time. */
-  set times(times: TimeTrees) {
-    this.#times = times
+    this.#first = new Counts(times, (row) => this.#bits[row]! & firstBit)
+    this.#last = new Counts(times, (row) => this.#bits[row]! >> 1)
+    times.addSums(this.#first)
+    times.addSums(this.#last)
+    this.#trees = new ValueTrees(times, capacity)
   }
 
   get bytes(): number {
-    return this.#trees.bytes + this.#bits.byteLength
+    return this.#trees.treeBytes + this.#bits.byteLength
   }
 
   grow(capacity: number): void {
     const bits = new Uint8Array(capacity)
     bits.set(this.#bits)
     this.#bits = bits
-    this.#trees.grow(capacity)
+    this.#trees.growTrees(capacity)
   }
 
   /**
@@ -56,7 +49,7 @@ export class DistinctValues {
    */
   add(root: number, timeRoot: number, row: number, a: number, b: number): number {
     const trees = this.#trees
-    const times = this.#times!
+    const times = this.#times
     trees.setDigest(row, a, b)
     const made = trees.insert(root, row)
     const [before, after] = [trees.before, trees.after]
@@ -66,11 +59,11 @@ export class DistinctValues {
     const wasRun = this.#isRun(before, after)
     if (followsOne && !wasRun) {
       this.#bits[before]! &= ~lastBit
-      times.changeMark(timeRoot, before, this.#last, -1)
+      times.changeCount(timeRoot, before, this.#last.word, -1)
     }
     if (isFollowed && !wasRun) {
       this.#bits[after]! &= ~firstBit
-      times.changeMark(timeRoot, after, this.#first, -1)
+      times.changeCount(timeRoot, after, this.#first.word, -1)
     }
     return made
   }
@@ -83,8 +76,10 @@ export class DistinctValues {
   /** The values of a range that ends at a time, of the rows in the tree of time. */
   countAt(timeRoot: number, to: Whole): number {
     const before = subtractWhole(subtractWhole(to, this.#rangeMicros), 1)
-    const times = this.#times!
-    return times.markedUpTo(timeRoot, to, this.#first) - times.markedUpTo(timeRoot, before, this.#last)
+    const times = this.#times
+    return (
+      times.countUpTo(timeRoot, to, this.#first.word) - times.countUpTo(timeRoot, before, this.#last.word)
+    )
   }
 
   list(root: number, rows: Int32Array): number {
@@ -92,7 +87,8 @@ export class DistinctValues {
   }
 
   copyDigest(from: DistinctValues, row: number, to: number): void {
-    this.#trees.setDigest(to, from.#trees.a[row]!, from.#trees.b[row]!)
+    const { cells, words } = from.#trees
+    this.#trees.setDigest(to, cells[row * words]!, cells[row * words + 1]!)
   }
 
   /** The root of the tree of so many rows in their order; their times and digests are known. */
@@ -109,49 +105,38 @@ export class DistinctValues {
   /** Whether two rows, neither of which need be there, have one value and are within the range. */
   #isRun(first: number, second: number): boolean {
     if (first === 0 || second === 0 || !this.#trees.isSame(first, second)) return false
-    const times = this.#times!
+    const times = this.#times
     return subtractWhole(times.timeOf(second), times.timeOf(first)) <= this.#rangeMicros
   }
 }
 
-/** Rows in order of their values' digests, those of one value in order of time. */
+/** Rows in order of their values' digests, which are their first words, those of one value in order of time. */
 class ValueTrees extends BalancedTrees {
-  a: Int32Array<ArrayBuffer>
-  b: Int32Array<ArrayBuffer>
-  readonly #timeOf: (row: number) => Whole
+  readonly #times: TimeTrees
 
-  constructor(capacity: number, timeOf: (row: number) => Whole) {
-    super(capacity)
-    this.a = new Int32Array(capacity)
-    this.b = new Int32Array(capacity)
-    this.#timeOf = timeOf
-  }
-
-  get bytes(): number {
-    return this.treeBytes + this.a.byteLength * 2
-  }
-
-  grow(capacity: number): void {
-    this.growTrees(capacity)
-    this.a = longerInts(this.a, capacity)
-    this.b = longerInts(this.b, capacity)
+  constructor(times: TimeTrees, capacity: number) {
+    super(0, capacity)
+    this.#times = times
   }
 
   setDigest(row: number, a: number, b: number): void {
-    this.a[row] = a
-    this.b[row] = b
+    this.cells[row * this.words] = a
+    this.cells[row * this.words + 1] = b
   }
 
   isSame(first: number, second: number): boolean {
-    return this.a[first] === this.a[second] && this.b[first] === this.b[second]
+    const { cells, words } = this
+    const [one, other] = [first * words, second * words]
+    return cells[one] === cells[other] && cells[one + 1] === cells[other + 1]
   }
 
   protected isBefore(first: number, second: number): boolean {
-    const { a, b } = this
-    if (a[first] !== a[second]) return a[first]! < a[second]!
-    if (b[first] !== b[second]) return b[first]! < b[second]!
-    const [one, other] = [this.#timeOf(first), this.#timeOf(second)]
-    return one === other ? first < second : one < other
+    const { cells, words } = this
+    const [one, other] = [first * words, second * words]
+    if (cells[one] !== cells[other]) return cells[one]! < cells[other]!
+    if (cells[one + 1] !== cells[other + 1]) return cells[one + 1]! < cells[other + 1]!
+    const [micros, otherMicros] = [this.#times.timeOf(first), this.#times.timeOf(second)]
+    return micros === otherMicros ? first < second : micros < otherMicros
   }
 
   protected absorb(): void {

@@ -1,7 +1,8 @@
 // What is kept of the rows of a key beside their order: values, and what whole trees of rows come to. Each is
 // an array by row, and a second one by the root of a tree.
 import { addWhole, type Whole } from '../columns/whole.ts'
-import { largeMark, longerInts, WholeValues } from './whole-values.ts'
+import type { TimeTrees } from './time-trees.ts'
+import { largeMark, WholeValues } from './whole-values.ts'
 
 /**
  * The rows between two times: so many places of which each is the root of a tree of such rows, or, where it
@@ -115,72 +116,41 @@ export class Greatest extends Fold {
   }
 }
 
-/** How many values are not null. */
-export class Presence implements TreeSums {
-  readonly #values: WholeValues
-  #trees: Int32Array<ArrayBuffer>
+/** How many rows of a tree have something; it stands beside what the tree needs of each row. */
+export class Counts implements TreeSums {
+  readonly word: number
+  readonly bytes = 0
+  readonly #times: TimeTrees
+  readonly #has: (row: number) => number
 
-  constructor(values: WholeValues, capacity: number) {
-    this.#values = values
-    this.#trees = new Int32Array(capacity)
-  }
-
-  get bytes(): number {
-    return this.#trees.byteLength
+  /** `has` gives 1 or 0. */
+  constructor(times: TimeTrees, has: (row: number) => number) {
+    this.#times = times
+    this.#has = has
+    this.word = times.takeCountWord()
   }
 
   absorb(root: number, added: number): void {
-    if (!Number.isNaN(this.#values.numbers[added]!)) this.#trees[root]!++
+    this.#times.cells[root * this.#times.words + this.word]! += this.#has(added)
   }
 
   sum(row: number, left: number, right: number): void {
-    const own = Number.isNaN(this.#values.numbers[row]!) ? 0 : 1
-    this.#trees[row] = this.#trees[left]! + own + this.#trees[right]!
+    const { cells, words } = this.#times
+    const below = cells[left * words + this.word]! + cells[right * words + this.word]!
+    cells[row * words + this.word] = below + this.#has(row)
   }
 
-  grow(capacity: number): void {
-    this.#trees = longerInts(this.#trees, capacity)
+  grow(): void {
+    // The tree grows.
   }
 
   of({ places, count }: RowsBetween): number {
+    const { cells, words } = this.#times
     let sum = 0
     for (let index = 0; index < count; index++) {
       const place = places[index]!
-      if (place >= 0) sum += this.#trees[place]!
-      else if (!Number.isNaN(this.#values.numbers[~place]!)) sum++
+      sum += place < 0 ? this.#has(~place) : cells[place * words + this.word]!
     }
     return sum
-  }
-}
-
-/** Rows that have a mark, by tree. */
-export class Marks implements TreeSums {
-  readonly #isMarked: (row: number) => number
-  trees: Int32Array<ArrayBuffer>
-
-  /** `isMarked` gives 1 or 0. */
-  constructor(isMarked: (row: number) => number, capacity: number) {
-    this.#isMarked = isMarked
-    this.trees = new Int32Array(capacity)
-  }
-
-  get bytes(): number {
-    return this.trees.byteLength
-  }
-
-  absorb(root: number, added: number): void {
-    this.trees[root]! += this.#isMarked(added)
-  }
-
-  sum(row: number, left: number, right: number): void {
-    this.trees[row] = this.trees[left]! + this.#isMarked(row) + this.trees[right]!
-  }
-
-  grow(capacity: number): void {
-    this.trees = longerInts(this.trees, capacity)
-  }
-
-  own(row: number): number {
-    return this.#isMarked(row)
   }
 }

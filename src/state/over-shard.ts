@@ -4,15 +4,7 @@ import type { ColumnType } from '../expr/index.ts'
 import type { OverAggregate } from '../plan/index.ts'
 import { depthMax } from './balanced-trees.ts'
 import { DistinctValues } from './distinct-values.ts'
-import {
-  type Fold,
-  Greatest,
-  Least,
-  Presence,
-  type RowsBetween,
-  Sums,
-  type TreeSums,
-} from './over-columns.ts'
+import { Counts, type Fold, Greatest, Least, type RowsBetween, Sums, type TreeSums } from './over-columns.ts'
 import { TimeTrees } from './time-trees.ts'
 import { WholeValues } from './whole-values.ts'
 
@@ -59,7 +51,7 @@ const asked: Asked = { root: 0, before: 0, micros: 0 }
 export class OverShard {
   readonly #shape: OverShape
   readonly #times: TimeTrees
-  readonly #sums: readonly TreeSums[]
+  readonly #sums: TreeSums[] = []
   readonly #stored: readonly (WholeValues | null)[]
   readonly #distinct: readonly (DistinctValues | null)[]
   readonly #measures: readonly Measure[]
@@ -75,20 +67,19 @@ export class OverShard {
     this.#capacity = Math.max(rowsMin, Math.ceil(rowCount * 1.1) + 1)
     const uses = [...shape.values.values()]
     const capacity = this.#capacity
+    const distinctCount = uses.filter(({ isCounted }) => isCounted).length
+    const meanCount = shape.aggregates.filter(({ function: of }) => of === 'mean').length
+    this.#times = new TimeTrees(2 * distinctCount + meanCount, capacity)
     this.#stored = uses.map(({ isStored }) => (isStored ? new WholeValues(capacity) : null))
     this.#distinct = uses.map(({ isCounted }) =>
-      isCounted ? new DistinctValues(shape.rangeMicros, capacity) : null,
+      isCounted ? new DistinctValues(this.#times, shape.rangeMicros, capacity) : null,
     )
-    const sums: TreeSums[] = this.#distinct.flatMap((one) => one?.sums ?? [])
     const names = [...shape.values.keys()]
     this.#measures = shape.aggregates.map((one) => {
       const column = 'of' in one ? names.indexOf(one.of) : -1
-      return this.#measure(one, uses[column]?.type ?? 'int', column, sums)
+      return this.#measure(one, uses[column]?.type ?? 'int', column)
     })
     this.#needsBetween = shape.aggregates.some(({ function: of }) => isOverRange.has(of))
-    this.#times = new TimeTrees(sums, capacity)
-    this.#sums = sums
-    for (const one of this.#distinct) if (one !== null) one.times = this.#times
     this.#wordsOfKey = rootWord + 1 + uses.length
     this.#keys = new Int32Array(keysMin * this.#wordsOfKey)
   }
@@ -186,7 +177,7 @@ export class OverShard {
     }
     for (const [column, distinct] of this.#distinct.entries()) {
       if (distinct === null) continue
-      const values = new Int32Array(from.#times.size[from.#keys[fromKey + rootWord]!]!)
+      const values = new Int32Array(from.#times.sizeOf(from.#keys[fromKey + rootWord]!))
       const all = from.#distinct[column]!.list(from.#keys[fromKey + rootWord + 1 + column]!, values)
       let stays = 0
       for (let index = 0; index < all; index++) {
@@ -235,10 +226,11 @@ export class OverShard {
     return key
   }
 
-  /** What it needs of whole trees is put behind `sums`. */
-  #measure(aggregate: OverAggregate, type: ColumnType, column: number, sums: TreeSums[]): Measure {
+  #measure(aggregate: OverAggregate, type: ColumnType, column: number): Measure {
+    // What it needs of whole trees.
     const added = <T extends TreeSums>(one: T): T => {
-      sums.push(one)
+      this.#sums.push(one)
+      this.#times.addSums(one)
       return one
     }
     switch (aggregate.function) {
@@ -257,7 +249,8 @@ export class OverShard {
       }
       case 'mean': {
         const sum: Fold = added(new Sums(this.#stored[column]!, this.#capacity))
-        const count = added(new Presence(this.#stored[column]!, this.#capacity))
+        const stored = this.#stored[column]!
+        const count = added(new Counts(this.#times, (row) => (Number.isNaN(stored.numbers[row]!) ? 0 : 1)))
         return () => meanOf(type, sum.of(between), count.of(between))
       }
       default: {

@@ -1,67 +1,87 @@
-// The rows of a key in order of their times, and among those of one time in that of their arrival: a later
-// row has a greater place.
+// The rows of a key in order of their times, and among those of one time in that of their arrival: a later row
+// has a greater place.
 import type { Whole } from '../columns/whole.ts'
-import { BalancedTrees } from './balanced-trees.ts'
-import type { Marks, RowsBetween, TreeSums } from './over-columns.ts'
-import { largeMark, WholeValues } from './whole-values.ts'
+import { BalancedTrees, countWord, leftWord, rightWord, sizeWord } from './balanced-trees.ts'
+import type { RowsBetween, TreeSums } from './over-columns.ts'
+import { largeMark } from './whole-values.ts'
+
+/** What an entry of the map takes, about. */
+const largeBytes = 80
 
 export class TimeTrees extends BalancedTrees {
-  readonly #times: WholeValues
-  readonly #sums: readonly TreeSums[]
+  /** The first two words of a row: its time, or `largeMark` where no double holds it. */
+  #doubles: Float64Array<ArrayBuffer>
+  readonly #large = new Map<number, bigint>()
+  readonly #sums: TreeSums[] = []
+  #counts = 0
 
-  constructor(sums: readonly TreeSums[], capacity: number) {
-    super(capacity)
-    this.#times = new WholeValues(capacity)
-    this.#sums = sums
+  /** Of which so many of `sums` are counts. */
+  constructor(counts: number, capacity: number) {
+    super(counts, capacity)
+    this.#doubles = new Float64Array(this.cells.buffer)
   }
 
   get bytes(): number {
-    return this.treeBytes + this.#times.bytes
+    return this.treeBytes + this.#large.size * largeBytes
+  }
+
+  /** The word of a row where a count of its tree stands; another one with each call. */
+  takeCountWord(): number {
+    return countWord + this.#counts++
+  }
+
+  /** Kept of all trees from now on; to be called before the first row. */
+  addSums(sums: TreeSums): void {
+    this.#sums.push(sums)
   }
 
   timeOf(row: number): Whole {
-    const micros = this.#times.numbers[row]!
-    return micros === largeMark ? this.#times.at(row)! : micros
+    const micros = this.#doubles[(row * this.words) >> 1]!
+    return micros === largeMark ? this.#large.get(row)! : micros
   }
 
   setTime(row: number, micros: Whole): void {
-    this.#times.set(row, micros)
+    const isLarge = typeof micros === 'bigint'
+    if (isLarge) this.#large.set(row, micros)
+    this.#doubles[(row * this.words) >> 1] = isLarge ? largeMark : micros
   }
 
   grow(capacity: number): void {
     this.growTrees(capacity)
-    this.#times.grow(capacity)
+    this.#doubles = new Float64Array(this.cells.buffer)
   }
 
   /** The rows of the tree from one time to another, both included. */
   between(root: number, from: Whole, to: Whole, into: RowsBetween): void {
-    const { left, right } = this
+    const { cells, words } = this
     const { places } = into
     let count = 0
     let top = root
-    for (; top !== 0; ) {
+    while (top !== 0) {
       const micros = this.timeOf(top)
-      if (micros < from) top = right[top]!
-      else if (micros > to) top = left[top]!
+      if (micros < from) top = cells[top * words + rightWord]!
+      else if (micros > to) top = cells[top * words + leftWord]!
       else break
     }
     into.count = 0
     if (top === 0) return
     places[count++] = ~top
-    for (let at = left[top]!; at !== 0; ) {
-      if (this.timeOf(at) < from) at = right[at]!
+    for (let at = cells[top * words + leftWord]!; at !== 0; ) {
+      const behind = cells[at * words + rightWord]!
+      if (this.timeOf(at) < from) at = behind
       else {
         places[count++] = ~at
-        if (right[at] !== 0) places[count++] = right[at]!
-        at = left[at]!
+        if (behind !== 0) places[count++] = behind
+        at = cells[at * words + leftWord]!
       }
     }
-    for (let at = right[top]!; at !== 0; ) {
-      if (this.timeOf(at) > to) at = left[at]!
+    for (let at = cells[top * words + rightWord]!; at !== 0; ) {
+      const before = cells[at * words + leftWord]!
+      if (this.timeOf(at) > to) at = before
       else {
         places[count++] = ~at
-        if (left[at] !== 0) places[count++] = left[at]!
-        at = right[at]!
+        if (before !== 0) places[count++] = before
+        at = cells[at * words + rightWord]!
       }
     }
     into.count = count
@@ -69,38 +89,46 @@ export class TimeTrees extends BalancedTrees {
 
   rowCount({ places, count }: RowsBetween): number {
     let sum = 0
-    for (let index = 0; index < count; index++) sum += places[index]! < 0 ? 1 : this.size[places[index]!]!
+    for (let index = 0; index < count; index++) sum += places[index]! < 0 ? 1 : this.sizeOf(places[index]!)
     return sum
   }
 
   rowsBefore(root: number, micros: Whole): number {
+    const { cells, words } = this
     let sum = 0
     for (let at = root; at !== 0; ) {
+      const left = cells[at * words + leftWord]!
       if (this.timeOf(at) < micros) {
-        sum += this.size[this.left[at]!]! + 1
-        at = this.right[at]!
-      } else at = this.left[at]!
+        sum += cells[left * words + sizeWord]! + 1
+        at = cells[at * words + rightWord]!
+      } else at = left
     }
     return sum
   }
 
-  /** How many rows of the tree up to a time have the mark. */
-  markedUpTo(root: number, micros: Whole, marks: Marks): number {
+  /** A count of the rows of the tree up to a time, which stands at the word. */
+  countUpTo(root: number, micros: Whole, word: number): number {
+    const { cells, words } = this
     let sum = 0
     for (let at = root; at !== 0; ) {
+      const cell = at * words
+      const right = cells[cell + rightWord]!
       if (this.timeOf(at) <= micros) {
-        sum += marks.trees[this.left[at]!]! + marks.own(at)
-        at = this.right[at]!
-      } else at = this.left[at]!
+        sum += cells[cell + word]! - cells[right * words + word]!
+        at = right
+      } else at = cells[cell + leftWord]!
     }
     return sum
   }
 
-  /** A row of the tree has got the mark, or lost it (-1). */
-  changeMark(root: number, row: number, marks: Marks, by: 1 | -1): void {
-    for (let at = root; ; at = this.isBefore(row, at) ? this.left[at]! : this.right[at]!) {
-      marks.trees[at]! += by
+  /** Changes the count of a row of the tree by so much. */
+  changeCount(root: number, row: number, word: number, by: number): void {
+    const { cells, words } = this
+    for (let at = root; ; ) {
+      const cell = at * words
+      cells[cell + word]! += by
       if (at === row) return
+      at = cells[cell + (this.isBefore(row, at) ? leftWord : rightWord)]!
     }
   }
 

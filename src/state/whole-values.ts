@@ -41,9 +41,3 @@ export class WholeValues {
     this.numbers = longer
   }
 }
-
-export function longerInts(values: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
-  const longer = new Int32Array(length)
-  longer.set(values)
-  return longer
-}
