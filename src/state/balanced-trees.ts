@@ -1,9 +1,9 @@
 // Balanced trees of rows: a row is a place in an array, and many trees share it. Weight-balanced (Hirai and
-// Yamamoto, "Balancing weight-balanced trees"): neither side of a row has more than about three times the rows
-// of the other, so whatever the order in which rows come, the way to one has a few steps for each doubling.
-// All that a step looks at of a row stands in one place of memory.
+// Yamamoto, "Balancing weight-balanced trees"): neither side of a row has more than about two and a half
+// times the rows of the other, so whatever the order in which rows come, the way to one has a few steps for
+// each doubling. All that a step looks at of a row stands in one place of memory.
 
-const [weightRatio, rotationRatio] = [3, 2]
+const [weightRatio, rotationRatio] = [2.5, 1.5]
 /** A tree of 2^31 rows is less deep. */
 export const depthMax = 96
 /** Words of a row: two by which rows are ordered, the roots on either side, the rows of its tree, counts. */

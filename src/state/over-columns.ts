@@ -1,24 +1,8 @@
 // What is kept of the rows of a key beside their order: values, and what whole trees of rows come to. Each is
 // an array by row, and a second one by the root of a tree.
 import { addWhole, type Whole } from '../columns/whole.ts'
-import type { TimeTrees } from './time-trees.ts'
+import type { RowsBetween, TimeTrees, TreeSums } from './time-trees.ts'
 import { largeMark, WholeValues } from './whole-values.ts'
-
-/**
- * The rows between two times: so many places of which each is the root of a tree of such rows, or, where it
- * is negative, the complement of one row.
- */
-export type RowsBetween = { readonly places: Int32Array; count: number }
-
-/** What an aggregate keeps for each tree. */
-export type TreeSums = {
-  /** For the tree whose root a row is, from those on either side of it. */
-  sum(row: number, left: number, right: number): void
-  /** For a tree that a row was added to. */
-  absorb(root: number, added: number): void
-  grow(capacity: number): void
-  readonly bytes: number
-}
 
 /** Of the values of a column, nulls left out. */
 export abstract class Fold implements TreeSums {

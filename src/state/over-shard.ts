@@ -4,8 +4,8 @@ import type { ColumnType } from '../expr/index.ts'
 import type { OverAggregate } from '../plan/index.ts'
 import { depthMax } from './balanced-trees.ts'
 import { DistinctValues } from './distinct-values.ts'
-import { Counts, type Fold, Greatest, Least, type RowsBetween, Sums, type TreeSums } from './over-columns.ts'
-import { TimeTrees } from './time-trees.ts'
+import { Counts, type Fold, Greatest, Least, Sums } from './over-columns.ts'
+import { type RowsBetween, TimeTrees, type TreeSums } from './time-trees.ts'
 import { WholeValues } from './whole-values.ts'
 
 export type ValueUse = {

@@ -1,9 +1,24 @@
-// The rows of a key in order of their times, and among those of one time in that of their arrival: a later row
-// has a greater place.
+// The rows of a key in order of their times, and among those of one time in that of their arrival: a later
+// row has a greater place.
 import type { Whole } from '../columns/whole.ts'
 import { BalancedTrees, countWord, leftWord, rightWord, sizeWord } from './balanced-trees.ts'
-import type { RowsBetween, TreeSums } from './over-columns.ts'
 import { largeMark } from './whole-values.ts'
+
+/**
+ * The rows between two times: so many places of which each is the root of a tree of such rows, or, where it
+ * is negative, the complement of one row.
+ */
+export type RowsBetween = { readonly places: Int32Array; count: number }
+
+/** What an aggregate keeps for each tree. */
+export type TreeSums = {
+  /** For the tree whose root a row is, from those on either side of it. */
+  sum(row: number, left: number, right: number): void
+  /** For a tree that a row was added to. */
+  absorb(root: number, added: number): void
+  grow(capacity: number): void
+  readonly bytes: number
+}
 
 /** What an entry of the map takes, about. */
 const largeBytes = 80

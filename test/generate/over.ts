@@ -49,10 +49,12 @@ const extremes: Readonly<Record<ValueName, readonly OracleValue[]>> = {
 }
 
 /** Most values are few and small; in some cases they are the greatest that there are. */
-function anyOf(name: ValueName, isExtreme: boolean): fc.Arbitrary<OracleValue> {
+function anyOf(name: ValueName, isExtreme: boolean, isDense: boolean): fc.Arbitrary<OracleValue> {
   const few = extremes[name]
   const usual = name === 'day' ? few.slice(0, 2) : numbers.includes(name) ? [1n, 2n, 3n, -4n, 700n] : few
-  return fc.option(fc.constantFrom(...(isExtreme ? few : usual)), { freq: 6 })
+  return fc.option(fc.constantFrom(...(isExtreme ? few : usual).slice(0, isDense ? 1 : few.length)), {
+    freq: 6,
+  })
 }
 
 const calls: readonly OverCall<ValueName>[] = [
@@ -80,15 +82,20 @@ export const overCases: fc.Arbitrary<OverCase> = fc
     range: ranges,
     start: fc.oneof({ weight: 3, arbitrary: fc.constant(-50n) }, starts),
     isExtreme: fc.boolean(),
+    /** All rows have one key and one value, or null, and are half a range apart or a whole one. */
+    isDense: fc.boolean(),
     /** How far batches move on; the rows of one are spread over 150. */
     pace: fc.constantFrom(0, 40, 200),
     rowsMax: fc.constantFrom(1, 6, 40),
   })
   .chain((drawn) => {
-    const { key, of, range, start, isExtreme, pace, rowsMax } = drawn
-    const time = fc.option(fc.oneof(fc.integer({ min: 0, max: 150 }), fc.constantFrom(3, 60)), { freq: 20 })
+    const { key, of, range, start, isExtreme, isDense, pace, rowsMax } = drawn
+    // Rows are often as far apart as the range is long, to the microsecond.
+    const steps = fc.integer({ min: 0, max: 5 }).map((halves) => Math.min(150, (halves * Number(range)) / 2))
+    const anywhere = fc.oneof(fc.integer({ min: 0, max: 150 }), steps.map(Math.floor))
+    const time = fc.option(isDense ? steps.map(Math.floor) : anywhere, { freq: 20 })
     const row = fc.record({
-      ...(Object.fromEntries(names.map((name) => [name, anyOf(name, isExtreme)])) as Record<
+      ...(Object.fromEntries(names.map((name) => [name, anyOf(name, isExtreme, isDense)])) as Record<
         ValueName,
         fc.Arbitrary<OracleValue>
       >),
