@@ -32,6 +32,12 @@ export default transactions({
     device_users_24h: over(rows, { key: 'device_id', range: hours(24), distinct: 'user_id' }),
     user_amount_1h: over(rows, { key: 'user_id', range: minutes(60), sum: 'amount' }),
   }),
+  // What `npx assay demo` makes up for them.
+  samples: {
+    channel: ['app', 'web', 'pos'],
+    currency: ['EUR', 'USD', 'GBP'],
+    merchant_risk: [0.1, 0.3, 0.9],
+  },
   rules: './rules.yaml',
   tables: [deviceWindows],
   watermarks: [{ name: 'device', default: '10 minutes' }],

@@ -17,10 +17,12 @@ import { isOfInput, type Lakehouse } from '../plan/index.ts'
 import { type Project, projectTitle } from '../project/project.ts'
 import type { CheckFinding, Found } from './check-finding.ts'
 import { exitCodes } from './failure.ts'
+import { fieldFindings } from './field-findings.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { printable } from './printable.ts'
 import { nearlyAllRefused, sortedReasons } from './refusals.ts'
 import type { RunTotals } from './run-totals.ts'
+import type { JudgedSample } from './sample.ts'
 import { projectConfig } from './session.ts'
 import { sqlName } from './table-name.ts'
 import { formatCount } from './terminal-text.ts'
@@ -240,7 +242,7 @@ async function* examineKafka(config: Config): AsyncGenerator<Found> {
     giveUpAfterMs: SAMPLE_MAX_MS,
   })
   try {
-    yield sampleFinding(
+    yield* sampleFindings(
       config,
       await judgeNewest(config, source, AbortSignal.timeout(SAMPLE_MAX_MS)),
       'newest',
@@ -248,6 +250,11 @@ async function* examineKafka(config: Config): AsyncGenerator<Found> {
   } finally {
     await source.close()
   }
+}
+
+function* sampleFindings(config: Config, { totals, values }: JudgedSample, which: string): Generator<Found> {
+  yield sampleFinding(config, totals, which)
+  yield* fieldFindings(config.lakehouse, values)
 }
 
 /** What a run would make of the input: a wrong topic or other names of fields are seen before it. */
@@ -276,7 +283,11 @@ async function* examineFiles(config: Config, from: string): AsyncGenerator<Found
   const { judgeFirst } = await import('./sample.ts')
   const source = await openFileSource(from, { takeUnterminatedTail: true })
   try {
-    yield sampleFinding(config, await judgeFirst(config, source, AbortSignal.timeout(SAMPLE_MAX_MS)), 'first')
+    yield* sampleFindings(
+      config,
+      await judgeFirst(config, source, AbortSignal.timeout(SAMPLE_MAX_MS)),
+      'first',
+    )
   } finally {
     await source.close()
   }

@@ -14,6 +14,15 @@ export type CommandEntry = {
 
 export const commands: readonly CommandEntry[] = [
   {
+    name: 'init',
+    summary: 'make a project: a lakehouse of your own topic',
+    does:
+      'Makes a folder with a config, rules, a table and tests of your own, which work at once and show how each of it is done. ' +
+      'README.md in it says how it becomes yours.',
+    examples: ['assay init my-payments'],
+    load: async () => (await import('./init.ts')).initCommand(),
+  },
+  {
     name: 'demo',
     summary: 'generator and pipeline on one machine, no Kafka, no JVM',
     does:
@@ -55,6 +64,15 @@ export const commands: readonly CommandEntry[] = [
       'Each line says ok or what to do; nothing is changed.',
     examples: ['assay check', 'assay check --from data'],
     load: async (project) => (await import('./check.ts')).checkCommand(project),
+  },
+  {
+    name: 'infer',
+    summary: 'propose the fields of a config from records that are there',
+    does:
+      'Reads a sample of records and writes the "fields" of assay.config.ts for them, and which further columns there are. ' +
+      'What was guessed is said on stderr: read it before you use it.',
+    examples: ['assay infer --topic payments', 'assay infer --from data'],
+    load: async (project) => (await import('./infer.ts')).inferCommand(project),
   },
   {
     name: 'plan',

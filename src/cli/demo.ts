@@ -12,12 +12,13 @@ import { embeddedEngine } from '../engines/embedded/run.ts'
 import type { BatchReport } from '../engines/engine.ts'
 import { noLatencies } from '../engines/latency.ts'
 import { openFileSource } from '../files/source.ts'
-import { produce } from '../produce/produce.ts'
+import { type ProduceOptions, produce } from '../produce/produce.ts'
 import type { Project } from '../project/project.ts'
 import { createLagEstimate } from './lag-estimate.ts'
 import { type LiveView, startLiveView } from './live-painter.ts'
 import { positiveNumber, seedNumber } from './option-values.ts'
 import { pipelineOptions } from './pipeline-options.ts'
+import { recordShape } from './record-shape.ts'
 import { openSession } from './session.ts'
 
 type DemoFlags = {
@@ -78,7 +79,7 @@ async function demo(project: Project, flags: DemoFlags): Promise<void> {
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   const timer = flags.seconds === undefined ? null : setTimeout(abort, flags.seconds * 1000)
   try {
-    const producing = produceAll(flags, input, stop.signal)
+    const producing = produceAll(flags, { path: input, shape: recordShape(project) }, stop.signal)
     const source = growingBatches(await openFileSource(input, { takeUnterminatedTail: false }))
     const running = embeddedEngine.run({
       ...pipelineOptions({ ...config, engine: 'embedded', deltaBasePath }),
@@ -105,15 +106,19 @@ async function demo(project: Project, flags: DemoFlags): Promise<void> {
 }
 
 /** The history at once, then what happens now, at the rate of the demo, until the signal. */
-async function produceAll(flags: DemoFlags, path: string, signal: AbortSignal): Promise<void> {
+async function produceAll(
+  flags: DemoFlags,
+  { path, shape }: { readonly path: string; readonly shape: NonNullable<ProduceOptions['shape']> | null },
+  signal: AbortSignal,
+): Promise<void> {
   const nowMs = Date.now()
   const generator = { seed: flags.seed, users, ...dirt }
   const to = { kind: 'directory', path, rotateRows: 100_000, rotateSeconds: 60 } as const
   const period = { fromMs: nowMs - historyMs, toMs: nowMs }
   const ratePerSecond = historyRecordsPerSecond
-  await produce({ generator, count: historyRecords, ratePerSecond, to, period, signal })
+  await produce({ generator, count: historyRecords, ratePerSecond, to, shape, period, signal })
   const count = Number.POSITIVE_INFINITY
-  await produce({ generator, count, ratePerSecond: flags.rate, to, period: null, signal })
+  await produce({ generator, count, ratePerSecond: flags.rate, to, shape, period: null, signal })
 }
 
 /** The same input in batches that begin small and double: so the first numbers are there soon. */

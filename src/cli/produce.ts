@@ -15,6 +15,7 @@ import type { Project } from '../project/project.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { durationMs, seedNumber, wholeNumberFrom } from './option-values.ts'
 import { createProgressBar } from './progress-bar.ts'
+import { recordShape } from './record-shape.ts'
 import { openSession } from './session.ts'
 import { formatCount, formatElapsed } from './terminal-text.ts'
 
@@ -129,6 +130,7 @@ async function runProduce(project: Project, flags: ProduceFlags): Promise<void> 
       count: flags.count ?? Number.POSITIVE_INFINITY,
       ratePerSecond: ratePerSecondOf(flags),
       to,
+      shape: recordShape(project),
       period: flags.period ?? null,
       signal: stop.signal,
       onProgress: ({ records }) => bar.update(records, flags.count ?? null),

@@ -54,6 +54,12 @@ export function nearlyAllRefused(
   )
 }
 
+/** True where nothing that was read is of use: a repeat and a late record are what they are by others. */
+export function isAllRefused({ records, quarantined, reasons }: Omit<Refused, 'samples'>): boolean {
+  const isOfOthers = Object.keys(reasons).every((reason) => reason === 'late' || reason === 'duplicate')
+  return records > 0 && quarantined === records && !isOfOthers
+}
+
 /** Where the record is, and its beginning; what is no text is shown as such. */
 function sampleText({ topic, partition, offset, value }: RefusedSample): string {
   const at = `${topic}, partition ${partition}, offset ${offset}`

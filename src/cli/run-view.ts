@@ -9,7 +9,7 @@ import { batchLine } from './batch-line.ts'
 import { createLagEstimate } from './lag-estimate.ts'
 import { isPretty, type Logger } from './logger.ts'
 import { createProgressBar } from './progress-bar.ts'
-import { nearlyAllRefused } from './refusals.ts'
+import { isAllRefused, nearlyAllRefused } from './refusals.ts'
 import { noTotals, type RunTotals, totalsSentence, totalsText, withBatch, withLost } from './run-totals.ts'
 
 export type RunFacts = {
@@ -35,8 +35,8 @@ export type RunView = {
   /** Nothing is there to be read; told often, said seldom. */
   onWait(): void
   onStop(signal: NodeJS.Signals): void
-  /** The summary. */
-  onEnd(): void
+  /** The summary; says where a run with an end took nothing of what it read. */
+  onEnd(): 'all refused' | null
   /** The summary of what was done before, where anything was. */
   onFailure(): void
 }
@@ -94,7 +94,10 @@ function onceView(about: RunFacts, log: Logger): RunView {
     warnOfRefusals(totals, about, log)
   }
   return {
-    onEnd: summarize,
+    onEnd() {
+      summarize()
+      return isAllRefused(totals) ? 'all refused' : null
+    },
     onFailure: () => (totals.batches > 0 ? summarize() : bar.clear()),
     onStart: () => say(() => start(about, log)),
     onWait: () => undefined,
@@ -123,7 +126,10 @@ function logView(about: RunFacts, log: Logger, pretty: boolean): RunView {
     else log.info(totalsFacts(totals, elapsedMs), `ended: ${totalsSentence(totals, elapsedMs)}`)
   }
   return {
-    onEnd: summarize,
+    onEnd() {
+      summarize()
+      return null
+    },
     onFailure: () => (totals.batches > 0 ? summarize() : undefined),
     onStart: () => start(about, log),
     onStop: (signal) => stopping(signal, log),

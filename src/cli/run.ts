@@ -13,6 +13,7 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream, tablesOf } from '../plan/index.ts'
 import { type Project, projectTitle } from '../project/project.ts'
+import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { openRunView, type RunFacts } from './run-view.ts'
@@ -78,7 +79,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
       onNotice: view.onNotice,
       onWait: view.onWait,
     })
-    view.onEnd()
+    if (view.onEnd() === 'all refused') process.exitCode = exitCodes.failed
   } catch (error) {
     view.onFailure()
     throw error

@@ -12,23 +12,26 @@ import { inputStream } from '../plan/index.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { noTotals, type RunTotals, withBatch } from './run-totals.ts'
 
-const sampleRecordsMax = 1_000
+export const sampleRecordsMax = 1_000
+
+/** What a run would make of the sample, and the values of its records. */
+export type JudgedSample = { readonly totals: RunTotals; readonly values: readonly (Uint8Array | null)[] }
 
 /** Judges the newest records of each partition of Kafka. */
 export async function judgeNewest(
   config: Config,
   source: RecordSource & KafkaPositions,
   signal: AbortSignal,
-): Promise<RunTotals> {
+): Promise<JudgedSample> {
+  return await judge(config, source, await newestRanges(source, signal), signal)
+}
+
+/** The newest records of each partition, as many of each. */
+export async function newestRanges(source: KafkaPositions, signal: AbortSignal): Promise<OffsetRange[]> {
   const partitions = await source.positions(new Map(), signal)
   const each = BigInt(Math.max(1, Math.floor(sampleRecordsMax / Math.max(1, partitions.length))))
   const newest = partitions.map((range) => ({ ...range, start: later(range.start, range.end - each) }))
-  return await judge(
-    config,
-    source,
-    newest.filter(({ start, end }) => end > start),
-    signal,
-  )
+  return newest.filter(({ start, end }) => end > start)
 }
 
 /** Judges the first records of files. */
@@ -36,7 +39,7 @@ export async function judgeFirst(
   config: Config,
   source: RecordSource,
   signal: AbortSignal,
-): Promise<RunTotals> {
+): Promise<JudgedSample> {
   const { ranges } = await source.cut(new Map(), sampleRecordsMax, signal)
   return await judge(config, source, ranges, signal)
 }
@@ -50,15 +53,16 @@ async function judge(
   source: RecordSource,
   ranges: readonly OffsetRange[],
   signal: AbortSignal,
-): Promise<RunTotals> {
-  if (ranges.length === 0) return noTotals
+): Promise<JudgedSample> {
+  if (ranges.length === 0) return { totals: noTotals, values: [] }
+  const values: (Uint8Array | null)[] = []
   const deltaBasePath = await mkdtemp(join(tmpdir(), 'assay-check-'))
   let totals = noTotals
   try {
     await embeddedEngine.run({
       ...pipelineOptions({ ...config, engine: 'embedded', deltaBasePath }),
       streams: [inputStream(config.lakehouse)],
-      source: onlyRanges(source, ranges),
+      source: onlyRanges(source, ranges, values),
       once: true,
       finalize: false,
       signal,
@@ -70,11 +74,15 @@ async function judge(
   } finally {
     await rm(deltaBasePath, { recursive: true, force: true })
   }
-  return totals
+  return { totals, values }
 }
 
 /** An input that holds those ranges and nothing else, and tells nobody how far it was read. */
-function onlyRanges(source: RecordSource, ranges: readonly OffsetRange[]): RecordSource {
+function onlyRanges(
+  source: RecordSource,
+  ranges: readonly OffsetRange[],
+  values: (Uint8Array | null)[],
+): RecordSource {
   let left = ranges
   return {
     kind: source.kind,
@@ -83,7 +91,15 @@ function onlyRanges(source: RecordSource, ranges: readonly OffsetRange[]): Recor
       left = []
       return cut
     },
-    read: (taken, onChunk, signal) => source.read(taken, onChunk, signal),
+    read: (taken, onChunk, signal) =>
+      source.read(
+        taken,
+        (chunk) => {
+          values.push(...chunk.values)
+          return onChunk(chunk)
+        },
+        signal,
+      ),
     waitForData: async () => undefined,
     lag: async () => 0n,
     reportProgress: async () => undefined,

@@ -7,6 +7,7 @@ import {
   type HistoryNode,
   historiesOf,
   type OverAggregate,
+  storedText,
   type TableDefinition,
 } from '../plan/index.ts'
 import { lookBack, rangeOf } from './batch-rules.ts'
@@ -37,8 +38,14 @@ export async function keptRows(
   const isThere = last !== null && (await DeltaTable.exists(directory))
   const snapshot = isThere ? await (await DeltaTable.open(directory)).snapshot() : null
   const watermark = last?.progress.watermarks[eventsWatermark(lakehouse)] ?? null
+  const seen = new Set<string>()
   return lakehouse.tables.flatMap((table: TableDefinition) => {
-    return historiesOf(table.rows.node).map(({ node }) => {
+    // What two tables share is kept once.
+    const own = historiesOf(table.rows.node).filter(({ node }) => {
+      const text = storedText(node)
+      return !seen.has(text) && seen.add(text)
+    })
+    return own.map(({ node }) => {
       const min = lookBack(node, watermark, parameters)
       const where = [{ column: node.eventTime, ...(min === null ? {} : { min }) }]
       const files = snapshot === null ? [] : prunedFiles(snapshot, where)

@@ -52,7 +52,12 @@ export type SentencePart =
 export type NamingColumn = { readonly column: string; readonly path: readonly string[] }
 
 /** A mapping is data that its reader knows; the reasons are those of conditions beside it. */
-export type RecordReading = { readonly mapping: unknown; readonly checkReasons: readonly string[] }
+export type RecordReading = {
+  readonly mapping: unknown
+  readonly checkReasons: readonly string[]
+  /** Values that columns of the project may have, by column: for records that are made up. */
+  readonly samples?: Readonly<Record<string, readonly unknown[]>>
+}
 
 export type LakehouseParts = {
   /** The topic that is read where KAFKA_TOPIC does not say another. */

@@ -29,6 +29,8 @@ export type ProduceOptions = {
   /** null is as fast as possible. */
   readonly ratePerSecond: number | null
   readonly to: ProduceTarget
+  /** What becomes of a record's value before it is sent; null leaves it. */
+  readonly shape?: ((value: Uint8Array) => Uint8Array) | null
   /** Event times are spread over this past period; null takes the clock's time. */
   readonly period: Period | null
   /** Ends the run cleanly: what was generated is sent. */
@@ -103,14 +105,17 @@ async function sendAll(
   tally: Tally,
 ): Promise<void> {
   const nextRows = createTimetable(options, clock)
+  const { shape = null } = options
   while (!options.signal.aborted && tally.records() < options.count) {
     const arrivals = nextRows(Math.min(WRITE_ROWS_MAX, options.count - tally.records()))
     if (arrivals.kind === 'wait') {
       await clock.sleep(Math.max(arrivals.ms, TICK_MS), options.signal)
     } else {
       const records: GeneratedRecord[] = []
-      for (let index = 0; index < arrivals.count; index++)
-        records.push(generator.next(arrivals.timeOf(index)))
+      for (let index = 0; index < arrivals.count; index++) {
+        const record = generator.next(arrivals.timeOf(index))
+        records.push(shape === null ? record : { ...record, value: shape(record.value) })
+      }
       await writer.write(records)
       tally.add(records)
     }

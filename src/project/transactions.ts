@@ -35,6 +35,8 @@ export type TransactionsConfig<F extends Fields, E extends ExtraFields> = Transa
   readonly features?: (rows: FeatureRows<SilverColumns<UserTypeOf<F>, ExtraSchema<E>>>) => Features
   /** A file of rules, from the folder of the config on; absent: the rules that ship. */
   readonly rules?: string
+  /** Values of columns of `extra` in the records that `assay demo` and `assay produce` make up. */
+  readonly samples?: { readonly [K in keyof E]?: readonly unknown[] }
   /** Further tables, each behind those that it reads. */
   readonly tables?: readonly TableDefinition[]
   /** Further watermarks, by which windows of these tables close. */
@@ -87,9 +89,13 @@ export function transactions<
         person: { column: 'user_id', path: mapping.user_id.path },
       },
       reasons: reasonMeanings,
-      reading,
+      reading: { ...reading, ...(of.samples === undefined ? {} : { samples: samplesOf(of.samples) }) },
     })
   }
+}
+
+function samplesOf(samples: Readonly<Record<string, readonly unknown[] | undefined>>) {
+  return Object.fromEntries(Object.entries(samples).map(([name, values = []]) => [name, values]))
 }
 
 /** Lists of rules that a variable overrides. */

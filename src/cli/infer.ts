@@ -1,0 +1,111 @@
+// assay infer: the fields of a config, from a sample of the records that are there.
+import { Command } from 'commander'
+import type { RecordSource } from '../batches/source.ts'
+import type { Config } from '../config/config.ts'
+import { inHome } from '../config/values.ts'
+import { counted } from '../errors/counted.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import type { Project } from '../project/project.ts'
+import { type InferredFields, inferFields } from '../transactions/infer-fields.ts'
+import { sampleOf } from '../transactions/sample.ts'
+import { kafkaConnectionOf } from './kafka-connection.ts'
+import { printable } from './printable.ts'
+import { newestRanges, sampleRecordsMax } from './sample.ts'
+import { openSession } from './session.ts'
+
+type InferFlags = { readonly topic?: string; readonly from?: string }
+
+const sampleMaxMs = 20_000
+
+export function inferCommand(project: Project): Command {
+  return new Command('infer')
+    .option('--topic <topic>', 'the topic whose newest records are read (default: KAFKA_TOPIC)')
+    .option('--from <file|directory>', 'NDJSON files in place of Kafka', inHome)
+    .action(async (flags: InferFlags) => {
+      const { config } = openSession(project)
+      const values = await sampleValues(config, flags)
+      const sample = sampleOf(values)
+      if (sample.records === 0) {
+        const message = `of ${values.length} values none is a JSON object: nothing can be said of their fields.`
+        throw new LakehouseError('CONFIG_INVALID', message)
+      }
+      const inferred = inferFields(sample)
+      process.stdout.write(configText(inferred))
+      process.stderr.write(printable(notesText(inferred, sample.records)))
+    })
+}
+
+async function sampleValues(config: Config, { topic, from }: InferFlags): Promise<(Uint8Array | null)[]> {
+  const signal = AbortSignal.timeout(sampleMaxMs)
+  const values: (Uint8Array | null)[] = []
+  const read = async (source: RecordSource, ranges: Parameters<RecordSource['read']>[0]): Promise<void> => {
+    await source.read(ranges, ({ values: of }) => void values.push(...of), signal)
+  }
+  if (from !== undefined) {
+    const { openFileSource } = await import('../files/source.ts')
+    const source = await openFileSource(from, { takeUnterminatedTail: true })
+    try {
+      await read(source, (await source.cut(new Map(), sampleRecordsMax, signal)).ranges)
+    } finally {
+      await source.close()
+    }
+    return values
+  }
+  const { openKafkaSource } = await import('../kafka/source.ts')
+  const { kafka } = config
+  const source = await openKafkaSource({
+    ...kafkaConnectionOf(kafka),
+    topic: topic ?? kafka.topic,
+    groupId: kafka.groupId,
+    startingOffsets: { kind: 'earliest' },
+    onDataLoss: 'continue',
+    giveUpAfterMs: sampleMaxMs,
+  })
+  try {
+    await read(source, await newestRanges(source, signal))
+  } finally {
+    await source.close()
+  }
+  return values
+}
+
+const isName = /^[A-Za-z_$][\w$]*$/
+
+/** As it stands in a config. */
+function configText({ fields, missing, others }: InferredFields): string {
+  const lacking = missing.map(
+    (field) => `  // ${field}: nothing was found for it, and every record must have one`,
+  )
+  const lines = Object.entries(fields).map(([field, value]) => `  ${field}: ${written(value)},`)
+  const extra = others.map(({ path, as }) => {
+    const name = path
+      .at(-1)!
+      .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
+      .toLowerCase()
+      .replaceAll(/\W+/g, '_')
+    const kind = as === 'boolean' ? 'bool' : as
+    const at = path.some((one) => one.includes('.')) ? path : path.join('.')
+    return `  // ${isName.test(name) ? name : written(name)}: ${kind}(${written(at)}),`
+  })
+  const further = extra.length === 0 ? [] : ['// Columns that you may add:', 'extra: {', ...extra, '},']
+  return `${['fields: {', ...lacking, ...lines, '},', ...further].join('\n')}\n`
+}
+
+/** A value as TypeScript: what JSON writes, with single quotes, and names without any. */
+function written(value: unknown): string {
+  if (typeof value === 'string')
+    return `'${JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`
+  if (Array.isArray(value)) return `[${value.map(written).join(', ')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const entries = Object.entries(value).map(([name, one]) => `${name}: ${written(one)}`)
+  return `{ ${entries.join(', ')} }`
+}
+
+function notesText({ notes, missing }: InferredFields, records: number): string {
+  const lines = [
+    `from ${counted(records, 'record')}; read it before you use it`,
+    ...notes,
+    ...missing.map((field) => `${field}: nothing was found for it`),
+  ]
+  return `${lines.map((line) => `# ${line}`).join('\n')}\n`
+}
