@@ -32,7 +32,7 @@ type Plan = StartChanges & { readonly kept: readonly KeptRows[]; readonly histor
 
 type PlanOptions = Pick<
   PipelineOptions,
-  'lakehouse' | 'deltaBasePath' | 'delays' | 'parameters' | 'recordsPerBatchMax' | 'duckdb'
+  'lakehouse' | 'deltaBasePath' | 'delays' | 'parameters' | 'recordsPerBatchMax' | 'stateRowsMax' | 'duckdb'
 >
 
 async function planOf(options: PlanOptions): Promise<Plan> {
@@ -65,8 +65,9 @@ function planText(project: Project, { last, changes, kept, history }: Plan): str
   }
   const nameWidth = Math.max(0, ...kept.map(({ column }) => column.length))
   if (kept.length > 0) lines.push('kept between batches, about:')
-  for (const { column, rangeMicros, rows, bytes, table } of kept) {
-    const size = `${counted(rows, 'row')}, ${counted(bytes, 'byte')}`
+  for (const { column, rangeMicros, rows, bytes, isLookedUp, table } of kept) {
+    const where = isLookedUp ? 'looked up for each batch (STATE_ROWS_MAX)' : counted(bytes, 'byte')
+    const size = `${counted(rows, 'row')}, ${where}`
     lines.push(`  ${column.padEnd(nameWidth)}  ${size} (${formatDuration(rangeMicros)} of ${table})`)
   }
   const stopping = changes.filter(stopsStart).length

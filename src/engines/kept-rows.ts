@@ -11,6 +11,7 @@ import {
   type TableDefinition,
 } from '../plan/index.ts'
 import { lookBack, rangeOf } from './batch-rules.ts'
+import { canLookUp } from './embedded/looked-up.ts'
 import type { PipelineOptions } from './engine.ts'
 import type { StartChanges } from './start-changes.ts'
 
@@ -22,7 +23,10 @@ export type KeptRows = {
   readonly rangeMicros: bigint
   /** About so many. */
   readonly rows: number
+  /** What the embedded engine keeps of them. */
   readonly bytes: number
+  /** It keeps none: they are more than STATE_ROWS_MAX, and are looked up for each batch. */
+  readonly isLookedUp: boolean
 }
 
 /** Of a start today; without a batch nothing is kept. */
@@ -31,7 +35,8 @@ export async function keptRows(
     lakehouse,
     deltaBasePath,
     parameters,
-  }: Pick<PipelineOptions, 'lakehouse' | 'deltaBasePath' | 'parameters'>,
+    stateRowsMax,
+  }: Pick<PipelineOptions, 'lakehouse' | 'deltaBasePath' | 'parameters' | 'stateRowsMax'>,
   { last }: StartChanges,
 ): Promise<readonly KeptRows[]> {
   const directory = tableDirectory(deltaBasePath, lakehouse.events)
@@ -50,13 +55,15 @@ export async function keptRows(
       const where = [{ column: node.eventTime, ...(min === null ? {} : { min }) }]
       const files = snapshot === null ? [] : prunedFiles(snapshot, where)
       const rows = Math.round(files.reduce((sum, file) => sum + rowsFrom(file, node.eventTime, min), 0))
+      const isLookedUp = rows > stateRowsMax && canLookUp(node)
       return {
         table: table.path,
         column: node.kind === 'over' ? Object.keys(node.aggregates).join(', ') : node.as,
         kind: node.kind,
         rangeMicros: rangeOf(node, parameters),
         rows,
-        bytes: rows * bytesPerRow(node),
+        bytes: isLookedUp ? 0 : rows * bytesPerRow(node),
+        isLookedUp,
       }
     })
   })

@@ -5,12 +5,16 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
+import { Database } from '../../../src/engines/database.ts'
+import { definitionsOfRun } from '../../../src/engines/definition-changes.ts'
 import { eachRow } from '../../../src/engines/embedded/selected-rows.ts'
+import { keptRows } from '../../../src/engines/kept-rows.ts'
+import { startChanges } from '../../../src/engines/start-changes.ts'
 import { silverBatch } from '../../../src/lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { defineLakehouse, defineTable, input, over, project } from '../../../src/plan/index.ts'
 import { type OracleOver, type OracleRow, overByMeaning } from '../../oracle/over.ts'
-import { type Lakehouse, newLakehouse, runOnce, writeInput } from '../engine/pipeline.ts'
+import { type Lakehouse, newLakehouse, runOnce, testOptions, writeInput } from '../engine/pipeline.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const minute = 60_000_000n
@@ -181,3 +185,25 @@ test(`rows that are more than memory is given for are looked up, and all is the 
   await runOnce(lakehouse, options)
   expect(await expectFeatures()).toBeGreaterThan(500)
 }, 120_000)
+
+test('what a start would keep is told, and what it would look up', async () => {
+  await writeInput(lakehouse, records(300))
+  await runOnce(lakehouse, { lakehouse: lakehouseOfFeatures, recordsPerBatchMax: 100 })
+  const options = {
+    ...testOptions,
+    lakehouse: lakehouseOfFeatures,
+    deltaBasePath: lakehouse.base,
+    source: null,
+  }
+  const database = await Database.open({ spillDirectory: `${lakehouse.base}-spill`, ...options.duckdb })
+  const changes = await startChanges(options, definitionsOfRun(options, database.load), database.load)
+  database.close()
+  const columns = Object.keys({ ...byDevice }).join(', ')
+  const kept = (await keptRows(options, changes)).find(({ column }) => column === columns)!
+  expect(kept).toMatchObject({ table: 'features', isLookedUp: false })
+  expect(kept.rows).toBeGreaterThan(100)
+  expect(kept.bytes).toBeGreaterThan(kept.rows * 60)
+  const all = await keptRows({ ...options, stateRowsMax: 100 }, changes)
+  expect(all.find(({ column }) => column === columns)).toEqual({ ...kept, bytes: 0, isLookedUp: true })
+  expect(all.find(({ kind }) => kind === 'deduplicate')).toMatchObject({ isLookedUp: false })
+}, 60_000)
