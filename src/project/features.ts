@@ -43,6 +43,9 @@ export function featureOver<S extends Schema>(
 export const hours = (count: number): bigint => minutes(count * 60)
 export const days = (count: number): bigint => hours(count * 24)
 
+/** The order in which events arrived, over all batches. */
+const arrival = ['processing_time', 'topic', 'partition', 'offset']
+
 /** The rows of a batch of events with the features as further columns. */
 export function withFeatures(rows: Relation, features: Features, eventsPath: string): Relation {
   const groups = Map.groupBy(
@@ -52,12 +55,14 @@ export function withFeatures(rows: Relation, features: Features, eventsPath: str
   return [...groups].reduce((of: Relation, [name, group]) => {
     const { key, rangeMicros } = group[0]![1]
     const columns = group.flatMap(([, { call }]) => ('of' in call ? [call.of] : []))
-    const schema = Object.fromEntries([key, 'event_time', ...columns].map((one) => [one, rows.schema[one]!]))
+    const isOrdered = group.some(([, { call }]) => call.function === 'previous')
+    const names = [key, 'event_time', ...columns, ...(isOrdered ? arrival : [])]
+    const schema = Object.fromEntries(names.map((one) => [one, rows.schema[one]!]))
     return over(of, {
       history: input(name, schema, { of: 'history', table: eventsPath }),
       key,
       eventTime: 'event_time',
-      arrival: ['topic', 'partition', 'offset'],
+      arrival,
       rangeMicros,
       aggregates: Object.fromEntries(group.map(([feature, { call }]) => [feature, call])),
     } as never) as Relation // Which columns there are is the project's affair: the plan checks them.

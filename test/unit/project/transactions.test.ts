@@ -9,6 +9,7 @@ import {
   countRows,
   defineTable,
   hours,
+  minutes,
   over,
   processingTime,
   project,
@@ -54,6 +55,42 @@ test('fields, columns, checks, features, rules and tables of a project are in it
     ['d0', 5, 3],
     ['d1', 5, 3],
   ])
+})
+
+test('a feature of each figure looks back over batches, also at the row before', async () => {
+  const of = { key: 'user_id', range: minutes(10) } as const
+  const config = transactions({
+    topic: 't',
+    features: (rows) => ({
+      tried: over(rows, { ...of, count: true }),
+      spent: over(rows, { ...of, sum: 'amount' }),
+      usual: over(rows, { ...of, mean: 'amount' }),
+      least: over(rows, { ...of, min: 'amount' }),
+      most: over(rows, { ...of, max: 'amount' }),
+      devices: over(rows, { ...of, distinct: 'device_id' }),
+      merchant_before: over(rows, { ...of, previous: 'merchant' }),
+      since_before: over(rows, { ...of, sincePrevious: true }),
+    }),
+  })
+  await using lake = await testLakehouse(config, { directory })
+  const sent = (id: number, amount: number, device_id: string | null, time: string): object => ({
+    ...{ transaction_id: `t${id}`, user_id: 1, amount, device_id, merchant: `m${id}` },
+    timestamp: `2026-10-01T${time}Z`,
+  })
+  const first = [sent(0, 10, 'a', '09:59:00'), sent(1, 20.5, 'b', '09:59:00')]
+  await lake.at('2026-10-01T10:00:00Z').send(first)
+  await lake.at('2026-10-01T10:00:01Z').send([sent(2, 5, null, '09:59:00'), sent(3, 7, 'a', '09:59:30')])
+  const rows = await lake.rows('fraud_detection')
+  const figures = rows
+    .toSorted((a, b) => (String(a.transaction_id) < String(b.transaction_id) ? -1 : 1))
+    .map((row) => [row.tried, row.spent, row.usual, row.least, row.most, row.devices, row.merchant_before])
+  expect(figures).toEqual([
+    [1, '10.00', 10, '10.00', '10.00', 1, null],
+    [2, '30.50', 15.25, '10.00', '20.50', 2, 'm0'],
+    [3, '35.50', 35.5 / 3, '5.00', '20.50', 2, 'm1'],
+    [4, '42.50', 10.625, '5.00', '20.50', 2, 'm2'],
+  ])
+  expect(rows.map(({ since_before: since }) => String(since)).sort()).toEqual(['0', '0', '30000000', 'null'])
 })
 
 describe('what a project may not say is told', () => {
