@@ -146,5 +146,6 @@ export const {
   wholeInt,
   wholeText,
   window,
+  windowColumns,
   windowStart,
 } = await import((existsSync(source) ? source : built).href)

@@ -4,6 +4,7 @@ import { builtinModules } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { expect, test } from 'vitest'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
+import { judgedColumns, roleColumns, windowColumns } from '../src/plan/index.ts'
 
 const { tables } = standardLakehouse
 
@@ -159,6 +160,38 @@ test('rows of DuckDB are streamed by the one function that sees where a stream f
       path !== 'src/engines/database.ts' && /onnect(?:ion|\(\))\)?\.stream(?:AndRead\w*)?\(/.test(text),
   )
   expect(unseen.map(({ path }) => path)).toEqual([])
+})
+
+/** They are handed a lakehouse, and know no table of one. */
+const foldersOfAnyLakehouse = [
+  ...['engines', 'verify', 'batches', 'plan', 'sql', 'delta', 'kafka', 'files', 'javascript', 'state', 'ops'],
+]
+
+/** Where a name of the lakehouse that ships may stand, and why. */
+const namingFiles: Readonly<Record<string, string>> = {
+  'src/ops/definitions.ts': 'what inputs read whose definitions were stored with their name alone',
+  'src/verify/judge.ts': 'reads the records of the lakehouse that ships by hand',
+  'src/verify/silver-cells.ts': 'the same',
+  'src/engines/spark/connect/address.ts': 'an address of Spark has a user_id of its own',
+}
+
+test('engines and the proof name no table and no column of the lakehouse that ships, but those of roles', () => {
+  const ofRoles = [...Object.values(roleColumns), judgedColumns, windowColumns].flatMap(Object.keys)
+  const names = new Set(tables.flatMap(({ path, rows }) => [path, ...Object.keys(rows.schema)]))
+  const others = [...names].filter((name) => !ofRoles.includes(name))
+  // A name by itself: not a part of a longer one, of a path or of a text with a dot.
+  const named = new RegExp(String.raw`(?<![\w$./-])(?:${others.join('|')})(?![\w$/-])`)
+  const naming = sources
+    .filter(({ path }) => foldersOfAnyLakehouse.includes(folderOf(path)) && !(path in namingFiles))
+    .flatMap(({ path, text }) => {
+      const code = text.replaceAll(/^\s*(?:\/\/|\/?\*).*$| \/\/ .*$/gm, '')
+      return code.split('\n').flatMap((line, index) => {
+        const found = named.exec(line)
+        return found === null ? [] : [`${path}:${index + 1} names ${found[0]}`]
+      })
+    })
+  expect(others.length).toBeGreaterThan(50)
+  expect(naming).toEqual([])
 })
 
 test('one file of src/lakehouse is one table, and its path is the path of the table', () => {

@@ -3,6 +3,7 @@
 import { assert, LakehouseError } from '../errors/errors.ts'
 import type { ColumnType, Expr, Schema } from '../expr/index.ts'
 import { inputsOf } from './inputs.ts'
+import { lookBackMistakes, windowMistakes } from './mistakes.ts'
 import { type Role, roleColumns } from './roles.ts'
 import type { TableDefinition } from './table.ts'
 
@@ -110,6 +111,10 @@ export function defineLakehouse(parts: LakehouseParts): Lakehouse {
     ...roleMistakes('refused', refused),
     ...(scored === null ? [] : roleMistakes('scored', scored)),
     ...readMistakes(lakehouse.tables),
+    ...lakehouse.tables.flatMap((table) => [
+      ...windowMistakes(table),
+      ...lookBackMistakes(events, lakehouse.tables, table),
+    ]),
   ]
   if (mistakes.length === 0) return lakehouse
   throw new LakehouseError('LAKEHOUSE_INVALID', ['the lakehouse is not valid:', ...mistakes].join('\n  '), {

@@ -18,7 +18,13 @@ export const roleColumns = {
     processing_date: 'date',
   },
   events: { event_time: 'timestamp', ...placeColumns, processing_time: 'timestamp' },
-  refused: { ...placeColumns, value: 'binary', reasons: 'array<string>', processing_time: 'timestamp' },
+  refused: {
+    ...placeColumns,
+    kafka_key: 'binary', // It may name a person, whatever the value is.
+    value: 'binary',
+    reasons: 'array<string>',
+    processing_time: 'timestamp',
+  },
   scored: {
     event_time: 'timestamp',
     fraud_score: 'int',
@@ -29,6 +35,9 @@ export const roleColumns = {
     processing_time: 'timestamp',
   },
 } as const satisfies Readonly<Record<Role, Readonly<Record<string, ColumnType>>>>
+
+/** The columns of a table of windows, whatever else it has. */
+export const windowColumns = { window_start: 'timestamp', window_end: 'timestamp' } as const
 
 /**
  * The columns of judged records: what `quarantineSplit` splits. `invalid` has what is wrong with the record

@@ -21,7 +21,6 @@ import { countsSql, type RunningCheck, type Slice, sliceOf } from './slice.ts'
 import { isStreamedLakehouse } from './streamed.ts'
 import { timesOutsideSql } from './watermarks.ts'
 
-const bronze = 'bronze/transactions'
 const tuplesPerInsert = 1_000
 
 /** The last record of each partition so far, with what is known of the partition. */
@@ -176,7 +175,7 @@ async function judgeSlice(
     sliceOf.bronze,
     'batch_time',
     'records',
-    lakehouse.state(bronze).doneBatch,
+    lakehouse.state(lakehouse.paths.records).doneBatch,
   )
   found = together(found, await findingsOf(connection, counts, ['batch']))
   const tally = await tallyOf(lakehouse)

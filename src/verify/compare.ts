@@ -40,6 +40,21 @@ UNION ALL
 ${twiceSql(found, keys)}`
 }
 
+/** Rows that have no keys: how often each is there, and how often it should be. */
+export function bagDifferencesSql(comparison: Omit<Comparison, 'keys'>): string {
+  const { found, expected, columns, isComplete, extra } = comparison
+  const names = columns.map(quoteIdentifier)
+  const bag = (relation: string): string =>
+    `(SELECT ${names.join(', ')}, count(*) AS row_count FROM ${relation} GROUP BY ALL)`
+  const isSame = names.map((name) => `f.${name} IS NOT DISTINCT FROM e.${name}`).join(' AND ')
+  const [is, should] = ['coalesce(f.row_count, 0)', 'coalesce(e.row_count, 0)']
+  return `SELECT ${names.map((name) => `if(f.row_count IS NULL, e.${name}, f.${name}) AS ${name}`).join(', ')},
+  CASE WHEN ${is} < ${should} THEN 'missing' WHEN ${should} = 0 THEN ${quoteText(extra)} ELSE 'is there another number of times' END AS problem,
+  NULL AS "column", CAST(${is} AS VARCHAR) || ' rows' AS found, CAST(${should} AS VARCHAR) || ' rows' AS expected
+FROM ${bag(found)} AS f FULL JOIN ${bag(expected)} AS e ON ${isSame}
+WHERE ${is} ${isComplete ? '<>' : '<'} ${should}`
+}
+
 /** Keys that a relation has more than once. */
 export function twiceSql(relation: string, keys: readonly string[]): string {
   const names = keys.map(quoteIdentifier).join(', ')

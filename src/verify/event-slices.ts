@@ -1,9 +1,8 @@
-// Slices of silver by event time, for what is judged by the rows around a row: velocity, repeats, windows.
+// Slices of silver by event time, for what is judged by the rows around a row: repeats, windows.
 
 import { streamOf } from '../engines/database.ts'
 import type { InstantRange, WrittenLakehouse } from './lakehouse.ts'
 
-const silver = 'silver/transactions'
 const hourMicros = 3_600_000_000n
 /** A slice is at least so many times as long as the reach of its rows, which are read with two slices. */
 const reachesPerSlice = 4n
@@ -27,7 +26,10 @@ export async function* eventSlices(
   for (const { fromMicros, toMicros, rows: count } of await hoursInSlices(lakehouse, reachMicros)) {
     const parts = Math.max(1, Math.ceil(count / lakehouse.rowsAtOnce))
     const reachFrom = fromMicros === null ? null : fromMicros - reachMicros
-    const rows = lakehouse.rowsWithin(silver, 'event_time', { fromMicros: reachFrom, toMicros })
+    const rows = lakehouse.rowsWithin(lakehouse.paths.events, 'event_time', {
+      fromMicros: reachFrom,
+      toMicros,
+    })
     for (let part = 0; part < parts; part++) {
       yield { fromMicros, toMicros, rows, part, parts }
       lakehouse.work.add(count / parts)
@@ -48,7 +50,7 @@ async function hoursInSlices(
   const result = await streamOf(
     lakehouse.connection,
     `SELECT epoch_us(event_time) // ${hourMicros} AS hour, count(*)
-    FROM (${lakehouse.rowsWithin(silver, 'processing_time', range)})
+    FROM (${lakehouse.rowsWithin(lakehouse.paths.events, 'processing_time', range)})
     WHERE event_time IS NOT NULL GROUP BY hour ORDER BY hour`,
   )
   const slices: { fromMicros: bigint | null; toMicros: bigint | null; rows: number }[] = []

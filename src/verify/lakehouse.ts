@@ -23,6 +23,7 @@ import { filesPath } from '../ops/files.ts'
 import { newestRebuild, type Rebuild } from '../ops/rebuilt.ts'
 import { opsDirectory, progressOf, tableDirectory } from '../ops/tables.ts'
 import { eventsWatermark, type Lakehouse, type TableDefinition } from '../plan/index.ts'
+import { batchTimeColumn } from './batch-time.ts'
 import { ErasedRecords } from './erased.ts'
 import { RulePeriods } from './rule-periods.ts'
 
@@ -75,11 +76,6 @@ function memoryLimitOf({ duckdb }: VerifyOptions): number {
   return duckdb.memoryLimitBytes ?? memoryLimitDefaultBytes
 }
 
-/** The column with the time of the batch that wrote a row. */
-function batchTimeColumn({ rows: { schema } }: TableDefinition): string {
-  return 'aggregation_time' in schema ? 'aggregation_time' : 'processing_time'
-}
-
 /** null where a file does not say how many it has. */
 export function rowsOfFiles(files: readonly AddFile[]): bigint | null {
   let sum = 0n
@@ -120,6 +116,8 @@ export class WrittenLakehouse {
   readonly erased: ErasedRecords
   readonly work: Work
   readonly defined: Lakehouse
+  /** Of the tables by their roles. */
+  readonly paths: { readonly records: string; readonly events: string; readonly refused: string }
   readonly eventsWatermark: string
   readonly watermarkNames: readonly string[]
   /** Of the slices so far. */
@@ -138,6 +136,8 @@ export class WrittenLakehouse {
   ) {
     this.options = options
     this.defined = options.lakehouse
+    const { records, events, refused } = options.lakehouse
+    this.paths = { records: records.path, events: events.path, refused: refused.path }
     this.eventsWatermark = eventsWatermark(options.lakehouse)
     this.watermarkNames = options.lakehouse.watermarks.map(({ name }) => name)
     this.work = new Work(options.onProgress ?? (() => undefined))
@@ -167,7 +167,7 @@ export class WrittenLakehouse {
     })
     const connection = await instance.connect()
     await connection.run(`SET TimeZone = 'UTC'`)
-    await addFileOffsets(states, options.deltaBasePath, connection)
+    await addFileOffsets(states, options, connection)
     const erased = await ErasedRecords.open(connection, options.deltaBasePath)
     const database = { instance, connection, spillDirectory }
     const lakehouse = new WrittenLakehouse(options, database, { states, unopened, journal }, erased)
@@ -237,8 +237,9 @@ export class WrittenLakehouse {
   /** The files that may hold rows of the batches that are judged. */
   filesToJudge({ definition, snapshot }: TableState): AddFile[] {
     const { sinceMicros } = this
-    if (sinceMicros === null) return [...snapshot.files.values()]
-    return prunedFiles(snapshot, [{ column: batchTimeColumn(definition), min: sinceMicros }])
+    const column = batchTimeColumn(this.defined, definition)
+    if (sinceMicros === null || column === null) return [...snapshot.files.values()]
+    return prunedFiles(snapshot, [{ column, min: sinceMicros }])
   }
 
   /** A SELECT of the same rows, each with the column `filename`. */
@@ -347,10 +348,10 @@ async function readState(
 /** The commits of bronze do not say how far files were read that were done before. */
 async function addFileOffsets(
   states: Map<string, TableState>,
-  deltaBasePath: string,
+  { lakehouse: { records }, deltaBasePath }: VerifyOptions,
   connection: DuckDBConnection,
 ): Promise<void> {
-  const bronze = states.get('bronze/transactions')
+  const bronze = states.get(records.path)
   if (bronze?.progress == null) return
   const directory = opsDirectory(deltaBasePath, filesPath)
   const files = (await DeltaTable.exists(directory)) ? await DeltaTable.open(directory) : null
@@ -358,5 +359,5 @@ async function addFileOffsets(
   const notedBatch = notes?.txns.get(batchAppId)?.version ?? 0n
   const facts = { files, notedBatch, bronze: bronze.table, connection, isOfFiles: false }
   const { progress } = await withFileOffsets(bronze.progress, facts)
-  states.set('bronze/transactions', { ...bronze, progress })
+  states.set(records.path, { ...bronze, progress })
 }

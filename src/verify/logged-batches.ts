@@ -1,5 +1,5 @@
-// The batches as the logs and `ops/batches` tell them: the commits of all tables are read side by side, oldest
-// first, and judged as they pass. What is kept of them does not grow with their number.
+// The batches as the logs and `ops/batches` tell them: the commits of all tables are read side by side,
+// oldest first, and judged as they pass. What is kept of them does not grow with their number.
 
 import type { Offsets, TopicPartition } from '../batches/offsets.ts'
 import type { BatchPlan, Delays } from '../batches/plan.ts'
@@ -18,8 +18,6 @@ import { journalBatches, type NotedBatch } from './journal.ts'
 import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import { isStreamedLakehouse } from './streamed.ts'
 
-const silver = 'silver/transactions'
-const bronze = 'bronze/transactions'
 const commitsReadAtOnce = 16
 
 /** One commit of a table that carries a batch. */
@@ -117,6 +115,7 @@ async function* recordedBatches(
   readsTable: (path: string) => boolean,
   judge: CommitJudge,
 ): AsyncGenerator<RecordedBatch> {
+  const { records: bronze, events: silver } = lakehouse.paths
   const states = [...lakehouse.states.values()].filter(({ definition: { path } }) => {
     return path === bronze || path === silver || readsTable(path)
   })
@@ -276,6 +275,7 @@ function forgottenSql(
   after: Progress | null,
   beforeMicros: bigint | null,
 ): string | null {
+  const { records: bronze, events: silver } = lakehouse.paths
   // The rows of a streaming query have times that are no batch's.
   const timed = [bronze, silver].filter((path) => {
     return lakehouse.has(path) && !(path === bronze && isStreamedLakehouse(lakehouse))

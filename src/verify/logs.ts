@@ -11,9 +11,6 @@ import type { NotedBatch } from './journal.ts'
 import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import type { BatchCommit, CommitJudge } from './logged-batches.ts'
 
-const silver = 'silver/transactions'
-const bronze = 'bronze/transactions'
-
 /** Judges the commits as they are read; then says what it found of each table. */
 export class LogJudge implements CommitJudge {
   readonly #tables = new Map<string, TableLog>()
@@ -108,11 +105,12 @@ export class LogJudge implements CommitJudge {
   agreementOf(lakehouse: WrittenLakehouse, state: TableState): Verdict {
     const log = this.#logOf(state)
     const { path, stream } = state.definition
-    const newest = lakehouse.has(bronze) ? lakehouse.state(bronze).doneBatch : state.doneBatch
+    const { records, events } = lakehouse.paths
+    const newest = lakehouse.has(records) ? lakehouse.state(records).doneBatch : state.doneBatch
     const behind = newest - state.doneBatch
     // A table without rows in the newest batch has no commit of it; that is only known when the next one is
     // there.
-    const isLagging = behind > (path === bronze || path === silver ? 0n : 1n)
+    const isLagging = behind > (path === records || path === events ? 0n : 1n)
     const lag = `it is ${counted(behind, 'batch', 'batches')} behind bronze: run "assay run ${stream}"`
     return {
       proved: `${counted(log.compared, 'commit')} in agreement with the other tables`,
@@ -164,7 +162,7 @@ class FindingList {
 
 function adviceOnRemoval(defined: Lakehouse, path: string, version: bigint): string {
   if (hasRecords(defined, path))
-    return `if it was meant: assay erase --adopt ${path.replace('/', '.')} ${version}`
+    return `if it was meant: assay erase --adopt ${path.replaceAll('/', '.')} ${version}`
   return 'if it was meant, remove the directory of the table: the next run makes it anew from silver'
 }
 

@@ -1,83 +1,274 @@
-// What the records of a slice are by their own bytes, as the definition of silver says: what is valid and its
-// cells, what is refused and why, what is late, and what repeats a row of silver.
-
-import { assert } from '../errors/errors.ts'
-import { boundDuckdb, compileTable, type Dialect } from '../sql/index.ts'
+// What the records of a slice are by their own bytes, as the plan of the events says: what is valid and its
+// cells, what is refused and why, what is late, and what repeats an event.
+import { quoteIdentifier } from '../delta/sql.ts'
+import { columnType, inputsOf, type PlanNode } from '../plan/index.ts'
+import { duckdb, expressionSql } from '../sql/index.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
+import {
+  batchTime,
+  batchTimeSql,
+  columnsBehind,
+  dialectOfMany,
+  inputRelation,
+  type JudgedPlan,
+  judgedPlanOf,
+  lateBefore,
+  lateBeforeSql,
+  selectOfMany,
+  standIn,
+} from './plans.ts'
 import { keys, samePosition } from './position.ts'
 import { type Slice, sliceOf } from './slice.ts'
-import { isStreamedLakehouse } from './streamed.ts'
 
-const silver = 'silver/transactions'
-
+/** Every record of the slice, as its bytes and its batch alone say; without bytes that no cell needs. */
+export const parsed = 'parsed'
+/** The same with its place, `event_time`, what is `invalid` of it, and its `batch_time`. */
+export const readRecords = 'read_records'
+/** The records that nothing is wrong with, as rows of the table of events. */
+export const expectedEvents = 'expected_events'
 /**
- * `parsed`: every record of the slice with its fields and invalid reasons, and the time of its batch.
- * `expected_silver`: the valid ones as silver's rows.
+ * The records that may be events by themselves and the watermark, and are none: key, event time and
+ * `processing_time` of their batch; `repeats` where an event with the key, near enough in time, had arrived.
  */
+export const candidatesLeft = 'candidates_left'
+/** Whether a record `is_accepted`, by its place: what repeats an event of the table is not. */
+export const judgedRecords = 'judged_records'
+/** The rows of the table of refused records: a candidate that is there is taken for a repeat. */
+export const expectedRefused = 'expected_refused'
+/** What is judged of the same, as the plan says alone. */
+export const assumedRecords = 'assumed_records'
+/** The columns of the same that are bytes. */
+export const expectedBytes = 'expected_bytes'
+
+const candidate = quoteIdentifier('is candidate')
+
+/** Makes `parsed`, `read_records` and `expected_events`. */
 export function prepareParsed(lakehouse: WrittenLakehouse, slice: Slice): Promise<void> {
-  return slice.prepare('parsed', async () => {
-    const { connection } = lakehouse
-    const bound = boundDuckdb({ watermark: null, ...slice.rules.settings.parameters })
-    // All batches of the slice at once: the time of each comes with its rows.
-    const dialect: Dialect = {
-      ...bound,
-      parameter: (name, type) => (name === 'processing_time' ? name : bound.parameter(name, type)),
-    }
-    const compiled = compileTable(dialect, slice.definition(silver).rows.node)
-    const parsed = compiled.shared.find(({ name }) => name === 'parsed_batch')
-    assert(parsed, 'silver parses in a relation of its own')
-    await connection.run(`CREATE OR REPLACE TEMP VIEW bronze_batch AS SELECT * FROM ${sliceOf.bronze}`)
-    // Bytes stay in bronze: they are most of it.
-    const rows = `SELECT * EXCLUDE (kafka_key, value, is_late, is_candidate) FROM (${parsed.sql})`
-    // The rows of a streaming query have a time of their own, by which they are judged.
-    const timed = `SELECT p.* REPLACE (t.batch_time AS processing_time, CAST(t.batch_time AS DATE) AS processing_date)
-      FROM (${rows}) AS p JOIN ${sliceOf.bronze} AS t ON ${samePosition('t', 'p')}`
-    await connection.run(
-      `CREATE OR REPLACE TEMP TABLE parsed AS ${isStreamedLakehouse(lakehouse) ? timed : rows}`,
-    )
-    // What the definition says of a row that is accepted, without its way to judge late rows and repeats.
-    await connection.run(
-      `CREATE OR REPLACE TEMP VIEW judged_batch AS SELECT *, NULL::BLOB AS kafka_key, NULL::BLOB AS value,
-        false AS is_late, false AS is_candidate, false AS is_duplicate, invalid AS reasons,
-        len(invalid) = 0 AS is_accepted FROM parsed`,
-    )
-    await connection.run(`CREATE OR REPLACE TEMP VIEW expected_silver AS ${compiled.sql}`)
+  return slice.prepare(parsed, () => new RecordsOfSlice(lakehouse, slice).parse())
+}
+
+/** Makes also `candidates_left` and `judged_records`. */
+export function prepareJudged(lakehouse: WrittenLakehouse, slice: Slice): Promise<void> {
+  return slice.prepare(candidatesLeft, async () => {
+    await prepareParsed(lakehouse, slice)
+    await new RecordsOfSlice(lakehouse, slice).judge()
+  })
+}
+
+/** Makes also `expected_refused` and `expected_bytes`. */
+export function prepareRefused(lakehouse: WrittenLakehouse, slice: Slice): Promise<void> {
+  return slice.prepare(expectedRefused, async () => {
+    await prepareJudged(lakehouse, slice)
+    await new RecordsOfSlice(lakehouse, slice).refuse()
   })
 }
 
 /**
- * `refused`: the valid records of the slice that are not in silver, each with what else can have kept it out:
- * `is_late`, by the watermark that its batch began with, and `repeats`, where a row of silver with the id, near
- * enough in time, had arrived.
+ * An engine may refuse a record that nests deeper: Spark's parser does so from 1,000 levels on. The judge here
+ * takes it, and believes a table where it was refused.
  */
-export function prepareRefused(lakehouse: WrittenLakehouse, slice: Slice): Promise<void> {
-  return slice.prepare('refused', async () => {
-    await prepareParsed(lakehouse, slice)
-    const { connection } = lakehouse
-    await connection.run(`CREATE OR REPLACE TEMP TABLE candidates AS
-      SELECT ${keys}, p.processing_time, p.transaction_id, p.event_time,
-        coalesce(p.event_time < b.late_before, false) AS is_late
-      FROM (SELECT * FROM parsed ANTI JOIN ${sliceOf.silver} USING (${keys}) WHERE len(invalid) = 0) AS p
-      LEFT JOIN ${sliceOf.batches} AS b ON b.time = p.processing_time`)
-    const dedupMicros = slice.dedupMicros
+const levelsAlwaysTaken = 100
+
+class RecordsOfSlice {
+  readonly #lakehouse: WrittenLakehouse
+  readonly #slice: Slice
+  readonly #plan: JudgedPlan
+  /** Columns of bytes that are left in the table of records: they are most of it. */
+  readonly #leftBytes: readonly string[]
+
+  constructor(lakehouse: WrittenLakehouse, slice: Slice) {
+    const { events, refused } = lakehouse.paths
+    this.#lakehouse = lakehouse
+    this.#slice = slice
+    this.#plan = judgedPlanOf(slice.definition(events))
+    const { node, schema } = slice.definition(refused).rows
+    const ofEvents = Object.keys(slice.definition(events).rows.schema)
+    const ofRefused = Object.keys(schema).filter((name) => schema[name] !== 'binary')
+    const read = this.#behind(slice.definition(events).rows.node, ofEvents)
+      .union(this.#behind(node, ofRefused))
+      .union(this.#behind(this.#plan.judged.input, ['invalid', 'event_time']))
+    const bytes = this.#behind(node, Object.keys(schema)).difference(read)
+    this.#leftBytes = [...bytes].filter((name) => columnType(this.#plan.parsed, name) === 'binary')
+  }
+
+  #behind(node: PlanNode, wanted: readonly string[]): ReadonlySet<string> {
+    return columnsBehind(node, this.#plan.parsed, new Set(wanted))
+  }
+
+  async parse(): Promise<void> {
+    const { deduplicate } = this.#plan
+    await this.#showRecords()
+    const dialect = dialectOfMany(this.#slice.rules.settings.parameters)
+    const isCandidate = deduplicate === null ? 'false' : expressionSql(dialect, deduplicate.candidate)
+    const left = this.#leftBytes.map(quoteIdentifier)
+    const others = left.length === 0 ? '*' : `* EXCLUDE (${left.join(', ')})`
+    await this.#run(`CREATE OR REPLACE TEMP TABLE ${parsed} AS
+      SELECT ${others}, ${isCandidate} AS ${candidate} FROM (${this.#parsedSql()})`)
+    await this.#view(
+      inputRelation('parsed alone'),
+      `SELECT *${this.#noBytes()}${this.#repeated('false')} FROM ${parsed} AS p`,
+    )
+    await this.#view('judged alone', this.#judgedSql('parsed alone'))
+    await this.#view(
+      readRecords,
+      `SELECT ${keys}, event_time, invalid, ${batchTimeSql} AS batch_time FROM "judged alone"`,
+    )
+    const valid = `SELECT * REPLACE (len(invalid) = 0 AS is_accepted) FROM "judged alone"`
+    await this.#view(inputRelation('judged valid'), valid)
+    await this.#view(expectedEvents, this.#splitSql(this.#lakehouse.paths.events, 'judged valid'))
+  }
+
+  /** The rows of the table of records, under the name that the plan has for what it reads of a batch. */
+  async #showRecords(): Promise<void> {
+    for (const { name } of inputsOf(this.#plan.parsed)) {
+      await this.#view(
+        inputRelation(name),
+        `SELECT r.*, r.batch_time AS ${batchTimeSql}, b.late_before AS ${lateBeforeSql}
+        FROM ${sliceOf.bronze} AS r LEFT JOIN ${sliceOf.batches} AS b ON b.time = r.batch_time`,
+      )
+    }
+  }
+
+  async judge(): Promise<void> {
+    const { deduplicate } = this.#plan
+    await this.#run(`CREATE OR REPLACE TEMP TABLE ${candidatesLeft} AS ${this.#candidatesSql()}`)
+    if (deduplicate !== null) await this.#findRepeats(deduplicate)
+    const parsedJudged = `SELECT p.*${this.#noBytes()}${this.#repeated('coalesce(r.repeats, false)')}
+      FROM ${parsed} AS p LEFT JOIN ${candidatesLeft} AS r ON ${samePosition('r', 'p')}`
+    await this.#view(inputRelation('parsed judged'), parsedJudged)
+    await this.#view(judgedRecords, `SELECT ${keys}, is_accepted FROM (${this.#judgedSql('parsed judged')})`)
+  }
+
+  #candidatesSql(): string {
+    const { deduplicate } = this.#plan
+    const [key, time] =
+      deduplicate === null
+        ? ['NULL::VARCHAR', 'NULL::TIMESTAMP']
+        : [deduplicate.key, deduplicate.eventTime].map(quoteIdentifier)
+    return `SELECT ${keys}, ${key} AS key, ${time} AS event_time, ${batchTimeSql} AS processing_time, false AS repeats
+      FROM (FROM ${parsed} WHERE ${candidate}) ANTI JOIN ${sliceOf.silver} USING (${keys})`
+  }
+
+  async #findRepeats({ key, eventTime }: NonNullable<JudgedPlan['deduplicate']>): Promise<void> {
+    const { connection } = this.#lakehouse
+    const micros = this.#slice.dedupMicros
     const reader = await connection.runAndReadAll(
-      'SELECT min(epoch_us(event_time)), max(epoch_us(event_time)) FROM candidates WHERE NOT is_late',
+      `SELECT min(epoch_us(event_time)), max(epoch_us(event_time)) FROM ${candidatesLeft}`,
     )
     const [first, last] = reader.getRows()[0] as [bigint | null, bigint | null] // As selected.
-    const near = lakehouse.rowsWithin(silver, 'event_time', {
-      fromMicros: (first ?? 0n) - dedupMicros,
-      toMicros: (last ?? 0n) + dedupMicros,
+    const near = this.#lakehouse.rowsWithin(this.#lakehouse.paths.events, eventTime, {
+      fromMicros: (first ?? 0n) - micros,
+      toMicros: (last ?? 0n) + micros,
     })
-    await connection.run(`CREATE OR REPLACE TEMP TABLE refused AS
-      SELECT c.*, r.topic IS NOT NULL AS repeats FROM candidates AS c LEFT JOIN (
-        SELECT DISTINCT c.topic, c.partition, c."offset" FROM (${near}) AS first JOIN candidates AS c
-          ON c.transaction_id = first.transaction_id
-        WHERE NOT c.is_late AND abs(epoch_us(first.event_time) - epoch_us(c.event_time)) <= ${dedupMicros}
+    const time = `first.${quoteIdentifier(eventTime)}`
+    await this.#run(`UPDATE ${candidatesLeft} AS left_out SET repeats = true FROM (
+        SELECT DISTINCT c.topic, c.partition, c."offset" FROM (${near}) AS first JOIN ${candidatesLeft} AS c
+          ON c.key = first.${quoteIdentifier(key)}
+        WHERE abs(epoch_us(${time}) - epoch_us(c.event_time)) <= ${micros}
           AND ${arrivalOf('first')} < ${arrivalOf('c')}
-      ) AS r ON ${samePosition('r', 'c')}`)
-    await connection.run('DROP TABLE candidates')
-  })
+      ) AS r WHERE ${samePosition('r', 'left_out')}`)
+  }
+
+  async refuse(): Promise<void> {
+    const { refused } = this.#lakehouse.paths
+    const assumed = this.#repeated(`p.${candidate}`)
+    const few = (relation: string): string =>
+      `(SELECT * FROM ${relation} SEMI JOIN ${sliceOf.quarantine} USING (${keys}))`
+    await this.#view(
+      inputRelation('parsed assumed'),
+      `SELECT p.*${this.#noBytes()}${assumed} FROM ${few(parsed)} AS p`,
+    )
+    const malformed = await this.#malformedReasons()
+    await this.#view(assumedRecords, this.#judgedSql('parsed assumed'))
+    const isTooDeep = `q.reasons = ${malformed} AND j.invalid <> q.reasons AND ${levelsSql('q.value')} > ${levelsAlwaysTaken}`
+    await this.#view(
+      inputRelation('judged refused'),
+      `SELECT j.* REPLACE (false AS is_accepted, CASE WHEN ${isTooDeep} THEN q.reasons ELSE j.reasons END AS reasons)
+      FROM ${assumedRecords} AS j JOIN ${sliceOf.quarantine} AS q ON ${samePosition('j', 'q')}`,
+    )
+    await this.#view(expectedRefused, this.#splitSql(refused, 'judged refused'))
+    const left = this.#leftBytes.map((name) => `, b.${quoteIdentifier(name)}`).join('')
+    // Few rows are meant: the others are left aside before their bytes are looked at.
+    const bytes = `(SELECT ${[keys, ...this.#leftBytes.map(quoteIdentifier)].join(', ')} FROM (${this.#parsedSql()}))`
+    await this.#view(
+      inputRelation('parsed bytes'),
+      `SELECT p.*${left}${assumed} FROM ${few(parsed)} AS p JOIN ${few(bytes)} AS b ON ${samePosition('b', 'p')}`,
+    )
+    const all = `SELECT * REPLACE (false AS is_accepted) FROM (${this.#judgedSql('parsed bytes')})`
+    await this.#view(inputRelation('judged bytes'), all)
+    await this.#view(expectedBytes, this.#splitSql(refused, 'judged bytes'))
+  }
+
+  /** The reasons, as SQL, of what is no document: those of a record without a value. */
+  async #malformedReasons(): Promise<string> {
+    const { definition } = this.#lakehouse.state(this.#lakehouse.paths.records)
+    const columns = Object.entries({ ...definition.rows.schema, [batchTime]: 'timestamp' as const })
+    const nulls = columns.map(([name, type]) => `NULL::${duckdb.type(type)} AS ${quoteIdentifier(name)}`)
+    for (const { name } of inputsOf(this.#plan.parsed)) {
+      await this.#view(
+        inputRelation(name),
+        `SELECT ${nulls.join(', ')}, NULL::TIMESTAMP AS ${quoteIdentifier(lateBefore)}`,
+      )
+    }
+    await this.#view(
+      inputRelation('nothing'),
+      `SELECT *${this.#repeated('false')} FROM (${this.#parsedSql()})`,
+    )
+    const reader = await this.#lakehouse.connection.runAndReadAll(
+      `SELECT reasons FROM (${this.#judgedSql('nothing')})`,
+    )
+    await this.#showRecords()
+    const reasons = reader.getRowsJS()[0]?.[0]
+    const texts = Array.isArray(reasons) ? reasons.map((reason) => duckdb.text(String(reason))) : []
+    return `CAST([${texts.join(', ')}] AS VARCHAR[])`
+  }
+
+  #parsedSql(): string {
+    return selectOfMany(this.#plan.parsed, this.#slice.rules.settings.parameters)
+  }
+
+  /** The judged records, from parsed ones of which is known what repeats another. */
+  #judgedSql(relation: string): string {
+    const { judged, deduplicate, parsed: below } = this.#plan
+    return selectOfMany(judged.input, this.#slice.rules.settings.parameters, (node) =>
+      node === (deduplicate ?? below) ? standIn(relation) : null,
+    )
+  }
+
+  /** The rows that a table makes of its side of the judged records. */
+  #splitSql(path: string, judged: string): string {
+    const { node } = this.#slice.definition(path).rows
+    return selectOfMany(node, this.#slice.rules.settings.parameters, (one) => {
+      return one.kind === 'shared' && one.name === this.#plan.judged.name ? standIn(judged) : null
+    })
+  }
+
+  #noBytes(): string {
+    return this.#leftBytes.map((name) => `, NULL::BLOB AS ${quoteIdentifier(name)}`).join('')
+  }
+
+  #repeated(condition: string): string {
+    const { deduplicate } = this.#plan
+    return deduplicate === null ? '' : `, ${condition} AS ${quoteIdentifier(deduplicate.as)}`
+  }
+
+  async #view(name: string, select: string): Promise<void> {
+    await this.#run(`CREATE OR REPLACE TEMP VIEW ${quoteIdentifier(name)} AS ${select}`)
+  }
+
+  async #run(sql: string): Promise<void> {
+    await this.#lakehouse.connection.run(sql)
+  }
 }
 
 const arrivalOf = (row: string): string =>
   `(${row}.processing_time, ${row}.topic, ${row}.partition, ${row}."offset")`
+
+/** How deep the arrays and objects of a JSON document are nested. */
+function levelsSql(bytes: string): string {
+  const outside = `regexp_replace(TRY(decode(${bytes})), '"(?:[^"\\\\]|\\\\.)*"', '', 'gs')`
+  const brackets = `string_split(regexp_replace(${outside}, '[^\\[\\]{}]', '', 'g'), '')`
+  const steps = `list_transform(${brackets}, lambda c: {'level': if(c IN ('[', '{'), 1, -1), 'deepest': 0})`
+  const deeper = `{'level': a.level + b.level, 'deepest': greatest(a.deepest, a.level + b.level)}`
+  return `list_reduce(list_prepend({'level': 0, 'deepest': 0}, ${steps}), lambda a, b: ${deeper}).deepest`
+}

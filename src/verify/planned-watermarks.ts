@@ -8,7 +8,7 @@ import { type Finding, type Findings, findingsToldMax } from './check.ts'
 import { erasedInBatches } from './erased.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
-import { prepareParsed } from './parsed.ts'
+import { prepareParsed, readRecords } from './parsed.ts'
 import { type Slice, sliceOf } from './slice.ts'
 
 /** Of a partition in a batch: the greatest event_time of its valid records, and how many follow them. */
@@ -89,15 +89,15 @@ async function readTimesOf(lakehouse: WrittenLakehouse, slice: Slice): Promise<R
   const result = await streamOf(
     lakehouse.connection,
     `WITH valid AS (
-    SELECT processing_time, topic, partition, max(event_time) AS event_time, max("offset") AS last_valid
-    FROM parsed WHERE len(invalid) = 0 GROUP BY ALL
+    SELECT batch_time, topic, partition, max(event_time) AS event_time, max("offset") AS last_valid
+    FROM ${readRecords} WHERE len(invalid) = 0 GROUP BY ALL
   )
-  SELECT epoch_us(p.processing_time), p.topic, p.partition, epoch_us(any_value(v.event_time)),
+  SELECT epoch_us(p.batch_time), p.topic, p.partition, epoch_us(any_value(v.event_time)),
     count(*) FILTER (v.last_valid IS NULL OR p."offset" > v.last_valid)
-  FROM parsed AS p JOIN ${sliceOf.batches} AS b ON b.time = p.processing_time
+  FROM ${readRecords} AS p JOIN ${sliceOf.batches} AS b ON b.time = p.batch_time
   LEFT JOIN valid AS v
-    ON v.processing_time = p.processing_time AND v.topic = p.topic AND v.partition = p.partition
-  GROUP BY p.processing_time, p.topic, p.partition`,
+    ON v.batch_time = p.batch_time AND v.topic = p.topic AND v.partition = p.partition
+  GROUP BY p.batch_time, p.topic, p.partition`,
   )
   for await (const rows of result.yieldRowsJs()) {
     // As selected.

@@ -2,31 +2,36 @@
 // watermark and silver give.
 
 import { counted } from '../errors/counted.ts'
+import type { TableDefinition } from '../plan/index.ts'
 import { findingsOf, nothingFound, together } from './check.ts'
 import { differencesSql } from './compare.ts'
 import { erasedInBatches, mayLieWithin, ofNoErased, unprovedNote, wasThereAt } from './erased.ts'
-import type { WrittenLakehouse } from './lakehouse.ts'
-import { prepareRefused } from './parsed.ts'
-import { keys, position, samePosition } from './position.ts'
+import type { TableState, WrittenLakehouse } from './lakehouse.ts'
+import { assumedRecords, candidatesLeft, expectedBytes, expectedRefused, prepareRefused } from './parsed.ts'
+import { position, samePosition } from './position.ts'
 import { RuleNotes } from './silver.ts'
 import { type RunningCheck, type Slice, sliceOf } from './slice.ts'
 import { timesOutsideSql } from './watermarks.ts'
 
-export function checkQuarantineRows(lakehouse: WrittenLakehouse): RunningCheck {
+export function checkQuarantineRows(
+  lakehouse: WrittenLakehouse,
+  { definition: { path } }: TableState,
+): RunningCheck {
   const { connection } = lakehouse
   let findings = nothingFound
   let [rows, unproved] = [0n, 0n]
   let isOfRules = false
-  const rules = new RuleNotes()
+  const rules = new RuleNotes(lakehouse)
   return {
     async slice(slice) {
       rules.take(slice)
       await prepareRefused(lakehouse, slice)
-      await connection.run(`CREATE OR REPLACE TEMP VIEW expected_reasons AS ${expectedSql}`)
-      const found = together(
-        await findingsOf(connection, ofNoErased(bytesSql), position),
-        await findingsOf(connection, ofNoErased(timesSql), position),
-        await findingsOf(connection, ofNoErased(reasonsSql), position),
+      let found = nothingFound
+      for (const differences of comparisonsOf(slice.definition(path))) {
+        found = together(found, await findingsOf(connection, ofNoErased(differences), position))
+      }
+      found = together(
+        found,
         await findingsOf(connection, unfoundedSql(slice, false), position),
         await findingsOf(connection, timesOutsideSql(sliceOf.quarantine, 'processing_time'), [
           'processing_time',
@@ -49,54 +54,32 @@ export function checkQuarantineRows(lakehouse: WrittenLakehouse): RunningCheck {
   }
 }
 
-const compared = { found: sliceOf.quarantine, keys: position, isComplete: false, extra: 'is not in bronze' }
-
-/** Few rows of bronze are meant: the others are left aside before their bytes are looked at. */
-const refusedBronze = `(SELECT * FROM ${sliceOf.bronze} SEMI JOIN ${sliceOf.quarantine} USING (${keys}))`
-const bytesSql = withoutTwice(
-  differencesSql({ ...compared, expected: refusedBronze, columns: ['kafka_key', 'value'] }),
-)
-const timesSql = `SELECT * FROM (${differencesSql({
-  ...compared,
-  expected: 'parsed',
-  columns: ['processing_time', 'processing_date'],
-})}) WHERE problem = 'differs'`
-const reasonsSql = differencesSql({ ...compared, expected: 'expected_reasons', columns: ['reasons'] })
-
-function withoutTwice(differences: string): string {
-  return `SELECT * FROM (${differences}) WHERE problem <> 'is there more than once'`
+/** The record's bytes, the time of its batch and all that follows from these, and the reasons. */
+function comparisonsOf({ rows: { schema } }: TableDefinition): string[] {
+  const names = Object.keys(schema).filter((name) => !position.some((key) => key === name))
+  const bytes = names.filter((name) => schema[name] === 'binary')
+  const others = names.filter((name) => name !== 'reasons' && !bytes.includes(name))
+  const compared = { found: sliceOf.quarantine, keys: position, isComplete: false, extra: 'is not in bronze' }
+  const [ofBytes, ofOthers] = [
+    differencesSql({ ...compared, expected: expectedBytes, columns: bytes }),
+    differencesSql({ ...compared, expected: expectedRefused, columns: others }),
+  ]
+  return [
+    `SELECT * FROM (${ofBytes}) WHERE problem <> 'is there more than once'`,
+    `SELECT * FROM (${ofOthers}) WHERE problem = 'differs'`,
+    differencesSql({ ...compared, expected: expectedRefused, columns: ['reasons'] }),
+  ]
 }
 
-/**
- * An engine may refuse a record that nests deeper: Spark's parser does so from 1,000 levels on. The judge here
- * takes it, and believes a table where it was refused.
- */
-const levelsAlwaysTaken = 100
-
-const expectedSql = `SELECT p.topic, p.partition, p."offset",
-  CASE WHEN q.reasons = ['malformed'] AND p.invalid <> q.reasons AND ${levelsSql('q.value')} > ${levelsAlwaysTaken}
-    THEN q.reasons WHEN len(p.invalid) > 0 THEN p.invalid
-    WHEN r.is_late THEN ['late'] ELSE ['duplicate'] END AS reasons
-FROM parsed AS p JOIN ${sliceOf.quarantine} AS q ON ${samePosition('p', 'q')}
-LEFT JOIN refused AS r ON ${samePosition('r', 'p')}`
-
-/** Duplicates that repeat no row of silver; those that may repeat an erased record, or those that do not. */
+/** Repeats that repeat no event; those that may repeat an erased record, or those that do not. */
 function unfoundedSql(slice: Slice, ofErased: boolean): string {
   const reach = `to_microseconds(${slice.dedupMicros})`
   const mayRepeat = `EXISTS (FROM ${erasedInBatches} AS e WHERE ${wasThereAt('q.processing_time')}
     AND ${mayLieWithin(`r.event_time - ${reach}`, `r.event_time + ${reach}`)})`
   return `SELECT q.topic, q.partition, q."offset", 'repeats no row of silver' AS problem,
   'reasons' AS "column", CAST(q.reasons AS VARCHAR) AS found,
-  'an earlier row with id ' || coalesce(r.transaction_id, 'null') AS expected
-FROM ${sliceOf.quarantine} AS q JOIN refused AS r ON ${samePosition('r', 'q')}
-WHERE q.reasons = ['duplicate'] AND NOT r.repeats AND ${ofErased ? mayRepeat : `NOT ${mayRepeat}`}`
-}
-
-/** How deep the arrays and objects of a JSON document are nested. */
-function levelsSql(bytes: string): string {
-  const outside = `regexp_replace(TRY(decode(${bytes})), '"(?:[^"\\\\]|\\\\.)*"', '', 'gs')`
-  const brackets = `string_split(regexp_replace(${outside}, '[^\\[\\]{}]', '', 'g'), '')`
-  const steps = `list_transform(${brackets}, lambda c: {'level': if(c IN ('[', '{'), 1, -1), 'deepest': 0})`
-  const deeper = `{'level': a.level + b.level, 'deepest': greatest(a.deepest, a.level + b.level)}`
-  return `list_reduce(list_prepend({'level': 0, 'deepest': 0}, ${steps}), lambda a, b: ${deeper}).deepest`
+  'an earlier row with id ' || coalesce(r.key, 'null') AS expected
+FROM ${sliceOf.quarantine} AS q JOIN ${candidatesLeft} AS r ON ${samePosition('r', 'q')}
+JOIN ${assumedRecords} AS e ON ${samePosition('e', 'q')}
+WHERE q.reasons = e.reasons AND NOT r.repeats AND ${ofErased ? mayRepeat : `NOT ${mayRepeat}`}`
 }

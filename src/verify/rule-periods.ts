@@ -1,11 +1,11 @@
 // Since when which rules decided rows: for what is judged across batches.
-import type { OverNode, PlanNode } from '../plan/index.ts'
+import { quoteText } from '../delta/sql.ts'
 
 type Period = {
   /** null: from the beginning. */
   readonly fromMicros: bigint | null
-  readonly dedupMicros: bigint
-  readonly velocityMicros: bigint
+  /** null where nothing was a repeat. */
+  readonly deduplication: { readonly key: string; readonly rangeMicros: bigint } | null
 }
 
 export class RulePeriods {
@@ -14,34 +14,34 @@ export class RulePeriods {
   /** In the order of their times; the first one counts for all before it. */
   take(period: Period): void {
     const last = this.#periods.at(-1)
-    const { dedupMicros, velocityMicros } = period
-    if (last?.dedupMicros === dedupMicros && last.velocityMicros === velocityMicros) return
+    const [was, is] = [last?.deduplication, period.deduplication]
+    if (last !== undefined && was?.key === is?.key && was?.rangeMicros === is?.rangeMicros) return
     this.#periods.push(last === undefined ? { ...period, fromMicros: null } : period)
   }
 
-  get dedupMicrosMax(): bigint {
-    return greatest(this.#periods.map(({ dedupMicros }) => dedupMicros))
+  /** The columns by which repeats were told. */
+  get dedupKeys(): readonly string[] {
+    return [...new Set(this.#deduplications.map(({ key }) => key))]
   }
 
-  get velocityMicrosMax(): bigint {
-    return greatest(this.#periods.map(({ velocityMicros }) => velocityMicros))
+  get dedupMicrosMax(): bigint {
+    return this.#deduplications.reduce(
+      (most, { rangeMicros }) => (rangeMicros > most ? rangeMicros : most),
+      0n,
+    )
+  }
+
+  get #deduplications() {
+    return this.#periods.flatMap(({ deduplication }) => (deduplication === null ? [] : [deduplication]))
   }
 
   /** A SELECT of the periods, to be joined ASOF by the time of a row's batch. */
   sql(): string {
-    const tuples = this.#periods.map(({ fromMicros, dedupMicros, velocityMicros }) => {
+    const tuples = this.#periods.map(({ fromMicros, deduplication }) => {
       const from = fromMicros === null ? "TIMESTAMP '-infinity'" : `make_timestamp(${fromMicros})`
-      return `(${from}, ${dedupMicros}::BIGINT, ${velocityMicros}::BIGINT)`
+      const key = deduplication === null ? 'NULL' : quoteText(deduplication.key)
+      return `(${from}, ${key}, ${deduplication?.rangeMicros ?? 'NULL'}::BIGINT)`
     })
-    return `SELECT * FROM (VALUES ${tuples.join(', ')}) AS periods(from_time, dedup_micros, velocity_micros)`
+    return `SELECT * FROM (VALUES ${tuples.join(', ')}) AS periods(from_time, dedup_key, dedup_micros)`
   }
-}
-
-function greatest(values: readonly bigint[]): bigint {
-  return values.reduce((a, b) => (b > a ? b : a), 0n)
-}
-
-export function velocityOf(node: PlanNode): OverNode | null {
-  if (node.kind === 'over') return node
-  return 'input' in node ? velocityOf(node.input) : null
 }

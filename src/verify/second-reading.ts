@@ -6,6 +6,7 @@ import { quoteIdentifier } from '../delta/sql.ts'
 import { streamOf } from '../engines/database.ts'
 import { counted } from '../errors/counted.ts'
 import { tableHash } from '../ops/definitions.ts'
+import type { TableDefinition } from '../plan/index.ts'
 import type { Mapping } from '../transactions/mapping.ts'
 import { type Finding, findingsToldMax, valueText } from './check.ts'
 import { type Judged, judge } from './judge.ts'
@@ -14,14 +15,13 @@ import { keys } from './position.ts'
 import { type SilverCells, silverCells } from './silver-cells.ts'
 import { type RunningCheck, sliceOf } from './slice.ts'
 
-const bronze = 'bronze/transactions'
-const silver = 'silver/transactions'
 /** Of a larger lakehouse about so many records are read a second time, chosen by a hash of their place. */
 export const sampleMax = 50_000
 
 /** It goes by the mapping of the lakehouse; what its checks refuse is left to the definition of silver. */
 export function checkSecondReading(lakehouse: WrittenLakehouse): RunningCheck {
   const { reading } = lakehouse.defined
+  const { records: recordsPath, events } = lakehouse.paths
   const checkReasons = reading?.checkReasons ?? []
   // Where a lakehouse has transactions, it says by which mapping they are read.
   const mapping = reading?.mapping as Mapping | undefined
@@ -29,15 +29,15 @@ export function checkSecondReading(lakehouse: WrittenLakehouse): RunningCheck {
   const first: Finding[] = []
   return {
     async slice(slice) {
-      // The reader knows silver as it is defined today.
+      // The reader knows the events as they are defined today.
       if (
         mapping === undefined ||
-        slice.definitionHash(silver) !== tableHash(lakehouse.definitions.current, silver)
+        slice.definitionHash(events) !== tableHash(lakehouse.definitions.current, events)
       )
         return
       const inSlice = await lakehouse.number(`SELECT count(*) FROM ${sliceOf.bronze}`)
-      const total = lakehouse.state(bronze).snapshot.numRecords ?? inSlice
-      const result = await streamOf(lakehouse.connection, sampleSql(total, mapping))
+      const total = lakehouse.state(recordsPath).snapshot.numRecords ?? inSlice
+      const result = await streamOf(lakehouse.connection, sampleSql(total, slice.definition(events), mapping))
       for await (const rows of result.yieldRowObjectJs()) {
         for (const row of rows) {
           const finding = judgeRow(row, mapping, checkReasons)
@@ -59,7 +59,7 @@ export function checkSecondReading(lakehouse: WrittenLakehouse): RunningCheck {
   }
 }
 
-function sampleSql(total: bigint, { extra }: Mapping): string {
+function sampleSql(total: bigint, { rows: { schema } }: TableDefinition, { extra }: Mapping): string {
   const isChosen =
     total <= BigInt(sampleMax) ? 'true' : `hash(topic, partition, "offset") % ${total} < ${sampleMax}`
   const own = Object.entries(extra).flatMap(([name, { as }]) => {
@@ -67,19 +67,19 @@ function sampleSql(total: bigint, { extra }: Mapping): string {
     if (as === 'cents') return [`CAST(CAST(${cell} AS DECIMAL(28,2)) * 100 AS BIGINT) AS ${cell}`]
     return as.startsWith('epoch') || as === 'iso' ? [`epoch_us(${cell}) AS ${cell}`] : []
   })
-  const replaced = [
-    'CAST(amount AS VARCHAR) AS amount',
-    'epoch_us(event_time) AS event_time',
-    'CAST(transaction_date AS VARCHAR) AS transaction_date',
-    ...own,
-  ]
+  const others = Object.entries(schema).flatMap(([name, type]) => {
+    const cell = quoteIdentifier(name)
+    if (name in extra) return []
+    if (type === 'timestamp') return [`epoch_us(${cell}) AS ${cell}`]
+    return type === 'date' || type.startsWith('decimal') ? [`CAST(${cell} AS VARCHAR) AS ${cell}`] : []
+  })
   // No column of a project is called as those of the record are here.
   return `SELECT b.topic AS "record topic", b.partition AS "record partition", b."offset" AS "record offset",
     b.value AS "record value", epoch_us(b.kafka_timestamp) AS "kafka micros",
     epoch_us(b.processing_time) AS "bronze micros", q.reasons AS "found reasons", s.* EXCLUDE (${keys})
   FROM (SELECT * FROM ${sliceOf.bronze} WHERE ${isChosen}) AS b
   LEFT JOIN (
-    SELECT * REPLACE (${replaced.join(', ')}) FROM ${sliceOf.silver}
+    SELECT * REPLACE (${[...others, ...own].join(', ')}), true AS "is event" FROM ${sliceOf.silver}
   ) AS s USING (${keys})
   LEFT JOIN ${sliceOf.quarantine} AS q USING (${keys})`
 }
@@ -97,7 +97,7 @@ function judgeRow(row: SampleRow, mapping: Mapping, checkReasons: readonly strin
   const reasons = row['found reasons']
   const found = Array.isArray(reasons) ? reasons.map(String) : null
   if (found !== null) return judgeReasons(row, judged, found, checkReasons)
-  if (row.transaction_id === null) return null
+  if (row['is event'] !== true) return null
   if (judged.kind === 'refused') {
     return findingAt(row, 'is in silver', 'reasons', 'none', judged.reasons.join(', '))
   }

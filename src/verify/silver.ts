@@ -2,25 +2,27 @@
 // The definition of the table is taken, for many batches at once; what is late and what repeats is judged by
 // other means.
 
+import { watermarkVariable } from '../config/variables.ts'
+import { quoteText } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { findingsOf, nothingFound, together } from './check.ts'
 import { differencesSql } from './compare.ts'
 import { erased, ofNoErased } from './erased.ts'
-import { eventSlices } from './event-slices.ts'
 import type { TableState, WrittenLakehouse } from './lakehouse.ts'
-import { prepareParsed, prepareRefused } from './parsed.ts'
+import { expectedEvents, judgedRecords, parsed, prepareJudged, prepareParsed, readRecords } from './parsed.ts'
 import { keys, position, samePosition } from './position.ts'
 import { countsSql, type RunningCheck, type Slice, sliceOf } from './slice.ts'
 import { timesOutsideSql } from './watermarks.ts'
 
-export const silverPath = 'silver/transactions'
-export const quarantinePath = 'silver/quarantine'
-export const bronzePath = 'bronze/transactions'
-
 /** Batches that were judged by the settings and definitions of today, because theirs are not recorded. */
 export class RuleNotes {
+  readonly #variables: readonly string[]
   #unplanned = 0
   #undefined = 0
+
+  constructor({ eventsWatermark, defined: { settings } }: WrittenLakehouse) {
+    this.#variables = [watermarkVariable(eventsWatermark), ...settings.map(({ variable }) => variable)]
+  }
 
   take({ rules, batches }: Slice): void {
     if (!rules.isPlanned) this.#unplanned += batches.length
@@ -44,7 +46,8 @@ export class RuleNotes {
   /** What is likely behind rows that differ; null where all rules are recorded. */
   get hint(): string | null {
     if (this.#unplanned + this.#undefined === 0) return null
-    return 'if WATERMARK_SILVER, DEDUP_WINDOW or HIGH_RISK_COUNTRIES was another when the rows were written, verify with that value'
+    const names = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(this.#variables)
+    return `if ${names} was another when the rows were written, verify with that value`
   }
 }
 
@@ -63,7 +66,7 @@ export function checkSilverRows(
       const columns = Object.keys(schema).filter((name) => !position.some((key) => key === name))
       const differences = differencesSql({
         found: sliceOf.silver,
-        expected: 'expected_silver',
+        expected: expectedEvents,
         keys: position,
         columns,
         isComplete: false,
@@ -87,10 +90,11 @@ export function checkSilverRows(
 export function checkSplit(lakehouse: WrittenLakehouse): RunningCheck {
   const { connection } = lakehouse
   let findings = nothingFound
+  const { events, refused } = lakehouse.paths
   let [records, pending, left] = [0n, 0n, 0n]
   return {
     async slice(slice) {
-      await prepareRefused(lakehouse, slice)
+      await prepareJudged(lakehouse, slice)
       await connection.run(`CREATE OR REPLACE TEMP TABLE split AS ${ofNoErased(splitSql)}`)
       await connection.run(`CREATE OR REPLACE TEMP TABLE nowhere AS ${nowhereSql(lakehouse)}`)
       const counts = [
@@ -99,14 +103,14 @@ export function checkSplit(lakehouse: WrittenLakehouse): RunningCheck {
           sliceOf.silver,
           'processing_time',
           'silver_rows',
-          lakehouse.state(silverPath).doneBatch,
+          lakehouse.state(events).doneBatch,
         ),
         countsSql(
           lakehouse,
           sliceOf.quarantine,
           'processing_time',
           'quarantined_rows',
-          lakehouse.state(quarantinePath).doneBatch,
+          lakehouse.state(refused).doneBatch,
         ),
       ]
       findings = together(
@@ -116,7 +120,7 @@ export function checkSplit(lakehouse: WrittenLakehouse): RunningCheck {
       )
       pending += await lakehouse.number('SELECT count(*) FROM nowhere WHERE is_pending')
       left += await lakehouse.number(leftSql)
-      records += await lakehouse.number('SELECT count(*) FROM parsed')
+      records += await lakehouse.number(`SELECT count(*) FROM ${parsed}`)
       await connection.run('DROP TABLE split')
       await connection.run('DROP TABLE nowhere')
     },
@@ -136,14 +140,16 @@ function ofBoth(lakehouse: WrittenLakehouse): string[] {
   if (lakehouse.erased.isNone) return []
   const both = `(SELECT ${keys}, processing_time FROM ${sliceOf.silver}
     UNION ALL SELECT ${keys}, processing_time FROM ${sliceOf.quarantine})`
-  const [silver, quarantine] = [silverPath, quarantinePath].map((path) => lakehouse.state(path).doneBatch)
+  const [silver, quarantine] = [lakehouse.paths.events, lakehouse.paths.refused].map(
+    (path) => lakehouse.state(path).doneBatch,
+  )
   const done = silver! < quarantine! ? silver! : quarantine!
   return [countsSql(lakehouse, both, 'processing_time', 'records', done)]
 }
 
 /** The erased records that still have a row. */
 const leftSql = `SELECT count(*) FROM ${erased} SEMI JOIN (
-  SELECT ${keys} FROM parsed UNION ALL SELECT ${keys} FROM ${sliceOf.silver}
+  SELECT ${keys} FROM ${readRecords} UNION ALL SELECT ${keys} FROM ${sliceOf.silver}
   UNION ALL SELECT ${keys} FROM ${sliceOf.quarantine}
 ) USING (${keys})`
 
@@ -159,7 +165,7 @@ function leftNote(left: bigint): string[] {
 const splitSql = `SELECT coalesce(b.topic, k.topic) AS topic, coalesce(b.partition, k.partition) AS partition,
   coalesce(b."offset", k."offset") AS "offset", b.topic IS NOT NULL AS in_bronze,
   coalesce(k.in_silver, 0) AS in_silver, coalesce(k.in_quarantine, 0) AS in_quarantine
-FROM parsed AS b FULL JOIN (
+FROM (SELECT ${keys} FROM ${readRecords}) AS b FULL JOIN (
   SELECT ${keys}, sum(s)::INTEGER AS in_silver, sum(q)::INTEGER AS in_quarantine FROM (
     SELECT ${keys}, 1 AS s, 0 AS q FROM ${sliceOf.silver}
     UNION ALL SELECT ${keys}, 0, 1 FROM ${sliceOf.quarantine}
@@ -172,16 +178,17 @@ WHERE b.topic IS NULL OR k.topic IS NULL OR in_silver + in_quarantine <> 1`
  * commits are not all there yet: a restart writes them.
  */
 function nowhereSql(lakehouse: WrittenLakehouse): string {
+  const { events, refused } = lakehouse.paths
   const done = (path: string): bigint => lakehouse.state(path).doneBatch
-  return `SELECT *, processing_time = TIMESTAMP 'infinity' OR coalesce(batch, 0) >
-    CASE belongs WHEN '${quarantinePath}' THEN ${done(quarantinePath)} ELSE ${done(silverPath)} END AS is_pending
+  return `SELECT *, batch_time = TIMESTAMP 'infinity' OR coalesce(batch, 0) >
+    CASE WHEN is_accepted THEN ${done(events)} ELSE ${done(refused)} END AS is_pending,
+    CASE WHEN is_accepted THEN ${quoteText(events)} ELSE ${quoteText(refused)} END AS belongs
   FROM (
-    SELECT s.*, p.processing_time, b.batch,
-      CASE WHEN len(p.invalid) > 0 OR r.is_late OR r.repeats THEN '${quarantinePath}' ELSE '${silverPath}' END AS belongs
-    FROM split AS s JOIN parsed AS p ON ${samePosition('s', 'p')}
-    LEFT JOIN refused AS r ON ${samePosition('r', 'p')}
-    LEFT JOIN ${sliceOf.batches} AS b ON b.time = p.processing_time
-    WHERE in_silver + in_quarantine = 0
+    SELECT s.*, p.batch_time, b.batch, j.is_accepted
+    FROM (FROM split WHERE in_silver + in_quarantine = 0) AS s
+    JOIN ${readRecords} AS p ON ${samePosition('s', 'p')}
+    JOIN ${judgedRecords} AS j ON ${samePosition('s', 'j')}
+    LEFT JOIN ${sliceOf.batches} AS b ON b.time = p.batch_time
   )`
 }
 
@@ -194,53 +201,3 @@ UNION ALL
 SELECT ${keys}, CASE WHEN in_bronze THEN 'is there more than once' ELSE 'is not in bronze' END, NULL, ${countsText},
   CASE WHEN in_bronze THEN 'one row' ELSE 'none' END
 FROM split WHERE NOT in_bronze OR in_silver + in_quarantine > 1`
-
-/** No two rows of silver are the same transaction. */
-export function checkNoRepeats(lakehouse: WrittenLakehouse): RunningCheck {
-  const { connection, periods } = lakehouse
-  const rules = new RuleNotes()
-  return {
-    async slice(slice) {
-      rules.take(slice)
-    },
-    async finish() {
-      let findings = nothingFound
-      for await (const slice of eventSlices(lakehouse, periods.dedupMicrosMax)) {
-        await connection.run(`CREATE OR REPLACE TEMP TABLE with_id AS
-          SELECT ${keys}, transaction_id, epoch_us(event_time) AS micros, processing_time
-          FROM (${slice.rows}) WHERE hash(transaction_id) % ${slice.parts} = ${slice.part}`)
-        const repeats = repeatsSql(lakehouse, slice.fromMicros)
-        findings = together(findings, await findingsOf(connection, repeats, position))
-        await connection.run('DROP TABLE with_id')
-      }
-      return {
-        proved: 'no two rows have one transaction_id within DEDUP_WINDOW',
-        findings,
-        hint: findings.count > 0n ? rules.hint : null,
-      }
-    },
-  }
-}
-
-/**
- * Pairs of rows with one id, near enough for the batch of the one that arrived later; the row of the later
- * event is of the slice, the other may lie before it.
- */
-function repeatsSql({ periods }: WrittenLakehouse, fromMicros: bigint | null): string {
-  const isOwn = fromMicros === null ? 'true' : `greatest(one.micros, other.micros) >= ${fromMicros}`
-  return `WITH repeated AS (
-    SELECT * FROM with_id SEMI JOIN (
-      SELECT transaction_id FROM with_id GROUP BY transaction_id HAVING count(*) > 1
-    ) USING (transaction_id)
-    ASOF JOIN (${periods.sql()}) AS p ON processing_time >= p.from_time
-  )
-  SELECT DISTINCT one.topic, one.partition, one."offset", 'repeats another row of silver' AS problem,
-    'transaction_id' AS "column", one.transaction_id AS found,
-    'another event ' || CAST(one.dedup_micros AS VARCHAR) || ' us away or more' AS expected
-  FROM repeated AS one JOIN repeated AS other ON other.transaction_id = one.transaction_id
-  WHERE ${isOwn} AND abs(one.micros - other.micros) <= one.dedup_micros
-    AND (${arrival('one')}) > (${arrival('other')})`
-}
-
-const arrival = (row: string): string =>
-  `${row}.processing_time, ${row}.topic, ${row}.partition, ${row}."offset"`

@@ -2,23 +2,22 @@
 // rows of one batch is judged slice by slice.
 
 import type { BatchSettings } from '../batches/plan.ts'
+import { quoteIdentifier } from '../delta/sql.ts'
 import { rangeOf } from '../engines/batch-rules.ts'
 import { streamOf } from '../engines/database.ts'
 import { rebuiltBy } from '../engines/rebuilt-definitions.ts'
 import { assert } from '../errors/errors.ts'
 import { type Definitions, tableHash } from '../ops/definitions.ts'
-import { historiesOf, type TableDefinition } from '../plan/index.ts'
+import type { TableDefinition } from '../plan/index.ts'
 import { instantSql, type Verdict } from './check.ts'
 import { erasedInBatches } from './erased.ts'
 import type { InstantRange, Rebuilt, WrittenLakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
+import { judgedPlanOf } from './plans.ts'
 import { keys } from './position.ts'
 import { isStreamedLakehouse } from './streamed.ts'
 import { streamedRowsSql } from './streamed-rows.ts'
 
-const silver = 'silver/transactions'
-const quarantine = 'silver/quarantine'
-const bronze = 'bronze/transactions'
 const tuplesPerInsert = 1_000
 /** A slice has at most so many batches: a batch may have few rows, or none. */
 const batchesPerSliceMax = 100_000
@@ -34,14 +33,7 @@ export const sliceOf = {
   bronze: 'bronze_slice',
   silver: 'silver_slice',
   quarantine: 'quarantine_slice',
-  fraud: 'fraud_slice',
 } as const
-
-const views: readonly (readonly [path: string, name: string])[] = [
-  [silver, sliceOf.silver],
-  [quarantine, sliceOf.quarantine],
-  ['fraud_detection', sliceOf.fraud],
-]
 
 /** A check at work: it judges slice after slice, and then says what it found. */
 export type RunningCheck = {
@@ -89,11 +81,16 @@ export class Slice {
     this.range = range
   }
 
+  /** By which column, and how far apart in event time, two events are the same one; null where none are. */
+  get deduplication(): { readonly key: string; readonly rangeMicros: bigint } | null {
+    const { deduplicate } = judgedPlanOf(this.definition(this.lakehouse.paths.events))
+    if (deduplicate === null) return null
+    return { key: deduplicate.key, rangeMicros: rangeOf(deduplicate, this.rules.settings.parameters) }
+  }
+
   /** How far apart two events of one key are and still the same one, in microseconds. */
   get dedupMicros(): bigint {
-    const { rows } = this.definition(silver)
-    const operator = historiesOf(rows.node).find(({ node }) => node.kind === 'deduplicate')
-    return operator === undefined ? 0n : rangeOf(operator.node, this.rules.settings.parameters)
+    return this.deduplication?.rangeMicros ?? 0n
   }
 
   /**
@@ -139,23 +136,27 @@ export class Slice {
   /** Makes the batches and the rows of the slice, in place of those of the slice before it. */
   async show(): Promise<void> {
     const { lakehouse } = this
+    const { records, events, refused } = lakehouse.paths
     await insertBatches(lakehouse, this.batches)
-    for (const [path, name] of views) {
-      if (lakehouse.has(path)) await this.#view(name, this.#rowsOf(path))
-    }
-    if (!lakehouse.has(bronze)) return
+    if (lakehouse.has(events)) await this.#view(sliceOf.silver, this.rowsOf(events))
+    if (lakehouse.has(refused)) await this.#view(sliceOf.quarantine, this.rowsOf(refused))
+    if (!lakehouse.has(records)) return
     const select = isStreamedLakehouse(lakehouse)
       ? await streamedRowsSql(lakehouse, this.batches, this.range.toMicros === null)
-      : `SELECT *, processing_time AS batch_time FROM (${this.#rowsOf(bronze)})`
+      : `SELECT *, processing_time AS batch_time FROM (${this.rowsOf(records)})`
     await this.#view(sliceOf.bronze, select)
   }
 
-  /** Rows without a time are of no batch, and are looked at with the last slice. */
-  #rowsOf(path: string): string {
-    const rows = this.lakehouse.rowsWithin(path, 'processing_time', this.range)
+  /**
+   * A SELECT of a table's rows of these batches. Rows without a time are of no batch, and are looked at with
+   * the last slice.
+   */
+  rowsOf(path: string, timeColumn = 'processing_time'): string {
+    const rows = this.lakehouse.rowsWithin(path, timeColumn, this.range)
     const isLast = this.range.toMicros === null && this.range.fromMicros !== null
     if (!isLast) return rows
-    return `${rows} UNION ALL SELECT * FROM ${this.lakehouse.rows(path)} WHERE processing_time IS NULL`
+    const all = this.lakehouse.rows(path)
+    return `${rows} UNION ALL SELECT * FROM ${all} WHERE ${quoteIdentifier(timeColumn)} IS NULL`
   }
 
   async #view(name: string, select: string): Promise<void> {
@@ -267,10 +268,11 @@ type RowPiece = { readonly toMicros: bigint | null; readonly rows: number }
 /** Parts the rows into pieces of about `rowsAtOnce`, by the seconds of their batches; the last has no end. */
 async function rowPieces(lakehouse: WrittenLakehouse): Promise<RowPiece[]> {
   const { sinceMicros, rowsAtOnce } = lakehouse
-  const isTimed = lakehouse.has(bronze) && !isStreamedLakehouse(lakehouse)
+  const { records, events, refused } = lakehouse.paths
+  const isTimed = lakehouse.has(records) && !isStreamedLakehouse(lakehouse)
   // The rows of a streaming query have times that are no batch's; silver and quarantine have the same
   // records.
-  const paths = (isTimed ? [bronze] : [silver, quarantine]).filter((path) => lakehouse.has(path))
+  const paths = (isTimed ? [records] : [events, refused]).filter((path) => lakehouse.has(path))
   if (paths.length === 0) return []
   const range = { fromMicros: sinceMicros, toMicros: null }
   const times = paths.map(

@@ -5,9 +5,6 @@ import { quoteText } from '../delta/sql.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
 import type { LoggedBatch } from './logged-batches.ts'
 
-const bronze = 'bronze/transactions'
-const silver = 'silver/transactions'
-const quarantine = 'silver/quarantine'
 const tuplesPerInsert = 1_000
 
 /**
@@ -31,8 +28,9 @@ export async function streamedRowsSql(
   await insertOffsets(lakehouse, 'unknown_up_to', unknownUpTo)
   await insertOffsets(lakehouse, 'taken_up_to', takenUpTo(lakehouse))
   const isBounded = unknownUpTo.size === 0 && !isLast
-  const rows = lakehouse.rowsOf(bronze, isBounded ? boundsOf(ranges) : [])
-  const takers = [silver, quarantine].filter((path) => lakehouse.has(path))
+  const { records, events, refused } = lakehouse.paths
+  const rows = lakehouse.rowsOf(records, isBounded ? boundsOf(ranges) : [])
+  const takers = [events, refused].filter((path) => lakehouse.has(path))
   const taken = takers.map((path) => {
     return `SELECT topic, partition, "offset", processing_time AS time FROM ${lakehouse.rows(path)}`
   })
@@ -67,8 +65,9 @@ function boundsOf(ranges: readonly TimedRange[]) {
  * reads, bronze's progress tells.
  */
 function takenUpTo(lakehouse: WrittenLakehouse): Offsets {
-  if (!lakehouse.has(silver)) return new Map()
-  const [inBronze, inSilver] = [bronze, silver].map((path) => lakehouse.state(path).progress?.offsets ?? [])
+  const { records, events } = lakehouse.paths
+  if (!lakehouse.has(events)) return new Map()
+  const [inBronze, inSilver] = [records, events].map((path) => lakehouse.state(path).progress?.offsets ?? [])
   return new Map([...inBronze!, ...inSilver!])
 }
 

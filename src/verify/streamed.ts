@@ -2,8 +2,7 @@
 import { isStreamed } from '../batches/streamed.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
 
-const bronze = 'bronze/transactions'
-
 export function isStreamedLakehouse(lakehouse: WrittenLakehouse): boolean {
-  return lakehouse.has(bronze) && isStreamed(lakehouse.state(bronze).snapshot.txns)
+  const { records } = lakehouse.paths
+  return lakehouse.has(records) && isStreamed(lakehouse.state(records).snapshot.txns)
 }

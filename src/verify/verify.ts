@@ -5,11 +5,11 @@ import { windowOf } from '../batches/planner.ts'
 import { counted } from '../errors/counted.ts'
 import { AssertionError } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
-import { inputStream, type TableDefinition } from '../plan/index.ts'
+import { inputStream, isOfInput, type Lakehouse, type TableDefinition } from '../plan/index.ts'
 import { checkOffsets } from './bronze.ts'
 import { type CheckResult, findingsToldMax, nothingFound, type Verdict } from './check.ts'
+import { checkDerivedRows, sourcesOf } from './derived-rows.ts'
 import { checkFiles, showReadable, withFiles } from './files.ts'
-import { checkFraudRows } from './fraud.ts'
 import {
   rowsOfFiles,
   type TableState,
@@ -19,17 +19,11 @@ import {
 } from './lakehouse.ts'
 import { batchesOf } from './logged-batches.ts'
 import { LogJudge } from './logs.ts'
+import { asksForWatermark } from './plans.ts'
 import { checkQuarantineRows } from './quarantine.ts'
-import { velocityOf } from './rule-periods.ts'
+import { checkNoRepeats } from './repeats.ts'
 import { checkSecondReading } from './second-reading.ts'
-import {
-  bronzePath,
-  checkNoRepeats,
-  checkSilverRows,
-  checkSplit,
-  quarantinePath,
-  silverPath,
-} from './silver.ts'
+import { checkSilverRows, checkSplit } from './silver.ts'
 import { type RunningCheck, type Slice, sliceOf, slicesOf } from './slice.ts'
 import { checkNoneLate, checkWatermarks } from './watermarks.ts'
 import { checkWindows } from './windows.ts'
@@ -40,15 +34,19 @@ type Check = {
   readonly name: string
   readonly tables: (table: TableDefinition) => boolean
   /** Other tables that it reads. */
-  readonly reads: readonly string[]
+  readonly reads: (table: TableDefinition) => readonly string[]
   readonly start: (lakehouse: WrittenLakehouse, state: TableState, logs: LogJudge) => RunningCheck
 }
 
 const always = (): boolean => true
 const only =
-  (path: string) =>
+  (path: string, isAsked = true) =>
   (table: TableDefinition): boolean =>
-    table.path === path
+    isAsked && table.path === path
+const reading =
+  (...paths: readonly string[]) =>
+  (): readonly string[] =>
+    paths
 const isWindowed = ({ rows }: TableDefinition): boolean => windowOf(rows.node) !== null
 
 const ofLogs = (
@@ -58,35 +56,47 @@ const ofLogs = (
 }
 
 /** In the order in which they are told for each table. */
-const checks: readonly Check[] = [
-  {
-    name: 'commits',
-    tables: always,
-    reads: [],
-    start: ofLogs((logs, lakehouse, state) => logs.commitsOf(lakehouse, state)),
-  },
-  {
-    name: 'agreement',
-    tables: always,
-    reads: [],
-    start: ofLogs((logs, lakehouse, state) => logs.agreementOf(lakehouse, state)),
-  },
-  { name: 'offsets', tables: only(bronzePath), reads: [], start: checkOffsets },
-  { name: 'split', tables: only(silverPath), reads: [bronzePath, quarantinePath], start: checkSplit },
-  { name: 'rows', tables: only(silverPath), reads: [bronzePath], start: checkSilverRows },
-  {
-    name: 'second reading',
-    tables: only(silverPath),
-    reads: [bronzePath, quarantinePath],
-    start: checkSecondReading,
-  },
-  { name: 'watermarks', tables: only(silverPath), reads: [bronzePath], start: checkWatermarks },
-  { name: 'none late', tables: only(silverPath), reads: [bronzePath], start: checkNoneLate },
-  { name: 'no repeats', tables: only(silverPath), reads: [], start: checkNoRepeats },
-  { name: 'rows', tables: only(quarantinePath), reads: [bronzePath, silverPath], start: checkQuarantineRows },
-  { name: 'rows', tables: only('fraud_detection'), reads: [silverPath], start: checkFraudRows },
-  { name: 'windows', tables: isWindowed, reads: [silverPath], start: checkWindows },
-]
+function checksOf(lakehouse: Lakehouse): readonly Check[] {
+  const [records, events, refused] = [lakehouse.records, lakehouse.events, lakehouse.refused].map(
+    ({ path }) => path,
+  ) as [string, string, string]
+  const isReadAgain = lakehouse.reading !== undefined
+  const refusesLate = asksForWatermark(lakehouse.events.rows.node)
+  return [
+    {
+      name: 'commits',
+      tables: always,
+      reads: reading(),
+      start: ofLogs((logs, written, state) => logs.commitsOf(written, state)),
+    },
+    {
+      name: 'agreement',
+      tables: always,
+      reads: reading(),
+      start: ofLogs((logs, written, state) => logs.agreementOf(written, state)),
+    },
+    { name: 'offsets', tables: only(records), reads: reading(), start: checkOffsets },
+    { name: 'split', tables: only(events), reads: reading(records, refused), start: checkSplit },
+    { name: 'rows', tables: only(events), reads: reading(records), start: checkSilverRows },
+    {
+      name: 'second reading',
+      tables: only(events, isReadAgain),
+      reads: reading(records, refused),
+      start: checkSecondReading,
+    },
+    { name: 'watermarks', tables: only(events), reads: reading(records), start: checkWatermarks },
+    { name: 'none late', tables: only(events, refusesLate), reads: reading(records), start: checkNoneLate },
+    { name: 'no repeats', tables: only(events), reads: reading(), start: checkNoRepeats },
+    { name: 'rows', tables: only(refused), reads: reading(records, events), start: checkQuarantineRows },
+    {
+      name: 'rows',
+      tables: (table) => !isWindowed(table) && !isOfInput(lakehouse, table.path),
+      reads: (table) => sourcesOf(lakehouse, table),
+      start: checkDerivedRows,
+    },
+    { name: 'windows', tables: isWindowed, reads: reading(events), start: checkWindows },
+  ]
+}
 
 /** Verifies all tables, or one of them; `onCheck` is told each result as it is there. */
 export async function verifyLakehouse(
@@ -112,10 +122,10 @@ export async function verifyLakehouse(
     }
     const logs = new LogJudge()
     const atWork = chosen.flatMap((table) =>
-      checks
+      checksOf(options.lakehouse)
         .filter((check) => check.tables(table))
         .map(({ name, reads, start }) => {
-          return new CheckAtWork(lakehouse, { name, path: table.path, reads }, (state) =>
+          return new CheckAtWork(lakehouse, { name, path: table.path, reads: reads(table) }, (state) =>
             start(lakehouse, state, logs),
           )
         }),
@@ -131,8 +141,7 @@ export async function verifyLakehouse(
     for await (const slice of slicesOf(lakehouse, batches)) {
       lakehouse.periods.take({
         fromMicros: slice.range.fromMicros,
-        dedupMicros: slice.dedupMicros,
-        velocityMicros: velocityOf(slice.definition('fraud_detection').rows.node)?.rangeMicros ?? 0n,
+        deduplication: slice.deduplication,
       })
       await slice.show()
       await lakehouse.erased.place(slice.batches, sliceOf.batches)
@@ -159,11 +168,10 @@ function workOf(
     return lakehouse.has(path) ? Number(rowsOfFiles(lakehouse.filesToJudge(lakehouse.state(path))) ?? 0n) : 0
   }
   const inFiles = chosen.reduce((sum, { path }) => sum + rowsOf(path), 0)
-  const inSlices = rowsOf(bronzePath) * atWork.filter(({ isOfSlices }) => isOfSlices).length
-  const ofEvents = chosen.filter((table) => {
-    return table.path === silverPath || table.path === 'fraud_detection' || isWindowed(table)
-  })
-  return inFiles + inSlices + rowsOf(silverPath) * ofEvents.length
+  const { records, events } = lakehouse.paths
+  const inSlices = rowsOf(records) * atWork.filter(({ isOfSlices }) => isOfSlices).length
+  const ofEvents = chosen.filter((table) => table.path === events || isWindowed(table))
+  return inFiles + inSlices + rowsOf(events) * ofEvents.length
 }
 
 /** A check of one table: what stops it is told as its result, and does not stop the others. */

@@ -13,8 +13,6 @@ import { judgePlanned } from './planned-watermarks.ts'
 import { position } from './position.ts'
 import { type RunningCheck, sliceOf } from './slice.ts'
 
-const silver = 'silver/transactions'
-
 /**
  * The recorded greatest event times are those of the rows, and the watermarks follow them: each by its delay,
  * and not beyond what partitions that waited had shown.
@@ -59,7 +57,7 @@ export function checkWatermarks(lakehouse: WrittenLakehouse, state: TableState):
 }
 
 async function seenBefore(lakehouse: WrittenLakehouse, { timeMicros }: LoggedBatch): Promise<bigint | null> {
-  const rows = lakehouse.rowsWithin(silver, 'processing_time', {
+  const rows = lakehouse.rowsWithin(lakehouse.paths.events, 'processing_time', {
     fromMicros: null,
     toMicros: timeMicros - 1n,
   })

@@ -2,19 +2,31 @@
 // over the rows of the window gives it. Each row is copied into every window that holds it: no panes, no
 // batches.
 
+import type { Parameters } from '../batches/plan.ts'
 import { floorTo, windowOf } from '../batches/planner.ts'
 import type { Progress } from '../batches/progress.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
-import type { TableDefinition, WindowNode } from '../plan/index.ts'
-import { aggregateSql, boundDuckdb, expressionSql } from '../sql/index.ts'
+import { inputsOf, storedText, type TableDefinition, type WindowNode } from '../plan/index.ts'
+import { aggregateSql } from '../sql/index.ts'
+import { batchTimeColumn } from './batch-time.ts'
 import { findingsOf, nothingFound, together, type Verdict } from './check.ts'
-import { differencesSql } from './compare.ts'
+import { bagDifferencesSql, differencesSql } from './compare.ts'
 import { unprovedNote } from './erased.ts'
-import { excuseErased } from './erased-windows.ts'
+import { excuseErased, leaveErased } from './erased-windows.ts'
 import { type EventSlice, eventSlices } from './event-slices.ts'
 import type { TableState, WrittenLakehouse } from './lakehouse.ts'
+import {
+  batchTimeSql,
+  dialectOfMany,
+  inputRelation,
+  lateBeforeSql,
+  nameIn,
+  parametersIn,
+  selectOfMany,
+  standIn,
+} from './plans.ts'
 import type { RunningCheck, Slice } from './slice.ts'
 
 const tuplesPerInsert = 1_000
@@ -32,6 +44,9 @@ export function checkWindows(lakehouse: WrittenLakehouse, state: TableState): Ru
   }
 }
 
+/** A definition of the table, with the values of its parameters. */
+type WindowsDefinition = { readonly definition: TableDefinition; readonly parameters: Parameters }
+
 type Closing = { readonly timeMicros: bigint; readonly watermarkMicros: bigint; readonly definition: number }
 
 /**
@@ -40,7 +55,7 @@ type Closing = { readonly timeMicros: bigint; readonly watermarkMicros: bigint; 
  */
 class Closings {
   /** As the table was defined at one time and another, oldest first. */
-  readonly definitions: TableDefinition[] = []
+  readonly definitions: WindowsDefinition[] = []
   /** Batches that closed windows after the last one of the table. */
   lag = 0
   readonly #path: string
@@ -64,8 +79,11 @@ class Closings {
   take(slice: Slice): void {
     const { batches, before } = slice
     const definition = slice.definition(this.#path)
-    if (slice.definitionHash(this.#path) !== this.#hash) this.definitions.push(definition)
-    this.#hash = slice.definitionHash(this.#path)
+    const { parameters } = slice.rules.settings
+    const used = Object.entries(parameters).filter(([name]) => parametersIn(definition.rows.node).has(name))
+    const hash = `${slice.definitionHash(this.#path)} ${storedText(used)}`
+    if (hash !== this.#hash) this.definitions.push({ definition, parameters })
+    this.#hash = hash
     const { slideMicros } = windowNodeOf(definition)
     // What was closed before the first batch that is judged was closed by one of the batches before it.
     const isFirst = this.#lastEnd === null && before !== null
@@ -112,35 +130,39 @@ function windowNodeOf({ path, rows }: TableDefinition): WindowNode {
   return node
 }
 
+const extra = 'silver has no rows for it, or it is not closed yet'
+
 async function judgeWindows(
   lakehouse: WrittenLakehouse,
-  { definition: { path, stream } }: TableState,
+  { definition: { stream } }: TableState,
   { definitions, lag }: Closings,
 ): Promise<Verdict> {
   const { connection } = lakehouse
   let findings = nothingFound
   let [groups, windows, unproved] = [0n, 0n, 0n]
-  for (const [index, definition] of definitions.entries()) {
+  for (const [index, defined] of definitions.entries()) {
+    const { definition } = defined
     const node = windowNodeOf(definition)
     const keys = ['window_start', ...node.keys]
-    const columns = Object.keys(definition.rows.schema).filter((name) => !keys.includes(name))
+    const { schema, node: plan } = definition.rows
+    // Where a key is not among the columns, nothing tells two groups of a window apart.
+    const isKeyed = keys.every((name) => name in schema && nameIn(node, plan, name) === name)
+    const columns = Object.keys(schema).filter((name) => !isKeyed || !keys.includes(name))
     for await (const slice of eventSlices(lakehouse, node.sizeMicros)) {
       if (slice.part > 0) continue // Groups of one window meet in all of their columns: it is judged whole.
       await connection.run(`CREATE OR REPLACE TEMP TABLE expected_windows AS
-        ${expectedSql(lakehouse, definition, slice, index)}`)
-      const ofDefinition = definitions.length === 1 ? 'true' : isOfDefinition(index, definitions.length)
-      const found = `(SELECT * FROM (${foundSql(lakehouse, path, slice)}) WHERE ${ofDefinition})`
-      const differences = differencesSql({
-        found,
-        expected: 'expected_windows',
-        keys,
-        columns,
-        isComplete: true,
-        extra: 'silver has no rows for it, or it is not closed yet',
-      })
+        ${expectedSql(lakehouse, defined, slice, index)}`)
+      const found = `(${foundSql(lakehouse, definition, slice, { index, count: definitions.length })})`
+      const compared = { found, expected: 'expected_windows', isComplete: true, extra }
+      const differences = isKeyed
+        ? differencesSql({ ...compared, keys, columns })
+        : bagDifferencesSql({ ...compared, columns })
       await connection.run(`CREATE OR REPLACE TEMP TABLE window_differences AS ${differences}`)
-      unproved += await excuseErased(lakehouse, { definition, node, found })
-      findings = together(findings, await findingsOf(connection, 'FROM window_differences', keys))
+      unproved += isKeyed
+        ? await excuseErased(lakehouse, { ...defined, node, found, rows: inputSql(defined, slice) })
+        : await leaveErased(lakehouse)
+      const at = isKeyed ? keys : columns
+      findings = together(findings, await findingsOf(connection, 'FROM window_differences', at))
       await connection.run('DROP TABLE window_differences')
       groups += await lakehouse.number('SELECT count(*) FROM expected_windows')
       windows += await lakehouse.number('SELECT count(DISTINCT window_start) FROM expected_windows')
@@ -156,33 +178,64 @@ async function judgeWindows(
   }
 }
 
+/** The rows of one of the definitions; a window is of the slice that holds its last instant. */
+function foundSql(
+  lakehouse: WrittenLakehouse,
+  definition: TableDefinition,
+  slice: EventSlice,
+  { index, count }: { readonly index: number; readonly count: number },
+): string {
+  const { path } = definition
+  const fromMicros = slice.fromMicros === null ? null : slice.fromMicros + 1n
+  const toMicros = slice.toMicros === null ? null : slice.toMicros + 1n
+  const within = lakehouse.rowsWithin(path, 'window_end', { fromMicros, toMicros })
+  const isLast = toMicros === null && fromMicros !== null && lakehouse.sinceMicros === null
+  const rows = isLast
+    ? `${within} UNION ALL SELECT * FROM ${lakehouse.rows(path)} WHERE window_end IS NULL`
+    : within
+  const column = batchTimeColumn(lakehouse.defined, definition)
+  const since = lakehouse.sinceMicros === null ? null : `make_timestamp(${lakehouse.sinceMicros})`
+  if (column === null) {
+    // The batch that closed the window is the one that should have.
+    const isOf =
+      index === count - 1 ? `coalesce(c.definition, ${index}) = ${index}` : `c.definition = ${index}`
+    const isSince = since === null ? 'true' : `coalesce(c.time >= ${since}, true)`
+    return `SELECT f.* FROM (${rows}) AS f ASOF LEFT JOIN closing AS c ON f.window_end <= c.watermark
+      WHERE ${isOf} AND ${isSince}`
+  }
+  const time = quoteIdentifier(column)
+  const conditions = [
+    ...(since === null ? [] : [`${time} >= ${since}`]),
+    ...(count === 1 ? [] : [isOfDefinition(time, index, count)]),
+  ]
+  return `SELECT * FROM (${rows})${conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`}`
+}
+
 /** Rows of a time that closed nothing are of the last definition, where they are found to be too many. */
-function isOfDefinition(index: number, count: number): string {
-  const closedBy = `aggregation_time IN (SELECT time FROM closing WHERE definition = ${index})`
-  const isElse = 'aggregation_time IS NULL OR aggregation_time NOT IN (SELECT time FROM closing)'
+function isOfDefinition(time: string, index: number, count: number): string {
+  const closedBy = `${time} IN (SELECT time FROM closing WHERE definition = ${index})`
+  const isElse = `${time} IS NULL OR ${time} NOT IN (SELECT time FROM closing)`
   return index === count - 1 ? `(${closedBy} OR ${isElse})` : closedBy
 }
 
-/** A window is of the slice that holds its last instant. */
-function foundSql(lakehouse: WrittenLakehouse, path: string, slice: EventSlice): string {
-  const fromMicros = slice.fromMicros === null ? null : slice.fromMicros + 1n
-  const toMicros = slice.toMicros === null ? null : slice.toMicros + 1n
-  const rows = lakehouse.rowsWithin(path, 'window_end', { fromMicros, toMicros })
-  if (lakehouse.sinceMicros !== null) {
-    return `SELECT * FROM (${rows}) WHERE aggregation_time >= make_timestamp(${lakehouse.sinceMicros})`
-  }
-  const isLast = toMicros === null && fromMicros !== null
-  return isLast ? `${rows} UNION ALL SELECT * FROM ${lakehouse.rows(path)} WHERE window_end IS NULL` : rows
+/** A SELECT of the rows that windows are made of. */
+function inputSql({ definition, parameters }: WindowsDefinition, slice: EventSlice): string {
+  const { input } = windowNodeOf(definition)
+  const [read] = inputsOf(input)
+  assert(read !== undefined, `${definition.path} reads rows`)
+  // Which batch closes a window is not known before it is there.
+  const rows = `SELECT *, NULL::TIMESTAMP AS ${batchTimeSql}, NULL::TIMESTAMP AS ${lateBeforeSql} FROM (${slice.rows})`
+  return `WITH ${quoteIdentifier(inputRelation(read.name))} AS (${rows}) ${selectOfMany(input, parameters)}`
 }
 
 function expectedSql(
   { sinceMicros }: WrittenLakehouse,
-  definition: TableDefinition,
+  { definition, parameters }: WindowsDefinition,
   slice: EventSlice,
   index: number,
 ): string {
   const node = windowNodeOf(definition)
-  const dialect = boundDuckdb({})
+  const dialect = dialectOfMany(parameters)
   const { sizeMicros: size, slideMicros: slide } = node
   const keys = node.keys.map(quoteIdentifier)
   const at = `epoch_us(${quoteIdentifier(node.eventTime)})`
@@ -192,19 +245,19 @@ function expectedSql(
   const aggregates = Object.entries(node.aggregates).map(
     ([name, aggregate]) => `${aggregateSql(dialect, aggregate)} AS ${quoteIdentifier(name)}`,
   )
-  const project = definition.rows.node
-  assert(project.kind === 'project', `${definition.path} ends with its columns`)
-  const columns = Object.entries(project.columns).map(([name, expr]) => {
-    if (name === 'aggregation_time') return 'closing.time AS aggregation_time'
-    return `${expressionSql(dialect, expr)} AS ${quoteIdentifier(name)}`
-  })
   const lastInstant = `epoch_us(window_start) + ${size - 1n}`
   const own = [
     ...(slice.fromMicros === null ? [] : [`${lastInstant} >= ${slice.fromMicros}`]),
     ...(slice.toMicros === null ? [] : [`${lastInstant} <= ${slice.toMicros}`]),
   ]
+  const since = sinceMicros === null ? '' : ` AND closing.time >= make_timestamp(${sinceMicros})`
+  const closed = 'closed windows'
+  const rows = selectOfMany(definition.rows.node, parameters, (one) =>
+    one === node ? standIn(closed) : null,
+  )
+  const columns = Object.keys(definition.rows.schema).map(quoteIdentifier)
   return `WITH copied AS (
-  SELECT *, unnest(${starts}) AS window_start FROM (${slice.rows})
+  SELECT *, unnest(${starts}) AS window_start FROM (${inputSql({ definition, parameters }, slice)})
 ),
 grouped AS (
   SELECT window_start, window_start + to_microseconds(${size}) AS window_end,
@@ -212,8 +265,11 @@ grouped AS (
   FROM copied
   WHERE ${[`window_start + to_microseconds(${size}) <= (SELECT max(watermark) FROM closing)`, ...own].join(' AND ')}
   GROUP BY ${['window_start', ...keys].join(', ')}
+),
+${quoteIdentifier(inputRelation(closed))} AS (
+  SELECT grouped.*, closing.time AS ${batchTimeSql}, NULL::TIMESTAMP AS ${lateBeforeSql}
+  FROM grouped ASOF JOIN closing ON grouped.window_end <= closing.watermark
+  WHERE closing.definition = ${index}${since}
 )
-SELECT ${columns.join(', ')}
-FROM grouped ASOF JOIN closing ON grouped.window_end <= closing.watermark
-WHERE closing.definition = ${index}${sinceMicros === null ? '' : ` AND closing.time >= make_timestamp(${sinceMicros})`}`
+SELECT ${columns.join(', ')} FROM (${rows})`
 }

@@ -1,13 +1,16 @@
 // What a lakehouse may not be: each contradiction is told in a line that names the table and what to do.
 import { expect, test } from 'vitest'
 import { LakehouseError } from '../../../src/errors/errors.ts'
-import { dateOf } from '../../../src/expr/index.ts'
+import { type Columns, dateOf, type Expr } from '../../../src/expr/index.ts'
+import { silverBatch } from '../../../src/lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import {
   defineLakehouse,
   extend,
+  filter,
   input,
   type LakehouseParts,
+  over,
   project,
   type TableDefinition,
 } from '../../../src/plan/index.ts'
@@ -40,6 +43,32 @@ const behind = project(
   input('later', { event_time: 'timestamp' }, { of: 'batch', table: 'made/later' }),
   (row) => row,
 )
+
+const withoutStart: TableDefinition = {
+  ...window,
+  rows: project(window.rows, ({ window_start: _, ...row }) => row),
+}
+
+/** Counts, of the events or some of them, how many a user has in the table. */
+function countedIn(
+  path: string,
+  table: string,
+  where: ((row: Columns<typeof silverBatch.schema>) => Expr<'boolean'>) | null = null,
+): TableDefinition {
+  const rows = where === null ? silverBatch : filter(silverBatch, where)
+  return {
+    ...ofPath(path),
+    watermark: null,
+    rows: over(rows, {
+      history: input('made_before', { user_id: 'int', event_time: 'timestamp' }, { of: 'history', table }),
+      key: 'user_id',
+      eventTime: 'event_time',
+      arrival: ['topic', 'partition', 'offset'],
+      rangeMicros: 60_000_000n,
+      aggregates: { count: { function: 'count' } },
+    }),
+  }
+}
 
 test('the lakehouse that ships is one', () => {
   expect(mistakesOf({})).toEqual([])
@@ -85,6 +114,26 @@ test.each([
     'a table that reads one behind it',
     { tables: [{ ...ofPath('made/first'), rows: behind }, ofPath('made/later')] },
     /^table made\/first reads made\/later, which stands behind it$/,
+  ],
+  [
+    'windows without their start',
+    { tables: [withoutStart] },
+    /^table gold\/transactions: as a table of windows it needs their window_start as it is$/,
+  ],
+  [
+    'windows that nothing closes',
+    { tables: [{ ...window, watermark: null }] },
+    /^table gold\/transactions: no watermark says when its windows close$/,
+  ],
+  [
+    'a look back at rows of another table',
+    { tables: [countedIn('made/counted', 'made/counted')] },
+    /^table made\/counted: only rows of silver\/transactions can be looked back at$/,
+  ],
+  [
+    'a count among some rows of the batch, which later batches count among all',
+    { tables: [countedIn('made/counted', events.path, (row) => row.is_weekend)] },
+    /^table made\/counted: over\(..\) by user_id is to have every row of silver\/.* filter behind it$/,
   ],
   [
     'a table that reads one of nobody',
