@@ -172,7 +172,7 @@ function tableChanges(
   })
   const others = [
     ...recomputed.map((name) => `${name} is computed in another way`),
-    ...(isOfOtherRows ? ['it has other rows'] : []),
+    ...(isOfOtherRows ? ['which rows it has goes by another condition'] : []),
     ...layout,
   ]
   if (others.length === 0) return columns
@@ -195,7 +195,10 @@ export function blockingChanges(is: TableDefinition, difference: TableDifference
     ...layout.filter((text) => !text.startsWith('its stream')),
     ...recomputed.map((name) => `its column ${name} is computed in another way`),
   ]
-  return [...columns, ...(windows.length > 0 ? windows : isOfOtherRows ? ['it has other rows'] : [])]
+  return [
+    ...columns,
+    ...(windows.length > 0 ? windows : isOfOtherRows ? ['which rows it has goes by another condition'] : []),
+  ]
 }
 
 /** By the tables of the input, or, where those have other names by now, by the journal. */

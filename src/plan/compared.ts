@@ -51,7 +51,7 @@ function layoutDifferences(was: TableDefinition, is: TableDefinition): string[] 
     ['its stream', was.stream, is.stream],
     ['its partition column', was.partitionBy ?? 'none', is.partitionBy ?? 'none'],
     ['the size of its windows', lengthOf(before?.sizeMicros), lengthOf(after?.sizeMicros)],
-    ['the slide of its windows', lengthOf(before?.slideMicros), lengthOf(after?.slideMicros)],
+    ['the slide of its windows', slideOf(before), slideOf(after)],
     ['the keys of its windows', listOf(before?.keys), listOf(after?.keys)],
   ]
   return changes.flatMap(([what, old, now]) => (old === now ? [] : [`${what} was ${old} and is ${now}`]))
@@ -64,6 +64,11 @@ const units: readonly (readonly [micros: bigint, name: string])[] = [
   [1_000_000n, 'second'],
   [1n, 'microsecond'],
 ]
+
+/** Windows that stand side by side have none of their own. */
+function slideOf(node: WindowNode | null): string {
+  return node === null || node.slideMicros === node.sizeMicros ? 'none' : lengthOf(node.slideMicros)
+}
 
 function lengthOf(micros: bigint | undefined): string {
   if (micros === undefined) return 'none'

@@ -27,14 +27,17 @@ export function withTable(
   const place = (table: TableDefinition): TableDefinition =>
     table.path === path && edit !== null ? edit(table) : table
   const { records, events, refused, scored, tables } = parts
-  return defineLakehouse({
+  const edited = {
     ...parts,
     records: place(records),
     events: place(events),
     refused: place(refused),
     scored: scored === null ? null : place(scored),
     tables: tables.filter((table) => edit !== null || table.path !== path).map(place),
-  })
+  }
+  // Of silver the others would have to follow, which matters to nobody who compares it alone.
+  if (path !== events.path) return defineLakehouse(edited)
+  return { ...standardLakehouse, ...edited, tables: all.map(place) }
 }
 
 export const withMore = (...more: TableDefinition[]): Lakehouse =>
