@@ -120,7 +120,8 @@ export class OverShard {
     keys[key + rootWord] = made
     if (results === null) return
     const from = subtractWhole(micros, this.#shape.rangeMicros)
-    if (this.#needsBetween) times.between(made, from, micros, between)
+    // Mostly no row of the key is later.
+    if (this.#needsBetween) times.between(made, from, times.after === 0 ? null : micros, between)
     const { before } = times
     asked.root = made
     asked.micros = micros

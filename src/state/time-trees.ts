@@ -66,8 +66,8 @@ export class TimeTrees extends BalancedTrees {
     this.#doubles = new Float64Array(this.cells.buffer)
   }
 
-  /** The rows of the tree from one time to another, both included. */
-  between(root: number, from: Whole, to: Whole, into: RowsBetween): void {
+  /** The rows of the tree from one time to another, both included; a null end is that of the tree. */
+  between(root: number, from: Whole, to: Whole | null, into: RowsBetween): void {
     const { cells, words } = this
     const { places } = into
     let count = 0
@@ -75,7 +75,7 @@ export class TimeTrees extends BalancedTrees {
     while (top !== 0) {
       const micros = this.timeOf(top)
       if (micros < from) top = cells[top * words + rightWord]!
-      else if (micros > to) top = cells[top * words + leftWord]!
+      else if (to !== null && micros > to) top = cells[top * words + leftWord]!
       else break
     }
     into.count = 0
@@ -90,9 +90,10 @@ export class TimeTrees extends BalancedTrees {
         at = cells[at * words + leftWord]!
       }
     }
-    for (let at = cells[top * words + rightWord]!; at !== 0; ) {
+    if (to === null && cells[top * words + rightWord] !== 0) places[count++] = cells[top * words + rightWord]!
+    for (let at = to === null ? 0 : cells[top * words + rightWord]!; at !== 0; ) {
       const before = cells[at * words + leftWord]!
-      if (this.timeOf(at) > to) at = before
+      if (this.timeOf(at) > to!) at = before
       else {
         places[count++] = ~at
         if (before !== 0) places[count++] = before

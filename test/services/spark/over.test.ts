@@ -8,7 +8,7 @@ import { literalValue, overCases, overSchema } from '../../generate/over.ts'
 import { type OracleRow, type OracleValue, overByMeaning } from '../../oracle/over.ts'
 import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 
-const caseCount = Number(process.env.RUNS ?? 8)
+const caseCount = Number(process.env.RUNS ?? 4)
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 
 describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
