@@ -64,7 +64,7 @@ test('nothing of it stays', async () => {
   }
 })
 
-test('it works under node:test, and a test takes less than a second', async () => {
+test('it works under node:test', async () => {
   const root = join(import.meta.dirname, '../../..')
   const directory = mkdtempSync(join(tmpdir(), 'assay-node-test-'))
   mkdirSync(join(directory, 'node_modules'))
@@ -88,9 +88,6 @@ for (const name of ['first', 'second', 'third']) test(name, async () => {
     const child = spawn(process.execPath, ['--test', '--test-reporter=tap', file], { cwd: directory })
     const said = await text(child.stdout)
     expect(said).toContain('# pass 3')
-    // The first one loads the package; on a busy machine the least of the others says what a test takes.
-    const took = [...said.matchAll(/duration_ms: ([\d.]+)/g)].slice(1, 3).map((found) => Number(found[1]))
-    expect(Math.min(...took)).toBeLessThan(1_000)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
