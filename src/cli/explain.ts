@@ -8,6 +8,7 @@ import { eventsWatermark, type PlanNode, type TableDefinition } from '../plan/in
 import { planText } from '../plan/text.ts'
 import type { Project } from '../project/project.ts'
 import { compileTable, type Dialect, duckdb, spark } from '../sql/index.ts'
+import { printable } from './printable.ts'
 import { openSession } from './session.ts'
 import { tableNamed } from './table-name.ts'
 
@@ -39,7 +40,7 @@ async function explain(project: Project, name: string, only: Only): Promise<void
   if (all || only.spark) parts.push(`-- Spark\n${statements(spark, table)}`)
   if (all || only.javascript) parts.push(`// JavaScript\n${javascript(table)}`)
   if (only.sparkPlan) parts.push(`-- Spark's plan\n${await sparkPlan(project, table)}`)
-  process.stdout.write(`${parts.join('\n\n')}\n`)
+  process.stdout.write(printable(`${parts.join('\n\n')}\n`))
 }
 
 /** What several tables share comes first, as tables of the batch. */

@@ -54,10 +54,13 @@ export function nearlyAllRefused(
   )
 }
 
+/** Fewer may be the garbage of a moment: bad records are data, and no failure of a run. */
+const allRefusedMin = 20
+
 /** True where nothing that was read is of use: a repeat and a late record are what they are by others. */
 export function isAllRefused({ records, quarantined, reasons }: Omit<Refused, 'samples'>): boolean {
   const isOfOthers = Object.keys(reasons).every((reason) => reason === 'late' || reason === 'duplicate')
-  return records > 0 && quarantined === records && !isOfOthers
+  return records >= allRefusedMin && quarantined === records && !isOfOthers
 }
 
 /** Where the record is, and its beginning; what is no text is shown as such. */

@@ -140,7 +140,7 @@ function scoreText({ rules }: Lakehouse, fraud: Row, event: Row): string {
     const rule = rules.find((known) => known.name === name)
     const sign = rule !== undefined && rule.points < 0 ? '' : '+'
     const points = (rule === undefined ? '?' : `${sign}${rule.points}`).padStart(3)
-    return `  ${points}  ${name.padEnd(18)} ${rule === undefined ? '' : saidOf(rule, fraud, event)}`.trimEnd()
+    return `  ${points}  ${name.padEnd(18)} ${rule === undefined ? '' : printableLine(saidOf(rule, fraud, event))}`.trimEnd()
   })
   const review = fraud.requires_review === true ? ', requires review' : ''
   const sum = rules
@@ -181,7 +181,7 @@ function eventsBefore(reader: LakehouseReader, event: Row, key: string, rangeMic
   const sql = `SELECT * FROM ${sqlName(events)} WHERE ${quoteIdentifier(key)} = $key
     AND event_time BETWEEN $event_time - to_microseconds(${rangeMicros}) AND $event_time
     AND (${arrival}) <= ($processing_time, $topic, $partition, $offset)
-    ORDER BY event_time DESC, ${arrival} LIMIT ${windowRowsMax}`
+    ORDER BY event_time DESC, ${arrival} LIMIT ${windowRowsMax + 1}`
   const { event_time, processing_time, topic, partition, offset } = event
   return select(reader, events, sql, {
     key: event[key]!,
@@ -205,12 +205,12 @@ function windowText(
 ): string {
   const shown = [names.event.column, ...telling.filter((name) => name in events.rows.schema && name !== key)]
   // The day stands above; the time of day is what tells the rows apart, so it must not be cut.
-  const cells = rows.map((row) => [
-    text(row.event_time).slice(11, 26),
-    ...shown.map((name) => text(row[name])),
-  ])
+  const cells = rows
+    .slice(0, windowRowsMax)
+    .map((row) => [text(row.event_time).slice(11, 26), ...shown.map((name) => text(row[name]))])
   const until = text(event.event_time).slice(0, 26).replace('T', ' ')
-  const count = counted(rows.length, 'transaction')
+  const shownOf = rows.length > windowRowsMax ? `more than ${windowRowsMax}, the latest of them` : null
+  const count = shownOf ?? counted(rows.length, 'transaction')
   const what = key.endsWith('_id') ? key.slice(0, -3) : key
   const range = formatDuration(rangeMicros)
   const heading = `${what} ${text(event[key])}, the ${range} until ${until}Z (${count})`

@@ -96,9 +96,13 @@ export class LockedLakehouse {
 
   /**
    * Runs pause meanwhile. Fails with STREAM_LOCKED where one does not, with BATCHES_LEFT where a batch is not
-   * in all tables.
+   * in all tables, unless that is no matter (`mayLeaveBatches`).
    */
-  static async use<T>(options: EraseOptions, work: (lakehouse: LockedLakehouse) => Promise<T>): Promise<T> {
+  static async use<T>(
+    options: EraseOptions,
+    work: (lakehouse: LockedLakehouse) => Promise<T>,
+    { mayLeaveBatches = false }: { readonly mayLeaveBatches?: boolean } = {},
+  ): Promise<T> {
     const { lakehouse: of, deltaBasePath, tableProperties: properties } = options
     const found = await existing(options)
     if (!found.has(of.events.path)) throw noLakehouse(deltaBasePath)
@@ -114,7 +118,7 @@ export class LockedLakehouse {
           const delta = await openOpsTable(deltaBasePath, erasedPath, { ...erasedDefinition, properties })
           const erased = { delta, claim: await claimTable(delta) }
           const lakehouse = new LockedLakehouse(options, database, opened, erased)
-          await lakehouse.#checkAllCarried()
+          if (!mayLeaveBatches) await lakehouse.#checkAllCarried()
           const result = await work(lakehouse)
           lock.lost.throwIfAborted()
           await Promise.all([...opened.values()].map((table) => table.delta.settled()))

@@ -16,8 +16,8 @@ import {
 import { DeltaTable, type Replacement, type StagedAppend } from '../delta/index.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { tableHash } from '../ops/definitions.ts'
-import { rebuiltAppId } from '../ops/rebuilt.ts'
-import { deltaDefinition, tableDirectory } from '../ops/tables.ts'
+import { rebuiltTxns } from '../ops/rebuilt.ts'
+import { deltaDefinition, openTable, tableDirectory } from '../ops/tables.ts'
 import { isOfInput, type Lakehouse, type Role, roleOf, type TableDefinition, tableAt } from '../plan/index.ts'
 import { BatchHistory } from './batch-history.ts'
 import { planOf, rulesOf } from './batch-rules.ts'
@@ -39,7 +39,7 @@ export type RebuildOptions = Omit<EraseOptions, 'signal'> &
 
 export type RebuildReport = { readonly batches: bigint; readonly rows: bigint; readonly rowsBefore: bigint }
 
-/** Fails with DEFINITION_INCOMPATIBLE for a table that nothing computes, or that is not there yet. */
+/** Fails with DEFINITION_INCOMPATIBLE for a table that nothing computes. */
 export async function rebuildTable(options: RebuildOptions, path: string): Promise<RebuildReport> {
   const { lakehouse, deltaBasePath } = options
   const definition = tableAt(lakehouse.tables, path)
@@ -51,12 +51,14 @@ export async function rebuildTable(options: RebuildOptions, path: string): Promi
     )
   }
   const directory = tableDirectory(deltaBasePath, definition)
-  if (!(await DeltaTable.exists(directory))) {
-    const message = `${directory} is not there: a run makes it, and fills it from silver's history.`
-    throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
-  }
-  return LockedLakehouse.use({ ...options, lakehouse: inputOf(lakehouse) }, (locked) =>
-    rebuildLocked(options, definition, locked),
+  // A directory that was removed is made again: by another definition than before no run would fill it.
+  if (!(await DeltaTable.exists(directory)))
+    await openTable(deltaBasePath, definition, options.tableProperties)
+  // A batch that stands still because of this very table is left to the next start.
+  return LockedLakehouse.use(
+    { ...options, lakehouse: inputOf(lakehouse) },
+    (locked) => rebuildLocked(options, definition, locked),
+    { mayLeaveBatches: true },
   )
 }
 
@@ -119,7 +121,7 @@ async function rebuildLocked(
       [batchAppId]: before.batch,
       [sinceAppId]: 0n,
       [rewoundAppId]: 0n,
-      [rebuiltAppId(hash)]: before.batch,
+      ...rebuiltTxns(snapshot.txns, hash, before.batch),
     },
     timestampMs: Number(options.clock() / 1000n),
   })

@@ -5,6 +5,8 @@ import type { TopicPartition } from '../batches/offsets.ts'
 import type { BatchPlan } from '../batches/plan.ts'
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { DeltaSnapshot } from '../delta/index.ts'
+import { tableHash } from '../ops/definitions.ts'
+import { rebuiltTxns } from '../ops/rebuilt.ts'
 import { BatchHistory } from './batch-history.ts'
 import { doneBatch, planOf, rulesOf } from './batch-rules.ts'
 import type { DefinitionStore } from './definition-store.ts'
@@ -117,7 +119,14 @@ async function carryUndone(
     before = recorded.progress
   }
   if (isBehind) await carrier.follow(later, batch)
-  for (const table of tables) await table.markWhole()
+  const atLast = last.plan === null ? null : await definitions.at(last.plan.definitions)
+  for (const table of tables) {
+    const { path } = table.definition
+    // The last batch knew no such table: its rows go by the definition of today, which a start asks about.
+    const isNew = atLast !== null && !atLast.tables.some((one) => one.path === path)
+    const hash = isNew ? tableHash(definitions.current, path) : null
+    await table.markWhole(hash === null ? {} : rebuiltTxns(new Map(), hash, batch))
+  }
 }
 
 async function* batchesFrom(

@@ -187,14 +187,12 @@ export function blockingChanges(is: TableDefinition, difference: TableDifference
     ...removed.map((name) => `its column ${name} is gone`),
     ...retyped.map((one) => `its column ${one.name} was ${one.was} and is ${one.is}`),
   ]
-  const fixed = layout.filter((text) => /^its (watermark|partition column) /.test(text))
+  // What the streams say of how far their tables are is true of the tables that they had.
+  const fixed = layout.filter((text) => /^its (stream|watermark|partition column) /.test(text))
   // Of the windows that are there nothing says which way they were computed.
   const isOfWindows = windowOf(is.rows.node) !== null
-  if (!isOfWindows) return [...columns, ...fixed.filter((text) => text.startsWith('its partition')), ...[]]
-  const windows = [
-    ...layout.filter((text) => !text.startsWith('its stream')),
-    ...recomputed.map((name) => `its column ${name} is computed in another way`),
-  ]
+  if (!isOfWindows) return [...columns, ...fixed.filter((text) => !text.startsWith('its watermark'))]
+  const windows = [...layout, ...recomputed.map((name) => `its column ${name} is computed in another way`)]
   return [
     ...columns,
     ...(windows.length > 0 ? windows : isOfOtherRows ? ['which rows it has goes by another condition'] : []),

@@ -242,10 +242,11 @@ export class OpenTable {
     return carried.reduce((most, batch) => (batch > most ? batch : most), this.progress.batch)
   }
 
-  /** Says, durably, that the table has caught up with silver. */
-  async markWhole(): Promise<void> {
+  /** Says, durably, that the table has caught up with silver; with further txn actions. */
+  async markWhole(more: Readonly<Record<string, bigint>> = {}): Promise<void> {
     if (this.isWhole) return
-    await this.#record({ [sinceAppId]: 0n, ...(this.rewoundFrom > 0n ? { [rewoundAppId]: 0n } : {}) })
+    const rewound = this.rewoundFrom > 0n ? { [rewoundAppId]: 0n } : {}
+    await this.#record({ ...more, [sinceAppId]: 0n, ...rewound })
     this.isWhole = true
     this.rewoundFrom = 0n
   }

@@ -3,7 +3,7 @@
 import { assert, LakehouseError } from '../errors/errors.ts'
 import type { ColumnType, Expr, Schema } from '../expr/index.ts'
 import { inputsOf } from './inputs.ts'
-import { lookBackMistakes, windowMistakes } from './mistakes.ts'
+import { inputNameMistakes, lookBackMistakes, windowMistakes } from './mistakes.ts'
 import { type Role, roleColumns } from './roles.ts'
 import type { TableDefinition } from './table.ts'
 
@@ -111,9 +111,10 @@ export function defineLakehouse(parts: LakehouseParts): Lakehouse {
     ...roleMistakes('refused', refused),
     ...(scored === null ? [] : roleMistakes('scored', scored)),
     ...readMistakes(lakehouse.tables),
+    ...inputNameMistakes(lakehouse.tables),
     ...lakehouse.tables.flatMap((table) => [
-      ...windowMistakes(table),
-      ...lookBackMistakes(events, lakehouse.tables, table),
+      ...windowMistakes(events, table),
+      ...lookBackMistakes(events, lakehouse.tables, [events.path, refused.path], table),
     ]),
   ]
   if (mistakes.length === 0) return lakehouse

@@ -1,14 +1,48 @@
 // What a table of a lakehouse may not be, beyond what its role and what it reads ask for.
-import { historiesOf } from './inputs.ts'
+import { historiesOf, inputsOf } from './inputs.ts'
 import { overColumns } from './over.ts'
 import type { OverNode, PlanNode, WindowNode } from './relation.ts'
 import { windowColumns } from './roles.ts'
 import type { TableDefinition } from './table.ts'
 
+/**
+ * An input has its rows by its name: one name is of the same rows wherever it is read, and what a batch
+ * brings to a table has one name.
+ */
+export function inputNameMistakes(tables: readonly TableDefinition[]): string[] {
+  const byName = new Map<string, string>()
+  const byRows = new Map<string, string>()
+  return tables.flatMap(({ path, rows }) => {
+    return inputsOf(rows.node).flatMap(({ name, reads }) => {
+      const read = reads.of === 'records' ? 'the records' : `the ${reads.of} of ${reads.table}`
+      const known = byName.get(name) ?? read
+      byName.set(name, known)
+      if (known !== read) return [`table ${path}: the input ${name} reads ${read}, and elsewhere ${known}`]
+      if (reads.of === 'closing' || reads.of === 'history') return []
+      const named = byRows.get(read) ?? name
+      byRows.set(read, named)
+      return named === name
+        ? []
+        : [`table ${path}: ${read} is the input ${named} elsewhere, and ${name} here`]
+    })
+  })
+}
+
 /** A row of windows is told by its window: the table has it as it is. */
-export function windowMistakes({ path, rows, watermark }: TableDefinition): string[] {
+export function windowMistakes(
+  events: TableDefinition,
+  { path, rows, watermark }: TableDefinition,
+): string[] {
   const window = windowBelow(rows.node)
-  if (window === null) return []
+  if (window === null) {
+    const closing = inputsOf(rows.node).some(({ reads }) => reads.of === 'closing')
+    return closing ? [`table ${path}: only windows read the rows that close`] : []
+  }
+  const others = inputsOf(rows.node).filter(({ reads }) => {
+    return reads.of !== 'closing' || reads.table !== events.path
+  })
+  if (others.length > 0)
+    return [`table ${path}: windows are of the rows of ${events.path} that close, and of no others`]
   const missing = Object.keys(windowColumns).filter((name) => {
     return !(name in rows.schema) || !isKept(rows.node, window, name)
   })
@@ -25,11 +59,16 @@ export function windowMistakes({ path, rows, watermark }: TableDefinition): stri
 export function lookBackMistakes(
   events: TableDefinition,
   tables: readonly TableDefinition[],
+  judges: readonly string[],
   { path, rows }: TableDefinition,
 ): string[] {
   return historiesOf(rows.node).flatMap(({ node, history: { reads } }) => {
     if (reads.of !== 'history' || reads.table !== events.path) {
       return [`table ${path}: only rows of ${events.path} can be looked back at`]
+    }
+    // What stays of a repeat is known of the events alone: a start would remember repeats of any other rows.
+    if (node.kind === 'deduplicate' && !judges.includes(path)) {
+      return [`table ${path}: repeats are found among the records of ${events.path} alone`]
     }
     if (node.kind !== 'over' || givesEvents(events, tables, node.input, columnsMet(node))) return []
     const names = columnsMet(node).join(', ')

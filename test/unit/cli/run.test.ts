@@ -52,7 +52,7 @@ test('a run without end says what it reads, that it waits, that it stops, and wh
 test('a run that refuses everything says so at its end, with a record', async () => {
   writeFileSync(join(home, 'input', 'a.ndjson'), '{"transaction_id":"t-1","amount":1}\n'.repeat(20))
   const { code, log } = await ended(run('--once'))
-  expect(code, log).toBe(0)
+  expect(code, log).toBe(1)
   expect(log).toMatch(/^ {2}silver\/quarantine +20\n {4}timestamp_invalid +20\n {4}user_id_invalid +20$/m)
   const [warning] = entries(log.slice(log.lastIndexOf('\n{') + 1))
   expect(warning).toMatchObject({ level: 'warn', code: 'NEARLY_ALL_REFUSED', records: 20, quarantined: 20 })

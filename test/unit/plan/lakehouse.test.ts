@@ -1,7 +1,7 @@
 // What a lakehouse may not be: each contradiction is told in a line that names the table and what to do.
 import { expect, test } from 'vitest'
 import { LakehouseError } from '../../../src/errors/errors.ts'
-import { type Columns, dateOf, type Expr } from '../../../src/expr/index.ts'
+import { type Columns, countRows, dateOf, type Expr } from '../../../src/expr/index.ts'
 import { silverBatch } from '../../../src/lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import {
@@ -12,7 +12,9 @@ import {
   type LakehouseParts,
   over,
   project,
+  type Relation,
   type TableDefinition,
+  window as windowed,
 } from '../../../src/plan/index.ts'
 
 const roleCount = 4
@@ -39,6 +41,16 @@ function eventsWith(changed: Readonly<Record<string, string | null>>): TableDefi
 }
 
 const ofPath = (path: string): TableDefinition => ({ ...window, path })
+const oneColumn = { event_time: 'timestamp' } as const
+const batchOf = (table: string) => ({ of: 'batch', table }) as const
+const closingColumns = { event_time: 'timestamp', merchant: 'string' } as const
+const closingWindows = (of: Relation<typeof closingColumns>) =>
+  windowed(of, {
+    eventTime: 'event_time',
+    sizeMicros: 60_000_000n,
+    keys: ['merchant'],
+    aggregates: () => ({ count: countRows() }),
+  })
 const behind = project(
   input('later', { event_time: 'timestamp' }, { of: 'batch', table: 'made/later' }),
   (row) => row,
@@ -154,7 +166,10 @@ test('all mistakes are told at once', () => {
 
 test('a table may read what another one before it brings', () => {
   const schema = { event_time: 'timestamp' } as const
-  const first = { ...ofPath('made/first'), rows: project(input('silver_batch', schema), (row) => row) }
+  const first = {
+    ...ofPath('made/first'),
+    rows: project(input('silver_batch', schema, { of: 'batch', table: events.path }), (row) => row),
+  }
   const later = {
     ...ofPath('made/later'),
     rows: extend(input('made_first', schema, { of: 'batch', table: 'made/first' }), (row) => ({
@@ -163,3 +178,44 @@ test('a table may read what another one before it brings', () => {
   }
   expect(mistakesOf({ tables: [first, later] })).toEqual([])
 })
+
+test.each([
+  [
+    'windows over other rows than those of the events',
+    {
+      tables: [
+        {
+          ...window,
+          rows: project(
+            closingWindows(input('merchants', closingColumns, { of: 'closing', table: 'fraud_detection' })),
+            (row) => row,
+          ),
+        },
+      ],
+    },
+    /windows are of the rows of silver\/transactions that close, and of no others$/,
+  ],
+  [
+    'one name of two inputs',
+    {
+      tables: [
+        {
+          ...ofPath('made/one'),
+          rows: project(input('rows', oneColumn, batchOf(events.path)), (row) => row),
+        },
+        { ...ofPath('made/two'), rows: project(input('rows', oneColumn, batchOf('made/one')), (row) => row) },
+      ],
+    },
+    /the input rows reads the batch of made\/one, and elsewhere the batch of silver\/transactions$/,
+  ],
+  [
+    'two names of one batch',
+    { tables: [{ ...ofPath('made/one'), rows: input('my_rows', oneColumn, batchOf(events.path)) }] },
+    /the batch of silver\/transactions is the input silver_batch elsewhere, and my_rows here$/,
+  ],
+] satisfies readonly (readonly [string, Partial<LakehouseParts>, RegExp])[])(
+  '%s: refused',
+  (_, changed, told) => {
+    expect(mistakesOf(changed).join('\n')).toMatch(new RegExp(told.source, 'm'))
+  },
+)
