@@ -2,19 +2,20 @@
 // settings as they come; the rows of silver are counted, and the peak of the process is said.
 // Run: npx node bench/large-inputs.ts <large-records|huge-records|many-dates>
 //   or npx node bench/large-inputs.ts one-hour [rows] [MiB for DuckDB]
+
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { windowOf } from '../src/batches/planner.ts'
 import { DeltaTable } from '../src/delta/index.ts'
 import { Database } from '../src/engines/database.ts'
 import { closedWindowsSql } from '../src/engines/embedded/closed-windows.ts'
 import { silverTransactions } from '../src/lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { deltaDefinition } from '../src/ops/tables.ts'
+import { windowOf } from '../src/plan/index.ts'
 import { boundDuckdb, columnDefinitions, duckdb } from '../src/sql/index.ts'
 
 const { tables } = standardLakehouse

@@ -2,11 +2,11 @@
 // bytes of all panes when an hour of rows is in them. Run: npx node bench/panes.ts [rows per second] [users]
 // [rows per batch]
 
-import { windowOf } from '../src/batches/planner.ts'
 import { newColumn, type Rows } from '../src/columns/column.ts'
 import { WindowPanes } from '../src/engines/embedded/window-panes.ts'
 import { silverRecent } from '../src/lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
+import { windowOf } from '../src/plan/index.ts'
 
 const { tables } = standardLakehouse
 

@@ -1,6 +1,5 @@
 // The generated pages of the language and of the tables, from the same records that the engines read.
 
-import { windowOf } from '../src/batches/planner.ts'
 import {
   allAggregates,
   allFunctions,
@@ -12,7 +11,7 @@ import { levelLowest } from '../src/fraud/score.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { reasonMeanings } from '../src/lakehouse/reasons.ts'
 import { shopRules } from '../src/lakehouse/rules.ts'
-import type { TableDefinition } from '../src/plan/index.ts'
+import { type TableDefinition, windowOf } from '../src/plan/index.ts'
 import { definitionText } from '../src/plan/text.ts'
 import { duckdb, spark } from '../src/sql/index.ts'
 

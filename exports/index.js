@@ -147,5 +147,6 @@ export const {
   wholeText,
   window,
   windowColumns,
+  windowOf,
   windowStart,
 } = await import((existsSync(source) ? source : built).href)

@@ -1,7 +1,7 @@
 // The planner: what the next batch is and what the lakehouse's progress is after it. Pure; the engines carry
 // it out.
 import { assert } from '../errors/errors.ts'
-import type { PlanNode, TableDefinition, WindowNode } from '../plan/index.ts'
+import { type TableDefinition, type WindowNode, windowOf } from '../plan/index.ts'
 import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } from './offsets.ts'
 import type { BatchPlan, Delays } from './plan.ts'
 import type { PartitionTime, Progress, Watermarks } from './progress.ts'
@@ -179,12 +179,6 @@ export function lastWindowEnd(
 export function closesWindow(node: WindowNode, after: bigint | null, upTo: bigint | null): boolean {
   if (upTo === null) return false
   return after === null || floorTo(upTo, node.slideMicros) > after
-}
-
-/** The window aggregate of a table's plan; null where it has none. */
-export function windowOf(node: PlanNode): WindowNode | null {
-  if (node.kind === 'window') return node
-  return 'input' in node ? windowOf(node.input) : null
 }
 
 /** The greatest multiple of `step` that is not greater; also before the epoch. */

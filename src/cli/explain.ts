@@ -2,9 +2,8 @@
 // makes of it.
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
-import { windowOf } from '../batches/planner.ts'
 import { compileRowPath } from '../javascript/index.ts'
-import { eventsWatermark, type PlanNode, type TableDefinition } from '../plan/index.ts'
+import { eventsWatermark, type PlanNode, type TableDefinition, windowOf } from '../plan/index.ts'
 import { planText } from '../plan/text.ts'
 import type { Project } from '../project/project.ts'
 import { compileTable, type Dialect, duckdb, spark } from '../sql/index.ts'

@@ -1,11 +1,10 @@
 // The windows that are not closed yet, as views `live.<name>`: computed from silver with the table's own
 // definition, so nothing of them is ever in the Delta table.
-import { windowOf } from '../batches/planner.ts'
 import type { Config } from '../config/config.ts'
 import { DeltaTable, scanSql } from '../delta/index.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
-import { inputsOf, type Lakehouse, type TableDefinition } from '../plan/index.ts'
+import { inputsOf, type Lakehouse, type TableDefinition, windowOf } from '../plan/index.ts'
 import { boundDuckdb, compileTable } from '../sql/index.ts'
 
 /** Every table with windows. */

@@ -1,7 +1,7 @@
 // What both engines hold to when they carry a batch: which tables say how far they are, how far back silver's
 // rows matter, and how a batch looks that is in the tables already.
 import type { BatchPlan, BatchSettings, Parameters } from '../batches/plan.ts'
-import { type BatchRules, closesWindow, floorTo, windowOf } from '../batches/planner.ts'
+import { type BatchRules, closesWindow, floorTo } from '../batches/planner.ts'
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { DeltaSnapshot } from '../delta/index.ts'
 import { assert } from '../errors/errors.ts'
@@ -13,6 +13,7 @@ import {
   type Lakehouse,
   type TableDefinition,
   type WindowNode,
+  windowOf,
 } from '../plan/index.ts'
 import { rangesBetween } from './bronze-rows.ts'
 import type { DefinitionStore } from './definition-store.ts'
@@ -148,6 +149,14 @@ export function rulesOf(options: PipelineOptions, { current }: Pick<DefinitionSt
   const { lakehouse } = options
   const settings = settingsOf(options)
   return { settings, definitions: current.hash, eventsWatermark: eventsWatermark(lakehouse) }
+}
+
+/** Of the watermarks that of the events; null before it has begun. */
+export function eventsWatermarkOf(
+  lakehouse: Lakehouse,
+  { watermarks }: Pick<Progress, 'watermarks'>,
+): bigint | null {
+  return watermarks[eventsWatermark(lakehouse)] ?? null
 }
 
 /** False where there was no row yet, or none since all windows were closed. */

@@ -11,16 +11,13 @@ type WhereCheckpointsAre = { readonly deltaBasePath: string; readonly lakehouse:
 
 /** Ends the queries that may still write bronze, but for the one to keep. */
 export async function endQueries(
-  { deltaBasePath, lakehouse }: WhereCheckpointsAre,
+  where: WhereCheckpointsAre,
   bronze: DeltaTable,
   keptId: string | null = null,
 ): Promise<void> {
   const { txns } = await bronze.snapshot()
   // Those that its log knows, and those that have only begun.
-  const known = new Set([
-    ...queriesOf(txns),
-    ...(await begunQueries(checkpointsDirectory({ deltaBasePath, lakehouse }))),
-  ])
+  const known = new Set([...queriesOf(txns), ...(await begunQueries(checkpointsDirectory(where)))])
   const ended = [...known].filter((id) => id !== keptId && !hasEnded(txns, id))
   if (ended.length === 0) return
   await bronze.commit(null, { txns: endsOf(ended), operation: 'END STREAMS', operationParameters: {} })

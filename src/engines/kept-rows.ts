@@ -3,14 +3,13 @@ import { type AddFile, DeltaTable, prunedFiles } from '../delta/index.ts'
 import { tableDirectory } from '../ops/tables.ts'
 import {
   countsAlone,
-  eventsWatermark,
   type HistoryNode,
   historiesOf,
   type OverAggregate,
   storedText,
   type TableDefinition,
 } from '../plan/index.ts'
-import { lookBack, rangeOf } from './batch-rules.ts'
+import { eventsWatermarkOf, lookBack, rangeOf } from './batch-rules.ts'
 import { canLookUp } from './embedded/looked-up.ts'
 import type { PipelineOptions } from './engine.ts'
 import type { StartChanges } from './start-changes.ts'
@@ -42,7 +41,7 @@ export async function keptRows(
   const directory = tableDirectory(deltaBasePath, lakehouse.events)
   const isThere = last !== null && (await DeltaTable.exists(directory))
   const snapshot = isThere ? await (await DeltaTable.open(directory)).snapshot() : null
-  const watermark = last?.progress.watermarks[eventsWatermark(lakehouse)] ?? null
+  const watermark = last === null ? null : eventsWatermarkOf(lakehouse, last.progress)
   const seen = new Set<string>()
   return lakehouse.tables.flatMap((table: TableDefinition) => {
     // What two tables share is kept once.

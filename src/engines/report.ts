@@ -1,9 +1,11 @@
 // What a batch did, for progress bars, the live view and the log.
+
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { ColumnType } from '../expr/index.ts'
-import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
+import { eventsWatermarkOf } from './batch-rules.ts'
 import { rowsOf } from './database.ts'
 import type { Alert, BatchReport, InputPosition, RefusedSample } from './engine.ts'
 import { type LatencyCounts, latencyBucketSql, latencyQuantileMs, noLatencies } from './latency.ts'
@@ -52,7 +54,7 @@ export async function batchReport(
     quarantineReasons: reasons,
     refusedSample: isMostRefused ? await refusedSample(connection, reasons) : null,
     rowsByTable,
-    watermarkMicros: progress.watermarks[eventsWatermark(lakehouse)] ?? null,
+    watermarkMicros: eventsWatermarkOf(lakehouse, progress),
     input: facts.input,
     batchMs: facts.finishedMs - facts.startedMs,
     latencyMs: latencyQuantileMs(latencies, 0.5),

@@ -125,7 +125,8 @@ async function carryUndone(
     // The last batch knew no such table: its rows go by the definition of today, which a start asks about.
     const isNew = atLast !== null && !atLast.tables.some((one) => one.path === path)
     const hash = isNew ? tableHash(definitions.current, path) : null
-    await table.markWhole(hash === null ? {} : rebuiltTxns(new Map(), hash, batch))
+    const { txns } = await table.delta.snapshot()
+    await table.markWhole(hash === null ? {} : rebuiltTxns(txns, hash, batch))
   }
 }
 

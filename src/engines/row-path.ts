@@ -1,6 +1,5 @@
 // The tables that are computed row by row, compiled to JavaScript: all that have no windows.
 
-import { windowOf } from '../batches/planner.ts'
 import { isInstantMs, type RecordChunk } from '../batches/source.ts'
 import { type Whole, whole } from '../columns/whole.ts'
 import { assert } from '../errors/errors.ts'
@@ -17,6 +16,7 @@ import {
   type Reads,
   type TableDefinition,
   tableAt,
+  windowOf,
 } from '../plan/index.ts'
 
 /** Where the rows come from: records of the input, rows that the table of records has, or rows of events. */

@@ -2,7 +2,6 @@
 // a start goes by it: what the tables can follow goes on, anything else stops it before a table is touched.
 import { existsSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { windowOf } from '../batches/planner.ts'
 import type { RecordedBatch } from '../batches/progress.ts'
 import { type DeltaSnapshot, DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
@@ -16,6 +15,7 @@ import {
   type TableDefinition,
   type TableDifference,
   tableDifference,
+  windowOf,
 } from '../plan/index.ts'
 import { BatchHistory } from './batch-history.ts'
 import { definitionsOfRun } from './definition-changes.ts'
@@ -187,11 +187,10 @@ export function blockingChanges(is: TableDefinition, difference: TableDifference
     ...removed.map((name) => `its column ${name} is gone`),
     ...retyped.map((one) => `its column ${one.name} was ${one.was} and is ${one.is}`),
   ]
-  // What the streams say of how far their tables are is true of the tables that they had.
-  const fixed = layout.filter((text) => /^its (stream|watermark|partition column) /.test(text))
-  // Of the windows that are there nothing says which way they were computed.
+  // Where a stream says how far its tables are, it means those that it had: one that moves there lacks rows.
   const isOfWindows = windowOf(is.rows.node) !== null
-  if (!isOfWindows) return [...columns, ...fixed.filter((text) => !text.startsWith('its watermark'))]
+  if (!isOfWindows)
+    return [...columns, ...layout.filter((text) => /^its (stream|partition column) /.test(text))]
   const windows = [...layout, ...recomputed.map((name) => `its column ${name} is computed in another way`)]
   return [
     ...columns,

@@ -125,9 +125,7 @@ export function definitionsFrom(
     if (content === null) return null
     stored.push({ kind, name, content, hash: partHash })
   }
-  const tables = stored
-    .filter(({ kind }) => kind === 'table')
-    .map(({ content }) => storedTable(content, namedReads))
+  const tables = stored.filter(({ kind }) => kind === 'table').map(({ content }) => tableOfText(content))
   return { hash, stored, tables }
 }
 

@@ -1,6 +1,7 @@
 // What two definitions of one table have in common, column by column: a definition says the same of a column
 // where its expression, and those of the columns that it is made of, are the same.
 import type { Schema } from '../expr/index.ts'
+import { windowOf } from './inputs.ts'
 import type { PlanNode, WindowNode } from './relation.ts'
 import { storedText } from './stored.ts'
 import type { TableDefinition } from './table.ts'
@@ -45,7 +46,7 @@ export function tableDifference(was: TableDefinition, is: TableDefinition): Tabl
 }
 
 function layoutDifferences(was: TableDefinition, is: TableDefinition): string[] {
-  const [before, after] = [windowBelow(was.rows.node), windowBelow(is.rows.node)]
+  const [before, after] = [windowOf(was.rows.node), windowOf(is.rows.node)]
   const changes: [what: string, was: string, is: string][] = [
     ['its watermark', was.watermark ?? 'none', is.watermark ?? 'none'],
     ['its stream', was.stream, is.stream],
@@ -78,11 +79,6 @@ function lengthOf(micros: bigint | undefined): string {
 
 function listOf(names: readonly string[] | undefined): string {
   return names === undefined || names.length === 0 ? 'none' : names.join(', ')
-}
-
-function windowBelow(node: PlanNode): WindowNode | null {
-  if (node.kind === 'window') return node
-  return 'input' in node ? windowBelow(node.input) : null
 }
 
 /** Parts of expressions are named again and again: what a text is made of goes by its number. */

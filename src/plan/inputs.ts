@@ -1,6 +1,6 @@
 // What a plan reads, and what it looks back at.
 import { assert } from '../errors/errors.ts'
-import type { InputNode, PlanNode } from './relation.ts'
+import type { InputNode, PlanNode, WindowNode } from './relation.ts'
 
 /** An operator that looks back at rows that a table had before the batch. */
 export type HistoryNode = Extract<PlanNode, { history: PlanNode }>
@@ -35,4 +35,10 @@ export function historiesOf(
   const { history } = node
   assert(history.kind === 'input', 'a history is what a table has')
   return [...below, { node, history }]
+}
+
+/** The window aggregate of a table's plan; null where it has none. */
+export function windowOf(node: PlanNode): WindowNode | null {
+  if (node.kind === 'window') return node
+  return 'input' in node ? windowOf(node.input) : null
 }

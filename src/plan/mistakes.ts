@@ -1,7 +1,7 @@
 // What a table of a lakehouse may not be, beyond what its role and what it reads ask for.
-import { historiesOf, inputsOf } from './inputs.ts'
+import { historiesOf, inputsOf, windowOf } from './inputs.ts'
 import { overColumns } from './over.ts'
-import type { OverNode, PlanNode, WindowNode } from './relation.ts'
+import type { OverNode, PlanNode } from './relation.ts'
 import { windowColumns } from './roles.ts'
 import type { TableDefinition } from './table.ts'
 
@@ -33,7 +33,7 @@ export function windowMistakes(
   events: TableDefinition,
   { path, rows, watermark }: TableDefinition,
 ): string[] {
-  const window = windowBelow(rows.node)
+  const window = windowOf(rows.node)
   if (window === null) {
     const closing = inputsOf(rows.node).some(({ reads }) => reads.of === 'closing')
     return closing ? [`table ${path}: only windows read the rows that close`] : []
@@ -105,11 +105,6 @@ function givesEvents(
     default:
       return givesEvents(events, tables, node.input, names)
   }
-}
-
-function windowBelow(node: PlanNode): WindowNode | null {
-  if (node.kind === 'window') return node
-  return 'input' in node ? windowBelow(node.input) : null
 }
 
 function isKept(node: PlanNode, below: PlanNode, name: string): boolean {

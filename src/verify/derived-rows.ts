@@ -1,7 +1,6 @@
 // A table without windows that is made of rows of others: each row is there once, with every cell as the
 // table's plan gives it from the rows that are stored of the tables by their roles. What operators over
 // earlier rows give is computed by other means.
-import { windowOf } from '../batches/planner.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import {
@@ -11,6 +10,7 @@ import {
   type PlanNode,
   roleOf,
   type TableDefinition,
+  windowOf,
 } from '../plan/index.ts'
 import { batchTimeColumn } from './batch-time.ts'
 import { type Findings, findingsOf, nothingFound, together } from './check.ts'

@@ -1,11 +1,10 @@
 // `assay verify`: proves from the tables alone that they are what the input and the definitions say. It reads
 // the logs and the rows, nothing else: no checkpoint, no Kafka, and none of the engines' own state.
 
-import { windowOf } from '../batches/planner.ts'
 import { counted } from '../errors/counted.ts'
 import { AssertionError } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
-import { inputStream, isOfInput, type Lakehouse, type TableDefinition } from '../plan/index.ts'
+import { inputStream, isOfInput, type Lakehouse, type TableDefinition, windowOf } from '../plan/index.ts'
 import { checkOffsets } from './bronze.ts'
 import { type CheckResult, findingsToldMax, nothingFound, type Verdict } from './check.ts'
 import { checkDerivedRows, sourcesOf } from './derived-rows.ts'

@@ -3,12 +3,12 @@
 // batches.
 
 import type { Parameters } from '../batches/plan.ts'
-import { floorTo, windowOf } from '../batches/planner.ts'
+import { floorTo } from '../batches/planner.ts'
 import type { Progress } from '../batches/progress.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
-import { inputsOf, storedText, type TableDefinition, type WindowNode } from '../plan/index.ts'
+import { inputsOf, storedText, type TableDefinition, type WindowNode, windowOf } from '../plan/index.ts'
 import { aggregateSql } from '../sql/index.ts'
 import { batchTimeColumn } from './batch-time.ts'
 import { findingsOf, nothingFound, together, type Verdict } from './check.ts'

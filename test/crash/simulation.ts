@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type OffsetRange, type Offsets, partitionKey } from '../../src/batches/offsets.ts'
 import type { BatchPlan } from '../../src/batches/plan.ts'
-import { closesWindow, planBatch, progressAfter, windowOf } from '../../src/batches/planner.ts'
+import { closesWindow, planBatch, progressAfter } from '../../src/batches/planner.ts'
 import {
   noProgress,
   type Progress,
@@ -34,6 +34,7 @@ import { silverTransactions } from '../../src/lakehouse/2-silver/transactions.ts
 import { goldTransactions } from '../../src/lakehouse/3-gold/transactions.ts'
 import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import { recordedBatch, tableDirectory } from '../../src/ops/tables.ts'
+import { windowOf } from '../../src/plan/index.ts'
 import { randomOf } from '../generate/random.ts'
 import { testOptions } from '../unit/engine/pipeline.ts'
 import { memoryDisk, stoppingBefore } from './memory-disk.ts'

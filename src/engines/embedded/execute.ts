@@ -4,16 +4,22 @@
 // the batch skip it.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { BatchPlan } from '../../batches/plan.ts'
-import { progressAfter, windowOf } from '../../batches/planner.ts'
+import { progressAfter } from '../../batches/planner.ts'
 import type { Progress, RecordedBatch } from '../../batches/progress.ts'
 import type { Rows } from '../../columns/column.ts'
 import type { StagedAppend } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
 import { SharedLeaves } from '../../parquet/file.ts'
-import { eventsWatermark, type Lakehouse, type TableDefinition } from '../../plan/index.ts'
+import { type Lakehouse, type TableDefinition, windowOf } from '../../plan/index.ts'
 import { boundDuckdb, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
-import { type Closing, closingWindows, isAlwaysCommitted, silentBatchesMax } from '../batch-rules.ts'
+import {
+  type Closing,
+  closingWindows,
+  eventsWatermarkOf,
+  isAlwaysCommitted,
+  silentBatchesMax,
+} from '../batch-rules.ts'
 import type { SilverRows } from '../followed-silver.ts'
 import type { BatchDefinitions } from '../rebuilt-definitions.ts'
 import type { Executed } from '../report.ts'
@@ -91,7 +97,7 @@ export async function carryRows(
     await run.commit(staged)
     phases.begin('state')
     context.recent.commit()
-    context.recent.forget(watermarkOf(context, recorded), plan.settings.parameters)
+    context.recent.forget(eventsWatermarkOf(context.lakehouse, recorded.progress), plan.settings.parameters)
     const ofSilver = rows.tables.get(context.lakehouse.events.path)
     await context.panes?.add(plan.definitions, ofSilver, recorded.progress.eventTimeMaxMicros)
     phases.end()
@@ -160,11 +166,6 @@ class Phases {
 const shrinkByMax = 64
 
 type Staged = { readonly table: BatchTable; readonly rows: StagedAppend | null }
-
-/** The events' watermark after the batch. */
-function watermarkOf({ lakehouse }: BatchContext, { progress }: RecordedBatch): bigint | null {
-  return progress.watermarks[eventsWatermark(lakehouse)] ?? null
-}
 
 type RunFacts = Pick<CarriedBatch, 'plan' | 'before' | 'recorded' | 'definitions'> & {
   readonly tables: readonly BatchTable[]
@@ -264,7 +265,7 @@ class BatchRun {
   /** null where panes cannot tell: later rows of silver may be in such windows, or not all were seen. */
   async #rowsOfPanes(path: string, closing: Closing): Promise<Rows | null> {
     const { plan, recorded } = this.#facts
-    const silverTo = watermarkOf(this.#context, recorded)
+    const silverTo = eventsWatermarkOf(this.#context.lakehouse, recorded.progress)
     if (silverTo === null || silverTo < closing.upToMicros) return null
     const { panes } = this.#context
     return panes?.closed(plan.definitions, path, closing, this.#parameters(closing)) ?? null

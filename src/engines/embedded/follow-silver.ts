@@ -3,10 +3,10 @@
 import type { BatchPlan } from '../../batches/plan.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { scanSql } from '../../delta/index.ts'
-import { eventsWatermark, inputStream, storedText } from '../../plan/index.ts'
+import { inputStream, storedText } from '../../plan/index.ts'
 import { step } from '../../steps/step.ts'
 import { BatchHistory, openSilver, type SilverBatch } from '../batch-history.ts'
-import { doneBatch, planOf, rulesOf } from '../batch-rules.ts'
+import { doneBatch, eventsWatermarkOf, planOf, rulesOf } from '../batch-rules.ts'
 import { rowsAtTime } from '../bronze-rows.ts'
 import type { Database } from '../database.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
@@ -178,7 +178,7 @@ export async function contextOf(
   const states = rowPaths.states(rules.definitions, tables, source)
   const of = { snapshot: await silver.snapshot(), directory: silver.directory }
   const recent = await RecentSilver.load(database.rows, of, states, rules.settings.parameters, {
-    watermarkMicros: before.watermarks[eventsWatermark(lakehouse)] ?? null,
+    watermarkMicros: eventsWatermarkOf(lakehouse, before),
     upToMicros: before.timeMicros,
     stateRowsMax: options.stateRowsMax,
   })

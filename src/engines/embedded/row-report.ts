@@ -1,10 +1,12 @@
 // What a batch did, as its rows in memory say; what src/engines/report.ts tells of a batch of Spark.
+
 import { isInstantMs, type RecordChunk } from '../../batches/source.ts'
 import type { Rows } from '../../columns/column.ts'
 import type { Whole } from '../../columns/whole.ts'
 import { figureText } from '../../delta/value-text.ts'
 import { type ColumnType, compareText } from '../../expr/index.ts'
-import { eventsWatermark, type Lakehouse } from '../../plan/index.ts'
+import type { Lakehouse } from '../../plan/index.ts'
+import { eventsWatermarkOf } from '../batch-rules.ts'
 import type { Alert, AlertCell, BatchReport, InputPosition, RefusedSample } from '../engine.ts'
 import { type LatencyCounts, latencyBucket, latencyQuantileMs, noLatencies } from '../latency.ts'
 import { commonestReason } from '../report.ts'
@@ -44,7 +46,7 @@ export function rowReport(
     quarantineReasons: reasons,
     refusedSample: refused !== null && isMostRefused ? refusedSample(refused, reasons) : null,
     rowsByTable,
-    watermarkMicros: progress.watermarks[eventsWatermark(lakehouse)] ?? null,
+    watermarkMicros: eventsWatermarkOf(lakehouse, progress),
     input: facts.input,
     batchMs: facts.finishedMs - facts.startedMs,
     latencyMs: latencyQuantileMs(latencies, 0.5),

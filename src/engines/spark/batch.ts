@@ -1,7 +1,7 @@
 // One batch on Spark: records are parsed and judged once, each table is one Delta write with the progress in
 // it. Silver's commit is the durable plan of the batch; what comes after it is computed again from there.
 import type { BatchPlan } from '../../batches/plan.ts'
-import { type BatchTimes, noTimes, progressAfter, windowOf } from '../../batches/planner.ts'
+import { type BatchTimes, noTimes, progressAfter } from '../../batches/planner.ts'
 import { encodeBatch, type Progress, type RecordedBatch } from '../../batches/progress.ts'
 import type { DeltaCommit, DeltaTable } from '../../delta/index.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
@@ -13,6 +13,7 @@ import {
   judgedOf,
   type OverNode,
   type TableDefinition,
+  windowOf,
 } from '../../plan/index.ts'
 import {
   type BusyKeys,

@@ -1,4 +1,5 @@
 // Progress survives both ways in which a commit carries it, and watermarks follow their rules.
+
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { partitionKey } from '../../../src/batches/offsets.ts'
@@ -9,7 +10,6 @@ import {
   lastWindowEnd,
   planBatch,
   progressAfter,
-  windowOf,
 } from '../../../src/batches/planner.ts'
 import {
   batchJson,
@@ -21,6 +21,7 @@ import {
   parseProgress,
 } from '../../../src/batches/progress.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { windowOf } from '../../../src/plan/index.ts'
 
 const { tables } = standardLakehouse
 

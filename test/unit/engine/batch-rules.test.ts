@@ -1,9 +1,9 @@
 // What both engines hold to: which windows a batch closes, and in which parts.
 import { expect, test } from 'vitest'
-import { closesWindow, windowOf } from '../../../src/batches/planner.ts'
+import { closesWindow } from '../../../src/batches/planner.ts'
 import { type Closing, eventTimesOf, inParts } from '../../../src/engines/batch-rules.ts'
 import { merchantAggregation } from '../../../src/lakehouse/3-aggregations/merchant.ts'
-import type { WindowNode } from '../../../src/plan/index.ts'
+import { type WindowNode, windowOf } from '../../../src/plan/index.ts'
 
 const window = windowOf(merchantAggregation.rows.node) as WindowNode
 const minute = 60_000_000n

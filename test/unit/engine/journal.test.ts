@@ -1,17 +1,18 @@
 // What the lakehouse keeps of its batches beside the commits: plans, outcomes, definitions, and how far files
 // were read.
+
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { SourceNotice } from '../../../src/batches/notice.ts'
-import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
+import { DeltaTable } from '../../../src/delta/index.ts'
 import { LakehouseError } from '../../../src/errors/errors.ts'
 import { openFileSource } from '../../../src/files/source.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { type Lakehouse, newLakehouse, runOnce, testParameters, writeInput } from './pipeline.ts'
+import { cleanLog, rowsOfTable } from './written-tables.ts'
 
 let lakehouse: Lakehouse
 
@@ -34,17 +35,7 @@ function transaction(index: number, more: object = {}): Buffer {
 const transactions = (count: number, more: object = {}): Buffer[] =>
   Array.from({ length: count }, (_, index) => transaction(index, more))
 
-async function rowsOf(path: string, columns: string): Promise<Record<string, unknown>[]> {
-  const table = await DeltaTable.open(join(lakehouse.base, path))
-  const instance = await DuckDBInstance.create(':memory:')
-  try {
-    const connection = await instance.connect()
-    const select = `SELECT ${columns} FROM (${scanSql(await table.snapshot(), table.directory)}) ORDER BY ALL`
-    return (await connection.runAndReadAll(select)).getRowObjectsJS()
-  } finally {
-    instance.closeSync()
-  }
-}
+const rowsOf = (path: string, columns: string) => rowsOfTable(join(lakehouse.base, path), columns)
 
 /** The versions of all tables. */
 async function versions(): Promise<Record<string, bigint>> {
@@ -55,16 +46,8 @@ async function versions(): Promise<Record<string, bigint>> {
   return found
 }
 
-/** As maintenance of somebody else leaves a log: a checkpoint, and no commit before it. */
-async function cleanLog(path: string): Promise<void> {
-  const table = await DeltaTable.open(join(lakehouse.base, path))
-  await table.checkpoint()
-  const { version } = await table.snapshot()
-  const log = join(table.directory, '_delta_log')
-  for (const name of await readdir(log)) {
-    if (/^\d{20}\.json$/.test(name) && BigInt(name.slice(0, 20)) <= version) await rm(join(log, name))
-  }
-}
+const cleaned = async (path: string): Promise<void> =>
+  cleanLog(await DeltaTable.open(join(lakehouse.base, path)))
 
 test('a run that waits for more notes its last batch while it waits', async () => {
   await writeInput(lakehouse, transactions(5))
@@ -224,7 +207,7 @@ test('a derived table is made anew although no log goes back to the first batch'
   await writeInput(lakehouse, transactions(200))
   await runOnce(lakehouse, { recordsPerBatchMax: 20 })
   const before = await readTables(lakehouse.base)
-  for (const path of ['bronze/transactions', 'silver/transactions', 'ops/batches']) await cleanLog(path)
+  for (const path of ['bronze/transactions', 'silver/transactions', 'ops/batches']) await cleaned(path)
   await rm(join(lakehouse.base, 'fraud_detection'), { recursive: true })
   await rm(join(lakehouse.base, 'aggregations/merchant'), { recursive: true })
   await runOnce(lakehouse, { recordsPerBatchMax: 20 })
@@ -264,7 +247,7 @@ test('a commit does not grow with the files that were read before, and their pro
 test('how far files were read is known from their rows, should the journal and the logs be gone', async () => {
   await writeInput(lakehouse, transactions(15))
   await runOnce(lakehouse, { recordsPerBatchMax: 10 })
-  await cleanLog('bronze/transactions')
+  await cleaned('bronze/transactions')
   await rm(join(lakehouse.base, 'ops'), { recursive: true })
   await writeInput(lakehouse, transactions(18))
   // Those before it are of tables behind silver: nothing says any more that they had all.

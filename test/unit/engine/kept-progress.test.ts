@@ -1,7 +1,7 @@
 // A writer that records progress as text alone (Spark): a table that it wrote can be opened for ever, also
 // when the commits with that text are long gone.
 
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -9,6 +9,7 @@ import { batchAppId, batchJson, noProgress, type Progress } from '../../../src/b
 import { OpenTable } from '../../../src/engines/tables.ts'
 import { silverTransactions } from '../../../src/lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { cleanLog } from './written-tables.ts'
 
 function progressAt(batch: bigint): Progress {
   const at = { topic: 't', partition: 0, offset: batch * 100n, topicId: 'id' }
@@ -30,12 +31,7 @@ test('progress that stands in the text of a commit survives the clean-up of the 
   expect(reopened.progress).toMatchObject({ batch: 2n, timeMicros: 2_000_000n })
   expect([...reopened.progress.offsets.values()]).toMatchObject([{ offset: 200n, topicId: 'id' }])
 
-  await reopened.delta.checkpoint()
-  const { version } = await reopened.delta.snapshot()
-  const log = join(delta.directory, '_delta_log')
-  for (const name of await readdir(log)) {
-    if (/^\d{20}\.json$/.test(name) && BigInt(name.slice(0, 20)) <= version) await rm(join(log, name))
-  }
+  await cleanLog(reopened.delta)
   expect((await open()).progress).toEqual(reopened.progress)
 
   // The text of a later commit counts, however many starts without a batch come after it.

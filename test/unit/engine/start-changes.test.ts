@@ -1,15 +1,22 @@
 // Each kind of change of a definition: what `assay plan` says of it, and what a start then does.
+
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeEach, expect, test } from 'vitest'
-import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
+import { DeltaTable } from '../../../src/delta/index.ts'
 import { definitionsOfRun } from '../../../src/engines/definition-changes.ts'
 import { type StartChange, startChanges, stopsStart } from '../../../src/engines/start-changes.ts'
 import { column, equals, int, text } from '../../../src/expr/index.ts'
+import { seedSilver } from '../../../src/lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
-import type { Lakehouse as LakehouseValue, TableDefinition } from '../../../src/plan/index.ts'
+import {
+  defineTable,
+  type Lakehouse as LakehouseValue,
+  project,
+  type TableDefinition,
+} from '../../../src/plan/index.ts'
 import {
   editColumns,
   editWindow,
@@ -19,6 +26,7 @@ import {
   withTable,
 } from './edited-lakehouse.ts'
 import { type Lakehouse, newLakehouse, runOnce, testOptions, testParameters, writeInput } from './pipeline.ts'
+import { rowsOfTable } from './written-tables.ts'
 
 const minute = 60_000_000n
 const transaction = (index: number): Buffer => {
@@ -42,17 +50,7 @@ afterAll(async () => {
   for (const one of made) await one.remove()
 })
 
-async function query(path: string, columns = '*'): Promise<Record<string, unknown>[]> {
-  const table = await DeltaTable.open(join(lakehouse.base, path))
-  const instance = await DuckDBInstance.create(':memory:')
-  try {
-    const connection = await instance.connect()
-    const select = `SELECT ${columns} FROM (${scanSql(await table.snapshot(), table.directory)}) ORDER BY ALL`
-    return (await connection.runAndReadAll(select)).getRowObjectsJS()
-  } finally {
-    instance.closeSync()
-  }
-}
+const query = (path: string, columns = '*') => rowsOfTable(join(lakehouse.base, path), columns)
 
 /** What a start would change. */
 async function changesOf(of: LakehouseValue, more = {}): Promise<readonly StartChange[]> {
@@ -102,6 +100,44 @@ test('a new table is filled from history', async () => {
     { first: Date },
   ]
   expect(first.toISOString()).toBe('2026-10-01T10:00:00.000Z')
+})
+
+test('a new table that is filled by a start without new records is no change to the next one', async () => {
+  const of = withMore(paymentMethods)
+  const startAgain = () => runOnce(lakehouse, { recordsPerBatchMax: 7, lakehouse: of })
+  await startAgain()
+  const filled = await query('aggregations/payment_method')
+  expect(filled.length).toBeGreaterThan(0)
+  expect((await changesOf(of)).filter(stopsStart)).toEqual([])
+  await startAgain()
+  expect(await query('aggregations/payment_method')).toEqual(filled)
+})
+
+test('a new table of rows, one for each of silver, is filled from history too', async () => {
+  const of = withMore(
+    defineTable({
+      path: 'made/alarms',
+      meaning: 'Every transaction once more.',
+      stream: 'aggregations',
+      partitionBy: null,
+      watermark: null,
+      rows: project(seedSilver.batch, (row) => ({
+        transaction_id: row.transaction_id,
+        event_time: row.event_time,
+        processing_time: row.processing_time,
+      })),
+    }),
+  )
+  await start(of)
+  expect(await query('made/alarms', 'transaction_id')).toEqual(await query(silverPath, 'transaction_id'))
+})
+
+test('a table that another stream is to write has to be rebuilt: its streams would not tell what it lacks', async () => {
+  const of = withTable(merchantPath, (table) => ({ ...table, stream: 'fraud-detection' }))
+  expect((await changesOf(of)).filter(stopsStart)).toEqual([
+    expect.objectContaining({ kind: 'rebuild', name: merchantPath }),
+  ])
+  await expect(start(of)).rejects.toMatchObject({ code: 'DEFINITION_INCOMPATIBLE' })
 })
 
 const scoredPath = 'fraud_detection'

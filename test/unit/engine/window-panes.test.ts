@@ -2,7 +2,7 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { closesWindow, windowOf } from '../../../src/batches/planner.ts'
+import { closesWindow } from '../../../src/batches/planner.ts'
 import { newColumn, type Rows } from '../../../src/columns/column.ts'
 import type { ForeignRemoval } from '../../../src/delta/index.ts'
 import { eachRow } from '../../../src/engines/embedded/selected-rows.ts'
@@ -35,6 +35,7 @@ import {
   type Relation,
   type TableDefinition,
   window,
+  windowOf,
 } from '../../../src/plan/index.ts'
 import { boundDuckdb, columnDefinitions, compileTable, duckdb, literalSql } from '../../../src/sql/index.ts'
 import { newLakehouse, runOnce, writeInput } from './pipeline.ts'

@@ -1,7 +1,7 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { windowOf } from '../../../src/batches/planner.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { windowOf } from '../../../src/plan/index.ts'
 import { boundDuckdb, compileTable, windowParts } from '../../../src/sql/index.ts'
 
 const { tables } = standardLakehouse
