@@ -66,9 +66,12 @@ async function progressOfRows(delta: DeltaTable, target: DeltaSnapshot): Promise
   return restored?.progress ?? (await progressOf(delta, target)) ?? noProgress
 }
 
-/** The batch that a commit took a table back to; null for any other commit. */
-export function rewoundTo({ commitInfo, txns }: DeltaCommit): RecordedBatch | null {
-  if (commitInfo?.operation !== rewindOperation) return null
+/**
+ * The batch that a commit took a table to beside the batches' own: back to that of a RESTORE's rows, or on to
+ * that of a rebuild; null for any other commit.
+ */
+export function movedTo({ commitInfo, txns }: DeltaCommit): RecordedBatch | null {
+  if (commitInfo === null || !isOfOurs(commitInfo)) return null
   const progress = decodeTxns(new Map(txns.map((txn) => [txn.appId, txn])))
   return progress === null ? null : { plan: null, progress, counts: null }
 }

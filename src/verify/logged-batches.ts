@@ -13,7 +13,7 @@ import {
 } from '../batches/progress.ts'
 import { type ForeignRemoval, foreignRemoval } from '../delta/index.ts'
 import { streamOf } from '../engines/database.ts'
-import { rewoundTo } from '../engines/restored.ts'
+import { movedTo } from '../engines/restored.ts'
 import { journalBatches, type NotedBatch } from './journal.ts'
 import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import { isStreamedLakehouse } from './streamed.ts'
@@ -60,8 +60,8 @@ export type CommitJudge = {
   readonly onBatch: (state: TableState, commit: BatchCommit, recorded: RecordedBatch) => void
   /** A commit of another program that removed rows. */
   readonly onRemoval: (state: TableState, removal: ForeignRemoval) => void
-  /** A commit that took the progress of a restored table back to that of its rows. */
-  readonly onRewind: (state: TableState, commit: BatchCommit) => void
+  /** A commit that took the progress of a table to another batch: a restored one back, a rebuilt one on. */
+  readonly onMove: (state: TableState, commit: BatchCommit) => void
   /** A batch of `ops/batches`, beside the same; null where the logs no longer have it. */
   readonly onJournal: (noted: NotedBatch, recorded: RecordedBatch | null) => void
   /** A batch of the logs that `ops/batches` should have noted. */
@@ -199,7 +199,7 @@ class CommitCursor {
 async function* commitsFrom(
   state: TableState,
   from: bigint,
-  judge: Pick<CommitJudge, 'onRemoval' | 'onRewind'> | null = null,
+  judge: Pick<CommitJudge, 'onRemoval' | 'onMove'> | null = null,
 ): AsyncGenerator<BatchCommit> {
   const { table, snapshot } = state
   for (let version = from; version <= snapshot.version; version += BigInt(commitsReadAtOnce)) {
@@ -209,8 +209,8 @@ async function* commitsFrom(
       if (commit === null) continue
       const removal = foreignRemoval(commit)
       if (removal !== null) judge?.onRemoval(state, removal)
-      const to = rewoundTo(commit)
-      if (to !== null) judge?.onRewind(state, { version: commit.version, recorded: to })
+      const to = movedTo(commit)
+      if (to !== null) judge?.onMove(state, { version: commit.version, recorded: to })
       const recorded = parseBatch(commit.commitInfo?.userMetadata)
       if (recorded !== null) yield { version: commit.version, recorded }
     }

@@ -42,8 +42,8 @@ export class LogJudge implements CommitJudge {
     if (removal.operation !== 'RESTORE') this.#logOf(state).removals.push(removal)
   }
 
-  /** What the table has from then on follows the batch that it was taken back to. */
-  onRewind(state: TableState, to: BatchCommit): void {
+  /** What the table has from then on follows the batch that it was taken to. */
+  onMove(state: TableState, to: BatchCommit): void {
     this.#logOf(state).last = to
   }
 

@@ -1,10 +1,10 @@
 // A rebuilt table has the rows that it had, or, where its definition has changed, those that a lakehouse of
 // that definition would have had from the beginning. Runs go on with it, and it is proved.
-import { readdir, rm } from 'node:fs/promises'
+
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
+import { DeltaTable } from '../../../src/delta/index.ts'
 import { rebuildTable } from '../../../src/engines/rebuild.ts'
 import { int } from '../../../src/expr/index.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
@@ -15,6 +15,7 @@ import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { editColumns, editWindow, withTable } from './edited-lakehouse.ts'
 import { type Lakehouse, newLakehouse, runOnce, testOptions, testParameters, writeInput } from './pipeline.ts'
+import { cleanLog, rowsOfTable } from './written-tables.ts'
 
 const made: Lakehouse[] = []
 const another = async (): Promise<Lakehouse> => {
@@ -60,32 +61,11 @@ async function failures(of: LakehouseValue): Promise<readonly unknown[]> {
   return checks.filter(({ ok }) => !ok)
 }
 
-async function rowsOf(base: string, path: string, version?: bigint): Promise<Record<string, unknown>[]> {
-  const table = await DeltaTable.open(join(base, path))
-  const snapshot = await table.snapshot(version === undefined ? {} : { version })
-  const instance = await DuckDBInstance.create(':memory:')
-  try {
-    const connection = await instance.connect()
-    const select = `SELECT * EXCLUDE (aggregation_time) FROM (${scanSql(snapshot, table.directory)}) ORDER BY ALL`
-    return (await connection.runAndReadAll(select)).getRowObjectsJS()
-  } finally {
-    instance.closeSync()
-  }
-}
+const rowsOf = (base: string, path: string, version?: bigint) =>
+  rowsOfTable(join(base, path), '* EXCLUDE (aggregation_time)', version)
 
 const versionOf = async (path: string): Promise<bigint> =>
   (await (await DeltaTable.open(join(lakehouse.base, path))).snapshot()).version
-
-/** As maintenance of somebody else leaves a log: a checkpoint, and no commit before it. */
-async function cleanLog(path: string): Promise<void> {
-  const table = await DeltaTable.open(join(lakehouse.base, path))
-  await table.checkpoint()
-  const { version } = await table.snapshot()
-  const log = join(table.directory, '_delta_log')
-  for (const name of await readdir(log)) {
-    if (/^\d{20}\.json$/.test(name) && BigInt(name.slice(0, 20)) <= version) await rm(join(log, name))
-  }
-}
 
 const derived = standardLakehouse.tables.filter(({ path }) => !isOfInput(standardLakehouse, path))
 
@@ -93,7 +73,8 @@ test('every derived table has its rows again, also where all logs were cleaned a
   await run(standardLakehouse, 40)
   const others = { parameters: { ...testParameters, high_risk_countries: ['Norway'] } }
   await run(standardLakehouse, 80, others)
-  for (const { path } of standardLakehouse.tables) await cleanLog(path)
+  for (const { path } of standardLakehouse.tables)
+    await cleanLog(await DeltaTable.open(join(lakehouse.base, path)))
   const before = await readTables(lakehouse.base)
   for (const { path } of derived) {
     const { rows, rowsBefore } = await rebuild(standardLakehouse, path, others)
@@ -179,4 +160,34 @@ test('tables that have the records themselves are refused, and one whose directo
   await rm(join(lakehouse.base, path), { recursive: true })
   await rebuild(standardLakehouse, path)
   await run(standardLakehouse, 10)
+})
+
+test('of several rebuilds between two batches the last one says by what the rows go', async () => {
+  const path = 'aggregations/merchant'
+  const other = withTable(path, (table) =>
+    editWindow(table, (node) => ({ ...node, sizeMicros: node.sizeMicros * 2n })),
+  )
+  await run(standardLakehouse, 20)
+  for (const of of [standardLakehouse, other, standardLakehouse]) await rebuild(of, path)
+  await expect(run(other, 20)).rejects.toMatchObject({ code: 'DEFINITION_INCOMPATIBLE' })
+  await run(standardLakehouse, 20)
+  await rebuild(other, path)
+  await run(other, 20)
+  await expect(run(standardLakehouse, 20)).rejects.toMatchObject({ code: 'DEFINITION_INCOMPATIBLE' })
+})
+
+test('a batch that stands still does not keep its table from being rebuilt', async () => {
+  const path = 'aggregations/merchant'
+  const other = withTable(path, (table) =>
+    editWindow(table, (node) => ({ ...node, sizeMicros: node.sizeMicros * 2n })),
+  )
+  await run(standardLakehouse, 20)
+  setStepHook((name) => {
+    if (name === 'all tables committed') throw new Error('ended here')
+  })
+  await expect(run(standardLakehouse, 27)).rejects.toThrow('ended here')
+  setStepHook(null)
+  await rebuild(other, path)
+  await run(other, 27)
+  expect(await failures(other)).toEqual([])
 })
