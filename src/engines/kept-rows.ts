@@ -1,5 +1,5 @@
 // How many rows of silver the operators that look back will keep, from the statistics of its files.
-import { type AddFile, DeltaTable, prunedFiles } from '../delta/index.ts'
+import { DeltaTable, prunedFiles } from '../delta/index.ts'
 import { tableDirectory } from '../ops/tables.ts'
 import {
   countsAlone,
@@ -10,6 +10,7 @@ import {
   type TableDefinition,
 } from '../plan/index.ts'
 import { eventsWatermarkOf, lookBack, rangeOf } from './batch-rules.ts'
+import { rowsFrom } from './embedded/history-rows.ts'
 import { canLookUp } from './embedded/looked-up.ts'
 import type { PipelineOptions } from './engine.ts'
 import type { StartChanges } from './start-changes.ts'
@@ -88,16 +89,6 @@ const aggregateBytes: Readonly<Record<OverAggregate['function'], number>> = {
   max: 16,
   distinct: 29,
   previous: 8,
-}
-
-/** As if the rows of a file were spread evenly over its time. */
-function rowsFrom({ stats }: AddFile, eventTime: string, fromMicros: bigint | null): number {
-  const rows = Number(stats?.numRecords ?? 0n)
-  if (fromMicros === null) return rows
-  const bounds = [stats?.minValues[eventTime], stats?.maxValues[eventTime]]
-  const [first, last] = bounds.map((bound) => Date.parse(String(bound)) * 1000) as [number, number]
-  const share = (last - Number(fromMicros)) / (last - first)
-  return Number.isNaN(share) ? rows : rows * Math.min(Math.max(share, 0), 1)
 }
 
 /** How much of silver a table that is filled from its history takes. */

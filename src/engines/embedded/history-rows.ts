@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Parameters } from '../../batches/plan.ts'
 import { type Whole, whole } from '../../columns/whole.ts'
-import { type DeltaSnapshot, prunedFiles, scanSql } from '../../delta/index.ts'
+import { type AddFile, type DeltaSnapshot, prunedFiles, scanSql } from '../../delta/index.ts'
 import type { Value } from '../../expr/index.ts'
 import type { RowState } from '../../javascript/index.ts'
 import { countsAlone, historyColumns, type OverNode, storedText } from '../../plan/index.ts'
@@ -110,12 +110,22 @@ async function takeValues(
 /** About how many rows that is, as if those of a file were spread evenly over its time. */
 export function rowsAbout(node: RowState, history: HistoryRows): number {
   const { snapshot, fromMicros } = history
-  return prunedFiles(snapshot, boundsOf(node, history)).reduce((sum, { stats }) => {
-    const bounds = [stats?.minValues[node.eventTime], stats?.maxValues[node.eventTime]]
-    const [first, last] = bounds.map((bound) => Date.parse(String(bound)) * 1000) as [number, number]
-    const share = fromMicros === null ? 1 : (last - Number(fromMicros)) / (last - first)
-    return sum + Number(stats?.numRecords ?? 0n) * (share > 0 ? Math.min(share, 1) : 0)
+  return prunedFiles(snapshot, boundsOf(node, history)).reduce((sum, file) => {
+    return sum + rowsFrom(file, node.eventTime, fromMicros)
   }, 0)
+}
+
+/**
+ * About how many rows of a file are not earlier, as if they were spread evenly over its time; all of one
+ * whose statistics do not tell.
+ */
+export function rowsFrom({ stats }: AddFile, eventTime: string, fromMicros: bigint | null): number {
+  const rows = Number(stats?.numRecords ?? 0n)
+  if (fromMicros === null) return rows
+  const bounds = [stats?.minValues[eventTime], stats?.maxValues[eventTime]]
+  const [first, last] = bounds.map((bound) => Date.parse(String(bound)) * 1000) as [number, number]
+  const share = (last - Number(fromMicros)) / (last - first)
+  return Number.isNaN(share) ? rows : rows * Math.min(Math.max(share, 0), 1)
 }
 
 function boundsOf({ eventTime }: RowState, { fromMicros, upToMicros }: HistoryRows) {
