@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -21,20 +21,26 @@ const endless: Readonly<Record<string, RegExp>> = {
   'npx assay demo': /^[1-9][\d,]* records \|/m,
   'npx assay produce --rate 1000': /records\/s/,
   'npx assay run': /batch \d+: \d+ records/,
+  'npx assay init ../my-payments && cd ../my-payments && npm install && npx assay demo':
+    /^[1-9][\d,]* records \|/m,
 }
 
 describe.skipIf(javaAvailable !== null)('README', () => {
   let broker: Broker
+  let work: string
   let home: string
   let base = 'kafka-lakehouse'
   beforeAll(async () => {
     broker = await startBroker()
     await broker.createTopic('ecommerce.transactions', 2)
-    home = await mkdtemp(join(tmpdir(), 'assay-readme-'))
+    work = await mkdtemp(join(tmpdir(), 'assay-readme-'))
+    // A project beside the checkout is beside this one.
+    home = join(work, 'assay')
+    await mkdir(home)
   })
   afterAll(async () => {
     await broker?.stop()
-    await rm(home, { recursive: true, force: true })
+    await rm(work, { recursive: true, force: true })
   })
 
   function start(command: string): ChildProcess {
@@ -45,8 +51,9 @@ describe.skipIf(javaAvailable !== null)('README', () => {
       DELTA_BASE_PATH: join(home, base),
     }
     // In a directory of its own, where npx would look for a package of this name: the checkout's is meant.
-    const here = command.replace(/^npx assay/, 'assay')
-    return spawn('bash', ['-c', `exec ${here}`], { cwd: home, env: environment, stdio: 'pipe' })
+    const steps = command.replaceAll('npx assay', 'assay').split(' && ')
+    steps.push(`exec ${steps.pop()}`)
+    return spawn('bash', ['-c', steps.join(' && ')], { cwd: home, env: environment, stdio: 'pipe' })
   }
 
   async function output(command: string, until?: RegExp): Promise<{ code: number | null; text: string }> {
