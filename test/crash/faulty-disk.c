@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -197,6 +198,15 @@ int ftruncate64(int fd, off64_t length) {
   int result = real(fd, length);
   snprintf(line, sizeof line, "truncate %lld %s\n", (long long)length, path);
   if (result == 0) note(line, NULL, 0);
+  end();
+  return result;
+}
+
+// A process that kills itself is between two changes: a change of another thread would be on the disk alone.
+int kill(pid_t pid, int number) {
+  REAL(int, "kill", pid_t, int);
+  begin();
+  int result = real(pid, number);
   end();
   return result;
 }
