@@ -7,7 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts', 'test/tidy.test.ts'],
+          include: ['test/unit/**/*.test.ts', 'test/tidy.test.ts', 'examples/*/tests/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },
