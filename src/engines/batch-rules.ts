@@ -1,7 +1,7 @@
 // What both engines hold to when they carry a batch: which tables say how far they are, how far back silver's
 // rows matter, and how a batch looks that is in the tables already.
 import type { BatchPlan, BatchSettings, Parameters } from '../batches/plan.ts'
-import { type BatchRules, closesWindow, floorTo } from '../batches/planner.ts'
+import { type BatchRules, closesWindow, floorTo, lastWindowEnd } from '../batches/planner.ts'
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { DeltaSnapshot } from '../delta/index.ts'
 import { assert } from '../errors/errors.ts'
@@ -159,8 +159,16 @@ export function eventsWatermarkOf(
   return watermarks[eventsWatermark(lakehouse)] ?? null
 }
 
-/** False where there was no row yet, or none since all windows were closed. */
-export function hasOpenWindows({ finalizedToMicros, eventTimeMaxMicros }: Progress): boolean {
+/**
+ * False where there was no row yet, or none since all windows were closed. Those of a table that came later,
+ * or was rebuilt since, may end behind them.
+ */
+export function hasOpenWindows(
+  { finalizedToMicros, eventTimeMaxMicros }: Progress,
+  tables: readonly TableDefinition[],
+): boolean {
   if (eventTimeMaxMicros === null) return false
-  return finalizedToMicros === null || eventTimeMaxMicros >= finalizedToMicros
+  if (finalizedToMicros === null || eventTimeMaxMicros >= finalizedToMicros) return true
+  const end = lastWindowEnd(tables, eventTimeMaxMicros)
+  return end !== null && end > finalizedToMicros
 }

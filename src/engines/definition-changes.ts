@@ -24,5 +24,5 @@ export function definitionsOfRun(
   connection: DuckDBConnection,
 ): DefinitionStore {
   const definitions = definitionsOf(options.lakehouse, settingsOf(options))
-  return new DefinitionStore(options.deltaBasePath, connection, definitions)
+  return new DefinitionStore(options.deltaBasePath, connection, options.lakehouse, definitions)
 }

@@ -12,7 +12,8 @@ import {
   tableOfText,
 } from '../ops/definitions.ts'
 import { openOpsTable, opsDirectory } from '../ops/tables.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import { tableAlone, withLater } from '../plan/alone.ts'
+import type { Lakehouse, TableDefinition } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf } from './database.ts'
 
@@ -23,18 +24,36 @@ export class DefinitionStore {
   readonly current: Definitions
   readonly #deltaBasePath: string
   readonly #connection: DuckDBConnection
+  readonly #lakehouse: Lakehouse
   /** By hash; null for a set that nobody has recorded. */
   readonly #read = new Map<string, Promise<Definitions | null>>()
 
-  constructor(deltaBasePath: string, connection: DuckDBConnection, current: Definitions) {
+  constructor(
+    deltaBasePath: string,
+    connection: DuckDBConnection,
+    lakehouse: Lakehouse,
+    current: Definitions,
+  ) {
     this.#deltaBasePath = deltaBasePath
     this.#connection = connection
+    this.#lakehouse = lakehouse
     this.current = current
   }
 
   /** The tables as they were defined in a batch; as they are today where that is not known any more. */
-  async tablesOf(plan: Pick<BatchPlan, 'definitions'>): Promise<readonly TableDefinition[]> {
+  async ofBatch(plan: Pick<BatchPlan, 'definitions'>): Promise<readonly TableDefinition[]> {
     return ((await this.at(plan.definitions)) ?? this.current).tables
+  }
+
+  /** The same, and the tables that came later as they are today. */
+  async tablesOf(plan: Pick<BatchPlan, 'definitions'>): Promise<readonly TableDefinition[]> {
+    return withLater(this.#lakehouse, await this.ofBatch(plan), this.current.tables)
+  }
+
+  /** The table of a set by itself: it is computed with tables of any other set. */
+  async alone(hash: string, table: TableDefinition): Promise<TableDefinition> {
+    const { tables } = (await this.at(hash)) ?? this.current
+    return tableAlone(this.#lakehouse, tables, table)
   }
 
   /** null where nobody recorded them: a version of Assay that did not, or a table that was deleted. */

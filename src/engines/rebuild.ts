@@ -22,12 +22,15 @@ import { isOfInput, type Lakehouse, type Role, roleOf, type TableDefinition, tab
 import { BatchHistory } from './batch-history.ts'
 import { planOf, rulesOf } from './batch-rules.ts'
 import { definitionsOfRun } from './definition-changes.ts'
+import type { DefinitionStore } from './definition-store.ts'
 import { executeBatch } from './embedded/execute.ts'
 import { BatchContexts, batchRowsSql } from './embedded/follow-silver.ts'
+import { carrierOf } from './embedded/replay.ts'
 import type { PipelineOptions } from './engine.ts'
 import { type EraseOptions, LockedLakehouse } from './erase.ts'
 import { RebuiltDefinitions } from './rebuilt-definitions.ts'
 import { replacedOperation } from './restored.ts'
+import { carryToSilver } from './resume.ts'
 import { startChanges } from './start-changes.ts'
 import { type BatchTable, claimTable } from './tables.ts'
 
@@ -71,9 +74,10 @@ function inputOf(lakehouse: Lakehouse): Lakehouse {
 async function rebuildLocked(
   options: RebuildOptions,
   definition: TableDefinition,
-  { database, tables }: LockedLakehouse,
+  locked: LockedLakehouse,
 ): Promise<RebuildReport> {
   const { lakehouse, deltaBasePath } = options
+  const { database, tables } = locked
   const { path } = definition
   const silver = tables.get(lakehouse.events.path)
   assert(silver, 'an erasure and a rebuild have silver in their hands')
@@ -98,6 +102,7 @@ async function rebuildLocked(
     onBatch: () => undefined,
     onNotice: () => undefined,
   }
+  await carryStanding(run, locked, store)
   const definitions = new RebuiltDefinitions(store, definition)
   const history = new BatchHistory(deltaBasePath, silver.delta, database.load)
   const facts = { definitions, paths: [path], source: 'events' } as const
@@ -106,8 +111,8 @@ async function rebuildLocked(
   for await (const next of history.after(0n)) {
     options.signal.throwIfAborted()
     const plan = planOf(before, next, rulesOf(run, store))
-    const input = { kind: 'silver', select: await batchRowsSql(silver.delta, next), recorded: next } as const
-    await executeBatch(await contexts.of(before, plan), plan, before, input, [table])
+    const rows = { kind: 'silver', select: await batchRowsSql(silver.delta, next), recorded: next } as const
+    await executeBatch(await contexts.of(before, plan), plan, before, rows, [table])
     before = next.progress
     options.onProgress?.(before.batch, silver.progress.batch)
   }
@@ -121,13 +126,29 @@ async function rebuildLocked(
       [batchAppId]: before.batch,
       [sinceAppId]: 0n,
       [rewoundAppId]: 0n,
-      ...rebuiltTxns(snapshot.txns, hash, before.batch),
+      ...rebuiltTxns(snapshot.txns, { hash, set: store.current.hash, batch: before.batch }),
     },
     timestampMs: Number(options.clock() / 1000n),
   })
   if (outcome.kind !== 'committed') throw overtaken(delta)
   await delta.settled()
   return { batches: before.batch, rows: table.rows, rowsBefore: snapshot.numRecords ?? 0n }
+}
+
+/**
+ * A batch that bronze has and silver has not could be carried by no start: its rows of the table would go by
+ * what the table was.
+ */
+async function carryStanding(
+  options: PipelineOptions,
+  { database, tables }: LockedLakehouse,
+  definitions: DefinitionStore,
+): Promise<void> {
+  const { records, events } = options.lakehouse
+  const found = [records, events].flatMap(({ path }) => tables.get(path) ?? [])
+  if (found.length < 2) return // The next start tells what is lost.
+  const facts = { options, connection: database.load, tables: found, definitions }
+  await carryToSilver(facts, carrierOf(options, database, found, definitions))
 }
 
 const soleOperation = { operation: replacedOperation, operationParameters: {} } as const

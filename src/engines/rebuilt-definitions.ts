@@ -8,13 +8,12 @@ import { blockingChanges } from './start-changes.ts'
 /** What executing batches needs of definitions. */
 export type BatchDefinitions = Pick<DefinitionStore, 'tablesOf' | 'current'>
 
-/** That of the batch; that of the rebuild for a table that came later, or whose rows it could not follow. */
-export function rebuiltBy(ofBatch: TableDefinition | null, ofRebuild: TableDefinition): TableDefinition {
-  if (ofBatch === null) return ofRebuild
+/** True for a table that came later than the batch, or that could not follow what it is since. */
+export function isByRebuild(ofBatch: TableDefinition | null, ofRebuild: TableDefinition): boolean {
+  if (ofBatch === null) return true
   const difference = tableDifference(ofBatch, ofRebuild)
-  if (difference === null) return ofBatch
-  const isOther = difference.added.length > 0 || blockingChanges(ofRebuild, difference).length > 0
-  return isOther ? ofRebuild : ofBatch
+  if (difference === null) return false
+  return difference.added.length > 0 || blockingChanges(ofRebuild, difference).length > 0
 }
 
 export class RebuiltDefinitions implements BatchDefinitions {
@@ -29,10 +28,12 @@ export class RebuiltDefinitions implements BatchDefinitions {
   }
 
   async tablesOf(plan: Pick<BatchPlan, 'definitions'>): Promise<readonly TableDefinition[]> {
-    const tables = await this.#store.tablesOf(plan)
     const { path } = this.#rebuilt
-    const ofBatch = tables.find((table) => table.path === path) ?? null
-    const one = rebuiltBy(ofBatch, this.#rebuilt)
-    return [...tables.filter((table) => table.path !== path), one]
+    const isIt = (table: TableDefinition): boolean => table.path === path
+    const ofBatch = (await this.#store.ofBatch(plan)).find(isIt) ?? null
+    const tables = await this.#store.tablesOf(plan)
+    if (!isByRebuild(ofBatch, this.#rebuilt)) return tables
+    const alone = await this.#store.alone(this.current.hash, this.#rebuilt)
+    return tables.map((table) => (isIt(table) ? alone : table))
   }
 }

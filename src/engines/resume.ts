@@ -89,6 +89,23 @@ async function lastBatch(
   return history.last(furthest.delta, furthest.progress)
 }
 
+/** A batch that bronze alone has is carried to silver, which all other tables can follow at any time. */
+export async function carryToSilver(
+  { options, connection, tables, definitions }: Omit<ResumeFacts, 'journal'>,
+  carrier: Carrier,
+): Promise<void> {
+  const [bronze, silver] = [tableOfRole(tables, 'records'), tableOfRole(tables, 'events')]
+  const history = new BatchHistory(options.deltaBasePath, silver.delta, connection)
+  const recorded = await lastBatch(history, bronze, silver)
+  const { batch } = recorded.progress
+  if (silver.progress.batch !== batch - 1n) return
+  const before = silver.progress
+  await carrier.replay(
+    { plan: planOf(before, recorded, rulesOf(options, definitions)), before, recorded },
+    tables,
+  )
+}
+
 type Undone = {
   readonly history: BatchHistory
   readonly last: RecordedBatch
@@ -126,7 +143,8 @@ async function carryUndone(
     const isNew = atLast !== null && !atLast.tables.some((one) => one.path === path)
     const hash = isNew ? tableHash(definitions.current, path) : null
     const { txns } = await table.delta.snapshot()
-    await table.markWhole(hash === null ? {} : rebuiltTxns(txns, hash, batch))
+    const rebuilt = hash === null ? null : { hash, set: definitions.current.hash, batch }
+    await table.markWhole(rebuilt === null ? {} : rebuiltTxns(txns, rebuilt))
   }
 }
 

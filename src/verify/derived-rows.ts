@@ -3,6 +3,7 @@
 // earlier rows give is computed by other means.
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
+import { tableAlone } from '../plan/alone.ts'
 import {
   inputsOf,
   type Lakehouse,
@@ -10,7 +11,6 @@ import {
   type PlanNode,
   roleOf,
   type TableDefinition,
-  windowOf,
 } from '../plan/index.ts'
 import { batchTimeColumn } from './batch-time.ts'
 import { type Findings, findingsOf, nothingFound, together } from './check.ts'
@@ -38,8 +38,8 @@ const expected = 'expected_rows'
 const found = 'found_rows'
 
 /** The tables by their roles whose rows such a table is made of. */
-export function sourcesOf(lakehouse: Lakehouse, { rows }: TableDefinition): readonly string[] {
-  const inputs = inputsOf(withoutDerived(lakehouse, lakehouse.tables, rows.node))
+export function sourcesOf(lakehouse: Lakehouse, table: TableDefinition): readonly string[] {
+  const inputs = inputsOf(tableAlone(lakehouse, lakehouse.tables, table).rows.node)
   return [
     ...new Set(
       inputs.flatMap(({ reads }) => (reads.of === 'records' ? [lakehouse.records.path] : [reads.table])),
@@ -113,7 +113,7 @@ class DerivedRows {
     if (this.#timeColumn !== null) {
       await this.#run(`CREATE OR REPLACE TEMP VIEW ${found} AS ${slice.rowsOf(path, this.#timeColumn)}`)
     }
-    const node = withoutDerived(this.#lakehouse.defined, slice.rules.definitions.tables, definition.rows.node)
+    const { node } = definition.rows
     const standIns = await this.#computeOvers(slice, node)
     const select = selectOfMany(node, slice.rules.settings.parameters, (one) => standIns.get(one) ?? null)
     const names = Object.keys(definition.rows.schema).map(quoteIdentifier).join(', ')
@@ -158,9 +158,7 @@ class DerivedRows {
   }
 
   #inputs(slice: Slice) {
-    const { rows } = slice.definition(this.#state.definition.path)
-    const { defined } = this.#lakehouse
-    return inputsOf(withoutDerived(defined, slice.rules.definitions.tables, rows.node))
+    return inputsOf(slice.definition(this.#state.definition.path).rows.node)
   }
 
   async #count(): Promise<void> {
@@ -264,12 +262,12 @@ class DerivedRows {
    * An erasure finds no rows that do not say where their record was: they stay. What operators gave with the
    * erased records can no longer be told of such a table.
    */
-  async #judgeBags({ rows }: TableDefinition, differences: string): Promise<Findings> {
+  async #judgeBags(table: TableDefinition, differences: string): Promise<Findings> {
     const { connection, defined, erased } = this.#lakehouse
-    const columns = Object.keys(rows.schema)
+    const columns = Object.keys(table.rows.schema)
     if (erased.isNone) return await findingsOf(connection, differences, columns)
     await this.#run(`CREATE OR REPLACE TEMP TABLE row_differences AS ${differences}`)
-    const looksBack = operatorsOf(withoutDerived(defined, defined.tables, rows.node)).length > 0
+    const looksBack = operatorsOf(tableAlone(defined, defined.tables, table).rows.node).length > 0
     const isLeft = looksBack ? 'true' : "problem <> 'missing'"
     this.unproved += await this.#lakehouse.number(`SELECT count(*) FROM row_differences WHERE ${isLeft}`)
     return await findingsOf(connection, `SELECT * FROM row_differences WHERE NOT (${isLeft})`, columns)
@@ -278,24 +276,6 @@ class DerivedRows {
   async #run(sql: string): Promise<void> {
     await this.#lakehouse.connection.run(sql)
   }
-}
-
-/** The plan with the plans of the derived tables in place of what it reads of their batch. */
-function withoutDerived(
-  lakehouse: Lakehouse,
-  definitions: readonly TableDefinition[],
-  node: PlanNode,
-): PlanNode {
-  if (node.kind !== 'input') return { ...node, input: withoutDerived(lakehouse, definitions, node.input) }
-  const { reads } = node
-  if (reads.of !== 'batch') return node
-  const role = roleOf(lakehouse, reads.table)
-  if (role !== null && role !== 'scored') return node
-  const isIt = ({ path }: TableDefinition): boolean => path === reads.table
-  const table = definitions.find(isIt) ?? lakehouse.tables.find(isIt)
-  return table === undefined || windowOf(table.rows.node) !== null
-    ? node
-    : withoutDerived(lakehouse, definitions, table.rows.node)
 }
 
 /** The operators over earlier rows, those that are nearest to the rows first. */

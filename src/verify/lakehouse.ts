@@ -63,7 +63,11 @@ export type UnopenedTable = {
   readonly isLost: boolean
 }
 
-export type Rebuilt = Rebuild & { readonly definition: TableDefinition }
+export type Rebuilt = Rebuild & {
+  readonly definition: TableDefinition
+  /** The same with what it read then in it. */
+  readonly alone: TableDefinition
+}
 
 /** Bytes that DuckDB may hold before it spills, where nothing is configured. */
 const memoryLimitDefaultBytes = 1024 * 1024 * 1024
@@ -150,7 +154,8 @@ export class WrittenLakehouse {
     this.journal = read.journal
     this.erased = erased
     const current = definitionsOf(options.lakehouse, { ...options, recordsPerBatchMax: 0 })
-    this.definitions = new DefinitionStore(options.deltaBasePath, database.connection, current)
+    const { connection } = database
+    this.definitions = new DefinitionStore(options.deltaBasePath, connection, options.lakehouse, current)
   }
 
   static async open(options: VerifyOptions): Promise<WrittenLakehouse> {
@@ -184,7 +189,9 @@ export class WrittenLakehouse {
     for (const [path, { snapshot }] of this.states) {
       const rebuild = newestRebuild(snapshot.txns)
       const definition = rebuild === null ? null : await this.definitions.table(rebuild.hash)
-      if (rebuild !== null && definition !== null) this.#rebuilt.set(path, { ...rebuild, definition })
+      if (rebuild === null || definition === null) continue
+      const alone = await this.definitions.alone(rebuild.set, definition)
+      this.#rebuilt.set(path, { ...rebuild, definition, alone })
     }
   }
 

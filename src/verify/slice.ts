@@ -5,10 +5,10 @@ import type { BatchSettings } from '../batches/plan.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { rangeOf } from '../engines/batch-rules.ts'
 import { streamOf } from '../engines/database.ts'
-import { rebuiltBy } from '../engines/rebuilt-definitions.ts'
-import { assert } from '../errors/errors.ts'
+import { isByRebuild } from '../engines/rebuilt-definitions.ts'
 import { type Definitions, tableHash } from '../ops/definitions.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import { tableAlone } from '../plan/alone.ts'
+import { type TableDefinition, tableAt } from '../plan/index.ts'
 import { instantSql, type Verdict } from './check.ts'
 import { erasedInBatches } from './erased.ts'
 import type { InstantRange, Rebuilt, WrittenLakehouse } from './lakehouse.ts'
@@ -94,36 +94,34 @@ export class Slice {
   }
 
   /**
-   * A table as it was defined for the batches of the slice, or for its rebuild after them; one that came
-   * later as it is defined today.
+   * A table by itself, as it was defined for the batches of the slice, or for its rebuild after them; one
+   * that came later as it is defined today.
    */
   definition(path: string): TableDefinition {
-    const { current } = this.lakehouse.definitions
-    const ofBatch = this.#ofBatches(path)
     const rebuilt = this.#rebuilt(path)
-    if (rebuilt !== null) return rebuiltBy(ofBatch, rebuilt.definition)
-    const found = ofBatch ?? current.tables.find((table) => table.path === path)
-    assert(found, `${path} is defined`)
-    return found
+    if (rebuilt !== null) return rebuilt.alone
+    const { lakehouse, rules } = this
+    const today = lakehouse.definitions.current.tables
+    const tables = this.#ofBatches(path) === null ? today : rules.definitions.tables
+    return tableAlone(lakehouse.defined, tables, tableAt(tables, path))
   }
 
   /** Two slices with the same hash have one definition of the table. */
   definitionHash(path: string): string {
-    const rebuilt = this.#rebuilt(path)
-    const isOfRebuild = rebuilt !== null && this.definition(path) === rebuilt.definition
-    if (isOfRebuild) return rebuilt.hash
     const { current } = this.lakehouse.definitions
-    return tableHash(this.rules.definitions, path) ?? tableHash(current, path) ?? ''
+    const ofBatches = (): string | null => tableHash(this.rules.definitions, path)
+    return this.#rebuilt(path)?.hash ?? ofBatches() ?? tableHash(current, path) ?? ''
   }
 
   #ofBatches(path: string): TableDefinition | null {
     return this.rules.definitions.tables.find((table) => table.path === path) ?? null
   }
 
-  /** The rebuild that the batches of the slice are of; null for those after it. */
+  /** The rebuild whose definition the table's rows of these batches go by; null where it is their own. */
   #rebuilt(path: string): Rebuilt | null {
     const rebuilt = this.lakehouse.rebuilt(path)
-    return rebuilt !== null && (this.batches.at(-1)?.batch ?? 0n) <= rebuilt.batch ? rebuilt : null
+    if (rebuilt === null || (this.batches.at(-1)?.batch ?? 0n) > rebuilt.batch) return null
+    return isByRebuild(this.#ofBatches(path), rebuilt.definition) ? rebuilt : null
   }
 
   /** Runs `make` once, however many checks need what it makes. */

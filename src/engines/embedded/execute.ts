@@ -10,7 +10,7 @@ import type { Rows } from '../../columns/column.ts'
 import type { StagedAppend } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
 import { SharedLeaves } from '../../parquet/file.ts'
-import { type Lakehouse, type TableDefinition, windowOf } from '../../plan/index.ts'
+import { type Lakehouse, type TableDefinition, tableAt, windowOf } from '../../plan/index.ts'
 import { boundDuckdb, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
 import {
@@ -291,13 +291,8 @@ class BatchRun {
     }
   }
 
-  /** A table that came later than the batch is as it is defined today. */
   #definitionOf(path: string): TableDefinition {
-    const isOfPath = (table: TableDefinition) => table.path === path
-    const found =
-      this.#facts.definitions.find(isOfPath) ?? this.#context.definitions.current.tables.find(isOfPath)
-    assert(found, `no table ${path} is defined`)
-    return found
+    return tableAt(this.#facts.definitions, path)
   }
 
   #parameters(closing: Closing): ParameterValues {

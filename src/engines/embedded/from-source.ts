@@ -317,7 +317,7 @@ class Pipeline {
 
   /** A batch without records that moves all watermarks behind the last window. */
   async #finalize(): Promise<void> {
-    if (!hasOpenWindows(this.#progress)) return
+    if (!hasOpenWindows(this.#progress, this.#context.definitions.current.tables)) return
     await step('finalize begun')
     const input = { kind: 'records', records: noRecords } as const
     await this.#carry(this.#plan([], { isFinal: true }), { input, count: 0 })

@@ -73,28 +73,19 @@ export class RowPaths {
 
   of(hash: string, definitions: readonly TableDefinition[], source: RowSource): RowPath {
     return this.#path(`${hash} ${source}`, () => {
-      const all = this.#withLater(definitions)
-      const wanted = rowTables(this.#lakehouse, all, source, this.#paths)
-      return lakehouseRowPath(this.#lakehouse, all, source, wanted)
+      const wanted = rowTables(this.#lakehouse, definitions, source, this.#paths)
+      return lakehouseRowPath(this.#lakehouse, definitions, source, wanted)
     })
   }
 
   /** As `of`, of the tables alone that are not computed from events. */
   ofInput(hash: string, definitions: readonly TableDefinition[], source: RowSource): RowPath {
     return this.#path(`${hash} ${source} of input`, () => {
-      const all = this.#withLater(definitions)
-      const behind = rowTables(this.#lakehouse, all, 'events', this.#paths)
-      const wanted = rowTables(this.#lakehouse, all, source, this.#paths)
+      const behind = rowTables(this.#lakehouse, definitions, 'events', this.#paths)
+      const wanted = rowTables(this.#lakehouse, definitions, source, this.#paths)
       const ofInput = wanted.filter((path) => !behind.includes(path))
-      return lakehouseRowPath(this.#lakehouse, all, source, ofInput)
+      return lakehouseRowPath(this.#lakehouse, definitions, source, ofInput)
     })
-  }
-
-  /** A table that came later than the batch is as it is defined today. */
-  #withLater(definitions: readonly TableDefinition[]): readonly TableDefinition[] {
-    const isNew = ({ path }: TableDefinition) => !definitions.some((one) => one.path === path)
-    const later = this.#lakehouse.tables.filter(isNew)
-    return later.length === 0 ? definitions : [...definitions, ...later]
   }
 
   judging(hash: string, definitions: readonly TableDefinition[]): RowPath {

@@ -13,6 +13,7 @@ import {
   judgedOf,
   type OverNode,
   type TableDefinition,
+  tableAt,
   windowOf,
 } from '../../plan/index.ts'
 import {
@@ -435,12 +436,8 @@ class BatchRun {
     return compileTable({ ...dialect, busyKeys }, rows.node)
   }
 
-  /** A table that came later than the batch is as it is defined today. */
   #definitionOf(path: string): TableDefinition {
-    const isIt = (table: TableDefinition): boolean => table.path === path
-    const found = this.#definitions.find(isIt) ?? this.#context.definitions.current.tables.find(isIt)
-    assert(found, `no table ${path} is defined`)
-    return found
+    return tableAt(this.#definitions, path)
   }
 
   /** The relation of the judged records, within the plans that read it. */

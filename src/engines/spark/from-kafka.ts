@@ -222,7 +222,7 @@ class Pipeline {
 
   /** A batch without records that moves all watermarks behind the last window. */
   async #finalize(): Promise<void> {
-    if (!hasOpenWindows(this.#progress)) return
+    if (!hasOpenWindows(this.#progress, this.#context.definitions.current.tables)) return
     await this.#carry(this.#plan([], { isFinal: true }), null)
   }
 

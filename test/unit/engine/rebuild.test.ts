@@ -7,13 +7,21 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { rebuildTable } from '../../../src/engines/rebuild.ts'
 import { int } from '../../../src/expr/index.ts'
+import { seedSilver } from '../../../src/lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
-import { isOfInput, type Lakehouse as LakehouseValue } from '../../../src/plan/index.ts'
+import {
+  defineTable,
+  input,
+  isOfInput,
+  type Lakehouse as LakehouseValue,
+  project,
+  type Relation,
+} from '../../../src/plan/index.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
-import { editColumns, editWindow, withTable } from './edited-lakehouse.ts'
+import { editColumns, editWindow, withMore, withTable } from './edited-lakehouse.ts'
 import { type Lakehouse, newLakehouse, runOnce, testOptions, testParameters, writeInput } from './pipeline.ts'
 import { cleanLog, rowsOfTable } from './written-tables.ts'
 
@@ -189,5 +197,95 @@ test('a batch that stands still does not keep its table from being rebuilt', asy
   setStepHook(null)
   await rebuild(other, path)
   await run(other, 27)
+  expect(await failures(other)).toEqual([])
+})
+
+/** Two tables of rows, of which the second reads the first: before and after both have got a column. */
+function grownTables() {
+  const common = { meaning: 'x', stream: 'aggregations', partitionBy: null, watermark: null } as const
+  const of = (more: boolean) => {
+    const rows: Relation = project(seedSilver.batch, (row) => {
+      const columns = { transaction_id: row.transaction_id, processing_time: row.processing_time }
+      return more ? { ...columns, seven: int(7) } : columns
+    })
+    const first = defineTable({ ...common, path: 'made/first', rows })
+    const read = input('first_batch', first.rows.schema, { of: 'batch', table: 'made/first' })
+    return {
+      first,
+      second: defineTable({ ...common, path: 'made/second', rows: project(read, (row) => row) }),
+    }
+  }
+  const [was, is] = [of(false), of(true)]
+  return {
+    was: withMore(was.first, was.second),
+    is: withMore(is.first, is.second),
+    first: withMore(was.first),
+  }
+}
+
+test('a table that reads another one that has grown is rebuilt by what both are now', async () => {
+  const { was, is } = grownTables()
+  await run(was, 20)
+  await run(is, 27)
+  await rebuild(is, 'made/second')
+  const oracle = await another()
+  await run(is, 27, {}, oracle)
+  const columns = 'transaction_id, seven'
+  const rows = (base: string) => rowsOfTable(join(base, 'made/second'), columns)
+  expect(await rows(lakehouse.base)).toEqual(await rows(oracle.base))
+  await run(is, 40)
+  expect(await failures(is)).toEqual([])
+})
+
+test('a new table that reads another one that has grown is filled from history', async () => {
+  const { first, is } = grownTables()
+  await run(first, 20)
+  await run(is, 27)
+  expect(await rowsOfTable(join(lakehouse.base, 'made/second'), 'count(seven)::INTEGER AS sevens')).toEqual([
+    { sevens: 27 },
+  ])
+  expect(await failures(is)).toEqual([])
+})
+
+test('windows that are longer since all were closed are closed by the next --finalize', async () => {
+  const path = 'aggregations/merchant'
+  const other = withTable(path, (table) =>
+    editWindow(table, (node) => ({ ...node, sizeMicros: 86_400_000_000n, slideMicros: 86_400_000_000n })),
+  )
+  await run(standardLakehouse, 20, { finalize: true })
+  await rebuild(other, path)
+  expect(await rowsOf(lakehouse.base, path)).toEqual([])
+  await run(other, 20, { finalize: true })
+  const oracle = await another()
+  await run(other, 20, { finalize: true }, oracle)
+  expect(await rowsOf(lakehouse.base, path)).toEqual(await rowsOf(oracle.base, path))
+  const batchOf = async () => {
+    const silver = await DeltaTable.open(join(lakehouse.base, 'silver/transactions'))
+    return (await silver.snapshot()).txns.get('assay/batch')?.version
+  }
+  const batch = await batchOf()
+  await run(other, 20, { finalize: true })
+  expect(await batchOf()).toBe(batch)
+  expect(await failures(other)).toEqual([])
+})
+
+test('a batch that bronze alone has does not keep a table from being rebuilt', async () => {
+  const path = 'aggregations/merchant'
+  const other = withTable(path, (table) =>
+    editWindow(table, (node) => ({ ...node, sizeMicros: node.sizeMicros * 2n })),
+  )
+  await run(standardLakehouse, 20)
+  setStepHook((name) => {
+    if (name === 'table committed') throw new Error('ended here')
+  })
+  await expect(run(standardLakehouse, 27)).rejects.toThrow('ended here')
+  setStepHook(null)
+  await expect(run(other, 27)).rejects.toMatchObject({ code: 'DEFINITION_INCOMPATIBLE' })
+  await rebuild(other, path)
+  await run(other, 40)
+  const oracle = await another()
+  await run(other, 20, {}, oracle)
+  await run(other, 40, {}, oracle)
+  expect(await rowsOf(lakehouse.base, path)).toEqual(await rowsOf(oracle.base, path))
   expect(await failures(other)).toEqual([])
 })
