@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { pipelineOptions } from '../src/cli/pipeline-options.ts'
 import { loadConfig } from '../src/config/config.ts'
 import { embeddedEngine } from '../src/engines/embedded/run.ts'
+import { listener } from '../src/engines/events.ts'
 import { openFileSource } from '../src/files/source.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { produce } from '../src/produce/produce.ts'
@@ -53,14 +54,16 @@ try {
     finalize: false,
     recordsPerBatchMax: recordsPerBatch,
     signal,
-    onBatch: (report) => {
-      batchMs.push(report.batchMs)
-      const { user, system } = process.cpuUsage(before)
-      processorMs.push((user + system) / 1000)
-      before = process.cpuUsage()
-      residentMiB.push(process.memoryUsage.rss() / 1024 ** 2)
-    },
-    onNotice: ({ message }) => console.log(message),
+    tell: listener({
+      batch: ({ report }) => {
+        batchMs.push(report.batchMs)
+        const { user, system } = process.cpuUsage(before)
+        processorMs.push((user + system) / 1000)
+        before = process.cpuUsage()
+        residentMiB.push(process.memoryUsage.rss() / 1024 ** 2)
+      },
+      notice: ({ message }) => console.log(message),
+    }),
   })
   await source.close()
   console.log(`${batchMs.length} batches of ${recordsPerBatch} records`)

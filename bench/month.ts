@@ -13,6 +13,7 @@ import { addFile } from '../src/delta/actions.ts'
 import { fileSystem, setClock, setDisk } from '../src/delta/disk.ts'
 import { DeltaTable, type StagedAppend } from '../src/delta/index.ts'
 import { compactWith } from '../src/engines/embedded/upkeep.ts'
+import { listener } from '../src/engines/events.ts'
 import { type KeptTable, Upkeep } from '../src/engines/upkeep.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { openTable } from '../src/ops/tables.ts'
@@ -60,8 +61,7 @@ const options = {
   ...pipelineOptions({ ...loadConfig(standardLakehouse, {}, join(base, '.env')), deltaBasePath: base }),
   ...{ streams: [], source: null, once: false, finalize: false, signal: new AbortController().signal },
   clock: () => BigInt(Math.trunc(nowMs)) * 1000n,
-  onBatch: () => undefined,
-  onNotice: ({ code, message }: { code: string; message: string }) => console.log(code, message),
+  tell: listener({ notice: ({ code, message }) => console.log(code, message) }),
 }
 setClock(() => nowMs)
 setDisk({

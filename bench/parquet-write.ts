@@ -35,6 +35,7 @@ import { loadConfig } from '../src/config/config.ts'
 import { DeltaTable, scanSql } from '../src/delta/index.ts'
 import { streamOf } from '../src/engines/database.ts'
 import { embeddedEngine } from '../src/engines/embedded/run.ts'
+import { listener } from '../src/engines/events.ts'
 import { openFileSource } from '../src/files/source.ts'
 import { bronzeTransactions } from '../src/lakehouse/1-bronze/transactions.ts'
 import { silverTransactions } from '../src/lakehouse/2-silver/transactions.ts'
@@ -77,8 +78,7 @@ async function makeTables(base: string, count: number): Promise<void> {
     once: true,
     finalize: false,
     recordsPerBatchMax: count,
-    onBatch: () => undefined,
-    onNotice: ({ message }) => console.log(message),
+    tell: listener({ notice: ({ message }) => console.log(message) }),
     signal,
   })
   await source.close()

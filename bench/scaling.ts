@@ -11,6 +11,7 @@ import type { RecordChunk, RecordSource } from '../src/batches/source.ts'
 import { pipelineOptions } from '../src/cli/pipeline-options.ts'
 import { loadConfig } from '../src/config/config.ts'
 import { embeddedEngine } from '../src/engines/embedded/run.ts'
+import { listener } from '../src/engines/events.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { createGenerator, type GeneratedRecord } from '../src/produce/generator.ts'
 
@@ -98,13 +99,15 @@ class Growing {
       finalize: false,
       recordsPerBatchMax: size,
       signal: new AbortController().signal,
-      onBatch: () => {
-        const { user, system } = process.cpuUsage()
-        spent.push(user + system)
-      },
-      onNotice: ({ code, message }) => {
-        if (code !== 'DEFINITIONS_CHANGED') console.log(message) // The size of batches is what changes here.
-      },
+      tell: listener({
+        batch: () => {
+          const { user, system } = process.cpuUsage()
+          spent.push(user + system)
+        },
+        notice: ({ code, message }) => {
+          if (code !== 'DEFINITIONS_CHANGED') console.log(message) // The size of batches is what changes here.
+        },
+      }),
     })
     this.#rowCount = first + count
     return spent

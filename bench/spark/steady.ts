@@ -8,6 +8,7 @@ import { pipelineOptions } from '../../src/cli/pipeline-options.ts'
 import { sparkOptions } from '../../src/cli/spark-options.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { embeddedEngine } from '../../src/engines/embedded/run.ts'
+import { listener } from '../../src/engines/events.ts'
 import { installSpark } from '../../src/engines/spark/install.ts'
 import { packagesDirectory } from '../../src/engines/spark/packages.ts'
 import { sparkEngine } from '../../src/engines/spark/run.ts'
@@ -69,8 +70,10 @@ async function carry(
     once: true,
     finalize: false,
     signal,
-    onBatch: (report) => batchMs.push(report.batchMs),
-    onNotice: ({ message }) => console.log(message),
+    tell: listener({
+      batch: ({ report }) => void batchMs.push(report.batchMs),
+      notice: ({ message }) => console.log(message),
+    }),
   })
   await source.close()
   return batchMs

@@ -9,7 +9,7 @@ import { Command } from 'commander'
 import type { RecordSource } from '../batches/source.ts'
 import { inHome } from '../config/values.ts'
 import { embeddedEngine } from '../engines/embedded/run.ts'
-import type { BatchReport } from '../engines/engine.ts'
+import { listener, type Tell } from '../engines/events.ts'
 import { noLatencies } from '../engines/latency.ts'
 import { openFileSource } from '../files/source.ts'
 import { type ProduceOptions, produce } from '../produce/produce.ts'
@@ -88,8 +88,7 @@ async function demo(project: Project, flags: DemoFlags): Promise<void> {
       once: false,
       finalize: false,
       signal: stop.signal,
-      onBatch: reportTo(view),
-      onNotice: () => undefined, // The view shows what matters; nothing scrolls it away.
+      tell: reportTo(view), // The view shows what matters; nothing scrolls it away.
     })
     // Whichever fails first stops the other.
     await Promise.all([producing, running].map((work) => Promise.resolve(work).finally(abort)))
@@ -139,14 +138,16 @@ export function growingBatches(source: RecordSource): RecordSource {
   }
 }
 
-function reportTo(view: LiveView): (report: BatchReport) => void {
+function reportTo(view: LiveView): Tell {
   const lag = createLagEstimate()
   let records = 0
-  return (report) => {
-    // The history did not arrive when its event times say.
-    const isHistory = records < historyRecords
-    records += report.records
-    const lagRecords = lag.records(report)
-    view.report({ ...report, latencies: isHistory ? noLatencies : report.latencies, lagRecords })
-  }
+  return listener({
+    batch: ({ report }) => {
+      // The history did not arrive when its event times say.
+      const isHistory = records < historyRecords
+      records += report.records
+      const lagRecords = lag.records(report)
+      view.report({ ...report, latencies: isHistory ? noLatencies : report.latencies, lagRecords })
+    },
+  })
 }

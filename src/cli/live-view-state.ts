@@ -4,7 +4,10 @@ import type { Alert, BatchReport } from '../engines/engine.ts'
 import { addLatencies, type LatencyCounts, latencyQuantileMs } from '../engines/latency.ts'
 
 /** What one batch did, with the lag in records: that of files is told in bytes. */
-export type LiveViewReport = Omit<BatchReport, 'input' | 'latencyMs' | 'refusedSample'> & {
+export type LiveViewReport = Omit<
+  BatchReport,
+  'input' | 'latencyMs' | 'refusedSample' | 'firings' | 'newestRecords'
+> & {
   readonly lagRecords: bigint | null
 }
 

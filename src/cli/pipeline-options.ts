@@ -9,10 +9,7 @@ const retryFirstMs = 1_000
 /** In batches of half the size the embedded engine needs less memory and collects less garbage. */
 const recordsPerBatchDefault = { embedded: 100_000, spark: 200_000 } as const
 
-type FromConfig = Omit<
-  PipelineOptions,
-  'streams' | 'source' | 'once' | 'finalize' | 'signal' | 'onBatch' | 'onNotice'
->
+type FromConfig = Omit<PipelineOptions, 'streams' | 'source' | 'once' | 'finalize' | 'signal' | 'tell'>
 
 export function pipelineOptions(config: Config): FromConfig {
   return {

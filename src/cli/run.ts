@@ -9,6 +9,7 @@ import type { Config } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
 import { inHome } from '../config/values.ts'
 import type { Engine } from '../engines/engine.ts'
+import { listener, type Tell } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream, tablesOf } from '../plan/index.ts'
@@ -16,7 +17,7 @@ import { type Project, projectTitle } from '../project/project.ts'
 import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { pipelineOptions } from './pipeline-options.ts'
-import { openRunView, type RunFacts } from './run-view.ts'
+import { openRunView, type RunFacts, type RunView } from './run-view.ts'
 import { openSession, projectDefaults } from './session.ts'
 import { sqlName } from './table-name.ts'
 
@@ -75,9 +76,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
       once: flags.once ?? false,
       finalize: flags.finalize ?? false,
       signal: stop.signal,
-      onBatch: view.onBatch,
-      onNotice: view.onNotice,
-      onWait: view.onWait,
+      tell: listenerOf(view),
     })
     if (view.onEnd() === 'all refused') process.exitCode = exitCodes.failed
   } catch (error) {
@@ -87,6 +86,15 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
     await source?.close()
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
+}
+
+function listenerOf({ onBatch, onNotice, onWait }: RunView): Tell {
+  return listener({
+    batch: ({ report }) => onBatch(report),
+    notice: onNotice,
+    fault: onNotice,
+    waiting: onWait,
+  })
 }
 
 /** What a run says of itself before it does anything. */

@@ -7,6 +7,7 @@ import type { OffsetRange } from '../batches/offsets.ts'
 import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { embeddedEngine } from '../engines/embedded/run.ts'
+import { listener } from '../engines/events.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream } from '../plan/index.ts'
 import { pipelineOptions } from './pipeline-options.ts'
@@ -66,10 +67,11 @@ async function judge(
       once: true,
       finalize: false,
       signal,
-      onBatch(report) {
-        totals = withBatch(totals, report)
-      },
-      onNotice: () => undefined,
+      tell: listener({
+        batch({ report }) {
+          totals = withBatch(totals, report)
+        },
+      }),
     })
   } finally {
     await rm(deltaBasePath, { recursive: true, force: true })

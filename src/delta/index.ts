@@ -14,6 +14,7 @@ export type {
 export { deltaField, deltaType } from './column-types.ts'
 export type { CommitOptions, CommitOutcome } from './commit.ts'
 export type { DeleteOptions, DeleteResult } from './delete-rows.ts'
+export type { TableFigures } from './figures.ts'
 export type { HistoryEntry, TableDescription } from './history.ts'
 export type { OptimizeOptions, OptimizeResult } from './optimize.ts'
 export type { QueryParameters } from './parquet-files.ts'

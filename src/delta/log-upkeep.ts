@@ -26,7 +26,6 @@ export class LogUpkeep {
   readonly #queue = queueFor()
   #running: Promise<void> | null = null
   #failure: unknown = null
-  /** The version of the newest checkpoint that is known. */
   #checkpointed: bigint
   /** When the log was last looked at for cleaning; null: not yet, or more has to be deleted. */
   #cleaned: { readonly version: bigint; readonly commitsLeft: number } | null = null
@@ -34,6 +33,11 @@ export class LogUpkeep {
   constructor(directory: string, checkpointed: bigint | null) {
     this.#directory = directory
     this.#checkpointed = checkpointed ?? 0n
+  }
+
+  /** The version of the newest checkpoint that is known; 0 without one. */
+  get checkpointed(): bigint {
+    return this.#checkpointed
   }
 
   /** Why the last automatic checkpoint failed; null when it did not. */

@@ -24,6 +24,7 @@ import {
 } from './commit.ts'
 import { type DeleteOptions, type DeleteResult, deleteResult, stageDeletion } from './delete-rows.ts'
 import { clock } from './disk.ts'
+import { figuresOf, type TableFigures } from './figures.ts'
 import {
   describeState,
   type HistoryEntry,
@@ -44,7 +45,6 @@ import {
 import { LogUpkeep } from './log-upkeep.ts'
 import {
   compact,
-  countSmallFiles,
   type OptimizeOptions,
   type OptimizeResult,
   optimizeResult,
@@ -375,9 +375,9 @@ export class DeltaTable {
     await deleteExpired(this.directory, () => this.#state, filesMax, signal)
   }
 
-  /** How many files a compaction could save, by the last version that was read. */
-  countSmallFiles(smallFileBytes: number): number {
-    return countSmallFiles(this.#state.files.values(), this.#state.essentials().metadata, smallFileBytes)
+  /** How large the table is, by the last version that was read. */
+  figures(): TableFigures {
+    return figuresOf(this.#state, this.#logUpkeep.checkpointed)
   }
 
   /** The table's own; 7 days where it has none, or one that is not understood. */
@@ -402,6 +402,11 @@ export class DeltaTable {
    */
   async deleteLeftovers(ageMs: number): Promise<void> {
     await deleteLeftovers(this.directory, clock() - ageMs)
+  }
+
+  /** The version of the newest checkpoint that is known; 0 without one. */
+  get checkpointed(): bigint {
+    return this.#logUpkeep.checkpointed
   }
 
   /** Why the last automatic checkpoint failed; null when it did not. The commit stands without it. */

@@ -169,7 +169,7 @@ export async function openSilver(options: PipelineOptions): Promise<DeltaTable |
     if (options.signal.aborted) return null
     const message = `${directory} is not there yet: start the stream ${inputStream(lakehouse)}.`
     if (options.once) throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
-    if (!told) options.onNotice({ code: 'SILVER_MISSING', message, details: { directory } })
+    if (!told) options.tell({ kind: 'notice', code: 'SILVER_MISSING', message, details: { directory } })
     told = true
     // Stopped: the loop sees it.
     await sleep(waitMaxMs, undefined, { signal: options.signal }).catch(() => undefined)

@@ -1,8 +1,9 @@
 // The contract of an engine: it executes the planner's batches, and tells what each did.
-import type { OnNotice } from '../batches/notice.ts'
+import type { TopicPartition } from '../batches/offsets.ts'
 import type { Delays, Parameters } from '../batches/plan.ts'
 import type { RecordSource } from '../batches/source.ts'
 import type { Lakehouse } from '../plan/index.ts'
+import type { Tell } from './events.ts'
 import type { LatencyCounts } from './latency.ts'
 
 export type PipelineOptions = {
@@ -46,10 +47,8 @@ export type PipelineOptions = {
   readonly stop?: AbortSignal
   /** Ends the opening of an engine; `signal` where there is none. A stopped run opens to end its batch. */
   readonly opens?: AbortSignal
-  readonly onBatch: (report: BatchReport) => void
-  readonly onNotice: OnNotice
-  /** Told each time that nothing is there to be carried, before more is waited for. */
-  readonly onWait?: () => void
+  /** Told what happens, when it happens. */
+  readonly tell: Tell
   /** How many of the riskiest transactions of a batch are reported. */
   readonly alertsMax: number
 }
@@ -80,11 +79,18 @@ export type BatchReport = {
   /** The same of each record; empty without records. */
   readonly latencies: LatencyCounts
   readonly riskLevels: Readonly<Record<string, number>>
+  /** In how many of the batch's transactions each rule fired. */
+  readonly firings: Readonly<Record<string, number>>
+  /** The newest record that the batch took of each partition; none where records have no timestamps. */
+  readonly newestRecords: readonly NewestRecord[]
   /** How many of the batch's transactions require review. */
   readonly reviewRows: number
   /** The first of them. */
   readonly alerts: readonly Alert[]
 }
+
+/** By the timestamp that it has in Kafka. */
+export type NewestRecord = TopicPartition & { readonly timestampMs: number }
 
 /** In offsets: records of Kafka, bytes of files. */
 export type InputPosition = { readonly consumed: bigint; readonly lag: bigint }

@@ -4,9 +4,9 @@
 // side keeps anything that the other's death could leave behind. docs/decisions/erasure.md says why.
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { OnNotice } from '../batches/notice.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
+import { noticesTo, type Tell } from './events.ts'
 import {
   checkpointDirectory,
   type Holder,
@@ -91,7 +91,7 @@ export type RunLockOptions = {
   readonly streams: readonly string[]
   readonly leaseMs: number
   readonly signal: AbortSignal
-  readonly onNotice: OnNotice
+  readonly tell: Tell
 }
 
 /** What a run knows of erasures beside it. */
@@ -154,7 +154,8 @@ export class RunPauses {
   }
 
   async #untilNobodyErases(): Promise<void> {
-    const { signal, onNotice } = this.#options
+    const { signal, tell } = this.#options
+    const onNotice = noticesTo(tell)
     let holder = await this.#erasure()
     if (holder === null) return
     const startedMs = performance.now()

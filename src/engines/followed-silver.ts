@@ -11,6 +11,8 @@ export type SilverRows = Pick<DeltaTable, 'directory' | 'snapshot'>
 export class FollowedSilver implements SilverRows {
   /** The batch that is followed: silver has to have it, and all before it. */
   batch = 0n
+  /** The newest that silver was seen to have. */
+  newestBatch = 0n
   readonly #delta: DeltaTable
   /** The stream that writes it. */
   readonly #stream: string
@@ -30,6 +32,7 @@ export class FollowedSilver implements SilverRows {
   async snapshot(): Promise<DeltaSnapshot> {
     const snapshot = await this.#delta.snapshot()
     const reached = await this.#reached(snapshot)
+    this.newestBatch = reached
     if (reached >= this.batch) return snapshot
     const { directory, batch } = this
     const message =

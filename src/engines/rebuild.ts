@@ -28,6 +28,7 @@ import { BatchContexts, batchRowsSql } from './embedded/follow-silver.ts'
 import { carrierOf } from './embedded/replay.ts'
 import type { PipelineOptions } from './engine.ts'
 import { type EraseOptions, LockedLakehouse } from './erase.ts'
+import { tellNobody } from './events.ts'
 import { RebuiltDefinitions } from './rebuilt-definitions.ts'
 import { replacedOperation } from './restored.ts'
 import { carryToSilver } from './resume.ts'
@@ -35,7 +36,7 @@ import { startChanges } from './start-changes.ts'
 import { type BatchTable, claimTable } from './tables.ts'
 
 export type RebuildOptions = Omit<EraseOptions, 'signal'> &
-  Omit<PipelineOptions, 'streams' | 'source' | 'once' | 'finalize' | 'onBatch' | 'onNotice'> & {
+  Omit<PipelineOptions, 'streams' | 'source' | 'once' | 'finalize' | 'tell'> & {
     /** Told after each batch: how many of how many. */
     readonly onProgress?: (batch: bigint, last: bigint) => void
   }
@@ -99,8 +100,7 @@ async function rebuildLocked(
     source: null,
     once: true,
     finalize: false,
-    onBatch: () => undefined,
-    onNotice: () => undefined,
+    tell: tellNobody,
   }
   await carryStanding(run, locked, store)
   const definitions = new RebuiltDefinitions(store, definition)

@@ -7,7 +7,7 @@ import type { Lakehouse } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { eventsWatermarkOf } from './batch-rules.ts'
 import { rowsOf } from './database.ts'
-import type { Alert, BatchReport, InputPosition, RefusedSample } from './engine.ts'
+import type { Alert, BatchReport, InputPosition, NewestRecord, RefusedSample } from './engine.ts'
 import { type LatencyCounts, latencyBucketSql, latencyQuantileMs, noLatencies } from './latency.ts'
 
 /** What a batch brought. */
@@ -43,7 +43,7 @@ export async function batchReport(
   const hasArrivals = facts.hasRecords && facts.records > 0
   const latencies = hasArrivals ? await latenciesUntil(connection, facts.finishedMs) : noLatencies
   const quarantinedRows = rowsByTable[lakehouse.refused.path] ?? 0
-  const reasons = quarantinedRows > 0 ? await quarantineReasons(connection) : {}
+  const reasons = quarantinedRows > 0 ? await countedNames(connection, 'refused_batch') : {}
   const isMostRefused = 2 * quarantinedRows > facts.records
   return {
     batch: progress.batch,
@@ -60,6 +60,8 @@ export async function batchReport(
     latencyMs: latencyQuantileMs(latencies, 0.5),
     latencies,
     ...(facts.hasScores ? await riskOf(connection) : { riskLevels: {}, reviewRows: 0 }),
+    firings: facts.hasScores ? await countedNames(connection, 'scored_batch') : {},
+    newestRecords: hasArrivals ? await newestRecords(connection) : [],
     alerts:
       facts.hasScores && facts.alertsMax > 0 ? await alerts(connection, lakehouse, facts.alertsMax) : [],
   }
@@ -81,12 +83,27 @@ async function latenciesUntil(connection: DuckDBConnection, finishedMs: number):
   return noLatencies
 }
 
-async function quarantineReasons(connection: DuckDBConnection): Promise<Record<string, number>> {
+/** How many rows have each of the names in `reasons`. */
+async function countedNames(
+  connection: DuckDBConnection,
+  view: 'refused_batch' | 'scored_batch',
+): Promise<Record<string, number>> {
   const rows = await rowsOf(
     connection,
-    'SELECT reason, count(*)::INTEGER AS count FROM (SELECT unnest(reasons) AS reason FROM refused_batch) GROUP BY reason',
+    `SELECT reason, count(*)::INTEGER AS count FROM (SELECT unnest(reasons) AS reason FROM ${view}) GROUP BY reason`,
   )
   return Object.fromEntries(rows.map((row) => [String(row.reason), Number(row.count)]))
+}
+
+async function newestRecords(connection: DuckDBConnection): Promise<NewestRecord[]> {
+  const rows = await rowsOf(
+    connection,
+    'SELECT topic, "partition", epoch_ms(max_by(kafka_timestamp, "offset")) AS ms FROM records_batch ' +
+      'WHERE kafka_timestamp IS NOT NULL GROUP BY topic, "partition"',
+  )
+  return rows.map(({ topic, partition, ms }) => {
+    return { topic: String(topic), partition: Number(partition), timestampMs: Number(ms) }
+  })
 }
 
 /** Of several that are as common the first by name; null without any. */

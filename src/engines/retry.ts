@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type ErrorCode, LakehouseError } from '../errors/errors.ts'
 import type { PipelineOptions } from './engine.ts'
 import { RunPauses } from './erasure-pause.ts'
+import { type Tell, tellAll } from './events.ts'
 import { checkpointDirectory } from './lock.ts'
 import { storageFailure } from './storage-failure.ts'
 
@@ -67,9 +68,10 @@ export async function runLocked(
   onceOnly: readonly ErrorCode[] = [],
 ): Promise<void> {
   const { deltaBasePath, signal } = options
+  const told = { ...options, tell: tellAll([options.tell]) }
   try {
-    const pauses = await RunPauses.of(options)
-    while (await runUntilPause(options, pauses, attempt, onceOnly)) {
+    const pauses = await RunPauses.of(told)
+    while (await runUntilPause(told, pauses, attempt, onceOnly)) {
       // All that a process knows of the tables is older than the erasure: the next attempt reads it anew.
     }
   } catch (error) {
@@ -108,7 +110,7 @@ async function runWithRetries(
   attempt: Attempt,
   onceOnly: readonly ErrorCode[],
 ): Promise<void> {
-  const { signal, stop, lost, onNotice } = options
+  const { signal, stop, lost } = options
   const failures = new FailuresInARow(options)
   let pardoned: ErrorCode | null = null
   const gotOn = (): void => {
@@ -116,18 +118,20 @@ async function runWithRetries(
     pardoned = null
   }
   let batchMost = 0n
-  const onBatch: PipelineOptions['onBatch'] = (report) => {
+  const tell: Tell = (event) => {
     // A batch that is told anew, because the tables behind it lacked it, is nothing new.
-    if (report.batch > batchMost) gotOn()
-    if (report.batch > batchMost) batchMost = report.batch
-    options.onBatch(report)
+    if (event.kind === 'batch' && event.report.batch > batchMost) {
+      gotOn()
+      batchMost = event.report.batch
+    }
+    options.tell(event)
   }
   // A batch that was begun is ended before a stop or a pause, although the first attempt at it failed.
   let ending: AbortSignal | null = null
   let failed: LakehouseError | null = null
   for (;;) {
     try {
-      return await attempt({ ...options, opens: ending ?? signal, onBatch }, gotOn)
+      return await attempt({ ...options, opens: ending ?? signal, tell }, gotOn)
     } catch (error) {
       if (signal.aborted && isAbort(error, signal)) return
       const isTimeOver = ending !== null && error === ending.reason
@@ -146,11 +150,10 @@ async function runWithRetries(
       if (isPardoned) pardoned = code
       const { errorClass = null } = failure.details as { errorClass?: string | null }
       const next = stop.aborted ? 'once more before it stops' : `in ${seconds(waitMs)}`
-      onNotice({
-        code,
-        message: `${failure.message} Assay goes on from the tables ${next}.`,
-        details: { failures: failures.count, errorClass },
-      })
+      const message = `${failure.message} Assay goes on from the tables ${next}.`
+      const details = { failures: failures.count, errorClass }
+      const isOutage = retry === 'wait'
+      tell({ kind: 'fault', code, message, details, isOutage, failures: failures.count, waitMs })
       if (!stop.aborted) {
         // One that is asked to pause tries at once to end the batch that it has begun, and then waits as any.
         await sleep(waitMs, undefined, { signal: signal.aborted ? stop : signal }).catch(() => undefined)

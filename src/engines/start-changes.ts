@@ -74,7 +74,7 @@ export async function refuseIncompatible(
 
 /** Tells what is another than in the last batch; its rows, and all before, stay as they are. */
 export async function tellChanges(
-  options: Pick<PipelineOptions, 'lakehouse' | 'onNotice'>,
+  options: Pick<PipelineOptions, 'lakehouse' | 'tell'>,
   store: DefinitionStore,
   { plan, progress: { batch } }: RecordedBatch,
 ): Promise<void> {
@@ -87,7 +87,7 @@ export async function tellChanges(
       : changesBetween(options.lakehouse, before, store.current, new Map()).map(changeText)
   if (changes.length === 0) return
   const message = `Since batch ${batch} these have changed: ${changes.join('; ')}. Rows that are there stay as they are.`
-  options.onNotice({ code: 'DEFINITIONS_CHANGED', message, details: { batch, changes } })
+  options.tell({ kind: 'notice', code: 'DEFINITIONS_CHANGED', message, details: { batch, changes } })
 }
 
 export function changeText({ kind, name, text }: StartChange): string {

@@ -31,6 +31,7 @@ import {
   tablesOf,
 } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
+import type { PipelineOptions } from './engine.ts'
 import { bronzeRestored, type Restored, restoredSince, rewindOperation } from './restored.ts'
 
 /** Opens the tables of the streams. Fails with TABLE_LOST where one is gone that silver cannot give back. */
@@ -108,15 +109,17 @@ export function isDerived({ role }: OpenTable): boolean {
 const unplannedId = '00000000-0000-4000-8000-000000000000'
 
 /** Who commits a batch. */
-export type Committer = {
-  readonly clock: () => bigint
+export type Committer = Teller & {
   /** Txn actions that say up to where all tables of a stream are complete, for `streamDone`. */
   readonly claims: () => Readonly<Record<string, bigint>>
 }
 
+/** Who tells what happens, and when. */
+type Teller = Pick<PipelineOptions, 'clock' | 'tell'>
+
 /** A committer that knows nothing of other tables. */
-export function soleCommitter(clock: () => bigint): Committer {
-  return { clock, claims: () => ({}) }
+export function soleCommitter({ clock, tell }: Teller): Committer {
+  return { clock, tell, claims: () => ({}) }
 }
 
 /** What a batch needs of a table that gets its rows. */
@@ -305,6 +308,14 @@ export class OpenTable {
     this.#checkWritten(outcome, progress)
     this.progress = progress
     this.filesSinceUpkeep += staged?.adds.length ?? 0
+    this.tellOfCommit(by, outcome.version, Number(staged?.rowCount ?? 0n))
+  }
+
+  /** To be called after the commit, when the progress is that of its batch. */
+  tellOfCommit({ tell, clock }: Teller, version: bigint, rows: number): void {
+    const { path: table } = this.definition
+    const { batch } = this.progress
+    tell({ kind: 'committed', table, batch, version, rows, atMs: Number(clock() / 1000n) })
   }
 
   /** Fails with WRITER_FENCED where another process has claimed the table since. */

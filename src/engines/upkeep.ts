@@ -46,6 +46,7 @@ export class Upkeep {
   readonly #removalsTold = new Map<string, bigint>()
   /** Tables whose last checkpoint failed, as was told. */
   readonly #checkpointsFailed = new Set<KeptTable>()
+  readonly #checkpointsTold = new Map<KeptTable, bigint>()
   readonly #vacuumedMs = new Map<KeptTable, number>()
   readonly #startedMs: number
   #running: Promise<void> | null = null
@@ -59,7 +60,10 @@ export class Upkeep {
     if (smallFileBytes === null) return
     // What earlier runs left counts as well: each of many short ones writes few files.
     for (const table of tables) {
-      table.filesSinceUpkeep = Math.max(table.filesSinceUpkeep, table.delta.countSmallFiles(smallFileBytes))
+      table.filesSinceUpkeep = Math.max(
+        table.filesSinceUpkeep,
+        table.delta.figures().smallFiles(smallFileBytes),
+      )
     }
   }
 
@@ -156,8 +160,11 @@ export class Upkeep {
     signal: AbortSignal,
     work: () => Promise<void>,
   ): Promise<void> {
+    const startedMs = performance.now()
     try {
       await work()
+      const kind = otherwise === 'VACUUM_FAILED' ? 'vacuumed' : 'compacted'
+      this.#options.tell({ kind, table: definition.path, ms: performance.now() - startedMs })
     } catch (error) {
       if (signal.aborted) return
       const code = error instanceof LakehouseError ? error.code : otherwise
@@ -180,10 +187,14 @@ export class Upkeep {
     }
   }
 
-  /** Once until one of the table is written again. */
+  /** Of each that was written; of a failure once until one of the table is written again. */
   #tellOfCheckpoints(): void {
     for (const table of this.#tables) {
-      const { checkpointFailure } = table.delta
+      const { checkpointFailure, checkpointed } = table.delta
+      if (checkpointed > (this.#checkpointsTold.get(table) ?? checkpointed)) {
+        this.#options.tell({ kind: 'checkpointed', table: table.definition.path, version: checkpointed })
+      }
+      this.#checkpointsTold.set(table, checkpointed)
       if (checkpointFailure === null) this.#checkpointsFailed.delete(table)
       if (checkpointFailure === null || this.#checkpointsFailed.has(table)) continue
       this.#checkpointsFailed.add(table)
@@ -194,7 +205,7 @@ export class Upkeep {
   }
 
   #tell(code: NoticeCode, message: string, table: string, more: Record<string, unknown> = {}): void {
-    this.#options.onNotice({ code, message, details: { table, ...more } })
+    this.#options.tell({ kind: 'notice', code, message, details: { table, ...more } })
   }
 }
 

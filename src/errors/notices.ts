@@ -11,6 +11,8 @@ export const noticeCodes = {
   FILE_TAIL_UNTERMINATED: 'The last line of a file has no line end yet; it is no record until it has one.',
   FILE_LINE_CONTINUED:
     'A last line that was taken without its line end has grown: the rest is a record of its own.',
+  LISTENER_FAILED:
+    'What shows the work of a run (a view, the metrics) failed: the run goes on without it. Please report it.',
   NEARLY_ALL_REFUSED:
     'Nearly every record was refused; the message names the commonest reason and a record that has it.',
   DEFINITIONS_CHANGED:

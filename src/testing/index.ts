@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { loadConfig } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { embeddedEngine } from '../engines/embedded/run.ts'
+import { listener } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { lakehouseFrom, type ProjectLakehouse } from '../project/project.ts'
@@ -53,8 +54,7 @@ export async function testLakehouse(
     ...{ once: false, finalize: false, delays: watermarkMicros, parameters, signal: stop.signal },
     ...sizes,
     clock: () => BigInt(nowMs) * 1000n,
-    onBatch: (report) => records.carried(report.records),
-    onNotice: () => undefined,
+    tell: listener({ batch: ({ report }) => records.carried(report.records) }),
   })
   // A failure is told to whoever waits for a batch, or closes.
   running.catch((error: unknown) => records.failed(error))

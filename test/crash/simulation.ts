@@ -27,6 +27,7 @@ import { setCheckpointQueue } from '../../src/delta/log-upkeep.ts'
 import { loadState } from '../../src/delta/state.ts'
 import { BatchHistory } from '../../src/engines/batch-history.ts'
 import { settingsOf } from '../../src/engines/batch-rules.ts'
+import { tellNobody } from '../../src/engines/events.ts'
 import { OpenTable } from '../../src/engines/tables.ts'
 import { LakehouseError } from '../../src/errors/errors.ts'
 import { bronzeTransactions } from '../../src/lakehouse/1-bronze/transactions.ts'
@@ -209,7 +210,11 @@ async function commit(
       await stage(table.delta, { table: table.definition.path, batch: `${after.batch}`, text }),
     ])
   }
-  const by = { clock: () => after.timeMicros, claims: () => streamTxns(streams, after.batch) }
+  const by = {
+    clock: () => after.timeMicros,
+    tell: tellNobody,
+    claims: () => streamTxns(streams, after.batch),
+  }
   for (const [table, rows] of staged) await table.commit(rows, recorded, by)
 }
 

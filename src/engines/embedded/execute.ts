@@ -21,6 +21,7 @@ import {
   silentBatchesMax,
 } from '../batch-rules.ts'
 import type { SilverRows } from '../followed-silver.ts'
+import { Phases } from '../phases.ts'
 import type { BatchDefinitions } from '../rebuilt-definitions.ts'
 import type { Executed } from '../report.ts'
 import type { BatchTable, Committer } from '../tables.ts'
@@ -80,9 +81,11 @@ export async function carryRows(
   before: Progress,
   input: BatchInput,
   tables: readonly BatchTable[],
+  fetchMs?: number,
 ): Promise<CarriedRows> {
   const definitions = await context.definitions.tablesOf(plan)
-  const phases = new Phases()
+  const phases = new Phases(plan.batch, context.tell)
+  if (fetchMs !== undefined) phases.add('fetch', fetchMs)
   try {
     await step('batch begun')
     context.recent.mark()
@@ -116,7 +119,7 @@ export async function closeWindows(
   tables: readonly BatchTable[],
 ): Promise<Executed> {
   const { plan, recorded } = carried
-  const phases = new Phases()
+  const phases = new Phases(plan.batch, context.tell)
   const run = new BatchRun(context, { ...carried, tables })
   try {
     await run.closeWindows(phases)
@@ -142,24 +145,6 @@ function outcomeOf(
   const isOfFiles = plan.ranges.every(({ isFile }) => isFile === true)
   const times = isOfFiles ? { ...facts.times, partitions: [] } : facts.times
   return { plan, progress: progressAfter(before, plan, times, definitions), counts: facts.counts }
-}
-
-/** How long each phase of a batch took. */
-class Phases {
-  readonly ms: Record<string, number> = {}
-  #now: { readonly name: string; readonly sinceMs: number } | null = null
-
-  begin(name: string): void {
-    this.end()
-    this.#now = { name, sinceMs: performance.now() }
-  }
-
-  end(): void {
-    if (this.#now === null) return
-    const { name, sinceMs } = this.#now
-    this.ms[name] = (this.ms[name] ?? 0) + performance.now() - sinceMs
-    this.#now = null
-  }
 }
 
 /** Windows that do not fit are tried again with half of the rows at once, down to so many times fewer. */

@@ -12,6 +12,7 @@ import type { Database } from '../database.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
 import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
+import { type StateSize, tellOpened } from '../events.ts'
 import { FollowedSilver, type SilverRows } from '../followed-silver.ts'
 import { journalTxns } from '../journal.ts'
 import type { BatchDefinitions } from '../rebuilt-definitions.ts'
@@ -54,6 +55,8 @@ export async function followSilver(
   const contexts = new BatchContexts(options, database, followed, facts)
   const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   let version = (await silver.snapshot()).version
+  const silverBatch = () => followed.newestBatch
+  if (within === null) tellOpened(options, tables, { state: () => contexts.state, silverBatch })
   try {
     for (;;) {
       for await (const next of history.after(before.batch)) {
@@ -65,7 +68,7 @@ export async function followSilver(
         if (within === null) upkeep.afterBatch()
       }
       if (options.once || within !== null || options.signal.aborted) break
-      options.onWait?.()
+      options.tell({ kind: 'waiting' })
       version = await silver.waitForVersion(version, waitMaxMs, options.signal).catch((error: unknown) => {
         if (options.signal.aborted) return version // Stopped: the loop sees it.
         throw error
@@ -83,7 +86,7 @@ export async function followSilver(
  * rows.
  */
 async function markReached(
-  { clock }: PipelineOptions,
+  options: PipelineOptions,
   tables: readonly OpenTable[],
   history: BatchHistory,
   { batch }: Progress,
@@ -91,7 +94,7 @@ async function markReached(
   const behind = tables.filter((table) => !table.has(batch))
   if (behind.length === 0) return
   const recorded = await history.recorded(batch)
-  for (const table of behind) await table.commit(null, recorded, soleCommitter(clock))
+  for (const table of behind) await table.commit(null, recorded, soleCommitter(options))
 }
 
 type FollowedBatch = { readonly plan: BatchPlan; readonly before: Progress; readonly next: SilverBatch }
@@ -115,7 +118,8 @@ async function follow(
     finishedMs: Number(options.clock() / 1000n),
     alertsMax: options.alertsMax,
   })
-  options.onBatch({ ...report, silverRows })
+  const told = { ...report, silverRows }
+  options.tell({ kind: 'batch', report: told, recorded: executed.recorded })
   return executed.progress
 }
 
@@ -156,6 +160,12 @@ export class BatchContexts {
     this.#load = (before, rules) => contextOf(options, database, silver, facts, before, rules)
   }
 
+  /** What is kept for the last batch. */
+  get state(): StateSize {
+    const recent = this.#last?.context.recent
+    return { rows: recent?.rowCount ?? 0, bytes: recent?.bytes ?? 0 }
+  }
+
   async of(before: Progress, plan: DecidingRules): Promise<BatchContext> {
     const rules = `${plan.definitions} ${storedText(plan.settings.parameters)}`
     if (this.#last?.rules !== rules) this.#last = { rules, context: await this.#load(before, plan) }
@@ -193,6 +203,6 @@ export async function contextOf(
     recent,
     panes: null,
     definitions,
-    ...soleCommitter(options.clock),
+    ...soleCommitter(options),
   }
 }

@@ -16,6 +16,7 @@ import { endQueries } from '../bronze-writers.ts'
 import { type Database, rowsOf } from '../database.ts'
 import { currentDefinitions } from '../definition-changes.ts'
 import type { BatchReport, PipelineOptions } from '../engine.ts'
+import { tellOpened } from '../events.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
@@ -60,6 +61,9 @@ export async function runFromSource(
   const context = { ...(await contextOf(options, database, silver, facts, resumed.progress, rules)), panes }
   const backlog = isStreamed((await bronze.snapshot()).txns) ? backlogOf(database, tables) : null
   const pipeline = new Pipeline(options, database, tables, { ...resumed, context, journal, backlog })
+  const { recent } = context
+  const state = () => ({ rows: recent.rowCount, bytes: recent.bytes + panes.bytes })
+  tellOpened(options, [...tables, ...journal.tables], { state })
   try {
     await pipeline.run()
   } catch (error) {
@@ -78,13 +82,15 @@ type Next =
       readonly count: number
       readonly readFrom: Progress['readFrom']
       readonly waiting: readonly TopicPartition[]
+      /** How long they were read. */
+      readonly fetchMs: number
     }
   | { readonly kind: 'end' }
 
 /** A batch that is on its way; a promise alone would be awaited where it is handed over. */
 type Loads = { readonly loading: Promise<Next> }
 
-type Carriable = Pick<Extract<Next, { kind: 'records' }>, 'input' | 'count'>
+type Carriable = Pick<Extract<Next, { kind: 'records' }>, 'input' | 'count' | 'fetchMs'>
 
 class Pipeline {
   readonly #options: PipelineOptions
@@ -205,6 +211,7 @@ class Pipeline {
         this.#pace.cut(cut.more)
         await step('batch cut')
         if (cut.ranges.length > 0) {
+          const startedMs = performance.now()
           const records = await this.#readCut(source, cut.ranges, wanted, signal)
           if (records === null) continue
           this.#pace.loaded()
@@ -212,7 +219,8 @@ class Pipeline {
           const ranges = source.kind === 'files' ? cut.ranges.map(ofFile) : cut.ranges
           const { count } = records
           const input = { kind: 'records', records } as const
-          return { kind: 'records', ranges, input, count, readFrom: 'input', waiting: cut.waiting }
+          const fetchMs = performance.now() - startedMs
+          return { kind: 'records', ranges, input, count, readFrom: 'input', waiting: cut.waiting, fetchMs }
         }
         if (once || signal.aborted) return { kind: 'end' }
         if (!this.#isCarrying) this.#onWait()
@@ -227,8 +235,10 @@ class Pipeline {
   }
 
   #onWait(): void {
-    this.#options.onWait?.()
-    this.#behind.whenIdle(() => this.#journal.flushQuiet())
+    this.#behind.whenIdle(async () => {
+      this.#options.tell({ kind: 'waiting' })
+      await this.#journal.flushQuiet()
+    })
   }
 
   /** null where the records of these ranges are too many: what they are like is known now. */
@@ -252,6 +262,7 @@ class Pipeline {
   /** The next of the rows that bronze has and silver has not; null where there are none. */
   async #loadBacklog(offsets: Offsets): Promise<Next | null> {
     if (this.#backlog === null) return null
+    const startedMs = performance.now()
     const inputEnds = (here: Offsets) => this.#unread(here)
     const { ranges, waiting } = await this.#backlog.cut(offsets, this.#size.records, {
       inputEnds,
@@ -264,7 +275,8 @@ class Pipeline {
     const select = rowsInRanges(await bronze.snapshot(), bronze.directory, ranges)
     const [row] = await rowsOf(this.#database.load, `SELECT count(*) AS count FROM (${select})`)
     const input = { kind: 'bronze', select } as const
-    return { kind: 'records', ranges, input, count: Number(row?.count), readFrom: 'bronze', waiting }
+    const fetchMs = performance.now() - startedMs
+    return { kind: 'records', ranges, input, count: Number(row?.count), readFrom: 'bronze', waiting, fetchMs }
   }
 
   /** The partitions of which the input has more than what bronze has, at an offset behind that. */
@@ -281,11 +293,11 @@ class Pipeline {
     )
   }
 
-  async #carry(plan: BatchPlan, { input, count }: Carriable): Promise<void> {
+  async #carry(plan: BatchPlan, { input, count, fetchMs }: Carriable): Promise<void> {
     const { source, clock, alertsMax } = this.#options
     await this.#behind.room()
     const startedMs = Number(clock() / 1000n)
-    const carried = await carryRows(this.#context, plan, this.#progress, input, this.#tables)
+    const carried = await carryRows(this.#context, plan, this.#progress, input, this.#tables, fetchMs)
     const finishedMs = Number(clock() / 1000n)
     const { progress } = carried.recorded
     this.#progress = progress
@@ -308,9 +320,9 @@ class Pipeline {
 
   /** What comes after the rows of a batch, while the next one is carried. */
   async #complete(carried: CarriedBatch, report: BatchReport): Promise<void> {
-    const { streams, onBatch } = this.#options
+    const { streams, tell } = this.#options
     const { recorded, rowsByTable, phasesMs } = await closeWindows(this.#context, carried, this.#tables)
-    onBatch({ ...report, rowsByTable })
+    tell({ kind: 'batch', report: { ...report, rowsByTable }, recorded })
     await this.#journal.note({ recorded, streams, rowsByTable, reasons: report.quarantineReasons, phasesMs })
     this.#upkeep.afterBatch()
   }
@@ -320,7 +332,7 @@ class Pipeline {
     if (!hasOpenWindows(this.#progress, this.#context.definitions.current.tables)) return
     await step('finalize begun')
     const input = { kind: 'records', records: noRecords } as const
-    await this.#carry(this.#plan([], { isFinal: true }), { input, count: 0 })
+    await this.#carry(this.#plan([], { isFinal: true }), { input, count: 0, fetchMs: 0 })
   }
 }
 

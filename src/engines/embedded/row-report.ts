@@ -1,5 +1,6 @@
 // What a batch did, as its rows in memory say; what src/engines/report.ts tells of a batch of Spark.
 
+import { partitionKey } from '../../batches/offsets.ts'
 import { isInstantMs, type RecordChunk } from '../../batches/source.ts'
 import type { Rows } from '../../columns/column.ts'
 import type { Whole } from '../../columns/whole.ts'
@@ -7,7 +8,7 @@ import { figureText } from '../../delta/value-text.ts'
 import { type ColumnType, compareText } from '../../expr/index.ts'
 import type { Lakehouse } from '../../plan/index.ts'
 import { eventsWatermarkOf } from '../batch-rules.ts'
-import type { Alert, AlertCell, BatchReport, InputPosition, RefusedSample } from '../engine.ts'
+import type { Alert, AlertCell, BatchReport, InputPosition, NewestRecord, RefusedSample } from '../engine.ts'
 import { type LatencyCounts, latencyBucket, latencyQuantileMs, noLatencies } from '../latency.ts'
 import { commonestReason } from '../report.ts'
 import type { Carried } from './execute.ts'
@@ -34,7 +35,7 @@ export function rowReport(
   const refused = tables.get(quarantine.path) ?? null
   const scored = ofScores === null ? null : (tables.get(ofScores.path) ?? null)
   const quarantinedRows = rowsByTable[quarantine.path] ?? 0
-  const reasons = refused === null || quarantinedRows === 0 ? {} : countedReasons(refused)
+  const reasons = refused === null || quarantinedRows === 0 ? {} : countedNames(refused, 'reasons')
   const isMostRefused = 2 * quarantinedRows > facts.records
   const latencies = latenciesOf(facts, tables.get(events.path) ?? null)
   return {
@@ -52,6 +53,8 @@ export function rowReport(
     latencyMs: latencyQuantileMs(latencies, 0.5),
     latencies,
     ...riskOf(scored),
+    firings: scored === null ? {} : countedNames(scored, 'reasons'),
+    newestRecords: newestRecords(facts.chunks),
     alerts: scored === null ? [] : alerts(scored, facts.alertsMax, lakehouse.names.event.column),
   }
 }
@@ -73,13 +76,24 @@ function latenciesOf({ chunks, finishedMs }: RowFacts, silver: Rows | null): Lat
   return counts
 }
 
-function countedReasons(refused: Rows): Record<string, number> {
+/** Of a column with lists of names: how many rows have each. */
+function countedNames({ columns, rowCount }: Rows, column: string): Record<string, number> {
   const counts: Record<string, number> = {}
-  const reasons = refused.columns.reasons!
-  for (let row = 0; row < refused.rowCount; row++) {
-    for (const reason of reasons.get(row) as readonly string[]) counts[reason] = (counts[reason] ?? 0) + 1
+  const lists = columns[column]!
+  for (let row = 0; row < rowCount; row++) {
+    for (const name of lists.get(row) as readonly string[]) counts[name] = (counts[name] ?? 0) + 1
   }
   return counts
+}
+
+function newestRecords(chunks: readonly RecordChunk[]): NewestRecord[] {
+  const newest = new Map<string, NewestRecord>()
+  for (const { topic, partition, timestampsMs } of chunks) {
+    const last = timestampsMs?.findLast((ms) => isInstantMs(ms))
+    if (last !== undefined)
+      newest.set(partitionKey({ topic, partition }), { topic, partition, timestampMs: Number(last) })
+  }
+  return [...newest.values()]
 }
 
 /** The first record, in the order of arrival, that has the commonest reason. */

@@ -35,6 +35,7 @@ import {
 } from '../batch-rules.ts'
 import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
+import { Phases } from '../phases.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
 import { type Inputs, type Relation, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, HeldRelation, SparkSession } from './connect/session.ts'
@@ -53,6 +54,7 @@ export type Written = {
   readonly progress: Progress
   readonly rowsByTable: Readonly<Record<string, number>>
   readonly silverRows: number
+  readonly phasesMs: Readonly<Record<string, number>>
   /** The commits that brought rows, by table. */
   readonly commits: ReadonlyMap<string, DeltaCommit>
 }
@@ -72,11 +74,13 @@ export async function executeBatch(
   const run = new BatchRun(context, plan, before, definitions, null)
   try {
     if (plan.ranges.length > 0) {
+      run.phases.begin('judge')
       await run.judge(recordsSql(recordsOf(context), plan.ranges, sinceMicros))
     }
     const { accepted, refused, times } = run.facts
     const counts = { records: accepted + refused, silver: accepted, quarantined: refused }
     run.recorded = { plan, progress: progressAfter(before, plan, times, definitions), counts }
+    run.phases.begin('write')
     await run.write(tables)
     return run.written()
   } finally {
@@ -103,8 +107,10 @@ export async function completeBatch(
   run.recorded = recorded
   try {
     if (lacking.some(({ role }) => role === 'events' || role === 'refused')) {
+      run.phases.begin('judge')
       await run.judge(batchRowsSql(recordsOf(context), plan))
     }
+    run.phases.begin('write')
     await run.write(lacking)
     return run.written()
   } finally {
@@ -119,6 +125,7 @@ type Facts = {
 }
 
 class BatchRun {
+  readonly phases: Phases
   facts: Facts = { accepted: 0, refused: 0, times: noTimes }
   readonly #context: SparkContext
   readonly #plan: BatchPlan
@@ -143,6 +150,7 @@ class BatchRun {
     this.#before = before
     this.#definitions = definitions
     this.#inSilver = inSilver
+    this.phases = new Phases(plan.batch, context.options.tell)
   }
 
   /** What the commits carry; known when the records are judged. */
@@ -258,7 +266,7 @@ class BatchRun {
     const isSilent = this.#plan.batch - table.progress.batch >= silentBatchesMax
     // Progress alone needs no Spark.
     if (isAlwaysCommitted(this.#context.options.lakehouse, path) || isSilent) {
-      await table.commit(null, this.recorded, soleCommitter(this.#context.options.clock))
+      await table.commit(null, this.recorded, soleCommitter(this.#context.options))
     }
   }
 
@@ -272,7 +280,16 @@ class BatchRun {
     )
     const silverRows = this.#silverRowCount()
     const { recorded } = this
-    return { recorded, progress: recorded.progress, rowsByTable, silverRows, commits: this.#commits }
+    this.phases.end()
+    const phasesMs = this.phases.ms
+    return {
+      recorded,
+      progress: recorded.progress,
+      rowsByTable,
+      silverRows,
+      phasesMs,
+      commits: this.#commits,
+    }
   }
 
   async close(): Promise<void> {
@@ -412,6 +429,7 @@ class BatchRun {
       await table.checkNotRestored()
       table.progress = this.recorded.progress
       table.filesSinceUpkeep += commit.adds.length
+      table.tellOfCommit(this.#context.options, commit.version, rowsOfCommit(commit))
       return commit
     }
     throw new LakehouseError(

@@ -3,6 +3,7 @@ import { inputStream } from '../../plan/index.ts'
 import { BatchHistory, openSilver } from '../batch-history.ts'
 import { doneBatch, planOf, rulesOf } from '../batch-rules.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
+import { tellOpened } from '../events.ts'
 import { FollowedSilver } from '../followed-silver.ts'
 import { journalTxns } from '../journal.ts'
 import { Upkeep } from '../upkeep.ts'
@@ -31,6 +32,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
   const upkeep = new Upkeep(compactWith(run.session), tables, options)
   let before = await history.progressAt(doneBatch(tables, claims))
   let version = (await silver.snapshot()).version
+  if (upTo === null) tellOpened(options, tables, { silverBatch: () => followed.newestBatch })
   try {
     for (;;) {
       for await (const next of history.after(before.batch)) {
@@ -49,7 +51,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
       }
       if (upTo === null) run.gotOn()
       if (options.once || upTo !== null || signal.aborted) break
-      options.onWait?.()
+      options.tell({ kind: 'waiting' })
       version = await silver.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
         if (signal.aborted) return version // Stopped: the loop sees it.
         throw error
@@ -64,5 +66,6 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
 async function tell(run: SparkRun, written: Written, startedMs: number): Promise<void> {
   const { options } = run
   const finishedMs = Number(options.clock() / 1000n)
-  options.onBatch(await reportOf(run, written, { ranges: null, input: null, startedMs, finishedMs }))
+  const report = await reportOf(run, written, { ranges: null, input: null, startedMs, finishedMs })
+  options.tell({ kind: 'batch', report, recorded: written.recorded })
 }

@@ -9,6 +9,7 @@ import { assert, LakehouseError } from '../../errors/errors.ts'
 import { Backlog } from '../backlog.ts'
 import { hasOpenWindows, rulesOf } from '../batch-rules.ts'
 import { currentDefinitions } from '../definition-changes.ts'
+import { noticesTo, tellOpened } from '../events.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
@@ -84,7 +85,7 @@ class Pipeline {
       onPositions: (positions) => this.#exclusive(() => this.#recordStarts(positions)),
       bringUnreadable: (positions, signal) =>
         this.#exclusive(() => this.#bringUnreadable(positions, kafka, signal)),
-      onNotice: options.onNotice,
+      onNotice: noticesTo(options.tell),
     })
   }
 
@@ -108,6 +109,7 @@ class Pipeline {
   }
 
   async run(): Promise<void> {
+    tellOpened(this.#run.options, [...this.#run.tables, ...this.#journal.tables])
     const { once, signal, stop = signal } = this.#run.options
     await (once ? this.#runToEnd() : this.#runOn())
     if (signal.aborted && !stop.aborted) await this.#drain(stop)
@@ -156,7 +158,7 @@ class Pipeline {
     } catch (error) {
       // Where the session is gone, so is the query; what went wrong before is the failure to tell.
       if (!(error instanceof LakehouseError)) throw error
-      this.#run.options.onNotice({ code: error.code, message: error.message, details: {} })
+      this.#run.options.tell({ kind: 'notice', code: error.code, message: error.message, details: {} })
     }
   }
 
@@ -167,7 +169,7 @@ class Pipeline {
       await waitForTrigger(this.#cutAtMs, triggerIntervalOf(this.#run.options), signal)
       if (signal.aborted || (await this.#exclusive(() => this.#carryNext(this.#run.options.signal)))) continue
       if (this.#query.isCaughtUp) this.#run.gotOn()
-      this.#run.options.onWait?.()
+      this.#run.options.tell({ kind: 'waiting' })
       await this.#exclusive(() => this.#journal.flushQuiet())
       version = await delta.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
         if (signal.aborted) return version // Stopped: the loop sees it.
@@ -209,9 +211,8 @@ class Pipeline {
     const lag = await shownLag(options.source, offsets, options.signal)
     const input = lag === null ? null : { consumed, lag }
     const report = await reportOf(this.#run, written, { ranges: plan.ranges, input, startedMs, finishedMs })
-    options.onBatch(report)
-    const { recorded, rowsByTable } = written
-    const phasesMs = { batch: finishedMs - startedMs }
+    const { recorded, rowsByTable, phasesMs } = written
+    options.tell({ kind: 'batch', report, recorded })
     const reasons = report.quarantineReasons
     await this.#journal.note({ recorded, streams: options.streams, rowsByTable, reasons, phasesMs })
     await options.source?.reportProgress(offsets)
@@ -243,7 +244,6 @@ class Pipeline {
    * met again; not while bronze has rows before it that silver has yet to take.
    */
   async #recordStarts(positions: readonly OffsetRange[]): Promise<void> {
-    const { clock } = this.#run.options
     const ends = await this.#ends()
     const isNew = (position: OffsetRange): boolean => {
       const end = ends.get(partitionKey(position))?.offset
@@ -256,7 +256,7 @@ class Pipeline {
     const progress = progressAfter(this.#progress, plan, noTimes, this.#context.definitions.current.tables)
     const counts = { records: 0, silver: 0, quarantined: 0 }
     const recorded = { plan, progress, counts }
-    await this.#silver.commit(null, recorded, soleCommitter(clock))
+    await this.#silver.commit(null, recorded, soleCommitter(this.#run.options))
     const { streams } = this.#run.options
     await this.#journal.note({ recorded, streams, rowsByTable: {}, reasons: {}, phasesMs: {} })
     this.#progress = progress

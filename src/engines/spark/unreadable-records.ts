@@ -19,7 +19,7 @@ export type UnreadableOptions = {
   readonly source: RecordSource
   readonly bronze: OpenTable
   readonly offsetsPerTriggerMax: number
-  readonly options: Pick<PipelineOptions, 'lakehouse' | 'clock' | 'onNotice'>
+  readonly options: Pick<PipelineOptions, 'lakehouse' | 'clock' | 'tell'>
 }
 
 /**
@@ -35,7 +35,8 @@ export async function bringUnreadable(
   for (const { range, count, last } of found) {
     await bring({ ...range, end: last + 1n }, by, signal)
     const { topic, partition } = range
-    by.options.onNotice({
+    by.options.tell({
+      kind: 'notice',
       code: 'SPARK_TIMESTAMPS_UNREADABLE',
       message:
         `${topic}, partition ${partition}: ${counted(count, 'record')} up to offset ${last} ` +

@@ -1,17 +1,18 @@
 // What happens to Kafka, to the session and to the tables while Spark carries a lakehouse: nothing is lost,
 // nothing comes twice, and where it cannot go on it says why.
+
 import { randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { OnNotice } from '../../../src/batches/notice.ts'
 import { kafkaConnectionOf } from '../../../src/cli/kafka-connection.ts'
 import { pipelineOptions } from '../../../src/cli/pipeline-options.ts'
 import { sparkOptions } from '../../../src/cli/spark-options.ts'
 import { loadConfig } from '../../../src/config/config.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import type { PipelineOptions } from '../../../src/engines/engine.ts'
+import { listener, tellNobody } from '../../../src/engines/events.ts'
 import { sessionIdOf } from '../../../src/engines/spark/cluster.ts'
 import { sqlRelation } from '../../../src/engines/spark/connect/relations.ts'
 import { SparkSession } from '../../../src/engines/spark/connect/session.ts'
@@ -231,8 +232,9 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
           ),
         )
     }
-    const onNotice: OnNotice = ({ message }) => void notices.push(message)
-    await runHere(settings, { finalize: true, filesBeforeCompaction: 2, onNotice }, between)
+    const hear = ({ message }: { readonly message: string }) => void notices.push(message)
+    const tell = listener({ notice: hear, fault: hear })
+    await runHere(settings, { finalize: true, filesBeforeCompaction: 2, tell }, between)
     expect(theirs.length).toBe(2)
     // Against ours theirs may stand back, and repeat it; ours never does.
     for (const failure of await Promise.all(theirs))
@@ -308,8 +310,7 @@ async function runHere(
       once: true,
       finalize: false,
       signal: call.signal,
-      onBatch: () => undefined,
-      onNotice: () => undefined,
+      tell: tellNobody,
       ...more,
     })
   } finally {

@@ -1,11 +1,13 @@
 // Record timestamps of any kind on Spark: the same rows as on the embedded engine, also where Spark cannot
 // read the record at all.
+
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { kafkaConnectionOf } from '../../../src/cli/kafka-connection.ts'
 import { pipelineOptions } from '../../../src/cli/pipeline-options.ts'
 import { sparkOptions } from '../../../src/cli/spark-options.ts'
 import { loadConfig } from '../../../src/config/config.ts'
+import { listener } from '../../../src/engines/events.ts'
 import { failuresMax } from '../../../src/engines/retry.ts'
 import { sparkEngine } from '../../../src/engines/spark/run.ts'
 import { openKafkaSource } from '../../../src/kafka/source.ts'
@@ -117,8 +119,7 @@ describe.skipIf(sparkAbsent !== null)('record timestamps on Spark', () => {
       finalize: false,
       retryFirstMs: 1,
       signal: call.signal,
-      onBatch: () => undefined,
-      onNotice: ({ code }) => void notices.push(code),
+      tell: listener({ notice: ({ code }) => void notices.push(code) }),
     })
     await expect(run).rejects.toMatchObject({
       code: 'SPARK_BRONZE_QUERY_FAILED',

@@ -20,6 +20,8 @@ const report: BatchReport = {
   latencyMs: 800,
   latencies: new Map([[latencyBucket(1_500), 200_000]]),
   riskLevels: {},
+  firings: {},
+  newestRecords: [],
   reviewRows: 17,
   alerts: [],
 }

@@ -36,6 +36,8 @@ function report(records: number, reasons: Record<string, number>, more: Partial<
     latencyMs: null,
     latencies: new Map(),
     riskLevels: {},
+    firings: {},
+    newestRecords: [],
     reviewRows: 0,
     alerts: [],
     ...more,

@@ -3,8 +3,10 @@
 import { readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { SourceNotice } from '../../../src/batches/notice.ts'
 import type { PipelineOptions } from '../../../src/engines/engine.ts'
 import { lockForErasure } from '../../../src/engines/erasure-pause.ts'
+import { listener } from '../../../src/engines/events.ts'
 import { checkpointDirectory, thisProcess } from '../../../src/engines/lock.ts'
 import { type Attempt, runLocked } from '../../../src/engines/retry.ts'
 import { LakehouseError } from '../../../src/errors/errors.ts'
@@ -25,8 +27,9 @@ afterEach(async () => {
 })
 
 function run(attempt: Attempt, more: Partial<PipelineOptions> = {}): Promise<void> {
-  const onNotice: PipelineOptions['onNotice'] = ({ code }) => void codes.push(code)
-  const options = { ...testOptions, once: false, signal: stop.signal, onNotice, ...more }
+  const hear = ({ code }: SourceNotice) => void codes.push(code)
+  const tell = listener({ notice: hear, fault: hear })
+  const options = { ...testOptions, once: false, signal: stop.signal, tell, ...more }
   return runLocked({ ...options, deltaBasePath: lakehouse.base, source: null }, attempt)
 }
 

@@ -1,4 +1,5 @@
 // A table whose directory was deleted: what silver holds is computed again, the rest is refused by name.
+
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import { check } from '../../../src/cli/check.ts'
 import { loadConfig } from '../../../src/config/config.ts'
 import { ownerOf } from '../../../src/engines/spark/run.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { setStepHook } from '../../../src/steps/step.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { lines } from '../../generate/lines.ts'
@@ -46,14 +48,12 @@ test('derived tables are made again as they were, also after a start that failed
   for (const path of ['fraud_detection', 'gold/transactions', 'aggregations/user']) await lose(path)
   expect(await checked()).not.toContain('TABLE_LOST')
   let batches = 0
-  const failing = runOnce(lakehouse, {
-    recordsPerBatchMax,
-    onBatch: () => {
-      batches += 1
-      if (batches === 3) throw new Error('the machine went away')
-    },
+  setStepHook((name) => {
+    if (name === 'batch ended' && ++batches === 3) throw new Error('the machine went away')
   })
+  const failing = runOnce(lakehouse, { recordsPerBatchMax })
   await expect(failing).rejects.toThrow('the machine went away')
+  setStepHook(null)
   await runOnce(lakehouse, { recordsPerBatchMax })
   expect(differences(await readTables(lakehouse.base), before)).toEqual([])
 })

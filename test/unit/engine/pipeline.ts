@@ -2,9 +2,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { OnNotice, SourceNotice } from '../../../src/batches/notice.ts'
 import type { RecordSource } from '../../../src/batches/source.ts'
 import { embeddedEngine } from '../../../src/engines/embedded/run.ts'
 import type { BatchReport, PipelineOptions } from '../../../src/engines/engine.ts'
+import { listener, type Tell, tellNobody } from '../../../src/engines/events.ts'
 import { openFileSource } from '../../../src/files/source.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
@@ -29,7 +31,7 @@ let clockMicros = firstBatchMicros
 
 export async function runOnce(
   lakehouse: Lakehouse,
-  options: Partial<PipelineOptions> & { readonly recordsPerBatchMax: number },
+  options: Partial<PipelineOptions> & Heard & { readonly recordsPerBatchMax: number },
   input: RecordSource | null = null,
 ): Promise<BatchReport[]> {
   const reports: BatchReport[] = []
@@ -44,15 +46,40 @@ export async function runOnce(
       deltaBasePath: lakehouse.base,
       streams,
       source,
-      onBatch: (report) => {
-        reports.push(report)
-        options.onBatch?.(report)
-      },
+      tell: heard({
+        ...options,
+        onBatch: (report) => {
+          reports.push(report)
+          options.onBatch?.(report)
+        },
+      }),
     })
   } finally {
     await source?.close()
   }
   return reports
+}
+
+export type Heard = {
+  readonly onBatch?: (report: BatchReport) => void
+  readonly onNotice?: OnNotice
+  readonly onWait?: () => void
+  readonly onEvent?: Tell
+}
+
+/** A fault is a notice as well. */
+function heard({ onBatch, onNotice, onWait, onEvent }: Heard): Tell {
+  const hear = ({ code, message, details }: SourceNotice) => onNotice?.({ code, message, details })
+  const byKind = listener({
+    batch: ({ report }) => onBatch?.(report),
+    notice: hear,
+    fault: hear,
+    waiting: () => onWait?.(),
+  })
+  return (event) => {
+    onEvent?.(event)
+    byKind(event)
+  }
 }
 
 export const testParameters = {
@@ -88,8 +115,7 @@ export const testOptions: Omit<PipelineOptions, 'deltaBasePath' | 'source'> = {
   duckdb: { memoryLimitBytes: null, threads: 1 },
   clock: () => ++clockMicros,
   signal: new AbortController().signal,
-  onBatch: () => undefined,
-  onNotice: () => undefined,
+  tell: tellNobody,
   alertsMax: 3,
 }
 

@@ -190,22 +190,20 @@ test('a stream behind silver that fails lets its compaction end before it closes
     await runOnce(lakehouse, { recordsPerBatchMax: 5, streams: ['kafka-to-delta'] })
     const events: string[] = []
     let isCompacting = false
+    const failure = new LakehouseError('TABLE_UNKNOWN', 'The batch fails.')
     setStepHook(async (name) => {
       if (name === 'lock released') events.push('the run let go of its lock')
+      if (name === 'batch ended' && isCompacting) throw failure
       if (name !== 'compaction planned') return
       isCompacting = true
       await sleep(500) // A run that does not wait for it ends well before.
       events.push('the compaction went on')
     })
-    const failure = new LakehouseError('TABLE_UNKNOWN', 'The batch fails.')
     const run = runOnce(lakehouse, {
       recordsPerBatchMax: 5,
       streams: ['fraud-detection'],
       smallFileBytes: 1024 * 1024,
       filesBeforeCompaction: 2,
-      onBatch: () => {
-        if (isCompacting) throw failure
-      },
     })
     await expect(run).rejects.toBe(failure)
     expect(events).toEqual(['the compaction went on', 'the run let go of its lock'])

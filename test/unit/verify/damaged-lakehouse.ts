@@ -1,4 +1,5 @@
 // A small lakehouse made by the real engine over files, and ways to damage a copy of it by hand.
+
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
@@ -12,6 +13,7 @@ import { commitPath } from '../../../src/delta/log-files.ts'
 import { quoteText } from '../../../src/delta/sql.ts'
 import { embeddedEngine } from '../../../src/engines/embedded/run.ts'
 import type { PipelineOptions } from '../../../src/engines/engine.ts'
+import { tellNobody } from '../../../src/engines/events.ts'
 import { openFileSource } from '../../../src/files/source.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import type { Finding } from '../../../src/verify/check.ts'
@@ -64,8 +66,7 @@ export async function runPipeline(base: string, input: string, run: RunOptions =
     retryFirstMs: 1,
     clock: () => (micros += 1_000_000n),
     signal: new AbortController().signal,
-    onBatch: () => undefined,
-    onNotice: () => undefined,
+    tell: tellNobody,
     alertsMax: 0,
   }
   await embeddedEngine.run(options)

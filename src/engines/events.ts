@@ -1,0 +1,123 @@
+// What a run tells while it works: one stream of events. Log, terminal and metrics are its listeners. A batch
+// waits for none of them, and what goes wrong in one harms neither the batch nor the other listeners.
+import type { SourceNotice } from '../batches/notice.ts'
+import type { RecordedBatch } from '../batches/progress.ts'
+import type { TableFigures } from '../delta/index.ts'
+import type { ErrorCode } from '../errors/errors.ts'
+import type { BatchReport, PipelineOptions } from './engine.ts'
+
+export type EngineEvent =
+  /** The tables are open and batches can come; told again after each fault. */
+  | ({ readonly kind: 'opened' } & OpenedRun)
+  | BatchEvent
+  | CommitEvent
+  /** Nothing is there to be carried; told each time before more is waited for. */
+  | { readonly kind: 'waiting' }
+  /** Something to know of while the run goes on, an input that is away and back included. */
+  | ({ readonly kind: 'notice' } & SourceNotice)
+  | FaultEvent
+  | UpkeepEvent
+
+/** What a run has in memory: to be asked at any time, at little cost. */
+export type OpenedRun = {
+  readonly streams: readonly string[]
+  readonly tables: readonly FiguredTable[]
+  readonly state: () => StateSize
+  /** The newest batch of silver that is known; null in the process that writes silver. */
+  readonly silverBatch: (() => bigint) | null
+}
+
+export type FiguredTable = {
+  readonly definition: { readonly path: string }
+  readonly delta: { readonly figures: () => TableFigures }
+}
+
+/** What operators remember of earlier rows, in the memory of this process. */
+export type StateSize = { readonly rows: number; readonly bytes: number }
+
+export type BatchEvent =
+  /** How long a part of a batch took; windows are told by the path of their table. */
+  | { readonly kind: 'phase'; readonly batch: bigint; readonly phase: string; readonly ms: number }
+  /** A batch is in all tables of the process. */
+  | { readonly kind: 'batch'; readonly report: BatchReport; readonly recorded: RecordedBatch }
+
+/** A table has got a batch. */
+export type CommitEvent = {
+  readonly kind: 'committed'
+  readonly table: string
+  readonly batch: bigint
+  readonly version: bigint
+  readonly rows: number
+  readonly atMs: number
+}
+
+/** A failure that was met, and after which the run goes on from the tables. */
+export type FaultEvent = SourceNotice & {
+  readonly kind: 'fault'
+  readonly code: ErrorCode
+  /** It is waited for as long as it lasts; else so many of them in a row end the run. */
+  readonly isOutage: boolean
+  readonly failures: number
+  /** The wait before the next attempt. */
+  readonly waitMs: number
+}
+
+/** Work in the background that keeps a table small. */
+export type UpkeepEvent =
+  | { readonly kind: 'compacted'; readonly table: string; readonly ms: number }
+  | { readonly kind: 'vacuumed'; readonly table: string; readonly ms: number }
+  | { readonly kind: 'checkpointed'; readonly table: string; readonly version: bigint }
+
+export type Tell = (event: EngineEvent) => void
+
+const noState: StateSize = { rows: 0, bytes: 0 }
+
+/** A run without a state keeps none in this process; one without a batch of silver writes silver. */
+export function tellOpened(
+  { streams, tell }: Pick<PipelineOptions, 'streams' | 'tell'>,
+  tables: readonly FiguredTable[],
+  more: Partial<Pick<OpenedRun, 'state' | 'silverBatch'>> = {},
+): void {
+  tell({ kind: 'opened', streams, tables, state: () => noState, silverBatch: null, ...more })
+}
+
+/** For who has no listener. */
+export const tellNobody: Tell = () => undefined
+
+/** For who tells notices alone. */
+export function noticesTo(tell: Tell): (notice: SourceNotice) => void {
+  return (notice) => tell({ kind: 'notice', ...notice })
+}
+
+/** Tells each listener. One that fails is told of to the others, once, and goes on to be told. */
+export function tellAll(listeners: readonly Tell[]): Tell {
+  const failed = new Set<Tell>()
+  const fail = (listener: Tell, error: unknown): void => {
+    if (failed.has(listener)) return
+    failed.add(listener)
+    const reason = error instanceof Error ? error.message : String(error)
+    const message = `a listener of the run failed, the run goes on without what it shows: ${reason}`
+    tell({ kind: 'notice', code: 'LISTENER_FAILED', message, details: {} })
+  }
+  const tell: Tell = (event) => {
+    for (const listener of listeners) {
+      try {
+        const told: unknown = listener(event)
+        // One that works on by itself fails by itself.
+        if (told instanceof Promise) told.catch((error: unknown) => fail(listener, error))
+      } catch (error) {
+        fail(listener, error)
+      }
+    }
+  }
+  return tell
+}
+
+/** A listener of some kinds alone. */
+export function listener(
+  of: {
+    readonly [Kind in EngineEvent['kind']]?: (event: Extract<EngineEvent, { readonly kind: Kind }>) => void
+  },
+): Tell {
+  return (event) => (of[event.kind] as Tell | undefined)?.(event)
+}
