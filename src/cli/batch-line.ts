@@ -1,5 +1,5 @@
 // What a batch did, for people: one line of the log on a terminal.
-import type { BatchReport } from '../engines/engine.ts'
+import type { BatchReport } from '../engines/batch-report.ts'
 import { latencyQuantileMs } from '../engines/latency.ts'
 import { unitOf } from '../errors/counted.ts'
 import { displayWidth, formatCount, formatElapsed } from './terminal-text.ts'

@@ -9,7 +9,7 @@ import { Command } from 'commander'
 import type { RecordSource } from '../batches/source.ts'
 import { inHome } from '../config/values.ts'
 import { embeddedEngine } from '../engines/embedded/run.ts'
-import { listener, type Tell } from '../engines/events.ts'
+import { listener, type OnEvent } from '../engines/events.ts'
 import { noLatencies } from '../engines/latency.ts'
 import { openFileSource } from '../files/source.ts'
 import { type ProduceOptions, produce } from '../produce/produce.ts'
@@ -138,7 +138,7 @@ export function growingBatches(source: RecordSource): RecordSource {
   }
 }
 
-function reportTo(view: LiveView): Tell {
+function reportTo(view: LiveView): OnEvent {
   const lag = createLagEstimate()
   let records = 0
   return listener({

@@ -1,6 +1,6 @@
 // How many records wait in the input, from what batches tell: the lag of files is in bytes, and a record that
 // waits has about as many as those that were read.
-import type { BatchReport } from '../engines/engine.ts'
+import type { BatchReport } from '../engines/batch-report.ts'
 
 export type LagEstimate = {
   /** To be told each report, in their order; null where the lag is not known, or nothing was read yet. */

@@ -1,6 +1,6 @@
 // What the live view shows: totals and the recent past, folded from one report for each batch.
 
-import type { Alert, BatchReport } from '../engines/engine.ts'
+import type { Alert, BatchReport } from '../engines/batch-report.ts'
 import { addLatencies, type LatencyCounts, latencyQuantileMs } from '../engines/latency.ts'
 
 /** What one batch did, with the lag in records: that of files is told in bytes. */

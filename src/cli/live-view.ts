@@ -1,6 +1,6 @@
 // The live view of a running pipeline, as text: state and size in, lines out. It draws nothing itself.
 
-import type { Alert, AlertCell } from '../engines/engine.ts'
+import type { Alert, AlertCell } from '../engines/batch-report.ts'
 import { unitOf } from '../errors/counted.ts'
 import { type LiveViewState, recentLatencyMs, recentRates } from './live-view-state.ts'
 import { topReasons } from './refusals.ts'

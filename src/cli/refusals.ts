@@ -1,5 +1,5 @@
 // Why records were refused, as people are told.
-import type { RefusedSample } from '../engines/engine.ts'
+import type { RefusedSample } from '../engines/batch-report.ts'
 import { unitOf } from '../errors/counted.ts'
 import { cleanCell, cutToWidth, formatCount } from './terminal-text.ts'
 

@@ -1,5 +1,5 @@
 // What a run has done so far, and how it is told at its end.
-import type { BatchReport, RefusedSample } from '../engines/engine.ts'
+import type { BatchReport, RefusedSample } from '../engines/batch-report.ts'
 import { unitOf } from '../errors/counted.ts'
 import { sortedReasons } from './refusals.ts'
 import { formatCount, formatElapsed } from './terminal-text.ts'

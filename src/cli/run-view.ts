@@ -2,7 +2,7 @@
 // summary.
 import type { SourceNotice } from '../batches/notice.ts'
 import type { Config } from '../config/config.ts'
-import type { BatchReport } from '../engines/engine.ts'
+import type { BatchReport } from '../engines/batch-report.ts'
 import { latencyQuantileMs } from '../engines/latency.ts'
 import { counted } from '../errors/counted.ts'
 import { batchLine } from './batch-line.ts'

@@ -9,7 +9,7 @@ import type { Config } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
 import { inHome } from '../config/values.ts'
 import type { Engine } from '../engines/engine.ts'
-import { listener, type Tell } from '../engines/events.ts'
+import { listener, type OnEvent } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream, tablesOf } from '../plan/index.ts'
@@ -88,7 +88,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   }
 }
 
-function listenerOf({ onBatch, onNotice, onWait }: RunView): Tell {
+function listenerOf({ onBatch, onNotice, onWait }: RunView): OnEvent {
   return listener({
     batch: ({ report }) => onBatch(report),
     notice: onNotice,

@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LakehouseError } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
-import { noticesTo, type Tell } from './events.ts'
+import { noticesTo, type OnEvent } from './events.ts'
 import {
   checkpointDirectory,
   type Holder,
@@ -91,7 +91,7 @@ export type RunLockOptions = {
   readonly streams: readonly string[]
   readonly leaseMs: number
   readonly signal: AbortSignal
-  readonly tell: Tell
+  readonly tell: OnEvent
 }
 
 /** What a run knows of erasures beside it. */

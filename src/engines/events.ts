@@ -4,7 +4,7 @@ import type { SourceNotice } from '../batches/notice.ts'
 import type { RecordedBatch } from '../batches/progress.ts'
 import type { TableFigures } from '../delta/index.ts'
 import type { ErrorCode } from '../errors/errors.ts'
-import type { BatchReport, PipelineOptions } from './engine.ts'
+import type { BatchReport } from './batch-report.ts'
 
 export type EngineEvent =
   /** The tables are open and batches can come; told again after each fault. */
@@ -68,13 +68,13 @@ export type UpkeepEvent =
   | { readonly kind: 'vacuumed'; readonly table: string; readonly ms: number }
   | { readonly kind: 'checkpointed'; readonly table: string; readonly version: bigint }
 
-export type Tell = (event: EngineEvent) => void
+export type OnEvent = (event: EngineEvent) => void
 
 const noState: StateSize = { rows: 0, bytes: 0 }
 
 /** A run without a state keeps none in this process; one without a batch of silver writes silver. */
 export function tellOpened(
-  { streams, tell }: Pick<PipelineOptions, 'streams' | 'tell'>,
+  { streams, tell }: { readonly streams: readonly string[]; readonly tell: OnEvent },
   tables: readonly FiguredTable[],
   more: Partial<Pick<OpenedRun, 'state' | 'silverBatch'>> = {},
 ): void {
@@ -82,24 +82,24 @@ export function tellOpened(
 }
 
 /** For who has no listener. */
-export const tellNobody: Tell = () => undefined
+export const tellNobody: OnEvent = () => undefined
 
 /** For who tells notices alone. */
-export function noticesTo(tell: Tell): (notice: SourceNotice) => void {
+export function noticesTo(tell: OnEvent): (notice: SourceNotice) => void {
   return (notice) => tell({ kind: 'notice', ...notice })
 }
 
 /** Tells each listener. One that fails is told of to the others, once, and goes on to be told. */
-export function tellAll(listeners: readonly Tell[]): Tell {
-  const failed = new Set<Tell>()
-  const fail = (listener: Tell, error: unknown): void => {
+export function tellAll(listeners: readonly OnEvent[]): OnEvent {
+  const failed = new Set<OnEvent>()
+  const fail = (listener: OnEvent, error: unknown): void => {
     if (failed.has(listener)) return
     failed.add(listener)
     const reason = error instanceof Error ? error.message : String(error)
     const message = `a listener of the run failed, the run goes on without what it shows: ${reason}`
     tell({ kind: 'notice', code: 'LISTENER_FAILED', message, details: {} })
   }
-  const tell: Tell = (event) => {
+  const tell: OnEvent = (event) => {
     for (const listener of listeners) {
       try {
         const told: unknown = listener(event)
@@ -118,6 +118,6 @@ export function listener(
   of: {
     readonly [Kind in EngineEvent['kind']]?: (event: Extract<EngineEvent, { readonly kind: Kind }>) => void
   },
-): Tell {
-  return (event) => (of[event.kind] as Tell | undefined)?.(event)
+): OnEvent {
+  return (event) => (of[event.kind] as OnEvent | undefined)?.(event)
 }

@@ -1,13 +1,13 @@
 // How long each part of a batch takes: told when the part ends, and kept for the journal.
-import type { Tell } from './events.ts'
+import type { OnEvent } from './events.ts'
 
 export class Phases {
   readonly ms: Record<string, number> = {}
   readonly #batch: bigint
-  readonly #tell: Tell
+  readonly #tell: OnEvent
   #now: { readonly name: string; readonly sinceMs: number } | null = null
 
-  constructor(batch: bigint, tell: Tell) {
+  constructor(batch: bigint, tell: OnEvent) {
     this.#batch = batch
     this.#tell = tell
   }

@@ -5,9 +5,9 @@ import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { ColumnType } from '../expr/index.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
+import type { Alert, BatchReport, InputPosition, NewestRecord, RefusedSample } from './batch-report.ts'
 import { eventsWatermarkOf } from './batch-rules.ts'
 import { rowsOf } from './database.ts'
-import type { Alert, BatchReport, InputPosition, NewestRecord, RefusedSample } from './engine.ts'
 import { type LatencyCounts, latencyBucketSql, latencyQuantileMs, noLatencies } from './latency.ts'
 
 /** What a batch brought. */

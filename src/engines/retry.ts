@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type ErrorCode, LakehouseError } from '../errors/errors.ts'
 import type { PipelineOptions } from './engine.ts'
 import { RunPauses } from './erasure-pause.ts'
-import { type Tell, tellAll } from './events.ts'
+import { type OnEvent, tellAll } from './events.ts'
 import { checkpointDirectory } from './lock.ts'
 import { storageFailure } from './storage-failure.ts'
 
@@ -118,7 +118,7 @@ async function runWithRetries(
     pardoned = null
   }
   let batchMost = 0n
-  const tell: Tell = (event) => {
+  const tell: OnEvent = (event) => {
     // A batch that is told anew, because the tables behind it lacked it, is nothing new.
     if (event.kind === 'batch' && event.report.batch > batchMost) {
       gotOn()

@@ -7,8 +7,15 @@ import type { Whole } from '../../columns/whole.ts'
 import { figureText } from '../../delta/value-text.ts'
 import { type ColumnType, compareText } from '../../expr/index.ts'
 import type { Lakehouse } from '../../plan/index.ts'
+import type {
+  Alert,
+  AlertCell,
+  BatchReport,
+  InputPosition,
+  NewestRecord,
+  RefusedSample,
+} from '../batch-report.ts'
 import { eventsWatermarkOf } from '../batch-rules.ts'
-import type { Alert, AlertCell, BatchReport, InputPosition, NewestRecord, RefusedSample } from '../engine.ts'
 import { type LatencyCounts, latencyBucket, latencyQuantileMs, noLatencies } from '../latency.ts'
 import { commonestReason } from '../report.ts'
 import type { Carried } from './execute.ts'

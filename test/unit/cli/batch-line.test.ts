@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import { batchLine } from '../../../src/cli/batch-line.ts'
 import { createLogger } from '../../../src/cli/logger.ts'
-import type { BatchReport } from '../../../src/engines/engine.ts'
+import type { BatchReport } from '../../../src/engines/batch-report.ts'
 import { latencyBucket } from '../../../src/engines/latency.ts'
 
 const report: BatchReport = {

@@ -13,7 +13,7 @@ import {
   withTime,
 } from '../../../src/cli/live-view-state.ts'
 import { coloured, displayWidth } from '../../../src/cli/terminal-text.ts'
-import type { Alert } from '../../../src/engines/engine.ts'
+import type { Alert } from '../../../src/engines/batch-report.ts'
 import { addLatencies, type LatencyCounts } from '../../../src/engines/latency.ts'
 
 const startMs = Date.UTC(2026, 9, 31, 10)

@@ -3,7 +3,7 @@ import type { Logger } from '../../../src/cli/logger.ts'
 import { nearlyAllRefused } from '../../../src/cli/refusals.ts'
 import { noTotals, type RunTotals, totalsText, withBatch } from '../../../src/cli/run-totals.ts'
 import { openRunView } from '../../../src/cli/run-view.ts'
-import type { BatchReport, RefusedSample } from '../../../src/engines/engine.ts'
+import type { BatchReport, RefusedSample } from '../../../src/engines/batch-report.ts'
 import { reasonMeanings } from '../../../src/lakehouse/reasons.ts'
 
 const sample: RefusedSample = {

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { OnNotice, SourceNotice } from '../../../src/batches/notice.ts'
 import type { RecordSource } from '../../../src/batches/source.ts'
+import type { BatchReport } from '../../../src/engines/batch-report.ts'
 import { embeddedEngine } from '../../../src/engines/embedded/run.ts'
-import type { BatchReport, PipelineOptions } from '../../../src/engines/engine.ts'
-import { listener, type Tell, tellNobody } from '../../../src/engines/events.ts'
+import type { PipelineOptions } from '../../../src/engines/engine.ts'
+import { listener, type OnEvent, tellNobody } from '../../../src/engines/events.ts'
 import { openFileSource } from '../../../src/files/source.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
@@ -64,11 +65,11 @@ export type Heard = {
   readonly onBatch?: (report: BatchReport) => void
   readonly onNotice?: OnNotice
   readonly onWait?: () => void
-  readonly onEvent?: Tell
+  readonly onEvent?: OnEvent
 }
 
 /** A fault is a notice as well. */
-function heard({ onBatch, onNotice, onWait, onEvent }: Heard): Tell {
+function heard({ onBatch, onNotice, onWait, onEvent }: Heard): OnEvent {
   const hear = ({ code, message, details }: SourceNotice) => onNotice?.({ code, message, details })
   const byKind = listener({
     batch: ({ report }) => onBatch?.(report),
