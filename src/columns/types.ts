@@ -28,7 +28,19 @@ export type ColumnType =
 /** The columns of a relation in their order. Every column may be null. */
 export type Schema = Readonly<Record<string, ColumnType>>
 
-/** Number types that may be compared or divided with each other. */
-export type Numeric = 'int' | 'long' | 'double' | Exact
 /** Numbers with a point that are exact. */
 export type Exact = 'decimal(18,2)' | 'decimal(28,2)' | 'decimal(38,6)' | 'decimal(38,2)' | 'decimal(38,0)'
+/** Number types that may be compared or divided with each other. */
+export type Numeric = (typeof numericTypes)[number]
+
+export const wholeTypes = ['int', 'long'] as const satisfies readonly ColumnType[]
+/** All numbers but doubles. */
+export const exactTypes = [
+  ...wholeTypes,
+  'decimal(18,2)',
+  'decimal(28,2)',
+  'decimal(38,6)',
+  'decimal(38,2)',
+  'decimal(38,0)',
+] as const satisfies readonly ColumnType[]
+export const numericTypes = ['double', ...exactTypes] as const satisfies readonly ColumnType[]

@@ -2,6 +2,7 @@
 // built by `column`, `literal`, `parameter`, `when` and the functions in functions/.
 import type { ColumnType, Schema } from '../columns/types.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { described, isTyped, typeText } from './argument-types.ts'
 
 export type Expr<T extends ColumnType = ColumnType> =
   | { readonly kind: 'column'; readonly name: string; readonly type: T }
@@ -38,20 +39,30 @@ export function column<T extends ColumnType>(name: string, type: T): Expr<T> {
 /** Fails with LAKEHOUSE_INVALID where a column is asked for that is none: not everybody compiles first. */
 export function columnsOf<S extends Schema>(schema: S): Columns<S> {
   const entries = Object.entries(schema).map(([name, type]) => [name, column(name, type)])
-  return new Proxy(Object.fromEntries(entries), {
-    get(columns: Record<string, Expr>, name) {
+  return namedColumns(Object.fromEntries(entries)) as Columns<S> // fromEntries forgets the keys.
+}
+
+/** The same columns, of which none can be asked for that is none. */
+export function namedColumns<C extends Readonly<Record<string, Expr>>>(given: C): C {
+  return new Proxy(given, {
+    get(columns, name) {
       if (typeof name === 'symbol' || name in columns || askedOfAll.has(name))
         return Reflect.get(columns, name)
       const message = `there is no column ${name}; there is ${Object.keys(columns).join(', ')}`
       throw new LakehouseError('LAKEHOUSE_INVALID', message)
     },
-  }) as Columns<S> // fromEntries forgets the keys; they are exactly S's.
+  })
 }
 
 /** What printing, comparing and awaiting ask any value for. */
 const askedOfAll: ReadonlySet<string> = new Set(['then', 'toJSON', 'asymmetricMatch', 'nodeType', '$$typeof'])
 
+/** Fails with LAKEHOUSE_INVALID for a value that is none of the type. */
 export function literal<T extends ColumnType>(type: T, value: LiteralValue): Expr<T> {
+  if (value !== null && !isOfType(type, value)) {
+    const shown = typeof value === 'bigint' ? `${value}n` : JSON.stringify(value)
+    throw new LakehouseError('LAKEHOUSE_INVALID', `${shown} is no ${type}`)
+  }
   return { kind: 'literal', value, type }
 }
 
@@ -73,10 +84,54 @@ export function when<T extends ColumnType>(
   branches: readonly (readonly [condition: Expr<'boolean'>, then: Expr<T>])[],
   otherwise: Expr<T>,
 ): Expr<T> {
+  for (const [index, [condition, then]] of branches.entries()) {
+    checkBranch(`the condition of branch ${index + 1}`, condition, 'boolean')
+    checkBranch(`what branch ${index + 1} gives`, then, otherwise.type)
+  }
   return {
     kind: 'case',
     branches: branches.map(([condition, then]) => ({ when: condition, then })),
     otherwise,
     type: otherwise.type,
   }
+}
+
+function checkBranch(what: string, given: unknown, type: ColumnType): void {
+  if (isTyped(given) && given.type === type) return
+  const found = isTyped(given) ? typeText(given) : described(given)
+  throw new LakehouseError('LAKEHOUSE_INVALID', `when: ${what} must be of type ${type}, not ${found}`)
+}
+
+function isOfType(type: ColumnType, value: unknown): boolean {
+  const [, precision, scale] = /^decimal\((\d+),(\d+)\)$/.exec(type) ?? []
+  if (precision !== undefined && scale !== undefined)
+    return isDecimal(value, Number(precision), Number(scale))
+  switch (type) {
+    case 'int':
+      return typeof value === 'number' && (value | 0) === value
+    case 'long':
+      return typeof value === 'bigint' && BigInt.asIntN(64, value) === value
+    case 'double':
+      return typeof value === 'number'
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'array<string>':
+      return Array.isArray(value) && value.every((one) => typeof one === 'string')
+    case 'string':
+    case 'date':
+    case 'timestamp':
+      return typeof value === 'string'
+    default:
+      return true
+  }
+}
+
+function isDecimal(value: unknown, precision: number, scale: number): boolean {
+  const [, whole, places = ''] = /^-?(?=\d)0*(\d*?)(?:\.(\d+?)0*)?$/.exec(String(value)) ?? []
+  return (
+    typeof value === 'string' &&
+    whole !== undefined &&
+    whole.length <= precision - scale &&
+    places.length <= scale
+  )
 }

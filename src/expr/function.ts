@@ -4,6 +4,7 @@
 import type { ColumnType } from '../columns/types.ts'
 import type { Whole } from '../columns/whole.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
+import { argumentMistake } from './argument-types.ts'
 import type { Aggregate, Expr, LiteralValue } from './expression.ts'
 import type { Value, ValueOf, ValuesOf } from './values.ts'
 
@@ -18,6 +19,8 @@ export type CallRecord = {
   /** `T` stands for one type that the call chooses, `T*` for any number of arguments of it. */
   readonly args: readonly (ColumnType | 'T' | `${ColumnType}*` | 'T*')[]
   readonly returns: ColumnType | 'T'
+  /** What each argument may be, where it need not be of the type that it is computed as. */
+  readonly accepts?: readonly ColumnType[]
   /** What nulls do. */
   readonly nulls: string
   /** One sentence for the reference page. */
@@ -81,7 +84,7 @@ export function defineFunction<const A extends readonly ColumnType[], const R ex
   // TypeScript cannot see that the values of any argument types are a list of arguments.
   register(functions, record as unknown as FunctionRecord)
   return (...args) => {
-    checkTypes(record, args)
+    checkArguments(record as unknown as CallRecord, args)
     return { kind: 'call', function: record.name, args, type: record.returns }
   }
 }
@@ -91,24 +94,22 @@ export function defineFunction<const A extends readonly ColumnType[], const R ex
  */
 export function defineGeneric<F>(record: FunctionRecord): F {
   register(functions, record)
-  const build = (...args: Expr[]): Expr => ({
-    kind: 'call',
-    function: record.name,
-    args,
-    type: record.returns === 'T' ? args[0]!.type : record.returns,
-  })
+  const build = (...args: Expr[]): Expr => {
+    checkArguments(record, args)
+    const type = record.returns === 'T' ? args[0]!.type : record.returns
+    return { kind: 'call', function: record.name, args, type }
+  }
   return build as F // The signature says more than the record can: which argument types go together.
 }
 
 /** Declares an aggregate: it ranges over the rows of one group. */
 export function defineAggregate<F>(record: AggregateRecord): F {
   register(aggregates, record)
-  const build = (...args: Expr[]): Aggregate => ({
-    kind: 'aggregate',
-    function: record.name,
-    args,
-    type: record.returns === 'T' ? args[0]!.type : record.returns,
-  })
+  const build = (...args: Expr[]): Aggregate => {
+    checkArguments(record, args, () => otherAggregates(args[0]?.type))
+    const type = record.returns === 'T' ? args[0]!.type : record.returns
+    return { kind: 'aggregate', function: record.name, args, type }
+  }
   return build as F // As in defineGeneric.
 }
 
@@ -133,19 +134,24 @@ export function allAggregates(): readonly AggregateRecord[] {
   return [...aggregates.values()]
 }
 
-/** Not everybody compiles first: fails with LAKEHOUSE_INVALID where an argument is of another type. */
-function checkTypes(
-  { name, args: types }: Pick<CallRecord, 'name' | 'args'>,
-  args: readonly unknown[],
+/** Not everybody compiles first: fails with LAKEHOUSE_INVALID where arguments are others than the record's. */
+function checkArguments(
+  record: CallRecord,
+  given: readonly unknown[],
+  advice: () => string = () => '',
 ): void {
-  for (const [index, type] of types.entries()) {
-    const given = args[index]
-    const found =
-      typeof given === 'object' && given !== null && 'type' in given ? given.type : 'no expression'
-    if (found === type) continue
-    const message = `${name}: argument ${index + 1} must be of type ${type}, not ${found}`
-    throw new LakehouseError('LAKEHOUSE_INVALID', message)
-  }
+  const mistake = argumentMistake(record, given)
+  if (mistake !== null) throw new LakehouseError('LAKEHOUSE_INVALID', `${mistake}${advice()}`)
+}
+
+/** The other aggregates of such a column. */
+function otherAggregates(type: ColumnType | undefined): string {
+  const others = [...aggregates.values()].filter(({ args: [wanted, ...more] }) => {
+    return more.length === 0 && wanted !== undefined && (wanted === 'T' || wanted === type)
+  })
+  return type === undefined || others.length === 0
+    ? ''
+    : `; of ${type} there is ${others.map(({ name }) => name).join(', ')}`
 }
 
 function register<R extends CallRecord>(into: Map<string, R>, record: R): void {

@@ -6,6 +6,7 @@ import { inputsOf } from './inputs.ts'
 import { inputNameMistakes, lookBackMistakes, windowMistakes } from './mistakes.ts'
 import { type Role, roleColumns } from './roles.ts'
 import type { TableDefinition } from './table.ts'
+import { typeMistakes } from './type-mistakes.ts'
 
 /** How far a watermark stays behind the greatest event time of the events. */
 export type Watermark = {
@@ -112,6 +113,7 @@ export function defineLakehouse(parts: LakehouseParts): Lakehouse {
     ...(scored === null ? [] : roleMistakes('scored', scored)),
     ...readMistakes(lakehouse.tables),
     ...inputNameMistakes(lakehouse.tables),
+    ...lakehouse.tables.flatMap(typeMistakes),
     ...lakehouse.tables.flatMap((table) => [
       ...windowMistakes(events, table),
       ...lookBackMistakes(events, lakehouse.tables, [events.path, refused.path], table),

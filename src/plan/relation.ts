@@ -1,6 +1,7 @@
 // The plan: relations as data. A table definition builds one with the functions below; the SQL compilers read
 // it. Each operator's meaning stands at its type: that text, not an engine, decides what is right.
-import { assert, unreachable } from '../errors/errors.ts'
+import { assert, LakehouseError, unreachable } from '../errors/errors.ts'
+import { described, isTyped, typeText } from '../expr/argument-types.ts'
 import type { Aggregate, Columns, ColumnType, Expr, Schema } from '../expr/index.ts'
 import { bool, column, columnsOf } from '../expr/index.ts'
 import type { OverAggregate } from './over-aggregate.ts'
@@ -153,6 +154,7 @@ export function project<S extends Schema, const E extends Readonly<Record<string
   columns: (row: Columns<S>) => E,
 ): Relation<SchemaOf<E>> {
   const exprs = columns(columnsOf(of.schema))
+  for (const [name, expr] of Object.entries(exprs)) checkExpression(`column ${name}`, expr, null)
   return { node: { kind: 'project', input: of.node, columns: exprs }, schema: schemaOf(exprs) }
 }
 
@@ -170,7 +172,9 @@ export function filter<S extends Schema>(
   of: Relation<S>,
   where: (row: Columns<S>) => Expr<'boolean'>,
 ): Relation<S> {
-  return { node: { kind: 'filter', input: of.node, where: where(columnsOf(of.schema)) }, schema: of.schema }
+  const condition = where(columnsOf(of.schema))
+  checkExpression('the condition of a filter', condition, 'boolean')
+  return { node: { kind: 'filter', input: of.node, where: condition }, schema: of.schema }
 }
 
 export function readJson<
@@ -238,6 +242,7 @@ export function window<
     AggregateSchema<A>
 > {
   const aggregates = options.aggregates(columnsOf(of.schema))
+  checkWindow(of.schema, options, aggregates)
   const keys = Object.fromEntries(options.keys.map((key) => [key, of.schema[key]]))
   const types = Object.fromEntries(
     Object.entries(aggregates).map(([name, aggregate]) => [name, aggregate.type]),
@@ -310,6 +315,43 @@ export function columnType(node: PlanNode, name: string): ColumnType {
       return columnType(node.input, name)
     default:
       return unreachable(node)
+  }
+}
+
+/** Not everybody compiles first: fails with LAKEHOUSE_INVALID for what is no expression, or of another type. */
+export function checkExpression(what: string, given: unknown, type: ColumnType | null): void {
+  if (isTyped(given) && (type === null || given.type === type)) return
+  const found = isTyped(given) ? typeText(given) : described(given)
+  const wanted = type === null ? 'an expression' : `of type ${type}`
+  throw new LakehouseError('LAKEHOUSE_INVALID', `${what} must be ${wanted}, not ${found}`)
+}
+
+function checkWindow(
+  schema: Schema,
+  of: { eventTime: string; sizeMicros: bigint; slideMicros?: bigint; keys: readonly string[] },
+  aggregates: Readonly<Record<string, unknown>>,
+): void {
+  const { eventTime, sizeMicros, slideMicros = sizeMicros, keys } = of
+  const refuse = (what: string): never => {
+    throw new LakehouseError('LAKEHOUSE_INVALID', `window: ${what}`)
+  }
+  for (const name of [eventTime, ...keys]) {
+    if (schema[name] === undefined)
+      refuse(`there is no column ${name}; there is ${Object.keys(schema).join(', ')}`)
+  }
+  if (schema[eventTime] !== 'timestamp')
+    refuse(`eventTime must be a column of type timestamp, not ${schema[eventTime]}, which ${eventTime} is`)
+  for (const micros of [sizeMicros, slideMicros]) {
+    if (typeof micros !== 'bigint' || micros <= 0n)
+      refuse('sizes and slides are microseconds, as minutes(10) gives them, and greater than 0')
+  }
+  if (sizeMicros % slideMicros !== 0n) refuse('sizeMicros must be a whole number of slides')
+  for (const [name, one] of Object.entries(aggregates)) {
+    const isOne = typeof one === 'object' && one !== null && 'kind' in one && one.kind === 'aggregate'
+    if (!isOne)
+      refuse(
+        `${name} must be an aggregate, such as countRows(): what follows from it stands in the project behind`,
+      )
   }
 }
 

@@ -10,10 +10,32 @@ import type { ProjectHome } from './home.ts'
 
 export function configMistake(error: unknown, home: ProjectHome): LakehouseError {
   const at = placeOf(error, home) ?? syntaxPlace(error, home) ?? relative(process.cwd(), home.configFile)
-  const said = error instanceof Error ? error.message : String(error)
+  const said = placedMistakes(error, home) ?? (error instanceof Error ? error.message : String(error))
   const code = error instanceof LakehouseError ? error.code : 'PROJECT_INVALID'
   const details = error instanceof LakehouseError ? error.details : {}
   return new LakehouseError(code, `${at}: ${withAdvice(said, error)}`, { cause: error, details })
+}
+
+/** What is wrong with tables, each with the place of its table; null for other mistakes. */
+function placedMistakes(error: unknown, home: ProjectHome): string | null {
+  const mistakes = error instanceof LakehouseError ? error.details?.mistakes : undefined
+  if (!(error instanceof LakehouseError) || !Array.isArray(mistakes)) return null
+  return mistakes.reduce((message: string, mistake: unknown) => {
+    const [, path] = /^table ([a-z0-9_/]+)/.exec(String(mistake)) ?? []
+    const at = path === undefined ? null : tablePlace(path, home)
+    return at === null ? message : message.replace(String(mistake), () => `${String(mistake)} (${at})`)
+  }, error.message)
+}
+
+/** Where a file of the project names the table, the first one of them. */
+function tablePlace(path: string, home: ProjectHome): string | null {
+  for (const file of sourceFiles(home)) {
+    const index = linesOf(file).findIndex((line) =>
+      [`'${path}'`, `"${path}"`].some((name) => line.includes(name)),
+    )
+    if (index >= 0) return `${relative(process.cwd(), file)}:${index + 1}`
+  }
+  return null
 }
 
 function withAdvice(said: string, error: unknown): string {
@@ -62,16 +84,22 @@ function linesOf(path: string): readonly string[] {
 const filesCheckedMax = 200
 
 /** V8 keeps the place of a syntax mistake of a module for itself; a Node that only checks tells it. */
-function syntaxPlace(error: unknown, { directory, configFile }: ProjectHome): string | null {
+function syntaxPlace(error: unknown, home: ProjectHome): string | null {
   if (!(error instanceof SyntaxError)) return null
-  const others = readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .filter((path) => /\.(ts|mts|js|mjs)$/.test(path) && !path.split(sep).includes('node_modules'))
-    .map((path) => join(directory, path))
-  for (const path of [configFile, ...others].slice(0, filesCheckedMax)) {
+  for (const path of [home.configFile, ...sourceFiles(home)].slice(0, filesCheckedMax)) {
     const line = wrongLine(path)
     if (line !== null) return `${relative(process.cwd(), path)}:${line}`
   }
   return null
+}
+
+/** The project's own; a table's is before one that tests it, by its name. */
+function sourceFiles({ directory }: ProjectHome): readonly string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\.(ts|mts|js|mjs)$/.test(path) && !path.split(sep).includes('node_modules'))
+    .sort((a, b) => Number(/test/.test(a)) - Number(/test/.test(b)) || (a < b ? -1 : 1))
+    .map((path) => join(directory, path))
+    .slice(0, filesCheckedMax)
 }
 
 function wrongLine(path: string): string | null {

@@ -1,8 +1,9 @@
 // Features: figures of the rows with the same key in the time before a row, the row itself included. Rules
 // and tables may use them; each is a column of the scored table.
+import { LakehouseError } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
 import { minutes } from '../lakehouse/batch.ts'
-import { input, type OverCall, over, type Relation } from '../plan/index.ts'
+import { checkKey, input, type OverCall, over, overAggregate, type Relation } from '../plan/index.ts'
 
 /** The columns of the events, as features name them. */
 export type FeatureRows<S extends Schema> = { readonly schema: S }
@@ -31,13 +32,49 @@ export type Features = Readonly<Record<string, Feature>>
  * A null key gives null. The range is in microseconds: `hours(24)`.
  */
 export function featureOver<S extends Schema>(
-  _rows: FeatureRows<S>,
+  { schema }: FeatureRows<S>,
   of: FeatureFigure<S> & { readonly key: ColumnName<S>; readonly range: bigint },
 ): Feature {
   const { key, range: rangeMicros, ...figure } = of
-  const [name, column] = Object.entries(figure)[0] as [string, string | true]
-  const call = column === true ? { function: name } : { function: name, of: column }
-  return { key, rangeMicros, call: call as OverCall } // As the type of `of` says.
+  if (typeof rangeMicros !== 'bigint' || rangeMicros < 0n) {
+    throw refused('the range is microseconds, as hours(24) or minutes(10) give them')
+  }
+  checkKey(schema, key)
+  const call = callOf(figure)
+  overAggregate(schema, 'the figure', call)
+  return { key, rangeMicros, call }
+}
+
+const figures: Readonly<Record<OverCall['function'], 'a column' | 'true'>> = {
+  count: 'true',
+  sum: 'a column',
+  mean: 'a column',
+  min: 'a column',
+  max: 'a column',
+  distinct: 'a column',
+  previous: 'a column',
+  sincePrevious: 'true',
+}
+
+/** Of what a config says: not everybody compiles first. */
+function callOf(figure: Readonly<Record<string, unknown>>): OverCall {
+  const [first, ...more] = Object.entries(figure)
+  const [name, given] = first ?? []
+  const known = Object.entries(figures)
+  const wanted = known.find(([one]) => one === name)?.[1]
+  if (name === undefined || more.length > 0 || wanted === undefined) {
+    const found = first === undefined ? 'none' : Object.keys(figure).join(' and ')
+    const offered = known.map(([one, of]) => `${one}: ${of}`).join(', ')
+    throw refused(`it has one figure, and here is ${found}; there is ${offered}`)
+  }
+  const isColumn = typeof given === 'string'
+  if (isColumn !== (wanted === 'a column') || (!isColumn && given !== true))
+    throw refused(`${name} takes ${wanted}: ${name}: ${isColumn ? 'true' : "'amount'"}`)
+  return (isColumn ? { function: name, of: given } : { function: name }) as OverCall // As it was judged.
+}
+
+function refused(what: string): LakehouseError {
+  return new LakehouseError('LAKEHOUSE_INVALID', `over: ${what}`)
 }
 
 export const hours = (count: number): bigint => minutes(count * 60)

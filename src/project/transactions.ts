@@ -53,6 +53,7 @@ export function transactions<
   const features = of.features?.({ schema: silver.transactions.rows.schema as never }) ?? {}
   const mistakes = Object.keys(features).flatMap((name) => [
     ...columnMistakes(name).map((text) => text.replace(/^extra/, 'features')),
+    ...(isFeature(features[name]) ? [] : [`features.${name}: it is no figure of over(rows, { .. })`]),
     ...(name in (of.extra ?? {}) ? [`features.${name}: a column of extra has this name`] : []),
   ])
   if (mistakes.length > 0) {
@@ -60,6 +61,13 @@ export function transactions<
     throw new LakehouseError('LAKEHOUSE_INVALID', message, { details: { mistakes } })
   }
   const path = silver.transactions.path
+  for (const [index, table] of (of.tables ?? []).entries()) {
+    if (typeof table === 'object' && table !== null && 'rows' in table) continue
+    throw new LakehouseError(
+      'LAKEHOUSE_INVALID',
+      `tables: element ${index + 1} is no table of defineTable(..)`,
+    )
+  }
   const add = (rows: Relation): Relation => withFeatures(rows, features, path)
   // Features of columns that are none are told here, where the config's own line is known.
   const withThem: Schema = add(silver.batch as Relation).schema
@@ -92,6 +100,11 @@ export function transactions<
       reading: { ...reading, ...(of.samples === undefined ? {} : { samples: samplesOf(of.samples) }) },
     })
   }
+}
+
+/** Not everybody compiles first. */
+function isFeature(given: unknown): boolean {
+  return typeof given === 'object' && given !== null && 'rangeMicros' in given
 }
 
 function samplesOf(samples: Readonly<Record<string, readonly unknown[] | undefined>>) {

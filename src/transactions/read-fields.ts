@@ -23,6 +23,7 @@ import {
   literal,
   long,
   money,
+  namedColumns,
   not,
   nullOf,
   or,
@@ -35,7 +36,7 @@ import {
   wholeInt,
   wholeText,
 } from '../expr/index.ts'
-import { extend, type JsonPath, type Relation, readJson } from '../plan/index.ts'
+import { checkExpression, extend, type JsonPath, type Relation, readJson } from '../plan/index.ts'
 import type { Check } from './fields.ts'
 import {
   type ExtraReading,
@@ -135,7 +136,9 @@ function checkColumns(checks: readonly Check<never, never>[], row: Readonly<Reco
   const wrong: Record<string, Expr<'string'>> = {}
   for (const [index, { reason, when: isRefused }] of checks.entries()) {
     // The type of a check's row is its project's, which a list of any checks does not know.
-    wrong[`wrong_check_${index}`] = reasonWhere(reason, isRefused(row as never))
+    const condition = isRefused(namedColumns(row) as never)
+    checkExpression(`checks: what ${reason} is refused by`, condition, 'boolean')
+    wrong[`wrong_check_${index}`] = reasonWhere(reason, condition)
   }
   return wrong
 }

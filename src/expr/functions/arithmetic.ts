@@ -1,6 +1,6 @@
 // Arithmetic that cannot fail: what its type does not hold is null. Rules are written by people who do not
 // think of 64 bits, and a batch must not stop at what they wrote.
-import type { Numeric } from '../../columns/types.ts'
+import { exactTypes, type Numeric, numericTypes, wholeTypes } from '../../columns/types.ts'
 import { addWhole, multiplyWhole, subtractWhole, type Whole, whole } from '../../columns/whole.ts'
 import type { Expr } from '../expression.ts'
 import { defineFunction, defineGeneric } from '../function.ts'
@@ -28,6 +28,7 @@ export const asLong = defineGeneric<AsLong>({
   name: 'asLong',
   args: ['long'],
   returns: 'long',
+  accepts: wholeTypes,
   nulls: 'null in, null out',
   meaning: 'The same whole number with 64 bits.',
   duckdb: (a) => `CAST(${a} AS BIGINT)`,
@@ -43,6 +44,7 @@ export const asDecimal = defineGeneric<AsDecimal>({
   name: 'asDecimal',
   args: ['decimal(38,6)'],
   returns: 'decimal(38,6)',
+  accepts: exactTypes,
   nulls: 'null in, null out',
   meaning: 'The same number, of any type but double, with six places.',
   duckdb: (a) => decimal(a),
@@ -58,6 +60,7 @@ export const asDouble = defineGeneric<AsDouble>({
   name: 'asDouble',
   args: ['double'],
   returns: 'double',
+  accepts: numericTypes,
   nulls: 'null in, null out',
   meaning: 'The nearest double of a number of any type.',
   duckdb: (a) => nearestDouble(a),
@@ -131,6 +134,7 @@ export const addDecimals = defineGeneric<OfDecimals>({
   name: 'addDecimals',
   args: ['decimal(38,6)', 'decimal(38,6)'],
   returns: 'decimal(38,6)',
+  accepts: exactTypes,
   nulls: 'null if either is null',
   meaning: 'The exact sum; null where 32 digits before the point do not hold it.',
   duckdb: (a, b) => decimal(`TRY(${decimal(a)} + ${decimal(b)})`),
@@ -150,6 +154,7 @@ export const subtractDecimals = defineGeneric<OfDecimals>({
   name: 'subtractDecimals',
   args: ['decimal(38,6)', 'decimal(38,6)'],
   returns: 'decimal(38,6)',
+  accepts: exactTypes,
   nulls: 'null if either is null',
   meaning: 'The first less the second, exactly; null where 32 digits before the point do not hold it.',
   duckdb: (a, b) => decimal(`TRY(${decimal(a)} - ${decimal(b)})`),
@@ -167,6 +172,7 @@ export const multiplyDecimals = defineGeneric<OfDecimals>({
   name: 'multiplyDecimals',
   args: ['decimal(38,6)', 'decimal(38,6)'],
   returns: 'decimal(38,6)',
+  accepts: exactTypes,
   nulls: 'null if either is null',
   meaning:
     'The product, rounded half away from zero to six places; null where a factor has more than 12 digits before the point.',
@@ -195,6 +201,7 @@ export const divideDecimals = defineGeneric<OfDecimals>({
   name: 'divideDecimals',
   args: ['decimal(38,6)', 'decimal(38,6)'],
   returns: 'decimal(38,6)',
+  accepts: exactTypes,
   nulls: 'null if either is null',
   meaning:
     'The first divided by the second, rounded half away from zero to six places; null where the second is 0, or one has more than 12 digits before the point.',
@@ -237,6 +244,7 @@ export const addDoubles = defineGeneric<OfDoubles>({
   name: 'addDoubles',
   args: ['double', 'double'],
   returns: 'double',
+  accepts: numericTypes,
   nulls: 'null if either is null',
   meaning: 'The sum; null where it is no finite number.',
   duckdb: (a, b) => finite(`${nearestDouble(a)} + ${nearestDouble(b)}`),
@@ -254,6 +262,7 @@ export const subtractDoubles = defineGeneric<OfDoubles>({
   name: 'subtractDoubles',
   args: ['double', 'double'],
   returns: 'double',
+  accepts: numericTypes,
   nulls: 'null if either is null',
   meaning: 'The first less the second; null where it is no finite number.',
   duckdb: (a, b) => finite(`${nearestDouble(a)} - ${nearestDouble(b)}`),
@@ -270,6 +279,7 @@ export const multiplyDoubles = defineGeneric<OfDoubles>({
   name: 'multiplyDoubles',
   args: ['double', 'double'],
   returns: 'double',
+  accepts: numericTypes,
   nulls: 'null if either is null',
   meaning: 'The product; null where it is no finite number.',
   duckdb: (a, b) => finite(`${nearestDouble(a)} * ${nearestDouble(b)}`),
@@ -286,6 +296,7 @@ export const divideDoubles = defineGeneric<OfDoubles>({
   name: 'divideDoubles',
   args: ['double', 'double'],
   returns: 'double',
+  accepts: numericTypes,
   nulls: 'null if either is null',
   meaning: 'The first divided by the second; null where the second is 0 or the quotient is no finite number.',
   duckdb: (a, b) => finite(`${nearestDouble(a)} / nullif(${nearestDouble(b)}, 0)`),

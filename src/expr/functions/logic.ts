@@ -1,6 +1,6 @@
 // Comparison, boolean logic and nulls. SQL's three values: a comparison with null is null.
 
-import type { ColumnType, Numeric } from '../../columns/types.ts'
+import { type ColumnType, type Numeric, numericTypes } from '../../columns/types.ts'
 import { assert } from '../../errors/errors.ts'
 import { JsonSlice, jsonKind } from '../../json/slice.ts'
 import type { Expr } from '../expression.ts'
@@ -252,6 +252,7 @@ export const ratio = defineGeneric<(part: Expr<Numeric>, total: Expr<Numeric>) =
   name: 'ratio',
   args: ['double', 'double'],
   returns: 'double',
+  accepts: numericTypes,
   nulls: 'null if either is null, or the divisor is 0',
   meaning: 'The first divided by the second, both as doubles.',
   duckdb: (part, total) => `(${nearestDouble(part)} / nullif(${nearestDouble(total)}, 0))`,
@@ -269,6 +270,7 @@ export const percent = defineGeneric<(part: Expr<Numeric>, total: Expr<Numeric>)
   name: 'percent',
   args: ['double', 'double'],
   returns: 'double',
+  accepts: numericTypes,
   nulls: 'null if either is null, or the total is 0',
   meaning: '100.0 times the part, divided by the total.',
   duckdb: (part, total) =>

@@ -85,6 +85,31 @@ const mistakes: Readonly<Record<string, readonly [text: string, ...told: (string
     'assay.config.ts:6: ',
     'hourOfDay: argument 1 must be of type timestamp, not decimal(18,2)',
   ],
+  aggregate: [
+    `import { closingEvents, minutes, sumMoney, window } from 'assay-lakehouse'
+const events = closingEvents({ event_time: 'timestamp', merchant: 'string' })
+window(events, {
+  eventTime: 'event_time', sizeMicros: minutes(5), keys: [],
+  aggregates: (row) => ({
+    total: sumMoney(row.merchant),
+  }),
+})`,
+    'assay.config.ts:6: ',
+    'sumMoney: argument 1 must be of type decimal(18,2), not string, which merchant is; of string there is countDistinct',
+  ],
+  'plan type': [
+    `import { closingEvents, countRows, defineTable, minutes, project, transactions, window } from 'assay-lakehouse'
+const events = closingEvents({ event_time: 'timestamp', amount: 'string' })
+const windows = window(events, {
+  eventTime: 'event_time', sizeMicros: minutes(5), keys: ['amount'], aggregates: () => ({ rows: countRows() }),
+})
+const table = defineTable({
+  path: 'made/amounts', meaning: 'x', stream: 'aggregations', partitionBy: null, watermark: 'user',
+  rows: project(windows, (row) => row),
+})
+export default transactions({ topic: 'payments', tables: [table] })`,
+    'table made/amounts reads the column amount of type string from silver/transactions, where it is decimal(18,2) (assay.config.ts:7)',
+  ],
   role: [
     `import { defineLakehouse } from 'assay-lakehouse'\n${imports}
 export default defineLakehouse({

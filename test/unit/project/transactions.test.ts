@@ -8,13 +8,21 @@ import {
   closingEvents,
   countRows,
   defineTable,
+  type Expr,
+  equals,
+  hourOfDay,
   hours,
+  int,
+  isNull,
   minutes,
+  money,
   over,
+  percent,
   processingTime,
   project,
   text,
   transactions,
+  when,
   window,
 } from '../../../src/project/index.ts'
 import { lakehouseFrom } from '../../../src/project/project.ts'
@@ -130,6 +138,97 @@ describe('what a project may not say is told', () => {
       },
       'table aggregations/channel reads the column chanel of type string from silver/transactions, which has no such column',
     ],
+    'a feature without a figure': [
+      () => badFeature({ key: 'user_id', range: hours(1) }),
+      'over: it has one figure, and here is none; there is count: true, sum: a column',
+    ],
+    'a feature of two figures': [
+      () => badFeature({ key: 'user_id', range: hours(1), count: true, sum: 'amount' }),
+      'here is count and sum',
+    ],
+    'a feature of a figure that is none': [
+      () => badFeature({ key: 'user_id', range: hours(1), average: 'amount' }),
+      'here is average',
+    ],
+    'a figure without its column': [
+      () => badFeature({ key: 'user_id', range: hours(1), sum: true }),
+      "sum takes a column: sum: 'amount'",
+    ],
+    'a figure of a column of another type': [
+      () => badFeature({ key: 'user_id', range: hours(1), sum: 'merchant' }),
+      'over: the figure is sum(merchant), and merchant is a string. It takes int, long, decimal(18,2)',
+    ],
+    'a range that is a number': [
+      () => badFeature({ key: 'user_id', range: 3600, count: true }),
+      'over: the range is microseconds, as hours(24)',
+    ],
+    'a feature that is none': [
+      () => transactions({ topic: 't', features: () => ({ x: 5 }) as never }),
+      'features.x: it is no figure of over(rows, { .. })',
+    ],
+    'a check of no condition': [
+      () => transactions({ topic: 't', checks: [{ reason: 'odd', when: (row) => row.amount as never }] }),
+      'checks: what odd is refused by must be of type boolean, not decimal(18,2), which amount is',
+    ],
+    'a check of a column that is none': [
+      () =>
+        transactions({
+          topic: 't',
+          checks: [{ reason: 'odd', when: (row) => isNull((row as unknown as { x: Expr }).x) }],
+        }),
+      'there is no column x',
+    ],
+    'a table that is none': [
+      () => transactions({ topic: 't', tables: [undefined as never] }),
+      'tables: element 1 is no table of defineTable(..)',
+    ],
+    'windows by a column that is none': [
+      () => badWindow({ keys: ['chanel'] }),
+      'window: there is no column chanel; there is event_time, amount',
+    ],
+    'windows by a time that is none': [
+      () => badWindow({ eventTime: 'amount' }),
+      'window: eventTime must be a column of type timestamp, not decimal(18,2), which amount is',
+    ],
+    'windows of a size that is a number': [() => badWindow({ sizeMicros: 5 }), 'as minutes(10) gives them'],
+    'windows of no whole number of slides': [
+      () => badWindow({ slideMicros: minutes(4) }),
+      'window: sizeMicros must be a whole number of slides',
+    ],
+    'an aggregate that is an expression': [
+      () => badWindow({ aggregates: (row: { amount: unknown }) => ({ x: row.amount }) }),
+      'window: x must be an aggregate',
+    ],
+    'a function of an aggregate': [
+      () => badWindow({ aggregates: () => ({ x: percent(countRows() as never, countRows() as never) }) }),
+      'percent: argument 1 must be of type double, not an aggregate',
+    ],
+    'a function of a text': [
+      () => badColumn(() => ({ x: hourOfDay('event_time' as never) })),
+      'hourOfDay: argument 1 must be of type timestamp, not the text "event_time" (a column is row.name',
+    ],
+    'a function of too many arguments': [
+      () => badColumn((row) => ({ x: (isNull as (...all: unknown[]) => never)(row.amount, row.amount) })),
+      'isNull takes 1 argument, not 2',
+    ],
+    'a comparison of two types': [
+      () => badColumn((row) => ({ x: equals(row.amount as never, int(1)) })),
+      'equals: argument 2 must be of type decimal(18,2), not int',
+    ],
+    'a branch of another type': [
+      () => badColumn((row) => ({ x: when([[isNull(row.amount), int(1)]], row.amount as never) })),
+      'when: what branch 1 gives must be of type decimal(18,2), not int',
+    ],
+    'a condition that is none': [
+      () => badColumn((row) => ({ x: when([[row.amount as never, int(1)]], int(2)) })),
+      'when: the condition of branch 1 must be of type boolean',
+    ],
+    'a column that is no expression': [
+      () => badColumn(() => ({ x: 5 as never })),
+      'column x must be an expression, not 5',
+    ],
+    'money that is none': [() => money('5,000'), '"5,000" is no decimal(18,2)'],
+    'money of three places': [() => money('5.001'), '"5.001" is no decimal(18,2)'],
     'rules that are not there': [
       () => lakehouseFrom(transactions({ topic: 't', rules: 'no.yaml' }), directory),
       'the rules cannot be read',
@@ -144,6 +243,24 @@ describe('what a project may not say is told', () => {
       },
       'rules.yaml:2:',
     ],
+  }
+  const badFeature = (of: object) => {
+    return transactions({ topic: 't', features: (rows) => ({ x: over(rows, of as never) }) })
+  }
+  const some = () => closingEvents({ event_time: 'timestamp', amount: 'decimal(18,2)' })
+  const badWindow = (of: object) => {
+    const rest = {
+      eventTime: 'event_time',
+      sizeMicros: minutes(5),
+      keys: [],
+      aggregates: () => ({ n: countRows() }),
+    }
+    return window(some(), { ...rest, ...of } as never)
+  }
+  const badColumn = (
+    columns: (row: { readonly amount: Expr<'decimal(18,2)'> }) => Readonly<Record<string, Expr>>,
+  ) => {
+    return project(some(), columns)
   }
   let made = ''
   beforeAll(() => {
