@@ -1,12 +1,18 @@
-// What is wrong with the arguments of a call. TypeScript says it to who has a compiler; a config is run without
-// one, and on SQL it would be told with the first batch.
+// What is wrong with the arguments of a call. TypeScript says it to who has a compiler; a config is run
+// without one, and an engine would tell it with the first batch.
 import type { ColumnType } from '../columns/types.ts'
-import type { CallRecord } from './function.ts'
+
+/** What a function takes, as its record says. */
+type Signature = {
+  readonly name: string
+  readonly args: readonly string[]
+  readonly accepts?: readonly ColumnType[]
+}
 
 type Typed = { readonly kind: string; readonly type: ColumnType }
 
 /** null where nothing is. `T` is the type of the first argument that it stands for. */
-export function argumentMistake(record: CallRecord, given: readonly unknown[]): string | null {
+export function argumentMistake(record: Signature, given: readonly unknown[]): string | null {
   const { name, args, accepts } = record
   const last = args.at(-1)
   const isMany = last?.endsWith('*') === true
@@ -26,7 +32,7 @@ export function argumentMistake(record: CallRecord, given: readonly unknown[]): 
       accepts ?? (wanted === 'T' ? (chosen === null ? [] : [chosen]) : [wanted])
     if (wanted === 'T') chosen ??= value.type
     if (types.length > 0 && !types.includes(value.type))
-      return `${at} must be of type ${types.join(', ')}, not ${typeText(value)}`
+      return `${at} must be of type ${types.join(', ')}, not ${shownType(value)}`
   }
   return null
 }
@@ -38,7 +44,7 @@ export function isTyped(value: unknown): value is Typed {
 }
 
 /** The type of an expression, with the column that has it. */
-export function typeText(value: Typed): string {
+export function shownType(value: Typed): string {
   return 'name' in value ? `${value.type}, which ${String(value.name)} is` : value.type
 }
 

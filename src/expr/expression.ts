@@ -2,7 +2,7 @@
 // built by `column`, `literal`, `parameter`, `when` and the functions in functions/.
 import type { ColumnType, Schema } from '../columns/types.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { described, isTyped, typeText } from './argument-types.ts'
+import { described, isTyped, shownType } from './argument-types.ts'
 
 export type Expr<T extends ColumnType = ColumnType> =
   | { readonly kind: 'column'; readonly name: string; readonly type: T }
@@ -98,7 +98,7 @@ export function when<T extends ColumnType>(
 
 function checkBranch(what: string, given: unknown, type: ColumnType): void {
   if (isTyped(given) && given.type === type) return
-  const found = isTyped(given) ? typeText(given) : described(given)
+  const found = isTyped(given) ? shownType(given) : described(given)
   throw new LakehouseError('LAKEHOUSE_INVALID', `when: ${what} must be of type ${type}, not ${found}`)
 }
 

@@ -1,7 +1,7 @@
 // The plan: relations as data. A table definition builds one with the functions below; the SQL compilers read
 // it. Each operator's meaning stands at its type: that text, not an engine, decides what is right.
 import { assert, LakehouseError, unreachable } from '../errors/errors.ts'
-import { described, isTyped, typeText } from '../expr/argument-types.ts'
+import { described, isTyped, shownType } from '../expr/argument-types.ts'
 import type { Aggregate, Columns, ColumnType, Expr, Schema } from '../expr/index.ts'
 import { bool, column, columnsOf } from '../expr/index.ts'
 import type { OverAggregate } from './over-aggregate.ts'
@@ -318,10 +318,10 @@ export function columnType(node: PlanNode, name: string): ColumnType {
   }
 }
 
-/** Not everybody compiles first: fails with LAKEHOUSE_INVALID for what is no expression, or of another type. */
+/** Fails with LAKEHOUSE_INVALID for what is no expression, or of another type: not everybody compiles. */
 export function checkExpression(what: string, given: unknown, type: ColumnType | null): void {
   if (isTyped(given) && (type === null || given.type === type)) return
-  const found = isTyped(given) ? typeText(given) : described(given)
+  const found = isTyped(given) ? shownType(given) : described(given)
   const wanted = type === null ? 'an expression' : `of type ${type}`
   throw new LakehouseError('LAKEHOUSE_INVALID', `${what} must be ${wanted}, not ${found}`)
 }

@@ -1,5 +1,5 @@
-// What in a plan is no column, or of another type than is asked for: told before an engine meets it. Who builds
-// plans by the functions of relation.ts and expr is told at once; a plan may also be written as data.
+// What in a plan is no column, or of another type than is asked for: told before an engine meets it. Who
+// builds plans by functions is told by these; what reads another table, or is written as data, is told here.
 import { unreachable } from '../errors/errors.ts'
 import { argumentMistake, isTyped } from '../expr/argument-types.ts'
 import {
