@@ -26,7 +26,9 @@ const layers: readonly (readonly string[])[] = [
   ['produce', 'lakehouse'],
   ['project'],
   ['testing'],
-  ['cli', 'dashboard'],
+  ['query'],
+  ['dashboard'],
+  ['cli'],
 ]
 
 const pureFolders = [

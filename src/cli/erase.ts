@@ -9,10 +9,10 @@ import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
+import { sqlName, tableNamed } from '../query/table-name.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { printable } from './printable.ts'
 import { openSession } from './session.ts'
-import { sqlName, tableNamed } from './table-name.ts'
 
 type EraseFlags = {
   readonly userId: readonly PersonId[]

@@ -6,10 +6,10 @@ import { compileRowPath } from '../javascript/index.ts'
 import { eventsWatermark, type PlanNode, type TableDefinition, windowOf } from '../plan/index.ts'
 import { planText } from '../plan/text.ts'
 import type { Project } from '../project/project.ts'
+import { tableNamed } from '../query/table-name.ts'
 import { compileTable, type Dialect, duckdb, spark } from '../sql/index.ts'
 import { printable } from './printable.ts'
 import { openSession } from './session.ts'
-import { tableNamed } from './table-name.ts'
 
 export function explainCommand(project: Project): Command {
   return new Command('explain')

@@ -2,12 +2,12 @@
 import { Command, Option } from 'commander'
 import { counted } from '../errors/counted.ts'
 import type { Project } from '../project/project.ts'
+import { sqlName, tableNamed } from '../query/table-name.ts'
 import { waitDefaultSeconds, waitSeconds } from './erase.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { printable } from './printable.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { openSession } from './session.ts'
-import { sqlName, tableNamed } from './table-name.ts'
 
 export function rebuildCommand(project: Project): Command {
   return new Command('rebuild')

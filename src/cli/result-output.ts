@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { type DuckDBResult, type DuckDBType, DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api'
 import { counted } from '../errors/counted.ts'
+import { resultCellText, resultRowJson } from '../query/result-cell.ts'
 import { printableLine } from './printable.ts'
-import { resultCellText, resultRowJson } from './result-cell.ts'
 import { cutToWidth, displayWidth, fitLeft, fitRight } from './terminal-text.ts'
 
 /** Where rows go: stdout; `columns` is the width of the terminal where it is one. */

@@ -14,12 +14,12 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream, tablesOf } from '../plan/index.ts'
 import { type Project, projectTitle } from '../project/project.ts'
+import { sqlName } from '../query/table-name.ts'
 import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { openRunView, type RunFacts, type RunView } from './run-view.ts'
 import { openSession, projectDefaults } from './session.ts'
-import { sqlName } from './table-name.ts'
 
 /** How long `--once` waits for a broker that is away or a topic that is not there. */
 const onceWaitMaxMs = 30_000

@@ -5,14 +5,14 @@ import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { counted } from '../errors/counted.ts'
 import type { Project } from '../project/project.ts'
+import { sqlName, tableNamed } from '../query/table-name.ts'
 import type { CheckResult, Finding } from '../verify/check.ts'
 import { exitCodes } from './failure.ts'
 import { isInteractive } from './live-painter.ts'
+import { sayWhereNoTables } from './no-tables.ts'
 import { printableLine } from './printable.ts'
 import { createProgressBar, type ProgressBar } from './progress-bar.ts'
-import { sayWhereNoTables } from './reader.ts'
 import { openSession } from './session.ts'
-import { sqlName, tableNamed } from './table-name.ts'
 
 export type VerifyFlags = { readonly json?: true; readonly since?: bigint }
 

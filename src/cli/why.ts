@@ -9,13 +9,13 @@ import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { type DefinedRule, historiesOf, type Lakehouse, type TableDefinition } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
+import { type LakehouseReader, openReader } from '../query/reader.ts'
+import { resultCellText } from '../query/result-cell.ts'
+import { sqlName } from '../query/table-name.ts'
 import { filledSentence } from '../rules/index.ts'
 import { printable, printableLine } from './printable.ts'
-import { type LakehouseReader, openReader } from './reader.ts'
-import { resultCellText } from './result-cell.ts'
 import { tableText } from './result-output.ts'
 import { openSession } from './session.ts'
-import { sqlName } from './table-name.ts'
 
 export function whyCommand(project: Project): Command {
   return new Command('why')

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { liveName, liveTables } from '../../../src/cli/open-windows.ts'
 import { type QueryFormat, query } from '../../../src/cli/query.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { liveName, liveTables } from '../../../src/query/open-windows.ts'
 import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
 
 let lakehouse: SmallLakehouse

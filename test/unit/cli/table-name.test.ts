@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { sqlName, tableNamed } from '../../../src/cli/table-name.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { sqlName, tableNamed } from '../../../src/query/table-name.ts'
 
 const { tables } = standardLakehouse
 

@@ -15,7 +15,6 @@ import { type NamedTable, readableTables } from '../ops/readable.ts'
 import { tableDirectory } from '../ops/tables.ts'
 import type { Lakehouse, TableDefinition } from '../plan/index.ts'
 import { liveName, liveTables, openWindowsSql } from './open-windows.ts'
-import { printable } from './printable.ts'
 import { isShowTables, type NamedTables, parseSelect } from './select-statement.ts'
 import { nearestNames, notWrittenAdvice, sqlName } from './table-name.ts'
 
@@ -141,13 +140,6 @@ export class LakehouseReader {
     const message = `${names}: not written yet in ${this.#of.deltaBasePath}; ${notWrittenAdvice}`
     return new LakehouseError('QUERY_FAILED', message, { cause: error })
   }
-}
-
-/** On stderr, so that what reads the result finds an empty one. */
-export async function sayWhereNoTables({ lakehouse, deltaBasePath }: Config): Promise<void> {
-  for (const table of readableTables(lakehouse))
-    if (await DeltaTable.exists(tableDirectory(deltaBasePath, table))) return
-  process.stderr.write(printable(`${deltaBasePath} has no table yet: ${notWrittenAdvice}\n`))
 }
 
 function knownNames(lakehouse: Lakehouse): readonly string[] {
