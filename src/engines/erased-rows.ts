@@ -3,7 +3,7 @@
 // both.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type DeltaTable, type PruneRange, scanSql } from '../delta/index.ts'
-import { type Lakehouse, type NamingColumn, placeColumns, type TableDefinition } from '../plan/index.ts'
+import { type Lakehouse, placeColumns, type TableDefinition } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf, setTable } from './database.ts'
 
@@ -41,7 +41,7 @@ export async function findPersons(where: Where, persons: readonly PersonId[]): P
   }
   const refused = await scanOf(where, lakehouse.refused.path, null)
   if (refused !== null) {
-    selects.push(`SELECT ${keys} FROM (${refused}) WHERE ${ofPersonsSql(lakehouse.names.person, persons)}`)
+    selects.push(`SELECT ${keys} FROM (${refused}) WHERE ${ofPersonsSql(lakehouse.names, persons)}`)
   }
   const none =
     'SELECT NULL::VARCHAR AS topic, NULL::INTEGER AS partition, NULL::BIGINT AS "offset" WHERE false'
@@ -81,9 +81,12 @@ async function scanOf(
 
 /**
  * A record of quarantine is a person's where it has that number or text in the place, however it is written
- * and whatever else is wrong with the record, or where its key is the same as text.
+ * and whatever else is wrong with the record, or where its key, if that names persons, is the same as text.
  */
-function ofPersonsSql({ path }: NamingColumn, persons: readonly PersonId[]): string {
+function ofPersonsSql(
+  { person: { column, path }, key }: Lakehouse['names'],
+  persons: readonly PersonId[],
+): string {
   // Bytes that are no UTF-8 are searched as DuckDB shows them, with the quotes put back.
   const text = `coalesce(TRY(decode(value)), replace(CAST(value AS VARCHAR), '\\x22', '"'))`
   const place = duckdb.text(`$${path.map((name) => `.${JSON.stringify(name)}`).join('')}`)
@@ -96,9 +99,10 @@ function ofPersonsSql({ path }: NamingColumn, persons: readonly PersonId[]): str
   const name = escapedPattern(path.at(-1)!)
   const written = `"${name}"\\s*:\\s*"?\\s*(${numbers})\\s*("|,|}|\\]|\\s|$)`
   const texts = persons.map((person) => `encode(${duckdb.text(String(person))})`).join(', ')
+  const isKey = key === undefined || key.column === column
   return `coalesce(${parsed} IN (${persons.map(personSql).join(', ')}), false)
     OR coalesce(regexp_matches(${text}, ${duckdb.text(written)}), false)
-    OR coalesce(kafka_key IN (${texts}), false)`
+    ${isKey ? `OR coalesce(kafka_key IN (${texts}), false)` : ''}`
 }
 
 /** A pattern that matches the text alone. */

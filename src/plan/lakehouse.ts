@@ -82,8 +82,15 @@ export type LakehouseParts = {
   readonly rules: readonly DefinedRule[]
   /** Where the rules are text. */
   readonly rulesFrom?: RulesSource
-  /** The column of the events that names one, and that names the person whom it is about. */
-  readonly names: { readonly event: NamingColumn; readonly person: NamingColumn }
+  /**
+   * The column of the events that names one, that names the person whom it is about, and that records have
+   * for their key, as text; absent: the person.
+   */
+  readonly names: {
+    readonly event: NamingColumn
+    readonly person: NamingColumn
+    readonly key?: NamingColumn
+  }
   /** What each reason of a refused record means. */
   readonly reasons: Readonly<Record<string, string>>
   /** How records are read, for who reads them without the plan; absent: nobody can. */
@@ -113,7 +120,8 @@ export function defineLakehouse(parts: LakehouseParts): Lakehouse {
     ...(scored === null ? [] : roleMistakes('scored', scored)),
     ...readMistakes(lakehouse.tables),
     ...inputNameMistakes(lakehouse.tables),
-    ...lakehouse.tables.flatMap(typeMistakes),
+    ...settingMistakes(lakehouse),
+    ...lakehouse.tables.flatMap((table) => typeMistakes(table, parameterTypes(lakehouse))),
     ...lakehouse.tables.flatMap((table) => [
       ...windowMistakes(events, table),
       ...lookBackMistakes(events, lakehouse.tables, [events.path, refused.path], table),
@@ -176,6 +184,11 @@ function nameMistakes({ tables, streams, watermarks }: Lakehouse): string[] {
     ...odd.map(
       (name) => `${JSON.stringify(name)} is no name of a stream or watermark: letters, digits, _ and -`,
     ),
+    ...[streams, watermarkNames].flatMap((names) =>
+      names.flatMap((name, index) =>
+        names.indexOf(name) === index ? [] : [`there are two of the name ${name}`],
+      ),
+    ),
     ...(streams.length === 0 ? ['there is no stream'] : []),
     ...(watermarks.length === 0 ? ['there is no watermark'] : []),
     ...tables.flatMap(({ path, stream, watermark }) => [
@@ -185,6 +198,35 @@ function nameMistakes({ tables, streams, watermarks }: Lakehouse): string[] {
         : [`table ${path}: no watermark ${watermark}; ${among(watermarkNames)}`]),
     ]),
   ]
+}
+
+/** What every batch brings. */
+const batchParameters = {
+  processing_time: 'timestamp',
+  watermark: 'timestamp',
+  closed_after: 'timestamp',
+  closed_up_to: 'timestamp',
+} as const
+
+function parameterTypes({ settings }: Lakehouse): Schema {
+  const own = settings.map(({ parameter, kind }) => [
+    parameter,
+    kind === 'duration' ? 'long' : 'array<string>',
+  ])
+  return { ...batchParameters, ...Object.fromEntries(own) }
+}
+
+function settingMistakes({ settings }: Lakehouse): string[] {
+  const isTwice = (name: 'parameter' | 'variable', index: number): boolean =>
+    settings.findIndex((one) => one[name] === settings[index]![name]) !== index
+  return settings.flatMap(({ parameter, variable }, index) => [
+    ...(/^[a-z][a-z0-9_]*$/.test(parameter) && !(parameter in batchParameters) && !isTwice('parameter', index)
+      ? []
+      : [`setting ${JSON.stringify(parameter)}: a parameter is a name of its own of letters, digits and _`]),
+    ...(/^[A-Z][A-Z0-9_]*$/.test(variable) && !isTwice('variable', index)
+      ? []
+      : [`setting ${JSON.stringify(variable)}: a variable is a name of its own of capitals, digits and _`]),
+  ])
 }
 
 function roleMistakes(role: Role, { path, rows }: TableDefinition): string[] {

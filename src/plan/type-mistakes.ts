@@ -15,8 +15,9 @@ import { isKeyType } from './over-aggregate.ts'
 import type { PlanNode, WindowNode } from './relation.ts'
 import type { TableDefinition } from './table.ts'
 
-export function typeMistakes({ path, rows, partitionBy }: TableDefinition): string[] {
-  const plan = new PlanTypes(path)
+/** `parameters`: what a batch brings, by their names. */
+export function typeMistakes({ path, rows, partitionBy }: TableDefinition, parameters: Schema): string[] {
+  const plan = new PlanTypes(path, parameters)
   const given: Schema = plan.schemaOf(rows.node)
   for (const [name, type] of Object.entries(rows.schema)) {
     if (given[name] !== type)
@@ -34,10 +35,12 @@ const noColumn = (name: string, schema: Schema): string =>
 class PlanTypes {
   readonly mistakes = new Set<string>()
   readonly #path: string
+  readonly #parameters: Schema
   readonly #seen = new WeakMap<Schema, WeakSet<Expr>>()
 
-  constructor(path: string) {
+  constructor(path: string, parameters: Schema) {
     this.#path = path
+    this.#parameters = parameters
   }
 
   say(at: string, what: string): void {
@@ -146,12 +149,21 @@ class PlanTypes {
         }
         this.#expression(at, expr.otherwise, schema, expr.type)
         break
-      case 'literal':
       case 'parameter':
+        this.#parameter(at, expr)
+        break
+      case 'literal':
         break
       default:
         unreachable(expr)
     }
+  }
+
+  #parameter(at: string, { name, type }: { readonly name: string; readonly type: ColumnType }): void {
+    const given = this.#parameters[name]
+    if (given === type) return
+    const known = Object.entries(this.#parameters).map(([one, of]) => `${one} (${of})`)
+    this.say(at, `no batch brings a parameter ${name} of type ${type}; there is ${known.join(', ')}`)
   }
 
   #call(

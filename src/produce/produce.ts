@@ -22,6 +22,8 @@ export type ProduceTarget =
       readonly rotateSeconds: number
     }
 
+export type KeyAndValue = Pick<GeneratedRecord, 'key' | 'value'>
+
 export type ProduceOptions = {
   readonly generator: Partial<Omit<GeneratorOptions, 'startMs'>>
   /** How many records; Infinity goes on until the signal. */
@@ -29,8 +31,8 @@ export type ProduceOptions = {
   /** null is as fast as possible. */
   readonly ratePerSecond: number | null
   readonly to: ProduceTarget
-  /** What becomes of a record's value before it is sent; null leaves it. */
-  readonly shape?: ((value: Uint8Array) => Uint8Array) | null
+  /** What becomes of a record's key and value before it is sent; null leaves them. */
+  readonly shape?: ((of: KeyAndValue) => KeyAndValue) | null
   /** Event times are spread over this past period; null takes the clock's time. */
   readonly period: Period | null
   /** Ends the run cleanly: what was generated is sent. */
@@ -114,7 +116,7 @@ async function sendAll(
       const records: GeneratedRecord[] = []
       for (let index = 0; index < arrivals.count; index++) {
         const record = generator.next(arrivals.timeOf(index))
-        records.push(shape === null ? record : { ...record, value: shape(record.value) })
+        records.push(shape === null ? record : { ...record, ...shape(record) })
       }
       await writer.write(records)
       tally.add(records)

@@ -2,6 +2,8 @@
 // checks, features, rules and tables of one's own.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseDuration } from '../config/duration.ts'
+import { variables } from '../config/variables.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
 import { silverOf } from '../lakehouse/2-silver/transactions.ts'
@@ -11,6 +13,7 @@ import { tablesOfSilver } from '../lakehouse/tables-of-silver.ts'
 import {
   defineLakehouse,
   type Lakehouse,
+  type NamingColumn,
   type Relation,
   type Setting,
   type TableDefinition,
@@ -25,7 +28,8 @@ import type {
   TransactionFields,
   UserTypeOf,
 } from '../transactions/fields.ts'
-import { columnMistakes } from '../transactions/mapping-of.ts'
+import type { Mapping } from '../transactions/mapping.ts'
+import { columnMistakes, refuse } from '../transactions/mapping-of.ts'
 import { type FeatureRows, type Features, withFeatures } from './features.ts'
 import type { ProjectLakehouse } from './project.ts'
 
@@ -33,6 +37,8 @@ export type TransactionsConfig<F extends Fields, E extends ExtraFields> = Transa
   /** Where KAFKA_TOPIC says no other. */
   readonly topic: string
   readonly features?: (rows: FeatureRows<SilverColumns<UserTypeOf<F>, ExtraSchema<E>>>) => Features
+  /** The column whose value, as text, is the key of a record; user_id where nothing is said. */
+  readonly key?: Exclude<keyof Fields, 'timestamp' | 'location'> | (keyof E & string)
   /** A file of rules, from the folder of the config on; absent: the rules that ship. */
   readonly rules?: string
   /** Values of columns of `extra` in the records that `assay demo` and `assay produce` make up. */
@@ -41,6 +47,10 @@ export type TransactionsConfig<F extends Fields, E extends ExtraFields> = Transa
   readonly tables?: readonly TableDefinition[]
   /** Further watermarks, by which windows of these tables close. */
   readonly watermarks?: readonly Watermark[]
+  /** Further streams, which may each run as a process of its own and write some of these tables. */
+  readonly streams?: readonly string[]
+  /** Further values of the environment, which plans and rules have as parameters. */
+  readonly settings?: readonly Setting[]
 }
 
 /** The default export of a config. Fails with LAKEHOUSE_INVALID. */
@@ -56,10 +66,8 @@ export function transactions<
     ...(isFeature(features[name]) ? [] : [`features.${name}: it is no figure of over(rows, { .. })`]),
     ...(name in (of.extra ?? {}) ? [`features.${name}: a column of extra has this name`] : []),
   ])
-  if (mistakes.length > 0) {
-    const message = ['the lakehouse is not valid:', ...mistakes].join('\n  ')
-    throw new LakehouseError('LAKEHOUSE_INVALID', message, { details: { mistakes } })
-  }
+  refuse(mistakes)
+  refuse([...watermarkMistakes(of.watermarks ?? []), ...ownSettingMistakes(of.settings ?? [])])
   const path = silver.transactions.path
   for (const [index, table] of (of.tables ?? []).entries()) {
     if (typeof table === 'object' && table !== null && 'rows' in table) continue
@@ -77,7 +85,8 @@ export function transactions<
 
   function lakehouseIn(directory: string): Lakehouse {
     const file = of.rules === undefined ? rulesFile : join(directory, of.rules)
-    const rules = validRules(rulesText(file), { file, columns, parameters: listParameters })
+    const settings = [...standardLakehouse.settings, ...(of.settings ?? [])]
+    const rules = validRules(rulesText(file), { file, columns, parameters: listParameters(settings) })
     const [records, transactionsTable, refused, scored, ...tables] = tablesOfSilver(silver, rules, add)
     const { mapping, reading, reasonMeanings } = silver
     return defineLakehouse({
@@ -87,19 +96,37 @@ export function transactions<
       refused: refused!,
       scored: scored!,
       tables: [...tables, ...(of.tables ?? [])],
-      streams: standardLakehouse.streams,
+      streams: [...standardLakehouse.streams, ...(of.streams ?? [])],
       watermarks: [...standardLakehouse.watermarks, ...(of.watermarks ?? [])],
-      settings: standardLakehouse.settings.flatMap((setting) => settingOf(setting, rules.lists)),
+      settings: settings.flatMap((setting) => settingOf(setting, rules.lists)),
       rules: rules.rules,
       rulesFrom: { file, columns },
       names: {
         event: { column: 'transaction_id', path: mapping.transaction_id.path },
         person: { column: 'user_id', path: mapping.user_id.path },
+        ...(of.key === undefined ? {} : { key: keyOf(mapping, of.key) }),
       },
       reasons: reasonMeanings,
       reading: { ...reading, ...(of.samples === undefined ? {} : { samples: samplesOf(of.samples) }) },
     })
   }
+}
+
+function watermarkMistakes(watermarks: readonly Watermark[]): string[] {
+  return watermarks.flatMap(({ name, default: delay }) => {
+    return parseDuration(delay) === null
+      ? [`watermarks.${name}: ${JSON.stringify(delay)} is no duration`]
+      : []
+  })
+}
+
+function ownSettingMistakes(settings: readonly Setting[]): string[] {
+  return settings.flatMap(({ variable, kind, default: given }) => [
+    ...(variable in variables ? [`settings.${variable}: Assay has a variable of this name`] : []),
+    ...(kind === 'duration' && parseDuration(given) === null
+      ? [`settings.${variable}: ${JSON.stringify(given)} is no duration, such as 10 minutes`]
+      : []),
+  ])
 }
 
 /** Not everybody compiles first. */
@@ -111,10 +138,22 @@ function samplesOf(samples: Readonly<Record<string, readonly unknown[] | undefin
   return Object.fromEntries(Object.entries(samples).map(([name, values = []]) => [name, values]))
 }
 
+function keyOf(mapping: Mapping, column: string): NamingColumn {
+  const sources: Readonly<Record<string, unknown>> = { ...mapping, ...mapping.extra }
+  const source = sources[column]
+  if (typeof source === 'object' && source !== null && 'path' in source) {
+    return { column, path: source.path as readonly string[] } // As every source has.
+  }
+  const names = Object.keys(sources).filter((name) => !['extra', 'location', 'timestamp'].includes(name))
+  throw new LakehouseError(
+    'LAKEHOUSE_INVALID',
+    `key: records have no ${column}; there is ${names.join(', ')}`,
+  )
+}
+
 /** Lists of rules that a variable overrides. */
-const listParameters = standardLakehouse.settings.flatMap(({ kind, parameter }) => {
-  return kind === 'names' ? [parameter] : []
-})
+const listParameters = (settings: readonly Setting[]): string[] =>
+  settings.flatMap(({ kind, parameter }) => (kind === 'names' ? [parameter] : []))
 
 /** A list of the file is the default of its variable; without the list there is no variable. */
 function settingOf(
@@ -123,6 +162,7 @@ function settingOf(
 ): Setting[] {
   if (setting.kind !== 'names') return [setting]
   const list = lists[setting.parameter]
+  if (list === undefined && !standardLakehouse.settings.includes(setting)) return [setting]
   return list === undefined ? [] : [{ ...setting, default: list.elements.join(',') || 'none' }]
 }
 

@@ -2,7 +2,7 @@
 // and what is refused beside what cannot be read.
 import type { Columns, ColumnType, Expr } from '../expr/index.ts'
 import type { FieldColumns, UserType } from './columns.ts'
-import type { ExtraReading, TimeReading } from './mapping.ts'
+import type { ExtraReading, MinorUnits, TimeReading } from './mapping.ts'
 
 /**
  * Where a record has a value: names with points between them (`customer.id`), or a list of names, which may
@@ -16,10 +16,14 @@ export type Fields = {
   readonly transaction_id?: FieldPath | { readonly path: FieldPath; readonly as?: 'text' | 'whole' }
   /** `int` a number with a whole value in 32 bits, `long` one in 64 bits, `string` a text. */
   readonly user_id?: FieldPath | { readonly path: FieldPath; readonly type?: UserType }
-  /** `decimal_text` is "12.50"; `minor_units` a whole number, of which 100 are one. */
+  /**
+   * `decimal_text` is "12.50"; `minor_units` a whole number, of which 100 are one, or as many as a currency of
+   * other `digits` has (0 for yen, 3 for Kuwaiti dinar). It is rounded to cents.
+   */
   readonly amount?:
     | FieldPath
     | { readonly path: FieldPath; readonly as?: 'number' | 'decimal_text' | 'minor_units' }
+    | { readonly path: FieldPath; readonly as: 'minor_units'; readonly digits: MinorUnits['digits'] }
   /** Epochs are whole numbers of seconds, milliseconds or microseconds. */
   readonly timestamp?: FieldPath | { readonly path: FieldPath; readonly as?: TimeReading }
   readonly is_fraud?: FieldPath | null

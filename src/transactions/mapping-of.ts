@@ -3,7 +3,7 @@ import { LakehouseError } from '../errors/errors.ts'
 import { isJsonName, type JsonPath } from '../plan/index.ts'
 import { reservedColumns } from './columns.ts'
 import type { ExtraFields, FieldPath, Fields } from './fields.ts'
-import { type Mapping, type Source, timeReadings } from './mapping.ts'
+import { type Mapping, minorDigits, type Source, timeReadings } from './mapping.ts'
 import { builtInReasons } from './reasons.ts'
 
 const names = {
@@ -116,12 +116,18 @@ function sourceOf(name: string, field: unknown, readings: readonly string[], mis
     return { path: pathOf(at, field, mistakes), as: readings[0]! }
   }
   const option = name === 'user_id' ? 'type' : 'as'
-  const { path, [option]: as = readings[0], ...others } = field as Readonly<Record<string, unknown>>
+  const { path, [option]: as = readings[0], digits, ...others } = field as Readonly<Record<string, unknown>>
   for (const other of Object.keys(others)) mistakes.push(`${at}.${other}: there is path and ${option}`)
+  const places = minorDigits.find((one) => one === digits)
+  if (digits !== undefined && as !== 'minor_units')
+    mistakes.push(`${at}.digits: minor_units alone have digits, 2 where none are said`)
+  else if (digits !== undefined && places === undefined)
+    mistakes.push(`${at}.digits: there is ${minorDigits.join(', ')}, not ${String(digits)}`)
   const reading = readings.find((one) => one === as)
   if (reading === undefined)
     mistakes.push(`${at}.${option}: there is ${readings.join(', ')}, not ${String(as)}`)
-  return { path: pathOf(at, path, mistakes), as: reading ?? readings[0]! }
+  const source = { path: pathOf(at, path, mistakes), as: reading ?? readings[0]! }
+  return places === undefined || places === 2 ? source : ({ ...source, digits: places } as Source)
 }
 
 const noPath: JsonPath = ['unknown']

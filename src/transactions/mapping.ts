@@ -15,11 +15,15 @@ export type ExtraReading = 'text' | 'boolean' | 'number' | 'whole' | 'cents' | T
 
 export type Source<R extends string = string> = { readonly path: JsonPath; readonly as: R }
 
+/** Places of a currency's minor unit: 100 of them are one of it where none is said. */
+export const minorDigits = [0, 2, 3, 4] as const
+export type MinorUnits = Source<'minor_units'> & { readonly digits?: (typeof minorDigits)[number] }
+
 /** Null is a column that no record has a value for. */
 export type Mapping = {
   readonly transaction_id: Source<'text' | 'whole'>
   readonly user_id: Source<'int' | 'long' | 'string'>
-  readonly amount: Source<'number' | 'decimal_text' | 'minor_units'>
+  readonly amount: Source<'number' | 'decimal_text'> | MinorUnits
   readonly timestamp: Source<TimeReading>
   readonly is_fraud: Source<'boolean'> | null
   readonly merchant: Source<'text'> | null

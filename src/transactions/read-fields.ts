@@ -3,8 +3,11 @@ import {
   and,
   atLeast,
   cents,
+  centsOfTenThousandths,
   centsOfText,
+  centsOfThousandths,
   centsOfUnits,
+  centsOfWholes,
   column,
   commaJoined,
   decimalSign,
@@ -178,8 +181,11 @@ function userReader({ path, as }: Mapping['user_id']): FieldReader {
   }
 }
 
-function amountReader({ path, as }: Mapping['amount']): FieldReader {
-  const { raw, values, given, isPositive } = amountReadings[as]
+function amountReader(source: Mapping['amount']): FieldReader {
+  const { path, as } = source
+  const { raw, given, isPositive } = amountReadings[as]
+  const ofUnits = 'digits' in source && source.digits !== undefined ? ofMinorUnits[source.digits] : null
+  const values = ofUnits === null ? amountReadings[as].values : { amount: ofUnits(unitsAmount) }
   const amount = column('amount', 'decimal(18,2)')
   const wrong = when(
     [
@@ -219,6 +225,13 @@ const amountReadings: Readonly<Record<Mapping['amount']['as'], AmountReading>> =
     isPositive: greaterThan(unitsAmount, long(0n)),
   },
 }
+
+const ofMinorUnits = {
+  0: centsOfWholes,
+  2: centsOfUnits,
+  3: centsOfThousandths,
+  4: centsOfTenThousandths,
+} as const
 
 type AmountReading = Pick<FieldReader, 'raw' | 'values'> & {
   readonly given: Expr

@@ -27,7 +27,7 @@ export function shapedRecord(
   const { transaction_id: id, user_id: user, amount, timestamp, location } = mapping
   put(id, id.as === 'whole' ? index + 1 : record.transaction_id)
   put(user, user.as === 'string' ? `user-${record.user_id}` : record.user_id)
-  put(amount, amountAs(amount.as, record.amount))
+  put(amount, amountAs(amount, record.amount))
   put(timestamp, timeAs(timestamp.as, record.timestamp))
   put(mapping.merchant, record.merchant)
   put(mapping.payment_method, record.payment_method)
@@ -45,9 +45,9 @@ export function shapedRecord(
   return shaped
 }
 
-function amountAs(as: Mapping['amount']['as'], amount: number): unknown {
-  if (as === 'minor_units') return Math.round(amount * 100)
-  return as === 'decimal_text' ? amount.toFixed(2) : amount
+function amountAs(source: Mapping['amount'], amount: number): unknown {
+  if (source.as === 'minor_units') return Math.round(amount * 10 ** (source.digits ?? 2))
+  return source.as === 'decimal_text' ? amount.toFixed(2) : amount
 }
 
 function timeAs(as: Mapping['timestamp']['as'], timestamp: string): unknown {

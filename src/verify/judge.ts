@@ -57,7 +57,7 @@ export function judge(
   if (transactionId === null) reasons.push('transaction_id_missing')
   const userId = userIdOf(fields.of(mapping.user_id), mapping.user_id.as)
   if (userId === null) reasons.push('user_id_invalid')
-  const amount = amountOf(fields.of(mapping.amount), mapping.amount.as)
+  const amount = amountOf(fields.of(mapping.amount), mapping.amount)
   if (typeof amount === 'string') reasons.push(amount)
   const eventTime = instantOf(fields.of(mapping.timestamp), mapping.timestamp.as)
   if (eventTime === null) reasons.push('timestamp_invalid')
@@ -140,12 +140,24 @@ function wholeOf(value: JsonValue | undefined): bigint | null {
 }
 
 /** Cents, or the reason why there are none. */
-function amountOf(value: JsonValue | undefined, as: Mapping['amount']['as']): bigint | string {
+function amountOf(value: JsonValue | undefined, source: Mapping['amount']): bigint | string {
+  const { as } = source
   const cents =
-    as === 'number' ? centsOfNumber(value) : as === 'minor_units' ? wholeOf(value) : centsOfDigits(value)
+    as === 'number'
+      ? centsOfNumber(value)
+      : as === 'minor_units'
+        ? centsOfMinor(wholeOf(value), source.digits ?? 2)
+        : centsOfDigits(value)
   if (cents === null) return 'amount_invalid'
   if (cents === 'boundless' || cents >= 10n ** 14n) return 'amount_out_of_range'
   return cents > 0n ? cents : 'amount_not_positive'
+}
+
+function centsOfMinor(units: bigint | null, digits: number): bigint | null {
+  if (units === null) return null
+  const shown = (units < 0n ? -units : units).toString().padStart(digits + 1, '0')
+  const at = shown.length - digits
+  return centsOfDecimal(`${units < 0n ? '-' : ''}${shown.slice(0, at)}.${shown.slice(at)}0`)
 }
 
 function centsOfNumber(value: JsonValue | undefined): bigint | 'boundless' | null {

@@ -195,6 +195,69 @@ export const centsOfUnits = defineFunction({
   ],
 })
 
+/** Of currencies whose minor unit is another part of one. */
+function centsOfParts(digits: 0 | 3 | 4) {
+  // So many units are less than 10^15 of the currency: what is rounded always fits.
+  const limit = digits === 4 ? 2n ** 63n - 1n : 10n ** BigInt(15 + digits)
+  const within = (units: string): string => `${units} > -${limit} AND ${units} < ${limit}`
+  const factor = digits === 0 ? '1' : `0.${'1'.padStart(digits, '0')}`
+  const money = (units: string): string =>
+    `CASE WHEN ${within(units)} THEN CAST(CAST(${units} AS DECIMAL(19,0)) * CAST('${factor}' AS DECIMAL(5,${digits})) AS DECIMAL(18,2)) END`
+  return {
+    args: ['long'],
+    returns: 'decimal(18,2)',
+    nulls: 'null in, null out',
+    meaning: `The money of so many minor units, of which ${10 ** digits} are one, rounded half up to cents; null from 10^15 on.`,
+    duckdb: money,
+    spark: money,
+    javascript: (units: Whole | null) => {
+      if (units === null || units <= -limit || units >= limit) return null
+      const [size, parts] = [BigInt(units) < 0n ? -BigInt(units) : BigInt(units), 10n ** BigInt(digits)]
+      const rounded = (2n * size * 100n + parts) / (2n * parts)
+      return whole(units < 0 ? -rounded : rounded)
+    },
+  } as const
+}
+
+export const centsOfWholes = defineFunction({
+  name: 'centsOfWholes',
+  ...centsOfParts(0),
+  examples: [
+    { in: [1980n], out: '1980.00' },
+    { in: [-5n], out: '-5.00' },
+    { in: [999999999999999n], out: '999999999999999.00' },
+    { in: [1000000000000000n], out: null },
+    { in: [null], out: null },
+  ],
+})
+
+export const centsOfThousandths = defineFunction({
+  name: 'centsOfThousandths',
+  ...centsOfParts(3),
+  examples: [
+    { in: [1234n], out: '1.23' },
+    { in: [1235n], out: '1.24' },
+    { in: [-1235n], out: '-1.24' },
+    { in: [4n], out: '0.00' },
+    { in: [999999999999999999n], out: '1000000000000000.00' },
+    { in: [1000000000000000000n], out: null },
+    { in: [null], out: null },
+  ],
+})
+
+export const centsOfTenThousandths = defineFunction({
+  name: 'centsOfTenThousandths',
+  ...centsOfParts(4),
+  examples: [
+    { in: [12345n], out: '1.23' },
+    { in: [12350n], out: '1.24' },
+    { in: [-12350n], out: '-1.24' },
+    { in: [9223372036854775806n], out: '922337203685477.58' },
+    { in: [9223372036854775807n], out: null },
+    { in: [null], out: null },
+  ],
+})
+
 function moneyOfUnits(units: string): string {
   const decimal = `CAST(${units} AS DECIMAL(19,0)) * CAST('0.01' AS DECIMAL(3,2))`
   return (

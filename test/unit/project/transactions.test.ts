@@ -7,20 +7,26 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   closingEvents,
   countRows,
+  countWhere,
   defineTable,
   type Expr,
   equals,
+  filter,
   hourOfDay,
   hours,
   int,
   isNull,
+  isOneOf,
   minutes,
   money,
   over,
+  parameter,
   percent,
+  plusMicros,
   processingTime,
   project,
   text,
+  textLiteral,
   transactions,
   when,
   window,
@@ -101,6 +107,60 @@ test('a feature of each figure looks back over batches, also at the row before',
   expect(rows.map(({ since_before: since }) => String(since)).sort()).toEqual(['0', '0', '30000000', 'null'])
 })
 
+test('a project has streams, settings and a key of its own', async () => {
+  const limit = parameter('dear_names', 'array<string>')
+  const quiet = parameter('quiet_micros', 'long')
+  const events = closingEvents({ event_time: 'timestamp', merchant: 'string' })
+  const windows = window(
+    filter(events, (row) => isOneOf(row.merchant, limit)),
+    {
+      ...{ eventTime: 'event_time', sizeMicros: minutes(5), keys: ['merchant'] },
+      aggregates: () => ({ payments: countRows() }),
+    },
+  )
+  const table = defineTable({
+    ...{ path: 'made/dear', meaning: 'x', stream: 'dear', partitionBy: null, watermark: 'user' },
+    rows: project(windows, (row) => ({
+      ...row,
+      quiet_from: plusMicros(row.window_end, quiet),
+      aggregation_time: processingTime,
+    })),
+  })
+  const duration = {
+    parameter: 'quiet_micros',
+    kind: 'duration',
+    variable: 'QUIET_TIME',
+    group: 'Time',
+  } as const
+  const names = {
+    parameter: 'dear_names',
+    kind: 'names',
+    variable: 'DEAR_NAMES',
+    group: 'Fraud rules',
+  } as const
+  const config = transactions({
+    topic: 't',
+    key: 'device_id',
+    tables: [table],
+    streams: ['dear'],
+    settings: [
+      { ...duration, meaning: 'How long it is quiet', default: '1 minute', example: '2 minutes' },
+      { ...names, meaning: 'Merchants that are dear', default: 'a,b', example: 'a' },
+    ],
+  })
+  const lakehouse = lakehouseFrom(config, directory)
+  expect(lakehouse.names.key).toEqual({ column: 'device_id', path: ['device_id'] })
+  await using lake = await testLakehouse(config, { directory })
+  const sent = (id: number, merchant: string, time: string): object => ({
+    ...{ transaction_id: `t${id}`, user_id: 1, amount: 1, merchant, timestamp: `2026-10-01T${time}Z` },
+  })
+  await lake.at('2026-10-01T10:00:00Z').send([sent(1, 'a', '09:59:00'), sent(2, 'c', '09:59:00')])
+  await lake.at('2026-10-01T12:00:00Z').send([sent(3, 'a', '12:00:00')])
+  expect(await lake.rows('made/dear')).toMatchObject([
+    { merchant: 'a', payments: 1, window_end: expect.anything() },
+  ])
+})
+
 describe('what a project may not say is told', () => {
   const refused: Readonly<Record<string, readonly [make: () => unknown, told: string]>> = {
     'a feature of no column': [
@@ -178,6 +238,43 @@ describe('what a project may not say is told', () => {
         }),
       'there is no column x',
     ],
+    'a stream that there is already': [
+      () => lakehouseFrom(transactions({ topic: 't', streams: ['aggregations'] }), directory),
+      'there are two of the name aggregations',
+    ],
+    'a key that is none': [
+      () => lakehouseFrom(transactions({ topic: 't', key: 'card' as 'device_id' }), directory),
+      'key: records have no card; there is transaction_id, user_id',
+    ],
+    'a setting that there is already': [
+      () => transactions({ topic: 't', settings: [{ ...setting, variable: 'KAFKA_TOPIC' }] }),
+      'settings.KAFKA_TOPIC: Assay has a variable of this name',
+    ],
+    'a setting that is no duration': [
+      () => transactions({ topic: 't', settings: [{ ...setting, default: 'soon' }] }),
+      'settings.QUIET_TIME: "soon" is no duration, such as 10 minutes',
+    ],
+    'a watermark that is no duration': [
+      () => transactions({ topic: 't', watermarks: [{ name: 'device', default: '10' }] }),
+      'watermarks.device: "10" is no duration',
+    ],
+    'a parameter that no batch brings': [
+      () => {
+        const windows = window(some(), {
+          ...{ eventTime: 'event_time', sizeMicros: minutes(5), keys: [] },
+          aggregates: () => ({
+            n: countRows(),
+            of: countWhere(isOneOf(textLiteral('a'), parameter('dear', 'array<string>'))),
+          }),
+        })
+        const table = defineTable({
+          ...{ path: 'made/x', meaning: 'x', stream: 'aggregations', partitionBy: null, watermark: 'user' },
+          rows: project(windows, (row) => row),
+        })
+        return lakehouseFrom(transactions({ topic: 't', tables: [table] }), directory)
+      },
+      'table made/x, aggregate of: no batch brings a parameter dear of type array<string>; there is processing_time (timestamp)',
+    ],
     'a table that is none': [
       () => transactions({ topic: 't', tables: [undefined as never] }),
       'tables: element 1 is no table of defineTable(..)',
@@ -244,6 +341,10 @@ describe('what a project may not say is told', () => {
       'rules.yaml:2:',
     ],
   }
+  const setting = {
+    ...({ parameter: 'quiet_micros', kind: 'duration', variable: 'QUIET_TIME', group: 'Time' } as const),
+    ...{ meaning: 'x', default: '1 minute', example: '2 minutes' },
+  } as const
   const badFeature = (of: object) => {
     return transactions({ topic: 't', features: (rows) => ({ x: over(rows, of as never) }) })
   }

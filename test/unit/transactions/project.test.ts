@@ -7,6 +7,7 @@ import { tablesOfSilver } from '../../../src/lakehouse/tables-of-silver.ts'
 import { storedText } from '../../../src/plan/index.ts'
 import { type ExtraFields, type Fields, numberField, textField } from '../../../src/transactions/fields.ts'
 import { mappingOf } from '../../../src/transactions/mapping-of.ts'
+import { judge } from '../../../src/verify/judge.ts'
 import { inJavascript } from '../../compare/mapped-silver.ts'
 import type { MappedRecord } from '../../oracle/mapped-project.ts'
 
@@ -74,6 +75,36 @@ describe('checks', () => {
       too_risky: 'too hot',
     })
   })
+})
+
+test('minor units are those of the currency: of a yen there is one, of a dinar there are a thousand', () => {
+  const cases = [
+    [0, 1980, 198_000n],
+    [0, -5, 'amount_not_positive'],
+    [0, 999_999_999_999, 99_999_999_999_900n],
+    [0, 1_000_000_000_000, 'amount_out_of_range'],
+    [2, 1980, 1980n],
+    [3, 1234, 123n],
+    [3, 1235, 124n],
+    [3, 4, 'amount_not_positive'],
+    [3, 999_999_999_999_994, 99_999_999_999_999n],
+    [3, 1_000_000_000_000_000, 'amount_out_of_range'],
+    [4, 12_350, 124n],
+    [4, 1.5, 'amount_invalid'],
+  ] as const
+  for (const [digits, amount, expected] of cases) {
+    const fields = { amount: { path: 'amount', as: 'minor_units', digits } } as const
+    const one = { ...record({ amount }), cells: { amount: null } }
+    const [silver] = inJavascript(silverOf({ fields }), [one])
+    const judged = judge(one.value, null, BigInt(Date.UTC(2026, 10, 1)) * 1000n, mappingOf(fields))
+    const found = silver!.reasons.length > 0 ? silver!.reasons.join() : silver!.cells.amount
+    const again = judged.kind === 'refused' ? judged.reasons.join() : judged.transaction.cents
+    const told = String(expected)
+    expect([digits, amount, found, String(again)]).toEqual([digits, amount, told, told])
+  }
+  const units = (given: object) => () => mappingOf({ amount: { path: 'a', ...given } } as Fields)
+  expect(units({ as: 'minor_units', digits: 5 })).toThrow('fields.amount.digits: there is 0, 2, 3, 4, not 5')
+  expect(units({ as: 'number', digits: 3 })).toThrow('minor_units alone have digits')
 })
 
 describe('columns of the project', () => {
