@@ -12,6 +12,7 @@ import { embeddedEngine } from '../engines/embedded/run.ts'
 import { listener, type OnEvent } from '../engines/events.ts'
 import { noLatencies } from '../engines/latency.ts'
 import { openFileSource } from '../files/source.ts'
+import { levelNames } from '../fraud/score.ts'
 import { type ProduceOptions, produce } from '../produce/produce.ts'
 import type { Project } from '../project/project.ts'
 import { createLagEstimate } from './lag-estimate.ts'
@@ -60,7 +61,12 @@ async function demo(project: Project, flags: DemoFlags): Promise<void> {
   const deltaBasePath = flags.deltaBasePath ?? (await mkdtemp(join(tmpdir(), 'assay-demo-')))
   const input = await mkdtemp(join(tmpdir(), 'assay-demo-input-'))
   const stop = new AbortController()
-  const view = startLiveView(`Assay demo  ${deltaBasePath}`, process.stdout, process.env)
+  const view = startLiveView(
+    `Assay demo  ${deltaBasePath}`,
+    levelNames(project.lakehouse),
+    process.stdout,
+    process.env,
+  )
   const abort = (): void => {
     stop.abort()
     view.say('stopping: the batch at hand is finished')

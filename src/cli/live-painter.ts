@@ -108,9 +108,14 @@ export type LiveView = {
 const TICK_EVERY_MS = 250
 
 /** A live view that is fed with reports and repaints by itself until it is closed. */
-export function startLiveView(title: string, out: TerminalOutput, env: Environment): LiveView {
+export function startLiveView(
+  title: string,
+  levels: readonly string[],
+  out: TerminalOutput,
+  env: Environment,
+): LiveView {
   const painter = createLivePainter(out, env)
-  let state = emptyLiveView(title, Date.now())
+  let state = emptyLiveView(title, Date.now(), levels)
   let closed = false
   const ticks = setInterval(() => {
     state = withTime(state, Date.now())

@@ -30,6 +30,8 @@ export type LiveViewState = {
   readonly rowsByTable: Readonly<Record<string, number>>
   readonly quarantineReasons: Readonly<Record<string, number>>
   readonly riskLevels: Readonly<Record<string, number>>
+  /** All that there are, highest first. */
+  readonly levels: readonly string[]
   /** By their event times, the newest first. */
   readonly alerts: readonly Alert[]
 }
@@ -37,7 +39,7 @@ export type LiveViewState = {
 export const SECONDS_KEPT = 120
 export const ALERTS_KEPT = 50
 
-export function emptyLiveView(title: string, nowMs: number): LiveViewState {
+export function emptyLiveView(title: string, nowMs: number, levels: readonly string[]): LiveViewState {
   return {
     ...{
       title,
@@ -50,7 +52,7 @@ export function emptyLiveView(title: string, nowMs: number): LiveViewState {
       recordsBySecond: [],
     },
     ...{ latenciesBySecond: [], batchMs: null, watermarkMicros: null, lagRecords: null },
-    ...{ rowsByTable: {}, quarantineReasons: {}, riskLevels: {}, alerts: [] },
+    ...{ rowsByTable: {}, quarantineReasons: {}, riskLevels: {}, levels, alerts: [] },
   }
 }
 

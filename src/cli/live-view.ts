@@ -27,15 +27,16 @@ const RATE_SECONDS = 5
 const LABEL_WIDTH = 12
 const REASONS_SHOWN_MAX = 4
 const GAP = 3
+const LEVELS_SHOWN_MAX = 8
 /** Risky transactions are what one looks for: an empty line, their titles and five of them have room. */
 const ALERT_LINES_MIN = 7
 
-const levelStyles: Readonly<Record<string, Style>> = {
-  CRITICAL: 'magenta',
-  HIGH: 'red',
-  MEDIUM: 'yellow',
-  LOW: 'cyan',
-  MINIMAL: 'green',
+/** From the highest level on; the lowest is green, whatever stands before it. */
+const levelStyles: readonly Style[] = ['magenta', 'red', 'yellow', 'cyan']
+
+function styleOf(level: string, { levels }: LiveViewState): Style {
+  const index = levels.indexOf(level)
+  return index < 0 ? 'dim' : index === levels.length - 1 ? 'green' : (levelStyles[index] ?? 'cyan')
 }
 
 /**
@@ -48,14 +49,16 @@ export function renderLiveView(state: LiveViewState, width: number, height: numb
   const alertsMin = Math.min(ALERT_LINES_MIN, 2 + Math.max(state.alerts.length, 1))
   const middle = renderMiddle(state, columns, height - top.length - alertsMin, paint)
   const roomForAlerts = height - top.length - middle.length - 1
-  const alerts = roomForAlerts < 2 ? [] : ['', ...renderAlerts(state.alerts, columns, roomForAlerts, paint)]
+  const alerts = roomForAlerts < 2 ? [] : ['', ...renderAlerts(state, columns, roomForAlerts, paint)]
   return [...top, ...middle, ...alerts].slice(0, Math.max(height, 1)).join('\n')
 }
 
 /** The same in one plain line, for a log. */
 export function renderLiveLine(state: LiveViewState): string {
-  const critical = state.riskLevels.CRITICAL ?? 0
-  const high = state.riskLevels.HIGH ?? 0
+  const highest = state.levels.slice(0, -1).slice(0, 2)
+  const risky = highest.map((level) => {
+    return `${cleanCell(level).toLowerCase()} ${formatCount(state.riskLevels[level] ?? 0)}`
+  })
   return [
     `${formatCount(state.records)} ${unitOf(state.records, 'record')}`,
     `${formatCount(rateNow(state))} rows/s`,
@@ -63,7 +66,7 @@ export function renderLiveLine(state: LiveViewState): string {
     `watermark ${watermarkText(state)}`,
     `lag ${state.lagRecords === null ? 'unknown' : formatCount(state.lagRecords)}`,
     `quarantine ${formatCount(state.rowsByTable['silver/quarantine'] ?? 0)}`,
-    `critical ${formatCount(critical)}, high ${formatCount(high)}`,
+    ...(risky.length === 0 ? [] : [risky.join(', ')]),
   ].join(' | ')
 }
 
@@ -162,12 +165,18 @@ function byFolder(counts: readonly (readonly [name: string, count: number])[]): 
 
 function renderRisk(state: LiveViewState, width: number, paint: Paint): string[] {
   const total = Object.values(state.riskLevels).reduce((sum, count) => sum + count, 0)
-  const barWidth = Math.max(4, width - 9 - 13 - 8)
-  const lines = Object.entries(levelStyles).map(([level, style]) => {
+  const nameWidth = Math.max(9, ...state.levels.map((level) => Math.min(displayWidth(level), 14) + 1))
+  const barWidth = Math.max(4, width - nameWidth - 13 - 8)
+  const lines = state.levels.slice(0, LEVELS_SHOWN_MAX).map((level) => {
     const count = state.riskLevels[level] ?? 0
     const share = total === 0 ? 0 : count / total
     const percent = fitRight(`${(100 * share).toFixed(1)} %`, 8)
-    return fitLeft(level, 9) + paint(style, bar(share, barWidth)) + fitRight(formatCount(count), 13) + percent
+    return (
+      fitLeft(cleanCell(level), nameWidth) +
+      paint(styleOf(level, state), bar(share, barWidth)) +
+      fitRight(formatCount(count), 13) +
+      percent
+    )
   })
   return [paint('bold', 'Risk'), ...lines]
 }
@@ -208,7 +217,8 @@ function column(
   return { title, width, right: side === 'right', shownFrom, shownBelow, text }
 }
 
-function renderAlerts(alerts: readonly Alert[], width: number, linesMax: number, paint: Paint): string[] {
+function renderAlerts(state: LiveViewState, width: number, linesMax: number, paint: Paint): string[] {
+  const { alerts } = state
   const columns = alertColumns.filter(({ shownFrom, shownBelow }) => width >= shownFrom && width < shownBelow)
   const used = columns.reduce((sum, column) => sum + column.width + 1, 0)
   const cell = (column: Column, text: string): string =>
@@ -216,7 +226,7 @@ function renderAlerts(alerts: readonly Alert[], width: number, linesMax: number,
   const titles = [...columns.map((column) => cell(column, column.title)), 'Reasons'].join(' ')
   const lines = alerts.slice(0, linesMax - 1).map((alert) => {
     const cells = columns.map((column) => cell(column, cleanCell(column.text(alert)))).join(' ')
-    const style = levelStyles[alert.risk_level] ?? 'dim'
+    const style = styleOf(alert.risk_level, state)
     return paint(style, `${cells} ${cutToWidth(cleanCell(alert.reasons.join(' ')), width - used)}`)
   })
   return [

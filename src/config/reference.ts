@@ -6,8 +6,8 @@ import { groups, type Variable, variablesOf } from './variables.ts'
 type Variables = ReadonlyMap<string, Variable<unknown>>
 
 /** Every variable as a comment with its default, so that a copy of the file changes nothing. */
-export function envExample(lakehouse: Lakehouse): string {
-  const variables = variablesOf(lakehouse)
+export function envExample(lakehouse: Lakehouse, defaults: Readonly<Record<string, string>> = {}): string {
+  const variables = variablesOf(lakehouse, defaults)
   const heading = [
     '# Settings of Assay, each with its default. Copy this file to .env, and remove the # where you',
     '# change one.',

@@ -157,9 +157,7 @@ function tableChanges(
     if (!isInput) {
       return [{ kind: 'rebuild', name: path, text: `${blocking.join('; ')}: run "assay rebuild ${path}"` }]
     }
-    const why =
-      'its rows are the records themselves, which nothing can compute anew. Give the column another name and keep the old one, or begin anew with an empty DELTA_BASE_PATH'
-    return [{ kind: 'refused', name: path, text: `${blocking.join('; ')}: ${why}` }]
+    return [{ kind: 'refused', name: path, text: `${blocking.join('; ')}: ${inputAdvice(difference)}` }]
   }
   const { added, recomputed, isOfOtherRows, layout } = difference
   const schema: Readonly<Record<string, string>> = is.rows.schema
@@ -170,14 +168,43 @@ function tableChanges(
       text: `${name} (${schema[name]}); rows that are there have null`,
     }
   })
+  const reasons = reasonTexts(difference)
+  // Which records are refused, and what their rows say, follows from the reasons.
+  const isByReasons = isInput && reasons.length > 0
   const others = [
-    ...recomputed.map((name) => `${name} is computed in another way`),
-    ...(isOfOtherRows ? ['which rows it has goes by another condition'] : []),
+    ...reasons,
+    ...recomputed.flatMap((name) =>
+      isByReasons && name === 'reasons' ? [] : [`${name} is computed in another way`],
+    ),
+    ...(isOfOtherRows && !isByReasons ? ['which rows it has goes by another condition'] : []),
     ...layout,
   ]
   if (others.length === 0) return columns
   const text = `${others.join('; ')}; rows that are there stay as they are`
   return [...columns, { kind: 'next batch', name: path, text }]
+}
+
+/** Names are those of checks, and of what every mapping asks for. */
+function reasonTexts({ isOfOtherRows, recomputed, reasons }: TableDifference): string[] {
+  if (!isOfOtherRows && recomputed.length === 0) return []
+  const { added, removed, changed } = reasons
+  return [
+    ...added.map((name) => `it has the new reason ${name}`),
+    ...removed.map((name) => `the reason ${name} is gone`),
+    ...changed.map((name) => `the reason ${name} goes by another condition`),
+  ]
+}
+
+/** What can be done where a table of the records themselves cannot follow. */
+function inputAdvice({ retyped, removed }: TableDifference): string {
+  const advice = [
+    ...(retyped.length > 0 ? ['give the column another name and keep the old one'] : []),
+    ...(removed.length > 0
+      ? [`keep ${removed.join(', ')}, which is null from then on where records have no such value any more`]
+      : []),
+  ]
+  const first = advice.length === 0 ? 'take the change back' : advice.join('; ')
+  return `its rows are the records themselves, which nothing can compute anew: ${first}, or begin anew with an empty DELTA_BASE_PATH`
 }
 
 /** What rows that are there do not go together with. */

@@ -1,6 +1,6 @@
 // The score of a transaction from the rules that fire.
 import { addInts, atLeast, type Expr, int, nullOf, presentNames, text, when } from '../expr/index.ts'
-import type { DefinedRule } from '../plan/index.ts'
+import type { DefinedRule, Lakehouse } from '../plan/index.ts'
 
 /** The sum of the points of the rules that fire. */
 export function fraudScore(rules: readonly DefinedRule[]): Expr<'int'> {
@@ -16,6 +16,15 @@ export type RiskLevel = { readonly name: string; readonly scoreMin: number }
 
 /** The level of a score that reaches no other. */
 export const levelLowest = 'MINIMAL'
+
+/** The levels that a lakehouse gives, highest first; those of an expression that says no names are none. */
+export function levelNames({ scored }: Pick<Lakehouse, 'scored'>): readonly string[] {
+  const node = scored?.rows.node
+  const level = node?.kind === 'project' ? node.columns.risk_level : undefined
+  if (level?.kind !== 'case') return []
+  const names = [...level.branches.map(({ then }) => then), level.otherwise]
+  return names.flatMap((name) => (name.kind === 'literal' ? [String(name.value)] : []))
+}
 
 /** `levels` are in the order of their scores, highest first. */
 export function riskLevel(levels: readonly RiskLevel[], score: Expr<'int'>): Expr<'string'> {

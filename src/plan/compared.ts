@@ -2,6 +2,7 @@
 // where its expression, and those of the columns that it is made of, are the same.
 import type { Schema } from '../expr/index.ts'
 import { windowOf } from './inputs.ts'
+import { type ReasonDifference, reasonDifference } from './reason-conditions.ts'
 import type { PlanNode, WindowNode } from './relation.ts'
 import { storedText } from './stored.ts'
 import type { TableDefinition } from './table.ts'
@@ -16,6 +17,8 @@ export type TableDifference = {
   readonly recomputed: readonly string[]
   /** Other rows: a filter, or what the rows are made of. */
   readonly isOfOtherRows: boolean
+  /** The reasons of its rows, or of those that it leaves out. */
+  readonly reasons: ReasonDifference
   /** What else is another, in words such as `the size of its windows was 5 minutes and is 1 hour`. */
   readonly layout: readonly string[]
 }
@@ -35,12 +38,12 @@ export function tableDifference(was: TableDefinition, is: TableDefinition): Tabl
     removed: Object.keys(before).filter((name) => !(name in after)),
     retyped,
     recomputed: both.filter((name) => before[name] === after[name] && textBefore(name) !== textAfter(name)),
+    reasons: reasonDifference(was.rows.node, is.rows.node),
     isOfOtherRows: rowsText(was.rows.node, numbers) !== rowsText(is.rows.node, numbers),
     layout: layoutDifferences(was, is),
   }
-  return Object.values(difference).every(
-    (part) => part === false || (part as readonly unknown[]).length === 0,
-  )
+  const { reasons: _, ...parts } = difference
+  return Object.values(parts).every((part) => part === false || (part as readonly unknown[]).length === 0)
     ? null
     : difference
 }

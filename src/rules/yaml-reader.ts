@@ -58,6 +58,7 @@ export class YamlReader {
     const start = this.#source.lastIndexOf('\n', at - 1) + 1
     const end = this.#source.indexOf('\n', at)
     const line = this.#source.slice(start, end < 0 ? undefined : end)
+    if (/^ *\t/.test(line)) return 'this is no YAML: a tab begins this line; YAML takes spaces alone there'
     const isText = /\b(?:when|says|meaning)\s*:/.test(line)
     const told = code === 'DUPLICATE_KEY' ? 'this key stands twice' : `this is no YAML: ${firstLine(message)}`
     return isText && code !== 'DUPLICATE_KEY' ? `${told}. Most likely: ${quotesAdvice}` : told

@@ -108,6 +108,8 @@ function guessScore(field: string, sampled: SampledPath): number {
     case 'timestamp':
       return 10 / depth
     case 'transaction_id':
+      // Amounts may be texts too.
+      if (isMostly(sampled, 'decimal_text') && !isDigits(sampled)) return 0
       return distinct === sampled.values.length && distinct > 2 ? 10 / depth : 0
     case 'user_id':
       return isIdLike(sampled) && distinct > 1 ? 10 / depth : 0
@@ -138,10 +140,7 @@ function isUsual({ values }: SampledPath, as: keyof typeof epochUnits): boolean 
 function idReading(sampled: SampledPath): string | null {
   const distinct = new Set(sampled.values).size
   if (distinct < 0.8 * sampled.values.length) return null
-  if (isMostly(sampled, 'text'))
-    return (timeReading(sampled) === null && !isMostly(sampled, 'decimal_text')) || isDigits(sampled)
-      ? 'text'
-      : null
+  if (isMostly(sampled, 'text')) return timeReading(sampled) === null ? 'text' : null
   return isMostly(sampled, 'whole') && timeReading(sampled) === null ? 'whole' : null
 }
 

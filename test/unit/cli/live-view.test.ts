@@ -15,8 +15,11 @@ import {
 import { coloured, displayWidth } from '../../../src/cli/terminal-text.ts'
 import type { Alert } from '../../../src/engines/batch-report.ts'
 import { addLatencies, type LatencyCounts } from '../../../src/engines/latency.ts'
+import { levelNames } from '../../../src/fraud/score.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 
 const startMs = Date.UTC(2026, 9, 31, 10)
+const levels = levelNames(standardLakehouse)
 const alert: Alert = {
   transaction_id: '1f0732f8-c436-4850-99ed-1a44067773a0',
   user_id: 4377,
@@ -81,7 +84,7 @@ function latenciesOf(milliseconds: readonly number[]): LatencyCounts {
 }
 
 function runningView(batches = 40, more: Partial<LiveViewReport> = {}): LiveViewState {
-  let state = emptyLiveView('Assay demo', startMs)
+  let state = emptyLiveView('Assay demo', startMs, levels)
   for (let batch = 1; batch <= batches; batch++)
     state = withReport(state, report(batch, more), startMs + batch * 1000)
   return state
@@ -93,13 +96,13 @@ describe('the live view', () => {
   })
 
   test('looks like this before the first batch', () => {
-    expect(renderLiveView(emptyLiveView('Assay demo', startMs), 80, 24)).toMatchSnapshot()
+    expect(renderLiveView(emptyLiveView('Assay demo', startMs, levels), 80, 24)).toMatchSnapshot()
   })
 
   test.each([40, 59, 60, 79, 80, 119, 132, 160])('fits into %d columns, and into every height', (width) => {
     const states = [
       runningView(),
-      emptyLiveView('A title of a demo that is rather long for a terminal', startMs),
+      emptyLiveView('A title of a demo that is rather long for a terminal', startMs, levels),
     ]
     for (const state of states) {
       for (const height of [1, 5, 10, 24, 60]) {
@@ -193,7 +196,11 @@ describe('on a terminal of 80 by 24', () => {
 
 test('risky transactions stand in the order of their times, the newest first', () => {
   const at = (second: number): Alert => ({ ...alert, event_time: `2026-10-31T09:59:0${second}Z` })
-  let state = withReport(emptyLiveView('', startMs), report(1, { alerts: [at(3), at(5), at(1)] }), startMs)
+  let state = withReport(
+    emptyLiveView('', startMs, levels),
+    report(1, { alerts: [at(3), at(5), at(1)] }),
+    startMs,
+  )
   state = withReport(state, report(2, { alerts: [at(2), at(4)] }), startMs)
   expect(state.alerts.map(({ event_time }) => event_time.at(-2))).toEqual(['5', '4', '3', '2', '1'])
 })
@@ -201,7 +208,7 @@ test('risky transactions stand in the order of their times, the newest first', (
 test('a latency is that of records, not of batches', () => {
   const slow = latenciesOf([9_000])
   const fast = latenciesOf(Array.from({ length: 999 }, () => 100))
-  let state = withReport(emptyLiveView('', startMs), report(1, { latencies: slow }), startMs)
+  let state = withReport(emptyLiveView('', startMs, levels), report(1, { latencies: slow }), startMs)
   expect(recentLatencyMs(state, 0.99)).toBeGreaterThan(8_000)
   state = withReport(state, report(2, { latencies: fast }), startMs + 1_000)
   expect(recentLatencyMs(state, 0.99)).toBeLessThan(110)
@@ -297,4 +304,15 @@ describe('the painter', () => {
     expect(out.written.length).toBe(5)
     for (const line of out.written) expect(line).toMatch(/^\P{Cc}+\n$/u)
   })
+})
+
+test('levels are those of the lakehouse, whatever they are called', () => {
+  const own = emptyLiveView('', startMs, ['SEVERE_BEYOND_WORDS', 'ODD', 'MINIMAL'])
+  const lines = { riskLevels: { ODD: 3, MINIMAL: 9 }, alerts: [{ ...alert, risk_level: 'ODD' }] }
+  const state = withReport(own, report(1, lines), startMs)
+  const view = renderLiveView(state, 100, 40)
+  expect(view).toMatch(/ODD .* 3 .*25\.0 %/)
+  expect(view).not.toContain('CRITICAL')
+  for (const line of view.split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(100)
+  expect(renderLiveLine(state)).toMatch(/severe_beyond_words 0, odd 3$/)
 })

@@ -7,16 +7,24 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { definitionsOfRun } from '../../../src/engines/definition-changes.ts'
-import { type StartChange, startChanges, stopsStart } from '../../../src/engines/start-changes.ts'
-import { column, equals, int, text } from '../../../src/expr/index.ts'
+import {
+  changesBetween,
+  type StartChange,
+  startChanges,
+  stopsStart,
+} from '../../../src/engines/start-changes.ts'
+import { column, equals, greaterThan, int, money, text } from '../../../src/expr/index.ts'
 import { seedSilver } from '../../../src/lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { definitionsOf } from '../../../src/ops/definitions.ts'
 import {
   defineTable,
   type Lakehouse as LakehouseValue,
   project,
   type TableDefinition,
 } from '../../../src/plan/index.ts'
+import { transactions as projectOf } from '../../../src/project/index.ts'
+import { lakehouseFrom } from '../../../src/project/project.ts'
 import {
   editColumns,
   editWindow,
@@ -258,7 +266,7 @@ const stopping: Readonly<Record<string, readonly [LakehouseValue, StartChange['k
     ),
     'refused',
     silverPath,
-    'its column device_id is gone',
+    'its column device_id is gone: its rows are the records themselves, which nothing can compute anew: keep device_id, which is null from then on',
   ],
   'a renamed table of a role': [
     withTable('silver/quarantine', (table) => ({ ...table, path: 'silver/refused' })),
@@ -295,4 +303,31 @@ test('a filter and a column of rows that is computed in another way go on', asyn
   expect(await query(scoredPath, 'count(*) FILTER (WHERE requires_review)::INTEGER AS rows')).toEqual([
     { rows: 10 },
   ])
+})
+
+test('a check that is new, another or gone is told by its name', async () => {
+  const ofChecks = (...checks: readonly [reason: string, amount: string][]): LakehouseValue =>
+    lakehouseFrom(
+      projectOf({
+        topic: 't',
+        checks: checks.map(([reason, amount]) => ({
+          reason,
+          when: (row) => greaterThan(row.amount, money(amount)),
+        })),
+      }),
+      '.',
+    )
+  const textsOf = (was: LakehouseValue, is: LakehouseValue): (readonly string[])[] =>
+    changesBetween(is, definitionsOf(was, testOptions), definitionsOf(is, testOptions), new Map()).map(
+      ({ kind, name, text }) => [kind, name, text],
+    )
+  const stay = 'rows that are there stay as they are'
+  const told = (text: string) => [
+    ['next batch', silverPath, `${text}; ${stay}`],
+    ['next batch', 'silver/quarantine', `${text}; ${stay}`],
+  ]
+  const one = ofChecks(['odd', '5'])
+  expect(textsOf(ofChecks(), one)).toEqual(told('it has the new reason odd'))
+  expect(textsOf(one, ofChecks())).toEqual(told('the reason odd is gone'))
+  expect(textsOf(one, ofChecks(['odd', '6']))).toEqual(told('the reason odd goes by another condition'))
 })

@@ -38,7 +38,9 @@ test('it has what a person looks for, and nothing is written over', async () => 
     'tsconfig.json',
   ])
   expect(JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')).name).toBe('my-payments')
-  expect(readFileSync(join(project, '.env.example'), 'utf8')).toContain('WATERMARK_DEVICE')
+  const example = readFileSync(join(project, '.env.example'), 'utf8')
+  expect(example).toContain('WATERMARK_DEVICE')
+  expect(example).toContain('#DELTA_BASE_PATH=lakehouse\n')
   const again = await runCommand(root, ['init', 'my payments'])
   expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('is not empty')])
 })

@@ -21,7 +21,12 @@ const ofYaml: readonly Case[] = [
   ['no YAML', `${head}rules:\n  - name: a\n▲  when: is_fraud\n`, /^this is no YAML/],
   ['an empty file', '▲', /file is empty/],
   ['a text in place of a map', '▲hello', /a map with levels, review_from and rules is expected/],
-  ['a tab', `${head}rules:\n▲\t- name: a\n`, /no YAML.*[Tt]abs/],
+  ['a tab', `${head}rules:\n▲\t- name: a\n`, /no YAML: a tab begins this line; YAML takes spaces/],
+  [
+    'a tab before a condition',
+    `${head}rules:\n  - name: a\n▲\twhen: is_fraud\n`,
+    /no YAML: a tab begins this line/,
+  ],
   ['a key that stands twice', `${head}▲review_from: 10\nrules: []\n`, /stands twice/],
   [
     'an unknown key',

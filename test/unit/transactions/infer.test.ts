@@ -30,6 +30,20 @@ describe.each(topics)('$name', ({ records, fields }) => {
   })
 })
 
+test('ids that are texts of digits and points are ids where they are called so, and amounts where not', () => {
+  const values = Array.from({ length: 20 }, (_, index) => ({
+    ...{ id: `20261001.${1000 + index}`, customer: `10.${index % 4}`, amount: `${index}.25` },
+    ts: '2026-10-01T10:00:00Z',
+  }))
+  const { fields, missing } = inferFields(sampleOf(values.map((one) => Buffer.from(JSON.stringify(one)))))
+  expect(missing).toEqual([])
+  expect(fields).toMatchObject({
+    transaction_id: 'id',
+    user_id: { path: 'customer', type: 'string' },
+    amount: { path: 'amount', as: 'decimal_text' },
+  })
+})
+
 describe('fields of a config in a sample', () => {
   const sample = sampleOf([
     ...['a', 'b', 'c'].map((id, index) =>
