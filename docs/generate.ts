@@ -7,6 +7,7 @@ import { type ErrorPolicy, errorCodes, type Retry } from '../src/errors/errors.t
 import { noticeCodes } from '../src/errors/notices.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { entryPoints } from './entry-points.ts'
+import { operatePages } from './operate-pages.ts'
 import { progressPage } from './progress-page.ts'
 import { functionsPage, tablesPage } from './reference-pages.ts'
 
@@ -18,6 +19,7 @@ export const generatedPages: Readonly<Record<string, () => string>> = {
   'docs/reference/functions.md': functionsPage,
   'docs/reference/progress.md': progressPage,
   'docs/reference/tables.md': tablesPage,
+  ...operatePages,
   ...entryPoints,
 }
 

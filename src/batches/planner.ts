@@ -118,6 +118,23 @@ function heldBack(
   return held
 }
 
+/**
+ * Of the partitions that wait, the one whose event time the watermarks follow; null where none holds them.
+ */
+export function holdingPartition(
+  plan: Pick<BatchPlan, 'waiting' | 'settings'>,
+  partitions: Progress['partitions'],
+): TopicPartition | null {
+  let most: { readonly of: TopicPartition; readonly hold: bigint } | null = null
+  for (const of of plan.waiting) {
+    const hold = holdOf(of, plan, partitions)
+    if (hold === 'none') continue
+    if (hold === 'unknown') return of
+    if (most === null || hold < most.hold) most = { of, hold }
+  }
+  return most?.of ?? null
+}
+
 function holdOf(
   of: TopicPartition,
   { settings }: Pick<BatchPlan, 'settings'>,

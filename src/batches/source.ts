@@ -57,6 +57,9 @@ export type Cut = {
   readonly waiting: readonly TopicPartition[]
 }
 
+/** What is readable of a partition: from `earliest` to before `end`. */
+export type PartitionEnd = TopicPartition & { readonly earliest: bigint; readonly end: bigint }
+
 export type RecordSource = {
   /** Of files the progress stands in `ops/files`, of Kafka in every commit. */
   readonly kind: 'kafka' | 'files'
@@ -92,6 +95,11 @@ export type RecordSource = {
    * last cut saw them, so that nothing is asked; where there was none, it looks.
    */
   lag(next: Offsets, signal: AbortSignal): Promise<bigint>
+  /**
+   * Where every partition begins and ends now: asked anew; nobody is told of a failure. Absent where there
+   * are no partitions.
+   */
+  ends?(signal: AbortSignal): Promise<readonly PartitionEnd[]>
   /**
    * Tells the outside how far the tables are (the Kafka consumer group, for lag tools only); never read back.
    * Resolves at once: it is told in the background, one request at a time, the newest offsets alone, and

@@ -9,7 +9,7 @@ import { Command } from 'commander'
 import type { RecordSource } from '../batches/source.ts'
 import { inHome } from '../config/values.ts'
 import { embeddedEngine } from '../engines/embedded/run.ts'
-import { listener, type OnEvent } from '../engines/events.ts'
+import { listener, type OnEvent, tellAll } from '../engines/events.ts'
 import { noLatencies } from '../engines/latency.ts'
 import { openFileSource } from '../files/source.ts'
 import { levelNames } from '../fraud/score.ts'
@@ -17,6 +17,7 @@ import { type ProduceOptions, produce } from '../produce/produce.ts'
 import type { Project } from '../project/project.ts'
 import { createLagEstimate } from './lag-estimate.ts'
 import { type LiveView, startLiveView } from './live-painter.ts'
+import { type ObservedRun, observeRun } from './observed-run.ts'
 import { positiveNumber, seedNumber } from './option-values.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { recordShape } from './record-shape.ts'
@@ -84,23 +85,35 @@ async function demo(project: Project, flags: DemoFlags): Promise<void> {
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   const timer = flags.seconds === undefined ? null : setTimeout(abort, flags.seconds * 1000)
+  let observed: ObservedRun | null = null
   try {
     const producing = produceAll(flags, { path: input, shape: recordShape(project) }, stop.signal)
     const source = growingBatches(await openFileSource(input, { takeUnterminatedTail: false }))
+    const pipeline = pipelineOptions({ ...config, engine: 'embedded', deltaBasePath })
+    const { streams } = config.lakehouse
+    const of = {
+      engine: 'embedded',
+      reads: 'generated transactions',
+      metricsPort: config.metricsPort,
+    } as const
+    observed = await observeRun({ ...pipeline, ...of, streams, source })
+    if (observed.url !== null) view.say(`metrics at ${observed.url}/metrics`)
     const running = embeddedEngine.run({
-      ...pipelineOptions({ ...config, engine: 'embedded', deltaBasePath }),
-      streams: config.lakehouse.streams,
+      ...pipeline,
+      streams,
       source,
       once: false,
       finalize: false,
       signal: stop.signal,
-      tell: reportTo(view), // The view shows what matters; nothing scrolls it away.
+      // The view shows what matters; nothing scrolls it away.
+      tell: tellAll([observed.onEvent, reportTo(view)]),
     })
     // Whichever fails first stops the other.
     await Promise.all([producing, running].map((work) => Promise.resolve(work).finally(abort)))
   } finally {
     if (timer) clearTimeout(timer)
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    await observed?.close()
     view.close()
     await rm(input, { recursive: true, force: true })
   }
@@ -151,6 +164,7 @@ function reportTo(view: LiveView): OnEvent {
     batch: ({ report }) => {
       // The history did not arrive when its event times say.
       const isHistory = records < historyRecords
+      if (records === 0) view.say(null)
       records += report.records
       const lagRecords = lag.records(report)
       view.report({ ...report, latencies: isHistory ? noLatencies : report.latencies, lagRecords })

@@ -100,8 +100,8 @@ function createLinePainter(out: TerminalOutput): LivePainter {
 
 export type LiveView = {
   report(report: LiveViewReport): void
-  /** Says what is being done instead of carrying batches. */
-  say(note: string): void
+  /** Says what is being done instead of carrying batches; null that batches are carried. */
+  say(note: string | null): void
   close(): void
 }
 

@@ -56,7 +56,7 @@ export function emptyLiveView(title: string, nowMs: number, levels: readonly str
   }
 }
 
-export function withNote(state: LiveViewState, note: string): LiveViewState {
+export function withNote(state: LiveViewState, note: string | null): LiveViewState {
   return { ...state, note }
 }
 

@@ -1,13 +1,11 @@
 // Finds the command, runs it, and turns what it throws into one clear line and an exit code.
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { inHome } from '../config/values.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { openProject, type Project } from '../project/project.ts'
 import { type CommandEntry, commands } from './commands.ts'
 import { exitCodes, reportFailure } from './failure.ts'
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+import { packageVersion } from './package-version.ts'
 
 /** Where help and refusals go. */
 export type Said = {
@@ -28,7 +26,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`
 export async function runProgram(args: readonly string[], said: Said = ofProcess): Promise<number> {
   const program = new Command('assay')
     .description('Real-time fraud detection on a lakehouse: Kafka to Delta Lake, exactly once.')
-    .version(version, '-V, --version', 'print the version')
+    .version(packageVersion, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', helpFooter)

@@ -28,8 +28,11 @@ export type RunFacts = {
   readonly project: string | null
 }
 
+/** Where a run can be asked how it is. */
+export type AskedAt = { readonly url: string | null; readonly movedFrom: number | null }
+
 export type RunView = {
-  onStart(): void
+  onStart(asked: AskedAt): void
   onBatch(report: BatchReport): void
   onNotice(notice: SourceNotice): void
   /** Nothing is there to be read; told often, said seldom. */
@@ -53,10 +56,17 @@ export function openRunView(about: RunFacts, log: Logger, once: boolean, config:
   return once ? onceView(about, log) : logView(about, log, isPretty(config))
 }
 
-function start(facts: RunFacts, log: Logger): void {
+export function startRun(facts: RunFacts, log: Logger, asked: AskedAt): void {
   const { input, deltaBasePath, tables, streams, engine, project } = facts
   if (project !== null) log.info(`project ${project}`)
   log.info({ engine, streams }, `reading ${input}, writing ${counted(tables, 'table')} in ${deltaBasePath}`)
+  sayWhereAsked(asked, log)
+}
+
+function sayWhereAsked({ url, movedFrom }: AskedAt, log: Logger): void {
+  if (url === null) return
+  const moved = movedFrom === null ? '' : `port ${movedFrom} is taken, so `
+  log.info({ url }, `${moved}metrics are at ${url}/metrics; "assay status" says how the run is`)
 }
 
 function stopping(signal: NodeJS.Signals, log: Logger): void {
@@ -64,11 +74,11 @@ function stopping(signal: NodeJS.Signals, log: Logger): void {
   log.info({ signal }, `${signal}: stopping after the batch at hand; ${advice}`)
 }
 
-function lostOffsets({ code, details }: SourceNotice): bigint {
+export function lostOffsets({ code, details }: SourceNotice): bigint {
   return code === 'KAFKA_OFFSETS_LOST' && typeof details.lost === 'bigint' ? details.lost : 0n
 }
 
-function warnOfRefusals(totals: RunTotals, { reasons, refused }: RunFacts, log: Logger): boolean {
+export function warnOfRefusals(totals: RunTotals, { reasons, refused }: RunFacts, log: Logger): boolean {
   const told = nearlyAllRefused(totals, 'NEARLY EVERY RECORD WAS REFUSED', reasons)
   if (told === null) return false
   const message = `${told} assay query "from ${refused}" shows what was refused.`
@@ -76,6 +86,9 @@ function warnOfRefusals(totals: RunTotals, { reasons, refused }: RunFacts, log: 
   log.warn({ code: 'NEARLY_ALL_REFUSED', records, quarantined }, message)
   return true
 }
+
+/** A run that ends soon says where it is asked only where that is not where it was told to be. */
+const unasked: AskedAt = { url: null, movedFrom: null }
 
 /** A progress bar, then what became of the records. */
 function onceView(about: RunFacts, log: Logger): RunView {
@@ -99,7 +112,7 @@ function onceView(about: RunFacts, log: Logger): RunView {
       return isAllRefused(totals) ? 'all refused' : null
     },
     onFailure: () => (totals.batches > 0 ? summarize() : bar.clear()),
-    onStart: () => say(() => start(about, log)),
+    onStart: (asked) => say(() => startRun(about, log, asked.movedFrom === null ? unasked : asked)),
     onWait: () => undefined,
     onStop: (signal) => say(() => stopping(signal, log)),
     onNotice(notice) {
@@ -131,7 +144,7 @@ function logView(about: RunFacts, log: Logger, pretty: boolean): RunView {
       return null
     },
     onFailure: () => (totals.batches > 0 ? summarize() : undefined),
-    onStart: () => start(about, log),
+    onStart: (asked) => startRun(about, log, asked),
     onStop: (signal) => stopping(signal, log),
     onNotice(notice) {
       totals = withLost(totals, lostOffsets(notice))

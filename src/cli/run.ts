@@ -9,7 +9,7 @@ import type { Config } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
 import { inHome } from '../config/values.ts'
 import type { Engine } from '../engines/engine.ts'
-import { listener, type OnEvent } from '../engines/events.ts'
+import { listener, noticesTo, type OnEvent, tellAll } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream, tablesOf } from '../plan/index.ts'
@@ -17,6 +17,9 @@ import { type Project, projectTitle } from '../project/project.ts'
 import { sqlName } from '../query/table-name.ts'
 import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
+import { isInteractive } from './live-painter.ts'
+import { liveRunView } from './live-run-view.ts'
+import { observeRun } from './observed-run.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { openRunView, type RunFacts, type RunView } from './run-view.ts'
 import { openSession, projectDefaults } from './session.ts'
@@ -27,6 +30,7 @@ const onceWaitMaxMs = 30_000
 type RunFlags = {
   readonly once?: true
   readonly finalize?: true
+  readonly log?: true
   readonly from?: string
   readonly engine?: 'embedded' | 'spark'
 }
@@ -41,6 +45,7 @@ export function runCommand(project: Project): Command {
     .option('--once', 'carry what is there now through all tables, then stop')
     .option('--finalize', 'with --once: then close all windows; rows behind them are late from then on')
     .option('--from <file|directory>', 'read NDJSON files in place of Kafka', inHome)
+    .option('--log', 'a line for each batch in place of the live picture')
     .option('--engine <engine>', 'embedded or spark (default: ENGINE)')
     .addHelpText('after', `\n${variablesHelp(project.lakehouse, projectDefaults(project))}`)
     .action((named: readonly string[], flags: RunFlags) => runPipeline(project, named, flags))
@@ -54,7 +59,11 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   checkFlags(flags, config)
   const engineName = flags.engine ?? config.engine
   const about = runFacts(config, { project, streams, engine: engineName, from: flags.from ?? null })
-  const view = openRunView(about, log, flags.once ?? false, config.log)
+  const view = isLive(flags, config)
+    ? liveRunView(about, log)
+    : openRunView(about, log, flags.once ?? false, config.log)
+  const listeners = [listenerOf(view)]
+  const tell = tellAll(listeners)
   const stop = new AbortController()
   const onSignal = (signal: NodeJS.Signals): void => {
     // A second Ctrl-C ends the process at once, which loses nothing either.
@@ -64,28 +73,40 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   const source = streams.includes(inputStream(lakehouse))
-    ? await openSource(flags, config, view.onNotice)
+    ? await openSource(flags, config, noticesTo(tell))
     : null
-  view.onStart()
+  const pipeline = pipelineOptions({ ...config, engine: engineName })
+  const { metricsPort } = config
+  const reads = about.input
+  const observed = await observeRun({ ...pipeline, streams, engine: engineName, source, metricsPort, reads })
+  listeners.push(observed.onEvent)
+  view.onStart(observed)
   try {
     const engine = await openEngine(engineName, config, source)
     await engine.run({
-      ...pipelineOptions({ ...config, engine: engineName }),
+      ...pipeline,
       streams,
       source,
       once: flags.once ?? false,
       finalize: flags.finalize ?? false,
       signal: stop.signal,
-      tell: listenerOf(view),
+      tell,
     })
     if (view.onEnd() === 'all refused') process.exitCode = exitCodes.failed
   } catch (error) {
     view.onFailure()
     throw error
   } finally {
+    await observed.close()
     await source?.close()
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
+}
+
+/** Lines that scroll and a picture do not share a terminal. */
+function isLive({ once, log }: RunFlags, config: Config): boolean {
+  const isTerminal = isInteractive(process.stdout, process.env) && process.stderr.isTTY === true
+  return isTerminal && once !== true && log !== true && config.log.format !== 'json'
 }
 
 function listenerOf({ onBatch, onNotice, onWait }: RunView): OnEvent {

@@ -75,6 +75,8 @@ export type Config = {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'auto' | 'pretty' | 'json'
   }
+  /** Of the address on this machine; 0 for none. */
+  readonly metricsPort: number
   /** One sentence for each variable that is not ours but looks like one, and for each odd line of .env. */
   readonly hints: readonly string[]
 }
@@ -245,6 +247,7 @@ function configOf(
     deletedFileRetentionMs: Number(values.DELETED_FILE_RETENTION / 1000n),
     writerLeaseMs: values.WRITER_LEASE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
+    metricsPort: values.METRICS_PORT,
     hints,
   }
 }

@@ -18,7 +18,17 @@ import {
   wholeNumber,
 } from './values.ts'
 
-export const groups = ['Kafka', 'Tables', 'Batches', 'Time', 'Fraud rules', 'Engine', 'Spark', 'Log'] as const
+export const groups = [
+  'Kafka',
+  'Tables',
+  'Batches',
+  'Time',
+  'Fraud rules',
+  'Engine',
+  'Spark',
+  'Log',
+  'Metrics',
+] as const
 
 export type Variable<T> = ValueKind<T> & {
   readonly group: (typeof groups)[number]
@@ -320,6 +330,14 @@ export const variables = {
     default: 'auto',
     example: 'json',
   },
+  METRICS_PORT: {
+    ...{ group: 'Metrics' },
+    ...wholeNumber(0, 65_535),
+    meaning:
+      'Port of /metrics, /healthz, /readyz and /status on localhost; where it is taken, the next that is free; 0 for none',
+    default: '9464',
+    example: '9100',
+  },
 } as const satisfies Record<string, Variable<unknown>>
 
 /**
@@ -327,7 +345,6 @@ export const variables = {
  */
 export const laterVariables: ReadonlyMap<string, string> = new Map([
   ['SCHEMA_REGISTRY_URL', 'this version reads plain JSON values only'],
-  ['METRICS_PORT', 'this version serves no metrics'],
 ])
 
 export type VariableName = keyof typeof variables

@@ -1,7 +1,7 @@
 // What a run tells while it works: one stream of events. Log, terminal and metrics are its listeners. A batch
 // waits for none of them, and what goes wrong in one harms neither the batch nor the other listeners.
 import type { SourceNotice } from '../batches/notice.ts'
-import type { RecordedBatch } from '../batches/progress.ts'
+import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { TableFigures } from '../delta/index.ts'
 import type { ErrorCode } from '../errors/errors.ts'
 import type { BatchReport } from './batch-report.ts'
@@ -22,6 +22,8 @@ export type EngineEvent =
 export type OpenedRun = {
   readonly streams: readonly string[]
   readonly tables: readonly FiguredTable[]
+  /** How far they are. */
+  readonly progress: Progress
   readonly state: () => StateSize
   /** The newest batch of silver that is known; null in the process that writes silver. */
   readonly silverBatch: (() => bigint) | null
@@ -76,9 +78,10 @@ const noState: StateSize = { rows: 0, bytes: 0 }
 export function tellOpened(
   { streams, tell }: { readonly streams: readonly string[]; readonly tell: OnEvent },
   tables: readonly FiguredTable[],
+  progress: Progress,
   more: Partial<Pick<OpenedRun, 'state' | 'silverBatch'>> = {},
 ): void {
-  tell({ kind: 'opened', streams, tables, state: () => noState, silverBatch: null, ...more })
+  tell({ kind: 'opened', streams, tables, progress, state: () => noState, silverBatch: null, ...more })
 }
 
 /** For who has no listener. */

@@ -18,6 +18,11 @@ export function latencyBucket(milliseconds: number): number {
   return Math.floor(bucketsPerDoubling * Math.log2(Math.max(milliseconds, 1)))
 }
 
+/** The middle of a bucket, as the quantiles tell it. */
+export function latencyMiddleMs(bucket: number): number {
+  return 2 ** ((bucket + 0.5) / bucketsPerDoubling)
+}
+
 export function addLatencies(all: readonly LatencyCounts[]): LatencyCounts {
   const sum = new Map<number, number>()
   for (const counts of all) {
@@ -33,7 +38,7 @@ export function latencyQuantileMs(counts: LatencyCounts, share: number): number 
   let seen = 0
   for (const [bucket, count] of buckets) {
     seen += count
-    if (seen > 0 && seen >= share * total) return 2 ** ((bucket + 0.5) / bucketsPerDoubling)
+    if (seen > 0 && seen >= share * total) return latencyMiddleMs(bucket)
   }
   return null
 }

@@ -3,7 +3,7 @@
 import type { AlignedCut } from '../batches/aligned-cut.ts'
 import { type OffsetRange, type Offsets, partitionKey, type TopicPartition } from '../batches/offsets.ts'
 import { preferredCut } from '../batches/preferred-cut.ts'
-import type { Cut, RecordChunk, RecordSource } from '../batches/source.ts'
+import type { Cut, PartitionEnd, RecordChunk, RecordSource } from '../batches/source.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { Cluster, type ClusterView } from './cluster.ts'
 import { Losses, logRewound, topicRecreated } from './losses.ts'
@@ -176,6 +176,21 @@ class KafkaSource implements RecordSource, KafkaPositions {
       const from = max(earliest, next.get(led.key)?.offset ?? start)
       return sum + max(0n, end - from)
     }, 0n)
+  }
+
+  async ends(signal: AbortSignal): Promise<readonly PartitionEnd[]> {
+    const anyEnd = this.#orClosed(signal)
+    const partitions = ledPartitions(await this.#describe(anyEnd, VIEW_AGE_MS_MAX))
+    const [earliests, ends] = await this.#forgettingOnFailure(
+      Promise.all([
+        listOffsets(this.#cluster, partitions, 'earliest', anyEnd),
+        listOffsets(this.#cluster, partitions, 'readable end', anyEnd),
+      ]),
+    )
+    return partitions.map(({ key, topic, partition }) => {
+      const earliest = earliests.get(key) ?? 0n
+      return { topic, partition, earliest, end: ends.get(key) ?? earliest }
+    })
   }
 
   async reportProgress(next: Offsets): Promise<void> {

@@ -1,5 +1,6 @@
 // The outside programs that tests need (Python packages, Java libraries), from the cache of `assay spark
 // install` ($ASSAY_TEST_CACHE is another).
+import { spawnSync } from 'node:child_process'
 import {
   javaAbsence,
   mavenJars as mavenJarsIn,
@@ -18,6 +19,15 @@ export const javaAvailable: string | null = javaAbsence()
  * skipped.
  */
 export const pythonAvailable: string | null = pythonAbsence()
+
+/**
+ * null where Prometheus and promtool can be run; otherwise the reason why the tests that need them are
+ * skipped.
+ */
+export const prometheusAvailable: string | null =
+  spawnSync('promtool', ['--version']).status === 0 && spawnSync('prometheus', ['--version']).status === 0
+    ? null
+    : 'Prometheus and promtool are not installed (apt install --no-install-recommends prometheus)'
 
 const never = new AbortController().signal
 

@@ -20,12 +20,13 @@ test('a copy of .env.example with every line switched on is a valid configuratio
   expect(loadConfig(standardLakehouse, environment, join(root, 'absent')).hints).toEqual([])
 })
 
-const pages = ['', 'docs', 'docs/reference', 'docs/decisions', 'docs/guide'].flatMap((folder) =>
-  existsSync(join(root, folder))
-    ? readdirSync(join(root, folder))
-        .filter((name) => name.endsWith('.md'))
-        .map((name) => join(folder, name))
-    : [],
+const pages = ['', 'docs', 'docs/reference', 'docs/decisions', 'docs/guide', 'docs/runbooks'].flatMap(
+  (folder) =>
+    existsSync(join(root, folder))
+      ? readdirSync(join(root, folder))
+          .filter((name) => name.endsWith('.md'))
+          .map((name) => join(folder, name))
+      : [],
 )
 
 test.each(pages)('every relative link of %s leads somewhere', (page) => {

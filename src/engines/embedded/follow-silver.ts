@@ -56,7 +56,7 @@ export async function followSilver(
   const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
   let version = (await silver.snapshot()).version
   const silverBatch = () => followed.newestBatch
-  if (within === null) tellOpened(options, tables, { state: () => contexts.state, silverBatch })
+  if (within === null) tellOpened(options, tables, before, { state: () => contexts.state, silverBatch })
   try {
     for (;;) {
       for await (const next of history.after(before.batch)) {

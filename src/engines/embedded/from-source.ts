@@ -64,7 +64,7 @@ export async function runFromSource(
   const pipeline = new Pipeline(options, database, tables, { ...resumed, context, journal, backlog })
   const { recent } = context
   const state = () => ({ rows: recent.rowCount, bytes: recent.bytes + panes.bytes })
-  tellOpened(options, [...tables, ...journal.tables], { state })
+  tellOpened(options, [...tables, ...journal.tables], resumed.progress, { state })
   try {
     await pipeline.run()
   } catch (error) {

@@ -32,7 +32,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
   const upkeep = new Upkeep(compactWith(run.session), tables, options)
   let before = await history.progressAt(doneBatch(tables, claims))
   let version = (await silver.snapshot()).version
-  if (upTo === null) tellOpened(options, tables, { silverBatch: () => followed.newestBatch })
+  if (upTo === null) tellOpened(options, tables, before, { silverBatch: () => followed.newestBatch })
   try {
     for (;;) {
       for await (const next of history.after(before.batch)) {

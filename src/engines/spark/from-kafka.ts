@@ -109,7 +109,7 @@ class Pipeline {
   }
 
   async run(): Promise<void> {
-    tellOpened(this.#run.options, [...this.#run.tables, ...this.#journal.tables])
+    tellOpened(this.#run.options, [...this.#run.tables, ...this.#journal.tables], this.#progress)
     const { once, signal, stop = signal } = this.#run.options
     await (once ? this.#runToEnd() : this.#runOn())
     if (signal.aborted && !stop.aborted) await this.#drain(stop)

@@ -114,7 +114,7 @@ describe('the log of a run without end', () => {
 
   test('says what it reads and writes, what it waits for, that it stops, and what it did', () => {
     const { told, run } = view()
-    run.onStart()
+    run.onStart({ url: null, movedFrom: null })
     run.onWait()
     run.onWait()
     run.onBatch(report(10, { late: 1 }))

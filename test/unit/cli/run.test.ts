@@ -42,6 +42,7 @@ test('a run without end says what it reads, that it waits, that it stops, and wh
   expect(code, log).toBe(0)
   expect(entries(log).map(({ msg }) => String(msg).split(/[,:;]/)[0])).toEqual([
     `reading ${join(home, 'input')}`,
+    'metrics are at http',
     'everything is read',
     'SIGTERM',
     'ended',

@@ -1,0 +1,89 @@
+// A run that can be asked how it is: its metrics and its status over HTTP, on this machine.
+import { statfs } from 'node:fs/promises'
+import type { RecordSource } from '../batches/source.ts'
+import type { Config } from '../config/config.ts'
+import type { PipelineOptions } from '../engines/engine.ts'
+import { listener, type OnEvent, tellAll } from '../engines/events.ts'
+import { removeAddress, writeAddress } from '../engines/run-address.ts'
+import { RunMetrics } from '../engines/run-metrics.ts'
+import { runStatus } from '../engines/run-status.ts'
+import { RunWatch } from '../engines/run-watch.ts'
+import { type MetricsServer, serveMetrics } from '../metrics/http.ts'
+import { packageVersion } from './package-version.ts'
+
+export type ObservedRun = {
+  readonly onEvent: OnEvent
+  /** null where METRICS_PORT is 0. */
+  readonly url: string | null
+  /** The port that was wanted, where another one was taken; null else. */
+  readonly movedFrom: number | null
+  close(): Promise<void>
+}
+
+export type ObservedOptions = Pick<
+  PipelineOptions,
+  | 'lakehouse'
+  | 'deltaBasePath'
+  | 'streams'
+  | 'delays'
+  | 'parameters'
+  | 'recordsPerBatchMax'
+  | 'smallFileBytes'
+> & {
+  readonly engine: Config['engine']
+  readonly metricsPort: number
+  readonly source: RecordSource | null
+  /** What is read, in words. */
+  readonly reads: string
+}
+
+/** Serves what is known of the run from its events on; `close` ends it. */
+export async function observeRun(options: ObservedOptions): Promise<ObservedRun> {
+  const { deltaBasePath, streams, source, metricsPort } = options
+  const watch = new RunWatch()
+  const metrics = new RunMetrics({ ...options, version: packageVersion }, watch)
+  if (metricsPort === 0) {
+    return { onEvent: () => undefined, url: null, movedFrom: null, close: async () => undefined }
+  }
+  let server: MetricsServer | null = null
+  const status = async () => {
+    const facts = { ...options, version: packageVersion, url: server?.url ?? null }
+    const diskFreeBytes = await freeBytes(deltaBasePath)
+    return runStatus({ ...facts, diskFreeBytes }, watch, metrics.isBehind, Date.now())
+  }
+  server = await serveMetrics(metricsPort, {
+    metrics: () => metrics.collect(),
+    notReady: () => notReady(watch),
+    status,
+  })
+  const address = { pid: process.pid, url: server.url }
+  watch.look(source)
+  return {
+    onEvent: tellAll([
+      watch.onEvent,
+      metrics.onEvent,
+      // Who has opened the tables has the locks.
+      listener({
+        // Without it `assay status` tells from the tables.
+        opened: () => void writeAddress(deltaBasePath, streams, address).catch(() => undefined),
+      }),
+    ]),
+    url: server.url,
+    movedFrom: server.port === metricsPort ? null : metricsPort,
+    async close() {
+      await watch.stop()
+      await removeAddress(deltaBasePath, streams, address)
+      await server.close()
+    },
+  }
+}
+
+function notReady({ opened, fault, outage }: RunWatch): string | null {
+  if (opened === null) return 'the tables are not open yet'
+  return outage?.message ?? fault?.message ?? null
+}
+
+async function freeBytes(directory: string): Promise<number | null> {
+  const found = await statfs(directory).catch(() => null) // Not there yet.
+  return found === null ? null : found.bavail * found.bsize
+}

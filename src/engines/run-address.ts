@@ -1,0 +1,46 @@
+// Where a running process can be asked how it is: an address beside the lock of each of its streams. It is a
+// hint, as the directory is a cache: who reads it asks whether the process is the one that holds the lock.
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { checkpointDirectory } from './lock.ts'
+
+export type RunAddress = { readonly pid: number; readonly url: string }
+
+function addressPath(deltaBasePath: string, stream: string): string {
+  return join(checkpointDirectory(deltaBasePath, stream), 'address')
+}
+
+/** To be called by the holder of the streams' locks. */
+export async function writeAddress(
+  deltaBasePath: string,
+  streams: readonly string[],
+  address: RunAddress,
+): Promise<void> {
+  for (const stream of streams) await writeFile(addressPath(deltaBasePath, stream), JSON.stringify(address))
+}
+
+/** Removes those that are still of this process. */
+export async function removeAddress(
+  deltaBasePath: string,
+  streams: readonly string[],
+  { pid, url }: RunAddress,
+): Promise<void> {
+  for (const stream of streams) {
+    const found = await readAddress(deltaBasePath, stream)
+    if (found?.pid === pid && found.url === url) await rm(addressPath(deltaBasePath, stream), { force: true })
+  }
+}
+
+/** null where there is none, or none that could be ours. */
+export async function readAddress(deltaBasePath: string, stream: string): Promise<RunAddress | null> {
+  try {
+    const value: unknown = JSON.parse(await readFile(addressPath(deltaBasePath, stream), 'utf8'))
+    if (typeof value !== 'object' || value === null || !('pid' in value) || !('url' in value)) return null
+    const { pid, url } = value
+    // Nobody else's address is asked, whatever stands there.
+    if (typeof pid !== 'number' || typeof url !== 'string') return null
+    return /^http:\/\/localhost:\d{1,5}$/.test(url) ? { pid, url } : null
+  } catch {
+    return null
+  }
+}
