@@ -122,7 +122,8 @@ test.skipIf(prometheusAvailable !== null)('promtool: each alert fires by its cau
     alertname,
     eval_time: at,
     exp_alerts: alertRules
-      .filter(({ alert }) => alert === alertname) // Of a burn those of both severities: all windows are full of it.
+      // Of a burn those of both severities: all windows are full of it.
+      .filter(({ alert }) => alert === alertname)
       .map(({ severity, summary, runbook }) => ({
         exp_labels: {
           severity,
