@@ -31,7 +31,7 @@ export function liveRunView(about: RunFacts, log: Logger): RunView {
   return {
     onStart(asked) {
       startRun(about, log, asked)
-      view = startLiveView(`Assay  ${about.input}`, process.stdout, process.env)
+      view = startLiveView(`Assay  ${about.input}`, about.levels, process.stdout, process.env)
       view.say(`waiting for ${about.input}`)
     },
     onBatch(report) {

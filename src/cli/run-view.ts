@@ -17,6 +17,8 @@ export type RunFacts = {
   readonly reasons: Readonly<Record<string, string>>
   /** The table of refused records, as a query names it. */
   readonly refused: string
+  /** Of risk, highest first. */
+  readonly levels: readonly string[]
   /** What is read, in words. */
   readonly input: string
   readonly deltaBasePath: string

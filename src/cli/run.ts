@@ -11,6 +11,7 @@ import { inHome } from '../config/values.ts'
 import type { Engine } from '../engines/engine.ts'
 import { listener, noticesTo, type OnEvent, tellAll } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { levelNames } from '../fraud/score.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream, tablesOf } from '../plan/index.ts'
 import { type Project, projectTitle } from '../project/project.ts'
@@ -133,6 +134,7 @@ function runFacts(
   return {
     input: streams.includes(inputStream(config.lakehouse)) ? input : `silver in ${config.deltaBasePath}`,
     reasons: config.lakehouse.reasons,
+    levels: levelNames(config.lakehouse),
     refused: sqlName(config.lakehouse.refused),
     deltaBasePath: config.deltaBasePath,
     tables: tablesOf(config.lakehouse, streams).length,

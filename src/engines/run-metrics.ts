@@ -2,6 +2,7 @@
 // disk is read for it but for how much of it is free.
 import { statfs } from 'node:fs/promises'
 import { holdingPartition } from '../batches/planner.ts'
+import { levelNames } from '../fraud/score.ts'
 import { type MetricFamily, MetricValues } from '../metrics/metric-values.ts'
 import { definitionsOf } from '../ops/definitions.ts'
 import { eventsWatermark, type Lakehouse, windowOf } from '../plan/index.ts'
@@ -75,7 +76,8 @@ export class RunMetrics {
   }
 
   /** What is expected to count is there from the start: a rate needs a first value. */
-  #beginAtZero({ tables, reasons, rules }: Lakehouse): void {
+  #beginAtZero(lakehouse: Lakehouse): void {
+    const { tables, reasons, rules } = lakehouse
     const values = this.#values
     for (const name of [
       'assay_batches_total',
@@ -89,6 +91,8 @@ export class RunMetrics {
     values.set('assay_fault_streak', {}, 0)
     for (const { path, stream } of tables)
       if (this.#run.streams.includes(stream)) values.add('assay_rows_total', { table: path }, 0)
+    for (const level of levelNames(lakehouse))
+      values.add('assay_transactions_total', { risk_level: level }, 0)
     for (const reason of Object.keys(reasons)) values.add('assay_refused_records_total', { reason }, 0)
     for (const { name } of rules) values.add('assay_rule_firings_total', this.#ruleOf(name), 0)
   }

@@ -107,6 +107,7 @@ describe('the log of a run without end', () => {
       engine: 'embedded' as const,
       project: null,
       reasons: reasonMeanings,
+      levels: [],
       refused: 'silver.quarantine',
     }
     return { told, run: openRunView(about, log, false, { level: 'info', format: 'json' }) }
@@ -187,6 +188,7 @@ test('a terminal that does not know its width gets lines for 80 columns', () => 
       engine: 'embedded',
       project: null,
       reasons: reasonMeanings,
+      levels: [],
       refused: 'silver.quarantine',
     } as const
     openRunView(about, log, false, { level: 'info', format: 'pretty' }).onBatch(report(1_000, { late: 4 }))
