@@ -45,6 +45,15 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./run.ts')).runCommand(project),
   },
   {
+    name: 'status',
+    summary: 'how the streams are: batch, lag, watermark, who writes, and what is wrong',
+    does:
+      'Asks the processes that run the streams of the lakehouse how they are; of streams that nobody runs the tables tell. ' +
+      'What is wrong is said in words, with the page or the command that helps; the exit code is 1 then.',
+    examples: ['assay status', 'assay status --json'],
+    load: async (project) => (await import('./status.ts')).statusCommand(project),
+  },
+  {
     name: 'produce',
     summary: 'send realistic synthetic transactions to Kafka or into a directory',
     does:

@@ -6,7 +6,15 @@ import { type HealthFacts, type RunFinding, runFindings } from './run-findings.t
 import type { RunWatch } from './run-watch.ts'
 
 /** In the words of the live view. */
-export type RunState = 'starting' | 'live' | 'backlog' | 'waiting' | 'away' | 'failing' | 'not running'
+export type RunState =
+  | 'starting'
+  | 'live'
+  | 'backlog'
+  | 'waiting'
+  | 'away'
+  | 'failing'
+  | 'not running'
+  | 'unknown'
 
 export type TableStatus = {
   readonly table: string

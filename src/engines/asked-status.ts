@@ -1,0 +1,54 @@
+// How the streams of a lakehouse are: the process that holds their locks is asked, and where there is
+// none, or none that answers, the tables tell.
+import type { Lakehouse } from '../plan/index.ts'
+import { type Holder, isGone, lockPath, readHolder, streamLock, thisProcess } from './lock.ts'
+import { readAddress } from './run-address.ts'
+import type { RunStatus } from './run-status.ts'
+import { stoppedStatus } from './stopped-status.ts'
+
+/** A process that is well answers at once. */
+const answerMaxMs = 3_000
+
+/** One status for each process, and one for all streams that have none. */
+export async function askStatus(
+  lakehouse: Lakehouse,
+  deltaBasePath: string,
+  nowMs: () => number,
+): Promise<RunStatus[]> {
+  const statuses: RunStatus[] = []
+  const silent: { readonly stream: string; readonly holder: Holder | null }[] = []
+  for (const stream of lakehouse.streams) {
+    if (statuses.some(({ streams }) => streams.includes(stream))) continue
+    const holder = await livingHolder(deltaBasePath, stream)
+    const answer = holder === null ? null : await askHolder(deltaBasePath, stream, holder)
+    if (answer === null) silent.push({ stream, holder })
+    else statuses.push(answer)
+  }
+  for (const [, group] of Map.groupBy(silent, ({ holder }) => holder?.owner ?? '')) {
+    const { holder } = group[0]!
+    const streams = group.map(({ stream }) => stream)
+    statuses.push(await stoppedStatus({ lakehouse, deltaBasePath, streams, holder, nowMs: nowMs() }))
+  }
+  return statuses
+}
+
+/** Who holds the lock of the stream; null where nobody does, or its process can be seen to be gone. */
+async function livingHolder(deltaBasePath: string, stream: string): Promise<Holder | null> {
+  const holder = await readHolder(lockPath(streamLock(deltaBasePath, stream).directory))
+  return holder !== null && (await isGone(holder, await thisProcess())) ? null : holder
+}
+
+/** null where the process does not answer, or another one does. */
+async function askHolder(deltaBasePath: string, stream: string, holder: Holder): Promise<RunStatus | null> {
+  const address = await readAddress(deltaBasePath, stream)
+  if (address?.pid !== holder.pid) return null
+  try {
+    const response = await fetch(`${address.url}/status`, { signal: AbortSignal.timeout(answerMaxMs) })
+    const status = (await response.json()) as RunStatus // Of this package, as its process says.
+    const isOfHolder = status.writer?.pid === holder.pid && status.streams.includes(stream)
+    if (!isOfHolder || status.deltaBasePath !== deltaBasePath) return null
+    return { ...status, writer: { ...status.writer!, host: holder.host, since: holder.since } }
+  } catch {
+    return null // Another host has that address, or the process is paused: the tables tell.
+  }
+}
