@@ -77,8 +77,10 @@ async function erase(config: Config, version: string | undefined, flags: EraseFl
   }
   const { erasePersons, findErasable } = await import('../engines/erase.ts')
   const users = flags.userId
-  if (flags.dryRun === true) return dryRunText(await findErasable(options, users), users)
-  return erasureText(await erasePersons(options, users), users)
+  const { unplacedTables } = await import('../engines/erased-rows.ts')
+  const left = unplacedText(unplacedTables(config.lakehouse).map(sqlName))
+  if (flags.dryRun === true) return `${dryRunText(await findErasable(options, users), users)}${left}`
+  return `${erasureText(await erasePersons(options, users), users)}${left}`
 }
 
 function checkFlags(version: string | undefined, { adopt, userId, dryRun, everywhere }: EraseFlags): void {
@@ -97,6 +99,17 @@ function checkFlags(version: string | undefined, { adopt, userId, dryRun, everyw
   if (version !== undefined) wrong(`${JSON.stringify(version)} goes with --adopt only`)
   if (everywhere === true) wrong('--everywhere goes with --adopt only')
   if (dryRun === true && userId.length === 0) wrong('--dry-run needs --user-id')
+}
+
+/** Of these nobody can tell whose rows they have. */
+function unplacedText(tables: readonly string[]): string {
+  if (tables.length === 0) return ''
+  const commands = tables.map((name) => `  assay rebuild ${name}\n`).join('')
+  const say = tables.length === 1 ? 'its rows do not say' : 'their rows do not say'
+  return (
+    `Not searched: ${tables.join(', ')}; ${say} of which record they are (topic, partition, offset).\n` +
+    `A rebuild makes them of the records that are left; its older files go when they are no more read:\n${commands}`
+  )
 }
 
 function dryRunText(report: ErasureReport, users: readonly PersonId[]): string {

@@ -3,13 +3,19 @@
 // both.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type DeltaTable, type PruneRange, scanSql } from '../delta/index.ts'
-import { type Lakehouse, placeColumns, type TableDefinition } from '../plan/index.ts'
+import { type Lakehouse, placeColumns, type TableDefinition, windowOf } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf, setTable } from './database.ts'
 
 /** The tables that have the rows of single records, in the order in which a batch writes them. */
 export function recordTables({ tables }: Lakehouse): readonly TableDefinition[] {
   return tables.filter(({ rows }) => Object.keys(placeColumns).every((name) => name in rows.schema))
+}
+
+/** Tables of rows that do not say of which record each is: an erasure cannot find a person's among them. */
+export function unplacedTables(lakehouse: Lakehouse): readonly TableDefinition[] {
+  const placed = recordTables(lakehouse)
+  return lakehouse.tables.filter((table) => !placed.includes(table) && windowOf(table.rows.node) === null)
 }
 
 /** The value that names a person in the lakehouse: its column is a text, or a whole number. */

@@ -9,6 +9,7 @@ import { assert } from '../errors/errors.ts'
 import {
   type Lakehouse,
   type NamedReads,
+  type RecordReading,
   type Setting,
   storedTable,
   storedText,
@@ -19,7 +20,7 @@ import { duckdb } from '../sql/index.ts'
 export const definitionsPath = 'ops/definitions'
 
 export type StoredDefinition = {
-  readonly kind: 'table' | 'rule' | 'setting'
+  readonly kind: 'table' | 'rule' | 'setting' | 'reading'
   readonly name: string
   readonly content: string
   readonly hash: string
@@ -30,7 +31,11 @@ export type Definitions = {
   readonly hash: string
   readonly stored: readonly StoredDefinition[]
   readonly tables: readonly TableDefinition[]
+  /** How records were read, for who reads them without the plan; null where nobody recorded it. */
+  readonly reading: DefinedReading | null
 }
+
+type DefinedReading = Pick<RecordReading, 'mapping' | 'checkReasons'>
 
 export const definitionsDefinition = {
   description: 'The tables, rules and settings that decided rows, as text by their hash.',
@@ -51,7 +56,7 @@ const namedReads: NamedReads = {
 }
 
 export function definitionsOf(lakehouse: Lakehouse, settings: BatchSettings): Definitions {
-  const { tables, rules } = lakehouse
+  const { tables, rules, reading } = lakehouse
   const stored = [
     ...tables.map((table) => define('table', table.path, storedText(table, namedReads))),
     ...rules.map(({ name, points, meaning, fires }) =>
@@ -60,8 +65,14 @@ export function definitionsOf(lakehouse: Lakehouse, settings: BatchSettings): De
     ...Object.entries(settingTexts(lakehouse, settings)).map(([name, value]) =>
       define('setting', name, value),
     ),
+    ...(reading === undefined ? [] : [define('reading', 'records', readingText(reading))]),
   ]
-  return { hash: hashOf(setText(stored)), stored, tables }
+  return { hash: hashOf(setText(stored)), stored, tables, reading: reading ?? null }
+}
+
+/** Samples decide nothing. */
+function readingText({ mapping, checkReasons }: RecordReading): string {
+  return storedText({ mapping, checkReasons })
 }
 
 /** As they would stand in .env. */
@@ -126,7 +137,9 @@ export function definitionsFrom(
     stored.push({ kind, name, content, hash: partHash })
   }
   const tables = stored.filter(({ kind }) => kind === 'table').map(({ content }) => tableOfText(content))
-  return { hash, stored, tables }
+  const reading = stored.find(({ kind }) => kind === 'reading')
+  // As `readingText` wrote it.
+  return { hash, stored, tables, reading: reading === undefined ? null : JSON.parse(reading.content) }
 }
 
 export type SettingChange = { readonly name: string; readonly text: string }
@@ -139,12 +152,17 @@ export function settingChanges(before: Definitions, after: Definitions): Setting
   for (const one of after.stored) {
     const was = old.get(keyOf(one))
     old.delete(keyOf(one))
-    if (one.kind === 'table' || was?.hash === one.hash) continue
+    if (!isOfChanges(one) || was?.hash === one.hash) continue
     const text = was === undefined ? 'it is new' : changeOf(was, one)
     changes.push({ name: keyOf(one), text })
   }
-  const gone = [...old.values()].filter(({ kind }) => kind !== 'table')
+  const gone = [...old.values()].filter(isOfChanges)
   return [...changes, ...gone.map((one) => ({ name: keyOf(one), text: 'it is gone' }))]
+}
+
+/** Tables are compared by their columns, and how records are read is in them. */
+function isOfChanges({ kind }: StoredDefinition): boolean {
+  return kind === 'rule' || kind === 'setting'
 }
 
 function changeOf(was: StoredDefinition, is: StoredDefinition): string {
