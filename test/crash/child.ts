@@ -1,6 +1,7 @@
 // A process that runs the engine over a file and, at a named step, kills or pauses itself. Started by tests
 // with a plan as JSON in its arguments; the last line it prints is what became of it, as JSON.
 import { appendFileSync } from 'node:fs'
+import module from 'node:module'
 import { embeddedEngine } from '../../src/engines/embedded/run.ts'
 import { LakehouseError } from '../../src/errors/errors.ts'
 import { openFileSource } from '../../src/files/source.ts'
@@ -36,6 +37,8 @@ export const crashOptions = {
 }
 
 async function main(plan: ChildPlan): Promise<void> {
+  // One that kills itself writes nothing at its end.
+  module.flushCompileCache()
   let seen = 0
   setStepHook((name) => {
     const { at, marks } = plan

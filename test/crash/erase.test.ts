@@ -1,9 +1,6 @@
 // An erasure is killed at every one of its steps, and at those of its commits. The tables can be written all
 // the same, and the next erasure carries it to its end.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { cp } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { erasePersons } from '../../src/engines/erase.ts'
 import { erasureStepNames, type StepName, setStepHook } from '../../src/steps/step.ts'
@@ -18,6 +15,8 @@ import {
 } from '../unit/engine/erased-person.ts'
 import { memorySource } from '../unit/engine/memory-source.ts'
 import { type Lakehouse, newLakehouse, runOnce } from '../unit/engine/pipeline.ts'
+import { chosenOccurrences } from './occurrences.ts'
+import { runErasure } from './processes.ts'
 
 const records = personRecords()
 const first = records.slice(0, 150)
@@ -48,11 +47,8 @@ beforeAll(async () => {
 })
 afterAll(() => whole?.remove())
 
-/** The first time, the last, and one more that the seed chooses. */
-function chosen(name: (typeof steps)[number]): number[] {
-  const count = occurrences.get(name) ?? 0
-  const random = 1 + ((seed + steps.indexOf(name) * 7919) % Math.max(count, 1))
-  return [...new Set([1, random, count])]
+function chosen(name: (typeof steps)[number]): readonly number[] {
+  return chosenOccurrences(seed, steps.indexOf(name), occurrences.get(name) ?? 0)
 }
 
 for (const name of steps) {
@@ -64,11 +60,8 @@ for (const name of steps) {
       try {
         const { base } = lakehouse
         await cp(whole.base, base, { recursive: true })
-        const plan = JSON.stringify({ base, step: name, occurrence })
-        const child = spawn(process.execPath, [join(import.meta.dirname, 'erase-child.ts'), plan], {
-          stdio: 'inherit',
-        })
-        expect(await once(child, 'close'), what).toEqual([null, 'SIGKILL'])
+        const plan = { base, step: name, occurrence }
+        expect(await runErasure(plan), what).toEqual([null, 'SIGKILL'])
         await run(lakehouse, records)
         const options = { ...eraseOptions, deltaBasePath: base }
         await erasePersons(options, [])

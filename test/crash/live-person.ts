@@ -26,7 +26,9 @@ const loadFromMinute = 100.5
 const loadMinutesMax = 4
 const loadStepMs = 5
 const appendedAtOnce = 5
-const appendEveryMs = 50
+const appendEveryMs = 100
+/** Between two looks at the tables: each takes as much of a processor as a small batch. */
+const lookEveryMs = 100
 
 type Input = { readonly value: Buffer; readonly isErased: boolean }
 
@@ -116,7 +118,10 @@ export class LivePerson {
 
   /** A process that died by another signal than the one that its plan names is not waited for. */
   async #pause(): Promise<void> {
-    const ended = await Promise.race([...this.#runs.map(({ ended }) => ended), sleep(20).then(() => null)])
+    const ended = await Promise.race([
+      ...this.#runs.map(({ ended }) => ended),
+      sleep(lookEveryMs).then(() => null),
+    ])
     if (ended !== null && ended.signal !== 'SIGKILL') throw new Error(`a run ended: ${JSON.stringify(ended)}`)
   }
 

@@ -1,8 +1,10 @@
 // Starts the processes that are killed, and says how they ended.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ChildPlan } from './child.ts'
+import type { ErasePlan } from './erase-child.ts'
 
 export type Ended = {
   readonly signal: NodeJS.Signals | null
@@ -13,10 +15,13 @@ export type Ended = {
 
 export type Running = { readonly process: ChildProcess; readonly ended: Promise<Ended> }
 
+/** What one process has compiled the next need not compile: half of what a start takes. */
+const compiledOnce = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') }
+
 export function startChild(plan: ChildPlan, environment: Readonly<Record<string, string>> = {}): Running {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'child.ts'), JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment },
+    env: { ...process.env, ...compiledOnce, ...environment },
   })
   // A paused child must not outlive a test that fails.
   const endWithParent = (): void => void child.kill('SIGKILL')
@@ -43,4 +48,11 @@ export function runChild(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
   return startChild(plan, environment).ended
+}
+
+/** Starts an erasure that kills itself, and says how it ended: with which code, or by which signal. */
+export async function runErasure(plan: ErasePlan): Promise<unknown[]> {
+  const args = [join(import.meta.dirname, 'erase-child.ts'), JSON.stringify(plan)]
+  const env = { ...process.env, ...compiledOnce }
+  return await once(spawn(process.execPath, args, { stdio: 'inherit', env }), 'close')
 }

@@ -5,7 +5,7 @@ import type { Disk } from '../../src/delta/disk.ts'
 import { type Simulated, simulate, simulateOnDisk } from './simulation.ts'
 
 const firstSeed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
-const simulations = Number(process.env.SIMULATIONS ?? 2_000)
+const simulations = Number(process.env.SIMULATIONS ?? 300)
 /** On the disk of this machine a run takes longer by far. */
 const simulationsOnDisk = Math.min(simulations, 5)
 

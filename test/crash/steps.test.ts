@@ -10,6 +10,7 @@ import { lines } from '../generate/lines.ts'
 import type { Tables } from '../oracle/rows.ts'
 import { type Lakehouse, newLakehouse, recordsOf, runOnce, writeInput } from '../unit/engine/pipeline.ts'
 import { crashOptions } from './child.ts'
+import { chosenOccurrences } from './occurrences.ts'
 import { runChild } from './processes.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
@@ -35,13 +36,11 @@ beforeAll(async () => {
 
 afterAll(() => undisturbed?.remove())
 
-/** The first time, and one more that the seed chooses. */
-function chosen(name: (typeof stepNames)[number]): number[] {
+function chosen(name: (typeof stepNames)[number]): readonly number[] {
   const found = occurrences.get(name) ?? 0
   // How often they come depends on the speed of the batches that they go on beside.
   const count = /^(checkpoint|compaction) /.test(name) ? Math.ceil(found / 2) : found
-  const random = 1 + ((seed + stepNames.indexOf(name) * 7919) % Math.max(count, 1))
-  return [...new Set([1, random])]
+  return chosenOccurrences(seed, stepNames.indexOf(name), count)
 }
 
 for (const name of stepNames) {
