@@ -38,7 +38,7 @@ export default transactions({
     {
       reason: 'channel_unknown',
       when: (row) => not(isOneOf(row.channel, list('app', 'web', 'till', 'atm'))),
-      meaning: 'the channel is none of ours',
+      meaning: 'the channel is none of ours, or there is none',
     },
     {
       reason: 'atm_limit',

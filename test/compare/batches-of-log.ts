@@ -33,16 +33,13 @@ type Told = {
 
 /** The settings of a plan, as the oracle takes them. */
 function configOf({ settings }: NonNullable<Told['plan']>): OracleConfig {
-  const delay = (name: string): bigint => BigInt(settings.delays[name]!)
+  const tableOf = (watermark: string): string => {
+    const isStep = watermark === 'silver' || watermark === 'gold'
+    return isStep ? `${watermark}/transactions` : `aggregations/${watermark}`
+  }
+  const delays = Object.entries(settings.delays)
   return {
-    watermarks: {
-      'silver/transactions': delay('silver'),
-      'gold/transactions': delay('gold'),
-      'aggregations/merchant': delay('merchant'),
-      'aggregations/user': delay('user'),
-      'aggregations/country': delay('country'),
-      'aggregations/hourly_summary': delay('hourly_summary'),
-    },
+    watermarks: Object.fromEntries(delays.map(([name, delay]) => [tableOf(name), BigInt(delay)])),
     dedupWindow: BigInt(settings.parameters.dedup_micros),
     highRiskCountries: settings.parameters.high_risk_countries,
     recordsPerBatchMax: settings.records_per_batch_max,

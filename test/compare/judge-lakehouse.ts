@@ -1,6 +1,12 @@
 // Judges a lakehouse by the oracle: the batches are taken from its tables, everything else from the records.
 import { type OffsetRange, partitionKey } from '../../src/batches/offsets.ts'
-import { defaultConfig, type OracleConfig, recompute, windowTableNames } from '../oracle/oracle.ts'
+import {
+  defaultConfig,
+  type OracleConfig,
+  type OracleShape,
+  recompute,
+  windowTableNames,
+} from '../oracle/oracle.ts'
 import { type OracleBatch, type RawRecord, type Row, type Tables, tableNames } from '../oracle/rows.ts'
 import { differences } from './differences.ts'
 import type { Columns } from './read-delta-rs.ts'
@@ -11,12 +17,13 @@ export function judgeLakehouse(
   tables: Tables,
   config: OracleConfig = defaultConfig,
   batches: readonly OracleBatch[] = batchesOf(tables),
+  shape: { readonly shape?: OracleShape } = {},
 ): string[] {
   const inBronze = new Set(tables['bronze/transactions'].map(place))
   const lost = records.map(place).filter((one) => !inBronze.has(one))
   return [
     ...lost.slice(0, 10).map((one) => `the record at ${one} is not in bronze`),
-    ...differences(tables, expectedTables(records, tables, config, batches)),
+    ...differences(tables, expectedTables(records, tables, config, batches, shape)),
   ]
 }
 
@@ -29,11 +36,12 @@ export function judgeStreamedLakehouse(
   tables: Tables,
   batches: readonly OracleBatch[],
   config: OracleConfig = defaultConfig,
+  shape: { readonly shape?: OracleShape } = {},
 ): string[] {
   const times = new Map(
     tables['bronze/transactions'].map((row) => [place(row), integer(row, 'processing_time')]),
   )
-  const input = { records, batches, config, wasMalformed: wasMalformedIn(tables) }
+  const input = { ...shape, records, batches, config, wasMalformed: wasMalformedIn(tables) }
   const expected = recompute({ ...input, broughtAt: (record) => times.get(place(record)) ?? null }).tables
   return differences(tables, expected)
 }
@@ -44,8 +52,9 @@ export function expectedTables(
   tables: Tables,
   config: OracleConfig = defaultConfig,
   batches: readonly OracleBatch[] = batchesOf(tables),
+  shape: { readonly shape?: OracleShape } = {},
 ): Tables {
-  return recompute({ records, batches, config, wasMalformed: wasMalformedIn(tables) }).tables
+  return recompute({ ...shape, records, batches, config, wasMalformed: wasMalformedIn(tables) }).tables
 }
 
 function wasMalformedIn(tables: Tables): (record: RawRecord) => boolean {

@@ -16,13 +16,15 @@ import { DeltaTable, scanSql } from '../../src/delta/index.ts'
 import { streamOf } from '../../src/engines/database.ts'
 import { base64, type Cell, type Row, type Tables, tableNames } from '../oracle/rows.ts'
 
-export async function readTables(deltaBasePath: string): Promise<Tables> {
+export async function readTables(
+  deltaBasePath: string,
+  names: readonly string[] = tableNames,
+): Promise<Tables> {
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
   try {
     const entries: [string, Row[]][] = []
-    for (const name of tableNames)
-      entries.push([name, await readTable(connection, join(deltaBasePath, name))])
+    for (const name of names) entries.push([name, await readTable(connection, join(deltaBasePath, name))])
     return Object.fromEntries(entries) as unknown as Tables // One entry for each name.
   } finally {
     connection.closeSync()

@@ -2,14 +2,19 @@
 // with a plan as JSON in its arguments; the last line it prints is what became of it, as JSON.
 import { appendFileSync } from 'node:fs'
 import module from 'node:module'
+import { join } from 'node:path'
+import { loadConfig } from '../../src/config/config.ts'
 import { embeddedEngine } from '../../src/engines/embedded/run.ts'
 import { LakehouseError } from '../../src/errors/errors.ts'
 import { openFileSource } from '../../src/files/source.ts'
 import { standardLakehouse } from '../../src/lakehouse/index.ts'
+import { openProject } from '../../src/project/project.ts'
 import { type StepName, setStepHook } from '../../src/steps/step.ts'
 import { testOptions } from '../unit/engine/pipeline.ts'
 
 export type ChildPlan = {
+  /** The directory of a project; without one it is the lakehouse that ships. */
+  readonly project?: string
   readonly base: string
   readonly input: string
   readonly recordsPerBatchMax: number
@@ -51,6 +56,7 @@ async function main(plan: ChildPlan): Promise<void> {
   })
   const stop = new AbortController()
   process.once('SIGTERM', () => stop.abort())
+  const project = plan.project === undefined ? {} : await projectOptions(plan.project)
   const streams = plan.streams ?? standardLakehouse.streams
   const reads = streams.includes('kafka-to-delta')
   const source = reads ? await openFileSource(plan.input, { takeUnterminatedTail: false }) : null
@@ -58,7 +64,7 @@ async function main(plan: ChildPlan): Promise<void> {
     const { base: deltaBasePath, recordsPerBatchMax, finalize } = plan
     const lease = plan.leaseMs === undefined ? {} : { leaseMs: plan.leaseMs }
     const run = { once: plan.isContinuous !== true, signal: stop.signal }
-    const options = { ...testOptions, ...crashOptions, ...lease, ...run, streams, source }
+    const options = { ...testOptions, ...project, ...crashOptions, ...lease, ...run, streams, source }
     await embeddedEngine.run({ ...options, deltaBasePath, recordsPerBatchMax, finalize })
     console.log(JSON.stringify({ code: null }))
   } catch (error) {
@@ -68,6 +74,12 @@ async function main(plan: ChildPlan): Promise<void> {
   } finally {
     await source?.close()
   }
+}
+
+async function projectOptions(directory: string) {
+  const { lakehouse } = await openProject(directory, null)
+  const { watermarkMicros, parameters } = loadConfig(lakehouse, {}, join(directory, 'no-such-env-file'))
+  return { lakehouse, delays: watermarkMicros, parameters }
 }
 
 if (import.meta.main) await main(JSON.parse(process.argv[2]!))

@@ -9,11 +9,11 @@ import { fraudRow } from './fraud.ts'
 import { base64, type OracleBatch, type RawRecord, type Row, type TableName, type Tables } from './rows.ts'
 import { type SilverTransaction, silverRow } from './silver.ts'
 import { hour, minute } from './time.ts'
-import { groupsOf, type WindowTableName, windowStarts, windowTables } from './windows.ts'
+import { groupsOf, type WindowTable, type WindowTableName, windowStarts, windowTables } from './windows.ts'
 
 export type OracleConfig = {
   /** How far the watermark of each table stays behind the greatest event_time. */
-  readonly watermarks: { readonly [name in 'silver/transactions' | WindowTableName]: bigint }
+  readonly watermarks: Readonly<Record<string, bigint>>
   readonly dedupWindow: bigint
   readonly highRiskCountries: readonly string[]
   /** A waiting partition whose last so many records had no valid row does not hold the watermark. */
@@ -33,7 +33,30 @@ export const defaultConfig: OracleConfig = {
   highRiskCountries: ['Nigeria', 'Russia', 'China'],
 }
 
+/** What a lakehouse makes of records, stated apart from its definitions. */
+export type OracleShape = {
+  readonly judge: (value: Uint8Array | null, kafkaTimestamp: bigint | null, timeMicros: bigint) => Judged
+  readonly silverRow: (of: SilverTransaction) => Row
+  /** `before` has the rows of silver that arrived earlier. */
+  readonly scoredRow: (of: SilverTransaction, before: EarlierRows, config: OracleConfig) => Row
+  readonly windows: Readonly<Record<string, WindowTable>>
+}
+
+export type EarlierRows = {
+  readonly rows: readonly SilverTransaction[]
+  readonly ofUser: (userId: bigint | string) => readonly SilverTransaction[]
+}
+
+/** The lakehouse that ships. */
+const seedShape: OracleShape = {
+  judge: (value, kafkaTimestamp, timeMicros) => judge(value, kafkaTimestamp, timeMicros),
+  silverRow,
+  scoredRow: (of, before, { highRiskCountries }) => fraudRow(of, before.ofUser(of.userId), highRiskCountries),
+  windows: windowTables,
+}
+
 export type OracleInput = {
+  readonly shape?: OracleShape
   readonly records: readonly RawRecord[]
   /** In the order of their times. */
   readonly batches: readonly OracleBatch[]
@@ -52,13 +75,18 @@ export type Watermark = {
   /** Rows of the batch with an earlier event_time are late; null before the first row. */
   readonly start: bigint | null
   /** What windows are closed by, per table. */
-  readonly end: { readonly [name in WindowTableName]: bigint | null }
+  readonly end: Readonly<Record<string, bigint | null>>
 }
 
-export type Recomputed = { readonly tables: Tables; readonly watermarks: readonly Watermark[] }
+export type Recomputed = {
+  readonly tables: Tables & Readonly<Record<string, readonly Row[]>>
+  readonly watermarks: readonly Watermark[]
+}
 
 export function recompute(input: OracleInput): Recomputed {
-  const tables = emptyTables()
+  const { shape = seedShape } = input
+  const windowNames = Object.keys(shape.windows)
+  const tables = emptyTables(windowNames)
   const records = byPartition(input.records)
   const silver = new Silver()
   const watermarks: Watermark[] = []
@@ -66,21 +94,28 @@ export function recompute(input: OracleInput): Recomputed {
   // What --finalize moved every watermark to; null until then.
   let floor: bigint | null = null
   let timeBefore: bigint | null = null
-  const reached = new Map<'silver/transactions' | WindowTableName, bigint | null>()
+  const reached = new Map<string, bigint | null>()
   for (const batch of input.batches) {
     if (timeBefore !== null && batch.timeMicros <= timeBefore)
       throw new Error('the time of a batch goes back')
     timeBefore = batch.timeMicros
     const config = batch.config ?? input.config
     const start = reached.get('silver/transactions') ?? null
-    if (batch.finalize) floor = later(floor, greatestWindowEnd(silver))
+    if (batch.finalize) floor = later(floor, greatestWindowEnd(silver, shape.windows))
     for (const record of recordsOf(batch, records)) {
-      const eventTime = takeRecord(record, batch.timeMicros, start, { ...input, config }, silver, tables)
+      const eventTime = takeRecord(
+        record,
+        batch.timeMicros,
+        start,
+        { ...input, shape, config },
+        silver,
+        tables,
+      )
       partitionTimes.take(record, eventTime)
     }
     const followed = heldEventTime(silver, batch, partitionTimes, config)
-    const end = (name: 'silver/transactions' | WindowTableName): bigint | null => {
-      const following = followed === null ? null : followed - config.watermarks[name]
+    const end = (name: string): bigint | null => {
+      const following = followed === null ? null : followed - config.watermarks[name]!
       const is = later(reached.get(name) ?? null, later(following, floor))
       reached.set(name, is)
       return is
@@ -89,18 +124,13 @@ export function recompute(input: OracleInput): Recomputed {
     watermarks.push({
       batch: batch.batch,
       start,
-      end: {
-        'gold/transactions': end('gold/transactions'),
-        'aggregations/merchant': end('aggregations/merchant'),
-        'aggregations/user': end('aggregations/user'),
-        'aggregations/country': end('aggregations/country'),
-        'aggregations/hourly_summary': end('aggregations/hourly_summary'),
-      },
+      end: Object.fromEntries(windowNames.map((name) => [name, end(name)])),
     })
   }
-  for (const name of windowTableNames) {
+  for (const [name, table] of Object.entries(shape.windows)) {
     // Not as arguments of one push: there may be more rows than a call takes.
-    for (const row of closedWindows(name, silver.rows, input.batches, watermarks)) tables[name].push(row)
+    for (const row of closedWindows(name, table, silver.rows, input.batches, watermarks))
+      tables[name]!.push(row)
   }
   return { tables, watermarks }
 }
@@ -113,7 +143,9 @@ export const windowTableNames: readonly WindowTableName[] = [
   'aggregations/hourly_summary',
 ]
 
-function emptyTables(): { [name in TableName]: Row[] } {
+type FilledTables = { [name in TableName]: Row[] } & { [name: string]: Row[] }
+
+function emptyTables(windowNames: readonly string[]): FilledTables {
   return {
     'bronze/transactions': [],
     'silver/transactions': [],
@@ -124,6 +156,7 @@ function emptyTables(): { [name in TableName]: Row[] } {
     'aggregations/user': [],
     'aggregations/country': [],
     'aggregations/hourly_summary': [],
+    ...Object.fromEntries(windowNames.map((name): [string, Row[]] => [name, []])),
   }
 }
 
@@ -170,14 +203,14 @@ function takeRecord(
   record: RawRecord,
   time: bigint,
   watermark: bigint | null,
-  { config, wasMalformed = () => true, broughtAt = () => null }: OracleInput,
+  { shape, config, wasMalformed = () => true, broughtAt = () => null }: OracleInput & { shape: OracleShape },
   silver: Silver,
-  tables: { [name in TableName]: Row[] },
+  tables: FilledTables,
 ): bigint | null {
   const kafkaTimestamp = instantOf(record.timestampMs)
   const bronzeTime = broughtAt(record) ?? time
   tables['bronze/transactions'].push(bronzeRow(record, kafkaTimestamp, bronzeTime))
-  const judged = judge(record.value, kafkaTimestamp, bronzeTime)
+  const judged = shape.judge(record.value, kafkaTimestamp, bronzeTime)
   const validTime = judged.kind === 'refused' ? null : judged.transaction.eventTime
   const reasons =
     judged.mayBeRefused && wasMalformed(record) ? ['malformed'] : reasonsOf(judged, silver, watermark, config)
@@ -186,10 +219,8 @@ function takeRecord(
     return reasons.includes('malformed') ? null : validTime
   }
   const transaction: SilverTransaction = { ...judged.transaction, record, processingTime: time }
-  tables['silver/transactions'].push(silverRow(transaction))
-  tables.fraud_detection.push(
-    fraudRow(transaction, silver.ofUser(transaction.userId), config.highRiskCountries),
-  )
+  tables['silver/transactions'].push(shape.silverRow(transaction))
+  tables.fraud_detection.push(shape.scoredRow(transaction, silver, config))
   silver.keep(transaction)
   return validTime
 }
@@ -210,7 +241,7 @@ function reasonsOf(
 }
 
 /** The rows kept so far, in the order of arrival. */
-class Silver {
+class Silver implements EarlierRows {
   readonly rows: SilverTransaction[] = []
   greatestEventTime: bigint | null = null
   readonly #byUser = new Map<bigint | string, SilverTransaction[]>()
@@ -274,18 +305,18 @@ function quarantineRow(record: RawRecord, reasons: readonly string[], time: bigi
 
 /** The groups of every closed window, with the time of the batch at whose end it was closed first. */
 function closedWindows(
-  name: WindowTableName,
+  name: string,
+  table: WindowTable,
   silver: readonly SilverTransaction[],
   batches: readonly OracleBatch[],
   watermarks: readonly Watermark[],
 ): Row[] {
-  const table = windowTables[name]
   const rows: Row[] = []
   for (const { start, end, group, rows: members } of groupsOf(table, silver)) {
     // Watermarks never go back.
     const closedBy = firstIndex(watermarks.length, (index) => {
       const own = watermarks[index]!.end[name]
-      return own !== null && end <= own
+      return own !== null && own !== undefined && end <= own
     })
     if (closedBy === watermarks.length) continue
     const aggregationTime = batches[closedBy]!.timeMicros
@@ -341,13 +372,11 @@ function heldEventTime(
 }
 
 /** A later instant is in no window that ends earlier: the greatest event_time has the greatest window_end. */
-function greatestWindowEnd(silver: Silver): bigint | null {
+function greatestWindowEnd(silver: Silver, windows: OracleShape['windows']): bigint | null {
   const greatest = silver.greatestEventTime
   if (greatest === null) return null
-  return windowTableNames
-    .flatMap((name) =>
-      windowStarts(windowTables[name], greatest).map((start) => start + windowTables[name].size),
-    )
+  return Object.values(windows)
+    .flatMap((table) => windowStarts(table, greatest).map((start) => start + table.size))
     .reduce<bigint | null>(later, null)
 }
 
