@@ -205,6 +205,7 @@ function batchFacts(report: BatchReport, lost: bigint) {
     silver: report.silverRows,
     quarantined: report.quarantinedRows,
     ...(report.quarantinedRows > 0 ? { reasons: report.quarantineReasons } : {}),
+    ...(Object.keys(report.overflows).length > 0 ? { rule_overflows: report.overflows } : {}),
     watermark: watermarkMicros === null ? null : new Date(Number(watermarkMicros / 1000n)).toISOString(),
     batch_ms: Math.round(report.batchMs),
     latency_ms: roundedMs(report.latencyMs),

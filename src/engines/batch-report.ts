@@ -30,6 +30,8 @@ export type BatchReport = {
   readonly riskLevels: Readonly<Record<string, number>>
   /** In how many of the batch's transactions each rule fired. */
   readonly firings: Readonly<Record<string, number>>
+  /** In how many of them a rule was unknown, because it calculates what overflowed or was divided by 0. */
+  readonly overflows: Readonly<Record<string, number>>
   /** The newest record that the batch took of each partition; none where records have no timestamps. */
   readonly newestRecords: readonly NewestRecord[]
   /** How many of the batch's transactions require review. */

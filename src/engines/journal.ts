@@ -214,7 +214,7 @@ export async function completeJournal(
   await journal.flush()
 }
 
-const untold = { rowsByTable: {}, reasons: {}, phasesMs: {} }
+const untold = { rowsByTable: {}, reasons: {}, overflows: {}, phasesMs: {} }
 
 /** The batches after one, oldest first, as `ops/batches` has them. */
 export async function* journalAfter(

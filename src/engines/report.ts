@@ -4,11 +4,12 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { ColumnType } from '../expr/index.ts'
 import type { Lakehouse } from '../plan/index.ts'
-import { duckdb } from '../sql/index.ts'
+import { boundDuckdb, duckdb, expressionSql, type ParameterValues } from '../sql/index.ts'
 import type { Alert, BatchReport, InputPosition, NewestRecord, RefusedSample } from './batch-report.ts'
 import { eventsWatermarkOf } from './batch-rules.ts'
 import { rowsOf } from './database.ts'
 import { type LatencyCounts, latencyBucketSql, latencyQuantileMs, noLatencies } from './latency.ts'
+import { calculatingRules } from './row-path.ts'
 
 /** What a batch brought. */
 export type Executed = {
@@ -27,6 +28,8 @@ export type BatchFacts = {
   readonly alertsMax: number
   readonly hasRecords: boolean
   readonly hasScores: boolean
+  /** By which the batch's rules are asked what they could not calculate; null where they are not today's. */
+  readonly parameters: ParameterValues | null
 }
 
 /**
@@ -61,6 +64,7 @@ export async function batchReport(
     latencies,
     ...(facts.hasScores ? await riskOf(connection) : { riskLevels: {}, reviewRows: 0 }),
     firings: facts.hasScores ? await countedNames(connection, 'scored_batch') : {},
+    overflows: hasArrivals && facts.hasScores ? await overflowsOf(connection, lakehouse, facts) : {},
     newestRecords: hasArrivals ? await newestRecords(connection) : [],
     alerts:
       facts.hasScores && facts.alertsMax > 0 ? await alerts(connection, lakehouse, facts.alertsMax) : [],
@@ -93,6 +97,29 @@ async function countedNames(
     `SELECT reason, count(*)::INTEGER AS count FROM (SELECT unnest(reasons) AS reason FROM ${view}) GROUP BY reason`,
   )
   return Object.fromEntries(rows.map((row) => [String(row.reason), Number(row.count)]))
+}
+
+/** In how many rows each rule could not calculate. */
+async function overflowsOf(
+  connection: DuckDBConnection,
+  { events, scored, ...lakehouse }: Lakehouse,
+  { parameters }: BatchFacts,
+): Promise<Record<string, number>> {
+  const rules = calculatingRules({ events, scored, ...lakehouse })
+  if (rules.length === 0 || scored === null || parameters === null) return {}
+  const dialect = boundDuckdb(parameters)
+  const others = Object.keys(events.rows.schema).filter((name) => !(name in scored.rows.schema))
+  const columns = ['s.*', ...others.map((name) => `e.${duckdb.name(name)}`)].join(', ')
+  const counts = rules.map(({ overflows }, index) => {
+    return `(count(*) FILTER (WHERE ${expressionSql(dialect, overflows)}))::INTEGER AS of_${index}`
+  })
+  const [row] = await rowsOf(
+    connection,
+    `SELECT ${counts.join(', ')} FROM (SELECT ${columns} FROM scored_batch AS s JOIN events_batch AS e
+      USING (topic, "partition", "offset"))`,
+  )
+  const found = rules.map(({ name }, index): [string, number] => [name, Number(row?.[`of_${index}`] ?? 0)])
+  return Object.fromEntries(found.filter(([, count]) => count > 0))
 }
 
 async function newestRecords(connection: DuckDBConnection): Promise<NewestRecord[]> {

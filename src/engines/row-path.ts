@@ -25,6 +25,14 @@ export type RowSource = 'input' | 'records' | 'events'
 /** The output of `lakehouseRowPath` that tells of each judged row; no table has such a path. */
 export const factsOutput = 'judged facts'
 
+/** The output that tells of each scored row which rules could not calculate; only where rules calculate. */
+export const overflowsOutput = 'rule overflows'
+
+/** The rules in whose conditions something is calculated. */
+export function calculatingRules({ rules }: Lakehouse) {
+  return rules.flatMap(({ name, overflows }) => (overflows ? [{ name, overflows }] : []))
+}
+
 /**
  * The rows of the wanted tables, as columns under their paths, from rows of the source. From records,
  * wherever they are, also `factsOutput`, a function that gets of each what `JudgedFacts.add` takes. `definitions` are
@@ -39,6 +47,11 @@ export function lakehouseRowPath(
   const outputs: Record<string, RowOutput> = {}
   if (source !== 'events') outputs[factsOutput] = factsOf(tableAt(definitions, lakehouse.events.path))
   for (const path of wanted) outputs[path] = { relation: tableAt(definitions, path).rows, into: 'columns' }
+  const { scored } = lakehouse
+  // The rules are today's.
+  if (scored !== null && wanted.includes(scored.path) && tableAt(definitions, scored.path) === scored) {
+    Object.assign(outputs, overflowsOf(lakehouse, scored))
+  }
   return compile(readsOf(lakehouse, source), definitions, outputs)
 }
 
@@ -104,6 +117,18 @@ function compile(
 
 function tableOf(reads: Reads): string | null {
   return reads.of === 'records' ? null : reads.table
+}
+
+function overflowsOf(
+  lakehouse: Lakehouse,
+  { rows: { node } }: TableDefinition,
+): Readonly<Record<string, RowOutput>> {
+  const rules = calculatingRules(lakehouse)
+  if (rules.length === 0 || node.kind !== 'project') return {}
+  const columns = Object.fromEntries(rules.map(({ name, overflows }) => [name, overflows]))
+  const schema = Object.fromEntries(rules.map(({ name }) => [name, 'boolean' as const]))
+  const relation = { node: { ...node, columns }, schema }
+  return { [overflowsOutput]: { relation, into: 'function' } }
 }
 
 /** Of every judged record: its partition, its event time, whether it is valid, whether it is an event. */

@@ -16,6 +16,8 @@ export type BatchRow = {
   /** Empty where they are not known any more. */
   readonly rowsByTable: Readonly<Record<string, number>>
   readonly reasons: Readonly<Record<string, number>>
+  /** In how many rows a rule could not calculate. */
+  readonly overflows: Readonly<Record<string, number>>
   /** Milliseconds by phase; they decide nothing. */
   readonly phasesMs: Readonly<Record<string, number>>
 }
@@ -47,6 +49,7 @@ export const batchesDefinition = {
     column('rows_by_table', countsByName),
     column('reasons', countsByName),
     column('phases_ms', { ...countsByName, valueType: 'double' }),
+    column('rule_overflows', countsByName),
   ],
 } satisfies Omit<DeltaTableDefinition, 'properties'>
 
@@ -57,7 +60,7 @@ export function batchRowsSql(rows: readonly BatchRow[], eventsWatermark: string)
 }
 
 function rowSql(
-  { recorded, streams, rowsByTable, reasons, phasesMs }: BatchRow,
+  { recorded, streams, rowsByTable, reasons, phasesMs, overflows }: BatchRow,
   eventsWatermark: string,
 ): string {
   const { plan, progress, counts } = recorded
@@ -76,6 +79,7 @@ function rowSql(
     mapSql(rowsByTable, 'BIGINT'),
     mapSql(reasons, 'BIGINT'),
     mapSql(phasesMs, 'DOUBLE'),
+    mapSql(overflows, 'BIGINT'),
   ]
   return `(${cells.join(', ')})`
 }

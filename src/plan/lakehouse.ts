@@ -37,6 +37,8 @@ export type DefinedRule = {
   readonly points: number
   readonly meaning: string
   readonly fires: Expr<'boolean'>
+  /** True where a calculation in it has no result; absent or null where it calculates nothing. */
+  readonly overflows?: Expr<'boolean'> | null
   /** What it says of a row for which it fires. */
   readonly says?: Sentence
 }

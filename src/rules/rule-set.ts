@@ -18,7 +18,7 @@ export type Rule = {
   readonly value: Expr<'boolean'>
   /**
    * True where the condition is null because a calculation in it overflowed or divided by zero; null where
-   * it calculates nothing. No engine counts it yet.
+   * it calculates nothing. Batches count it.
    */
   readonly overflows: Expr<'boolean'> | null
   readonly says: Sentence

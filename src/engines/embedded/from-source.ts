@@ -324,7 +324,8 @@ class Pipeline {
     const { streams, tell } = this.#options
     const { recorded, rowsByTable, phasesMs } = await closeWindows(this.#context, carried, this.#tables)
     tell({ kind: 'batch', report: { ...report, rowsByTable }, recorded })
-    await this.#journal.note({ recorded, streams, rowsByTable, reasons: report.quarantineReasons, phasesMs })
+    const { quarantineReasons: reasons, overflows } = report
+    await this.#journal.note({ recorded, streams, rowsByTable, reasons, overflows, phasesMs })
     this.#upkeep.afterBatch()
   }
 

@@ -18,9 +18,11 @@ import { turn } from '../../steps/turn.ts'
 import type { SilverRows } from '../followed-silver.ts'
 import {
   addRecords,
+  calculatingRules,
   factsOutput,
   judgedRowPath,
   lakehouseRowPath,
+  overflowsOutput,
   type RowSource,
   rowTables,
 } from '../row-path.ts'
@@ -57,6 +59,8 @@ export type BatchRows = {
   readonly tables: ReadonlyMap<string, Rows>
   /** What the judged rows say of the batch; null where none were judged. */
   readonly facts: JudgedFacts | null
+  /** In how many scored rows each rule could not calculate; those without any are absent. */
+  readonly overflows: Readonly<Record<string, number>>
 }
 
 /** The compiled row paths of a run, by the definitions that a batch goes by. */
@@ -136,6 +140,7 @@ class RowBatchRun {
   readonly #context: ComputeContext
   readonly #plan: BatchPlan
   readonly #definitions: readonly TableDefinition[]
+  readonly #overflows: Record<string, number> = {}
 
   constructor(context: ComputeContext, plan: BatchPlan, definitions: readonly TableDefinition[]) {
     this.#context = context
@@ -152,22 +157,24 @@ class RowBatchRun {
         await turn()
       }
     }
-    return { tables: await this.#withRowsBehind(rowsOf(batch, this.#path('input'))), facts }
+    const tables = await this.#withRowsBehind(rowsOf(batch, this.#path('input')))
+    return { tables, facts, overflows: this.#overflows }
   }
 
   async ofBronze(select: string): Promise<BatchRows> {
     const facts = new JudgedFacts()
     const batch = this.#start('records', undefined, { [factsOutput]: facts.add })
     await eachRow(this.#context.rowConnection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
-    return { tables: await this.#withRowsBehind(rowsOf(batch, this.#path('records'))), facts }
+    const tables = await this.#withRowsBehind(rowsOf(batch, this.#path('records')))
+    return { tables, facts, overflows: this.#overflows }
   }
 
   async ofSilver(select: string): Promise<BatchRows> {
     const path = this.#path('events')
-    if (Object.keys(path.plan.outputs).length === 0) return { tables: new Map(), facts: null }
+    if (Object.keys(path.plan.outputs).length === 0) return { tables: new Map(), facts: null, overflows: {} }
     const batch = await this.#startBehind({ select })
     await eachRow(this.#context.rowConnection, `SELECT * FROM (${select}) ${inArrival}`, batch.add)
-    return { tables: rowsOf(batch, path), facts: null }
+    return { tables: rowsOf(batch, path), facts: null, overflows: this.#overflows }
   }
 
   /**
@@ -203,6 +210,7 @@ class RowBatchRun {
     return {
       tables: new Map([...tables, [refusedPath, { schema, columns, rowCount }]]),
       facts: null,
+      overflows: this.#overflows,
     }
   }
 
@@ -271,7 +279,19 @@ class RowBatchRun {
       ...settings.parameters,
     }
     const limit = rowCountMax === undefined ? {} : { rowCountMax }
-    return path.start({ parameters, functions, ...limit, states })
+    const all =
+      overflowsOutput in path.plan.outputs
+        ? { ...functions, [overflowsOutput]: this.#countOverflows }
+        : functions
+    return path.start({ parameters, functions: all, ...limit, states })
+  }
+
+  /** Of a row, in the order of the rules that calculate. */
+  readonly #countOverflows = (...values: readonly (boolean | null)[]): void => {
+    if (!values.includes(true)) return
+    for (const [index, { name }] of calculatingRules(this.#context.lakehouse).entries()) {
+      if (values[index] === true) this.#overflows[name] = (this.#overflows[name] ?? 0) + 1
+    }
   }
 
   #kept({ states }: RowPath): readonly StateOfRows[] {
@@ -284,7 +304,7 @@ class RowBatchRun {
 }
 
 function rowsOf(batch: RunningBatch, { plan }: RowPath): ReadonlyMap<string, Rows> {
-  const paths = Object.keys(plan.outputs).filter((name) => name !== factsOutput)
+  const paths = Object.keys(plan.outputs).filter((name) => plan.outputs[name]!.into === 'columns')
   return new Map(paths.map((path) => [path, batch.rows(path)]))
 }
 

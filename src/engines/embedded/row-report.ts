@@ -60,6 +60,7 @@ export function rowReport(
     latencyMs: latencyQuantileMs(latencies, 0.5),
     latencies,
     ...riskOf(scored),
+    overflows: rows.overflows,
     firings: scored === null ? {} : countedNames(scored, 'reasons'),
     newestRecords: newestRecords(facts.chunks),
     alerts: scored === null ? [] : alerts(scored, facts.alertsMax, lakehouse.names.event.column),

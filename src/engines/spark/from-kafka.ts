@@ -213,8 +213,9 @@ class Pipeline {
     const report = await reportOf(this.#run, written, { ranges: plan.ranges, input, startedMs, finishedMs })
     const { recorded, rowsByTable, phasesMs } = written
     options.tell({ kind: 'batch', report, recorded })
-    const reasons = report.quarantineReasons
-    await this.#journal.note({ recorded, streams: options.streams, rowsByTable, reasons, phasesMs })
+    const { quarantineReasons: reasons, overflows } = report
+    const { streams } = options
+    await this.#journal.note({ recorded, streams, rowsByTable, reasons, overflows, phasesMs })
     await options.source?.reportProgress(offsets)
     // The query writes a file for each partition in a trigger, and a trigger makes a batch or less.
     this.#bronze.filesSinceUpkeep += plan.ranges.length
@@ -258,7 +259,7 @@ class Pipeline {
     const recorded = { plan, progress, counts }
     await this.#silver.commit(null, recorded, soleCommitter(this.#run.options))
     const { streams } = this.#run.options
-    await this.#journal.note({ recorded, streams, rowsByTable: {}, reasons: {}, phasesMs: {} })
+    await this.#journal.note({ recorded, streams, rowsByTable: {}, reasons: {}, overflows: {}, phasesMs: {} })
     this.#progress = progress
   }
 

@@ -3,9 +3,11 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { OffsetRange } from '../../batches/offsets.ts'
 import { scanSql } from '../../delta/index.ts'
 import { openTable } from '../../ops/tables.ts'
+import type { ParameterValues } from '../../sql/index.ts'
 import type { BatchReport, InputPosition } from '../batch-report.ts'
 import { rowsInRanges } from '../bronze-rows.ts'
 import { setView } from '../database.ts'
+import { definitionsOfRun } from '../definition-changes.ts'
 import { batchReport } from '../report.ts'
 import type { Written } from './batch.ts'
 import type { SparkRun } from './spark-run.ts'
@@ -46,9 +48,19 @@ export async function reportOf(
     finishedMs: facts.finishedMs,
     alertsMax: options.alertsMax,
     hasRecords,
+    parameters: parametersOf(run, written),
     hasScores: lakehouse.scored !== null && (written.rowsByTable[lakehouse.scored.path] ?? 0) > 0,
   })
   return { ...report, silverRows: written.silverRows }
+}
+
+/** The rules are today's: of a batch of others nothing is told. */
+function parametersOf(
+  { options, database }: SparkRun,
+  { recorded: { plan } }: Written,
+): ParameterValues | null {
+  const { current } = definitionsOfRun(options, database.load)
+  return plan === null || plan.definitions !== current.hash ? null : plan.settings.parameters
 }
 
 async function showRecords(

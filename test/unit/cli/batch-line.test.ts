@@ -21,6 +21,7 @@ const report: BatchReport = {
   latencies: new Map([[latencyBucket(1_500), 200_000]]),
   riskLevels: {},
   firings: {},
+  overflows: {},
   newestRecords: [],
   reviewRows: 17,
   alerts: [],

@@ -37,6 +37,7 @@ function report(records: number, reasons: Record<string, number>, more: Partial<
     latencies: new Map(),
     riskLevels: {},
     firings: {},
+    overflows: {},
     newestRecords: [],
     reviewRows: 0,
     alerts: [],
