@@ -223,14 +223,37 @@ function lostTables(lakehouse: Lakehouse, reached: ReadonlyMap<string, Reached |
   })
 }
 
+/** What others on the network can read. */
+function* readableSecrets({ protocol, sasl }: Config['kafka']['security']): Generator<Found> {
+  if (sasl === null) return
+  if (protocol === 'SASL_PLAINTEXT' && !sasl.mechanism.startsWith('SCRAM')) {
+    const what = sasl.token === null ? 'the password' : 'the token'
+    yield {
+      verdict: 'warn',
+      text: `${what} goes to the broker unencrypted: use SASL_SSL where the broker has it`,
+    }
+  }
+  if (sasl.token?.url.startsWith('http:') && !isLoopback(new URL(sasl.token.url).hostname)) {
+    yield { verdict: 'warn', text: 'KAFKA_SASL_TOKEN_URL: the secret goes there unencrypted: use https' }
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || host.startsWith('127.')
+}
+
 async function* examineKafka(config: Config): AsyncGenerator<Found> {
   const { kafka } = config
   let isRight = true
-  for (const { name, ok, message } of await checkKafka({ ...kafkaConnectionOf(kafka), topic: kafka.topic })) {
-    yield { verdict: ok ? 'ok' : 'FAIL', text: `${name.replace(/^Kafka /, '')}: ${message}` }
-    isRight &&= ok
+  const { topic, groupId, security } = kafka
+  const principal = security.sasl?.username ?? null
+  const connection = kafkaConnectionOf(kafka)
+  for (const { name, verdict, message } of await checkKafka({ ...connection, topic, groupId, principal })) {
+    yield { verdict, text: `${name.replace(/^Kafka /, '')}: ${message}` }
+    isRight &&= verdict !== 'FAIL'
   }
   if (!isRight) return
+  yield* readableSecrets(security)
   const { openKafkaSource } = await import('../kafka/source.ts')
   const { judgeNewest } = await import('./sample.ts')
   const source = await openKafkaSource({

@@ -14,14 +14,40 @@ export type { Secret, StartingOffsets } from './values.ts'
 export type KafkaSecurity = {
   readonly protocol: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
   /** null exactly where the protocol is without SASL. */
-  readonly sasl: {
-    readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
-    readonly username: string
-    readonly password: Secret
-  } | null
-  /** null for the authorities that Node trusts. */
-  readonly caFile: string | null
+  readonly sasl: KafkaLogin | null
+  /** null exactly where the protocol is without TLS. */
+  readonly tls: KafkaTls | null
 }
+
+export type KafkaLogin = {
+  readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER'
+  /** With OAUTHBEARER the id of the client and its secret. */
+  readonly username: string
+  readonly password: Secret
+  /** null exactly where the mechanism is another than OAUTHBEARER. */
+  readonly token: {
+    readonly url: string
+    readonly scope: string | null
+    readonly caFile: string | null
+  } | null
+}
+
+export type KafkaTls = {
+  /** null for the authorities that Node trusts. */
+  readonly ca: PemSource | null
+  /** What the client shows; null where it shows nothing. */
+  readonly client: {
+    readonly cert: PemSource
+    readonly key: PemSource
+    readonly passphrase: Secret | null
+  } | null
+}
+
+/** PEM as text, or in a file that may change; `variable` is where it was configured. */
+export type PemSource = { readonly variable: VariableName } & (
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'text'; readonly text: Secret }
+)
 
 export type SparkConfig = {
   /** `sc://` with a host is a server that runs; all else is the master of one that is started. */
@@ -128,7 +154,10 @@ function withoutEmpty(environment: Environment): Environment {
 const pathVariables: readonly VariableName[] = [
   'ASSAY_HOME',
   'DELTA_BASE_PATH',
+  'KAFKA_SASL_TOKEN_CA_FILE',
   'KAFKA_SSL_CA_FILE',
+  'KAFKA_SSL_CERT_FILE',
+  'KAFKA_SSL_KEY_FILE',
   'SPARK_HOME',
 ]
 
@@ -205,15 +234,38 @@ function delaysOf(
 
 /** What is wrong between variables, of those that could be parsed. */
 function contradictions(values: Partial<Values>): string[] {
-  const mistakes: string[] = []
-  const protocol = values.KAFKA_SECURITY_PROTOCOL
-  if (protocol === 'SASL_PLAINTEXT' || protocol === 'SASL_SSL') {
-    for (const name of ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'] as const) {
-      if (values[name] === null)
-        mistakes.push(`${name} is not set: KAFKA_SECURITY_PROTOCOL=${protocol} needs it`)
-    }
-  }
-  return mistakes
+  const { KAFKA_SECURITY_PROTOCOL: protocol = 'PLAINTEXT', KAFKA_SASL_MECHANISM: mechanism } = values
+  const missing = (name: VariableName, by: string): string[] =>
+    values[name] === null ? [`${name} is not set: ${by} needs it`] : []
+  const login = protocol.startsWith('SASL_')
+    ? [
+        ...missing('KAFKA_SASL_USERNAME', `KAFKA_SECURITY_PROTOCOL=${protocol}`),
+        ...missing('KAFKA_SASL_PASSWORD', `KAFKA_SECURITY_PROTOCOL=${protocol}`),
+        ...(mechanism === 'OAUTHBEARER'
+          ? missing('KAFKA_SASL_TOKEN_URL', 'KAFKA_SASL_MECHANISM=OAUTHBEARER')
+          : []),
+      ]
+    : []
+  return usesTls(protocol) ? [...login, ...tlsContradictions(values)] : login
+}
+
+function tlsContradictions(values: Partial<Values>): string[] {
+  const has = (name: VariableName): boolean => (values[name] ?? null) !== null
+  const twice = pemNames.flatMap((name) =>
+    has(name) && has(`${name}_FILE`) ? [`${name} and ${name}_FILE are both set: keep one of them`] : [],
+  )
+  const [cert, key] = (['KAFKA_SSL_CERT', 'KAFKA_SSL_KEY'] as const).map(
+    (name) => has(name) || has(`${name}_FILE`),
+  )
+  if (cert && !key) twice.push('KAFKA_SSL_KEY_FILE is not set: the certificate of the client needs its key')
+  if (key && !cert) twice.push('KAFKA_SSL_CERT_FILE is not set: the key of the client needs its certificate')
+  return twice
+}
+
+const pemNames = ['KAFKA_SSL_CA', 'KAFKA_SSL_CERT', 'KAFKA_SSL_KEY'] as const
+
+function usesTls(protocol: KafkaSecurity['protocol']): boolean {
+  return protocol === 'SSL' || protocol === 'SASL_SSL'
 }
 
 function configOf(
@@ -254,14 +306,38 @@ function configOf(
 
 function securityOf(values: Values): KafkaSecurity {
   const protocol = values.KAFKA_SECURITY_PROTOCOL
-  const username = values.KAFKA_SASL_USERNAME
-  const password = values.KAFKA_SASL_PASSWORD
-  const usesSasl = protocol === 'SASL_PLAINTEXT' || protocol === 'SASL_SSL'
-  const sasl =
-    usesSasl && username !== null && password !== null
-      ? { mechanism: values.KAFKA_SASL_MECHANISM, username, password }
-      : null
-  return { protocol, sasl, caFile: values.KAFKA_SSL_CA_FILE }
+  return {
+    protocol,
+    sasl: protocol.startsWith('SASL_') ? loginOf(values) : null,
+    tls: usesTls(protocol) ? tlsOf(values) : null,
+  }
+}
+
+/** null only where it was told as a mistake. */
+function loginOf(values: Values): KafkaLogin | null {
+  const {
+    KAFKA_SASL_MECHANISM: mechanism,
+    KAFKA_SASL_USERNAME: username,
+    KAFKA_SASL_PASSWORD: password,
+  } = values
+  const {
+    KAFKA_SASL_TOKEN_URL: url,
+    KAFKA_SASL_TOKEN_SCOPE: scope,
+    KAFKA_SASL_TOKEN_CA_FILE: caFile,
+  } = values
+  if (username === null || password === null) return null
+  const token = mechanism === 'OAUTHBEARER' && url !== null ? { url, scope, caFile } : null
+  return { mechanism, username, password, token }
+}
+
+function tlsOf(values: Values): KafkaTls {
+  const [ca, cert, key] = pemNames.map((name): PemSource | null => {
+    const [text, path] = [values[name], values[`${name}_FILE`]]
+    if (text !== null) return { kind: 'text', variable: name, text }
+    return path === null ? null : { kind: 'file', variable: `${name}_FILE`, path }
+  })
+  const passphrase = values.KAFKA_SSL_KEY_PASSPHRASE
+  return { ca: ca!, client: cert && key ? { cert, key, passphrase } : null }
 }
 
 function sparkOf(values: Values): SparkConfig {

@@ -165,6 +165,37 @@ export function secret(allowed: string): ValueKind<Secret> {
   return kindOf(allowed, (value) => ({ reveal: () => value }))
 }
 
+/**
+ * PEM as text. Where a file or a secret store holds it in one line, its ends of lines are written as \\n.
+ * It is never printed: nobody has to know which of them are secret.
+ */
+export function pem(label: 'CERTIFICATE' | 'PRIVATE KEY'): ValueKind<Secret> {
+  return kindOf(
+    `PEM that begins with ${pemExample(label).slice(0, pemExample(label).indexOf('\\'))}`,
+    (text) => {
+      const lines = text.includes('\n') ? text : text.replaceAll('\\n', '\n')
+      const isWhole = new RegExp(
+        `-----BEGIN ([A-Z]+ )?${label}-----\\s[^]*-----END ([A-Z]+ )?${label}-----`,
+      ).test(lines)
+      return isWhole ? { reveal: () => `${lines.trim()}\n` } : null
+    },
+  )
+}
+
+/** In one line, as it may stand in .env. */
+export function pemExample(label: 'CERTIFICATE' | 'PRIVATE KEY'): string {
+  return `-----BEGIN ${label}-----\\nMIIB..\\n-----END ${label}-----`
+}
+
+export function httpUrl(): ValueKind<string> {
+  return kindOf('an address that begins with https:// or http://, without a user in it', (text) => {
+    const url = URL.parse(text)
+    if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '')
+      return null
+    return url.href
+  })
+}
+
 /** `;` between settings: values of Spark hold commas and spaces. */
 export function sparkSettings(): ValueKind<Readonly<Record<string, string>>> {
   return kindOf('settings of Spark such as "spark.ui.enabled=true;spark.executor.instances=4"', (value) => {

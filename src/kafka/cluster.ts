@@ -6,6 +6,7 @@ import {
   ConnectionPool,
   metadataV10,
   metadataV12,
+  NetworkError,
   type Reader,
   type Writer,
 } from '@platformatic/kafka'
@@ -16,7 +17,13 @@ import {
   LEADER_NOT_AVAILABLE,
   UNKNOWN_TOPIC_OR_PARTITION,
 } from './failures.ts'
-import { type BrokerAddress, bootstrapAddresses, type KafkaConnectionOptions } from './options.ts'
+import { Login } from './login.ts'
+import {
+  type BrokerAddress,
+  bootstrapAddresses,
+  type KafkaConnectionOptions,
+  tlsServerName,
+} from './options.ts'
 import { abortable } from './retry.ts'
 
 export const CONNECT_MAX_MS = 5_000
@@ -49,7 +56,11 @@ const software = ['assay', '1'] as const
 
 export class Cluster {
   readonly #bootstrap: readonly BrokerAddress[]
-  readonly #pools: Readonly<Record<Traffic, ConnectionPool>>
+  readonly #options: KafkaConnectionOptions
+  readonly #login: Login | null
+  #pools: Pools
+  /** Pools whose requests are on their way yet, each with what ends it. */
+  readonly #left = new Map<Pools, NodeJS.Timeout>()
   readonly #versions = new WeakMap<Connection, Promise<ReadonlyMap<number, VersionRange>>>()
   #brokers: ReadonlyMap<number, BrokerAddress> = new Map()
   /** The last address that was asked for the others. */
@@ -58,15 +69,35 @@ export class Cluster {
   readonly #reached = new Set<string>()
 
   constructor(options: KafkaConnectionOptions) {
+    this.#options = options
     this.#bootstrap = bootstrapAddresses(options)
+    this.#login = options.sasl === undefined ? null : new Login(options.sasl)
+    this.#pools = this.#createPools()
+  }
+
+  #createPools(): Pools {
+    const { clientId = 'assay', tls } = this.#options
     const createPool = () =>
-      new ConnectionPool(options.clientId ?? 'assay', {
+      new ConnectionPool(clientId, {
         connectTimeout: CONNECT_MAX_MS,
         requestTimeout: REQUEST_MAX_MS,
-        ...(options.tls === undefined ? {} : { tls: options.tls, tlsServerName: true }),
-        ...(options.sasl === undefined ? {} : { sasl: options.sasl }),
+        ...(tls === undefined ? {} : { tls, tlsServerName: tlsServerName(this.#bootstrap) }),
+        ...(this.#login === null ? {} : { sasl: this.#login.options }),
       })
-    this.#pools = { control: createPool(), fetch: createPool(), poll: createPool() }
+    return { control: createPool(), fetch: createPool(), poll: createPool() }
+  }
+
+  /** What is on its way goes on over the connections that there are; what begins gets new ones. */
+  #renewLogin(): void {
+    if (this.#login === null || !this.#login.isDue) return
+    this.#login.renewed()
+    const old = this.#pools
+    this.#pools = this.#createPools()
+    const end = setTimeout(() => {
+      this.#left.delete(old)
+      void closePools(old)
+    }, REQUEST_MAX_MS)
+    this.#left.set(old, end.unref())
   }
 
   /**
@@ -136,10 +167,14 @@ export class Cluster {
     traffic: Traffic,
     signal: AbortSignal,
   ): Promise<Connection> {
+    this.#renewLogin()
     const connection = await abortable(this.#pools[traffic].get({ host, port }), signal)
     this.#reached.add(textOf({ host, port }))
-    // Without a listener a later error of the socket would end the process; the requests in flight report it.
-    if (connection.listenerCount('error') === 0) connection.on('error', () => {})
+    // Without a listener a later error of the socket would end the process.
+    if (!socketErrors.has(connection)) {
+      socketErrors.set(connection, null)
+      connection.on('error', (error) => socketErrors.set(connection, error))
+    }
     return connection
   }
 
@@ -164,22 +199,41 @@ export class Cluster {
   }
 
   async close(): Promise<void> {
-    await Promise.all(Object.values(this.#pools).map((pool) => pool.close()))
+    for (const end of this.#left.values()) clearTimeout(end)
+    await Promise.all([this.#pools, ...this.#left.keys()].map(closePools))
   }
 
   #versionsOf(connection: Connection): Promise<ReadonlyMap<number, VersionRange>> {
     const known = this.#versions.get(connection)
     if (known !== undefined) return known
-    const asked = apiVersionsV3.api
-      .async(connection, ...software)
-      .then(
-        ({ apiKeys }) =>
-          new Map(apiKeys.map((each) => [each.apiKey, { min: each.minVersion, max: each.maxVersion }])),
-      )
+    const asked = apiVersionsV3.api.async(connection, ...software).then(
+      ({ apiKeys }) =>
+        new Map(apiKeys.map((each) => [each.apiKey, { min: each.minVersion, max: each.maxVersion }])),
+      (error: unknown) => {
+        throw withSocketError(connection, error)
+      },
+    )
     this.#versions.set(connection, asked)
     asked.catch(() => this.#versions.delete(connection))
     return asked
   }
+}
+
+type Pools = Readonly<Record<Traffic, ConnectionPool>>
+
+async function closePools(pools: Pools): Promise<void> {
+  await Promise.all(Object.values(pools).map((pool) => pool.close()))
+}
+
+/**
+ * What a socket failed with. A broker may refuse the certificate of the client after the connection was made
+ * (TLS 1.3): the request in flight only learns that the connection is closed.
+ */
+const socketErrors = new WeakMap<Connection, Error | null>()
+
+function withSocketError(connection: Connection, error: unknown): unknown {
+  const cause = socketErrors.get(connection)
+  return cause && error instanceof NetworkError ? new NetworkError(error.message, { cause }) : error
 }
 
 function textOf({ host, port }: BrokerAddress): string {
@@ -199,7 +253,7 @@ export function send<Response>(
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     connection.send(apiKey, apiVersion, createPayload, parse, true, true, (error, response) => {
-      if (error !== null) reject(error)
+      if (error !== null) reject(withSocketError(connection, error))
       else resolve(response!)
     })
   })

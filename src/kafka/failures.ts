@@ -1,10 +1,14 @@
 // What a failed request means: something to wait for, or an error that has a name.
 import { protocolErrors, protocolErrorsCodesById } from '@platformatic/kafka'
-import { LakehouseError } from '../errors/errors.ts'
+import { type ErrorCode, LakehouseError } from '../errors/errors.ts'
+import { type FailureFact, securityFailure } from './security-failures.ts'
+import { TokenUnavailableError } from './token.ts'
 
 export type KafkaFailure = {
   /** The error codes of the protocol that brokers answered with. */
   readonly apiCodes: ReadonlySet<number>
+  /** Of logins, where a listener said which it offers. */
+  readonly mechanisms: readonly string[]
 } /** It may succeed later, with fresh metadata. `message` says all, where more is known than a reason. */ & (
   | { readonly kind: 'retry'; readonly reason: string; readonly message: string | null }
   | { readonly kind: 'final'; readonly error: unknown }
@@ -24,7 +28,7 @@ export class BrokerError extends Error {
 /** A broker names an address for itself, or for another, that does not answer from here. */
 export class AdvertisedListenerError extends Error {
   constructor(answering: string, advertised: string, nodeId: number, cause: unknown) {
-    const reason = reasonOf([...factsOf(cause)])
+    const reason = reasonOf([...errorsOf(cause)].map(factOf))
     super(
       `Kafka at ${answering} answers, but it gives ${advertised} as the address of broker ${nodeId}, and that ` +
         `does not answer from here: ${reason} Set advertised.listeners of the broker to an address that this ` +
@@ -41,47 +45,45 @@ export const UNKNOWN_TOPIC_OR_PARTITION = 3
 export const LEADER_NOT_AVAILABLE = 5
 const BROKER_NOT_AVAILABLE = 8
 export const TOPIC_ALREADY_EXISTS = 36
-const authorizationCodes = new Set([29, 30, 31, 53])
-const authenticationCodes = new Set([33, 34, 58])
-
-/** Codes of Node's TLS and OpenSSL for a certificate that is not trusted. */
-const certificateCode =
-  /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(GET|VERIFY)_|HOSTNAME_MISMATCH)/
 
 export function failureOf(error: unknown): KafkaFailure {
-  if (error instanceof LakehouseError) return { kind: 'final', error, apiCodes: new Set() }
-  const facts = [...factsOf(error)]
-  const find = (matches: (fact: Fact) => boolean) => facts.find(matches)
+  const errors = [...errorsOf(error)]
+  const named = errors.find((each) => each instanceof LakehouseError)
+  if (named !== undefined) return { kind: 'final', error: named, apiCodes: new Set(), mechanisms: [] }
+  const facts = errors.map(factOf)
+  const has = (...codes: readonly string[]) =>
+    facts.some(({ code }) => code !== undefined && codes.includes(code))
+  const mechanisms = facts.flatMap((fact) => fact.mechanisms ?? [])
   const apiCodes = new Set(facts.flatMap(({ apiCode }) => (apiCode === undefined ? [] : [apiCode])))
-  const final = (code: Parameters<typeof named>[0], what: string): KafkaFailure => ({
+  const final = (code: ErrorCode, message: string): KafkaFailure => ({
     kind: 'final',
-    error: named(code, what, error),
+    error: new LakehouseError(code, message, { cause: error }),
     apiCodes,
+    mechanisms,
   })
   const retry = (): KafkaFailure => {
-    const message = error instanceof AdvertisedListenerError ? error.message : null
-    return { kind: 'retry', reason: reasonOf(facts), message, apiCodes }
+    const told = errors.find(
+      (each) => each instanceof AdvertisedListenerError || each instanceof TokenUnavailableError,
+    )
+    return { kind: 'retry', reason: reasonOf(facts), message: told?.message ?? null, apiCodes, mechanisms }
   }
 
-  const certificate = find(({ code }) => code !== undefined && certificateCode.test(code))
-  if (certificate !== undefined) return final('KAFKA_AUTHENTICATION_FAILED', certificate.message)
-  if (hasAny(apiCodes, authenticationCodes)) return final('KAFKA_AUTHENTICATION_FAILED', reasonOf(facts))
-  if (hasAny(apiCodes, authorizationCodes)) return final('KAFKA_NOT_AUTHORIZED', reasonOf(facts))
-  if (apiCodes.has(CORRUPT_MESSAGE)) return final('KAFKA_RECORDS_CORRUPT', reasonOf(facts))
+  const refusal = securityFailure(facts)
+  if (refusal !== null) return final(refusal.code, refusal.message)
+  if (apiCodes.has(CORRUPT_MESSAGE)) {
+    return final(
+      'KAFKA_RECORDS_CORRUPT',
+      `Kafka refuses: ${reasonOf(facts)} Check the broker's disk and log.`,
+    )
+  }
   if (apiCodes.size > 0) {
     const refused = [...apiCodes].find((apiCode) => !isTransient(apiCode))
     if (refused === undefined) return retry()
-    return final('KAFKA_REQUEST_REFUSED', reasonOf(facts))
+    return final('KAFKA_REQUEST_REFUSED', `Kafka refuses: ${reasonOf(facts)} See the broker's log.`)
   }
-  // The library's own mistakes of use: a listener that wants TLS, an unknown SASL mechanism.
-  if (find(({ code }) => code === 'PLT_KFK_USER'))
-    return final('KAFKA_AUTHENTICATION_FAILED', reasonOf(facts))
-  const network = find(({ code }) => code === 'PLT_KFK_NETWORK' || code === 'PLT_KFK_TIMEOUT')
-  if (network !== undefined) return retry()
-  if (find(({ code }) => code === 'PLT_KFK_AUTHENTICATION')) {
-    return final('KAFKA_AUTHENTICATION_FAILED', reasonOf(facts))
-  }
-  return { kind: 'final', error, apiCodes }
+  const isWithoutToken = errors.some((each) => each instanceof TokenUnavailableError)
+  if (isWithoutToken || has('PLT_KFK_NETWORK', 'PLT_KFK_TIMEOUT')) return retry()
+  return { kind: 'final', error, apiCodes, mechanisms }
 }
 
 function isTransient(apiCode: number): boolean {
@@ -90,42 +92,38 @@ function isTransient(apiCode: number): boolean {
   return apiCode === BROKER_NOT_AVAILABLE || protocolErrors[id]?.canRetry === true
 }
 
-function hasAny(codes: ReadonlySet<number>, wanted: ReadonlySet<number>): boolean {
-  return [...codes].some((code) => wanted.has(code))
+/** An error, its causes and the errors that it bundles, outermost first. */
+function* errorsOf(error: unknown): Generator<Error> {
+  if (!(error instanceof Error)) return
+  yield error
+  if (error instanceof AggregateError) for (const inner of error.errors) yield* errorsOf(inner)
+  yield* errorsOf(error.cause)
 }
 
-type Fact = { readonly message: string; readonly code?: string; readonly apiCode?: number }
-
-/** An error, its causes and the errors that it bundles, outermost first. */
-function* factsOf(error: unknown): Generator<Fact> {
-  if (!(error instanceof Error)) return
+function factOf(error: Error): FailureFact {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
   const apiCode = 'apiCode' in error && typeof error.apiCode === 'number' ? error.apiCode : undefined
-  yield {
+  const mechanisms = mechanismsOf(error)
+  return {
     message: error.message,
     ...(code === undefined ? {} : { code }),
     ...(apiCode === undefined ? {} : { apiCode }),
+    ...(mechanisms === null ? {} : { mechanisms }),
   }
-  if (error instanceof AggregateError) for (const inner of error.errors) yield* factsOf(inner)
-  yield* factsOf(error.cause)
+}
+
+/** A listener that refuses a mechanism, or any login, says what it offers. */
+function mechanismsOf(error: Error): readonly string[] | null {
+  if (!('response' in error)) return null
+  const { response } = error
+  if (typeof response !== 'object' || response === null || !('mechanisms' in response)) return null
+  return Array.isArray(response.mechanisms) ? response.mechanisms.map(String) : null
 }
 
 /** The innermost messages say what happened; the outer ones only what was being done. */
-function reasonOf(facts: readonly Fact[]): string {
+function reasonOf(facts: readonly FailureFact[]): string {
   return [...new Set(facts.map(({ message }) => message).filter((message) => message !== ''))]
     .slice(-2)
     .map((message) => (/[.!?]$/.test(message) ? message : `${message}.`))
     .join(' ')
-}
-
-const advice = {
-  KAFKA_AUTHENTICATION_FAILED:
-    'Check KAFKA_SECURITY_PROTOCOL, the SASL mechanism, user and password, and the certificate authority.',
-  KAFKA_NOT_AUTHORIZED: 'Grant the user Read and Describe on the topic and Read on the consumer group.',
-  KAFKA_RECORDS_CORRUPT: "Check the broker's disk and log.",
-  KAFKA_REQUEST_REFUSED: "See the broker's log.",
-} as const
-
-function named(code: keyof typeof advice, what: string, cause: unknown): LakehouseError {
-  return new LakehouseError(code, `Kafka refuses: ${what} ${advice[code]}`, { cause })
 }

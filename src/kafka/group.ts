@@ -1,5 +1,6 @@
 // Commits offsets to a consumer group without joining it: lag tools read them, Assay never does.
 import {
+  type Connection,
   FindCoordinatorKeyTypes,
   findCoordinatorV3,
   findCoordinatorV4,
@@ -24,17 +25,7 @@ export async function commitOffsets(
   offsets: Offsets,
   signal: AbortSignal,
 ): Promise<void> {
-  const any = await cluster.anyConnection(signal)
-  const findVersion = await cluster.version(any, 'FindCoordinator', FIND_COORDINATOR_API_KEY, [3, 4], signal)
-  const finding = findVersion === 4 ? findCoordinatorV4 : findCoordinatorV3
-  const find = () => finding.createRequest(FindCoordinatorKeyTypes.GROUP, [groupId])
-  const found = await abortable(
-    send(any, FIND_COORDINATOR_API_KEY, findVersion, find, finding.parseResponse),
-    signal,
-  )
-  const coordinator = found.coordinators[0]!
-  if (coordinator.errorCode !== 0) throw new BrokerError(coordinator.errorCode, `group ${groupId}`)
-  const connection = await cluster.connectionTo(coordinator, 'control', signal)
+  const connection = await coordinatorOf(cluster, groupId, signal)
   const version = await cluster.version(connection, 'OffsetCommit', OFFSET_COMMIT_API_KEY, [8, 9], signal)
   const topics = [...Map.groupBy(offsets.values(), ({ topic }) => topic)].map(([name, members]) => ({
     name,
@@ -48,4 +39,23 @@ export async function commitOffsets(
   const { createRequest, parseResponse } = version === 9 ? offsetCommitV9 : offsetCommitV8
   const commit = () => createRequest(groupId, NO_GENERATION, NO_MEMBER, null, topics)
   await abortable(send(connection, OFFSET_COMMIT_API_KEY, version, commit, parseResponse), signal)
+}
+
+/** A connection to the broker that keeps the group. */
+export async function coordinatorOf(
+  cluster: Cluster,
+  groupId: string,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const any = await cluster.anyConnection(signal)
+  const version = await cluster.version(any, 'FindCoordinator', FIND_COORDINATOR_API_KEY, [3, 4], signal)
+  const finding = version === 4 ? findCoordinatorV4 : findCoordinatorV3
+  const find = () => finding.createRequest(FindCoordinatorKeyTypes.GROUP, [groupId])
+  const found = await abortable(
+    send(any, FIND_COORDINATOR_API_KEY, version, find, finding.parseResponse),
+    signal,
+  )
+  const coordinator = found.coordinators[0]!
+  if (coordinator.errorCode !== 0) throw new BrokerError(coordinator.errorCode, `group ${groupId}`)
+  return await cluster.connectionTo(coordinator, 'control', signal)
 }

@@ -1,4 +1,5 @@
 // How to reach Kafka and what to read there.
+import { isIP } from 'node:net'
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { parseBroker, type SASLOptions } from '@platformatic/kafka'
 import type { OnNotice } from '../batches/notice.ts'
@@ -8,7 +9,7 @@ export type KafkaConnectionOptions = {
   /** host:port of some brokers; the others are found through them. */
   readonly bootstrapServers: readonly string[]
   readonly clientId?: string
-  /** Options of Node's tls.connect; absent: no TLS. */
+  /** Options of Node's tls.connect, read anew for each connection; absent: no TLS. */
   readonly tls?: TlsOptions
   readonly sasl?: SASLOptions
 }
@@ -51,6 +52,11 @@ export function bootstrapAddresses(options: KafkaConnectionOptions): BrokerAddre
   if (addresses.length === 0)
     throw new LakehouseError('CONFIG_INVALID', 'There is no Kafka broker. Write host:port.')
   return addresses
+}
+
+/** Whether a connection names its host to the broker, which no address can be (RFC 6066). */
+export function tlsServerName(addresses: readonly BrokerAddress[]): boolean {
+  return !addresses.every(({ host }) => isIP(host) !== 0)
 }
 
 export function topicNames(topic: string): string[] {

@@ -5,9 +5,11 @@ import type { OnNotice } from '../batches/notice.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { Cluster, CONNECT_MAX_MS } from './cluster.ts'
 import { BrokerError, failureOf, LEADER_NOT_AVAILABLE, TOPIC_ALREADY_EXISTS } from './failures.ts'
+import { Login } from './login.ts'
 import { partitionOfKey } from './murmur2.ts'
-import { bootstrapAddresses, type KafkaConnectionOptions, topicNames } from './options.ts'
+import { bootstrapAddresses, type KafkaConnectionOptions, tlsServerName, topicNames } from './options.ts'
 import { abortable, BACKOFF_MS_MAX, BACKOFF_MS_MIN, Retrier } from './retry.ts'
+import { grantAdvice } from './security-failures.ts'
 
 export type KafkaCompression = CompressionAlgorithmValue
 
@@ -56,19 +58,31 @@ export async function openKafkaProducer(options: KafkaProducerOptions): Promise<
   const signal = options.signal ?? new AbortController().signal
   const [topic] = topicNames(options.topic) as [string]
   const partitionCount = await preparedTopic(options, topic, signal)
-  const producer = new Producer<Buffer, Buffer, Buffer, Buffer>({
-    ...connectionOptions(options),
-    compression: options.compression,
-    idempotent: true,
-    retries: RETRIES_MAX,
-    retryDelay: (_client, _operation, attempt) =>
-      Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (attempt - 1)),
-  })
+  const login = options.sasl === undefined ? null : new Login(options.sasl)
+  const open = () =>
+    new Producer<Buffer, Buffer, Buffer, Buffer>({
+      ...connectionOptions(options, login),
+      compression: options.compression,
+      idempotent: true,
+      retries: RETRIES_MAX,
+      retryDelay: (_client, _operation, attempt) =>
+        Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (attempt - 1)),
+    })
+  let producer = open()
+  /** Between two batches, so that no record is on its way. */
+  const renewLogin = async (): Promise<void> => {
+    if (login === null || !login.isDue) return
+    login.renewed()
+    const old = producer
+    producer = open()
+    await old.close()
+  }
   // A record without a key goes wherever its batch goes; batches take turns.
   let turn = 0
   const sendBatch = async (batch: readonly ProducedRecord[]): Promise<void> => {
     turn = (turn + 1) % partitionCount
     const messages = batch.map((record) => messageOf(topic, partitionCount, turn, record))
+    await renewLogin()
     try {
       await abortable(producer.send({ messages, acks: ALL_IN_SYNC }), signal)
     } catch (error) {
@@ -187,31 +201,39 @@ async function createTopic(
   partitions: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const admin = new Admin({ ...connectionOptions(options), retries: 0 })
+  const login = options.sasl === undefined ? null : new Login(options.sasl)
+  const admin = new Admin({ ...connectionOptions(options, login), retries: 0 })
   try {
     await abortable(admin.createTopics({ topics: [topic], partitions, replicas: DEFAULT_OF_BROKER }), signal)
   } catch (error) {
-    if (!hasApiCode(error, TOPIC_ALREADY_EXISTS)) throw error
+    const { apiCodes } = failureOf(error)
+    if (apiCodes.has(TOPIC_ALREADY_EXISTS)) return
+    throw apiCodes.has(TOPIC_NOT_AUTHORIZED) ? mayNotCreate(topic, error) : error
   } finally {
     await admin.close()
   }
 }
 
 const DEFAULT_OF_BROKER = -1
+const TOPIC_NOT_AUTHORIZED = 29
 
-function connectionOptions(options: KafkaConnectionOptions) {
-  return {
-    clientId: options.clientId ?? 'assay',
-    bootstrapBrokers: bootstrapAddresses(options),
-    connectTimeout: CONNECT_MAX_MS,
-    timeout: TIMEOUT_MS,
-    ...(options.tls === undefined ? {} : { tls: options.tls, tlsServerName: true }),
-    ...(options.sasl === undefined ? {} : { sasl: options.sasl }),
-  }
+function mayNotCreate(topic: string, cause: unknown): LakehouseError {
+  const message =
+    `There is no topic ${topic}, and the user may not create it: create it by hand, or give the right. ` +
+    grantAdvice('<user>', ['Create'], { kind: 'topic', name: topic })
+  return new LakehouseError('KAFKA_NOT_AUTHORIZED', message, { cause, details: { topic } })
 }
 
-function hasApiCode(error: unknown, apiCode: number): boolean {
-  return failureOf(error).apiCodes.has(apiCode)
+export function connectionOptions(options: KafkaConnectionOptions, login: Login | null) {
+  const addresses = bootstrapAddresses(options)
+  return {
+    clientId: options.clientId ?? 'assay',
+    bootstrapBrokers: addresses,
+    connectTimeout: CONNECT_MAX_MS,
+    timeout: TIMEOUT_MS,
+    ...(options.tls === undefined ? {} : { tls: options.tls, tlsServerName: tlsServerName(addresses) }),
+    ...(login === null ? {} : { sasl: login.options }),
+  }
 }
 
 function produceError(error: unknown, topic: string): unknown {

@@ -29,6 +29,8 @@ export type Broker = {
   readonly bootstrapServers: string[]
   /** The same broker behind SASL/PLAIN without TLS. */
   readonly saslBootstrapServers: string[]
+  /** The ports of the listeners that were asked for, by their names. */
+  readonly ports: Readonly<Record<string, number>>
   readonly directory: string
   readonly pid: number
   createTopic(name: string, partitions: number, configs?: Record<string, string>): Promise<void>
@@ -45,20 +47,29 @@ export type Broker = {
   stop(): Promise<void>
 }
 
-/**
- * Starts a broker on free ports (or on `port`) and waits until it answers. `saslAdvertised` is the address
- * that the listener with passwords gives for itself.
- */
-export async function startBroker(
-  options: { readonly port?: number; readonly saslAdvertised?: string } = {},
-): Promise<Broker> {
+export type BrokerOptions = {
+  readonly port?: number
+  /** The address that the listener with passwords gives for itself. */
+  readonly saslAdvertised?: string
+  /** Further listeners by their names, each with its protocol. */
+  readonly listeners?: Readonly<Record<string, 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT'>>
+  /** Further lines of server.properties. */
+  readonly properties?: string
+  readonly formatArguments?: readonly string[]
+  readonly jvmOptions?: readonly string[]
+}
+
+/** Starts a broker on free ports (or on `port`) and waits until it answers. */
+export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const jars = await mavenJars('kafka', KAFKA_COORDINATES)
   const directory = await mkdtemp(join(tmpdir(), 'assay-kafka-'))
-  const [port, saslPort, controllerPort] = await freePorts(options.port)
+  const names = Object.keys(options.listeners ?? {})
+  const [port, saslPort, controllerPort, ...others] = await freePorts(3 + names.length, options.port)
+  const ports = Object.fromEntries(names.map((name, index) => [name, others[index]!]))
   const classPath = jars.join(':')
   const config = join(directory, 'server.properties')
-  const saslAdvertised = options.saslAdvertised ?? `127.0.0.1:${saslPort}`
-  await writeFile(config, serverProperties(directory, port!, saslPort!, controllerPort!, saslAdvertised))
+  const properties = serverProperties(directory, [port!, saslPort!, controllerPort!], ports, options)
+  await writeFile(config, properties)
   const format = [
     'kafka.tools.StorageTool',
     'format',
@@ -67,10 +78,12 @@ export async function startBroker(
     '-c',
     config,
     '--standalone',
+    ...(options.formatArguments ?? []),
   ]
   await run('java', [...JVM_OPTIONS, '-cp', classPath, ...format])
   const bootstrapServers = [`127.0.0.1:${port}`]
-  let child: ChildProcess = await launch(classPath, config, directory, port!)
+  const start = () => launch([...(options.jvmOptions ?? []), '-cp', classPath], config, directory, port!)
+  let child: ChildProcess = await start()
 
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -91,6 +104,7 @@ export async function startBroker(
   return {
     bootstrapServers,
     saslBootstrapServers: [`127.0.0.1:${saslPort}`],
+    ports,
     directory,
     get pid() {
       return child.pid!
@@ -120,7 +134,7 @@ export async function startBroker(
     },
     async restart() {
       await end('SIGKILL')
-      child = await launch(classPath, config, directory, port!)
+      child = await start()
     },
     async stop() {
       await end('SIGTERM')
@@ -130,7 +144,7 @@ export async function startBroker(
 }
 
 async function launch(
-  classPath: string,
+  javaArguments: readonly string[],
   config: string,
   directory: string,
   port: number,
@@ -138,7 +152,7 @@ async function launch(
   const logPath = join(directory, 'broker.log')
   const log = openSync(logPath, 'a')
   const logLevel = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'
-  const child = spawn('java', [...JVM_OPTIONS, logLevel, '-cp', classPath, 'kafka.Kafka', config], {
+  const child = spawn('java', [...JVM_OPTIONS, logLevel, ...javaArguments, 'kafka.Kafka', config], {
     stdio: ['ignore', log, log],
   })
   // The broker must not outlive a test process that ends without calling stop().
@@ -197,8 +211,8 @@ async function listens(port: number): Promise<boolean> {
 }
 
 /** Held open together until all are known, so that they differ. */
-async function freePorts(first: number | undefined): Promise<number[]> {
-  const servers = [createServer(), createServer(), createServer()]
+async function freePorts(count: number, first: number | undefined): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
   const ports = await Promise.all(
     servers.map(async (server, index) => {
       server.listen(index === 0 && first !== undefined ? first : 0, '127.0.0.1')
@@ -215,18 +229,24 @@ async function freePorts(first: number | undefined): Promise<number[]> {
 /** Records of tests are often years old: retention by time would delete them in the middle of a test. */
 function serverProperties(
   directory: string,
-  port: number,
-  saslPort: number,
-  controllerPort: number,
-  saslAdvertised: string,
+  [port, saslPort, controllerPort]: readonly [number, number, number],
+  ports: Readonly<Record<string, number>>,
+  { saslAdvertised = `127.0.0.1:${saslPort}`, listeners = {}, properties = '' }: BrokerOptions,
 ): string {
   const { username, password } = SASL_USER
+  const further = Object.entries(ports)
+    .map(([name, at]) => `,${name}://127.0.0.1:${at}`)
+    .join('')
+  const protocols = Object.entries(listeners)
+    .map(([name, protocol]) => `,${name}:${protocol}`)
+    .join('')
+  const controller = `CONTROLLER://127.0.0.1:${controllerPort}`
   return `process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:${controllerPort}
-listeners=PLAINTEXT://127.0.0.1:${port},SASL://127.0.0.1:${saslPort},CONTROLLER://127.0.0.1:${controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${port},SASL://${saslAdvertised}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:${port},SASL://127.0.0.1:${saslPort},${controller}${further}
+advertised.listeners=PLAINTEXT://127.0.0.1:${port},SASL://${saslAdvertised}${further}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT${protocols}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
@@ -252,7 +272,7 @@ log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.threads=1
 num.network.threads=2
 num.io.threads=4
-`
+${properties}`
 }
 
 async function main(): Promise<void> {

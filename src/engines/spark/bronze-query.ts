@@ -195,14 +195,8 @@ export class BronzeQuery {
 
   /** Another topic or another way to read it is another query. */
   #name(trigger: Trigger): string {
-    const { topics, connection, offsetsPerTriggerMax, partitionsMin } = this.#options.kafka
-    const facts = [
-      topics,
-      connection['kafka.bootstrap.servers'],
-      offsetsPerTriggerMax,
-      partitionsMin,
-      trigger,
-    ]
+    const { topics, bootstrapServers, offsetsPerTriggerMax, partitionsMin } = this.#options.kafka
+    const facts = [topics, bootstrapServers, offsetsPerTriggerMax, partitionsMin, trigger]
     const hash = createHash('sha256').update(JSON.stringify(facts)).digest('hex')
     return `${namePrefix}${hash.slice(0, 12)}`
   }
@@ -212,7 +206,8 @@ export class BronzeQuery {
     const records = readStream({
       format: 'kafka',
       options: {
-        ...kafka.connection,
+        'kafka.bootstrap.servers': kafka.bootstrapServers,
+        ...kafka.security(),
         // As the embedded engine reads: nothing of a transaction that was not committed.
         'kafka.isolation.level': 'read_committed',
         subscribe: kafka.topics.join(','),

@@ -60,9 +60,9 @@ async function keepAlive(session: SparkSession): Promise<void> {
 }
 
 async function start(server: StartableServer, signal: AbortSignal): Promise<SparkServer> {
-  const { master, packagesDirectory: directory, sparkHome, settings } = server
+  const { master, packagesDirectory: directory, sparkHome, settings, tokenUrl } = server
   const installation = await findSpark({ directory, sparkHome, signal })
-  return SparkServer.start({ installation, master, settings, signal })
+  return SparkServer.start({ installation, master, settings, tokenUrl, signal })
 }
 
 async function openSession(

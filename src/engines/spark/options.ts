@@ -21,13 +21,16 @@ export type StartableServer = {
   /** A Spark of the user's own. */
   readonly sparkHome: string | null
   readonly settings: Readonly<Record<string, string>>
+  /** Where Kafka's Java client may ask for tokens; null where it logs in otherwise. */
+  readonly tokenUrl: string | null
 }
 
 export type StreamedKafka = {
   readonly positions: KafkaPositions
   readonly topics: readonly string[]
-  /** How the cluster reaches the brokers: options of Spark's Kafka source. */
-  readonly connection: Readonly<Record<string, string>>
+  readonly bootstrapServers: string
+  /** How the cluster logs in to the brokers, as options of Spark's Kafka source: read for each start of a query. */
+  readonly security: () => Readonly<Record<string, string>>
   readonly offsetsPerTriggerMax: number
   /** null: one task for each partition of the topic. */
   readonly partitionsMin: number | null

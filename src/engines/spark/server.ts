@@ -18,6 +18,8 @@ export type SparkServerOptions = {
   readonly master: string
   /** Settings of Spark (`spark.driver.memory`, ..). They win over the standard ones. */
   readonly settings: Readonly<Record<string, string>>
+  /** Where Kafka's Java client may ask for tokens. */
+  readonly tokenUrl?: string | null
   readonly signal: AbortSignal
 }
 
@@ -156,7 +158,7 @@ function mayComeUp(failure: unknown): boolean {
 }
 
 async function spawnServer(
-  { installation, master, settings }: SparkServerOptions,
+  { installation, master, settings, tokenUrl = null }: SparkServerOptions,
   directory: string,
   token: string,
   port: number,
@@ -166,6 +168,7 @@ async function spawnServer(
   const isLocal = master.startsWith('local')
   const all = {
     ...standardSettings,
+    ...(tokenUrl !== null && javaOptions(`-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=${tokenUrl}`)),
     ...(isLocal && { 'spark.driver.host': '127.0.0.1' }),
     'spark.sql.warehouse.dir': join(scratch, 'warehouse'),
     ...(isLocal && { 'spark.local.dir': scratch }),
@@ -197,13 +200,17 @@ async function spawnServer(
   }
 }
 
+/** Spark reads the texts of a variant in the encoding that the JVM takes from the locale. */
+function javaOptions(...further: readonly string[]): Readonly<Record<string, string>> {
+  const options = ['-Duser.timezone=UTC', '-Dfile.encoding=UTF-8', ...further].join(' ')
+  return { 'spark.driver.defaultJavaOptions': options, 'spark.executor.defaultJavaOptions': options }
+}
+
 const standardSettings: Readonly<Record<string, string>> = {
   'spark.sql.extensions': 'io.delta.sql.DeltaSparkSessionExtension',
   'spark.sql.catalog.spark_catalog': 'org.apache.spark.sql.delta.catalog.DeltaCatalog',
   'spark.sql.session.timeZone': 'UTC',
-  // Spark reads the texts of a variant in the encoding that the JVM takes from the locale.
-  'spark.driver.defaultJavaOptions': '-Duser.timezone=UTC -Dfile.encoding=UTF-8',
-  'spark.executor.defaultJavaOptions': '-Duser.timezone=UTC -Dfile.encoding=UTF-8',
+  ...javaOptions(),
   // Batches wait for throughput, nobody for a pause: the parallel collector takes less of the processors.
   'spark.driver.extraJavaOptions': '-XX:+UseParallelGC',
   // At INFO every call and every plan is a line: gigabytes in a day.

@@ -15,6 +15,9 @@ export function sessionSettings({ shufflePartitions }: SessionTuning): Readonly<
     'spark.sql.caseSensitive': 'true', // As JSON names are.
     // Names that stand twice in an inner object are no business of ours; at the top level we look ourselves.
     'spark.sql.variant.allowDuplicateKeys': 'true',
+    // Plans and pages show the options of a source but for these: a login, a key and what names a secret.
+    'spark.sql.redaction.options.regex':
+      '(?i)url|secret|password|passphrase|token|access[.]?key|jaas|keystore|ssl[.]key',
     'spark.sql.shuffle.partitions': String(shufflePartitions),
     // The JVM interprets a method that is longer: one for each expression is faster than one for all.
     'spark.sql.codegen.hugeMethodLimit': String(compiledBytesMax),

@@ -203,10 +203,10 @@ describe.skipIf(javaAvailable !== null)('when something fails', () => {
     expect(String(failure)).not.toContain('tries again')
     expect(notices[0]!.message).toMatch(said)
     expect(notices[0]!.message).toMatch(/Assay tries again\.$/)
-    expect(await checkKafka({ bootstrapServers, sasl, topic })).toMatchObject([
-      { name: 'Kafka broker', ok: true },
-      { name: `Kafka topic ${topic}`, ok: false, message: expect.stringMatching(said) },
-      { name: 'Kafka compression', ok: true },
+    expect(await checkKafka({ bootstrapServers, sasl, topic, ...asked })).toMatchObject([
+      { name: 'Kafka broker', verdict: 'ok' },
+      { name: `Kafka topic ${topic}`, verdict: 'FAIL', message: expect.stringMatching(said) },
+      { name: 'Kafka compression', verdict: 'ok' },
     ])
     const producing = openKafkaProducer({ bootstrapServers, sasl, topic, compression: 'none' })
     await expect(producing).rejects.toMatchObject({ message: expect.stringMatching(said) })
@@ -284,22 +284,26 @@ describe.skipIf(javaAvailable !== null)('when something fails', () => {
     await broker.createTopic('checked', 3)
     await produce('checked', 7)
     const { bootstrapServers } = broker
-    expect(await checkKafka({ bootstrapServers, topic: 'checked,unknown' })).toMatchObject([
-      { name: 'Kafka broker', ok: true },
+    expect(await checkKafka({ bootstrapServers, topic: 'checked,unknown', ...asked })).toMatchObject([
+      { name: 'Kafka broker', verdict: 'ok' },
       {
         name: 'Kafka topic checked',
-        ok: true,
+        verdict: 'ok',
         message: expect.stringMatching(/^3 partitions on 1 broker, 7 offsets/),
       },
-      { name: 'Kafka topic unknown', ok: false, message: expect.stringContaining('Create it') },
-      { name: 'Kafka compression', ok: true },
+      { name: 'Kafka topic unknown', verdict: 'FAIL', message: expect.stringContaining('Create it') },
+      { name: 'Kafka compression', verdict: 'ok' },
     ])
-    expect(await checkKafka({ bootstrapServers: ['127.0.0.1:1'], topic: 'checked' })).toMatchObject([
-      { name: 'Kafka broker', ok: false },
-      { name: 'Kafka compression', ok: true },
-    ])
+    expect(await checkKafka({ bootstrapServers: ['127.0.0.1:1'], topic: 'checked', ...asked })).toMatchObject(
+      [
+        { name: 'Kafka broker', verdict: 'FAIL' },
+        { name: 'Kafka compression', verdict: 'ok' },
+      ],
+    )
   })
 })
+
+const asked = { groupId: 'group', principal: null }
 
 async function openFor(topic: string, options: Partial<KafkaSourceOptions> = {}) {
   const opened = await openSource({ bootstrapServers: broker.bootstrapServers, topic, ...options })

@@ -109,9 +109,9 @@ describe.skipIf(sparkAbsent !== null)('record timestamps on Spark', () => {
     const source = await openKafkaSource({ ...kafkaConnectionOf(config.kafka), ...config.kafka })
     const spark = sparkOptions(config, source)
     // What Kafka's consumer in the cluster refuses each time.
-    const connection = { ...spark.kafka!.connection, 'kafka.max.poll.records': '-1' }
+    const security = () => ({ ...spark.kafka!.security(), 'kafka.max.poll.records': '-1' })
     const notices: string[] = []
-    const run = sparkEngine({ ...spark, kafka: { ...spark.kafka!, connection } }).run({
+    const run = sparkEngine({ ...spark, kafka: { ...spark.kafka!, security } }).run({
       ...pipelineOptions(config),
       streams: standardLakehouse.streams,
       source,

@@ -107,6 +107,30 @@ test.each(['2024-02-30', '2024-03-10T25:00', 'now', '1710028800', 'Earliest'])(
   },
 )
 
+test('a certificate needs its key, tokens their server, and each comes from one place', () => {
+  const [begin, end] = ['-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----']
+  const text = `${begin}\\nMIIB\\n${end}`
+  expect(mistakes({ KAFKA_SECURITY_PROTOCOL: 'SSL', KAFKA_SSL_CERT: text })).toEqual([
+    expect.stringContaining('KAFKA_SSL_KEY_FILE is not set'),
+  ])
+  expect(mistakes({ KAFKA_SECURITY_PROTOCOL: 'SSL', KAFKA_SSL_KEY_FILE: 'key.pem' })).toEqual([
+    expect.stringContaining('KAFKA_SSL_CERT_FILE is not set'),
+  ])
+  expect(
+    mistakes({ KAFKA_SECURITY_PROTOCOL: 'SSL', KAFKA_SSL_CA: text, KAFKA_SSL_CA_FILE: 'ca.pem' }),
+  ).toEqual([expect.stringContaining('KAFKA_SSL_CA and KAFKA_SSL_CA_FILE are both set')])
+  expect(mistakes({ KAFKA_SSL_KEY: 'my key' })).toEqual([
+    'KAFKA_SSL_KEY is (not shown): it must be PEM that begins with -----BEGIN PRIVATE KEY-----',
+  ])
+  const login = { KAFKA_SECURITY_PROTOCOL: 'SASL_SSL', KAFKA_SASL_USERNAME: 'u', KAFKA_SASL_PASSWORD: 'p' }
+  expect(mistakes({ ...login, KAFKA_SASL_MECHANISM: 'OAUTHBEARER' })).toEqual([
+    expect.stringContaining('KAFKA_SASL_TOKEN_URL is not set'),
+  ])
+  const { tls } = loadConfig(standardLakehouse, { ...login, KAFKA_SSL_CA: text }, noFile).kafka.security
+  const ca = tls?.ca?.kind === 'text' ? tls.ca.text.reveal() : null
+  expect(ca).toBe(`${begin}\nMIIB\n${end}\n`)
+})
+
 test('with SASL a user and a password are needed', () => {
   expect(mistakes({ KAFKA_SECURITY_PROTOCOL: 'SASL_SSL' })).toEqual([
     expect.stringContaining('KAFKA_SASL_USERNAME'),
