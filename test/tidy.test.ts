@@ -20,6 +20,7 @@ const layers: readonly (readonly string[])[] = [
   ['javascript'],
   ['rules'],
   ['kafka', 'files', 'delta', 'metrics', 'config'],
+  ['packages'],
   ['ops'],
   ['engines'],
   ['verify'],

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { installSpark } from '../../src/engines/spark/install.ts'
-import { packagesDirectory } from '../../src/engines/spark/packages.ts'
+import { packagesDirectory } from '../../src/packages/packages.ts'
 import { startBroker } from '../../test/services/broker.ts'
 import { measured, type ProcessFigures } from '../measured-process.ts'
 

@@ -113,6 +113,15 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./query.ts')).queryCommand(project),
   },
   {
+    name: 'dbt',
+    summary: 'analytics with dbt: staging, marts, KPIs and tests over the tables',
+    does:
+      'Runs dbt over the tables as they are at one batch, and installs it the first time (Python is needed). What it makes is in ' +
+      'analytics/assay.duckdb; --target spark makes it with Spark. What follows is what dbt itself takes; without it: build.',
+    examples: ['assay dbt build', 'assay dbt test --select gold', 'assay dbt source freshness'],
+    load: async (project) => (await import('./dbt.ts')).dbtCommand(project),
+  },
+  {
     name: 'explain',
     summary: 'show the plan of a table and its SQL',
     does: 'Shows how a table is defined: its plan, and the SQL that the plan is for DuckDB and for Spark.',

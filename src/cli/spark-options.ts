@@ -2,9 +2,9 @@
 import type { Config, KafkaLogin, KafkaSecurity } from '../config/config.ts'
 import { parseSparkAddress } from '../engines/spark/connect/address.ts'
 import type { SparkEngineOptions } from '../engines/spark/options.ts'
-import { packagesDirectory } from '../engines/spark/packages.ts'
 import { topicNames } from '../kafka/options.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
+import { packagesDirectory } from '../packages/packages.ts'
 import { tokenAuthorities } from './kafka-connection.ts'
 import { readPems } from './pem.ts'
 

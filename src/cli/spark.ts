@@ -2,8 +2,8 @@
 
 import { Command } from 'commander'
 import { DELTA_VERSION, installSpark, SPARK_VERSION } from '../engines/spark/install.ts'
-import { packagesDirectory } from '../engines/spark/packages.ts'
 import { counted } from '../errors/counted.ts'
+import { packagesDirectory } from '../packages/packages.ts'
 import type { Project } from '../project/project.ts'
 import { openSession } from './session.ts'
 

@@ -273,15 +273,21 @@ export const errorCodes = {
     meaning:
       'Spark refuses a statement or a value in it; the message is its own, with the class of the error.',
   },
-  SPARK_TOOL_MISSING: {
+  TOOL_MISSING: {
     blame: 'user',
     retry: 'never',
     meaning: 'Java, Maven or Python is not on the machine.',
   },
-  SPARK_INSTALL_FAILED: {
+  DBT_FAILED: {
+    blame: 'external',
+    retry: 'never',
+    meaning: 'dbt could not be started; what it says itself while it runs stands above.',
+  },
+  INSTALL_FAILED: {
     blame: 'external',
     retry: 'backoff',
-    meaning: 'Spark or its jars could not be installed; the message ends with what the installer said.',
+    meaning:
+      'A program of another world (Spark and its jars, dbt) could not be installed; the message ends with what the installer said.',
   },
   SPARK_NOT_INSTALLED: {
     blame: 'user',

@@ -7,7 +7,7 @@ import {
   packagesDirectory,
   pythonAbsence,
   pythonEnvironment as pythonEnvironmentIn,
-} from '../../src/engines/spark/packages.ts'
+} from '../../src/packages/packages.ts'
 
 export const cacheDirectory = packagesDirectory(process.env.ASSAY_TEST_CACHE ?? null)
 

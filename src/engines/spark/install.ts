@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { LakehouseError } from '../../errors/errors.ts'
-import { isInstalled, mavenJars, pythonEnvironment } from './packages.ts'
+import { isInstalled, mavenJars, pythonEnvironment } from '../../packages/packages.ts'
 
 export const SPARK_VERSION = '4.1.1'
 export const DELTA_VERSION = '4.4.0'

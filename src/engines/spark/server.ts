@@ -228,7 +228,7 @@ function demandJava(): void {
   if (status === 0 && Number(version) >= javaVersionMin) return
   const found = version === undefined ? `${java} does not run` : `${java} is Java ${version}`
   throw new LakehouseError(
-    'SPARK_TOOL_MISSING',
+    'TOOL_MISSING',
     `Spark needs Java 17 or 21, but ${found}. Install one, or point JAVA_HOME at it.`,
   )
 }

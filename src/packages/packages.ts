@@ -9,8 +9,8 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { makeDirectory } from '../../delta/log-files.ts'
-import { LakehouseError } from '../../errors/errors.ts'
+import { makeDirectory } from '../delta/log-files.ts'
+import { LakehouseError } from '../errors/errors.ts'
 
 const execute = promisify(execFile)
 const lockPollMs = 500
@@ -162,12 +162,12 @@ async function run(program: string, args: string[], signal: AbortSignal, cwd?: s
 
 function demand(missing: string | null): void {
   if (missing === null) return
-  throw new LakehouseError('SPARK_TOOL_MISSING', `${missing}. Install it and try again.`)
+  throw new LakehouseError('TOOL_MISSING', `${missing}. Install it and try again.`)
 }
 
 function failed(what: string, cause?: unknown): LakehouseError {
   const message = `The installation stopped: ${what}\nWhat is done already stays; try again.`
-  return new LakehouseError('SPARK_INSTALL_FAILED', message, { cause })
+  return new LakehouseError('INSTALL_FAILED', message, { cause })
 }
 
 function pomOf(coordinates: readonly string[]): string {
