@@ -16,7 +16,7 @@ describe.skipIf(pythonAvailable !== null)(`dbt (repeat with SEED=${seed})`, () =
   let settings: Settings
   let python: PythonProcess
   const input = () => join(work, 'data')
-  const database = () => join(work, 'analytics.duckdb')
+  const database = () => join(work, 'assay.duckdb')
 
   beforeAll(async () => {
     work = await newDirectory()
