@@ -69,8 +69,8 @@ function dbtProjectOf(project: Project): string {
   if (existsSync(join(own, 'dbt_project.yml'))) return own
   throw new LakehouseError(
     'CONFIG_INVALID',
-    `${projectTitle(project)} has no dbt/dbt_project.yml, and the dbt project that comes with Assay knows the tables that ship alone. ` +
-      `Copy it as a start (cp -r ${ownProject} ${own}), and put your tables and columns into its models.`,
+    `${projectTitle(project)} has no dbt/dbt_project.yml, and the dbt project that comes with Assay ` +
+      `knows the tables that ship alone. Copy it as a start (cp -r ${ownProject} ${own}), and put your tables and columns into its models.`,
   )
 }
 

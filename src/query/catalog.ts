@@ -23,7 +23,7 @@ type Of = Pick<Config, 'lakehouse' | 'deltaBasePath'>
 
 type Opened = { readonly table: NamedTable; readonly delta: DeltaTable; readonly snapshot: DeltaSnapshot }
 
-/** Writes the file, which must not be there. Fails with DELTA_TABLE_NOT_FOUND where the events have no table. */
+/** Writes the file, which must not be there; fails with DELTA_TABLE_NOT_FOUND without a table of events. */
 export async function writeCatalog(of: Of, file: string): Promise<Catalog> {
   // Silver is looked at last: what the tables behind it have, it has too.
   const named = readableTables(of.lakehouse).toReversed()

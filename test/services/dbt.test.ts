@@ -1,5 +1,5 @@
-// dbt over a lakehouse, in one command: its models say what the records say, an incremental run takes up what is
-// new and what was corrected, and its tests fail where a row is removed, doubled or altered by hand.
+// dbt over a lakehouse, in one command: its models say what the records say, an incremental run takes up what
+// is new and what was corrected, and its tests fail where a row is removed, doubled or altered by hand.
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
