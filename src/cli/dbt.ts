@@ -93,7 +93,7 @@ async function installDbt({ spark }: Config, signal: AbortSignal): Promise<strin
   return await pythonEnvironment(packagesDirectory(spark.home), 'dbt', requirements, signal)
 }
 
-/** The catalog has the same place in each run: dbt reads its project anew where the profile is another one. */
+/** At the same place in each run: dbt reads its project anew where the profile is another one. */
 async function catalogSettings(config: Config, directory: string): Promise<Record<string, string>> {
   const file = join(directory, 'lakehouse.duckdb')
   await rm(file, { force: true })
