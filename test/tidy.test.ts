@@ -13,13 +13,13 @@ const root = dirname(import.meta.dirname)
 /** Imports go down only: a folder may import from the layers above its own in this list, and from itself. */
 const layers: readonly (readonly string[])[] = [
   ['errors', 'steps'],
-  ['columns', 'json'],
+  ['columns', 'json', 'formats'],
   ['expr'],
   ['plan'],
   ['fraud', 'sql', 'batches', 'parquet', 'state', 'transactions'],
   ['javascript'],
   ['rules'],
-  ['kafka', 'files', 'delta', 'metrics', 'config'],
+  ['kafka', 'files', 'delta', 'metrics', 'config', 'registry'],
   ['packages'],
   ['ops'],
   ['engines'],
@@ -35,6 +35,7 @@ const layers: readonly (readonly string[])[] = [
 const pureFolders = [
   'expr',
   'json',
+  'formats',
   'plan',
   'columns',
   'sql',
@@ -45,7 +46,13 @@ const pureFolders = [
   'rules',
 ]
 /** Parsers: text in, a value out. */
-const pureLibraries = ['yaml', '@marcbachmann/cel-js']
+const pureLibraries = [
+  'yaml',
+  '@marcbachmann/cel-js',
+  'protobufjs',
+  '@bufbuild/protobuf',
+  '@bufbuild/protobuf/wkt',
+]
 
 type SourceFile = { readonly path: string; readonly text: string; readonly imports: readonly string[] }
 

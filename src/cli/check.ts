@@ -17,6 +17,7 @@ import { isOfInput, type Lakehouse } from '../plan/index.ts'
 import { type Project, projectTitle } from '../project/project.ts'
 import { sqlName } from '../query/table-name.ts'
 import type { CheckFinding, Found } from './check-finding.ts'
+import { examineRegistry } from './check-registry.ts'
 import { exitCodes } from './failure.ts'
 import { fieldFindings } from './field-findings.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
@@ -70,7 +71,8 @@ export async function check(
   for (const text of config.hints) report({ verdict: 'warn', subject: 'config', text })
   const examineInput =
     from === undefined ? { kafka: examineKafka } : { files: (config: Config) => examineFiles(config, from) }
-  for (const [subject, examine] of Object.entries({ ...examinations, ...examineInput })) {
+  const all = { ...examinations, registry: examineRegistry, ...examineInput }
+  for (const [subject, examine] of Object.entries(all)) {
     try {
       for await (const finding of examine(config)) report({ subject, ...finding })
     } catch (error) {

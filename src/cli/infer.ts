@@ -1,6 +1,6 @@
 // assay infer: the fields of a config, from a sample of the records that are there.
 import { Command } from 'commander'
-import type { RecordSource } from '../batches/source.ts'
+import type { RecordChunk, RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { inHome } from '../config/values.ts'
 import { counted } from '../errors/counted.ts'
@@ -8,9 +8,11 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
 import { type InferredFields, inferFields } from '../transactions/infer-fields.ts'
 import { sampleOf } from '../transactions/sample.ts'
+import { decodedValues } from './decoded-values.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { printable } from './printable.ts'
 import { newestRanges, sampleRecordsMax } from './sample.ts'
+import { schemaRegistryOf } from './schema-registry.ts'
 import { openSession } from './session.ts'
 
 type InferFlags = { readonly topic?: string; readonly from?: string }
@@ -37,9 +39,11 @@ export function inferCommand(project: Project): Command {
 
 async function sampleValues(config: Config, { topic, from }: InferFlags): Promise<(Uint8Array | null)[]> {
   const signal = AbortSignal.timeout(sampleMaxMs)
-  const values: (Uint8Array | null)[] = []
+  const chunks: RecordChunk[] = []
+  const registry = schemaRegistryOf(config, { giveUpAfterMs: 0 })
+  const decoded = () => decodedValues(chunks, registry, signal).finally(() => registry?.close())
   const read = async (source: RecordSource, ranges: Parameters<RecordSource['read']>[0]): Promise<void> => {
-    await source.read(ranges, ({ values: of }) => void values.push(...of), signal)
+    await source.read(ranges, (chunk) => void chunks.push(chunk), signal)
   }
   if (from !== undefined) {
     const { openFileSource } = await import('../files/source.ts')
@@ -49,7 +53,7 @@ async function sampleValues(config: Config, { topic, from }: InferFlags): Promis
     } finally {
       await source.close()
     }
-    return values
+    return await decoded()
   }
   const { openKafkaSource } = await import('../kafka/source.ts')
   const { kafka } = config
@@ -66,7 +70,7 @@ async function sampleValues(config: Config, { topic, from }: InferFlags): Promis
   } finally {
     await source.close()
   }
-  return values
+  return await decoded()
 }
 
 const isName = /^[A-Za-z_$][\w$]*$/

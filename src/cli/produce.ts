@@ -7,15 +7,16 @@ import { inHome } from '../config/values.ts'
 import { unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaCompression } from '../kafka/producer.ts'
-import { generatorDefaults, MERCHANTS_MAX, USERS_MAX } from '../produce/generator.ts'
+import { type GeneratorOptions, generatorDefaults, MERCHANTS_MAX, USERS_MAX } from '../produce/generator.ts'
 import { compressions } from '../produce/kafka-writer.ts'
 import { type ProduceSummary, type ProduceTarget, produce } from '../produce/produce.ts'
+import { type RecordFormat, recordFormats } from '../produce/record-formats.ts'
 import type { Period } from '../produce/schedule.ts'
 import type { Project } from '../project/project.ts'
+import { formattedShape } from './formatted-records.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { durationMs, seedNumber, wholeNumberFrom } from './option-values.ts'
 import { createProgressBar } from './progress-bar.ts'
-import { recordShape } from './record-shape.ts'
 import { openSession } from './session.ts'
 import { formatCount, formatElapsed } from './terminal-text.ts'
 
@@ -36,6 +37,7 @@ type ProduceFlags = {
   readonly malformed: number
   readonly partitions: number
   readonly compression: KafkaCompression
+  readonly format: RecordFormat
   readonly rotateRows: number
   readonly rotateSeconds: number
 }
@@ -96,6 +98,11 @@ export function produceCommand(project: Project): Command {
     .addOption(
       new Option('--compression <codec>', 'of what goes to Kafka').choices(compressions).default('lz4'),
     )
+    .addOption(
+      new Option('--format <format>', 'of the values; all but json are registered at SCHEMA_REGISTRY_URL')
+        .choices(Object.keys(recordFormats))
+        .default('json'),
+    )
     .option('--rotate-rows <rows>', 'rows of a full file', wholeNumberFrom(1, 100_000_000), 100_000)
     .option('--rotate-seconds <seconds>', 'age of a full file', wholeNumberFrom(1, 86_400), 60)
     .addHelpText('after', '\nA share is a percentage or a fraction: 2% and 0.02 are the same.')
@@ -114,23 +121,14 @@ async function runProduce(project: Project, flags: ProduceFlags): Promise<void> 
   process.once('SIGINT', abort).once('SIGTERM', abort)
   const bar = createProgressBar('records', process.stderr, process.env)
   try {
+    const generator = generatorOf(flags)
+    const shape = await formattedShape(project, config, flags, generator, stop.signal)
     const summary = await produce({
-      generator: {
-        seed: flags.seed,
-        users: flags.users,
-        merchants: flags.merchants,
-        fraudShare: flags.fraud,
-        duplicateShare: flags.duplicates,
-        disorderShare: flags.disorder,
-        disorderMaxMs: flags.disorderMax,
-        lateShare: flags.late,
-        lateByMs: flags.lateBy,
-        malformedShare: flags.malformed,
-      },
+      generator,
       count: flags.count ?? Number.POSITIVE_INFINITY,
       ratePerSecond: ratePerSecondOf(flags),
       to,
-      shape: recordShape(project),
+      shape,
       period: flags.period ?? null,
       signal: stop.signal,
       onProgress: ({ records }) => bar.update(records, flags.count ?? null),
@@ -140,6 +138,21 @@ async function runProduce(project: Project, flags: ProduceFlags): Promise<void> 
     process.stdout.write(`${renderSummary(summary, to)}\n`)
   } finally {
     process.off('SIGINT', abort).off('SIGTERM', abort)
+  }
+}
+
+function generatorOf(flags: ProduceFlags): Omit<GeneratorOptions, 'startMs'> {
+  return {
+    seed: flags.seed,
+    users: flags.users,
+    merchants: flags.merchants,
+    fraudShare: flags.fraud,
+    duplicateShare: flags.duplicates,
+    disorderShare: flags.disorder,
+    disorderMaxMs: flags.disorderMax,
+    lateShare: flags.late,
+    lateByMs: flags.lateBy,
+    malformedShare: flags.malformed,
   }
 }
 

@@ -23,6 +23,7 @@ import { liveRunView } from './live-run-view.ts'
 import { observeRun } from './observed-run.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { openRunView, type RunFacts, type RunView } from './run-view.ts'
+import { schemaRegistryOf } from './schema-registry.ts'
 import { openSession, projectDefaults } from './session.ts'
 
 /** How long `--once` waits for a broker that is away or a topic that is not there. */
@@ -76,6 +77,9 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const source = streams.includes(inputStream(lakehouse))
     ? await openSource(flags, config, noticesTo(tell))
     : null
+  const bounds = flags.once ? { giveUpAfterMs: onceWaitMaxMs } : {}
+  const asked = { ...bounds, onNotice: noticesTo(tell) }
+  const registry = source === null ? null : schemaRegistryOf(config, asked)
   const pipeline = pipelineOptions({ ...config, engine: engineName })
   const { metricsPort } = config
   const reads = about.input
@@ -88,6 +92,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
       ...pipeline,
       streams,
       source,
+      registry,
       once: flags.once ?? false,
       finalize: flags.finalize ?? false,
       signal: stop.signal,
@@ -100,6 +105,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   } finally {
     await observed.close()
     await source?.close()
+    registry?.close()
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
 }

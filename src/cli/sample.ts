@@ -4,14 +4,16 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { OffsetRange } from '../batches/offsets.ts'
-import type { RecordSource } from '../batches/source.ts'
+import type { RecordChunk, RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { embeddedEngine } from '../engines/embedded/run.ts'
 import { listener } from '../engines/events.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream } from '../plan/index.ts'
+import { decodedValues } from './decoded-values.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { noTotals, type RunTotals, withBatch } from './run-totals.ts'
+import { schemaRegistryOf } from './schema-registry.ts'
 
 export const sampleRecordsMax = 1_000
 
@@ -56,14 +58,16 @@ async function judge(
   signal: AbortSignal,
 ): Promise<JudgedSample> {
   if (ranges.length === 0) return { totals: noTotals, values: [] }
-  const values: (Uint8Array | null)[] = []
+  const chunks: RecordChunk[] = []
+  const registry = schemaRegistryOf(config, { giveUpAfterMs: 0 })
   const deltaBasePath = await mkdtemp(join(tmpdir(), 'assay-check-'))
   let totals = noTotals
   try {
     await embeddedEngine.run({
       ...pipelineOptions({ ...config, engine: 'embedded', deltaBasePath }),
       streams: [inputStream(config.lakehouse)],
-      source: onlyRanges(source, ranges, values),
+      source: onlyRanges(source, ranges, chunks),
+      registry,
       once: true,
       finalize: false,
       signal,
@@ -76,6 +80,7 @@ async function judge(
   } finally {
     await rm(deltaBasePath, { recursive: true, force: true })
   }
+  const values = await decodedValues(chunks, registry, signal).finally(() => registry?.close())
   return { totals, values }
 }
 
@@ -83,7 +88,7 @@ async function judge(
 function onlyRanges(
   source: RecordSource,
   ranges: readonly OffsetRange[],
-  values: (Uint8Array | null)[],
+  chunks: RecordChunk[],
 ): RecordSource {
   let left = ranges
   return {
@@ -97,7 +102,7 @@ function onlyRanges(
       source.read(
         taken,
         (chunk) => {
-          values.push(...chunk.values)
+          chunks.push(chunk)
           return onChunk(chunk)
         },
         signal,

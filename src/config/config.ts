@@ -49,6 +49,17 @@ export type PemSource = { readonly variable: VariableName } & (
   | { readonly kind: 'text'; readonly text: Secret }
 )
 
+export type RegistryConfig = {
+  readonly urls: readonly string[]
+  readonly username: string | null
+  readonly password: Secret | null
+  readonly token: Secret | null
+  readonly caFile: string | null
+  readonly certFile: string | null
+  readonly keyFile: string | null
+  readonly keyPassword: Secret | null
+}
+
 export type SparkConfig = {
   /** `sc://` with a host is a server that runs; all else is the master of one that is started. */
   readonly master: Secret
@@ -76,6 +87,8 @@ export type Config = {
     readonly startingOffsets: StartingOffsets
     readonly onDataLoss: 'fail' | 'continue'
   }
+  /** null where no registry is set. */
+  readonly registry: RegistryConfig | null
   /** Absolute. */
   readonly deltaBasePath: string
   readonly engine: 'embedded' | 'spark'
@@ -158,6 +171,9 @@ const pathVariables: readonly VariableName[] = [
   'KAFKA_SSL_CA_FILE',
   'KAFKA_SSL_CERT_FILE',
   'KAFKA_SSL_KEY_FILE',
+  'SCHEMA_REGISTRY_SSL_CA_FILE',
+  'SCHEMA_REGISTRY_SSL_CERT_FILE',
+  'SCHEMA_REGISTRY_SSL_KEY_FILE',
   'SPARK_HOME',
 ]
 
@@ -246,7 +262,8 @@ function contradictions(values: Partial<Values>): string[] {
           : []),
       ]
     : []
-  return usesTls(protocol) ? [...login, ...tlsContradictions(values)] : login
+  const ofKafka = usesTls(protocol) ? [...login, ...tlsContradictions(values)] : login
+  return [...ofKafka, ...registryContradictions(values)]
 }
 
 function tlsContradictions(values: Partial<Values>): string[] {
@@ -268,6 +285,19 @@ function usesTls(protocol: KafkaSecurity['protocol']): boolean {
   return protocol === 'SSL' || protocol === 'SASL_SSL'
 }
 
+function registryContradictions(values: Partial<Values>): string[] {
+  const mistakes: string[] = []
+  const goTogether = [
+    ['SCHEMA_REGISTRY_USERNAME', 'SCHEMA_REGISTRY_PASSWORD'],
+    ['SCHEMA_REGISTRY_SSL_CERT_FILE', 'SCHEMA_REGISTRY_SSL_KEY_FILE'],
+  ] as const
+  for (const [one, other] of goTogether) {
+    if (values[one] && values[other] === null) mistakes.push(`${other} is not set: ${one} needs it`)
+    if (values[other] && values[one] === null) mistakes.push(`${one} is not set: ${other} needs it`)
+  }
+  return mistakes
+}
+
 function configOf(
   values: Values,
   { lakehouse, delays, parameters }: Pick<Config, 'lakehouse' | 'parameters'> & { readonly delays: Delays },
@@ -283,6 +313,7 @@ function configOf(
       startingOffsets: values.STARTING_OFFSETS,
       onDataLoss: values.ON_DATA_LOSS,
     },
+    registry: registryOf(values),
     deltaBasePath: values.DELTA_BASE_PATH,
     engine: values.ENGINE,
     latencyTargetMs: values.LATENCY_TARGET_MS,
@@ -338,6 +369,21 @@ function tlsOf(values: Values): KafkaTls {
   })
   const passphrase = values.KAFKA_SSL_KEY_PASSPHRASE
   return { ca: ca!, client: cert && key ? { cert, key, passphrase } : null }
+}
+
+function registryOf(values: Values): RegistryConfig | null {
+  const { SCHEMA_REGISTRY_URL: urls } = values
+  if (urls === null) return null
+  return {
+    urls,
+    username: values.SCHEMA_REGISTRY_USERNAME,
+    password: values.SCHEMA_REGISTRY_PASSWORD,
+    token: values.SCHEMA_REGISTRY_TOKEN,
+    caFile: values.SCHEMA_REGISTRY_SSL_CA_FILE,
+    certFile: values.SCHEMA_REGISTRY_SSL_CERT_FILE,
+    keyFile: values.SCHEMA_REGISTRY_SSL_KEY_FILE,
+    keyPassword: values.SCHEMA_REGISTRY_SSL_KEY_PASSWORD,
+  }
 }
 
 function sparkOf(values: Values): SparkConfig {

@@ -1,6 +1,5 @@
 // A variable that is not ours but nearly: WATERMARK_GLOD would be ignored in silence, so it gets a hint.
 import { nearestName } from '../errors/nearest-name.ts'
-import { laterVariables } from './variables.ts'
 
 const distanceMax = 2
 const lengthMin = 6
@@ -9,10 +8,20 @@ const lengthMin = 6
  * What begins so in the file .env is meant for Assay. In the environment it may be another program's:
  * KAFKA_HOME and SPARK_LOCAL_IP are.
  */
-const prefixes = ['ASSAY_', 'KAFKA_', 'DELTA_', 'WATERMARK_', 'DEDUP_', 'COMPACTION_', 'SPARK_', 'DUCKDB_']
+const prefixes = [
+  'ASSAY_',
+  'KAFKA_',
+  'DELTA_',
+  'WATERMARK_',
+  'DEDUP_',
+  'COMPACTION_',
+  'SPARK_',
+  'DUCKDB_',
+  'SCHEMA_',
+]
 
 /**
- * `variables` are those that there are. One sentence for each of `names` that looks like a misspelt variable, or like one of another version;
+ * `variables` are those that there are. One sentence for each of `names` that looks like a misspelt variable;
  * `inFile` are those of them that the file has.
  */
 export function spellingHints(
@@ -22,8 +31,6 @@ export function spellingHints(
 ): readonly string[] {
   const ours = new Set(variables)
   return names.flatMap((name) => {
-    const later = laterVariables.get(name)
-    if (later !== undefined) return [`${name} has no effect: ${later}`]
     if (ours.has(name) || name.length < lengthMin) return []
     const isInFile = inFile.includes(name)
     const meant =

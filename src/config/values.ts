@@ -102,6 +102,20 @@ function isHostAndPort(value: string): boolean {
   return match !== null && Number(match[1]) >= 1 && Number(match[1]) <= 65_535
 }
 
+/** A login in an address would be printed with it. */
+export function httpUrls(): ValueKind<readonly string[]> {
+  const allowed = 'an address such as http://host:8081, without a login in it, several separated by commas'
+  return kindOf(allowed, (value) => {
+    const urls = commaSeparated(value)
+    const isPlain = (text: string): boolean => {
+      const url = URL.parse(text)
+      const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:'
+      return url !== null && isHttp && `${url.username}${url.password}${url.search}${url.hash}` === ''
+    }
+    return urls.length > 0 && urls.every(isPlain) ? urls : null
+  })
+}
+
 /** `none` is the empty list, because an empty variable means its default. */
 export function names(): ValueKind<readonly string[]> {
   return kindOf('names separated by commas, or none', (value) => {

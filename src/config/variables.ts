@@ -1,6 +1,7 @@
 // Every variable of the configuration, once, but for what a lakehouse adds: the validation, .env.example, the
 // reference page and `assay run --help` are made from this table.
 import type { Lakehouse } from '../plan/index.ts'
+import { registryVariables } from './registry-variables.ts'
 import {
   byteSize,
   duration,
@@ -23,6 +24,7 @@ import {
 
 export const groups = [
   'Kafka',
+  'Schema registry',
   'Tables',
   'Batches',
   'Time',
@@ -206,6 +208,7 @@ export const variables = {
     default: 'fail',
     example: 'continue',
   },
+  ...registryVariables,
   DELTA_BASE_PATH: {
     ...tables,
     ...localPath(),
@@ -417,13 +420,6 @@ export const variables = {
     example: '9100',
   },
 } as const satisfies Record<string, Variable<unknown>>
-
-/**
- * Variables that a later version will read: setting one today is not a spelling mistake, and has no effect.
- */
-export const laterVariables: ReadonlyMap<string, string> = new Map([
-  ['SCHEMA_REGISTRY_URL', 'this version reads plain JSON values only'],
-])
 
 export type VariableName = keyof typeof variables
 

@@ -2,6 +2,7 @@
 import type { Delays, Parameters } from '../batches/plan.ts'
 import type { RecordSource } from '../batches/source.ts'
 import type { Lakehouse } from '../plan/index.ts'
+import type { SchemaRegistry } from '../registry/registry.ts'
 import type { OnEvent } from './events.ts'
 
 export type PipelineOptions = {
@@ -11,6 +12,8 @@ export type PipelineOptions = {
   readonly streams: readonly string[]
   /** Where records come from; needed by the first stream alone. */
   readonly source: RecordSource | null
+  /** Asked for schemas that records name; absent or null: none is. */
+  readonly registry?: SchemaRegistry | null
   /** What is there now, then stop; else until the signal aborts. */
   readonly once: boolean
   /** After `once`: close all windows. */

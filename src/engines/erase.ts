@@ -41,8 +41,10 @@ import {
   setPositions,
 } from './erased-rows.ts'
 import { lockForErasure } from './erasure-pause.ts'
+import { tellNobody } from './events.ts'
 import { withFileOffsets } from './file-progress.ts'
 import { checkpointDirectory } from './lock.ts'
+import { SchemaStore } from './schema-store.ts'
 import { storageFailure } from './storage-failure.ts'
 import { claimTable, OpenTable } from './tables.ts'
 
@@ -260,7 +262,8 @@ export function erasePersons(options: EraseOptions, persons: readonly PersonId[]
     const connection = lakehouse.database.batch
     const tables = new Map([...lakehouse.tables].map(([path, { delta }]) => [path, delta]))
     const of = { connection, lakehouse: options.lakehouse, tables }
-    const records = await findPersons(of, persons)
+    const schemas = await SchemaStore.open({ ...options, tell: tellNobody }, connection)
+    const records = await findPersons({ ...of, schemas }, persons)
     const aggregateRows = await countAggregates(of, persons)
     if (records === 0n) return { ...nothing, aggregateRows }
     const topics = await erasedTopics(connection)
@@ -283,7 +286,8 @@ export async function findErasable(
   try {
     const connection = database.batch
     const of = { connection, lakehouse, tables }
-    const records = await findPersons(of, persons)
+    const schemas = await SchemaStore.open({ ...options, tell: tellNobody }, connection)
+    const records = await findPersons({ ...of, schemas }, persons)
     const rows: Record<string, bigint> = {}
     for (const { path } of recordTables(lakehouse)) {
       const table = tables.get(path)

@@ -6,6 +6,8 @@ import { type DeltaTable, type PruneRange, scanSql } from '../delta/index.ts'
 import { type Lakehouse, placeColumns, type TableDefinition, windowOf } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf, setTable } from './database.ts'
+import { decodedOfPersons } from './decoded-persons.ts'
+import type { SchemaStore } from './schema-store.ts'
 
 /** The tables that have the rows of single records, in the order in which a batch writes them. */
 export function recordTables({ tables }: Lakehouse): readonly TableDefinition[] {
@@ -36,7 +38,10 @@ export type Where = {
 }
 
 /** Puts the records of the persons into `erased_positions`; returns how many there are. */
-export async function findPersons(where: Where, persons: readonly PersonId[]): Promise<bigint> {
+export async function findPersons(
+  where: Where & { readonly schemas: SchemaStore },
+  persons: readonly PersonId[],
+): Promise<bigint> {
   const { connection, lakehouse } = where
   const { column } = lakehouse.names.person
   const selects: string[] = []
@@ -48,6 +53,14 @@ export async function findPersons(where: Where, persons: readonly PersonId[]): P
   const refused = await scanOf(where, lakehouse.refused.path, null)
   if (refused !== null) {
     selects.push(`SELECT ${keys} FROM (${refused}) WHERE ${ofPersonsSql(lakehouse.names, persons)}`)
+  }
+  const [records, quarantine] = [lakehouse.records, lakehouse.refused].map(({ path }) =>
+    where.tables.get(path),
+  )
+  if (records !== undefined && quarantine !== undefined) {
+    const both = { records, refused: quarantine }
+    const decoded = await decodedOfPersons(connection, both, where.schemas, lakehouse, persons)
+    if (decoded !== null) selects.push(decoded)
   }
   const none =
     'SELECT NULL::VARCHAR AS topic, NULL::INTEGER AS partition, NULL::BIGINT AS "offset" WHERE false'

@@ -304,6 +304,17 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'The Spark server lacks a jar that Assay needs.',
   },
+  // Schema registry
+  SCHEMA_REGISTRY_UNREACHABLE: {
+    blame: 'external',
+    retry: 'wait',
+    meaning: 'The schema registry does not answer, and records name a schema that was not met before.',
+  },
+  SCHEMA_REGISTRY_REFUSED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The schema registry refuses the login or the request, or what answers is no schema registry.',
+  },
   // Files as input
   FILE_NOT_FOUND: {
     blame: 'user',

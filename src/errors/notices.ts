@@ -19,6 +19,12 @@ export const noticeCodes = {
     'Rules, lists, tables or settings are others than in the last batch: rows that are there stay as they are.',
   ERASURE_AWAITED: 'An erasure is at work: the run has paused between two batches until it has ended.',
   ERASURE_OVER: 'The erasure that the run paused for has ended; it goes on from the tables.',
+  SCHEMA_REGISTRY_BACK: 'The schema registry answers again; the batch that waited for it goes on.',
+  SCHEMA_REGISTRY_UNSET:
+    'Records name schemas of a registry, and SCHEMA_REGISTRY_URL is not set: they are refused as schema_unknown.',
+  SCHEMA_UNKNOWN:
+    'Records name a schema that the registry does not have: they are refused as schema_unknown.',
+  SCHEMA_UNREADABLE: 'The text of a schema is none: its records are refused as undecodable.',
   SILVER_MISSING: 'The stream reads silver, which nobody has written yet; it waits.',
   SPARK_TIMESTAMPS_UNREADABLE:
     'Records have timestamps that Spark cannot read; Assay brings them to bronze by itself, which is slower.',

@@ -6,6 +6,7 @@ import { Block, type Code, type CodeWriter, isPlainName, unwrapped } from './blo
 import type { RowPathPlan, RowState } from './row-batch.ts'
 
 type ReadJson = Extract<PlanNode, { kind: 'readJson' }>
+type Decode = Extract<PlanNode, { kind: 'decode' }>
 type Deduplicate = Extract<PlanNode, { kind: 'deduplicate' }>
 type StateName = { readonly name: string; readonly node: RowState }
 
@@ -21,6 +22,7 @@ export class NodeWriter {
   readonly #readers = new Map<string, JsonScanner>()
   readonly #states = new Map<string, StateName>()
   readonly #reads = new Set<string>()
+  #decoder: string | null = null
 
   constructor(writer: CodeWriter, row: Block, plan: RowPathPlan) {
     this.#writer = writer
@@ -30,6 +32,11 @@ export class NodeWriter {
 
   get reads(): readonly string[] {
     return [...this.#reads]
+  }
+
+  /** The name that the batch's decoder has in the code; null where nothing is decoded. */
+  get decoder(): string | null {
+    return this.#decoder
   }
 
   get states(): readonly StateName[] {
@@ -45,6 +52,7 @@ export class NodeWriter {
         return this.#filtered(node)
       case 'project':
       case 'readJson':
+      case 'decode':
       case 'shared':
       case 'deduplicate':
       case 'over':
@@ -69,6 +77,9 @@ export class NodeWriter {
         return this.#computed(node, name, block)
       case 'readJson':
         return this.#read(node, name, block)
+      case 'decode':
+        if (name !== node.as && name !== node.failure) return this.column(node.input, name, block)
+        return this.#decoded(node, name, block)
       case 'deduplicate':
         return name === node.as ? this.#judged(node, block) : this.column(node.input, name, block)
       case 'over':
@@ -169,6 +180,30 @@ export class NodeWriter {
     const bytes = value.isNullable ? `${value.text} ?? ${bound.name(noBytes, 'no_bytes')}` : value.text
     const text = `${bound.name(reader, 'json')}.scan(${bytes})`
     return this.#once(`read ${this.#keyOf(node)}`, node.as, text, home, block, false)
+  }
+
+  /** A value is decoded once for each row: what became of it stands where the decoder has it. */
+  #decoded(node: Decode, name: string, block: Block): Code {
+    const key = this.#keyOf(node)
+    const known = block.named(`${name} of ${key}`)
+    if (known !== undefined) return known
+    const home = this.blockOf(node.input)
+    this.#decoder ??= this.#writer.names.free('decoder')
+    const decoder = this.#decoder
+    const codes = home.before(block, () => {
+      const [value, headers] = [node.from, node.headers].map((column) =>
+        this.column(node.input, column, home),
+      )
+      const made = [node.as, node.failure].map((column): Code => {
+        return { text: this.#writer.names.free(column), isNullable: true, isOfBatch: false }
+      })
+      home.add(`const ${made[0]!.text} = ${decoder}.document(${value!.text}, ${headers!.text})`)
+      home.add(`const ${made[1]!.text} = ${decoder}.failure`)
+      return made
+    })
+    home.name(`${node.as} of ${key}`, codes[0]!)
+    home.name(`${node.failure} of ${key}`, codes[1]!)
+    return name === node.as ? codes[0]! : codes[1]!
   }
 
   /** What is remembered of rows is asked once for each row, whoever needs the answer. */

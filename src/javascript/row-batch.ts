@@ -2,6 +2,7 @@
 import type { Rows } from '../columns/column.ts'
 import type { Whole } from '../columns/whole.ts'
 import type { ColumnType, Value } from '../expr/index.ts'
+import type { ValueDecoder } from '../formats/known-schemas.ts'
 import type { PlanNode, Relation } from '../plan/index.ts'
 import type { ParameterValues } from '../sql/index.ts'
 
@@ -39,6 +40,8 @@ export type RowBatch = {
   readonly rowCountMax?: number
   /** For each of the path's states, in their order. */
   readonly states?: readonly StateOfRows[]
+  /** Knows the schemas of the batch; absent: there are none. */
+  readonly decoder?: ValueDecoder
   /** For each output that is a function: it is called with the relation's columns. */
   readonly functions?: Readonly<Record<string, (...values: never[]) => void>>
 }

@@ -5,6 +5,7 @@ import { type Column, newColumn, type Rows } from '../columns/column.ts'
 import { whole } from '../columns/whole.ts'
 import { assert } from '../errors/errors.ts'
 import type { ColumnType, Schema, Value } from '../expr/index.ts'
+import { ValueDecoder } from '../formats/known-schemas.ts'
 import type { ParameterValues } from '../sql/index.ts'
 import { Block, Bound, Names } from './block.ts'
 import { ExpressionWriter } from './expression.ts'
@@ -62,6 +63,7 @@ export function compileRowPath(plan: RowPathPlan): RowPath {
   const functionArguments = [
     ...[...parameters.values()].map(({ name }) => name),
     ...states.map(({ name }) => name),
+    ...(nodes.decoder === null ? [] : [nodes.decoder]),
     ...columnNames.map(({ name }) => name),
   ]
   const code = codeOf([...bound.values.keys()], functionArguments, batch, row)
@@ -80,6 +82,7 @@ export function compileRowPath(plan: RowPathPlan): RowPath {
       const add = startBatch(
         ...[...parameters].map(([name, { type }]) => parameterValue(given.parameters, name, type)),
         ...statesOf(given, states.length),
+        ...(nodes.decoder === null ? [] : [given.decoder ?? new ValueDecoder()]),
         ...columnNames.map(({ output, column }) => {
           return columns.get(output)?.columns[column] ?? functionOf(given, output)
         }),

@@ -4,6 +4,7 @@ import { batchesDefinition, batchesPath } from './batches.ts'
 import { definitionsDefinition, definitionsPath } from './definitions.ts'
 import { erasedDefinition, erasedPath } from './erased.ts'
 import { filesDefinition, filesPath } from './files.ts'
+import { schemasDefinition, schemasPath } from './schemas.ts'
 
 /** A table as those know it who only read it. */
 export type NamedTable = Pick<TableDefinition, 'path' | 'meaning'>
@@ -11,6 +12,7 @@ export type NamedTable = Pick<TableDefinition, 'path' | 'meaning'>
 export const opsTables: readonly NamedTable[] = [
   { path: batchesPath, meaning: batchesDefinition.description },
   { path: definitionsPath, meaning: definitionsDefinition.description },
+  { path: schemasPath, meaning: schemasDefinition.description },
   { path: filesPath, meaning: filesDefinition.description },
   { path: erasedPath, meaning: erasedDefinition.description },
 ]

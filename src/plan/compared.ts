@@ -133,6 +133,10 @@ function columnText(
       if (path !== undefined) return `json ${storedText(path)} of ${below(node.from)}`
       return name === node.as ? `document ${below(node.from)}` : below(name)
     }
+    case 'decode':
+      // Of plain values it is these: who has no other is not told of a change that changes nothing.
+      if (name === node.as) return below(node.from)
+      return name === node.failure ? `failure of ${below(node.from)}` : below(name)
     case 'window': {
       if (name === 'window_start' || name === 'window_end') return name
       const aggregate = node.aggregates[name]

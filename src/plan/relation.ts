@@ -31,6 +31,22 @@ export type PlanNode =
       readonly fields: Readonly<Record<string, JsonPath>>
       readonly as: string
     }
+  /**
+   * All columns, the binary `as`, and the string `failure`. Where `from` is in the wire format of a schema
+   * registry (a magic byte and the id of a schema before the value, or the schema's name in a header), `as` is
+   * the JSON text that the value would be, by that schema; anything else is there as it is. `failure` says why a
+   * value has none: `schema_unknown` where the batch does not know the schema, `undecodable` where the bytes
+   * are not what it says; else it is null. Which schemas a batch knows stands in `ops/schemas`; SQL of the
+   * operator knows none: engines that know some bring the two columns along, and leave the operator out.
+   */
+  | {
+      readonly kind: 'decode'
+      readonly input: PlanNode
+      readonly from: string
+      readonly headers: string
+      readonly as: string
+      readonly failure: string
+    }
   /** Computed once for a batch and read by several tables; no meaning of its own. */
   | { readonly kind: 'shared'; readonly name: string; readonly input: PlanNode }
   /**
@@ -196,6 +212,32 @@ export function readJson<
   }
 }
 
+export function decode<S extends Schema, const A extends string, const F extends string>(
+  of: Relation<S>,
+  options: {
+    readonly from: NameOf<S, 'binary'>
+    readonly headers: NameOf<S, 'headers'>
+    readonly as: A
+    readonly failure: F
+  },
+): Relation<S & { readonly [K in A]: 'binary' } & { readonly [K in F]: 'string' }> {
+  const node = { ...options, kind: 'decode', input: of.node } as const
+  return { node, schema: withColumn(withColumn(of.schema, options.as, 'binary'), options.failure, 'string') }
+}
+
+/** The plan where its rows come with what the operators `decode` would add. */
+export function alreadyDecoded(node: PlanNode): PlanNode {
+  if (node.kind === 'input') return node
+  const input = alreadyDecoded(node.input)
+  return node.kind === 'decode' ? input : { ...node, input }
+}
+
+/** The operator of a plan that decodes values; null where it has none. */
+export function decodeOf(node: PlanNode): Extract<PlanNode, { kind: 'decode' }> | null {
+  if (node.kind === 'decode') return node
+  return 'input' in node ? decodeOf(node.input) : null
+}
+
 export function shared<S extends Schema>(name: string, of: Relation<S>): Relation<S> {
   return { node: { kind: 'shared', name, input: of.node }, schema: of.schema }
 }
@@ -303,6 +345,9 @@ export function columnType(node: PlanNode, name: string): ColumnType {
     case 'readJson':
       if (name === node.as) return 'boolean'
       return name in node.fields ? 'json' : columnType(node.input, name)
+    case 'decode':
+      if (name === node.as) return 'binary'
+      return name === node.failure ? 'string' : columnType(node.input, name)
     case 'deduplicate':
       return name === node.as ? 'boolean' : columnType(node.input, name)
     case 'over':

@@ -27,6 +27,11 @@ function lines(node: PlanNode, told: Set<string>): string[] {
         `json document of ${node.from} -> ${node.as}: ${Object.values(node.fields).map(pathText).join(', ')}`,
         ...nested(node.input, told),
       ]
+    case 'decode':
+      return [
+        `${node.from} as JSON, by the schema that it or ${node.headers} name -> ${node.as}, ${node.failure}`,
+        ...nested(node.input, told),
+      ]
     case 'shared': {
       if (told.has(node.name)) return [`shared ${node.name} (as above)`]
       told.add(node.name)
@@ -108,6 +113,10 @@ function definition(node: PlanNode, name: string, isNamed: (name: string) => boo
     case 'window': {
       const aggregate = node.aggregates[name]
       return aggregate === undefined ? null : callText(aggregate)
+    }
+    case 'decode': {
+      if (name === node.as) return `${node.from} as JSON`
+      return name === node.failure ? name : definition(node.input, name, isNamed)
     }
     case 'deduplicate':
       return name === node.as ? node.as : definition(node.input, name, isNamed)

@@ -71,6 +71,12 @@ class PlanTypes {
         const fields = Object.keys(node.fields).map((name) => [name, 'json'])
         return { ...schema, [node.as]: 'boolean', ...Object.fromEntries(fields) }
       }
+      case 'decode': {
+        const schema = this.schemaOf(node.input)
+        this.#column('decode', node.from, schema, ['binary'])
+        this.#column('decode', node.headers, schema, ['headers'])
+        return { ...schema, [node.as]: 'binary', [node.failure]: 'string' }
+      }
       case 'deduplicate': {
         const [schema, history] = [this.schemaOf(node.input), this.schemaOf(node.history)]
         for (const one of [schema, history]) {

@@ -3,6 +3,7 @@
 import { assert, unreachable } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
 import type { PlanNode, WindowNode } from '../plan/index.ts'
+import { decodeSql } from './decode.ts'
 import { deduplicateSql } from './deduplicate.ts'
 import type { Dialect } from './dialect.ts'
 import { aggregateSql, combineSql, expressionSql, paneSql } from './expression.ts'
@@ -57,6 +58,8 @@ class Compiler {
         return `SELECT *\nFROM ${this.from(node.input)}\nWHERE ${expressionSql(dialect, node.where)}`
       case 'readJson':
         return readJsonSql(dialect, node, this.from(node.input))
+      case 'decode':
+        return decodeSql(dialect, node, this.from(node.input))
       case 'shared':
         return `SELECT *\nFROM ${this.from(node)}`
       case 'deduplicate':

@@ -39,7 +39,7 @@ import {
   wholeInt,
   wholeText,
 } from '../expr/index.ts'
-import { checkExpression, extend, type JsonPath, type Relation, readJson } from '../plan/index.ts'
+import { checkExpression, decode, extend, type JsonPath, type Relation, readJson } from '../plan/index.ts'
 import type { Check } from './fields.ts'
 import {
   type ExtraReading,
@@ -78,6 +78,7 @@ const isWrong = (value: Expr, json: Expr<'json'>): Expr<'boolean'> =>
 
 type ReadRecord = {
   readonly value: 'binary'
+  readonly headers: 'headers'
   readonly kafka_timestamp: 'timestamp'
   readonly processing_time: 'timestamp'
 }
@@ -101,8 +102,9 @@ export function readFields<S extends ReadRecord>(
   const extra = Object.entries(mapping.extra).map(([name, source]) => extraReader(name, source))
   const read = [id, user, amount, merchant, method, ...Object.values(places), device, time, fraud, ...extra]
   const records: Relation<ReadRecord> = bronze
-  const parsed = readJson(records, {
-    from: 'value',
+  const decoded = decode(records, { from: 'value', headers: 'headers', as: 'document', failure: 'undecoded' })
+  const parsed = readJson(decoded, {
+    from: 'document',
     fields: merged(read.map(({ json }) => json)),
     as: 'is_document',
   })
@@ -120,7 +122,10 @@ export function readFields<S extends ReadRecord>(
   const reasons = Object.keys(wrong).map((name) => column(name, 'string'))
   const judgedFields = extend(typed, () => wrong)
   const invalid = when(
-    [[not(column('is_document', 'boolean')), presentNames(named('malformed'))]],
+    [
+      [not(isNull(column('undecoded', 'string'))), presentNames(column('undecoded', 'string'))],
+      [not(column('is_document', 'boolean')), presentNames(named('malformed'))],
+    ],
     presentNames(...reasons),
   )
   // The types of columns whose names are data are lost; those that are promised have been added.

@@ -128,7 +128,8 @@ export class WrittenLakehouse {
   readonly periods = new RulePeriods()
   readonly #instance: DuckDBInstance
   readonly #connections: DuckDBConnection[]
-  readonly #spillDirectory: string
+  /** A directory for what the proof puts aside; it goes with the proof. */
+  readonly spillDirectory: string
   readonly #rebuilt = new Map<string, Rebuilt>()
   readonly #readable = new Map<string, DeltaSnapshot>()
 
@@ -148,7 +149,7 @@ export class WrittenLakehouse {
     this.connection = database.connection
     this.#connections = [database.connection]
     this.#instance = database.instance
-    this.#spillDirectory = database.spillDirectory
+    this.spillDirectory = database.spillDirectory
     this.states = read.states
     this.unopened = read.unopened
     this.journal = read.journal
@@ -214,7 +215,7 @@ export class WrittenLakehouse {
   async close(): Promise<void> {
     for (const connection of this.#connections) connection.closeSync()
     this.#instance.closeSync()
-    await rm(this.#spillDirectory, { recursive: true, force: true })
+    await rm(this.spillDirectory, { recursive: true, force: true })
   }
 
   has(path: string): boolean {

@@ -1,8 +1,10 @@
 // What the records of a slice are by their own bytes, as the plan of the events says: what is valid and its
 // cells, what is refused and why, what is late, and what repeats an event.
 import { quoteIdentifier } from '../delta/sql.ts'
-import { columnType, inputsOf, type PlanNode } from '../plan/index.ts'
+import type { ColumnType } from '../expr/index.ts'
+import { alreadyDecoded, columnType, decodeOf, inputsOf, type PlanNode } from '../plan/index.ts'
 import { duckdb, expressionSql } from '../sql/index.ts'
+import { prepareDecoded, recordsToJudge, withRecordsDecoded } from './decoded.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
 import {
   batchTime,
@@ -80,14 +82,14 @@ class RecordsOfSlice {
     const { events, refused } = lakehouse.paths
     this.#lakehouse = lakehouse
     this.#slice = slice
-    this.#plan = judgedPlanOf(slice.definition(events))
+    this.#plan = judgedPlanOf(withRecordsDecoded(slice.definition(events)))
     const { node, schema } = slice.definition(refused).rows
     const ofEvents = Object.keys(slice.definition(events).rows.schema)
     const ofRefused = Object.keys(schema).filter((name) => schema[name] !== 'binary')
-    const read = this.#behind(slice.definition(events).rows.node, ofEvents)
-      .union(this.#behind(node, ofRefused))
+    const read = this.#behind(withRecordsDecoded(slice.definition(events)).rows.node, ofEvents)
+      .union(this.#behind(alreadyDecoded(node), ofRefused))
       .union(this.#behind(this.#plan.judged.input, ['invalid', 'event_time']))
-    const bytes = this.#behind(node, Object.keys(schema)).difference(read)
+    const bytes = this.#behind(alreadyDecoded(node), Object.keys(schema)).difference(read)
     this.#leftBytes = [...bytes].filter((name) => columnType(this.#plan.parsed, name) === 'binary')
   }
 
@@ -95,8 +97,13 @@ class RecordsOfSlice {
     return columnsBehind(node, this.#plan.parsed, new Set(wanted))
   }
 
+  get #records(): string {
+    return recordsToJudge(this.#slice.definition(this.#lakehouse.paths.events))
+  }
+
   async parse(): Promise<void> {
     const { deduplicate } = this.#plan
+    await prepareDecoded(this.#lakehouse, this.#slice)
     await this.#showRecords()
     const dialect = dialectOfMany(this.#slice.rules.settings.parameters)
     const isCandidate = deduplicate === null ? 'false' : expressionSql(dialect, deduplicate.candidate)
@@ -124,7 +131,7 @@ class RecordsOfSlice {
       await this.#view(
         inputRelation(name),
         `SELECT r.*, r.batch_time AS ${batchTimeSql}, b.late_before AS ${lateBeforeSql}
-        FROM ${sliceOf.bronze} AS r LEFT JOIN ${sliceOf.batches} AS b ON b.time = r.batch_time`,
+        FROM ${this.#records} AS r LEFT JOIN ${sliceOf.batches} AS b ON b.time = r.batch_time`,
       )
     }
   }
@@ -203,7 +210,9 @@ class RecordsOfSlice {
   async #malformedReasons(): Promise<string> {
     const { definition } = this.#lakehouse.state(this.#lakehouse.paths.records)
     const columns = Object.entries({ ...definition.rows.schema, [batchTime]: 'timestamp' as const })
-    const nulls = columns.map(([name, type]) => `NULL::${duckdb.type(type)} AS ${quoteIdentifier(name)}`)
+    const nulls = [...columns, ...this.#decodedColumns()].map(([name, type]) => {
+      return `NULL::${duckdb.type(type)} AS ${quoteIdentifier(name)}`
+    })
     for (const { name } of inputsOf(this.#plan.parsed)) {
       await this.#view(
         inputRelation(name),
@@ -221,6 +230,15 @@ class RecordsOfSlice {
     const reasons = reader.getRowsJS()[0]?.[0]
     const texts = Array.isArray(reasons) ? reasons.map((reason) => duckdb.text(String(reason))) : []
     return `CAST([${texts.join(', ')}] AS VARCHAR[])`
+  }
+
+  #decodedColumns(): readonly (readonly [string, ColumnType])[] {
+    const node = decodeOf(this.#slice.definition(this.#lakehouse.paths.events).rows.node)
+    if (node === null) return []
+    return [
+      [node.as, 'binary'],
+      [node.failure, 'string'],
+    ]
   }
 
   #parsedSql(): string {

@@ -164,6 +164,8 @@ function columnsRead(
       return wanted
     case 'readJson':
       return wanted.union(new Set([node.from]))
+    case 'decode':
+      return wanted.union(new Set([node.from, node.headers])).difference(new Set([node.as, node.failure]))
     case 'deduplicate': {
       const read = [node.key, node.eventTime, ...node.arrival, ...columnNames(node.candidate)]
       return wanted.union(new Set(read)).difference(new Set([node.as]))

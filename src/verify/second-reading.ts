@@ -6,10 +6,11 @@ import { quoteIdentifier } from '../delta/sql.ts'
 import { streamOf } from '../engines/database.ts'
 import { counted } from '../errors/counted.ts'
 import { tableHash } from '../ops/definitions.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import { decodeOf, type TableDefinition } from '../plan/index.ts'
 import type { Mapping } from '../transactions/mapping.ts'
 import { type Finding, findingsToldMax, valueText } from './check.ts'
-import { type Judged, judge } from './judge.ts'
+import { prepareDecoded, recordsToJudge } from './decoded.ts'
+import { type Judged, judgeDocument } from './judge.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
 import { keys } from './position.ts'
 import { type SilverCells, silverCells } from './silver-cells.ts'
@@ -35,6 +36,7 @@ export function checkSecondReading(lakehouse: WrittenLakehouse): RunningCheck {
       // Where a lakehouse has transactions, it says by which mapping they are read.
       const mapping = reading.mapping as Mapping
       const total = lakehouse.state(recordsPath).snapshot.numRecords ?? inSlice
+      await prepareDecoded(lakehouse, slice)
       const result = await streamOf(lakehouse.connection, sampleSql(total, slice.definition(events), mapping))
       for await (const rows of result.yieldRowObjectJs()) {
         for (const row of rows) {
@@ -70,7 +72,18 @@ function readingOf(lakehouse: WrittenLakehouse, slice: Slice): Slice['rules']['d
   return slice.rules.definitions.reading ?? (isAsToday ? current.reading : null)
 }
 
-function sampleSql(total: bigint, { rows: { schema } }: TableDefinition, { extra }: Mapping): string {
+/** The text of the record, and why it has none. */
+function decodedCells({ rows: { node } }: TableDefinition): string {
+  const decode = decodeOf(node)
+  const [text, failure] =
+    decode === null
+      ? ['b.value', 'NULL']
+      : [decode.as, decode.failure].map((name) => `b.${quoteIdentifier(name)}`)
+  return `${text} AS "record value", ${failure} AS "record failure"`
+}
+
+function sampleSql(total: bigint, events: TableDefinition, { extra }: Mapping): string {
+  const { schema } = events.rows
   const isChosen =
     total <= BigInt(sampleMax) ? 'true' : `hash(topic, partition, "offset") % ${total} < ${sampleMax}`
   const own = Object.entries(extra).flatMap(([name, { as }]) => {
@@ -86,9 +99,9 @@ function sampleSql(total: bigint, { rows: { schema } }: TableDefinition, { extra
   })
   // No column of a project is called as those of the record are here.
   return `SELECT b.topic AS "record topic", b.partition AS "record partition", b."offset" AS "record offset",
-    b.value AS "record value", epoch_us(b.kafka_timestamp) AS "kafka micros",
+    ${decodedCells(events)}, epoch_us(b.kafka_timestamp) AS "kafka micros",
     epoch_us(b.processing_time) AS "bronze micros", q.reasons AS "found reasons", s.* EXCLUDE (${keys})
-  FROM (SELECT * FROM ${sliceOf.bronze} WHERE ${isChosen}) AS b
+  FROM (SELECT * FROM ${recordsToJudge(events)} WHERE ${isChosen}) AS b
   LEFT JOIN (
     SELECT * REPLACE (${[...others, ...own].join(', ')}), true AS "is event" FROM ${sliceOf.silver}
   ) AS s USING (${keys})
@@ -102,7 +115,11 @@ function judgeRow(row: SampleRow, mapping: Mapping, checkReasons: readonly strin
   const given = row['record value']
   const value = given instanceof Uint8Array ? given : null
   const [kafkaMicros, bronzeMicros] = [row['kafka micros'], row['bronze micros']].map(bigintOrNull)
-  const judged = judge(value, kafkaMicros ?? null, bronzeMicros ?? 0n, mapping)
+  const failure = row['record failure']
+  const judged: Judged =
+    typeof failure === 'string'
+      ? { kind: 'refused', reasons: [failure], mayBeRefused: false }
+      : judgeDocument(value, kafkaMicros ?? null, bronzeMicros ?? 0n, mapping)
   // What nests too deep for this reader, or for an engine, is left to the SQL that judges every row.
   if (judged.kind === 'refused' && judged.mayBeRefused) return null
   const reasons = row['found reasons']

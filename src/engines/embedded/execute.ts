@@ -24,11 +24,13 @@ import type { SilverRows } from '../followed-silver.ts'
 import { Phases } from '../phases.ts'
 import type { BatchDefinitions } from '../rebuilt-definitions.ts'
 import type { Executed } from '../report.ts'
+import type { SchemaStore } from '../schema-store.ts'
 import type { BatchTable, Committer } from '../tables.ts'
 import { closedWindowsSql } from './closed-windows.ts'
 import { batchFailure, isOfDuckdb, isOutOfMemory } from './duckdb-failure.ts'
 import type { RecentSilver } from './recent.ts'
 import { type BatchInput, type BatchRows, computeRows, type RowPaths } from './row-batch.ts'
+import { schemasNamed } from './schemas-named.ts'
 import type { WindowPanes } from './window-panes.ts'
 
 export type BatchContext = Committer & {
@@ -46,6 +48,9 @@ export type BatchContext = Committer & {
   /** null where batches are not carried from their records on: their windows are computed from files. */
   readonly panes: WindowPanes | null
   readonly definitions: BatchDefinitions
+  readonly schemas: SchemaStore
+  /** Ends the wait for a registry. */
+  readonly signal: AbortSignal
 }
 
 /** A batch whose rows are in the tables, and whose windows have yet to be closed. */
@@ -90,6 +95,7 @@ export async function carryRows(
     await step('batch begun')
     context.recent.mark()
     phases.begin('judge')
+    await prepareSchemas(context, plan, input)
     const rows = await computeRows(context, plan, definitions, input)
     const recorded = 'recorded' in input ? input.recorded : outcomeOf(rows, plan, before, definitions)
     const run = new BatchRun(context, { plan, before, recorded, tables, definitions })
@@ -110,6 +116,13 @@ export async function carryRows(
     context.recent.rollback()
     throw isOfDuckdb(error) ? batchFailure(plan, error) : error
   }
+}
+
+/** Of a batch that is carried again `ops/schemas` has what it knew. */
+async function prepareSchemas(context: BatchContext, plan: BatchPlan, input: BatchInput): Promise<void> {
+  if (input.kind !== 'records' && input.kind !== 'bronze') return
+  const named = await schemasNamed(input, context.rowConnection)
+  await context.schemas.prepare(named, plan.timeMicros, context.signal)
 }
 
 /** Computes and commits the windows that close with a batch that silver has. */

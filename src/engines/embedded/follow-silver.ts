@@ -17,6 +17,7 @@ import { FollowedSilver, type SilverRows } from '../followed-silver.ts'
 import { journalTxns } from '../journal.ts'
 import type { BatchDefinitions } from '../rebuilt-definitions.ts'
 import type { RowSource } from '../row-path.ts'
+import { SchemaStore } from '../schema-store.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
 import { type BatchContext, executeBatch } from './execute.ts'
@@ -203,6 +204,8 @@ export async function contextOf(
     recent,
     panes: null,
     definitions,
+    schemas: await SchemaStore.open(options, database.load),
+    signal: options.signal,
     ...soleCommitter(options),
   }
 }

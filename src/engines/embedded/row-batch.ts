@@ -26,6 +26,7 @@ import {
   type RowSource,
   rowTables,
 } from '../row-path.ts'
+import type { SchemaStore } from '../schema-store.ts'
 import { canLookUp, type EventsOfBatch, lookedUp } from './looked-up.ts'
 import type { RecentSilver } from './recent.ts'
 import type { Records } from './records.ts'
@@ -114,6 +115,7 @@ export type ComputeContext = {
   readonly paths: RowPaths
   readonly recent: RecentSilver
   readonly silver: SilverRows
+  readonly schemas: SchemaStore
 }
 
 export async function computeRows(
@@ -283,7 +285,8 @@ class RowBatchRun {
       overflowsOutput in path.plan.outputs
         ? { ...functions, [overflowsOutput]: this.#countOverflows }
         : functions
-    return path.start({ parameters, functions: all, ...limit, states })
+    const decoder = this.#context.schemas.decoderAt(this.#plan.timeMicros)
+    return path.start({ parameters, functions: all, ...limit, states, decoder })
   }
 
   /** Of a row, in the order of the rules that calculate. */

@@ -6,7 +6,9 @@ import { encodeBatch, type Progress, type RecordedBatch } from '../../batches/pr
 import type { DeltaCommit, DeltaTable } from '../../delta/index.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
 import {
+  alreadyDecoded,
   countsAlone,
+  decodeOf,
   historiesOf,
   type InputNode,
   inputsOf,
@@ -39,6 +41,7 @@ import { Phases } from '../phases.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
 import { type Inputs, type Relation, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, HeldRelation, SparkSession } from './connect/session.ts'
+import { type Decoding, decodedRecordsSql } from './decoded-records.ts'
 import { batchRowsSql, deltaRows, fileUri, instantsAndDays, recordsSql } from './rows.ts'
 
 export type SparkContext = {
@@ -47,6 +50,8 @@ export type SparkContext = {
   readonly bronzeDirectory: string
   readonly silver: DeltaTable
   readonly definitions: DefinitionStore
+  /** null where no records are judged. */
+  readonly decoding: Decoding | null
 }
 
 export type Written = {
@@ -75,7 +80,7 @@ export async function executeBatch(
   try {
     if (plan.ranges.length > 0) {
       run.phases.begin('judge')
-      await run.judge(recordsSql(recordsOf(context), plan.ranges, sinceMicros))
+      await run.judge(recordsSql(recordsOf(context), plan.ranges, sinceMicros), true)
     }
     const { accepted, refused, times } = run.facts
     const counts = { records: accepted + refused, silver: accepted, quarantined: refused }
@@ -108,7 +113,7 @@ export async function completeBatch(
   try {
     if (lacking.some(({ role }) => role === 'events' || role === 'refused')) {
       run.phases.begin('judge')
-      await run.judge(batchRowsSql(recordsOf(context), plan))
+      await run.judge(batchRowsSql(recordsOf(context), plan), false)
     }
     run.phases.begin('write')
     await run.write(lacking)
@@ -167,17 +172,23 @@ class BatchRun {
    * Parses the records and judges them against silver before the batch. Both results are held: what is
    * written later is these rows, and never computed against a silver that has them already.
    */
-  async judge(records: string): Promise<void> {
-    const { session } = this.#context
-    const { events } = this.#context.options.lakehouse
-    const { shared } = this.#compiled(events.path)
-    const held: Record<string, HeldRelation> = {}
+  async judge(records: string, isNew: boolean): Promise<void> {
+    const { session, options, decoding } = this.#context
+    const { events } = options.lakehouse
     const definition = this.#definitionOf(events.path)
+    const decode = decodeOf(definition.rows.node)
+    const batch = { plan: this.#plan, records, isNew }
+    const decoded =
+      decode === null || decoding === null ? null : await decodedRecordsSql(decoding, options, decode, batch)
+    const { shared } = this.#compiled(events.path, new Map(), decoded !== null)
+    const held: Record<string, HeldRelation> = {}
     const inputs: Record<string, Relation> = {}
     for (const input of inputsOf(definition.rows.node)) {
       const { of } = input.reads
       assert(of === 'batch' || of === 'history', 'records are judged by their batch and a history')
-      inputs[input.name] = sqlRelation(of === 'batch' ? records : this.#historySql(definition, input))
+      inputs[input.name] = sqlRelation(
+        of === 'batch' ? (decoded ?? records) : this.#historySql(definition, input),
+      )
     }
     try {
       for (const { name, sql } of shared) {
@@ -439,7 +450,7 @@ class BatchRun {
     )
   }
 
-  #compiled(path: string, busyKeys: BusyKeys = new Map()): CompiledTable {
+  #compiled(path: string, busyKeys: BusyKeys = new Map(), isDecoded = false): CompiledTable {
     const { settings } = this.#plan
     const { rows, watermark } = this.#definitionOf(path)
     // Which windows close is asked of the outcome: silver's own SQL is made before there is one.
@@ -451,7 +462,7 @@ class BatchRun {
       closed_after: watermark === null ? null : (this.#before.watermarks[watermark] ?? null),
       closed_up_to: after,
     })
-    return compileTable({ ...dialect, busyKeys }, rows.node)
+    return compileTable({ ...dialect, busyKeys }, isDecoded ? alreadyDecoded(rows.node) : rows.node)
   }
 
   #definitionOf(path: string): TableDefinition {

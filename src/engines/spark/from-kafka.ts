@@ -13,6 +13,7 @@ import { noticesTo, tellOpened } from '../events.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
+import { SchemaStore } from '../schema-store.ts'
 import { type OpenTable, soleCommitter, tableOfRole } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, executeBatch, type SparkContext } from './batch.ts'
@@ -95,7 +96,12 @@ class Pipeline {
     const connection = database.load
     const journal = await Journal.open({ ...options, connection, held: tables })
     const definitions = await currentDefinitions(options, connection)
-    const context = contextOf(run, tableOfRole(tables, 'events').delta, definitions)
+    const decoding = {
+      schemas: await SchemaStore.open(options, connection),
+      bronze: tableOfRole(tables, 'records').delta,
+      connection: database.rows,
+    }
+    const context = contextOf(run, tableOfRole(tables, 'events').delta, definitions, decoding)
     const resumed = await resume(
       { options, connection, tables, journal, definitions },
       {

@@ -7,6 +7,7 @@ import type { PipelineOptions } from '../engine.ts'
 import type { OpenTable } from '../tables.ts'
 import type { SparkContext } from './batch.ts'
 import type { SparkSession } from './connect/session.ts'
+import type { Decoding } from './decoded-records.ts'
 
 export type SparkRun = {
   readonly options: PipelineOptions
@@ -21,10 +22,12 @@ export function contextOf(
   { session, options }: SparkRun,
   silver: DeltaTable,
   definitions: DefinitionStore,
+  decoding: Decoding | null = null,
 ): SparkContext {
   return {
     session,
     definitions,
+    decoding,
     options,
     silver,
     bronzeDirectory: tableDirectory(options.deltaBasePath, options.lakehouse.records),

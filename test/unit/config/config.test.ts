@@ -209,12 +209,6 @@ test('lines of the file that are no settings are told by their numbers, without 
   ])
 })
 
-test('a variable of a later version is told to have no effect', () => {
-  expect(load({ SCHEMA_REGISTRY_URL: 'http://localhost' }).hints).toEqual([
-    expect.stringContaining('SCHEMA_REGISTRY_URL has no effect'),
-  ])
-})
-
 test('a path is absolute, and one of an object store is refused', () => {
   expect(load({ DELTA_BASE_PATH: 'lake' }).deltaBasePath).toBe(join(process.cwd(), 'lake'))
   expect(load({ DELTA_BASE_PATH: 'file:///a%20b' }).deltaBasePath).toBe('/a b')

@@ -1,17 +1,14 @@
 // Another program puts a table back to older rows: the next start carries the batches again that were taken
 // from it, by the plans of then.
 import { cp } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { draftOf, writeCommit } from '../../../src/delta/commit.ts'
-import { DeltaTable } from '../../../src/delta/index.ts'
-import { loadState } from '../../../src/delta/state.ts'
 import { openTables } from '../../../src/engines/tables.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { verifyOptions } from '../verify/damaged-lakehouse.ts'
 import { type Lakehouse, newLakehouse, runOnce, testOptions, testParameters, writeInput } from './pipeline.ts'
+import { restoreTable } from './written-tables.ts'
 
 const minute = 60_000_000n
 let lakehouse: Lakehouse
@@ -31,23 +28,6 @@ const values = Array.from({ length: 120 }, (_, index) => {
   )
 })
 
-/** As delta-rs and Spark do it: the files of then come back, those of later go. */
-async function restore(path: string, version: bigint): Promise<void> {
-  const directory = join(lakehouse.base, path)
-  const table = await DeltaTable.open(directory)
-  const [now, then] = [await table.snapshot(), await table.snapshot({ version })]
-  const gone = [...now.files.values()].filter((file) => !then.files.has(file.path))
-  const back = [...then.files.values()].filter((file) => !now.files.has(file.path))
-  const removes = gone.map(({ path: file, partitionValues, size }) => {
-    return { path: file, partitionValues, size, deletionTimestamp: 0, dataChange: true }
-  })
-  const operationParameters = { version: String(version), timestamp: null }
-  const draft = draftOf({ operationParameters }, { operation: 'RESTORE', adds: back, removes })
-  const foreign = { ...draft, info: { ...draft.info, engineInfo: 'another program' } }
-  const state = () => loadState(directory)
-  await writeCommit(directory, foreign, { known: state, newest: state })
-}
-
 test.each([
   ['silver/transactions', 4n],
   ['silver/quarantine', 3n],
@@ -61,7 +41,7 @@ test.each([
     parameters: { ...testParameters, dedup_micros: 2n * minute },
   })
   const before = await readTables(lakehouse.base)
-  await restore(path, version)
+  await restoreTable(lakehouse.base, path, version)
   expect((await readTables(lakehouse.base))[path as 'gold/transactions']).not.toEqual(
     before[path as 'gold/transactions'],
   )
@@ -97,7 +77,7 @@ test.each([
   }
   const until = { recordsPerBatchMax: 10, streams: behind, once: false, signal: stop.signal, onBatch }
   await runOnce(lakehouse, until)
-  await restore('silver/transactions', 6n)
+  await restoreTable(lakehouse.base, 'silver/transactions', 6n)
   const end = new AbortController()
   const told: string[] = []
   const following = runOnce(lakehouse, {
@@ -138,7 +118,7 @@ test('a stream of its own that is ahead of a RESTORE is stopped, and goes on, wi
   })
   following.catch(reached.reject)
   await reached.promise
-  await restore('silver/transactions', 6n)
+  await restoreTable(lakehouse.base, 'silver/transactions', 6n)
   // The stream that writes silver takes it back, and dies before it carries a batch again.
   await openTables({ ...testOptions, ...read, deltaBasePath: lakehouse.base })
   stop.abort()
@@ -152,7 +132,7 @@ test('a stream of its own that is ahead of a RESTORE is stopped, and goes on, wi
 test('a RESTORE of bronze is refused with the way back, for nothing else holds its records', async () => {
   await writeInput(lakehouse, values)
   await runOnce(lakehouse, { recordsPerBatchMax: 10 })
-  await restore('bronze/transactions', 5n)
+  await restoreTable(lakehouse.base, 'bronze/transactions', 5n)
   await expect(runOnce(lakehouse, { recordsPerBatchMax: 10 })).rejects.toMatchObject({
     code: 'TABLE_RESTORED',
   })
