@@ -1,4 +1,4 @@
-// The same transactions as JSON and as Avro by a registry, through all tables of the embedded engine, in turns.
+// The same transactions as JSON and as Avro by a registry, through all tables of the embedded engine.
 // Run: npm run bench:formats -- [records] [rounds]
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
