@@ -1,13 +1,16 @@
 // Does a batch get slower, or the process larger, as the lakehouse gets older? Carries many small batches
 // through all tables in this process and compares the first hundred with the last hundred. Run: npx node
-// bench/many-batches.ts [batches] [records per batch]
+// bench/many-batches.ts [batches] [records per batch] [metrics]; with `metrics` they are counted, and asked for
+// every 50 batches.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipelineOptions } from '../src/cli/pipeline-options.ts'
 import { loadConfig } from '../src/config/config.ts'
 import { embeddedEngine } from '../src/engines/embedded/run.ts'
-import { listener } from '../src/engines/events.ts'
+import { listener, tellAll } from '../src/engines/events.ts'
+import { RunMetrics } from '../src/engines/run-metrics.ts'
+import { RunWatch } from '../src/engines/run-watch.ts'
 import { openFileSource } from '../src/files/source.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { produce } from '../src/produce/produce.ts'
@@ -44,26 +47,38 @@ try {
     period: { fromMs: Date.UTC(2026, 9, 1), toMs: Date.UTC(2026, 9, 2) },
     signal,
   })
+  const options = pipelineOptions({
+    ...loadConfig(standardLakehouse, {}, join(base, '.env')),
+    deltaBasePath: base,
+  })
+  const { streams } = standardLakehouse
+  const watch = new RunWatch()
+  const metrics = new RunMetrics({ ...options, streams, engine: 'embedded', version: '0' }, watch)
+  const metered = process.argv[4] === 'metrics' ? [watch.onEvent, metrics.onEvent] : []
   let before = process.cpuUsage()
   const source = await openFileSource(input, { takeUnterminatedTail: true })
   await embeddedEngine.run({
-    ...pipelineOptions({ ...loadConfig(standardLakehouse, {}, join(base, '.env')), deltaBasePath: base }),
-    streams: standardLakehouse.streams,
+    ...options,
+    streams,
     source,
     once: true,
     finalize: false,
     recordsPerBatchMax: recordsPerBatch,
     signal,
-    tell: listener({
-      batch: ({ report }) => {
-        batchMs.push(report.batchMs)
-        const { user, system } = process.cpuUsage(before)
-        processorMs.push((user + system) / 1000)
-        before = process.cpuUsage()
-        residentMiB.push(process.memoryUsage.rss() / 1024 ** 2)
-      },
-      notice: ({ message }) => console.log(message),
-    }),
+    tell: tellAll([
+      ...metered,
+      listener({
+        batch: ({ report }) => {
+          if (batchMs.length % 50 === 0) void metrics.collect()
+          batchMs.push(report.batchMs)
+          const { user, system } = process.cpuUsage(before)
+          processorMs.push((user + system) / 1000)
+          before = process.cpuUsage()
+          residentMiB.push(process.memoryUsage.rss() / 1024 ** 2)
+        },
+        notice: ({ message }) => console.log(message),
+      }),
+    ]),
   })
   await source.close()
   console.log(`${batchMs.length} batches of ${recordsPerBatch} records`)

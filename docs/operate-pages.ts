@@ -27,7 +27,7 @@ metrics and no others, the same from both engines. \`/healthz\` answers while th
 shows of it. What they say stands in the memory of the process: no table is read for it.
 
 The format is Prometheus' text, or OpenMetrics, or (where Prometheus runs with
-\`--enable-feature=native-histograms\`) its protobuf, which alone carries native histograms. Labels
+\`--enable-feature=native-histograms\`) its protobuf, which alone carries native histograms ([more](../guide/operate.md)). Labels
 are names of tables, reasons, rules and partitions, never an id of a person, a transaction or a
 card.
 
