@@ -1,7 +1,7 @@
 // Does a batch get slower, or the process larger, as the lakehouse gets older? Carries many small batches
 // through all tables in this process and compares the first hundred with the last hundred. Run: npx node
-// bench/many-batches.ts [batches] [records per batch] [metrics]; with `metrics` they are counted, and asked for
-// every 50 batches.
+// bench/many-batches.ts [batches] [records per batch] [metrics]; with `metrics` they are counted, and
+// asked for every 50 batches.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

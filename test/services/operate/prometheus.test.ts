@@ -1,5 +1,5 @@
-// A real Prometheus over a process for each stream: what it sees is what the tables have, and alerts fire when
-// their causes happen.
+// A real Prometheus over a process for each stream: what it sees is what the tables have, and alerts fire
+// when their causes happen.
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
