@@ -8,7 +8,7 @@ import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { PendingFile } from '../src/delta/log-files.ts'
+import { localStorage } from '../src/delta/local-storage.ts'
 import { type Broker, KAFKA_COORDINATES, startBroker } from '../test/services/broker.ts'
 import type { BatchFigures, Figures, LatencyFigures, MillionName } from './figures.ts'
 import { lastLine, measured, type ProcessFigures } from './measured-process.ts'
@@ -101,7 +101,7 @@ async function durableCommitMs(directory: string): Promise<number> {
   const times: number[] = []
   for (let index = 0; index < commits; index++) {
     const startedMs = performance.now()
-    const pending = await PendingFile.write(directory, text)
+    const pending = await localStorage.prepare(directory, text)
     await pending.putIfAbsent(join(directory, `commit-${index}`))
     times.push(performance.now() - startedMs)
   }

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compilerAvailable } from './crash/faulty-disk.ts'
-import { javaAvailable, prometheusAvailable, pythonAvailable } from './services/tools.ts'
+import { goAvailable, javaAvailable, prometheusAvailable, pythonAvailable } from './services/tools.ts'
 
 type Counts = { passed: number; failed: number; skipped: number }
 
@@ -77,8 +77,12 @@ function countReport({ testResults }: Report): void {
     }
   }
   for (const [path, count] of skippedOf) console.log(`skipped: ${count} of ${path}`)
-  const reasons = [javaAvailable, pythonAvailable, compilerAvailable, prometheusAvailable].filter(
-    (reason) => reason !== null,
-  )
+  const reasons = [
+    javaAvailable,
+    pythonAvailable,
+    goAvailable,
+    compilerAvailable,
+    prometheusAvailable,
+  ].filter((reason) => reason !== null)
   if (skippedOf.size > 0 && reasons.length > 0) console.log(`because ${reasons.join('; ')}`)
 }

@@ -16,7 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ['columns', 'json', 'formats'],
   ['expr'],
   ['plan'],
-  ['fraud', 'sql', 'batches', 'parquet', 'state', 'transactions'],
+  ['fraud', 'sql', 'batches', 'parquet', 'state', 'transactions', 'objects'],
   ['javascript'],
   ['rules'],
   ['kafka', 'files', 'delta', 'metrics', 'config', 'registry'],

@@ -8,6 +8,7 @@ import { sinceAppId } from '../batches/progress.ts'
 import type { Config } from '../config/config.ts'
 import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
+import { directoryOf, storeAt } from '../delta/mounts.ts'
 import { counted, unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { listFiles } from '../files/listing.ts'
@@ -21,6 +22,7 @@ import { examineRegistry } from './check-registry.ts'
 import { exitCodes } from './failure.ts'
 import { fieldFindings } from './field-findings.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
+import { mountLakehouse } from './lakehouse-store.ts'
 import { printable } from './printable.ts'
 import { nearlyAllRefused, sortedReasons } from './refusals.ts'
 import type { RunTotals } from './run-totals.ts'
@@ -63,6 +65,7 @@ export async function check(
   let config: Config
   try {
     config = load()
+    mountLakehouse(config)
   } catch (error) {
     for (const text of mistakesOf(error)) report({ verdict: 'FAIL', subject: 'config', text })
     return exitCodes.usage
@@ -118,7 +121,12 @@ async function* examineEngine(config: Config): AsyncGenerator<Found> {
  * A commit needs three things of the file system: fsync of a file, link(2) that never overwrites, fsync of a
  * directory.
  */
-async function* examinePath({ deltaBasePath }: Config): AsyncGenerator<Found> {
+async function* examinePath({ deltaBasePath, store }: Config): AsyncGenerator<Found> {
+  if (store !== null) {
+    await storeAt(directoryOf(deltaBasePath))?.storage.demandConditions()
+    yield { verdict: 'ok', text: `${deltaBasePath} takes commits: it honours If-None-Match and If-Match` }
+    return
+  }
   const existing = await nearestExisting(deltaBasePath)
   if (!(await stat(existing)).isDirectory()) {
     yield { verdict: 'FAIL', text: `${existing} is a file: set DELTA_BASE_PATH to a directory` }
@@ -170,15 +178,17 @@ const gib = 2 ** 30
 const freeBytesWarn = 5 * gib
 const freeBytesFail = gib / 2
 
-async function* examineDisk({ deltaBasePath }: Config): AsyncGenerator<Found> {
-  const { bavail, bsize } = await statfs(await nearestExisting(deltaBasePath))
+async function* examineDisk({ deltaBasePath, store }: Config): AsyncGenerator<Found> {
+  const [directory, variable] =
+    store === null ? [deltaBasePath, 'DELTA_BASE_PATH'] : [store.cacheDirectory, 'CACHE_DIR']
+  const { bavail, bsize } = await statfs(await nearestExisting(directory))
   const freeBytes = bavail * bsize
-  const text = `${(freeBytes / gib).toFixed(1)} GiB free for ${deltaBasePath}`
+  const text = `${(freeBytes / gib).toFixed(1)} GiB free for ${directory}`
   if (freeBytes >= freeBytesWarn) yield { verdict: 'ok', text }
   else
     yield {
       verdict: freeBytes < freeBytesFail ? 'FAIL' : 'warn',
-      text: `${text}: make room or set DELTA_BASE_PATH`,
+      text: `${text}: make room or set ${variable}`,
     }
 }
 

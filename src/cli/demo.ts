@@ -13,6 +13,7 @@ import { listener, type OnEvent, tellAll } from '../engines/events.ts'
 import { noLatencies } from '../engines/latency.ts'
 import { openFileSource } from '../files/source.ts'
 import { levelNames } from '../fraud/score.ts'
+import { isStoreUrl } from '../objects/address.ts'
 import { type ProduceOptions, produce } from '../produce/produce.ts'
 import type { Project } from '../project/project.ts'
 import { createLagEstimate } from './lag-estimate.ts'
@@ -58,8 +59,12 @@ export function demoCommand(project: Project): Command {
 }
 
 async function demo(project: Project, flags: DemoFlags): Promise<void> {
-  const { config } = openSession(project)
-  const deltaBasePath = flags.deltaBasePath ?? (await mkdtemp(join(tmpdir(), 'assay-demo-')))
+  const given = flags.deltaBasePath
+  const isStore = given !== undefined && isStoreUrl(given)
+  const { config } = openSession(project, isStore ? { DELTA_BASE_PATH: given } : {})
+  const deltaBasePath = isStore
+    ? config.deltaBasePath
+    : (flags.deltaBasePath ?? (await mkdtemp(join(tmpdir(), 'assay-demo-'))))
   const input = await mkdtemp(join(tmpdir(), 'assay-demo-input-'))
   const stop = new AbortController()
   const view = startLiveView(

@@ -2,6 +2,7 @@
 import { statfs } from 'node:fs/promises'
 import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
+import { directoryOf } from '../delta/mounts.ts'
 import type { PipelineOptions } from '../engines/engine.ts'
 import { listener, type OnEvent, tellAll } from '../engines/events.ts'
 import { removeAddress, writeAddress } from '../engines/run-address.ts'
@@ -48,7 +49,7 @@ export async function observeRun(options: ObservedOptions): Promise<ObservedRun>
   let server: MetricsServer | null = null
   const status = async () => {
     const facts = { ...options, version: packageVersion, url: server?.url ?? null }
-    const diskFreeBytes = await freeBytes(deltaBasePath)
+    const diskFreeBytes = await freeBytes(directoryOf(deltaBasePath))
     return runStatus({ ...facts, diskFreeBytes }, watch, metrics.isBehind, Date.now())
   }
   server = await serveMetrics(metricsPort, {

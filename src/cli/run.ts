@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Argument, Command } from 'commander'
 import type { OnNotice } from '../batches/notice.ts'
 import type { RecordSource } from '../batches/source.ts'
-import type { Config } from '../config/config.ts'
+import { type Config, sparkNeedsDisk } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
 import { inHome } from '../config/values.ts'
 import type { Engine } from '../engines/engine.ts'
@@ -160,6 +160,8 @@ function checkFlags(flags: RunFlags, config: Config): void {
   const engine = flags.engine ?? config.engine
   if (engine !== 'embedded' && engine !== 'spark')
     throw new LakehouseError('CONFIG_INVALID', `--engine is embedded or spark, not ${engine}.`)
+  if (engine === 'spark' && config.store !== null)
+    throw new LakehouseError('CONFIG_INVALID', `--engine is spark: ${sparkNeedsDisk}.`)
   if (engine === 'spark' && flags.from !== undefined) {
     throw new LakehouseError(
       'CONFIG_INVALID',

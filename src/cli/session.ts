@@ -2,23 +2,25 @@
 import { join } from 'node:path'
 import { type Config, loadConfig } from '../config/config.ts'
 import type { Project } from '../project/project.ts'
+import { mountLakehouse } from './lakehouse-store.ts'
 import { createLogger, type Logger } from './logger.ts'
 
 export type Session = { readonly config: Config; readonly log: Logger }
 
-/** Fails with CONFIG_INVALID, before anything is touched, where the configuration has mistakes. */
-export function openSession(project: Project): Session {
-  const config = projectConfig(project)
+/** `settings` win over the environment. Fails with CONFIG_INVALID, before anything is touched, where the configuration has mistakes. */
+export function openSession(project: Project, settings: Readonly<Record<string, string>> = {}): Session {
+  const config = projectConfig(project, settings)
+  mountLakehouse(config)
   const log = createLogger(config.log)
   for (const hint of config.hints) log.warn(hint)
   return { config, log }
 }
 
 /** Of a project the .env beside its config counts, wherever the command is called. */
-export function projectConfig(project: Project): Config {
+export function projectConfig(project: Project, settings: Readonly<Record<string, string>> = {}): Config {
   const { lakehouse, home } = project
   const envFile = home === null ? '.env' : join(home.directory, '.env')
-  return loadConfig(lakehouse, process.env, envFile, projectDefaults(project))
+  return loadConfig(lakehouse, { ...process.env, ...settings }, envFile, projectDefaults(project))
 }
 
 /** A project has its tables beside its config: those of two projects do not meet. */

@@ -7,7 +7,7 @@ import { formatDuration } from '../config/duration.ts'
 import type { DeltaTable, HistoryEntry, TableDescription } from '../delta/index.ts'
 import { typeText } from '../delta/schema.ts'
 import { counted } from '../errors/counted.ts'
-import { LakehouseError, unreachable } from '../errors/errors.ts'
+import { LakehouseError, unreachable, withPlaceNames } from '../errors/errors.ts'
 import { readableTables } from '../ops/readable.ts'
 import type { Project } from '../project/project.ts'
 import { instanceOptions } from '../query/reader.ts'
@@ -92,15 +92,15 @@ async function optimize(table: DeltaTable, config: Config): Promise<string> {
     const result = await table.optimize(connection)
     switch (result.kind) {
       case 'nothing':
-        return `${table.directory}: no small files to merge\n`
+        return `${withPlaceNames(table.directory)}: no small files to merge\n`
       case 'compacted': {
         const before = `${counted(result.filesRemoved, 'file')} (${sizeText(result.bytesRemoved)})`
         const after = `${result.filesAdded} (${sizeText(result.bytesAdded)})`
-        return `${table.directory}: ${before} became ${after}, version ${result.version}\n`
+        return `${withPlaceNames(table.directory)}: ${before} became ${after}, version ${result.version}\n`
       }
       case 'conflict': {
         const advice = 'nothing was changed, try again'
-        const message = `${table.directory}: a writer was faster (${result.reason}); ${advice}`
+        const message = `${withPlaceNames(table.directory)}: a writer was faster (${result.reason}); ${advice}`
         throw new LakehouseError('DELTA_COMMIT_CONFLICT', message)
       }
       default:
@@ -120,7 +120,7 @@ async function vacuum(table: DeltaTable, flags: VacuumFlags): Promise<string> {
   const names = dryRun ? deleted.map((path) => `${path}\n`).join('') : ''
   const older = `older than ${formatDuration(BigInt(flags.retention) * 1000n)}`
   const were = dryRun ? 'would be' : 'were'
-  return `${names}${table.directory}: ${were} deleted: ${counted(deleted.length, 'file')} ${older}\n`
+  return `${names}${withPlaceNames(table.directory)}: ${were} deleted: ${counted(deleted.length, 'file')} ${older}\n`
 }
 
 function describeText(table: TableDescription): string {

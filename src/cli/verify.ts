@@ -1,5 +1,8 @@
 // assay verify: one line for each thing that is proved or refuted.
 
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
@@ -8,6 +11,7 @@ import type { Project } from '../project/project.ts'
 import { sqlName, tableNamed } from '../query/table-name.ts'
 import type { CheckResult, Finding } from '../verify/check.ts'
 import { exitCodes } from './failure.ts'
+import { mountLakehouse } from './lakehouse-store.ts'
 import { isInteractive } from './live-painter.ts'
 import { sayWhereNoTables } from './no-tables.ts'
 import { printableLine } from './printable.ts'
@@ -41,6 +45,18 @@ function since(text: string): bigint {
 
 /** Sets the exit code to 1 where a check fails. */
 export async function verify(config: Config, table: string | undefined, flags: VerifyFlags): Promise<void> {
+  if (config.store === null) return judge(config, table, flags)
+  // What is judged is what the store has, not copies that were made before.
+  const copies = await mkdtemp(join(tmpdir(), 'assay-verify-copies-'))
+  try {
+    mountLakehouse(config, copies)
+    await judge(config, table, flags)
+  } finally {
+    await rm(copies, { recursive: true, force: true })
+  }
+}
+
+async function judge(config: Config, table: string | undefined, flags: VerifyFlags): Promise<void> {
   const { verifyLakehouse } = await import('../verify/verify.ts')
   const only = table === undefined ? null : tableNamed(table, config.lakehouse.tables).path
   const { lakehouse, deltaBasePath, watermarkMicros, parameters, duckdb } = config

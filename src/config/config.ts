@@ -2,10 +2,12 @@
 import { dirname, join } from 'node:path'
 import type { Delays, Parameters } from '../batches/plan.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { isStoreUrl } from '../objects/address.ts'
 import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
 import { formatDuration } from './duration.ts'
 import { readEnvFile } from './env-file.ts'
 import { spellingHints } from './spelling.ts'
+import { type StoreConfig, storeConfigOf, storeContradictions } from './store-variables.ts'
 import type { Secret, StartingOffsets } from './values.ts'
 import { type Values, type Variable, type VariableName, variablesOf, watermarkVariable } from './variables.ts'
 
@@ -89,8 +91,10 @@ export type Config = {
   }
   /** null where no registry is set. */
   readonly registry: RegistryConfig | null
-  /** Absolute. */
+  /** Absolute, or the address of a store. */
   readonly deltaBasePath: string
+  /** null where the tables are on a disk. */
+  readonly store: StoreConfig | null
   readonly engine: 'embedded' | 'spark'
   readonly latencyTargetMs: number
   /** null leaves it to the engine. */
@@ -166,6 +170,8 @@ function withoutEmpty(environment: Environment): Environment {
 
 const pathVariables: readonly VariableName[] = [
   'ASSAY_HOME',
+  'AWS_CA_BUNDLE',
+  'CACHE_DIR',
   'DELTA_BASE_PATH',
   'KAFKA_SASL_TOKEN_CA_FILE',
   'KAFKA_SSL_CA_FILE',
@@ -250,6 +256,13 @@ function delaysOf(
 
 /** What is wrong between variables, of those that could be parsed. */
 function contradictions(values: Partial<Values>): string[] {
+  const path = values.DELTA_BASE_PATH
+  const isSparkInStore = values.ENGINE === 'spark' && path !== undefined && isStoreUrl(path)
+  const ofEngine = isSparkInStore ? [`ENGINE is spark: ${sparkNeedsDisk}`] : []
+  return [...storeContradictions(values), ...kafkaContradictions(values), ...ofEngine]
+}
+
+function kafkaContradictions(values: Partial<Values>): string[] {
   const { KAFKA_SECURITY_PROTOCOL: protocol = 'PLAINTEXT', KAFKA_SASL_MECHANISM: mechanism } = values
   const missing = (name: VariableName, by: string): string[] =>
     values[name] === null ? [`${name} is not set: ${by} needs it`] : []
@@ -298,6 +311,11 @@ function registryContradictions(values: Partial<Values>): string[] {
   return mistakes
 }
 
+/** Why Spark does not write a lakehouse in an object store. */
+export const sparkNeedsDisk =
+  'Delta on Spark commits to S3 without a condition, so that a second writer would overwrite commits unseen. ' +
+  'Set ENGINE=embedded, or DELTA_BASE_PATH to a directory that this process shares with Spark'
+
 function configOf(
   values: Values,
   { lakehouse, delays, parameters }: Pick<Config, 'lakehouse' | 'parameters'> & { readonly delays: Delays },
@@ -315,6 +333,7 @@ function configOf(
     },
     registry: registryOf(values),
     deltaBasePath: values.DELTA_BASE_PATH,
+    store: storeConfigOf(values.DELTA_BASE_PATH, values),
     engine: values.ENGINE,
     latencyTargetMs: values.LATENCY_TARGET_MS,
     triggerIntervalMs: values.TRIGGER_INTERVAL_MS,

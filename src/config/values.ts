@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { storeAddress, storeUrl, storeUrlMistake } from '../objects/address.ts'
 import { parseDuration } from './duration.ts'
 
 /**
@@ -20,11 +21,15 @@ export type StartingOffsets =
   | { readonly kind: 'time'; readonly timestampMs: number }
 
 /** `parse` returns null for text that is no value of this kind. */
-function kindOf<T>(allowed: string, parse: (text: string) => T | null): ValueKind<T> {
+function kindOf<T>(
+  allowed: string,
+  parse: (text: string) => T | null,
+  mistakeOf: (text: string) => string | null = () => null,
+): ValueKind<T> {
   const schema = z.string().transform((text, context): T => {
     const value = parse(text)
     if (value !== null) return value
-    context.addIssue({ code: 'custom', message: `must be ${allowed}` })
+    context.addIssue({ code: 'custom', message: mistakeOf(text) ?? `must be ${allowed}` })
     return z.NEVER
   })
   return { allowed, schema }
@@ -132,9 +137,28 @@ function commaSeparated(value: string): string[] {
     .filter((part) => part !== '')
 }
 
+/** A path on this machine, or `s3://bucket/prefix`. */
+export function tablesPath(): ValueKind<string> {
+  const path = localPath()
+  const isUrl = (text: string) => /^[A-Za-z][A-Za-z0-9+.-]+:\/\//.test(text) && !text.startsWith('file:')
+  const parse = (text: string): string | null => {
+    if (isUrl(text)) return storeUrlMistake(text) === null ? storeUrl(storeAddress(text)) : null
+    const result = path.schema.safeParse(text)
+    return result.success ? result.data : null
+  }
+  const mistakeOf = (text: string) => (isUrl(text) ? storeUrlMistake(text) : null)
+  return kindOf('a path on this machine, or s3://bucket/prefix', parse, mistakeOf)
+}
+
+export function webAddress(): ValueKind<string> {
+  return kindOf('an address that begins with http:// or https://', (text) => {
+    return /^https?:\/\/[^/@]+\/?$/.test(text) && URL.canParse(text) ? text : null
+  })
+}
+
 /** A path on this machine; one that begins with ~/ is in the user's home directory, as in a shell. */
 export function localPath(): ValueKind<string> {
-  return kindOf('a path on this machine (object stores, HDFS and ~name are not supported)', (text) => {
+  return kindOf('a path on this machine (URLs and ~name are not)', (text) => {
     const value = inHome(text)
     if (value.includes('\0') || /^~[^/]/.test(value)) return null
     if (value.startsWith('file:')) return URL.canParse(value) ? fileUrlPath(value) : null

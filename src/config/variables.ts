@@ -2,6 +2,7 @@
 // reference page and `assay run --help` are made from this table.
 import type { Lakehouse } from '../plan/index.ts'
 import { registryVariables } from './registry-variables.ts'
+import { storeVariables } from './store-variables.ts'
 import {
   byteSize,
   duration,
@@ -16,6 +17,7 @@ import {
   sparkMaster,
   sparkSettings,
   startingOffsets,
+  tablesPath,
   textMatching,
   topicList,
   type ValueKind,
@@ -26,6 +28,7 @@ export const groups = [
   'Kafka',
   'Schema registry',
   'Tables',
+  'Object store',
   'Batches',
   'Time',
   'Fraud rules',
@@ -211,8 +214,8 @@ export const variables = {
   ...registryVariables,
   DELTA_BASE_PATH: {
     ...tables,
-    ...localPath(),
-    meaning: 'Directory of all tables and of their checkpoints',
+    ...tablesPath(),
+    meaning: 'Directory of all tables and of their checkpoints, or their place in an object store',
     default: '/tmp/delta-lake',
     example: '/var/lib/assay',
   },
@@ -254,6 +257,7 @@ export const variables = {
     default: '30000',
     example: '120000',
   },
+  ...storeVariables,
   LATENCY_TARGET_MS: {
     ...batches,
     ...wholeNumber(0, 86_400_000),

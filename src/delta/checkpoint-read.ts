@@ -17,6 +17,7 @@ import {
 } from './actions.ts'
 import { parseExact } from './json.ts'
 import type { CheckpointFiles } from './log-files.ts'
+import { storageOf } from './mounts.ts'
 import { quotePathToRead } from './sql.ts'
 
 /** The actions of a checkpoint, as if they were one commit. */
@@ -27,7 +28,8 @@ export async function readCheckpoint(checkpoint: CheckpointFiles): Promise<Delta
   const txns: Txn[] = []
   let metadata: Metadata | null = null
   let protocol: Protocol | null = null
-  for (const [kind, json] of await readActions(checkpoint)) {
+  const actions = await storageOf(where).withCopies(checkpoint.paths, readActions)
+  for (const [kind, json] of actions) {
     const action = objectOf(parseExact(json), where)
     if (kind === 'add') adds.push(parseAdd(action, where))
     else if (kind === 'remove') removes.push(parseRemove(action, where))
@@ -53,11 +55,11 @@ export async function readCheckpoint(checkpoint: CheckpointFiles): Promise<Delta
 
 const actionColumns = ['add', 'remove', 'txn', 'metaData', 'protocol']
 
-async function readActions(checkpoint: CheckpointFiles): Promise<[string, string][]> {
+async function readActions(paths: readonly string[]): Promise<[string, string][]> {
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
   try {
     const connection = await instance.connect()
-    const source = `read_parquet([${checkpoint.paths.map(quotePathToRead).join(', ')}], union_by_name = true)`
+    const source = `read_parquet([${paths.map(quotePathToRead).join(', ')}], union_by_name = true)`
     const present = await connection.runAndReadAll(`SELECT * FROM ${source} LIMIT 0`)
     const columns = actionColumns.filter((column) => present.columnNames().includes(column))
     const selects = columns.map((column) => {

@@ -18,7 +18,8 @@ import {
   txnToJson,
 } from './actions.ts'
 import { disk, type FileIdentity } from './disk.ts'
-import { commitPath, identityOf, logDirectory, PendingFile, versionDigits } from './log-files.ts'
+import { commitPath, identityOf, logDirectory, versionDigits } from './log-files.ts'
+import { storageOf } from './mounts.ts'
 import { deletedFileRetentionMs } from './properties.ts'
 import { quotePathToRead, quoteText } from './sql.ts'
 import type { LogState, Tombstone } from './state.ts'
@@ -70,6 +71,8 @@ export async function writeCheckpoint(directory: string, content: CheckpointCont
   const log = logDirectory(directory)
   const temporary = join(log, `.${randomUUID()}.checkpoint`)
   const [json, parquet] = [`${temporary}.json.tmp`, `${temporary}.parquet.tmp`]
+  const storage = storageOf(log)
+  await storage.readyForFiles(log)
   try {
     const lineCount = await writeLines(json, linesOf(content))
     await convert(json, parquet, hasTableFeatures(content), lineCount)
@@ -78,9 +81,7 @@ export async function writeCheckpoint(directory: string, content: CheckpointCont
     const { size } = await disk.stat(parquet)
     const there = await identityOf(commitPath(directory, content.version))
     if (there?.inode !== content.identity?.inode || there?.size !== content.identity?.size) return
-    await disk.rename(parquet, join(log, `${versionDigits(content.version)}.checkpoint.parquet`))
-    await step('checkpoint named')
-    await disk.sync(log)
+    await storage.nameCheckpoint(parquet, join(log, `${versionDigits(content.version)}.checkpoint.parquet`))
     await writeHint(log, content, lineCount, size)
     await step('checkpoint complete')
   } finally {
@@ -180,7 +181,7 @@ async function writeHint(
     sizeInBytes: Number(sizeInBytes),
     numOfAddFiles: content.files.length,
   }
-  const pending = await PendingFile.write(log, JSON.stringify(hint))
+  const pending = await storageOf(log).prepare(log, JSON.stringify(hint))
   try {
     await pending.replace(join(log, '_last_checkpoint'))
   } finally {

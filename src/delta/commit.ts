@@ -18,10 +18,12 @@ import {
   txnToJson,
 } from './actions.ts'
 import { clock } from './disk.ts'
-import { commitPath, logDirectory, PendingFile } from './log-files.ts'
+import { commitPath, logDirectory } from './log-files.ts'
+import { storageOf } from './mounts.ts'
 import { checkWritable } from './protocol.ts'
 import { type DeltaTableDefinition, missingFields, typeText } from './schema.ts'
 import type { LogState } from './state.ts'
+import type { PendingText } from './storage.ts'
 
 export const commitAttemptsMax = 100
 
@@ -201,7 +203,7 @@ export async function writeCommit(
   draft: CommitDraft,
   log: CommittedLog,
 ): Promise<WriteOutcome> {
-  let pending: PendingFile | null = null
+  let pending: PendingText | null = null
   try {
     // Most logs have one writer, so what is known is the newest. Where it is not, the next version has its
     // name already; and where that forbids the commit, the newest may allow it.
@@ -220,7 +222,7 @@ export async function writeCommit(
         case 'write': {
           checkWritable(...protocolAfter(draft, state), directory)
           const info = { ...draft.info, readVersion: Number(state.version) }
-          pending ??= await PendingFile.write(logDirectory(directory), commitText({ ...draft, info }))
+          pending ??= await prepare(directory, { ...draft, info })
           await step('commit decided')
           const identity = await pending.putIfAbsent(commitPath(directory, decision.version))
           if (identity === null) {
@@ -243,7 +245,7 @@ export async function writeCommit(
 
 /** Writes version 0; false where another writer made the table first. */
 export async function writeFirstCommit(directory: string, draft: CommitDraft): Promise<boolean> {
-  const pending = await PendingFile.write(logDirectory(directory), commitText(draft))
+  const pending = await prepare(directory, draft)
   try {
     return (await pending.putIfAbsent(commitPath(directory, 0n))) !== null
   } finally {
@@ -254,6 +256,10 @@ export async function writeFirstCommit(directory: string, draft: CommitDraft): P
 function protocolAfter(draft: CommitDraft, state: LogState): [Protocol, Metadata] {
   const { protocol, metadata } = state.essentials()
   return [draft.protocol ?? protocol, draft.metadata ?? metadata]
+}
+
+function prepare(directory: string, draft: CommitDraft): Promise<PendingText> {
+  return storageOf(directory).prepare(logDirectory(directory), commitText(draft))
 }
 
 function commitText(draft: CommitDraft): string {

@@ -11,11 +11,12 @@ import {
   type WriteOutcome,
 } from './commit.ts'
 import { clock } from './disk.ts'
+import { storageOf } from './mounts.ts'
 import { removeOf } from './optimize.ts'
-import { type QueryParameters, syncFiles, toAddFile, writeOneFile } from './parquet-files.ts'
+import { type QueryParameters, toAddFile, writeOneFile } from './parquet-files.ts'
 import { directoryBeside, filePath } from './paths.ts'
 import type { PruneRange } from './prune.ts'
-import { prunedFiles, scanSql, selectFromFiles } from './scan.ts'
+import { fetchedScanSql, fetchFiles, prunedFiles, selectFromFiles } from './scan.ts'
 import { quoteIdentifier } from './sql.ts'
 import type { DeltaSnapshot } from './state.ts'
 
@@ -92,7 +93,7 @@ async function affectedFiles(
     options.signal?.throwIfAborted()
     const slice = candidates.slice(start, start + filesAtOnceMax)
     const files = new Map(slice.map((file) => [file.path, file]))
-    const scan = scanSql({ ...snapshot, files }, directory, { fileNames: true })
+    const scan = await fetchedScanSql({ ...snapshot, files }, directory, { fileNames: true })
     const sql = `SELECT filename, count(*) FILTER (WHERE ${where}) AS matching, count(*) AS rows
       FROM (${scan}) GROUP BY filename HAVING matching > 0 ORDER BY filename`
     const found = await connection.runAndReadAll(sql, options.parameters && { ...options.parameters })
@@ -116,12 +117,13 @@ async function rewritten(
 ): Promise<AddFile> {
   const { fields, partitionColumns } = metadata
   const stored = fields.filter(({ name }) => !partitionColumns.includes(name))
+  await fetchFiles([file], directory)
   const all = selectFromFiles([file], fields, partitionColumns, directory)
   const select = `SELECT ${stored.map(({ name }) => quoteIdentifier(name)).join(', ')}
     FROM (${all}) WHERE (${where}) IS NOT TRUE`
   const target = directoryBeside(directory, file.path)
   const written = await writeOneFile(connection, select, target, file.partitionValues, options.parameters)
-  await syncFiles(directory, written)
+  await storageOf(directory).publish(directory, written, false)
   const [only] = written
   assert(only && written.length === 1, `${file.path} did not become one file`)
   return toAddFile(directory, metadata, only, true)

@@ -38,7 +38,7 @@ export const fileSystem: Disk = {
   link,
   rename,
   stat: async (path) => factsOf(await stat(path, { bigint: true })),
-  remove: (path) => unlink(path).catch(unlessAbsent),
+  remove: (path) => emptyWhenAbsent(unlink(path), undefined),
   mkdir: (path) => mkdir(path),
 
   async read(path) {
@@ -72,8 +72,17 @@ export const fileSystem: Disk = {
   },
 }
 
-function unlessAbsent(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error
+export async function emptyWhenAbsent<T, E>(reading: Promise<T>, empty: E): Promise<T | E> {
+  try {
+    return await reading
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT') || hasErrno(error, 'ENOTDIR')) return empty
+    throw error
+  }
+}
+
+export function hasErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
 }
 
 function factsOf(stats: Stats): FileFacts {

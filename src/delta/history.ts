@@ -1,8 +1,9 @@
 // What the log says about itself: its commits, its times, and the table as a whole.
-import { LakehouseError } from '../errors/errors.ts'
+import { LakehouseError, withPlaceNames } from '../errors/errors.ts'
 import type { CommitInfo } from './actions.ts'
-import { disk } from './disk.ts'
-import { commitPath, emptyWhenAbsent, listLog, readCommit } from './log-files.ts'
+import { emptyWhenAbsent } from './disk.ts'
+import { commitPath, listLog, readCommit } from './log-files.ts'
+import { storageOf } from './mounts.ts'
 import type { DeltaField } from './schema.ts'
 import type { LogState } from './state.ts'
 
@@ -75,11 +76,12 @@ function recordOf(value: unknown): Readonly<Record<string, unknown>> {
  * of its log file, moved up where it would be before the version in front of it.
  */
 export async function versionAtTime(directory: string, timestampMs: number): Promise<bigint> {
+  const storage = storageOf(directory)
   const { commits } = await listLog(directory)
   let found: bigint | null = null
   let time = Number.NEGATIVE_INFINITY
   for (const version of commits) {
-    const file = await emptyWhenAbsent(disk.stat(commitPath(directory, version)), null)
+    const file = await emptyWhenAbsent(storage.head(commitPath(directory, version)), null)
     if (file === null) continue
     time = Math.max(time + 1, file.changedMs)
     if (time > timestampMs) break
@@ -95,7 +97,7 @@ export function describeState(directory: string, state: LogState): TableDescript
   const { protocol, metadata } = state.essentials()
   const { numRecords } = state.snapshot()
   return {
-    directory,
+    directory: withPlaceNames(directory),
     id: metadata.id,
     name: metadata.name,
     description: metadata.description,

@@ -1,14 +1,8 @@
 // Cleaning the log: versions that are older than the retention and that a checkpoint stands in for.
 import { join } from 'node:path'
-import { disk } from './disk.ts'
-import {
-  commitPath,
-  emptyWhenAbsent,
-  type LogListing,
-  listingOf,
-  logDirectory,
-  versionDigits,
-} from './log-files.ts'
+import { emptyWhenAbsent } from './disk.ts'
+import { commitPath, type LogListing, listingOf, logDirectory, versionDigits } from './log-files.ts'
+import { storageOf } from './mounts.ts'
 
 /** So many files are deleted at most before others may have the disk for longer. */
 const filesDeletedMax = 20_000
@@ -26,7 +20,7 @@ export async function cleanLog(
   retentionMs: number,
   nowMs: number,
 ): Promise<number | null> {
-  const names = await disk.readdir(logDirectory(directory))
+  const names = await storageOf(directory).list(logDirectory(directory))
   const listing = listingOf(logDirectory(directory), names)
   const keepFrom = firstKept(listing, await newestExpired(directory, listing, nowMs - retentionMs))
   const { commits } = listing
@@ -37,7 +31,7 @@ export async function cleanLog(
 
 /** Deletes the log before `version`; a checkpoint of that version has to be there. */
 export async function deleteLogBefore(directory: string, version: bigint): Promise<void> {
-  const names = await disk.readdir(logDirectory(directory))
+  const names = await storageOf(directory).list(logDirectory(directory))
   await deleteBefore(directory, names, version, Number.POSITIVE_INFINITY)
 }
 
@@ -53,7 +47,7 @@ async function deleteBefore(
   const old = names.filter((name) => name < digits && versionedName.test(name)).sort()
   for (let start = 0; start < Math.min(old.length, filesMax); start += filesDeletedAtOnce) {
     const slice = old.slice(start, start + filesDeletedAtOnce)
-    await Promise.all(slice.map((name) => disk.remove(join(logDirectory(directory), name))))
+    await Promise.all(slice.map((name) => storageOf(directory).remove(join(logDirectory(directory), name))))
   }
   return old.length <= filesMax
 }
@@ -68,7 +62,10 @@ async function newestExpired(
   let [expired, kept] = [-1, commits.length]
   while (kept - expired > 1) {
     const middle = Math.floor((expired + kept) / 2)
-    const found = await emptyWhenAbsent(disk.stat(commitPath(directory, commits[middle]!)), null)
+    const found = await emptyWhenAbsent(
+      storageOf(directory).head(commitPath(directory, commits[middle]!)),
+      null,
+    )
     // One that another process deleted meanwhile was expired.
     if (found === null || found.changedMs <= cutoffMs) expired = middle
     else kept = middle

@@ -1,10 +1,9 @@
-// The files of `_delta_log`: their names, reading them, and putting one there if it is absent.
-import { randomUUID } from 'node:crypto'
-import { dirname, join } from 'node:path'
-import { step } from '../steps/step.ts'
+// The files of `_delta_log`: their names, and reading them.
+import { join } from 'node:path'
 import type { DeltaCommit } from './actions.ts'
 import { parseCommit } from './commit-parse.ts'
-import { disk, type FileIdentity } from './disk.ts'
+import { emptyWhenAbsent, type FileIdentity } from './disk.ts'
+import { storageOf } from './mounts.ts'
 
 export function logDirectory(table: string): string {
   return join(table, '_delta_log')
@@ -34,7 +33,7 @@ export type LogListing = {
 
 export async function listLog(table: string): Promise<LogListing> {
   const directory = logDirectory(table)
-  return listingOf(directory, await emptyWhenAbsent(disk.readdir(directory), []))
+  return listingOf(directory, await emptyWhenAbsent(storageOf(directory).list(directory), []))
 }
 
 /** A log may have some hundred thousand commits: what is asked of every name is cheap. */
@@ -69,7 +68,7 @@ export function listingOf(directory: string, names: readonly string[]): LogListi
 /** Whether the checkpoint is there that the log names as its last: a look at two files of all. */
 export async function hasHintedCheckpoint(table: string): Promise<boolean> {
   const directory = logDirectory(table)
-  const hint = await emptyWhenAbsent(disk.read(join(directory, '_last_checkpoint')), null)
+  const hint = await emptyWhenAbsent(storageOf(directory).read(join(directory, '_last_checkpoint')), null)
   const version = /"version":\s*(\d{1,18})\b/.exec(hint?.text ?? '')?.[1]
   if (version === undefined) return false
   return (await identityOf(join(directory, `${versionDigits(BigInt(version))}.checkpoint.parquet`))) !== null
@@ -77,7 +76,7 @@ export async function hasHintedCheckpoint(table: string): Promise<boolean> {
 
 /** null where there is no such file. */
 export async function identityOf(path: string): Promise<FileIdentity | null> {
-  return emptyWhenAbsent(disk.stat(path), null)
+  return emptyWhenAbsent(storageOf(path).head(path), null)
 }
 
 export type CommitFile = {
@@ -88,109 +87,8 @@ export type CommitFile = {
 /** Reads one version; null where the log does not have it. */
 export async function readCommit(table: string, version: bigint): Promise<CommitFile | null> {
   const path = commitPath(table, version)
-  const found = await emptyWhenAbsent(disk.read(path), null)
+  const found = await emptyWhenAbsent(storageOf(path).read(path), null)
   if (found === null) return null
   const { text, facts } = found
   return { commit: parseCommit(version, text, facts.changedMs, path), identity: facts }
-}
-
-/** A text that is durably on the disk under a name of its own, waiting for the name it is to have. */
-export class PendingFile {
-  readonly #path: string
-  readonly #text: string
-  readonly #identity: FileIdentity
-  private constructor(path: string, text: string, identity: FileIdentity) {
-    this.#path = path
-    this.#text = text
-    this.#identity = identity
-  }
-
-  static async write(directory: string, text: string): Promise<PendingFile> {
-    const path = join(directory, `.${randomUUID()}.tmp`)
-    const identity = await disk.writeNew(path, text)
-    await step('commit prepared')
-    return new PendingFile(path, text, identity)
-  }
-
-  /** Gives it the name unless another has it: the one atomic step of a commit. */
-  async putIfAbsent(path: string): Promise<FileIdentity | null> {
-    try {
-      await disk.link(this.#path, path)
-    } catch (error) {
-      // A network mount repeats a call whose answer was lost: the first one made the name.
-      if (!hasErrno(error, 'EEXIST')) throw error
-      if (!(await this.#has(path))) return null
-    }
-    await step('commit linked')
-    await disk.sync(dirname(path))
-    await step('commit durable')
-    return this.#identity // Both names are of one file.
-  }
-
-  /** Whether the file of that name is this one: every commit has an id, so no other has its text. */
-  async #has(path: string): Promise<boolean> {
-    const there = await emptyWhenAbsent(disk.read(path), null)
-    return there?.text === this.#text
-  }
-
-  /** Gives it the name, in place of what had it. */
-  async replace(path: string): Promise<void> {
-    await disk.rename(this.#path, path)
-    await disk.sync(dirname(path))
-  }
-
-  async discard(): Promise<void> {
-    await disk.remove(this.#path)
-  }
-}
-
-/**
- * Makes a directory and those above it, durably. One by one: `mkdir` of Node with `recursive` never ends
- * where a file system refuses names with ENOENT, as /proc does.
- */
-export async function makeDirectory(path: string): Promise<void> {
-  if (await makeOne(path)) return
-  await makeDirectory(dirname(path))
-  // Its parent is there: this fails with the system's reason.
-  if (!(await makeOne(path))) await disk.mkdir(path)
-}
-
-/** True where the directory is there now, false where that above it is not. */
-async function makeOne(path: string): Promise<boolean> {
-  try {
-    await disk.mkdir(path)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT') && dirname(path) !== path) return false
-    if (!hasErrno(error, 'EEXIST') || !(await disk.stat(path)).isDirectory) throw error
-    return true
-  }
-  await disk.sync(dirname(path))
-  return true
-}
-
-/** From a table to the directory of all tables and its parent. */
-const directoriesAbove = 3
-
-/**
- * Makes the names that lead to a table durable: who made the directories may have been killed before it did.
- */
-export async function syncNamesOf(table: string): Promise<void> {
-  let path = table
-  for (let level = 0; level < directoriesAbove; level++) {
-    await disk.sync(path)
-    path = dirname(path)
-  }
-}
-
-export async function emptyWhenAbsent<T, E>(reading: Promise<T>, empty: E): Promise<T | E> {
-  try {
-    return await reading
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT') || hasErrno(error, 'ENOTDIR')) return empty
-    throw error
-  }
-}
-
-export function hasErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

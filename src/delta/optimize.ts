@@ -6,9 +6,10 @@ import { step } from '../steps/step.ts'
 import type { AddFile, Metadata, PartitionValues, RemoveFile } from './actions.ts'
 import { type CommitDraft, draftOf, type WriteOutcome } from './commit.ts'
 import { clock } from './disk.ts'
-import { syncFiles, toAddFile, type WrittenFile, writeOneFile } from './parquet-files.ts'
+import { storageOf } from './mounts.ts'
+import { toAddFile, type WrittenFile, writeOneFile } from './parquet-files.ts'
 import { directoryBeside } from './paths.ts'
-import { partitionKey, selectFromFiles } from './scan.ts'
+import { fetchFiles, partitionKey, selectFromFiles } from './scan.ts'
 import type { DeltaSnapshot } from './state.ts'
 
 export const targetSizeDefaultBytes = 128 * 1024 * 1024
@@ -134,7 +135,7 @@ export async function compact(
   for (const group of groups) {
     options.signal?.throwIfAborted()
     const written = await rewrite(directory, metadata, group, connection, options.signal)
-    await syncFiles(directory, written)
+    await storageOf(directory).publish(directory, written, false)
     for (const file of written) adds.push(toAddFile(directory, metadata, file, false))
   }
   await step('compaction written')
@@ -186,6 +187,7 @@ async function rewrite(
   signal?: AbortSignal,
 ): Promise<WrittenFile[]> {
   const stored = metadata.fields.filter((field) => !metadata.partitionColumns.includes(field.name))
+  await fetchFiles(group.files, directory)
   const select = selectFromFiles(group.files, stored, metadata.partitionColumns, directory)
   const interrupt = () => connection.interrupt()
   signal?.addEventListener('abort', interrupt, { once: true })

@@ -1,16 +1,15 @@
 // Parquet files as DuckDB writes them, made durable and described for the log.
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { join, relative, resolve, sep } from 'node:path'
 import type { DuckDBConnection, DuckDBValue, Json } from '@duckdb/node-api'
 import { assert } from '../errors/errors.ts'
 import { type AddFile, addFile, type Metadata, type PartitionValues } from './actions.ts'
-import { clock, disk } from './disk.ts'
+import { clock } from './disk.ts'
+import { storageOf } from './mounts.ts'
 import { newFileName } from './paths.ts'
 import { quoteIdentifier, quotePathToRead, quoteText } from './sql.ts'
 import { type LeafFigures, statsToJson } from './stats.ts'
 
 export type QueryParameters = Readonly<Record<string, DuckDBValue>>
-
-export const filesSyncedAtOnce = 8
 
 /** A file that DuckDB wrote, with its figures. */
 export type WrittenFile = {
@@ -31,6 +30,7 @@ export async function writeOneFile(
   partitionValues: PartitionValues,
   parameters?: QueryParameters,
 ): Promise<WrittenFile[]> {
+  await storageOf(target).readyForFiles(target)
   const rows = await copy(connection, select, join(target, newFileName()), copyOptions, parameters)
   const written = rows.map((row) => ({ ...writtenFile(row), partitionValues }))
   return withoutNanBounds(connection, written)
@@ -110,6 +110,7 @@ async function copyPartitions(
   // directory.
   const by = `PARTITION_BY (${partitionColumns.map(quoteIdentifier).join(', ')})`
   const options = [...copyOptions, by, 'APPEND', "FILENAME_PATTERN 'part-{uuid}'"]
+  await storageOf(directory).readyForFiles(directory)
   // Without the dot DuckDB 1.5 drops non-ASCII characters from the end of the directory's name.
   const rows = await copy(connection, select, `${directory}/.`, options, parameters)
   return rows.map((row) => {
@@ -194,45 +195,6 @@ function mapEntries(value: Json | undefined): [string, Json][] {
 
 function textOrNull(value: Json | undefined): string | null {
   return value === undefined || value === null ? null : String(value)
-}
-
-/** Makes files durable: contents first, then the names that lead to them. */
-export async function syncFiles(directory: string, written: readonly WrittenFile[]): Promise<void> {
-  await eachAtOnce(written, ({ path }) => disk.sync(path))
-  for (const { path } of written) forgetDurable(directory, dirname(path)) // DuckDB may have made it.
-  await syncNames(directory, written)
-}
-
-/** Directories below tables whose own names this process has made durable. */
-const durable = new Set<string>()
-const durableMax = 10_000
-
-/** A directory below a table was made, and maybe those that lead to it. */
-export function forgetDurable(table: string, made: string): void {
-  for (let path = made; path !== table; path = dirname(path)) durable.delete(path)
-}
-
-/** Makes the names of files durable, and those of the directories that lead to them. */
-export async function syncNames(directory: string, written: readonly WrittenFile[]): Promise<void> {
-  const changed = new Set<string>()
-  const named = new Set<string>()
-  for (const file of written) {
-    let path = dirname(file.path)
-    changed.add(path)
-    for (; path !== directory && !durable.has(path) && !named.has(path); path = dirname(path)) {
-      named.add(path)
-      changed.add(dirname(path))
-    }
-  }
-  await eachAtOnce([...changed], (path) => disk.sync(path))
-  if (durable.size + named.size > durableMax) durable.clear()
-  for (const path of named) durable.add(path)
-}
-
-async function eachAtOnce<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
-  for (let start = 0; start < all.length; start += filesSyncedAtOnce) {
-    await Promise.all(all.slice(start, start + filesSyncedAtOnce).map(work))
-  }
 }
 
 export function toAddFile(

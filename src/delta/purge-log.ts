@@ -1,8 +1,8 @@
 // Purging the log: only the newest version stays, so that no entry speaks of rows that were deleted.
 import { join } from 'node:path'
-import { disk } from './disk.ts'
 import { deleteLogBefore } from './log-cleanup.ts'
 import { logDirectory } from './log-files.ts'
+import { storageOf } from './mounts.ts'
 import type { DeltaSnapshot } from './state.ts'
 
 /** The application id of the txn action whose version counts how often the log was purged. */
@@ -20,8 +20,9 @@ const ownTemporaryName =
 export async function keepOnlyVersion(directory: string, version: bigint): Promise<void> {
   const log = logDirectory(directory)
   await deleteLogBefore(directory, version)
-  for (const name of await disk.readdir(log)) {
-    if (ownTemporaryName.test(name)) await disk.remove(join(log, name))
+  const storage = storageOf(log)
+  for (const name of await storage.list(log)) {
+    if (ownTemporaryName.test(name)) await storage.remove(join(log, name))
   }
-  await disk.sync(log)
+  await storage.keepNames(log, 1)
 }

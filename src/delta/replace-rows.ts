@@ -1,15 +1,15 @@
 // Replacing all rows of a table, and its columns with them: files are staged for the columns to come, and one
 // commit takes the old ones out. Older versions still have theirs.
 
-import { rm } from 'node:fs/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Rows } from '../columns/column.ts'
 import type { AddFile, Metadata } from './actions.ts'
 import { type CommitDraft, type CommitOptions, draftOf } from './commit.ts'
 import { clock } from './disk.ts'
+import { storageOf } from './mounts.ts'
 import { removeOf } from './optimize.ts'
 import { filePath } from './paths.ts'
-import { scanSql } from './scan.ts'
+import { fetchedScanSql } from './scan.ts'
 import { type DeltaTableDefinition, typeText } from './schema.ts'
 import { type StagedAppend, stageQuery } from './stage.ts'
 import { stageRows } from './stage-rows.ts'
@@ -56,8 +56,8 @@ export class Replacement {
   async #together(connection: DuckDBConnection, files: readonly AddFile[]): Promise<AddFile[]> {
     const named = new Map(files.map((file) => [file.path, file]))
     const of = { ...this.#snapshot, metadata: this.#metadata, files: named }
-    const { adds } = await this.stage(connection, scanSql(of, this.#directory))
-    for (const { path } of files) await rm(filePath(this.#directory, path), { force: true })
+    const { adds } = await this.stage(connection, await fetchedScanSql(of, this.#directory))
+    for (const { path } of files) await storageOf(this.#directory).remove(filePath(this.#directory, path))
     return [...adds]
   }
 

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import type { AddFile, PartitionValues } from './actions.ts'
 import { hasInstants, mapInstants } from './instants.ts'
+import { storageOf } from './mounts.ts'
 import { filePath, isOwnFile } from './paths.ts'
 import { mayHold, type PruneRange } from './prune.ts'
 import { type DeltaField, type DeltaType, duckdbType, mismatch } from './schema.ts'
@@ -19,9 +20,25 @@ export type ScanOptions = {
   readonly naiveTimestamps?: boolean
 }
 
+/** `scanSql`, of files that this machine has when it resolves. */
+export async function fetchedScanSql(
+  snapshot: DeltaSnapshot,
+  directory: string,
+  options: ScanOptions = {},
+): Promise<string> {
+  await fetchFiles(prunedFiles(snapshot, options.where ?? []), directory)
+  return scanSql(snapshot, directory, options)
+}
+
+/** Files of the table can be read on this machine from now on, as far as they exist. */
+export async function fetchFiles(files: Iterable<AddFile>, directory: string): Promise<void> {
+  const places = Array.from(files, ({ path, size }) => ({ path: filePath(directory, path), size }))
+  await storageOf(resolve(directory)).fetch(places)
+}
+
 /**
- * A SELECT over the live files. A column that an older file lacks is NULL of its type; without files the
- * relation is empty, and typed.
+ * A SELECT over the live files, which have to be on this machine when it runs. A column that an older file
+ * lacks is NULL of its type; without files the relation is empty, and typed.
  */
 export function scanSql(snapshot: DeltaSnapshot, directory: string, options: ScanOptions = {}): string {
   const { metadata } = snapshot

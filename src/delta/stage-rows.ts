@@ -10,8 +10,10 @@ import { leavesOf } from '../parquet/leaf.ts'
 import type { RowRange } from '../parquet/shred.ts'
 import type { Metadata, PartitionValues } from './actions.ts'
 import { deltaType } from './column-types.ts'
-import { hasErrno } from './log-files.ts'
-import { filesSyncedAtOnce, forgetDurable, syncNames, type WrittenFile } from './parquet-files.ts'
+import { hasErrno } from './disk.ts'
+import { filesSyncedAtOnce, forgetDurable } from './local-storage.ts'
+import { storageOf } from './mounts.ts'
+import type { WrittenFile } from './parquet-files.ts'
 import { newFileName } from './paths.ts'
 import { type DeltaField, mismatch, typeText } from './schema.ts'
 import {
@@ -45,6 +47,8 @@ export async function stageRows(
     return { name, column: columns.find((column) => column.name === name)?.column ?? null }
   })
   const written: WrittenFile[] = []
+  const storage = storageOf(directory)
+  await storage.readyForFiles(directory)
   const closing: Promise<void>[] = []
   try {
     for (const { values, range } of partitionsOf(by, rows.rowCount)) {
@@ -53,7 +57,7 @@ export async function stageRows(
       try {
         written.push(await writeRows(open, metadata, stored, range, partitionValues, shared))
       } finally {
-        const closed = syncAndClose(open.file)
+        const closed = storage.finishFile(open.file)
         closed.catch(() => undefined) // Told when it is awaited: other files are written meanwhile.
         closing.push(closed)
       }
@@ -65,7 +69,7 @@ export async function stageRows(
     await Promise.allSettled(closing)
   }
   await Promise.all(closing)
-  return stagedFiles(directory, metadata, written, syncNames)
+  return stagedFiles(directory, metadata, written, true)
 }
 
 /** The columns of the rows, by the names and in the order of the table. */
@@ -172,14 +176,6 @@ async function openNew(directory: string, partitionValues: PartitionValues): Pro
     await mkdir(target, { recursive: true })
     forgetDurable(directory, target)
     return { path, file: await open(path, 'wx') }
-  }
-}
-
-async function syncAndClose(file: FileHandle): Promise<void> {
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
   }
 }
 

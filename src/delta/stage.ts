@@ -6,9 +6,9 @@ import { LakehouseError } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
 import type { AddFile, Metadata } from './actions.ts'
 import { castColumn } from './cast.ts'
+import { storageOf } from './mounts.ts'
 import {
   type QueryParameters,
-  syncFiles,
   toAddFile,
   type WrittenFile,
   writeOneFile,
@@ -49,19 +49,19 @@ export async function stageQuery(
       : await writePartitions(connection, select, directory, partitionColumns, parameters)
   const written = all.filter((file) => file.rowCount > 0n)
   for (const file of all) if (file.rowCount === 0n) await rm(file.path, { force: true })
-  return stagedFiles(directory, metadata, written, syncFiles)
+  return stagedFiles(directory, metadata, written, false)
 }
 
-/** Makes files that were written durable, and describes them. */
+/** Makes files that were written durable, and describes them. `finished` as for `publish` of a storage. */
 export async function stagedFiles(
   directory: string,
   metadata: Metadata,
   written: readonly WrittenFile[],
-  sync: (directory: string, written: readonly WrittenFile[]) => Promise<void>,
+  finished: boolean,
 ): Promise<StagedAppend> {
   checkNotNull(directory, metadata, written)
   await step('rows written')
-  await sync(directory, written)
+  await storageOf(directory).publish(directory, written, finished)
   const adds = written.map((file) => toAddFile(directory, metadata, file, true))
   await step('rows staged')
   return { adds, rowCount: written.reduce((sum, file) => sum + file.rowCount, 0n), metadata }

@@ -38,11 +38,10 @@ import {
   identityOf,
   listLog,
   logDirectory,
-  makeDirectory,
   readCommit,
-  syncNamesOf,
 } from './log-files.ts'
 import { LogUpkeep } from './log-upkeep.ts'
+import { storageOf } from './mounts.ts'
 import {
   compact,
   type OptimizeOptions,
@@ -110,7 +109,7 @@ export class DeltaTable {
   static async createOrEvolve(directory: string, definition: DeltaTableDefinition): Promise<DeltaTable> {
     const path = resolve(directory)
     checkDefinition(definition, path)
-    if (await DeltaTable.exists(path)) await syncNamesOf(path)
+    if (await DeltaTable.exists(path)) await storageOf(path).keepNames(path, directoriesAbove)
     else await create(path, definition)
     const table = await DeltaTable.open(path)
     await table.#evolve(definition)
@@ -472,8 +471,11 @@ export class DeltaTable {
   }
 }
 
+/** From a table to the directory of all tables and its parent: who made them may have died at once. */
+const directoriesAbove = 3
+
 async function create(directory: string, definition: DeltaTableDefinition): Promise<void> {
-  await makeDirectory(logDirectory(directory))
+  await storageOf(directory).makeDirectory(logDirectory(directory))
   const createdTime = Date.now()
   const draft = draftOf(
     { timestampMs: createdTime },

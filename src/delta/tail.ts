@@ -1,9 +1,10 @@
 // Following a table: its commits one by one, and waiting for the next.
-import { type FSWatcher, watch } from 'node:fs'
 import { LakehouseError } from '../errors/errors.ts'
 import type { DeltaCommit } from './actions.ts'
 import { listLog, logDirectory, readCommit } from './log-files.ts'
+import { storageOf } from './mounts.ts'
 import { refuseVectors } from './protocol.ts'
+import type { Storage } from './storage.ts'
 
 /** Notifications do not reach every file system (network mounts), so the log is also looked at this often. */
 export const pollMs = 1000
@@ -57,13 +58,13 @@ export async function waitForVersion(
   }
 }
 
-/** Notifications of the file system, where it gives any. */
+/** Notifications of the storage, where it gives any. */
 class LogChanges {
-  readonly #watcher: FSWatcher | null
+  readonly #watcher: ReturnType<Storage['watch']>
   #wake: () => void = () => undefined
 
   constructor(path: string) {
-    this.#watcher = watchOrNot(path, () => this.#wake())
+    this.#watcher = storageOf(path).watch(path, () => this.#wake())
   }
 
   next(): Promise<void> {
@@ -75,17 +76,6 @@ class LogChanges {
   close(): void {
     this.#watcher?.close()
     this.#wake()
-  }
-}
-
-/** Where the system has no watches left, polling alone is enough. */
-function watchOrNot(path: string, onChange: () => void): FSWatcher | null {
-  try {
-    const watcher = watch(path, { persistent: false }, onChange)
-    watcher.on('error', () => watcher.close())
-    return watcher
-  } catch {
-    return null
   }
 }
 

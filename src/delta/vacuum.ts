@@ -1,11 +1,12 @@
 // Vacuum: deletes files under the table's directory that no version within the retention needs.
 import { realpathSync } from 'node:fs'
-import { readdir, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Metadata } from './actions.ts'
-import { clock, disk } from './disk.ts'
-import { emptyWhenAbsent, logDirectory } from './log-files.ts'
+import { clock, emptyWhenAbsent } from './disk.ts'
+import { logDirectory } from './log-files.ts'
+import { storageOf } from './mounts.ts'
 import { isOddPath } from './paths.ts'
 import { deletedFileRetentionDefaultMs, deletedFileRetentionMs } from './properties.ts'
 import type { LogState } from './state.ts'
@@ -36,8 +37,9 @@ export function vacuumCutoffMs(directory: string, metadata: Metadata, options: V
     const advice = 'Readers and writers at work may still need the files. Use a longer one, or force it.'
     throw new LakehouseError('DELTA_RETENTION_TOO_SHORT', `${message} ${advice}`)
   }
-  // Without a retention, what was written in this very millisecond is dead as well.
-  return (options.nowMs ?? clock()) - retentionMs + (retentionMs === 0 ? 1 : 0)
+  // Without a retention all is dead, by whatever clock its time was taken.
+  if (retentionMs === 0) return Number.POSITIVE_INFINITY
+  return (options.nowMs ?? clock()) - retentionMs
 }
 
 /**
@@ -50,6 +52,7 @@ export async function vacuumFiles(
   cutoffMs: number,
   options: VacuumOptions,
 ): Promise<string[]> {
+  const storage = storageOf(directory)
   const isNeeded = await neededFiles(directory, newest, cutoffMs)
   const { partitionColumns } = newest().essentials().metadata
   const filesMax = options.filesMax ?? Number.POSITIVE_INFINITY
@@ -60,11 +63,11 @@ export async function vacuumFiles(
     slice = []
     deleted.push(...paths)
     if (options.dryRun === true) return
-    await Promise.all(paths.map((path) => disk.remove(join(directory, path))))
+    await Promise.all(paths.map((path) => storage.remove(join(directory, path))))
   }
-  for await (const path of filesBelow(directory, '', partitionColumns, options.signal)) {
+  for await (const path of dataFiles(directory, partitionColumns, options.signal)) {
     if (isNeeded(path)) continue
-    const found = await emptyWhenAbsent(disk.stat(join(directory, path)), null)
+    const found = await emptyWhenAbsent(storage.head(join(directory, path)), null)
     if (found === null || found.changedMs >= cutoffMs) continue
     slice.push(path)
     if (slice.length >= Math.min(filesDeletedAtOnce, filesMax - deleted.length)) await deleteSlice()
@@ -82,6 +85,7 @@ export async function deleteExpired(
   filesMax: number,
   signal?: AbortSignal,
 ): Promise<void> {
+  const storage = storageOf(directory)
   const isNeeded = await neededFiles(directory, newest, Number.NEGATIVE_INFINITY)
   const { partitionColumns } = newest().essentials().metadata
   for (let done = 0; done < filesMax && newest().expired.length > 0; done += filesDeletedAtOnce) {
@@ -92,7 +96,7 @@ export async function deleteExpired(
       const isData = !isOddPath(path) && !path.split('/').some((name) => isHidden(name, partitionColumns))
       return isData && !isNeeded(path)
     })
-    await Promise.all(dead.map((path) => disk.remove(join(directory, path))))
+    await Promise.all(dead.map((path) => storage.remove(join(directory, path))))
   }
 }
 
@@ -103,7 +107,7 @@ export async function deleteExpired(
 export async function* unnamedFiles(directory: string, newest: () => LogState): AsyncGenerator<string> {
   const isNeeded = await neededFiles(directory, newest, Number.NEGATIVE_INFINITY)
   const { partitionColumns } = newest().essentials().metadata
-  for await (const path of filesBelow(directory, '', partitionColumns)) {
+  for await (const path of dataFiles(directory, partitionColumns)) {
     if (!isNeeded(path)) yield join(directory, path)
   }
 }
@@ -114,7 +118,7 @@ async function neededFiles(
   newest: () => LogState,
   cutoffMs: number,
 ): Promise<(path: string) => boolean> {
-  const root = await realpath(directory)
+  const root = await emptyWhenAbsent(realpath(directory), directory)
   let [version, odd] = [-1n, new Set<string>()]
   const places = new Map<string, string>()
   const placeOfNamed = (path: string): string => {
@@ -146,22 +150,13 @@ function placeOf(root: string, path: string): string {
   }
 }
 
-/** The files that may be data, relative to `root`. */
-async function* filesBelow(
-  root: string,
-  below: string,
+/** The files that may be data, relative to the table's directory. */
+function dataFiles(
+  directory: string,
   partitionColumns: readonly string[],
   signal?: AbortSignal,
 ): AsyncGenerator<string> {
-  const directory = join(root, below)
-  for (const entry of await emptyWhenAbsent(readdir(directory, { withFileTypes: true }), [])) {
-    signal?.throwIfAborted()
-    if (isHidden(entry.name, partitionColumns)) continue
-    const path = below === '' ? entry.name : `${below}/${entry.name}`
-    // An empty directory stays: a writer may be about to put a file into it.
-    if (entry.isDirectory()) yield* filesBelow(root, path, partitionColumns, signal)
-    else if (entry.isFile()) yield path
-  }
+  return storageOf(directory).filesBelow(directory, (name) => isHidden(name, partitionColumns), signal)
 }
 
 /** Names with _ or . in front are not data (the log is one of them), unless a partition column begins so. */
@@ -174,12 +169,10 @@ function isHidden(name: string, partitionColumns: readonly string[]): boolean {
 /** What a crash left half-written in the log: such files have no meaning to anyone. */
 export async function deleteLeftovers(directory: string, cutoffMs: number): Promise<void> {
   const log = logDirectory(directory)
-  for (const name of await disk.readdir(log)) {
-    if (/^\..*\.tmp$/.test(name)) await deleteOlder(join(log, name), cutoffMs)
+  const storage = storageOf(log)
+  for (const name of await storage.list(log)) {
+    if (!/^\..*\.tmp$/.test(name)) continue
+    const found = await emptyWhenAbsent(storage.head(join(log, name)), null)
+    if (found !== null && found.changedMs < cutoffMs) await storage.remove(join(log, name))
   }
-}
-
-async function deleteOlder(path: string, cutoffMs: number): Promise<void> {
-  const found = await emptyWhenAbsent(disk.stat(path), null)
-  if (found !== null && found.changedMs < cutoffMs) await disk.remove(path)
 }

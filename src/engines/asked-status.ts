@@ -1,7 +1,8 @@
 // How the streams of a lakehouse are: the process that holds their locks is asked, and where there is
 // none, or none that answers, the tables tell.
 import type { Lakehouse } from '../plan/index.ts'
-import { type Holder, isGone, lockPath, readHolder, streamLock, thisProcess } from './lock.ts'
+import { leaseOf, streamLock } from './lock.ts'
+import { type Holder, isGone, thisProcess } from './lock-holder.ts'
 import { readAddress } from './run-address.ts'
 import type { RunStatus } from './run-status.ts'
 import { stoppedStatus } from './stopped-status.ts'
@@ -34,7 +35,7 @@ export async function askStatus(
 
 /** Who holds the lock of the stream; null where nobody does, or its process can be seen to be gone. */
 async function livingHolder(deltaBasePath: string, stream: string): Promise<Holder | null> {
-  const holder = await readHolder(lockPath(streamLock(deltaBasePath, stream).directory))
+  const holder = (await leaseOf(streamLock(deltaBasePath, stream)).look())?.holder ?? null
   return holder !== null && (await isGone(holder, await thisProcess())) ? null : holder
 }
 

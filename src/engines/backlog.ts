@@ -11,7 +11,13 @@ import {
 import { advanceOffsets } from '../batches/planner.ts'
 import { preferredCut } from '../batches/preferred-cut.ts'
 import type { Cut } from '../batches/source.ts'
-import { type AddFile, type DeltaSnapshot, type DeltaTable, prunedFiles, scanSql } from '../delta/index.ts'
+import {
+  type AddFile,
+  type DeltaSnapshot,
+  type DeltaTable,
+  fetchedScanSql,
+  prunedFiles,
+} from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf } from './database.ts'
@@ -104,7 +110,7 @@ export class Backlog {
     const where = since === 'unknown' ? [] : [{ column: 'processing_time', min: since }]
     const files = prunedFiles(snapshot, where).filter((file) => mayWait(snapshot, file, next))
     if (files.length === 0) return none
-    const scan = scanSql(
+    const scan = await fetchedScanSql(
       { ...snapshot, files: new Map(files.map((file) => [file.path, file])) },
       this.#bronze.directory,
       { columns: ['topic', 'partition', 'offset', 'kafka_timestamp'], naiveTimestamps: true },

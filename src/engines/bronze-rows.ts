@@ -1,15 +1,15 @@
 // Rows of bronze by their offsets, as SQL for DuckDB over the few files that can hold them.
 import { type OffsetRange, type Offsets, partitionKey } from '../batches/offsets.ts'
 import type { BatchPlan } from '../batches/plan.ts'
-import { type AddFile, type DeltaSnapshot, prunedFiles, scanSql } from '../delta/index.ts'
+import { type AddFile, type DeltaSnapshot, fetchedScanSql, prunedFiles } from '../delta/index.ts'
 import { duckdb } from '../sql/index.ts'
 
 /** A SELECT of all columns of the rows in the ranges. */
-export function rowsInRanges(
+export async function rowsInRanges(
   snapshot: DeltaSnapshot,
   directory: string,
   ranges: readonly OffsetRange[],
-): string {
+): Promise<string> {
   const withRows = ranges.filter(({ start, end }) => start < end)
   const files = new Map<string, AddFile>()
   for (const { topic, partition, start, end } of withRows) {
@@ -24,20 +24,28 @@ export function rowsInRanges(
     ({ topic, partition, start, end }) =>
       `(topic = ${duckdb.text(topic)} AND partition = ${partition} AND "offset" >= ${start} AND "offset" < ${end})`,
   )
-  const rows = scanSql({ ...snapshot, files }, directory, { naiveTimestamps: true })
+  const rows = await fetchedScanSql({ ...snapshot, files }, directory, { naiveTimestamps: true })
   return `SELECT * FROM (${rows}) WHERE ${conditions.length === 0 ? 'false' : conditions.join(' OR ')}`
 }
 
 /** The rows of a batch that bronze has. */
-export function rowsOfBatch(snapshot: DeltaSnapshot, directory: string, plan: BatchPlan): string {
+export async function rowsOfBatch(
+  snapshot: DeltaSnapshot,
+  directory: string,
+  plan: BatchPlan,
+): Promise<string> {
   if (plan.readFrom === 'bronze') return rowsInRanges(snapshot, directory, plan.ranges)
   return rowsAtTime(snapshot, directory, plan.timeMicros)
 }
 
 /** The rows of a table that came with the batch of a time. */
-export function rowsAtTime(snapshot: DeltaSnapshot, directory: string, timeMicros: bigint): string {
+export async function rowsAtTime(
+  snapshot: DeltaSnapshot,
+  directory: string,
+  timeMicros: bigint,
+): Promise<string> {
   const where = [{ column: 'processing_time', min: timeMicros, max: timeMicros }]
-  const rows = scanSql(snapshot, directory, { where, naiveTimestamps: true })
+  const rows = await fetchedScanSql(snapshot, directory, { where, naiveTimestamps: true })
   return `SELECT * FROM (${rows}) WHERE processing_time = make_timestamp(${timeMicros})`
 }
 

@@ -1,6 +1,6 @@
 // Refused records whose values go by a schema: whose they are stands in what they are decoded to.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { type DeltaTable, scanSql } from '../delta/index.ts'
+import { type DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { duckdb, isWireSql } from '../sql/index.ts'
 import { eachRow } from './embedded/selected-rows.ts'
@@ -19,8 +19,8 @@ export async function decodedOfPersons(
   if (!schemas.mayKnow) return null
   const [bronze, quarantine] = [await records.snapshot(), await refused.snapshot()]
   const keys = 'topic, partition, "offset"'
-  const select = `SELECT ${keys}, value, headers FROM (${scanSql(bronze, records.directory)})
-    SEMI JOIN (SELECT ${keys} FROM (${scanSql(quarantine, refused.directory)})) USING (${keys})
+  const select = `SELECT ${keys}, value, headers FROM (${await fetchedScanSql(bronze, records.directory)})
+    SEMI JOIN (SELECT ${keys} FROM (${await fetchedScanSql(quarantine, refused.directory)})) USING (${keys})
     WHERE ${isWireSql(duckdb, 'value', 'headers')}`
   // Whatever a batch knew: a person is found by every schema that is there.
   const decoder = schemas.decoderAt(2n ** 62n)

@@ -2,7 +2,7 @@
 // batch that uses them, those of a batch are read again when it is carried on, judged or made anew.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { BatchPlan } from '../batches/plan.ts'
-import { DeltaTable, scanSql } from '../delta/index.ts'
+import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import {
   type Definitions,
   definitionRowsSql,
@@ -99,7 +99,7 @@ export class DefinitionStore {
     const snapshot = await (await DeltaTable.open(directory)).snapshot()
     const rows = await rowsOf(
       this.#connection,
-      `SELECT hash, content FROM (${scanSql(snapshot, directory)}) WHERE ${where}`,
+      `SELECT hash, content FROM (${await fetchedScanSql(snapshot, directory)}) WHERE ${where}`,
     )
     return rows.map(({ hash, content }) => ({ hash: String(hash), content: String(content) }))
   }

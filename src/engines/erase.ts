@@ -199,7 +199,7 @@ export class LockedLakehouse {
   async carry({ begun, carried }: { readonly begun: bigint; readonly carried: bigint }) {
     const connection = this.database.batch
     const { directory } = this.erased
-    await setPositions(connection, erasedPositionsSql(await this.erased.snapshot(), directory, carried))
+    await setPositions(connection, await erasedPositionsSql(await this.erased.snapshot(), directory, carried))
     const rows: Record<string, bigint> = {}
     const prune = await positionRanges(connection)
     for (const [path, table] of this.#recordTables()) {

@@ -2,7 +2,7 @@
 // quarantine by what their record says as far as it can be read, and those of bronze by the offsets of
 // both.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { type DeltaTable, type PruneRange, scanSql } from '../delta/index.ts'
+import { type DeltaTable, fetchedScanSql, type PruneRange } from '../delta/index.ts'
 import { type Lakehouse, placeColumns, type TableDefinition, windowOf } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf, setTable } from './database.ts'
@@ -90,12 +90,12 @@ async function scanOf(
   const table = tables.get(path)
   if (table === undefined) return null
   const snapshot = await table.snapshot()
-  if (persons === null) return scanSql(snapshot, table.directory)
+  if (persons === null) return fetchedScanSql(snapshot, table.directory)
   const [min, max] = [persons.reduce(lesser), persons.reduce(greater)]
   const { column } = lakehouse.names.person
   // Texts in the order of JavaScript are not those of the files' statistics.
   const where = typeof min === 'bigint' ? [{ column, min, max }] : []
-  return scanSql(snapshot, table.directory, { where })
+  return fetchedScanSql(snapshot, table.directory, { where })
 }
 
 /**
@@ -148,7 +148,11 @@ export async function positionRanges(connection: DuckDBConnection): Promise<Prun
 export async function countErased(connection: DuckDBConnection, table: DeltaTable): Promise<bigint> {
   const columns = ['topic', 'partition', 'offset']
   const where = await positionRanges(connection)
-  return countRows(connection, scanSql(await table.snapshot(), table.directory, { columns, where }), isErased)
+  return countRows(
+    connection,
+    await fetchedScanSql(await table.snapshot(), table.directory, { columns, where }),
+    isErased,
+  )
 }
 
 /** How many rows of windows are the persons': they stay. */

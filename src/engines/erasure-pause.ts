@@ -2,32 +2,18 @@
 // that one, runs pause: they finish the batch at hand as for a stop, give up their locks, and wait. When it
 // is released, or its holder is gone, they take their locks again and begin anew from the tables. So neither
 // side keeps anything that the other's death could leave behind. docs/decisions/erasure.md says why.
-import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LakehouseError } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
 import { noticesTo, type OnEvent } from './events.ts'
-import {
-  checkpointDirectory,
-  type Holder,
-  isGone,
-  Lock,
-  type LockOptions,
-  type LockPlace,
-  lockPath,
-  lockStreams,
-  readHolder,
-  statOrNull,
-  streamLock,
-  thisProcess,
-} from './lock.ts'
+import type { Lease, LeaseTerms } from './lease.ts'
+import { checkpointDirectory, Lock, type LockPlace, leaseOf, lockStreams, streamLock } from './lock.ts'
+import { type Holder, isGone, thisProcess } from './lock-holder.ts'
 
-/** The time between two looks at a lock that is waited for, or that may come. */
-const lookMs = 250
 /** Locks of an erasure that died are taken when they are stale, which is after a lease or a little later. */
 const leasesWaited = 2
 
-export type ErasureLockOptions = LockOptions & {
+export type ErasureLockOptions = LeaseTerms & {
   /** All that may run. */
   readonly streams: readonly string[]
   /** How long all runs together may take to pause. */
@@ -67,16 +53,16 @@ async function takePaused(
       if (!isLocked(error)) throw error
       if (performance.now() >= endMs) throw await notPaused(place, pauseMaxMs)
     }
-    await sleep(lookMs, undefined, signal === undefined ? {} : { signal })
+    await sleep(leaseOf(place).lookMs, undefined, signal === undefined ? {} : { signal })
   }
 }
 
-async function notPaused({ directory, what }: LockPlace, pauseMaxMs: number): Promise<LakehouseError> {
-  const holder = await readHolder(lockPath(directory))
+async function notPaused(place: LockPlace, pauseMaxMs: number): Promise<LakehouseError> {
+  const holder = (await leaseOf(place).look())?.holder ?? null
   const by = holder === null ? 'its process' : nameOf(holder)
   return new LakehouseError(
     'STREAM_LOCKED',
-    `${what}: ${by} did not pause for this within ${pauseMaxMs / 1000} s. Its batch takes longer, or it cannot ` +
+    `${place.what}: ${by} did not pause for this within ${pauseMaxMs / 1000} s. Its batch takes longer, or it cannot ` +
       'end one: its log says which. Give it more time with --wait <seconds>, or stop it; then try again. Nothing was changed.',
     { details: { pid: holder?.pid ?? null, host: holder?.host ?? null } },
   )
@@ -97,17 +83,17 @@ export type RunLockOptions = {
 /** What a run knows of erasures beside it. */
 export class RunPauses {
   readonly #options: RunLockOptions
-  readonly #path: string
+  readonly #lease: Lease
   readonly #process: Holder
   /** The erasure that was seen last, and when it last gave a sign of life, by this process's own clock. */
-  #seen: { readonly owner: string; readonly beatMs: number; readonly sinceMs: number } | null = null
+  #seen: { readonly owner: string; readonly beat: string; readonly sinceMs: number } | null = null
   /** An erasure that gave no sign of life for a lease: whatever it still holds can be taken over. */
   #silent: string | null = null
   #endedMs: number | null = null
 
   private constructor(options: RunLockOptions, process: Holder) {
     this.#options = options
-    this.#path = lockPath(erasureLock(options.deltaBasePath).directory)
+    this.#lease = leaseOf(erasureLock(options.deltaBasePath))
     this.#process = process
   }
 
@@ -128,7 +114,7 @@ export class RunPauses {
         const untilMs = this.#endedMs === null ? 0 : this.#endedMs + leasesWaited * leaseMs
         if ((await this.#erasure()) === null && performance.now() >= untilMs) throw error
       }
-      await sleep(lookMs, undefined, { signal })
+      await sleep(this.#lease.lookMs, undefined, { signal })
     }
   }
 
@@ -144,7 +130,7 @@ export class RunPauses {
     }
     const timer = setInterval(() => {
       looking ??= look()
-    }, lookMs)
+    }, this.#lease.lookMs)
     timer.unref()
     const end = async (): Promise<void> => {
       clearInterval(timer)
@@ -163,7 +149,7 @@ export class RunPauses {
     onNotice({ code: 'ERASURE_AWAITED', message, details: { pid: holder.pid, host: holder.host } })
     await step('run paused')
     while (holder !== null) {
-      await sleep(lookMs, undefined, { signal })
+      await sleep(this.#lease.lookMs, undefined, { signal })
       holder = await this.#erasure()
     }
     this.#endedMs = performance.now()
@@ -175,17 +161,18 @@ export class RunPauses {
 
   /** The process that erases; null where none does, or it is gone. */
   async #erasure(): Promise<Holder | null> {
-    const [beat, holder] = [await statOrNull(this.#path), await readHolder(this.#path)]
-    if (beat === null || holder === null || holder.owner === this.#silent) return null
+    const sight = await this.#lease.look()
+    const holder = sight?.holder ?? null
+    if (sight === null || holder === null || holder.owner === this.#silent) return null
     if (await isGone(holder, this.#process)) return null
     const nowMs = performance.now()
     const seen = this.#seen
-    if (seen?.owner !== holder.owner || seen.beatMs !== beat.mtimeMs) {
-      this.#seen = { owner: holder.owner, beatMs: beat.mtimeMs, sinceMs: nowMs }
+    if (seen?.owner !== holder.owner || seen.beat !== sight.beat) {
+      this.#seen = { owner: holder.owner, beat: sight.beat, sinceMs: nowMs }
     } else if (nowMs - seen.sinceMs > this.#options.leaseMs) {
       this.#silent = holder.owner
       // Else each start would wait for it again. One that lives all the same puts it back.
-      if ((await readHolder(this.#path))?.owner === holder.owner) await rm(this.#path, { force: true })
+      await this.#lease.remove(holder.owner)
       return null
     }
     return holder

@@ -3,7 +3,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type NextOffset, type Offsets, partitionKey } from '../batches/offsets.ts'
 import { batchAppId, type Progress, parseBatch } from '../batches/progress.ts'
-import { type DeltaTable, scanSql } from '../delta/index.ts'
+import { type DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { fileOffset } from '../ops/files.ts'
 import { rowsOf } from './database.ts'
 
@@ -44,7 +44,7 @@ export async function withFileOffsets(progress: Progress, facts: FileFacts): Pro
 }
 
 async function notedFiles(files: DeltaTable, { connection }: FileFacts): Promise<NextOffset[]> {
-  const scan = scanSql(await files.snapshot(), files.directory)
+  const scan = await fetchedScanSql(await files.snapshot(), files.directory)
   const rows = await rowsOf(
     connection,
     `SELECT topic, max(bytes_read) AS bytes_read FROM (${scan}) GROUP BY topic`,
@@ -73,7 +73,9 @@ async function filesSince(batch: bigint, progress: Progress, facts: FileFacts): 
 
 /** The last resort: the rows themselves. A line ends behind its value, with or without a line end. */
 async function filesOfRows(known: Offsets, { bronze, connection }: FileFacts): Promise<NextOffset[]> {
-  const scan = scanSql(await bronze.snapshot(), bronze.directory, { columns: ['topic', 'offset', 'value'] })
+  const scan = await fetchedScanSql(await bronze.snapshot(), bronze.directory, {
+    columns: ['topic', 'offset', 'value'],
+  })
   const rows = await rowsOf(
     connection,
     `SELECT topic, max("offset" + octet_length(value)) AS bytes_read FROM (${scan}) GROUP BY topic`,

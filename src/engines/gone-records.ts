@@ -1,17 +1,13 @@
 // Which records a commit of another program took out of a table, as long as the files of before are there.
-import { stat } from 'node:fs/promises'
 import { addFile } from '../delta/actions.ts'
-import { type AddFile, type DeltaCommit, type DeltaTable, scanSql } from '../delta/index.ts'
+import { type AddFile, type DeltaCommit, type DeltaTable, fetchedScanSql } from '../delta/index.ts'
+import { identityOf } from '../delta/log-files.ts'
 import { filePath } from '../delta/paths.ts'
 
 /** The path of a file that tells of the rows and is there no more; null where all are. */
 export async function missingFile(table: DeltaTable, commit: DeltaCommit): Promise<string | null> {
   for (const { path } of [...removedFiles(commit), ...addedFiles(commit)]) {
-    const isThere = await stat(filePath(table.directory, path)).then(
-      () => true,
-      () => false,
-    )
-    if (!isThere) return path
+    if ((await identityOf(filePath(table.directory, path))) === null) return path
   }
   return null
 }
@@ -42,5 +38,5 @@ function addedFiles({ adds }: DeltaCommit): AddFile[] {
 
 async function recordsOf(table: DeltaTable, files: readonly AddFile[]): Promise<string> {
   const snapshot = { ...(await table.snapshot()), files: new Map(files.map((file) => [file.path, file])) }
-  return scanSql(snapshot, table.directory, { columns: ['topic', 'partition', 'offset'] })
+  return fetchedScanSql(snapshot, table.directory, { columns: ['topic', 'partition', 'offset'] })
 }

@@ -5,7 +5,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { NextOffset, OffsetRange } from '../batches/offsets.ts'
 import { partitionKey } from '../batches/offsets.ts'
 import { batchAppId, type RecordedBatch, streamTxns, writerAppId } from '../batches/progress.ts'
-import { type DeltaSnapshot, DeltaTable, type DeltaTableDefinition, scanSql } from '../delta/index.ts'
+import { type DeltaSnapshot, DeltaTable, type DeltaTableDefinition, fetchedScanSql } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { type BatchRow, batchesDefinition, batchesPath, batchRowsSql, recordedOf } from '../ops/batches.ts'
 import { fileOffset, fileRowsSql, filesDefinition, filesPath } from '../ops/files.ts'
@@ -226,7 +226,10 @@ export async function* journalAfter(
   let last = batch
   for (;;) {
     const where = [{ column: 'batch', min: last + 1n }]
-    const scan = scanSql(snapshot, batches.directory, { columns: ['batch', 'plan', 'outcome'], where })
+    const scan = await fetchedScanSql(snapshot, batches.directory, {
+      columns: ['batch', 'plan', 'outcome'],
+      where,
+    })
     const rows = await rowsOf(
       connection,
       `SELECT batch, plan, outcome FROM (${scan}) WHERE batch > ${last} ORDER BY batch LIMIT ${rowsReadAtOnce}`,

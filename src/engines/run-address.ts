@@ -1,6 +1,6 @@
 // Where a running process can be asked how it is: an address beside the lock of each of its streams. It is a
 // hint, as the directory is a cache: who reads it asks whether the process is the one that holds the lock.
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkpointDirectory } from './lock.ts'
 
@@ -16,7 +16,11 @@ export async function writeAddress(
   streams: readonly string[],
   address: RunAddress,
 ): Promise<void> {
-  for (const stream of streams) await writeFile(addressPath(deltaBasePath, stream), JSON.stringify(address))
+  for (const stream of streams) {
+    // Of a lakehouse in a store there may be no directory here yet.
+    await mkdir(checkpointDirectory(deltaBasePath, stream), { recursive: true })
+    await writeFile(addressPath(deltaBasePath, stream), JSON.stringify(address))
+  }
 }
 
 /** Removes those that are still of this process. */

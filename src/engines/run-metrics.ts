@@ -2,6 +2,7 @@
 // disk is read for it but for how much of it is free.
 import { statfs } from 'node:fs/promises'
 import { holdingPartition } from '../batches/planner.ts'
+import { directoryOf } from '../delta/mounts.ts'
 import { levelNames } from '../fraud/score.ts'
 import { type MetricFamily, MetricValues } from '../metrics/metric-values.ts'
 import { definitionsOf } from '../ops/definitions.ts'
@@ -218,7 +219,7 @@ export class RunMetrics {
   }
 
   async #setDisk(): Promise<void> {
-    const found = await statfs(this.#run.deltaBasePath).catch(() => null) // Not there yet.
+    const found = await statfs(directoryOf(this.#run.deltaBasePath)).catch(() => null) // Not there yet.
     if (found !== null) this.#values.set('assay_disk_free_bytes', {}, found.bavail * found.bsize)
   }
 }

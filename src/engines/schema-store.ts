@@ -2,7 +2,7 @@
 // registry and recorded before the first commit of the batch: whoever carries it again, on whichever engine,
 // reads its values by the same ones. What the registry does not know then stays unknown to that batch.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { DeltaTable, scanSql } from '../delta/index.ts'
+import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { readingOf, type SchemaReading, ValueDecoder } from '../formats/known-schemas.ts'
 import type { SchemaKey } from '../formats/wire-format.ts'
 import {
@@ -51,7 +51,7 @@ export class SchemaStore {
     const directory = opsDirectory(options.deltaBasePath, schemasPath)
     if (!(await DeltaTable.exists(directory))) return store
     const snapshot = await (await DeltaTable.open(directory)).snapshot()
-    const rows = scanSql(snapshot, directory, { naiveTimestamps: true })
+    const rows = await fetchedScanSql(snapshot, directory, { naiveTimestamps: true })
     for (const row of await rowsOf(connection, schemaColumnsSql(rows))) await store.#keep(keptSchemaOf(row))
     return store
   }

@@ -1,6 +1,5 @@
 // What a start changes: the definitions of today against those of the last batch. `assay plan` shows it, and
 // a start goes by it: what the tables can follow goes on, anything else stops it before a table is touched.
-import { existsSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { RecordedBatch } from '../batches/progress.ts'
 import { type DeltaSnapshot, DeltaTable } from '../delta/index.ts'
@@ -254,7 +253,7 @@ async function progressOfJournal({ txns }: DeltaSnapshot): Promise<bigint> {
 }
 
 async function openIfThere(directory: string): Promise<DeltaTable | null> {
-  return existsSync(directory) && (await DeltaTable.exists(directory)) ? DeltaTable.open(directory) : null
+  return (await DeltaTable.exists(directory)) ? DeltaTable.open(directory) : null
 }
 
 async function writtenTables(

@@ -3,7 +3,7 @@ import type { Progress } from '../batches/progress.ts'
 import { DeltaTable } from '../delta/index.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
 import { type Lakehouse, tablesOf } from '../plan/index.ts'
-import type { Holder } from './lock.ts'
+import type { Holder } from './lock-holder.ts'
 import type { RunFinding } from './run-findings.ts'
 import { type RunStatus, type TableStatus, watermarkOf, watermarkStatus } from './run-status.ts'
 

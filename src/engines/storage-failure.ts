@@ -1,5 +1,8 @@
 // What the operating system refuses, in words: which file, why, and what to do about it.
+import { dirname } from 'node:path'
+import { directoryOf } from '../delta/mounts.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { isStoreUrl } from '../objects/address.ts'
 
 /** What to do, by the code of the system. The tables need nothing: a batch is in them whole or not at all. */
 const advicesOfOutages: ReadonlyMap<string, string> = new Map([
@@ -30,9 +33,10 @@ export function storageFailure(error: unknown, deltaBasePath: string): Lakehouse
   const outage = advicesOfOutages.get(system.code)
   const advice = outage ?? advicesOfMistakes.get(system.code)
   if (advice === undefined) return null
+  const where = isStoreUrl(deltaBasePath) ? dirname(directoryOf(deltaBasePath)) : system.path
   return new LakehouseError(
     outage === undefined ? 'STORAGE_REFUSED' : 'STORAGE_FAILED',
-    `${system.path ?? deltaBasePath}: ${error.message.split('\n')[0]}. ${advice}. ` +
+    `${where ?? deltaBasePath}: ${error.message.split('\n')[0]}. ${advice}. ` +
       'What is in the tables is whole: the next start goes on behind it.',
     { cause: error, details: { code: system.code, path: system.path } },
   )

@@ -107,12 +107,13 @@ export const errorCodes = {
   STORAGE_FAILED: {
     blame: 'external',
     retry: 'wait',
-    meaning: 'The file system under the tables cannot read or write now.',
+    meaning: 'The file system or the object store under the tables cannot read or write now.',
   },
   STORAGE_REFUSED: {
     blame: 'user',
     retry: 'never',
-    meaning: 'The file system under the tables does not allow to read or write there.',
+    meaning:
+      'The file system or the object store under the tables does not allow to read or write there, or the store does not keep commits apart.',
   },
   PROGRESS_UNKNOWN: {
     blame: 'user',
@@ -367,6 +368,21 @@ export const errorCodes = {
 export type ErrorCode = keyof typeof errorCodes
 
 /** A failure that has a name. `message` is for a person; `details` are the facts for a machine. */
+/** Directories of this machine that stand for another place, by whose name a person knows it. */
+const placeNames = new Map<string, string>()
+
+/** Messages say `name` where they would name what is at or below `directory`. */
+export function nameInMessages(directory: string, name: string): void {
+  placeNames.set(directory, name)
+}
+
+/** The text, with the names of places that directories stand for. */
+export function withPlaceNames(text: string): string {
+  let named = text
+  for (const [directory, name] of placeNames) named = named.replaceAll(directory, name)
+  return named
+}
+
 export class LakehouseError extends Error {
   readonly code: ErrorCode
   readonly details: Readonly<Record<string, unknown>>
@@ -376,7 +392,7 @@ export class LakehouseError extends Error {
     message: string,
     options: { cause?: unknown; details?: Record<string, unknown> } = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    super(withPlaceNames(message), options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'LakehouseError'
     this.code = code
     this.details = options.details ?? {}

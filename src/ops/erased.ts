@@ -1,6 +1,6 @@
 // ops/erased: the records whose rows were taken out of the tables on purpose, by `assay erase`, or by another
 // program whose deletion was adopted. It says where each record was, and nothing of what it held.
-import { type DeltaSnapshot, type DeltaTableDefinition, scanSql } from '../delta/index.ts'
+import { type DeltaSnapshot, type DeltaTableDefinition, fetchedScanSql } from '../delta/index.ts'
 
 export const erasedPath = 'ops/erased'
 
@@ -40,9 +40,13 @@ export function erasedRowsSql(positions: string, { erase, erasedAtMicros, afterB
  * A SELECT of where the erased records were, each once, with its erasures and the last batch that was there
  * by then.
  */
-export function erasedPositionsSql(erased: DeltaSnapshot, directory: string, moreThan = 0n): string {
+export async function erasedPositionsSql(
+  erased: DeltaSnapshot,
+  directory: string,
+  moreThan = 0n,
+): Promise<string> {
   return `SELECT topic, partition, "offset", max(after_batch) AS after_batch, list(erase) AS erases
-    FROM (${scanSql(erased, directory)}) WHERE erase > ${moreThan} GROUP BY topic, partition, "offset"`
+    FROM (${await fetchedScanSql(erased, directory)}) WHERE erase > ${moreThan} GROUP BY topic, partition, "offset"`
 }
 
 /** The application id of the txn action that says that a deletion by another program was adopted. */

@@ -16,12 +16,13 @@ import {
   deltaField,
   deltaType,
 } from '../delta/index.ts'
+import { directoryOf } from '../delta/mounts.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { TableDefinition } from '../plan/index.ts'
 
 /** The directory of a table; no table's directory lies inside of another's. */
 export function tableDirectory(deltaBasePath: string, table: Pick<TableDefinition, 'path'>): string {
-  return join(deltaBasePath, ...table.path.split('/'))
+  return join(directoryOf(deltaBasePath), ...table.path.split('/'))
 }
 
 /** The directory of a table that Assay keeps of its own work, such as `ops/batches`. */

@@ -9,7 +9,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { makeDirectory } from '../delta/log-files.ts'
+import { makeDirectory } from '../delta/local-storage.ts'
 import { LakehouseError } from '../errors/errors.ts'
 
 const execute = promisify(execFile)
@@ -96,7 +96,7 @@ function targetOf(directory: string, name: string, wanted: readonly string[]): s
  * Runs `install` in a fresh folder unless an earlier run finished it; a half-done one (killed, no network) is
  * deleted and made again.
  */
-async function installOnce(
+export async function installOnce(
   directory: string,
   name: string,
   wanted: readonly string[],

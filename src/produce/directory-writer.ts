@@ -3,7 +3,7 @@
 // may read along.
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { makeDirectory } from '../delta/log-files.ts'
+import { makeDirectory } from '../delta/local-storage.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { GeneratedRecord } from './generator.ts'
 import type { RecordWriter } from './record-writer.ts'

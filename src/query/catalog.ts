@@ -3,7 +3,7 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import { decodeTxns, streamDone } from '../batches/progress.ts'
 import type { Config } from '../config/config.ts'
-import { type DeltaSnapshot, DeltaTable, scanSql } from '../delta/index.ts'
+import { type DeltaSnapshot, DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
@@ -41,7 +41,9 @@ export async function writeCatalog(of: Of, file: string): Promise<Catalog> {
       const [schema, name] = ['main', ...sqlName(one.table).split('.')].slice(-2) as [string, string]
       const view = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`
       await connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
-      await connection.run(`CREATE VIEW ${view} AS ${scanSql(await at(one, batch), one.delta.directory)}`)
+      await connection.run(
+        `CREATE VIEW ${view} AS ${await fetchedScanSql(await at(one, batch), one.delta.directory)}`,
+      )
     }
   } finally {
     connection.closeSync()

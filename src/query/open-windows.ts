@@ -1,7 +1,7 @@
 // The windows that are not closed yet, as views `live.<name>`: computed from silver with the table's own
 // definition, so nothing of them is ever in the Delta table.
 import type { Config } from '../config/config.ts'
-import { DeltaTable, scanSql } from '../delta/index.ts'
+import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
 import { inputsOf, type Lakehouse, type TableDefinition, windowOf } from '../plan/index.ts'
@@ -40,7 +40,7 @@ export async function openWindowsSql(
   const silver = await DeltaTable.open(directory)
   const snapshot = await silver.snapshot()
   const closedTo = (await progressOf(silver, snapshot))?.watermarks[table.watermark] ?? null
-  const rows = scanSql(snapshot, directory, {
+  const rows = await fetchedScanSql(snapshot, directory, {
     columns: Object.keys(input.schema),
     where: closedTo === null ? [] : [{ column: 'event_time', min: closedTo - node.sizeMicros }],
     naiveTimestamps: true,

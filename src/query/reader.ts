@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance, type DuckDBResult, type DuckDBValue } from '@duckdb/node-api'
 import type { Config } from '../config/config.ts'
-import { DeltaTable, scanSql } from '../delta/index.ts'
+import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { literalPattern, quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { streamOf } from '../engines/database.ts'
 import { LakehouseError } from '../errors/errors.ts'
@@ -121,7 +121,7 @@ export class LakehouseReader {
     const view = sqlName(definition).split('.').map(quoteIdentifier)
     if (view.length > 1) await this.#connection.run(`CREATE SCHEMA IF NOT EXISTS ${view[0]}`)
     await this.#connection.run(
-      `CREATE VIEW ${view.join('.')} AS ${scanSql(await table.snapshot(), directory)}`,
+      `CREATE VIEW ${view.join('.')} AS ${await fetchedScanSql(await table.snapshot(), directory)}`,
     )
     return true
   }

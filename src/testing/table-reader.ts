@@ -1,6 +1,6 @@
 // The rows of a table as plain values, for a test to compare.
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import { DeltaTable, scanSql } from '../delta/index.ts'
+import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
 import { tableDirectory } from '../ops/tables.ts'
@@ -45,7 +45,7 @@ export class TableReader {
     const directory = tableDirectory(this.#base, table)
     if (!(await DeltaTable.exists(directory))) return []
     const snapshot = await (await DeltaTable.open(directory)).snapshot()
-    const scan = scanSql(snapshot, directory, { naiveTimestamps: true })
+    const scan = await fetchedScanSql(snapshot, directory, { naiveTimestamps: true })
     const columns = Object.entries(table.rows.schema as Schema).map(([column, type]) => cellSql(column, type))
     // By the columns as they are: a decimal as text has another order.
     const select = `SELECT ${columns.join(', ')} FROM (SELECT * FROM (${scan}) ORDER BY ALL) AS rows_in_order`

@@ -66,7 +66,7 @@ export class ErasedRecords {
     )
     if (snapshot === null) return new ErasedRecords(connection, new Map(), new Map(), 0n)
     const adopted = adoptedErasures(snapshot.txns)
-    const rows = erasedPositionsSql(snapshot, directory)
+    const rows = await erasedPositionsSql(snapshot, directory)
     const isAdopted = `list_has_any(erases, [${adopted.join(', ')}]::BIGINT[])`
     await connection.run(
       `INSERT INTO ${erased} SELECT ${keys}, after_batch, ${isAdopted}, false FROM (${rows})`,

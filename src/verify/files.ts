@@ -1,9 +1,9 @@
 // The files that the logs name: they are there, whole, and their statistics bound their rows. Readers skip
 // files by statistics, so a wrong one hides rows from queries that are right.
 
-import { stat } from 'node:fs/promises'
 import type { AddFile, StatsValue } from '../delta/index.ts'
 import { scanSql } from '../delta/index.ts'
+import { storageOf } from '../delta/mounts.ts'
 import { filePath } from '../delta/paths.ts'
 import { type DeltaField, duckdbType } from '../delta/schema.ts'
 import { quoteIdentifier, quotePathToRead, quoteText } from '../delta/sql.ts'
@@ -60,11 +60,13 @@ export async function checkFiles(lakehouse: WrittenLakehouse, state: TableState)
 async function unnamedNotes(state: TableState): Promise<string[]> {
   let [count, young, bytes] = [0, 0, 0n]
   for await (const path of state.table.unnamedFiles()) {
-    const found = await stat(path, { bigint: true }).catch(() => null)
+    const found = await storageOf(path)
+      .head(path)
+      .catch(() => null)
     if (found === null) continue // Its writer has taken it away.
     count += 1
     bytes += found.size
-    if (Date.now() - Number(found.mtimeMs) < youngMs) young += 1
+    if (Date.now() - found.changedMs < youngMs) young += 1
   }
   if (count === 0) return []
   const told = `no log names ${counted(count, 'file')} of ${counted(bytes, 'byte')} in its directory`
@@ -78,7 +80,8 @@ function sqlName({ definition: { path } }: TableState): string {
 
 async function sizeOf(state: TableState, file: AddFile): Promise<bigint | null> {
   try {
-    return (await stat(filePath(state.directory, file.path), { bigint: true })).size
+    const path = filePath(state.directory, file.path)
+    return (await storageOf(path).head(path)).size
   } catch {
     return null
   }

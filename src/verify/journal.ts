@@ -1,6 +1,6 @@
 // `ops/batches` beside the logs: the batches that it notes, one after another.
 import type { RecordedBatch } from '../batches/progress.ts'
-import { scanSql } from '../delta/index.ts'
+import { fetchedScanSql } from '../delta/index.ts'
 import { streamOf } from '../engines/database.ts'
 import { batchesPath, recordedOf } from '../ops/batches.ts'
 import { opsDirectory } from '../ops/tables.ts'
@@ -14,7 +14,7 @@ export async function* journalBatches(lakehouse: WrittenLakehouse): AsyncGenerat
   const directory = opsDirectory(lakehouse.options.deltaBasePath, batchesPath)
   const { journal, sinceMicros } = lakehouse
   if (journal === null) return null
-  const rows = `SELECT batch, plan, outcome, processing_time FROM (${scanSql(journal, directory)})`
+  const rows = `SELECT batch, plan, outcome, processing_time FROM (${await fetchedScanSql(journal, directory)})`
   // The batch before the first one that is judged is known by what it left.
   const where =
     sinceMicros === null

@@ -9,6 +9,7 @@ import {
   type AddFile,
   type DeltaSnapshot,
   DeltaTable,
+  fetchFiles,
   type PruneRange,
   prunedFiles,
   scanSql,
@@ -342,6 +343,7 @@ async function readState(
 ): Promise<TableState> {
   const table = await DeltaTable.open(directory)
   const snapshot = await table.snapshot()
+  await fetchFiles(snapshot.files.values(), directory)
   const oldestVersion = await table.oldestCommit()
   const progress = await progressOf(table, snapshot)
   const own = progress?.batch ?? 0n

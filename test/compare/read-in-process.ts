@@ -12,7 +12,8 @@ import {
   DuckDBTypeId,
   type DuckDBValue,
 } from '@duckdb/node-api'
-import { DeltaTable, scanSql } from '../../src/delta/index.ts'
+import { DeltaTable, fetchedScanSql } from '../../src/delta/index.ts'
+import { directoryOf } from '../../src/delta/mounts.ts'
 import { streamOf } from '../../src/engines/database.ts'
 import { base64, type Cell, type Row, type Tables, tableNames } from '../oracle/rows.ts'
 
@@ -24,7 +25,8 @@ export async function readTables(
   const connection = await instance.connect()
   try {
     const entries: [string, Row[]][] = []
-    for (const name of names) entries.push([name, await readTable(connection, join(deltaBasePath, name))])
+    const base = directoryOf(deltaBasePath)
+    for (const name of names) entries.push([name, await readTable(connection, join(base, name))])
     return Object.fromEntries(entries) as unknown as Tables // One entry for each name.
   } finally {
     connection.closeSync()
@@ -41,7 +43,8 @@ export async function readTable(connection: DuckDBConnection, directory: string)
   const texts = snapshot.metadata.fields.filter(({ type }) => type === 'string').map(({ name }) => name)
   const asBytes = texts.map((name) => `encode("${name}") AS "${name}"`).join(', ')
   const replaced = asBytes === '' ? '' : `REPLACE (${asBytes})`
-  const result = await streamOf(connection, `SELECT * ${replaced} FROM (${scanSql(snapshot, directory)})`)
+  const scan = await fetchedScanSql(snapshot, directory)
+  const result = await streamOf(connection, `SELECT * ${replaced} FROM (${scan})`)
   const names = result.columnNames()
   const cells = result.columnTypes().map((type, index) => {
     if (texts.includes(names[index]!)) return textCell

@@ -3,11 +3,13 @@
 import { appendFileSync } from 'node:fs'
 import module from 'node:module'
 import { join } from 'node:path'
+import { mountLakehouse } from '../../src/cli/lakehouse-store.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { embeddedEngine } from '../../src/engines/embedded/run.ts'
 import { LakehouseError } from '../../src/errors/errors.ts'
 import { openFileSource } from '../../src/files/source.ts'
 import { standardLakehouse } from '../../src/lakehouse/index.ts'
+import { isStoreUrl } from '../../src/objects/address.ts'
 import { openProject } from '../../src/project/project.ts'
 import { type StepName, setStepHook } from '../../src/steps/step.ts'
 import { testOptions } from '../unit/engine/pipeline.ts'
@@ -44,6 +46,7 @@ export const crashOptions = {
 async function main(plan: ChildPlan): Promise<void> {
   // One that kills itself writes nothing at its end.
   module.flushCompileCache()
+  if (isStoreUrl(plan.base)) mountFromEnvironment(plan.base)
   let seen = 0
   setStepHook((name) => {
     const { at, marks } = plan
@@ -80,6 +83,11 @@ async function projectOptions(directory: string) {
   const { lakehouse } = await openProject(directory, null)
   const { watermarkMicros, parameters } = loadConfig(lakehouse, {}, join(directory, 'no-such-env-file'))
   return { lakehouse, delays: watermarkMicros, parameters }
+}
+
+/** A store is found as the commands find it. */
+function mountFromEnvironment(base: string): void {
+  mountLakehouse(loadConfig(standardLakehouse, { ...process.env, DELTA_BASE_PATH: base }, 'no-env-file'))
 }
 
 if (import.meta.main) await main(JSON.parse(process.argv[2]!))

@@ -1,6 +1,7 @@
 // Starts the processes that are killed, and says how they ended.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ChildPlan } from './child.ts'
@@ -55,4 +56,22 @@ export async function runErasure(plan: ErasePlan): Promise<unknown[]> {
   const args = [join(import.meta.dirname, 'erase-child.ts'), JSON.stringify(plan)]
   const env = { ...process.env, ...compiledOnce }
   return await once(spawn(process.execPath, args, { stdio: 'inherit', env }), 'close')
+}
+
+/** Waits until the child has stopped itself at the step of its plan. */
+export async function untilStopped(running: Running): Promise<Running> {
+  let hasEnded = false
+  void running.ended.finally(() => {
+    hasEnded = true
+  })
+  while (!(await isStopped(running.process.pid!))) {
+    if (hasEnded) throw new Error(`the child did not come to its step: ${(await running.ended).message}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return running
+}
+
+export async function isStopped(pid: number): Promise<boolean> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ')  ')
+  return text.slice(text.lastIndexOf(')') + 2).startsWith('T')
 }

@@ -2,12 +2,13 @@
 // SEED=17 SIMULATIONS=1 npx vitest run --project crash test/crash/simulation.test.ts
 import { expect, test } from 'vitest'
 import type { Disk } from '../../src/delta/disk.ts'
-import { type Simulated, simulate, simulateOnDisk } from './simulation.ts'
+import { type Simulated, simulate, simulateInStore, simulateOnDisk } from './simulation.ts'
 
 const firstSeed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const simulations = Number(process.env.SIMULATIONS ?? 300)
 /** On the disk of this machine a run takes longer by far. */
 const simulationsOnDisk = Math.min(simulations, 5)
+const simulationsInStore = Math.ceil(simulations / 20)
 
 test(`${simulations} simulated runs end with every batch in every table once`, async () => {
   const sums = { steps: 0, starts: 0, deaths: 0, fenced: 0 }
@@ -35,6 +36,15 @@ test('simulated runs whose tables have a checkpoint every few commits end as the
     const { checkpoints } = await named(seed, simulateOnDisk(seed, { 'delta.checkpointInterval': '4' }))
     expect(checkpoints, `SEED=${seed}`).toBeGreaterThan(0)
   }
+})
+
+test(`${simulationsInStore} simulated runs in an object store that loses answers end as those on a disk`, async () => {
+  const sums = { steps: 0, starts: 0, deaths: 0, fenced: 0 }
+  for (const seed of seedsFrom(firstSeed, simulationsInStore)) {
+    const figures = await named(seed, simulateInStore(seed))
+    for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += figures[name]
+  }
+  console.log(`simulated from seed ${firstSeed}: ${JSON.stringify({ simulationsInStore, ...sums })}`)
 })
 
 test('runs on a disk that gives a name away twice end with rows lost', async () => {

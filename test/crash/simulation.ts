@@ -24,6 +24,7 @@ import { type Disk, fileSystem, setDisk } from '../../src/delta/disk.ts'
 import { DeltaTable, type StagedAppend } from '../../src/delta/index.ts'
 import { listLog } from '../../src/delta/log-files.ts'
 import { setCheckpointQueue } from '../../src/delta/log-upkeep.ts'
+import { mountStore } from '../../src/delta/mounts.ts'
 import { loadState } from '../../src/delta/state.ts'
 import { BatchHistory } from '../../src/engines/batch-history.ts'
 import { settingsOf } from '../../src/engines/batch-rules.ts'
@@ -39,6 +40,7 @@ import { windowOf } from '../../src/plan/index.ts'
 import { randomOf } from '../generate/random.ts'
 import { testOptions } from '../unit/engine/pipeline.ts'
 import { memoryDisk, stoppingBefore } from './memory-disk.ts'
+import { faultyStore, memoryStore } from './memory-store.ts'
 import { Scheduler } from './scheduler.ts'
 
 const definitions = [bronzeTransactions, silverTransactions, goldTransactions]
@@ -65,7 +67,11 @@ export type Place = {
   readonly base: string
   readonly disk: Disk
   readonly tableProperties: Readonly<Record<string, string>>
+  /** Called with what stops the one that moves, and with null when all have ended. */
+  readonly onPlay?: (stop: Stop | null) => void
 }
+
+type Stop = () => Promise<void> | undefined
 
 /** What a made-up file holds. */
 type Content = { readonly table: string; readonly batch: string; readonly text: string }
@@ -95,11 +101,33 @@ export async function simulateOnDisk(
   }
 }
 
+/**
+ * Plays one seed to its end in an object store, whose answers get lost now and then: the call is repeated, or
+ * its writer ends as by an outage.
+ */
+export async function simulateInStore(seed: number): Promise<Simulated> {
+  const base = '/simulated-store'
+  const luck = randomOf(seed + 1)
+  let isFaulty = false
+  let stop: Stop = () => undefined
+  const store = faultyStore(memoryStore('s3://simulated'), {
+    ...{ stop: () => stop(), random: () => (isFaulty ? luck() : 1) },
+    ...{ repeated: 0.1, failed: 0.01 },
+  })
+  await mountStore(store, base, 1).storage.demandConditions()
+  const onPlay = (next: Stop | null): void => {
+    isFaulty = next !== null
+    stop = next ?? (() => undefined)
+  }
+  return play(seed, { base, disk: memoryDisk('/'), tableProperties: noCheckpoints, onPlay })
+}
+
 async function play(seed: number, place: Place): Promise<Simulated> {
   const { base } = place
   const random = randomOf(seed)
   const scheduler = new Scheduler(random)
   setDisk(stoppingBefore(place.disk, () => scheduler.stop()))
+  place.onPlay?.(() => scheduler.stop())
   setCheckpointQueue('table')
   const foreign: string[] = []
   const figures = { starts: 0, deaths: 0, fenced: 0 }
@@ -117,11 +145,12 @@ async function play(seed: number, place: Place): Promise<Simulated> {
       if (ended === null) break
       if (ended.task.name.startsWith('writer')) {
         writers -= 1
-        if (ended.isDead) figures.deaths += 1
+        if (ended.isDead || isOutage(ended.failure)) figures.deaths += 1
         else if (ended.failure === null) isDone = true
         else if (isFenced(ended.failure)) figures.fenced += 1
       }
-      if (ended.failure !== null && !ended.isDead && !isFenced(ended.failure)) throw ended.failure
+      const isExpected = ended.isDead || isFenced(ended.failure) || isOutage(ended.failure)
+      if (ended.failure !== null && !isExpected) throw ended.failure
       if (isDone) continue
       // The next start; often while the one before only rests.
       const isEarly = figures.starts < startsMax
@@ -133,6 +162,7 @@ async function play(seed: number, place: Place): Promise<Simulated> {
         scheduler.start({ name: isAppend ? 'appends' : 'compacts', mayDie: true, run })
       }
     }
+    place.onPlay?.(null)
     await check(base, foreign)
     return { steps: scheduler.steps, ...figures, checkpoints: await countCheckpoints(base) }
   } finally {
@@ -140,6 +170,10 @@ async function play(seed: number, place: Place): Promise<Simulated> {
     setDisk(fileSystem)
     setCheckpointQueue('process')
   }
+}
+
+function isOutage(error: unknown): boolean {
+  return error instanceof LakehouseError && error.code === 'STORAGE_FAILED'
 }
 
 function isFenced(error: unknown): boolean {

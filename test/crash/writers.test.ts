@@ -14,7 +14,7 @@ import { lines } from '../generate/lines.ts'
 import { type Lakehouse, newLakehouse, recordsOf, runOnce, writeInput } from '../unit/engine/pipeline.ts'
 import { crashOptions } from './child.ts'
 import { isItsTurn } from './occurrences.ts'
-import { type Running, startChild } from './processes.ts'
+import { isStopped, type Running, startChild, untilStopped } from './processes.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const what = `repeat with SEED=${seed}`
@@ -38,22 +38,7 @@ async function ageLocks(lakehouse: Lakehouse): Promise<void> {
 async function startPaused(lakehouse: Lakehouse, step: StepName, occurrence: number): Promise<Running> {
   const { base, input } = lakehouse
   const at = { step, occurrence, signal: 'SIGSTOP' } as const
-  const running = startChild({ base, input, recordsPerBatchMax, finalize: true, leaseMs, at })
-  let hasEnded = false
-  void running.ended.finally(() => {
-    hasEnded = true
-  })
-  while (!(await isStopped(running.process.pid!))) {
-    if (hasEnded)
-      throw new Error(`the child did not come to ${step} ${occurrence}: ${(await running.ended).message}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  return running
-}
-
-async function isStopped(pid: number): Promise<boolean> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ')  ')
-  return text.slice(text.lastIndexOf(')') + 2).startsWith('T')
+  return untilStopped(startChild({ base, input, recordsPerBatchMax, finalize: true, leaseMs, at }))
 }
 
 async function withLakehouse(use: (lakehouse: Lakehouse) => Promise<void>): Promise<void> {

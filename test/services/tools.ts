@@ -1,7 +1,10 @@
 // The outside programs that tests need (Python packages, Java libraries), from the cache of `assay spark
 // install` ($ASSAY_TEST_CACHE is another).
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import {
+  installOnce,
   javaAbsence,
   mavenJars as mavenJarsIn,
   packagesDirectory,
@@ -39,4 +42,18 @@ export function mavenJars(name: string, coordinates: string[]): Promise<string[]
 /** The path of a Python that has `requirements` (as pip takes them) installed. */
 export function pythonEnvironment(name: string, requirements: string[]): Promise<string> {
   return pythonEnvironmentIn(cacheDirectory, name, requirements, never)
+}
+
+/** null where Go can be run; otherwise the reason why the tests with a real object store are skipped. */
+export const goAvailable: string | null =
+  spawnSync('go', ['version'], { stdio: 'ignore' }).status === 0 ? null : 'there is no Go (go version failed)'
+
+const versitygw = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0'
+
+/** The path of an S3 server over a directory, which Go builds once. */
+export async function versitygwProgram(): Promise<string> {
+  const target = await installOnce(cacheDirectory, 'versitygw', [versitygw], never, async (folder) => {
+    await promisify(execFile)('go', ['install', versitygw], { env: { ...process.env, GOBIN: folder } })
+  })
+  return join(target, 'versitygw')
 }

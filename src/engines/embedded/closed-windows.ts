@@ -1,7 +1,7 @@
 // The rows of windows that close are read from silver's files when they are needed. docs/decisions/state.md
 // says what fits at once.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { prunedFiles, scanSql } from '../../delta/index.ts'
+import { fetchedScanSql, prunedFiles } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
 import { inputsOf, type PlanNode } from '../../plan/index.ts'
 import { compileTable, type Dialect, duckdb, windowParts } from '../../sql/index.ts'
@@ -98,7 +98,7 @@ async function bindRows(batch: WindowsOfBatch, closing: Closing): Promise<number
     { column: 'event_time', max: toMicros, ...(fromMicros === null ? {} : { min: fromMicros }) },
     { column: 'processing_time', max: timeMicros },
   ]
-  const written = scanSql(snapshot, silver.directory, {
+  const written = await fetchedScanSql(snapshot, silver.directory, {
     columns: [...columns, 'processing_time'],
     where,
     naiveTimestamps: true,

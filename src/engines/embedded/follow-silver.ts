@@ -2,7 +2,7 @@
 // tables are the same as if it ran in the process that writes silver.
 import type { BatchPlan } from '../../batches/plan.ts'
 import type { Progress } from '../../batches/progress.ts'
-import { scanSql } from '../../delta/index.ts'
+import { fetchedScanSql } from '../../delta/index.ts'
 import { inputStream, storedText } from '../../plan/index.ts'
 import { step } from '../../steps/step.ts'
 import { BatchHistory, openSilver, type SilverBatch } from '../batch-history.ts'
@@ -130,7 +130,7 @@ export async function batchRowsSql(silver: SilverRows, { progress, commit }: Sil
   const { directory } = silver
   if (commit?.adds.every(({ path }) => snapshot.files.has(path))) {
     const files = new Map(commit.adds.map((file) => [file.path, file]))
-    return scanSql({ ...snapshot, files }, directory, { naiveTimestamps: true })
+    return fetchedScanSql({ ...snapshot, files }, directory, { naiveTimestamps: true })
   }
   return rowsAtTime(snapshot, directory, progress.timeMicros)
 }

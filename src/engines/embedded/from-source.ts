@@ -273,7 +273,7 @@ class Pipeline {
       return null
     }
     const bronze = tableOfRole(this.#tables, 'records').delta
-    const select = rowsInRanges(await bronze.snapshot(), bronze.directory, ranges)
+    const select = await rowsInRanges(await bronze.snapshot(), bronze.directory, ranges)
     const [row] = await rowsOf(this.#database.load, `SELECT count(*) AS count FROM (${select})`)
     const input = { kind: 'bronze', select } as const
     const fetchMs = performance.now() - startedMs

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Parameters } from '../../batches/plan.ts'
 import { type Whole, whole } from '../../columns/whole.ts'
-import { type AddFile, type DeltaSnapshot, prunedFiles, scanSql } from '../../delta/index.ts'
+import { type AddFile, type DeltaSnapshot, fetchedScanSql, prunedFiles } from '../../delta/index.ts'
 import type { Value } from '../../expr/index.ts'
 import type { RowState } from '../../javascript/index.ts'
 import { countsAlone, historyColumns, type OverNode, storedText } from '../../plan/index.ts'
@@ -67,7 +67,7 @@ export async function loadRows({ node, rows, hash }: Kept, history: HistoryRows)
   const isOver = rows instanceof RecentAggregates
   const columns = node.kind === 'over' ? historyColumns(node) : [node.key, node.eventTime]
   const where = boundsOf(node, history)
-  const scan = scanSql(snapshot, directory, {
+  const scan = await fetchedScanSql(snapshot, directory, {
     columns: [...new Set([...columns, 'processing_time'])],
     where,
     naiveTimestamps: true,

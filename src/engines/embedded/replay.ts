@@ -37,7 +37,7 @@ async function replayInput(
 ): Promise<BatchInput> {
   const silver = tableOfRole(tables, 'events')
   const bronze = tableOfRole(tables, 'records').delta
-  const select = rowsOfBatch(await bronze.snapshot(), bronze.directory, plan)
+  const select = await rowsOfBatch(await bronze.snapshot(), bronze.directory, plan)
   const rows = silver.has(plan.batch) ? await silverRows(silver, plan) : null
   return { kind: 'replay', select, silver: rows, recorded }
 }

@@ -38,7 +38,7 @@ export async function decodedRecordsSql(
 ): Promise<string | null> {
   if (!schemas.mayKnow) return null
   const { plan, records } = batch
-  const select = rowsOfBatch(await bronze.snapshot(), bronze.directory, plan)
+  const select = await rowsOfBatch(await bronze.snapshot(), bronze.directory, plan)
   if (batch.isNew) {
     const named = await schemasNamed({ kind: 'bronze', select }, connection)
     await schemas.prepare(named, plan.timeMicros, options.signal)

@@ -1,7 +1,7 @@
 // What a batch did on Spark: told from the files of its commits, read here, so that the cluster is not asked.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { OffsetRange } from '../../batches/offsets.ts'
-import { scanSql } from '../../delta/index.ts'
+import { fetchedScanSql } from '../../delta/index.ts'
 import { openTable } from '../../ops/tables.ts'
 import type { ParameterValues } from '../../sql/index.ts'
 import type { BatchReport, InputPosition } from '../batch-report.ts'
@@ -36,7 +36,11 @@ export async function reportOf(
     const name = views[table.role]
     const files = new Map(commit.adds.map((file) => [file.path, file]))
     const snapshot = { ...(await table.delta.snapshot()), files }
-    await setView(connection, name, scanSql(snapshot, table.delta.directory, { naiveTimestamps: true }))
+    await setView(
+      connection,
+      name,
+      await fetchedScanSql(snapshot, table.delta.directory, { naiveTimestamps: true }),
+    )
   }
   const quarantined = written.rowsByTable[lakehouse.refused.path] ?? 0
   const hasRecords = facts.ranges !== null && written.silverRows > 0
@@ -69,5 +73,9 @@ async function showRecords(
   ranges: readonly OffsetRange[],
 ): Promise<void> {
   const bronze = await openTable(options.deltaBasePath, options.lakehouse.records)
-  await setView(connection, 'records_batch', rowsInRanges(await bronze.snapshot(), bronze.directory, ranges))
+  await setView(
+    connection,
+    'records_batch',
+    await rowsInRanges(await bronze.snapshot(), bronze.directory, ranges),
+  )
 }

@@ -209,15 +209,29 @@ test('lines of the file that are no settings are told by their numbers, without 
   ])
 })
 
-test('a path is absolute, and one of an object store is refused', () => {
+test('a path is absolute or in an object store that keeps commits apart', () => {
   expect(load({ DELTA_BASE_PATH: 'lake' }).deltaBasePath).toBe(join(process.cwd(), 'lake'))
   expect(load({ DELTA_BASE_PATH: 'file:///a%20b' }).deltaBasePath).toBe('/a b')
   expect(load({ DELTA_BASE_PATH: '~/lake' }).deltaBasePath).toBe(join(homedir(), 'lake'))
   expect(load({ DELTA_BASE_PATH: '~' }).deltaBasePath).toBe(homedir())
   expect(load({ DELTA_BASE_PATH: './~/lake' }).deltaBasePath).toBe(join(process.cwd(), '~', 'lake'))
-  for (const path of ['s3://bucket/x', 'hdfs://h/x', 'abfss://c@h/x', '~somebody/lake']) {
+  expect(load({ DELTA_BASE_PATH: 's3://bucket/x/' }).deltaBasePath).toBe('s3://bucket/x')
+  for (const path of ['gs://bucket/x', 's3://b', 'hdfs://h/x', 'abfss://c@h/x', '~somebody/lake']) {
     expect(mistakes({ DELTA_BASE_PATH: path })).toHaveLength(1)
   }
+})
+
+test('what a store needs is read together, and Spark writes to none', () => {
+  expect(load({}).store).toBeNull()
+  const DELTA_BASE_PATH = 's3://bucket/x'
+  const keys = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'hidden' }
+  const { store } = load({ DELTA_BASE_PATH, ...keys, AWS_ENDPOINT_URL: 'http://127.0.0.1:9000' })
+  expect(store).toMatchObject({ bucket: 'bucket', prefix: 'x', region: 'us-east-1', pathStyle: true })
+  expect(JSON.stringify(store)).not.toContain('hidden')
+  expect(load({ DELTA_BASE_PATH }).store).toMatchObject({ region: null, pathStyle: false, credentials: null })
+  expect(mistakes({ AWS_ACCESS_KEY_ID: 'key' })[0]).toContain('AWS_SECRET_ACCESS_KEY')
+  expect(mistakes({ DELTA_BASE_PATH, ENGINE: 'spark' })[0]).toContain('without a condition')
+  expect(mistakes({ AWS_ENDPOINT_URL: 'https://user:pass@host' })).toHaveLength(1)
 })
 
 test('none is the empty list of countries', () => {
