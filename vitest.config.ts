@@ -24,6 +24,7 @@ export default defineConfig({
         test: {
           name: 'services',
           include: ['test/services/**/*.test.ts'],
+          globalSetup: ['test/services/shared-servers.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,

@@ -19,13 +19,23 @@ export const KAFKA_COORDINATES = ['org.apache.kafka:kafka_2.13:4.4.0', 'org.slf4
 /** The only user of the listener with passwords. */
 export const SASL_USER = { username: 'assay', password: 'assay-secret' }
 
-const START_MAX_MS = 120_000
+const START_MAX_MS = 300_000
 const STOP_MAX_MS = 30_000
 const POLL_MS = 50
 // Short-lived and small: a quick start matters more here than the last percent of the optimising compiler.
 const JVM_OPTIONS = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
 
-export type Broker = {
+export type BrokerTopics = {
+  createTopic(name: string, partitions: number, configs?: Record<string, string>): Promise<void>
+  addPartitions(topic: string, total: number): Promise<void>
+  deleteTopic(name: string): Promise<void>
+  /** Deletes the records before `offset`, as retention would. */
+  deleteRecordsBefore(topic: string, partition: number, offset: bigint): Promise<void>
+  /** All but Kafka's own. */
+  deleteAllTopics(): Promise<void>
+}
+
+export type Broker = BrokerTopics & {
   readonly bootstrapServers: string[]
   /** The same broker behind SASL/PLAIN without TLS. */
   readonly saslBootstrapServers: string[]
@@ -33,11 +43,6 @@ export type Broker = {
   readonly ports: Readonly<Record<string, number>>
   readonly directory: string
   readonly pid: number
-  createTopic(name: string, partitions: number, configs?: Record<string, string>): Promise<void>
-  addPartitions(topic: string, total: number): Promise<void>
-  deleteTopic(name: string): Promise<void>
-  /** Deletes the records before `offset`, as retention would. */
-  deleteRecordsBefore(topic: string, partition: number, offset: bigint): Promise<void>
   isRunning(): boolean
   /** Ends the process without warning; its data stay. */
   kill(): Promise<void>
@@ -93,6 +98,32 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     await exited
     clearTimeout(forced)
   }
+  return {
+    bootstrapServers,
+    saslBootstrapServers: [`127.0.0.1:${saslPort}`],
+    ports,
+    directory,
+    get pid() {
+      return child.pid!
+    },
+    ...topicsAt(bootstrapServers),
+    isRunning: () => child.exitCode === null && child.signalCode === null,
+    async kill() {
+      await end('SIGKILL')
+    },
+    async restart() {
+      await end('SIGKILL')
+      child = await start()
+    },
+    async stop() {
+      await end('SIGTERM')
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** What can be done to the topics of a broker that runs there. */
+export function topicsAt(bootstrapServers: string[]): BrokerTopics {
   const withAdmin = async <Result>(use: (admin: Admin) => Promise<Result>): Promise<Result> => {
     const admin = new Admin({ clientId: 'assay-test', bootstrapBrokers: bootstrapServers })
     try {
@@ -102,13 +133,6 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     }
   }
   return {
-    bootstrapServers,
-    saslBootstrapServers: [`127.0.0.1:${saslPort}`],
-    ports,
-    directory,
-    get pid() {
-      return child.pid!
-    },
     async createTopic(name, partitions, configs = {}) {
       const entries = Object.entries(configs).map(([key, value]) => ({ name: key, value }))
       await withAdmin(async (admin) => {
@@ -128,17 +152,13 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
       const topics = [{ name: topic, partitions: [{ partition, offset }] }]
       await withAdmin((admin) => admin.deleteRecords({ topics }))
     },
-    isRunning: () => child.exitCode === null && child.signalCode === null,
-    async kill() {
-      await end('SIGKILL')
-    },
-    async restart() {
-      await end('SIGKILL')
-      child = await start()
-    },
-    async stop() {
-      await end('SIGTERM')
-      await rm(directory, { recursive: true, force: true })
+    async deleteAllTopics() {
+      await withAdmin(async (admin) => {
+        const topics = await admin.listTopics()
+        if (topics.length === 0) return
+        await admin.deleteTopics({ topics })
+        while ((await admin.listTopics()).length > 0) await sleep(POLL_MS)
+      })
     },
   }
 }

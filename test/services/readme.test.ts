@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Broker, startBroker } from './broker.ts'
+import { type SharedBroker, sharedBroker } from './shared.ts'
 import { javaAvailable } from './tools.ts'
 
 const root = dirname(dirname(import.meta.dirname))
@@ -26,12 +26,12 @@ const endless: Readonly<Record<string, RegExp>> = {
 }
 
 describe.skipIf(javaAvailable !== null)('README', () => {
-  let broker: Broker
+  let broker: SharedBroker
   let work: string
   let home: string
   let base = 'kafka-lakehouse'
   beforeAll(async () => {
-    broker = await startBroker()
+    broker = await sharedBroker()
     await broker.createTopic('ecommerce.transactions', 2)
     work = await mkdtemp(join(tmpdir(), 'assay-readme-'))
     // A project beside the checkout is beside this one.
@@ -39,7 +39,7 @@ describe.skipIf(javaAvailable !== null)('README', () => {
     await mkdir(home)
   })
   afterAll(async () => {
-    await broker?.stop()
+    await broker?.leave()
     await rm(work, { recursive: true, force: true })
   })
 

@@ -12,7 +12,7 @@ import {
   withLongHeader,
   xerialStream,
 } from '../../generate/record-batch.ts'
-import { type Broker, startBroker } from '../broker.ts'
+import { type SharedBroker, sharedBroker } from '../shared.ts'
 import { javaAvailable } from '../tools.ts'
 import { type JavaConsumer, openJavaConsumer } from './java-consumer.ts'
 import { produceBatch } from './raw-producer.ts'
@@ -77,17 +77,17 @@ const forms: Readonly<
   'zstd and garbage': ['zstd', (content) => [zstdCompressSync(content), garbage], 'refused'],
 }
 
-let broker: Broker
+let broker: SharedBroker
 let consumer: JavaConsumer
 
 describe.skipIf(javaAvailable !== null)('batches that no producer of ours writes', () => {
   beforeAll(async () => {
-    broker = await startBroker()
+    broker = await sharedBroker()
     consumer = await openJavaConsumer(broker.bootstrapServers)
   })
   afterAll(async () => {
     await consumer?.close()
-    await broker?.stop()
+    await broker?.leave()
   })
 
   const records = Array.from({ length: 700 }, (_, index) => oddRecord(index))

@@ -4,20 +4,20 @@ import type { OffsetRange } from '../../../src/batches/offsets.ts'
 import type { Cut } from '../../../src/batches/source.ts'
 import type { StartingOffsets } from '../../../src/kafka/options.ts'
 import { openKafkaProducer, type ProducedRecord } from '../../../src/kafka/producer.ts'
-import { type Broker, startBroker } from '../broker.ts'
+import { type SharedBroker, sharedBroker } from '../shared.ts'
 import { javaAvailable } from '../tools.ts'
 import { openJavaProducer } from './java-producer.ts'
 import { advance, NO_SIGNAL, offsetsOf, openSource, readAll, readRecords } from './records.ts'
 
 const start = Date.UTC(2024, 2, 10)
-let broker: Broker
+let broker: SharedBroker
 
 describe.skipIf(javaAvailable !== null)('cutting batches', () => {
   beforeAll(async () => {
-    broker = await startBroker()
+    broker = await sharedBroker()
   })
   afterAll(async () => {
-    await broker?.stop()
+    await broker?.leave()
   })
 
   test('uneven partitions are cut at one timestamp, and every record comes once', async () => {

@@ -1,11 +1,8 @@
 // Drives java/Consume.java: the records of a topic as Kafka's own consumer reads them.
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { RawRecord } from '../../oracle/rows.ts'
-import { KAFKA_COORDINATES } from '../broker.ts'
-import { mavenJars } from '../tools.ts'
+import { startJavaProgram } from './java-program.ts'
 
 export type JavaConsumer = {
   /** The committed records that the topic holds now, in the order of partitions and offsets. */
@@ -14,11 +11,7 @@ export type JavaConsumer = {
 }
 
 export async function openJavaConsumer(bootstrapServers: readonly string[]): Promise<JavaConsumer> {
-  const jars = await mavenJars('kafka', KAFKA_COORDINATES)
-  const program = join(import.meta.dirname, 'java', 'Consume.java')
-  const logLevel = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
-  const args = [logLevel, '-Xmx256m', '-cp', jars.join(':'), program, bootstrapServers.join(',')]
-  const java = spawn('java', args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const java = await startJavaProgram('Consume', [bootstrapServers.join(',')])
   const exited = once(java, 'exit')
   const answers = createInterface({ input: java.stdout })[Symbol.asyncIterator]()
   return {

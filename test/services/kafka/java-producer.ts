@@ -1,10 +1,7 @@
 // Drives java/Produce.java: records written by Kafka's own producer, transactions included.
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { KAFKA_COORDINATES } from '../broker.ts'
-import { mavenJars } from '../tools.ts'
+import { startJavaProgram } from './java-program.ts'
 
 export type SentRecord = {
   readonly topic: string
@@ -26,12 +23,8 @@ export async function openJavaProducer(
   bootstrapServers: readonly string[],
   properties: Readonly<Record<string, string>> = {},
 ): Promise<JavaProducer> {
-  const jars = await mavenJars('kafka', KAFKA_COORDINATES)
-  const program = join(import.meta.dirname, 'java', 'Produce.java')
   const settings = Object.entries(properties).map(([name, value]) => `${name}=${value}`)
-  const logLevel = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
-  const args = [logLevel, '-Xmx256m', '-cp', jars.join(':'), program, bootstrapServers.join(','), ...settings]
-  const java = spawn('java', args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const java = await startJavaProgram('Produce', [bootstrapServers.join(','), ...settings])
   const exited = once(java, 'exit')
   // A test that fails half-way must not leave Java waiting for its next command.
   const endWithTests = () => java.kill('SIGKILL')

@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Broker, startBroker } from '../broker.ts'
+import { type SharedBroker, sharedBroker } from '../shared.ts'
 import { javaAvailable } from '../tools.ts'
 import { openJavaProducer, type SentRecord } from './java-producer.ts'
 import { NO_SIGNAL, openSource, type PlainRecord, readAll, readRecords, text } from './records.ts'
 
-let broker: Broker
+let broker: SharedBroker
 
 describe.skipIf(javaAvailable !== null)('reading a topic', () => {
   beforeAll(async () => {
-    broker = await startBroker()
+    broker = await sharedBroker()
   })
   afterAll(async () => {
-    await broker?.stop()
+    await broker?.leave()
   })
 
   test.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'])(

@@ -3,22 +3,22 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Broker, startBroker } from '../broker.ts'
 import { type JavaProducer, openJavaProducer } from '../kafka/java-producer.ts'
+import { type SharedBroker, sharedBroker } from '../shared.ts'
 import { javaAvailable } from '../tools.ts'
 import { runAssay, type Settings, temporaryDirectory } from './assay.ts'
 
-let broker: Broker
+let broker: SharedBroker
 let producer: JavaProducer
 
 describe.skipIf(javaAvailable !== null)('assay check on a topic', () => {
   beforeAll(async () => {
-    broker = await startBroker()
+    broker = await sharedBroker()
     producer = await openJavaProducer(broker.bootstrapServers)
   })
   afterAll(async () => {
     await producer?.close()
-    await broker?.stop()
+    await broker?.leave()
   })
 
   async function checked(topic: string, valuesByPartition: readonly (readonly string[])[]) {

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { differences } from '../../compare/differences.ts'
 import { badInput, punctualTopicLines, topicLines } from '../../generate/lines.ts'
 import { oddValue } from '../../generate/odd-values.ts'
-import { type Broker, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
+import { type SharedBroker, sharedBroker } from '../shared.ts'
 import { javaAvailable } from '../tools.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from './assay.ts'
 import {
@@ -22,17 +22,17 @@ import {
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 /** Where the contract leaves everything open, the oracle gives up. */
 const tooDeep = badInput.find(({ name }) => name === 'deep-nesting-20000')!.value
-let broker: Broker
+let broker: SharedBroker
 let consumer: JavaConsumer
 
 describe.skipIf(javaAvailable !== null)(`the pipeline on a real broker (repeat with SEED=${seed})`, () => {
   beforeAll(async () => {
-    broker = await startBroker()
+    broker = await sharedBroker()
     consumer = await openJavaConsumer(broker.bootstrapServers)
   })
   afterAll(async () => {
     await consumer?.close()
-    await broker?.stop()
+    await broker?.leave()
   })
 
   test.each([

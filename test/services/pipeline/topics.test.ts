@@ -3,26 +3,26 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { partitionKey } from '../../../src/batches/offsets.ts'
 import { batchBytes, batchContent } from '../../generate/record-batch.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
-import { type Broker, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { produceBatch } from '../kafka/raw-producer.ts'
+import { type SharedBroker, sharedBroker } from '../shared.ts'
 import { javaAvailable } from '../tools.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from './assay.ts'
 import { expectRight, sampleOf, settingsFor } from './lakehouse.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
-let broker: Broker
+let broker: SharedBroker
 let consumer: JavaConsumer
 
 describe.skipIf(javaAvailable !== null)(`topics of every kind (repeat with SEED=${seed})`, () => {
   beforeAll(async () => {
-    broker = await startBroker()
+    broker = await sharedBroker()
     consumer = await openJavaConsumer(broker.bootstrapServers)
   })
   afterAll(async () => {
     await consumer?.close()
-    await broker?.stop()
+    await broker?.leave()
   })
 
   test('a transactional topic: aborted records are in no table, those of open transactions come later', async () => {
