@@ -5,7 +5,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compilerAvailable } from './crash/faulty-disk.ts'
-import { goAvailable, javaAvailable, prometheusAvailable, pythonAvailable } from './services/tools.ts'
+import {
+  chromiumAvailable,
+  goAvailable,
+  javaAvailable,
+  prometheusAvailable,
+  pythonAvailable,
+} from './services/tools.ts'
 
 type Counts = { passed: number; failed: number; skipped: number }
 
@@ -25,6 +31,7 @@ const root = join(import.meta.dirname, '..')
 const counts: Counts = { passed: 0, failed: 0, skipped: 0 }
 
 countCommand('types', 'tsc', ['--noEmit'])
+countCommand('types of the pages', 'tsc', ['--noEmit', '-p', 'dashboard'])
 countCommand('lint', 'biome', ['check', '--error-on-warnings', '.'])
 countTests(process.argv.slice(2))
 
@@ -83,6 +90,7 @@ function countReport({ testResults }: Report): void {
     goAvailable,
     compilerAvailable,
     prometheusAvailable,
+    chromiumAvailable,
   ].filter((reason) => reason !== null)
   if (skippedOf.size > 0 && reasons.length > 0) console.log(`because ${reasons.join('; ')}`)
 }

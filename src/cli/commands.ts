@@ -189,4 +189,13 @@ export const commands: readonly CommandEntry[] = [
     ],
     load: async (project) => (await import('./table.ts')).tableCommand(project),
   },
+  {
+    name: 'users',
+    summary: 'make, list or remove users of the dashboard',
+    does:
+      'Says who may log in to the dashboard, and in which role: a viewer looks, without ids; an analyst sees ids and ' +
+      'decides; an approver and an admin approve. The users are in DASHBOARD_USERS_FILE, with a hash of each password.',
+    examples: ['assay users add ann --role analyst', 'assay users list', 'assay users remove ann'],
+    load: async (project) => (await import('./users.ts')).usersCommand(project),
+  },
 ]

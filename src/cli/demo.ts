@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import type { RecordSource } from '../batches/source.ts'
+import type { Config } from '../config/config.ts'
 import { inHome } from '../config/values.ts'
 import { embeddedEngine } from '../engines/embedded/run.ts'
 import { listener, type OnEvent, tellAll } from '../engines/events.ts'
@@ -18,11 +19,12 @@ import { type ProduceOptions, produce } from '../produce/produce.ts'
 import type { Project } from '../project/project.ts'
 import { createLagEstimate } from './lag-estimate.ts'
 import { type LiveView, startLiveView } from './live-painter.ts'
-import { type ObservedRun, observeRun } from './observed-run.ts'
+import { observeRun } from './observed-run.ts'
 import { positiveNumber, seedNumber } from './option-values.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { recordShape } from './record-shape.ts'
-import { openSession } from './session.ts'
+import { serveDashboard } from './served-dashboard.ts'
+import { openSession, type Session } from './session.ts'
 
 type DemoFlags = {
   readonly rate: number
@@ -61,20 +63,47 @@ export function demoCommand(project: Project): Command {
 async function demo(project: Project, flags: DemoFlags): Promise<void> {
   const given = flags.deltaBasePath
   const isStore = given !== undefined && isStoreUrl(given)
-  const { config } = openSession(project, isStore ? { DELTA_BASE_PATH: given } : {})
+  const session = openSession(project, isStore ? { DELTA_BASE_PATH: given } : {})
   const deltaBasePath = isStore
-    ? config.deltaBasePath
-    : (flags.deltaBasePath ?? (await mkdtemp(join(tmpdir(), 'assay-demo-'))))
+    ? session.config.deltaBasePath
+    : (given ?? (await mkdtemp(join(tmpdir(), 'assay-demo-'))))
   const input = await mkdtemp(join(tmpdir(), 'assay-demo-input-'))
-  const stop = new AbortController()
-  const view = startLiveView(
-    `Assay demo  ${deltaBasePath}`,
-    levelNames(project.lakehouse),
-    process.stdout,
-    process.env,
+  try {
+    await runDemo(project, flags, { ...session.config, deltaBasePath }, { input, log: session.log })
+  } finally {
+    await rm(input, { recursive: true, force: true })
+  }
+  process.stdout.write(
+    `\nThe tables are in ${deltaBasePath}. Look into them:\n` +
+      `  DELTA_BASE_PATH=${deltaBasePath} npx assay query "select risk_level, count(*) from fraud_detection group by 1"\n`,
   )
+}
+
+type DemoParts = { readonly input: string; readonly log: Session['log'] }
+
+async function runDemo(
+  project: Project,
+  flags: DemoFlags,
+  config: Config,
+  { input, log }: DemoParts,
+): Promise<void> {
+  const { streams } = config.lakehouse
+  const stop = new AbortController()
+  const source = growingBatches(await openFileSource(input, { takeUnterminatedTail: false }))
+  const pipeline = pipelineOptions({ ...config, engine: 'embedded' })
+  const of = { engine: 'embedded', streams, reads: 'generated transactions' } as const
+  const observed = await observeRun({ ...pipeline, ...of, source, metricsPort: config.metricsPort })
+  const about = { ...of, inputUnit: 'bytes', title: 'Assay demo', observed } as const
+  const dashboard = await serveDashboard(config, about, ({ message }) => log.warn(message))
+  if (dashboard !== null) process.stdout.write(`The dashboard is at ${dashboard.url}\n`)
+  const title = ['Assay demo', ...(dashboard === null ? [] : [dashboard.url]), config.deltaBasePath].join(
+    '  ',
+  )
+  const view = startLiveView(title, levelNames(project.lakehouse), process.stdout, process.env)
+  if (observed.url !== null) view.say(`metrics at ${observed.url}/metrics`)
   const abort = (): void => {
     stop.abort()
+    dashboard?.stopping()
     view.say('stopping: the batch at hand is finished')
   }
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -90,42 +119,23 @@ async function demo(project: Project, flags: DemoFlags): Promise<void> {
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   const timer = flags.seconds === undefined ? null : setTimeout(abort, flags.seconds * 1000)
-  let observed: ObservedRun | null = null
   try {
     const producing = produceAll(flags, { path: input, shape: recordShape(project) }, stop.signal)
-    const source = growingBatches(await openFileSource(input, { takeUnterminatedTail: false }))
-    const pipeline = pipelineOptions({ ...config, engine: 'embedded', deltaBasePath })
-    const { streams } = config.lakehouse
-    const of = {
-      engine: 'embedded',
-      reads: 'generated transactions',
-      metricsPort: config.metricsPort,
-    } as const
-    observed = await observeRun({ ...pipeline, ...of, streams, source })
-    if (observed.url !== null) view.say(`metrics at ${observed.url}/metrics`)
+    const listeners = [observed.onEvent, reportTo(view), ...(dashboard === null ? [] : [dashboard.onEvent])]
     const running = embeddedEngine.run({
-      ...pipeline,
-      streams,
-      source,
-      once: false,
-      finalize: false,
-      signal: stop.signal,
+      ...{ ...pipeline, streams, source, once: false, finalize: false, signal: stop.signal },
       // The view shows what matters; nothing scrolls it away.
-      tell: tellAll([observed.onEvent, reportTo(view)]),
+      tell: withoutHistory(tellAll(listeners)),
     })
     // Whichever fails first stops the other.
     await Promise.all([producing, running].map((work) => Promise.resolve(work).finally(abort)))
   } finally {
     if (timer) clearTimeout(timer)
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
-    await observed?.close()
+    await dashboard?.close()
+    await observed.close()
     view.close()
-    await rm(input, { recursive: true, force: true })
   }
-  process.stdout.write(
-    `\nThe tables are in ${deltaBasePath}. Look into them:\n` +
-      `  DELTA_BASE_PATH=${deltaBasePath} npx assay query "select risk_level, count(*) from fraud_detection group by 1"\n`,
-  )
 }
 
 /** The history at once, then what happens now, at the rate of the demo, until the signal. */
@@ -162,17 +172,25 @@ export function growingBatches(source: RecordSource): RecordSource {
   }
 }
 
+/** The history did not arrive when its event times say. */
+function withoutHistory(tell: OnEvent): OnEvent {
+  let records = 0
+  return (event) => {
+    if (event.kind !== 'batch') return tell(event)
+    const isHistory = records < historyRecords
+    records += event.report.records
+    tell(isHistory ? { ...event, report: { ...event.report, latencies: noLatencies } } : event)
+  }
+}
+
 function reportTo(view: LiveView): OnEvent {
   const lag = createLagEstimate()
-  let records = 0
+  let isFirst = true
   return listener({
     batch: ({ report }) => {
-      // The history did not arrive when its event times say.
-      const isHistory = records < historyRecords
-      if (records === 0) view.say(null)
-      records += report.records
-      const lagRecords = lag.records(report)
-      view.report({ ...report, latencies: isHistory ? noLatencies : report.latencies, lagRecords })
+      if (isFirst) view.say(null)
+      isFirst = false
+      view.report({ ...report, lagRecords: lag.records(report) })
     },
   })
 }

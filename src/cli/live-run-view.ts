@@ -31,7 +31,9 @@ export function liveRunView(about: RunFacts, log: Logger): RunView {
   return {
     onStart(asked) {
       startRun(about, log, asked)
-      view = startLiveView(`Assay  ${about.input}`, about.levels, process.stdout, process.env)
+      const { dashboard } = asked
+      const title = ['Assay', ...(dashboard === null ? [] : [dashboard.url]), about.input].join('  ')
+      view = startLiveView(title, about.levels, process.stdout, process.env)
       view.say(`waiting for ${about.input}`)
     },
     onBatch(report) {

@@ -5,15 +5,17 @@ import type { Config } from '../config/config.ts'
 import { directoryOf } from '../delta/mounts.ts'
 import type { PipelineOptions } from '../engines/engine.ts'
 import { listener, type OnEvent, tellAll } from '../engines/events.ts'
-import { removeAddress, writeAddress } from '../engines/run-address.ts'
+import { type RunAddress, removeAddress, writeAddress } from '../engines/run-address.ts'
 import { RunMetrics } from '../engines/run-metrics.ts'
-import { runStatus } from '../engines/run-status.ts'
+import { type RunStatus, runStatus } from '../engines/run-status.ts'
 import { RunWatch } from '../engines/run-watch.ts'
 import { type MetricsServer, serveMetrics } from '../metrics/http.ts'
 import { packageVersion } from './package-version.ts'
 
 export type ObservedRun = {
   readonly onEvent: OnEvent
+  readonly watch: RunWatch
+  readonly status: () => Promise<RunStatus>
   /** null where METRICS_PORT is 0. */
   readonly url: string | null
   /** The port that was wanted, where another one was taken; null else. */
@@ -38,45 +40,54 @@ export type ObservedOptions = Pick<
   readonly reads: string
 }
 
-/** Serves what is known of the run from its events on; `close` ends it. */
+/** Looks at the run from its events on, and serves what is known of it; `close` ends it. */
 export async function observeRun(options: ObservedOptions): Promise<ObservedRun> {
-  const { deltaBasePath, streams, source, metricsPort } = options
+  const { deltaBasePath, source, metricsPort } = options
   const watch = new RunWatch()
   const metrics = new RunMetrics({ ...options, version: packageVersion }, watch)
-  if (metricsPort === 0) {
-    return { onEvent: () => undefined, url: null, movedFrom: null, close: async () => undefined }
-  }
   let server: MetricsServer | null = null
   const status = async () => {
     const facts = { ...options, version: packageVersion, url: server?.url ?? null }
     const diskFreeBytes = await freeBytes(directoryOf(deltaBasePath))
     return runStatus({ ...facts, diskFreeBytes }, watch, metrics.isBehind, Date.now())
   }
-  server = await serveMetrics(metricsPort, {
-    metrics: () => metrics.collect(),
-    notReady: () => notReady(watch),
-    status,
-  })
-  const address = { pid: process.pid, url: server.url }
+  if (metricsPort !== 0) {
+    server = await serveMetrics(metricsPort, {
+      metrics: () => metrics.collect(),
+      notReady: () => notReady(watch),
+      status,
+    })
+  }
   watch.look(source)
   return {
     onEvent: tellAll([
       watch.onEvent,
       metrics.onEvent,
-      // Who has opened the tables has the locks.
-      listener({
-        // Without it `assay status` tells from the tables.
-        opened: () => void writeAddress(deltaBasePath, streams, address).catch(() => undefined),
-      }),
+      ...(server === null ? [] : [addressed(options, server)]),
     ]),
-    url: server.url,
-    movedFrom: server.port === metricsPort ? null : metricsPort,
+    watch,
+    status,
+    url: server?.url ?? null,
+    movedFrom: server === null || server.port === metricsPort ? null : metricsPort,
     async close() {
       await watch.stop()
-      await removeAddress(deltaBasePath, streams, address)
+      if (server === null) return
+      await removeAddress(deltaBasePath, options.streams, addressOf(server))
       await server.close()
     },
   }
+}
+
+/** Who has opened the tables has the locks. */
+function addressed({ deltaBasePath, streams }: ObservedOptions, server: MetricsServer): OnEvent {
+  return listener({
+    // Without it `assay status` tells from the tables.
+    opened: () => void writeAddress(deltaBasePath, streams, addressOf(server)).catch(() => undefined),
+  })
+}
+
+function addressOf({ url }: MetricsServer): RunAddress {
+  return { pid: process.pid, url }
 }
 
 function notReady({ opened, fault, outage }: RunWatch): string | null {

@@ -31,7 +31,12 @@ export type RunFacts = {
 }
 
 /** Where a run can be asked how it is. */
-export type AskedAt = { readonly url: string | null; readonly movedFrom: number | null }
+export type AskedAt = {
+  readonly url: string | null
+  readonly movedFrom: number | null
+  /** null where there is none. */
+  readonly dashboard: { readonly url: string; readonly movedFrom: number | null } | null
+}
 
 export type RunView = {
   onStart(asked: AskedAt): void
@@ -65,10 +70,13 @@ export function startRun(facts: RunFacts, log: Logger, asked: AskedAt): void {
   sayWhereAsked(asked, log)
 }
 
-function sayWhereAsked({ url, movedFrom }: AskedAt, log: Logger): void {
+function sayWhereAsked({ url, movedFrom, dashboard }: AskedAt, log: Logger): void {
+  const moved = (from: number | null): string => (from === null ? '' : `port ${from} is taken, so `)
+  if (dashboard !== null) {
+    log.info({ url: dashboard.url }, `${moved(dashboard.movedFrom)}the dashboard is at ${dashboard.url}`)
+  }
   if (url === null) return
-  const moved = movedFrom === null ? '' : `port ${movedFrom} is taken, so `
-  log.info({ url }, `${moved}metrics are at ${url}/metrics; "assay status" says how the run is`)
+  log.info({ url }, `${moved(movedFrom)}metrics are at ${url}/metrics; "assay status" says how the run is`)
 }
 
 function stopping(signal: NodeJS.Signals, log: Logger): void {
@@ -90,7 +98,7 @@ export function warnOfRefusals(totals: RunTotals, { reasons, refused }: RunFacts
 }
 
 /** A run that ends soon says where it is asked only where that is not where it was told to be. */
-const unasked: AskedAt = { url: null, movedFrom: null }
+const unasked: AskedAt = { url: null, movedFrom: null, dashboard: null }
 
 /** A progress bar, then what became of the records. */
 function onceView(about: RunFacts, log: Logger): RunView {

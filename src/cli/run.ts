@@ -8,6 +8,7 @@ import type { RecordSource } from '../batches/source.ts'
 import { type Config, sparkNeedsDisk } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
 import { inHome } from '../config/values.ts'
+import type { Dashboard } from '../dashboard/server.ts'
 import type { Engine } from '../engines/engine.ts'
 import { listener, noticesTo, type OnEvent, tellAll } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
@@ -20,10 +21,11 @@ import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { isInteractive } from './live-painter.ts'
 import { liveRunView } from './live-run-view.ts'
-import { observeRun } from './observed-run.ts'
+import { type ObservedRun, observeRun } from './observed-run.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { openRunView, type RunFacts, type RunView } from './run-view.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
+import { type ServedDashboard, serveDashboard } from './served-dashboard.ts'
 import { openSession, projectDefaults } from './session.ts'
 
 /** How long `--once` waits for a broker that is away or a topic that is not there. */
@@ -67,7 +69,9 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const listeners = [listenerOf(view)]
   const tell = tellAll(listeners)
   const stop = new AbortController()
+  let dashboard: Dashboard | null = null
   const onSignal = (signal: NodeJS.Signals): void => {
+    dashboard?.stopping()
     // A second Ctrl-C ends the process at once, which loses nothing either.
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     view.onStop(signal)
@@ -82,11 +86,16 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const registry = source === null ? null : schemaRegistryOf(config, asked)
   const pipeline = pipelineOptions({ ...config, engine: engineName })
   const { metricsPort } = config
-  const reads = about.input
-  const observed = await observeRun({ ...pipeline, streams, engine: engineName, source, metricsPort, reads })
+  const of = { streams, engine: engineName, reads: about.input } as const
+  const observed = await observeRun({ ...pipeline, ...of, source, metricsPort })
   listeners.push(observed.onEvent)
-  view.onStart(observed)
   try {
+    // A run with an end is over before somebody looks.
+    dashboard = flags.once
+      ? null
+      : await serveDashboard(config, dashboardOf(of, flags, observed), noticesTo(tell))
+    if (dashboard !== null) listeners.push(dashboard.onEvent)
+    view.onStart({ ...observed, dashboard })
     const engine = await openEngine(engineName, config, source)
     await engine.run({
       ...pipeline,
@@ -103,11 +112,20 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
     view.onFailure()
     throw error
   } finally {
+    await dashboard?.close()
     await observed.close()
     await source?.close()
     registry?.close()
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
+}
+
+function dashboardOf(
+  of: Pick<ServedDashboard, 'streams' | 'engine' | 'reads'>,
+  { from }: RunFlags,
+  observed: ObservedRun,
+): ServedDashboard {
+  return { ...of, inputUnit: from === undefined ? 'records' : 'bytes', title: 'Assay', observed }
 }
 
 /** Lines that scroll and a picture do not share a terminal. */

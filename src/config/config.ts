@@ -120,6 +120,13 @@ export type Config = {
   }
   /** Of the address on this machine; 0 for none. */
   readonly metricsPort: number
+  readonly dashboard: {
+    readonly host: string
+    /** 0 for none. */
+    readonly port: number
+    /** null: nobody has to log in. */
+    readonly usersFile: string | null
+  }
   /** One sentence for each variable that is not ours but looks like one, and for each odd line of .env. */
   readonly hints: readonly string[]
 }
@@ -172,6 +179,7 @@ const pathVariables: readonly VariableName[] = [
   'ASSAY_HOME',
   'AWS_CA_BUNDLE',
   'CACHE_DIR',
+  'DASHBOARD_USERS_FILE',
   'DELTA_BASE_PATH',
   'KAFKA_SASL_TOKEN_CA_FILE',
   'KAFKA_SSL_CA_FILE',
@@ -350,6 +358,11 @@ function configOf(
     writerLeaseMs: values.WRITER_LEASE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
     metricsPort: values.METRICS_PORT,
+    dashboard: {
+      host: values.DASHBOARD_HOST,
+      port: values.DASHBOARD_PORT,
+      usersFile: values.DASHBOARD_USERS_FILE,
+    },
     hints,
   }
 }

@@ -1,6 +1,7 @@
 // Every variable of the configuration, once, but for what a lakehouse adds: the validation, .env.example, the
 // reference page and `assay run --help` are made from this table.
 import type { Lakehouse } from '../plan/index.ts'
+import { dashboardVariables } from './dashboard-variables.ts'
 import { registryVariables } from './registry-variables.ts'
 import { storeVariables } from './store-variables.ts'
 import {
@@ -36,6 +37,7 @@ export const groups = [
   'Spark',
   'Log',
   'Metrics',
+  'Dashboard',
 ] as const
 
 export type Variable<T> = ValueKind<T> & {
@@ -423,6 +425,7 @@ export const variables = {
     default: '9464',
     example: '9100',
   },
+  ...dashboardVariables,
 } as const satisfies Record<string, Variable<unknown>>
 
 export type VariableName = keyof typeof variables

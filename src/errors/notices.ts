@@ -13,6 +13,7 @@ export const noticeCodes = {
     'A last line that was taken without its line end has grown: the rest is a record of its own.',
   LISTENER_FAILED:
     'What shows the work of a run (a view, the metrics) failed: the run goes on without it. Please report it.',
+  AUDIT_FAILED: 'Who changed what could not be written to ops/audit; the change itself was made.',
   NEARLY_ALL_REFUSED:
     'Nearly every record was refused; the message names the commonest reason and a record that has it.',
   DEFINITIONS_CHANGED:

@@ -1,5 +1,6 @@
 // Every table that a query can name: those of the lakehouse, and what Assay keeps of its own work.
 import type { Lakehouse, TableDefinition } from '../plan/index.ts'
+import { auditDefinition, auditPath } from './audit.ts'
 import { batchesDefinition, batchesPath } from './batches.ts'
 import { definitionsDefinition, definitionsPath } from './definitions.ts'
 import { erasedDefinition, erasedPath } from './erased.ts'
@@ -15,6 +16,7 @@ export const opsTables: readonly NamedTable[] = [
   { path: schemasPath, meaning: schemasDefinition.description },
   { path: filesPath, meaning: filesDefinition.description },
   { path: erasedPath, meaning: erasedDefinition.description },
+  { path: auditPath, meaning: auditDefinition.description },
 ]
 
 export function readableTables({ tables }: Pick<Lakehouse, 'tables'>): readonly NamedTable[] {

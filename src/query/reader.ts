@@ -18,8 +18,22 @@ import { liveName, liveTables, openWindowsSql } from './open-windows.ts'
 import { isShowTables, type NamedTables, parseSelect } from './select-statement.ts'
 import { nearestNames, notWrittenAdvice, sqlName } from './table-name.ts'
 
-export async function openReader(config: Config): Promise<LakehouseReader> {
-  const instance = await DuckDBInstance.create(':memory:', instanceOptions(config))
+export type ReaderOptions = {
+  /** What stands for `*` of the tables, by their columns: for who may not see all of them. */
+  readonly columns?: (columns: readonly TypedColumn[]) => string
+  /** Tables are read by their names alone: no file of theirs, no catalogue. */
+  readonly tablesAlone?: boolean
+  /** On disk, for work that does not fit into memory. */
+  readonly spillBytesMax?: number
+}
+
+/** The type is DuckDB's. */
+export type TypedColumn = { readonly name: string; readonly type: string }
+
+export async function openReader(config: Config, options: ReaderOptions = {}): Promise<LakehouseReader> {
+  const { spillBytesMax } = options
+  const spill = spillBytesMax === undefined ? {} : { max_temp_directory_size: `${spillBytesMax}B` }
+  const instance = await DuckDBInstance.create(':memory:', { ...instanceOptions(config), ...spill })
   const connection = await instance.connect()
   const directories = readableTables(config.lakehouse)
     .map((table) => tableDirectory(config.deltaBasePath, table))
@@ -28,7 +42,7 @@ export async function openReader(config: Config): Promise<LakehouseReader> {
   await connection.run(`SET allowed_directories = [${directories.map(quoteText).join(', ')}]`)
   await connection.run('SET enable_external_access = false')
   await connection.run('SET lock_configuration = true')
-  return new LakehouseReader(config, instance, connection)
+  return new LakehouseReader(config, options, instance, connection)
 }
 
 /** A DuckDB of its own for one command, within the configured limits. */
@@ -45,6 +59,7 @@ export function instanceOptions({ duckdb }: Config): Record<string, string> {
 /** Each table is read at the version that it has when a query first names it. */
 export class LakehouseReader {
   readonly #of: Pick<Config, 'lakehouse' | 'deltaBasePath'>
+  readonly #options: ReaderOptions
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
   /** By path: true for a table that has a view, false for one that nobody has written. */
@@ -52,10 +67,12 @@ export class LakehouseReader {
 
   constructor(
     of: Pick<Config, 'lakehouse' | 'deltaBasePath'>,
+    options: ReaderOptions,
     instance: DuckDBInstance,
     connection: DuckDBConnection,
   ) {
     this.#of = of
+    this.#options = options
     this.#instance = instance
     this.#connection = connection
   }
@@ -67,7 +84,8 @@ export class LakehouseReader {
   /** Runs one SELECT. Fails with QUERY_FAILED, whose message is DuckDB's, or with QUERY_NOT_READ_ONLY. */
   async select(sql: string, parameters: Readonly<Record<string, DuckDBValue>> = {}): Promise<DuckDBResult> {
     try {
-      const named = await parseSelect(this.#connection, sql)
+      const only = this.#options.tablesAlone === true ? knownNames(this.#of.lakehouse) : null
+      const named = await parseSelect(this.#connection, sql, only)
       const absent = await this.#makeViews(named)
       try {
         return await streamOf(this.#connection, isShowTables(sql) ? namesSql : sql, parameters)
@@ -120,10 +138,18 @@ export class LakehouseReader {
     const table = await DeltaTable.open(directory)
     const view = sqlName(definition).split('.').map(quoteIdentifier)
     if (view.length > 1) await this.#connection.run(`CREATE SCHEMA IF NOT EXISTS ${view[0]}`)
-    await this.#connection.run(
-      `CREATE VIEW ${view.join('.')} AS ${await fetchedScanSql(await table.snapshot(), directory)}`,
-    )
+    const scan = await this.#visible(await fetchedScanSql(await table.snapshot(), directory))
+    await this.#connection.run(`CREATE VIEW ${view.join('.')} AS ${scan}`)
     return true
+  }
+
+  /** The rows in the columns that who asks may see. */
+  async #visible(select: string): Promise<string> {
+    const { columns } = this.#options
+    if (columns === undefined) return select
+    const described = await this.#connection.runAndReadAll(`DESCRIBE ${select}`)
+    const typed = described.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }))
+    return `SELECT ${columns(typed)} FROM (${select})`
   }
 
   async #makeLiveView(definition: TableDefinition): Promise<void> {
@@ -131,7 +157,7 @@ export class LakehouseReader {
     if (select === null) return
     await this.#connection.run('CREATE SCHEMA IF NOT EXISTS live')
     const view = liveName(definition).split('.').map(quoteIdentifier).join('.')
-    await this.#connection.run(`CREATE OR REPLACE VIEW ${view} AS ${select}`)
+    await this.#connection.run(`CREATE OR REPLACE VIEW ${view} AS ${await this.#visible(select)}`)
   }
 
   /** DuckDB says that a table does not exist; why it does not is for us to say. */

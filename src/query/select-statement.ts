@@ -17,8 +17,21 @@ export function isShowTables(sql: string): boolean {
   return showTables.test(sql)
 }
 
-/** Fails with QUERY_NOT_READ_ONLY for what is not one SELECT, with QUERY_FAILED for what is no SQL. */
-export async function parseSelect(connection: DuckDBConnection, sql: string): Promise<NamedTables> {
+/** What a SELECT may read beside tables where it may read nothing else: rows made of nothing. */
+const rowMakers = ['generate_series', 'range', 'unnest']
+
+/** A name that a query defines, and that is no file and no catalogue elsewhere in the same query. */
+const plainName = /^(?!duckdb_|pg_|sqlite_|pragma_|information_)[a-z_][a-z0-9_]*$/
+
+/**
+ * Fails with QUERY_NOT_READ_ONLY for what is not one SELECT, with QUERY_FAILED for what is no SQL. With
+ * `tables` it reads these alone, by their names in lower case: no file, no catalogue, no function that reads.
+ */
+export async function parseSelect(
+  connection: DuckDBConnection,
+  sql: string,
+  tables: readonly string[] | null = null,
+): Promise<NamedTables> {
   const query = 'SELECT json_serialize_sql($sql::VARCHAR)::VARCHAR'
   const rows = (await connection.runAndReadAll(query, { sql })).getRows()
   const parsed = JSON.parse(String(rows[0]![0])) as ParsedSql
@@ -30,7 +43,33 @@ export async function parseSelect(connection: DuckDBConnection, sql: string): Pr
     throw new LakehouseError('QUERY_FAILED', 'the query is empty: give a SELECT.')
   if (parsed.error || count !== 1)
     throw notOneSelect(parsed.error ? 'this is another' : `there are ${count} statements`)
-  return namedTables(parsed.statements![0])
+  const [statement] = parsed.statements!
+  if (tables !== null) refuseOthers(statement, tables)
+  return namedTables(statement)
+}
+
+function refuseOthers(statement: unknown, tables: readonly string[]): void {
+  const [others, defined] = [new Set<string>(), new Set<string>()]
+  visit(statement, (node) => {
+    for (const name of commonTables(node)) defined.add(name)
+    const { function_name } = Object(node.function) as { readonly function_name?: unknown }
+    if (node.type === 'TABLE_FUNCTION' && !rowMakers.includes(String(function_name))) {
+      others.add(`${String(function_name)}(..)`)
+    }
+    if (node.type === 'BASE_TABLE') others.add(tableNameOf(node))
+  })
+  for (const name of tables) others.delete(name)
+  for (const name of defined) if (plainName.test(name)) others.delete(name)
+  const odd = [...defined].filter((name) => !plainName.test(name))
+  if (others.size + odd.length === 0) return
+  const named = [...others, ...odd].map((name) => JSON.stringify(name)).join(', ')
+  const message = `a query here reads tables alone, not ${named}; the tables are ${tables.join(', ')}`
+  throw new LakehouseError('QUERY_NOT_READ_ONLY', message)
+}
+
+function tableNameOf(node: Readonly<Record<string, unknown>>): string {
+  const [schema, table] = [node.schema_name, node.table_name].map((name) => String(name).toLowerCase())
+  return schema === '' || schema === 'main' ? table! : `${schema}.${table}`
 }
 
 type ParsedSql = { readonly error: boolean; readonly statements?: readonly unknown[] }
@@ -50,11 +89,9 @@ function namedTables(statement: unknown): NamedTables {
     for (const name of commonTables(node)) defined.add(name)
     if (node.type === 'SHOW_REF' || node.type === 'TABLE_FUNCTION') isCatalogue = true
     if (node.type !== 'BASE_TABLE') return
-    const [schema, table] = [String(node.schema_name), String(node.table_name)].map((name) =>
-      name.toLowerCase(),
-    )
-    if (schema === 'information_schema' || table!.startsWith('duckdb_')) isCatalogue = true
-    names.add(schema === '' || schema === 'main' ? table! : `${schema}.${table}`)
+    const name = tableNameOf(node)
+    if (/^(?:information_schema\.|duckdb_|.*\.duckdb_)/.test(name)) isCatalogue = true
+    names.add(name)
   })
   return isCatalogue ? null : names.difference(defined)
 }

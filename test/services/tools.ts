@@ -1,7 +1,8 @@
 // The outside programs that tests need (Python packages, Java libraries), from the cache of `assay spark
 // install` ($ASSAY_TEST_CACHE is another).
 import { execFile, spawnSync } from 'node:child_process'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import {
   installOnce,
@@ -31,6 +32,17 @@ export const prometheusAvailable: string | null =
   spawnSync('promtool', ['--version']).status === 0 && spawnSync('prometheus', ['--version']).status === 0
     ? null
     : 'Prometheus and promtool are not installed (apt install --no-install-recommends prometheus)'
+/** Debian's, or the one that ASSAY_CHROMIUM names; null where there is none. */
+export const chromiumPath: string | null =
+  [process.env.ASSAY_CHROMIUM ?? '', ...programsNamed('chromium')].find((path) => existsSync(path)) ?? null
+
+/** null where pages can be looked at; otherwise the reason why the tests that do are skipped. */
+export const chromiumAvailable: string | null =
+  chromiumPath === null ? 'there is no chromium (apt-get install --no-install-recommends chromium)' : null
+
+function programsNamed(name: string): string[] {
+  return (process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, name))
+}
 
 const never = new AbortController().signal
 

@@ -116,7 +116,7 @@ describe('the log of a run without end', () => {
 
   test('says what it reads and writes, what it waits for, that it stops, and what it did', () => {
     const { told, run } = view()
-    run.onStart({ url: null, movedFrom: null })
+    run.onStart({ url: null, movedFrom: null, dashboard: null })
     run.onWait()
     run.onWait()
     run.onBatch(report(10, { late: 1 }))

@@ -1,0 +1,114 @@
+// What the pages ask the server.
+import type {
+  FailureAnswer,
+  FeedRow,
+  LakehouseAnswer,
+  RowsAnswer,
+  SessionAnswer,
+  TableDetailAnswer,
+} from '../src/dashboard/api.ts'
+import { createStore } from './store.ts'
+
+/** An answer that is no success; its message is for people. */
+export class Failure extends Error {
+  readonly code: string
+  readonly status: number
+
+  constructor(status: number, code: string, message: string) {
+    super(message)
+    this.status = status
+    this.code = code
+  }
+}
+
+export const session = createStore<SessionAnswer | null>(null)
+
+async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  const response = await fetch(path, { credentials: 'same-origin', ...init }).catch(() => {
+    throw new Failure(0, 'AWAY', 'the process does not answer')
+  })
+  if (response.ok) return response
+  const answer = (await response.json().catch(() => null)) as FailureAnswer | null
+  const { code, message } = answer?.error ?? {
+    code: 'FAILED',
+    message: `the server answered ${response.status}`,
+  }
+  if (response.status === 401 && path !== '/api/login') await loadSession()
+  throw new Failure(response.status, code, message)
+}
+
+async function answerOf<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const response = await ask(path, signal === undefined ? {} : { signal })
+  return (await response.json()) as T
+}
+
+/** A request that changes something, or costs something: it carries the token of the session. */
+async function post(path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+  const headers = { 'content-type': 'application/json', 'x-assay-token': session.get()?.token ?? '' }
+  return await ask(path, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify(body),
+    ...(signal ? { signal } : {}),
+  })
+}
+
+export async function loadSession(): Promise<void> {
+  session.set(await answerOf<SessionAnswer>('/api/session'))
+}
+
+export async function login(name: string, password: string): Promise<void> {
+  session.set((await (await post('/api/login', { name, password })).json()) as SessionAnswer)
+}
+
+export async function logout(): Promise<void> {
+  session.set((await (await post('/api/logout', {})).json()) as SessionAnswer)
+}
+
+export const loadLakehouse = (): Promise<LakehouseAnswer> => answerOf('/api/lakehouse')
+
+export const loadTable = (path: string): Promise<TableDetailAnswer> =>
+  answerOf(`/api/table?${new URLSearchParams({ path })}`)
+
+export type RowFilter = { readonly column: string; readonly operator: string; readonly value: string }
+
+export type FeedAnswer = { readonly feed: readonly FeedRow[]; readonly asOfMs: number }
+
+export const loadTransactions = (filters: readonly RowFilter[], text: string): Promise<FeedAnswer> =>
+  answerOf(`/api/transactions?${chosen(filters, text)}`)
+
+export const loadFacets = (filters: readonly RowFilter[], text: string): Promise<RowsAnswer> =>
+  answerOf(`/api/facets?${chosen(filters, text)}`)
+
+export type PersonAnswer = FeedAnswer & { readonly facets: RowsAnswer; readonly hours: RowsAnswer }
+
+export const loadPerson = (id: string): Promise<PersonAnswer> =>
+  answerOf(`/api/person?${new URLSearchParams({ id })}`)
+
+function chosen(filters: readonly RowFilter[], text: string): string {
+  return String(new URLSearchParams({ filters: JSON.stringify(filters), text }))
+}
+
+export type Keys = Readonly<Record<string, string | null>>
+
+export const loadWindows = (path: string): Promise<RowsAnswer> =>
+  answerOf(`/api/windows?${new URLSearchParams({ path })}`)
+
+export type ShownWindow = { readonly start: string; readonly end: string; readonly isOpen: boolean }
+
+export const loadWindow = (path: string, { start, isOpen }: ShownWindow, by: string): Promise<RowsAnswer> =>
+  answerOf(`/api/window?${new URLSearchParams({ path, start, by, open: String(isOpen) })}`)
+
+export const loadKey = (path: string, keys: Keys): Promise<RowsAnswer> =>
+  answerOf(`/api/key?${new URLSearchParams({ path, keys: JSON.stringify(keys) })}`)
+
+export const loadWindowRows = (path: string, start: string, end: string, keys: Keys): Promise<RowsAnswer> =>
+  answerOf(`/api/window-rows?${new URLSearchParams({ path, start, end, keys: JSON.stringify(keys) })}`)
+
+export async function runSql(sql: string, signal: AbortSignal): Promise<RowsAnswer> {
+  return (await (await post('/api/sql', { sql }, signal)).json()) as RowsAnswer
+}
+
+export async function sqlCsv(sql: string): Promise<Blob> {
+  return await (await post('/api/sql.csv', { sql })).blob()
+}

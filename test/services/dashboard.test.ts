@@ -1,0 +1,232 @@
+// Every page in a real Chromium, beside a running pipeline.
+import { appendFile } from 'node:fs/promises'
+import { AxeBuilder } from '@axe-core/playwright'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Config, loadConfig } from '../../src/config/config.ts'
+import type { Dashboard } from '../../src/dashboard/server.ts'
+import { embeddedEngine } from '../../src/engines/embedded/run.ts'
+import { openFileSource } from '../../src/files/source.ts'
+import { standardLakehouse } from '../../src/lakehouse/index.ts'
+import { openReader } from '../../src/query/reader.ts'
+import { observedTest, serve } from '../unit/dashboard/served.ts'
+import { type Lakehouse, newLakehouse, testOptions, writeInput } from '../unit/engine/pipeline.ts'
+import { chromiumAvailable, chromiumPath } from './tools.ts'
+
+const pages = ['pipeline', 'fraud', 'aggregations', 'tables'] as const
+/** Markup, a control character and marks that turn a line around. */
+const nastyMerchant = '<img src=x onerror="document.title=1"><b>Shop\u0007 \u202Egnp.exe'
+const waitMaxMs = 120_000
+
+function transaction(index: number, merchant = `Shop ${index % 7}`): string {
+  const at = new Date(Date.UTC(2026, 9, 5, 12, 0, 0) + index * 1_000).toISOString()
+  const risky = index % 5 === 0
+  return `${JSON.stringify({
+    transaction_id: `t-${index}`,
+    user_id: 100 + (index % 20),
+    amount: risky ? 9_000 + index : 20 + index,
+    merchant,
+    payment_method: risky ? 'crypto' : 'credit_card',
+    location: risky ? 'Lagos, Nigeria' : 'Paris, France',
+    device_id: `d-${index % 9}`,
+    timestamp: at,
+  })}\n`
+}
+
+const many = (from: number, to: number): string[] =>
+  Array.from({ length: to - from }, (_, index) => transaction(from + index))
+
+describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
+  let lakehouse: Lakehouse
+  let config: Config
+  let dashboard: Dashboard
+  let observed: ReturnType<typeof observedTest>
+  let browser: Browser
+  let page: Page
+  let running: Promise<void>
+  const stop = new AbortController()
+  const problems: string[] = []
+
+  beforeAll(async () => {
+    lakehouse = await newLakehouse()
+    await writeInput(lakehouse, [])
+    await appendFile(lakehouse.input, [...many(0, 400), transaction(400, nastyMerchant)].join(''))
+    config = loadConfig(standardLakehouse, { DELTA_BASE_PATH: lakehouse.base }, `${lakehouse.base}/.env`)
+    observed = observedTest(config)
+    dashboard = await serve(config, { observed })
+    const source = await openFileSource(lakehouse.input, { takeUnterminatedTail: false })
+    const options = { ...testOptions, once: false, clock: () => BigInt(Date.now()) * 1000n }
+    running = embeddedEngine
+      .run({
+        ...options,
+        deltaBasePath: lakehouse.base,
+        source,
+        signal: stop.signal,
+        tell: (event) => {
+          observed.watch.onEvent(event)
+          dashboard.onEvent(event)
+        },
+      })
+      .finally(() => source.close())
+    browser = await chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] })
+    page = await newPage()
+  })
+  afterAll(async () => {
+    stop.abort()
+    await running
+    await browser?.close()
+    await dashboard?.close()
+    await lakehouse?.remove()
+  })
+
+  async function newPage(options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
+    const made = await context.newPage()
+    made.setDefaultTimeout(waitMaxMs)
+    // What the policy of the page forbids is told here as well.
+    made.on('console', (message) => {
+      if (message.type() === 'error') problems.push(message.text())
+    })
+    made.on('pageerror', (error) => problems.push(error.message))
+    return made
+  }
+
+  async function valueIn(sql: string): Promise<string> {
+    const reader = await openReader(config)
+    try {
+      const [row] = await (await reader.select(sql)).getRowsJson()
+      return String(row![0])
+    } finally {
+      reader.close()
+    }
+  }
+
+  const isLoaded = async (at: Page, name: string): Promise<void> => {
+    await at.goto('about:blank') // Another place of the same page would keep what was typed.
+    await at.goto(`${dashboard.url}/#/${name}`)
+    await at.locator('.page').waitFor()
+    await at.getByText('Reading the tables').waitFor({ state: 'detached' })
+  }
+
+  test('its first load is small, and nothing comes from elsewhere', async () => {
+    const sizes: number[] = []
+    const hosts = new Set<string>()
+    const first = await newPage()
+    first.on('response', async (response) => {
+      hosts.add(new URL(response.url()).host)
+      if (/\/(?:$|assets)/.test(new URL(response.url()).pathname))
+        sizes.push((await response.request().sizes()).responseBodySize)
+    })
+    await isLoaded(first, 'pipeline')
+    await expect.poll(() => sizes.length, { timeout: waitMaxMs }).toBeGreaterThanOrEqual(3)
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(150_000)
+    expect([...hosts]).toEqual([new URL(dashboard.url).host])
+    await first.context().close()
+  })
+
+  test('shows the tables as they are, and moves with them', async () => {
+    await isLoaded(page, 'pipeline')
+    const rows = page.locator('[data-node="silver/transactions"]')
+    await expect.poll(() => rows.textContent(), { timeout: waitMaxMs }).toContain('401 rows')
+    expect(await valueIn('select count(*) from silver.transactions')).toBe('401')
+    await appendFile(lakehouse.input, many(401, 700).join(''))
+    await expect.poll(() => rows.textContent(), { timeout: waitMaxMs }).toContain('700 rows')
+    expect(await valueIn('select count(*) from silver.transactions')).toBe('700')
+  })
+
+  test('text of records stays text', async () => {
+    await isLoaded(page, 'fraud')
+    await page.getByLabel('Text in any column').fill('onerror')
+    await expect.poll(() => page.locator('.feed-list li').count(), { timeout: waitMaxMs }).toBe(1)
+    const told = await page.locator('.feed-list').textContent()
+    expect(told).toContain('<img src=x onerror="document.title=1"><b>Shop\ufffd \ufffdgnp.exe')
+    expect(await page.locator('main img').count()).toBe(0)
+    expect(await page.title()).toBe('Fraud · Assay')
+  })
+
+  test('the feed has the transactions of the table, and narrows them', async () => {
+    await isLoaded(page, 'fraud')
+    const risky = await valueIn('select count(*) from fraud_detection where requires_review')
+    await expect.poll(() => page.locator('.feed-list li').count(), { timeout: waitMaxMs }).toBe(Number(risky))
+    await page.locator('.feed-list button').first().click()
+    const detail = page.locator('.detail')
+    expect(await detail.textContent()).toContain('t-')
+    expect(await detail.locator('.sentences li').count()).toBeGreaterThan(0)
+    await detail.locator('a').first().click()
+    await page.locator('.person-head').waitFor()
+    const person = (await page.locator('.person-head h1 bdi').textContent())!
+    const own = await valueIn(`select count(*) from silver.transactions where user_id = ${person}`)
+    await expect.poll(() => page.locator('.feed-list li').count(), { timeout: waitMaxMs }).toBe(Number(own))
+  })
+
+  test('the keyboard alone gets to a transaction, to the SQL box and to its rows', async () => {
+    await isLoaded(page, 'pipeline')
+    await page.keyboard.press('2')
+    await page.locator('.feed-list button').first().waitFor()
+    for (let index = 0; index < 60; index++) {
+      await page.keyboard.press('Tab')
+      if (await page.evaluate("document.activeElement.closest('.feed-list') !== null")) break
+    }
+    await page.keyboard.press('Enter')
+    await page.locator('.detail').waitFor()
+    await page.keyboard.press('4')
+    await page.locator('textarea').focus()
+    await page.keyboard.press('ControlOrMeta+A')
+    await page.keyboard.type('select count(*) as n from bronze.transactions')
+    await page.keyboard.press('Control+Enter')
+    await expect.poll(() => page.locator('.sql td').textContent(), { timeout: waitMaxMs }).toBe('700')
+  })
+
+  test('a query that is none says so', async () => {
+    await isLoaded(page, 'tables')
+    await page.locator('textarea').fill("from read_text('/etc/passwd')")
+    await page.getByRole('button', { name: /^Run/ }).click()
+    expect(await page.getByRole('alert').textContent()).toContain('reads tables alone')
+    expect(problems.splice(0)).toEqual([expect.stringContaining('status of 422')])
+  })
+
+  test('open windows are marked, and their rows can be seen', async () => {
+    await isLoaded(page, `aggregations/${encodeURIComponent('aggregations/country')}`)
+    await page.locator('.bars button').first().waitFor()
+    await page.getByText('open: it may still change').waitFor()
+    await page.locator('.bars button').first().click()
+    await page.getByRole('button', { name: 'Rows of this window' }).click()
+    await page
+      .getByRole('region', { name: 'Rows of the window', exact: true })
+      .locator('tbody tr')
+      .first()
+      .waitFor()
+  })
+
+  test.each(['dark', 'light'] as const)(
+    'has no fault that axe finds, and fits, in %s',
+    async (colorScheme) => {
+      const seen = await newPage({ colorScheme })
+      for (const name of pages) {
+        await isLoaded(seen, name)
+        for (const width of [390, 768, 1280, 1920]) {
+          await seen.setViewportSize({ width, height: 900 })
+          const over = () => seen.evaluate('document.documentElement.scrollWidth - innerWidth')
+          await expect.poll(over, { timeout: 20_000, message: `${name} at ${width}` }).toBeLessThanOrEqual(0)
+          if (width !== 390 && width !== 1280) continue
+          const { violations } = await new AxeBuilder({ page: seen })
+            .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
+            .analyze()
+          expect(violations.map(({ id, nodes }) => [name, width, id, nodes[0]?.html])).toEqual([])
+        }
+      }
+      await seen.context().close()
+    },
+  )
+
+  test('a process that is away leaves its last state with a banner, and the page comes back by itself', async () => {
+    await isLoaded(page, 'pipeline')
+    const port = Number(new URL(dashboard.url).port)
+    expect(problems).toEqual([])
+    await dashboard.close()
+    await page.getByRole('alert').getByText('does not answer').waitFor()
+    expect(await page.locator('[data-node="silver/transactions"]').textContent()).toContain('700 rows')
+    dashboard = await serve(config, { port, observed })
+    await page.getByRole('alert').waitFor({ state: 'detached' })
+  })
+})
