@@ -1,9 +1,10 @@
 // The dashboard's server: pages, the event stream and the queries of the pages, over plain HTTP of Node.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { OnNotice } from '../batches/notice.ts'
 import type { Config } from '../config/config.ts'
 import type { OnEvent } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { listenFrom } from '../metrics/listening.ts'
 import { Access } from './access.ts'
 import type { FeedRow, LakehouseAnswer, LiveState } from './api.ts'
 import { type Asset, readAssets } from './assets.ts'
@@ -43,7 +44,6 @@ export type Dashboard = {
 }
 
 const tickEveryMs = 1_000
-const portsTried = 20
 const requestMaxMs = 30_000
 
 export async function openDashboard(options: DashboardOptions): Promise<Dashboard> {
@@ -54,7 +54,7 @@ export async function openDashboard(options: DashboardOptions): Promise<Dashboar
   server.requestTimeout = requestMaxMs
   server.headersTimeout = requestMaxMs
   const { host, port: wanted } = config.dashboard
-  const port = await listenFrom(server, host, wanted)
+  const port = await listenFrom(server, { host, port: wanted, variable: 'DASHBOARD_PORT' })
   const timer = setInterval(() => void served.tick(), tickEveryMs)
   timer.unref()
   return {
@@ -92,25 +92,6 @@ async function usersOf({ dashboard }: Config): Promise<UsersFile | null> {
     `DASHBOARD_HOST is ${host}, which others can reach, and there are no users: set DASHBOARD_USERS_FILE and make one ` +
       'with "assay users add", or leave DASHBOARD_HOST out.',
   )
-}
-
-/** On the port, or where it is taken on the next that is free. */
-async function listenFrom(server: Server, host: string, wanted: number): Promise<number> {
-  for (let port = wanted; ; port++) {
-    const failure = await new Promise<NodeJS.ErrnoException | null>((resolve) => {
-      server.once('error', resolve)
-      server.listen(port, host === 'localhost' ? '127.0.0.1' : host, () => {
-        server.off('error', resolve)
-        resolve(null)
-      })
-    })
-    if (failure === null) return port
-    const isTaken = failure.code === 'EADDRINUSE' || failure.code === 'EACCES'
-    if (!isTaken || port - wanted + 1 >= portsTried || port >= 65_535) {
-      const message = `the dashboard cannot listen at ${host}:${port} (${failure.message}): set DASHBOARD_PORT, 0 for none`
-      throw new LakehouseError('CONFIG_INVALID', message, { cause: failure })
-    }
-  }
 }
 
 type Sight = 'all' | 'masked'

@@ -1,15 +1,13 @@
 // What a process tells over HTTP, on this machine alone: its metrics, whether it lives, whether it works, and
 // its state.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { LakehouseError } from '../errors/errors.ts'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { expositionProtobuf } from './exposition-protobuf.ts'
 import { expositionText } from './exposition-text.ts'
+import { listenFrom } from './listening.ts'
 import type { MetricFamily } from './metric-values.ts'
 
 /** No other address: whoever reaches it needs no password. */
 const host = '127.0.0.1'
-/** So many ports behind the wanted one are tried. */
-const portsTriedMax = 100
 const connectionsMax = 64
 const requestMaxMs = 10_000
 
@@ -37,7 +35,7 @@ export async function serveMetrics(port: number, served: ServedProcess): Promise
     })
   })
   server.maxConnections = connectionsMax
-  const taken = await listenFrom(server, port)
+  const taken = await listenFrom(server, { host, port, variable: 'METRICS_PORT' })
   server.unref() // It holds no process that has nothing else to do.
   return {
     port: taken,
@@ -48,28 +46,6 @@ export async function serveMetrics(port: number, served: ServedProcess): Promise
         server.closeAllConnections()
       }),
   }
-}
-
-async function listenFrom(server: Server, port: number): Promise<number> {
-  for (let tried = port; tried < port + portsTriedMax && tried <= 65_535; tried++) {
-    const isTaken = await new Promise<boolean>((resolve, reject) => {
-      const failed = (error: NodeJS.ErrnoException): void => {
-        server.off('listening', listening)
-        if (error.code === 'EADDRINUSE' || error.code === 'EACCES') resolve(true)
-        else reject(error)
-      }
-      const listening = (): void => {
-        server.off('error', failed)
-        resolve(false)
-      }
-      server.once('error', failed).once('listening', listening).listen(tried, host)
-    })
-    if (!isTaken) return tried
-  }
-  throw new LakehouseError(
-    'CONFIG_INVALID',
-    `METRICS_PORT: the port ${port} and those behind it are taken. Set another one, or 0 for no metrics.`,
-  )
 }
 
 async function answer(
