@@ -30,6 +30,9 @@ const inherited = Object.fromEntries(
   }),
 )
 
+/** Batches without delay, and no servers beside them where a test asks for none. */
+const quick = { LATENCY_TARGET_MS: '50', TRIGGER_INTERVAL_MS: '50', METRICS_PORT: '0', DASHBOARD_PORT: '0' }
+
 /** A test that fails, and a run of tests that is stopped, must leave no process behind. */
 const processes = new Set<ChildProcess>()
 process.once('exit', () => {
@@ -40,7 +43,7 @@ process.once('exit', () => {
 export function startAssay(args: readonly string[], settings: Settings): Assay {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: tmpdir(),
-    env: { ...inherited, LATENCY_TARGET_MS: '50', TRIGGER_INTERVAL_MS: '50', ...settings },
+    env: { ...inherited, ...quick, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   processes.add(child)
