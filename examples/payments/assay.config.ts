@@ -65,4 +65,17 @@ export default transactions({
     { name: 'channel', default: '10 minutes' },
     { name: 'card', default: '20 minutes' },
   ],
+  // A stream may run as a process of its own: `npx assay run cards`.
+  streams: ['cards'],
+  settings: [
+    {
+      parameter: 'own_cards',
+      kind: 'names',
+      variable: 'OWN_CARDS',
+      group: 'Fraud rules',
+      meaning: 'The cards that the rule burst_of_card leaves out, by their first six digits',
+      default: '411111,411112', // As rules.yaml has them.
+      example: '411111',
+    },
+  ],
 })

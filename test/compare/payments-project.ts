@@ -20,6 +20,7 @@ const config = loadConfig(paymentsLakehouse, {}, join(tmpdir(), 'assay-no-such-e
 /** As its variables say where nobody sets them. */
 export const paymentsOptions = {
   lakehouse: paymentsLakehouse,
+  streams: paymentsLakehouse.streams,
   delays: config.watermarkMicros,
   parameters: config.parameters,
 }

@@ -59,8 +59,8 @@ async function main(plan: ChildPlan): Promise<void> {
   })
   const stop = new AbortController()
   process.once('SIGTERM', () => stop.abort())
-  const project = plan.project === undefined ? {} : await projectOptions(plan.project)
-  const streams = plan.streams ?? standardLakehouse.streams
+  const project = plan.project === undefined ? testOptions : await projectOptions(plan.project)
+  const streams = plan.streams ?? project.lakehouse.streams
   const reads = streams.includes('kafka-to-delta')
   const source = reads ? await openFileSource(plan.input, { takeUnterminatedTail: false }) : null
   try {

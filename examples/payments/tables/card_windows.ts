@@ -39,7 +39,7 @@ const windows = window(events, {
 export const cardWindows = defineTable({
   path: 'aggregations/card',
   meaning: 'What the cards of each bank do in half an hour, by country, sliding by ten minutes.',
-  stream: 'aggregations',
+  stream: 'cards',
   partitionBy: null,
   watermark: 'card',
   rows: project(windows, (row) => ({
