@@ -27,6 +27,7 @@ import {
   keyLiteral,
   spark,
 } from '../../sql/index.ts'
+import { step } from '../../steps/step.ts'
 import type { SilverBatch } from '../batch-history.ts'
 import {
   closingWindows,
@@ -78,6 +79,7 @@ export async function executeBatch(
   const definitions = await context.definitions.tablesOf(plan)
   const run = new BatchRun(context, plan, before, definitions, null)
   try {
+    await step('batch begun')
     if (plan.ranges.length > 0) {
       run.phases.begin('judge')
       await run.judge(recordsSql(recordsOf(context), plan.ranges, sinceMicros), true)
@@ -87,6 +89,7 @@ export async function executeBatch(
     run.recorded = { plan, progress: progressAfter(before, plan, times, definitions), counts }
     run.phases.begin('write')
     await run.write(tables)
+    await step('all tables committed')
     return run.written()
   } finally {
     await run.close()
@@ -117,6 +120,7 @@ export async function completeBatch(
     }
     run.phases.begin('write')
     await run.write(lacking)
+    await step('all tables committed')
     return run.written()
   } finally {
     await run.close()
@@ -441,6 +445,7 @@ class BatchRun {
       table.progress = this.recorded.progress
       table.filesSinceUpkeep += commit.adds.length
       table.tellOfCommit(this.#context.options, commit.version, rowsOfCommit(commit))
+      await step('table committed')
       return commit
     }
     throw new LakehouseError(

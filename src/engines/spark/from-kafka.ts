@@ -6,6 +6,7 @@ import type { BatchPlan } from '../../batches/plan.ts'
 import { byHold, noTimes, planBatch, progressAfter } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
+import { step } from '../../steps/step.ts'
 import { Backlog } from '../backlog.ts'
 import { hasOpenWindows, rulesOf } from '../batch-rules.ts'
 import { currentDefinitions } from '../definition-changes.ts'
@@ -208,6 +209,7 @@ class Pipeline {
   async #carry(plan: BatchPlan, sinceMicros: bigint | null): Promise<void> {
     const { options, tables } = this.#run
     const startedMs = Number(options.clock() / 1000n)
+    await step('batch cut')
     const written = await executeBatch(this.#context, plan, this.#progress, tables, sinceMicros)
     const finishedMs = Number(options.clock() / 1000n)
     this.#progress = written.progress
@@ -222,7 +224,9 @@ class Pipeline {
     const { quarantineReasons: reasons, overflows } = report
     const { streams } = options
     await this.#journal.note({ recorded, streams, rowsByTable, reasons, overflows, phasesMs })
+    await step('batch ended')
     await options.source?.reportProgress(offsets)
+    await step('progress reported')
     // The query writes a file for each partition in a trigger, and a trigger makes a batch or less.
     this.#bronze.filesSinceUpkeep += plan.ranges.length
     this.#upkeep.afterBatch()
@@ -231,6 +235,7 @@ class Pipeline {
   /** A batch without records that moves all watermarks behind the last window. */
   async #finalize(): Promise<void> {
     if (!hasOpenWindows(this.#progress, this.#context.definitions.current.tables)) return
+    await step('finalize begun')
     await this.#carry(this.#plan([], { isFinal: true }), null)
   }
 

@@ -78,10 +78,10 @@ export function sampleOf(topic: string, count: number, partitionCount: number, s
 }
 
 /** The lines as records whose timestamps are the time of the data, keyed by user or by nothing. */
-export function recordsOfLines(
+export function recordsOfLines<L extends Omit<TimedLine, 'user'> & { readonly user: number | string }>(
   topic: string,
-  lines: readonly TimedLine[],
-  partitionOf: (line: TimedLine, index: number) => number,
+  lines: readonly L[],
+  partitionOf: (line: L, index: number) => number,
 ): SentRecord[] {
   return lines.map((line, index) => ({
     topic,

@@ -9,12 +9,15 @@ import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { progressOf } from '../../../src/ops/tables.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
 import { differences } from '../../compare/differences.ts'
+import { judgePayments, paymentsDirectory, readPayments } from '../../compare/payments-project.ts'
 import { badInput, topicLines } from '../../generate/lines.ts'
 import { oddValue } from '../../generate/odd-values.ts'
+import { payments, topicStartMs } from '../../generate/payments.ts'
 import { type Broker, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
+import { killedAt } from '../pipeline/kill-at.ts'
 import { recordsOfLines, settingsFor, times, unevenPartition } from '../pipeline/lakehouse.ts'
 import { smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 import { expectRight, queriesOf, silverHas, tablesOf } from './lakehouse.ts'
@@ -76,6 +79,36 @@ describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=$
       await rm(join(base, '_checkpoints'), { recursive: true, force: true })
     }
     await expectRight(await settings(topic, 'spark', base), await consumer.read(topic))
+  })
+
+  test('a project of its own changes its engine, is killed at steps of a batch on Spark, and changes back', async () => {
+    const topic = 'payments'
+    const [lines] = fc.sample(payments(240, 20_000, topicStartMs), { seed, numRuns: 1 })
+    await broker.createTopic(topic, partitionCount)
+    const sent = recordsOfLines(topic, lines!, (_, index) => unevenPartition(index, partitionCount))
+    const send = await openSender()
+    const base = await temporaryDirectory()
+    const [embedded, onSpark] = [
+      await settings(topic, 'embedded', base),
+      await settings(topic, 'spark', base),
+    ]
+    const ofProject = ['--project', paymentsDirectory]
+    const [first, second, third] = chunks(sent, 3) as [SentRecord[], SentRecord[], SentRecord[]]
+    await send(first)
+    await runAssay(['run', '--once', ...ofProject], embedded)
+    await send(second)
+    const kills = [killedAt('batch begun'), killedAt('table committed', 1), killedAt('table committed', 4)]
+    for (const kill of kills) {
+      const { code, log } = await startAssay(['run', '--once', ...ofProject], { ...onSpark, ...kill }).ended
+      expect(code, log).toBe(null)
+    }
+    await runAssay(['run', '--once', ...ofProject], onSpark)
+    await send(third)
+    await runAssay(['run', '--once', '--finalize', ...ofProject], embedded)
+    const raw = await consumer.read(topic)
+    expect((await readPayments(base))['bronze/transactions']).toHaveLength(raw.length)
+    expect(await judgePayments(base, raw, true)).toEqual([])
+    await runAssay(['verify', ...ofProject], embedded)
   })
 
   test('a client that was killed finds its query again, and no second one gets in beside it', async () => {
