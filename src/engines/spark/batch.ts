@@ -89,7 +89,6 @@ export async function executeBatch(
     run.recorded = { plan, progress: progressAfter(before, plan, times, definitions), counts }
     run.phases.begin('write')
     await run.write(tables)
-    await step('all tables committed')
     return run.written()
   } finally {
     await run.close()
@@ -120,7 +119,6 @@ export async function completeBatch(
     }
     run.phases.begin('write')
     await run.write(lacking)
-    await step('all tables committed')
     return run.written()
   } finally {
     await run.close()
@@ -179,7 +177,7 @@ class BatchRun {
   async judge(records: string, isNew: boolean): Promise<void> {
     const { session, options, decoding } = this.#context
     const { events } = options.lakehouse
-    const definition = this.#definitionOf(events.path)
+    const definition = tableAt(this.#definitions, events.path)
     const decode = decodeOf(definition.rows.node)
     const batch = { plan: this.#plan, records, isNew }
     const decoded =
@@ -258,6 +256,7 @@ class BatchRun {
     const isSilver = ({ role }: OpenTable) => role === 'events'
     await this.#writeAtOnce(tables.filter(isSilver))
     await this.#writeAtOnce(tables.filter((table) => !isSilver(table)))
+    await step('all tables committed')
   }
 
   async #writeAtOnce(tables: readonly OpenTable[]): Promise<void> {
@@ -316,7 +315,7 @@ class BatchRun {
   async #rowsOf(table: OpenTable): Promise<Relation | null> {
     if (table.role === 'events') return this.facts.accepted === 0 ? null : this.#silverRows()
     if (table.role === 'refused') return this.#quarantineRows(this.#compiled(table.definition.path).sql)
-    const definition = this.#definitionOf(table.definition.path)
+    const definition = tableAt(this.#definitions, table.definition.path)
     if (windowOf(definition.rows.node) !== null) return this.#windowRows(definition)
     return this.#silverRowCount() === 0 ? null : await this.#rowsBehindSilver(definition)
   }
@@ -331,7 +330,7 @@ class BatchRun {
       assert(reads.of === 'batch' || reads.of === 'history', `${path} has rows of the batch`)
       if (reads.of === 'history') inputs[input.name] = sqlRelation(this.#historySql(definition, input))
       else if (reads.table === lakehouse.events.path) inputs[input.name] = this.#silverRows()
-      else inputs[input.name] = await this.#rowsBehindSilver(this.#definitionOf(reads.table))
+      else inputs[input.name] = await this.#rowsBehindSilver(tableAt(this.#definitions, reads.table))
     }
     const { sql } = this.#compiled(path, await this.#busyKeys(path, inputs))
     return sqlRelation(inTasks(sql, this.#silverRowCount()), inputs)
@@ -362,7 +361,7 @@ class BatchRun {
   /** The keys of each counting operator whose rows Spark has to count in another way, as literals. */
   async #busyKeys(path: string, inputs: Inputs): Promise<BusyKeys> {
     const busy = new Map<OverNode, readonly string[]>()
-    for (const { node } of historiesOf(this.#definitionOf(path).rows.node)) {
+    for (const { node } of historiesOf(tableAt(this.#definitions, path).rows.node)) {
       if (node.kind !== 'over' || !countsAlone(node)) continue
       const dialect = boundSpark({})
       const [batch, past] = [node.input, node.history].map((one) => compileTable(dialect, one).sql)
@@ -457,7 +456,7 @@ class BatchRun {
 
   #compiled(path: string, busyKeys: BusyKeys = new Map(), isDecoded = false): CompiledTable {
     const { settings } = this.#plan
-    const { rows, watermark } = this.#definitionOf(path)
+    const { rows, watermark } = tableAt(this.#definitions, path)
     // Which windows close is asked of the outcome: silver's own SQL is made before there is one.
     const after = watermark === null ? null : (this.recorded.progress.watermarks[watermark] ?? null)
     const dialect = boundSpark({
@@ -470,13 +469,9 @@ class BatchRun {
     return compileTable({ ...dialect, busyKeys }, isDecoded ? alreadyDecoded(rows.node) : rows.node)
   }
 
-  #definitionOf(path: string): TableDefinition {
-    return tableAt(this.#definitions, path)
-  }
-
   /** The relation of the judged records, within the plans that read it. */
   get #judgedName(): string {
-    const judged = judgedOf(this.#definitionOf(this.#context.options.lakehouse.events.path).rows.node)
+    const judged = judgedOf(tableAt(this.#definitions, this.#context.options.lakehouse.events.path).rows.node)
     assert(judged !== null, 'events are a part of the judged records')
     return judged.name
   }
