@@ -1,7 +1,7 @@
-// What a test file uses of the broker that all files share (shared-servers.ts).
+// What a test file uses of the servers that all files share (shared-servers.ts).
 import { type Broker, type BrokerTopics, topicsAt } from './broker.ts'
 
-/** Where to ask for it; of the processes that vitest starts. */
+/** Where to ask for them; of the processes that vitest starts. */
 export const sharedServersVariable = 'ASSAY_TEST_SERVERS'
 
 export type SharedBroker = BrokerTopics &
@@ -11,11 +11,21 @@ export type SharedBroker = BrokerTopics &
   }
 
 export async function sharedBroker(): Promise<SharedBroker> {
+  const servers = await sharedServer<Pick<Broker, 'bootstrapServers' | 'saslBootstrapServers'>>('broker')
+  if (servers === null) throw new Error('vitest has not run shared-servers.ts')
+  const topics = topicsAt(servers.bootstrapServers)
+  return { ...servers, ...topics, leave: topics.deleteAllTopics }
+}
+
+/** Its address, as SPARK_MASTER names it; null outside of vitest. */
+export function sharedSpark(): Promise<string | null> {
+  return sharedServer('spark')
+}
+
+async function sharedServer<Facts>(name: 'broker' | 'spark'): Promise<Facts | null> {
   const servers = process.env[sharedServersVariable]
-  if (servers === undefined) throw new Error('vitest has not run shared-servers.ts')
-  const response = await fetch(`${servers}/broker`)
+  if (servers === undefined) return null
+  const response = await fetch(`${servers}/${name}`)
   if (!response.ok) throw new Error(await response.text())
-  const addresses = (await response.json()) as Pick<Broker, 'bootstrapServers' | 'saslBootstrapServers'>
-  const topics = topicsAt(addresses.bootstrapServers)
-  return { ...addresses, ...topics, leave: topics.deleteAllTopics }
+  return (await response.json()) as Facts
 }

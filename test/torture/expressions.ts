@@ -7,7 +7,7 @@ import { type Difference, differencesOf, onDuckdb, onJavascript, onRecords } fro
 import { anyCondition } from '../generate/conditions.ts'
 import { anyExpression, anyRow } from '../generate/expressions.ts'
 import { onSpark } from '../services/spark/evaluator.ts'
-import { smallServer, sparkAbsent, startTestSpark } from '../services/spark/harness.ts'
+import { sparkAbsent, startTestSpark } from '../services/spark/harness.ts'
 
 const expressionsPerBatch = 150
 const rowsPerBatch = 12
@@ -17,7 +17,7 @@ async function main(generator: fc.Arbitrary<Expr>, count: number, seed: number):
   console.log(`${count} of ${generator === anyCondition ? 'rules' : 'all'}, seed ${seed}`)
   if (sparkAbsent !== null) console.log(`Without Spark: ${sparkAbsent}`)
   const startedMs = performance.now()
-  const server = sparkAbsent === null ? await startTestSpark(smallServer) : null
+  const server = sparkAbsent === null ? await startTestSpark() : null
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
   const wrong: Difference[] = []

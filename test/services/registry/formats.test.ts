@@ -9,7 +9,7 @@ import { type Broker, startBroker } from '../broker.ts'
 import { runAssay, type Settings, temporaryDirectory } from '../pipeline/assay.ts'
 import { settingsFor } from '../pipeline/lakehouse.ts'
 import { PythonProcess } from '../python.ts'
-import { smallServer, sparkAbsent, startTestSpark, type TestSpark } from '../spark/harness.ts'
+import { sparkAbsent, startTestSpark, type TestSpark } from '../spark/harness.ts'
 import { javaAvailable, pythonAvailable, pythonEnvironment } from '../tools.ts'
 import { goAbsent, type Registry, startApicurio, startSrfake } from './registries.ts'
 
@@ -48,7 +48,7 @@ const silverOf = ({ DELTA_BASE_PATH: base }: Settings) =>
 
 describe.skipIf(absent !== null)(`values by the schemas of a registry (repeat with SEED=${seed})`, () => {
   beforeAll(async () => {
-    ;[broker, spark] = await Promise.all([startBroker(), startTestSpark(smallServer)])
+    ;[broker, spark] = await Promise.all([startBroker(), startTestSpark()])
     python = new PythonProcess(await pythonEnvironment('confluent', requirements))
   })
   afterAll(async () => {

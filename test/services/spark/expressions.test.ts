@@ -26,7 +26,7 @@ const rowCount = 12
 describe.skipIf(sparkAbsent !== null)(`on both engines (SEED=${seed})`, () => {
   let server: TestSpark
   beforeAll(async () => {
-    server = await startTestSpark()
+    server = await startTestSpark({ compilesStages: true })
   })
   afterAll(() => server?.close())
 

@@ -20,30 +20,31 @@ import { activeStreams } from '../../../src/engines/spark/connect/streaming.ts'
 import { ownerOf, sparkEngine } from '../../../src/engines/spark/run.ts'
 import type { LakehouseError } from '../../../src/errors/errors.ts'
 import { openKafkaSource } from '../../../src/kafka/source.ts'
-import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { differences } from '../../compare/differences.ts'
 import { punctualTopicLines } from '../../generate/lines.ts'
-import { type Broker, SASL_USER, startBroker } from '../broker.ts'
+import { SASL_USER } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
-import { type Assay, runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
+import { type Assay, type Settings, temporaryDirectory } from '../pipeline/assay.ts'
 import { recordsOfLines, sampleOf, settingsFor, times } from '../pipeline/lakehouse.ts'
-import { call, smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
-import { expectRight, silverHas, tablesOf } from './lakehouse.ts'
+import { type SharedBroker, sharedBroker } from '../shared.ts'
+import { fewTables } from './few-tables/assay.config.ts'
+import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
+import { expectFewRight, runFew, silverHas, startFew, tablesOf } from './lakehouse.ts'
 import { untilWriting } from './server-kill.ts'
 
 /** What others append to gold. */
 const theirMerchant = 'of another writer'
 const waitMax = { timeout: 240_000, interval: 100 }
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
-let broker: Broker
+let broker: SharedBroker
 let producer: JavaProducer
 let consumer: JavaConsumer
 let server: TestSpark
 
 describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${seed})`, () => {
   beforeAll(async () => {
-    ;[broker, server] = await Promise.all([startBroker(), startTestSpark(smallServer)])
+    ;[broker, server] = await Promise.all([sharedBroker(), startTestSpark()])
     consumer = await openJavaConsumer(broker.bootstrapServers)
     // Not idempotent: it would not know a topic again that was created anew.
     producer = await openJavaProducer(broker.bootstrapServers, { 'enable.idempotence': 'false' })
@@ -52,7 +53,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     await producer?.close()
     await consumer?.close()
     await server?.close()
-    await broker?.stop()
+    await broker?.leave()
   })
 
   test('retention deletes offsets that were not read: the run stops with the numbers, or counts them and goes on', async () => {
@@ -61,27 +62,27 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     const records = sampleOf(topic, 160, 2, seed)
     await produce(records.slice(0, 60))
     const settings = await lakehouseOf(topic, { MAX_RECORDS_PER_BATCH: '50' })
-    await runAssay(['run', '--once'], settings)
+    await runFew(['run', '--once'], settings)
     const before = await consumer.read(topic)
     const taken = before.filter(({ partition }) => partition === 1).length
     await produce(records.slice(60))
     const first = BigInt(taken + 10)
     await broker.deleteRecordsBefore(topic, 1, first)
     for (const args of [['run', '--once'], ['run']]) {
-      const { code, log } = await startAssay(args, settings).ended
+      const { code, log } = await startFew(args, settings).ended
       expect(code, log).toBe(1)
       expect(log).toContain(`${topic}, partition 1: Kafka deleted 10 offsets from ${taken} on`)
       expect(log).toContain(`ON_DATA_LOSS=continue to go on from offset ${first}`)
       expect(log).toContain('[KAFKA_OFFSETS_LOST]')
     }
     const lossy = { ...settings, ON_DATA_LOSS: 'continue' }
-    const { log } = await runAssay(['run', '--once', '--finalize'], lossy)
+    const { log } = await runFew(['run', '--once', '--finalize'], lossy)
     expect(log).toMatch(/"code":"KAFKA_OFFSETS_LOST".*"lost":10\b/)
     expect(log).toMatch(/lost before they were read +10\n/)
-    await runAssay(['verify'], lossy)
+    await runFew(['verify'], lossy)
     const after = await consumer.read(topic)
     const kept = before.filter(({ partition, offset }) => partition === 1 && offset < first)
-    await expectRight(settings, [...kept, ...after])
+    await expectFewRight(settings, [...kept, ...after])
   })
 
   test('retention deletes all that was not read: the tables go on behind the hole, and the loss is counted once', async () => {
@@ -90,15 +91,15 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     const records = sampleOf(topic, 90, 1, seed)
     await produce(records.slice(0, 30))
     const settings = await lakehouseOf(topic, { ON_DATA_LOSS: 'continue' })
-    await runAssay(['run', '--once'], settings)
+    await runFew(['run', '--once'], settings)
     const before = await consumer.read(topic)
     await produce(records.slice(30, 60))
     await broker.deleteRecordsBefore(topic, 0, 60n)
-    const { log } = await runAssay(['run', '--once'], settings)
+    const { log } = await runFew(['run', '--once'], settings)
     expect(log.match(/KAFKA_OFFSETS_LOST/g)).toHaveLength(1)
     await produce(records.slice(60))
-    await runAssay(['run', '--once', '--finalize'], { ...settings, ON_DATA_LOSS: 'fail' })
-    await expectRight(settings, [...before, ...(await consumer.read(topic))])
+    await runFew(['run', '--once', '--finalize'], { ...settings, ON_DATA_LOSS: 'fail' })
+    await expectFewRight(settings, [...before, ...(await consumer.read(topic))])
   })
 
   test('what the query loses while nobody looks at it is counted all the same', async () => {
@@ -107,10 +108,10 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     const records = sampleOf(topic, 60, 1, seed)
     await produce(records.slice(0, 20))
     const settings = await lakehouseOf(topic, { ON_DATA_LOSS: 'continue' })
-    await runAssay(['run', '--once'], settings)
+    await runFew(['run', '--once'], settings)
     await produce(records.slice(20, 30))
     const before = await consumer.read(topic)
-    const running = startAssay(['run'], settings)
+    const running = startFew(['run'], settings)
     await silverHas(settings, 30, running)
     // What was read is no loss.
     await broker.deleteRecordsBefore(topic, 0, 25n)
@@ -133,8 +134,8 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     expect(code, log).toBe(0)
     expect(log.match(/"code":"KAFKA_OFFSETS_LOST"/g), log).toHaveLength(1)
     expect(log).toMatch(/"code":"KAFKA_OFFSETS_LOST".*"lost":10\b/)
-    await runAssay(['run', '--once', '--finalize'], settings)
-    await expectRight(settings, [...before, ...(await consumer.read(topic))])
+    await runFew(['run', '--once', '--finalize'], settings)
+    await expectFewRight(settings, [...before, ...(await consumer.read(topic))])
   })
 
   test('the topic is deleted and created anew, with fewer records or with more: neither is taken for the old one', async () => {
@@ -143,7 +144,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     const records = sampleOf(topic, 100, 1, seed)
     await produce(records.slice(0, 40))
     const settings = await lakehouseOf(topic, { ON_DATA_LOSS: 'continue' })
-    const running = startAssay(['run'], settings)
+    const running = startFew(['run'], settings)
     await silverHas(settings, 40, running)
     const old = await consumer.read(topic)
     await broker.deleteTopic(topic)
@@ -157,14 +158,14 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     // had.
     await produce(records.slice(10))
     for (const onDataLoss of ['fail', 'continue']) {
-      const again = await startAssay(['run', '--once'], { ...settings, ON_DATA_LOSS: onDataLoss }).ended
+      const again = await startFew(['run', '--once'], { ...settings, ON_DATA_LOSS: onDataLoss }).ended
       expect(again.code, again.log).toBe(1)
       expect(again.log).toMatch(
         /anew was deleted and created anew since it was read to offset 40.*\[KAFKA_TOPIC_CHANGED\]/,
       )
     }
-    await runAssay(['verify'], settings)
-    await expectRight(settings, old)
+    await runFew(['verify'], settings)
+    await expectFewRight(settings, old)
   })
 
   test('a session that the server ends, between two batches and in the middle of one, is followed by another', async () => {
@@ -173,7 +174,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     const records = sampleOf(topic, 120, 2, seed)
     const settings = await lakehouseOf(topic)
     await produce(records.slice(0, 40))
-    const running = startAssay(['run'], settings)
+    const running = startFew(['run'], settings)
     await untilTold(running, 40)
     await releaseSession(settings, 0)
     await produce(records.slice(40, 80))
@@ -186,8 +187,8 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     expect(code, log).toBe(0)
     expect(log).toContain('SPARK_SESSION_LOST')
     expect(log.split('goes on from the tables').length, log).toBeGreaterThan(2)
-    await runAssay(['run', '--once', '--finalize'], settings)
-    await expectRight(settings, await consumer.read(topic))
+    await runFew(['run', '--once', '--finalize'], settings)
+    await expectFewRight(settings, await consumer.read(topic))
   })
 
   test('a chosen session that has ended cannot be followed by another: the run says so', async () => {
@@ -198,7 +199,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     await session.version(call)
     await session.release(call)
     const settings = await lakehouseOf('chosen', { SPARK_MASTER: address })
-    const refused = await startAssay(['run', '--once'], settings).ended
+    const refused = await startFew(['run', '--once'], settings).ended
     expect(refused).toMatchObject({ code: 1, log: expect.stringContaining('[SPARK_SESSION_LOST]') })
   })
 
@@ -243,7 +244,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     const tables = await tablesOf(settings)
     const ours = tables['gold/transactions'].filter(({ merchant }) => merchant !== theirMerchant)
     expect(tables['gold/transactions'].length - ours.length).toBe(theirs.length)
-    await expectRight(settings, await consumer.read(topic), { ...tables, 'gold/transactions': ours })
+    await expectFewRight(settings, await consumer.read(topic), { ...tables, 'gold/transactions': ours })
   })
 
   test('a batch of almost only repeats is the same on both engines', async () => {
@@ -255,7 +256,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     const all = [...lines!, ...repeats.map((line) => ({ ...line, nowMs: lastMs }))]
     await produce(recordsOfLines(topic, all, ({ user }) => user % 2))
     const [onSpark, embedded] = [await lakehouseOf(topic), await lakehouseOf(topic, { ENGINE: 'embedded' })]
-    for (const each of [onSpark, embedded]) await runAssay(['run', '--once', '--finalize'], each)
+    for (const each of [onSpark, embedded]) await runFew(['run', '--once', '--finalize'], each)
     const tables = await tablesOf(onSpark)
     const duplicates = tables['silver/quarantine'].filter(({ reasons }) => String(reasons) === 'duplicate')
     expect(duplicates.length).toBeGreaterThanOrEqual(4_900)
@@ -273,12 +274,12 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
       KAFKA_SASL_USERNAME: SASL_USER.username,
       KAFKA_SASL_PASSWORD: SASL_USER.password,
     })
-    const { log } = await runAssay(['run', '--once', '--finalize'], settings)
-    await expectRight(settings, await consumer.read(topic))
+    const { log } = await runFew(['run', '--once', '--finalize'], settings)
+    await expectFewRight(settings, await consumer.read(topic))
     expect(log).not.toContain(SASL_USER.password)
     for (const file of await filesOf(settings.DELTA_BASE_PATH!))
       expect((await readFile(file)).includes(SASL_USER.password), file).toBe(false)
-    const refused = await startAssay(['run', '--once'], { ...settings, KAFKA_SASL_PASSWORD: 'wrong' }).ended
+    const refused = await startFew(['run', '--once'], { ...settings, KAFKA_SASL_PASSWORD: 'wrong' }).ended
     expect(refused).toMatchObject({ code: 1, log: expect.stringContaining('[KAFKA_AUTHENTICATION_FAILED]') })
   })
 })
@@ -298,14 +299,14 @@ async function runHere(
   more: Partial<PipelineOptions>,
   between: (batch: number) => Promise<void>,
 ): Promise<void> {
-  const config = loadConfig(standardLakehouse, of, join(of.DELTA_BASE_PATH!, 'absent'))
+  const config = loadConfig(fewTables, of, join(of.DELTA_BASE_PATH!, 'absent'))
   const source = await openKafkaSource({ ...kafkaConnectionOf(config.kafka), ...config.kafka })
   let batches = 0
   Object.assign(source, { reportProgress: () => between(++batches) })
   try {
     await sparkEngine(sparkOptions(config, source)).run({
       ...pipelineOptions(config),
-      streams: standardLakehouse.streams,
+      streams: fewTables.streams,
       source,
       once: true,
       finalize: false,
@@ -326,9 +327,9 @@ async function releaseSession(of: Settings, epoch: number): Promise<void> {
 /** The session of a run that nobody looks at, or that is to end. */
 async function sessionOf({ DELTA_BASE_PATH: base }: Settings, epoch: number): Promise<SparkSession> {
   const owner = await ownerOf({
-    lakehouse: standardLakehouse,
+    lakehouse: fewTables,
     deltaBasePath: base!,
-    streams: standardLakehouse.streams,
+    streams: fewTables.streams,
     tableProperties: {},
   })
   return newSession(sessionIdOf(owner, epoch))

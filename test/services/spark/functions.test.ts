@@ -7,7 +7,7 @@ import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 describe.skipIf(sparkAbsent !== null)('on Spark', () => {
   let server: TestSpark
   beforeAll(async () => {
-    server = await startTestSpark()
+    server = await startTestSpark({ compilesStages: true })
   })
   afterAll(() => server?.close())
 

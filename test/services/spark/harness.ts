@@ -1,4 +1,5 @@
-// One Spark Connect server for a test file, with the settings of the engine.
+// Sessions, with the settings of the engine, on the Spark Connect server that all test files share, and servers
+// of a test's own.
 
 import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
@@ -10,6 +11,7 @@ import { type CallOptions, SparkSession } from '../../../src/engines/spark/conne
 import { installSpark } from '../../../src/engines/spark/install.ts'
 import { SparkServer } from '../../../src/engines/spark/server.ts'
 import { sessionSettings } from '../../../src/engines/spark/settings.ts'
+import { sharedSpark } from '../shared.ts'
 import { cacheDirectory, javaAvailable, pythonAvailable } from '../tools.ts'
 
 /** null where Spark can run; otherwise why the tests that need it are skipped. */
@@ -30,13 +32,18 @@ export const smallServer = {
   'spark.sql.codegen.wholeStage': 'false',
 }
 
-/** ASSAY_TEST_SPARK=sc://.. is a server that runs already: for who runs one test again and again. */
-export async function startTestSpark(settings: Readonly<Record<string, string>> = {}): Promise<TestSpark> {
-  const running = process.env.ASSAY_TEST_SPARK
-  const server = running === undefined ? await startTestServer(settings) : null
+/**
+ * A session on the server that all files share (outside of vitest: on one of its own). `compilesStages` is what
+ * a server does unless it is told otherwise; where plans are many and small it costs more than all else.
+ * ASSAY_TEST_SPARK=sc://.. is a server that runs already: for who runs one test again and again.
+ */
+export async function startTestSpark({ compilesStages = false } = {}): Promise<TestSpark> {
+  const running = process.env.ASSAY_TEST_SPARK ?? (await sharedSpark())
+  const server = running === null ? await startTestServer() : null
   const address = running ?? addressText(server!)
   const session = new SparkSession(address)
-  await session.setConfig(sessionSettings({ shufflePartitions: 2 }), call)
+  const compiled = { 'spark.sql.codegen.wholeStage': String(compilesStages) }
+  await session.setConfig({ ...sessionSettings({ shufflePartitions: 2 }), ...compiled }, call)
   return {
     address,
     session,
@@ -50,7 +57,7 @@ export async function startTestSpark(settings: Readonly<Record<string, string>> 
 export async function startTestServer(settings: Readonly<Record<string, string>> = {}): Promise<SparkServer> {
   const { signal } = call
   const installation = await installSpark({ directory: cacheDirectory, sparkHome: null, signal })
-  const all = { 'spark.driver.memory': '1g', ...settings }
+  const all = { 'spark.driver.memory': '1g', ...smallServer, ...settings }
   return await SparkServer.start({ installation, master: 'local[2]', settings: all, signal })
 }
 

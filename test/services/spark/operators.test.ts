@@ -45,7 +45,7 @@ const processingMicros = BigInt(Date.UTC(2026, 10, 2)) * 1000n
 describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
   let server: TestSpark
   beforeAll(async () => {
-    server = await startTestSpark()
+    server = await startTestSpark({ compilesStages: true })
   })
   afterAll(() => server?.close())
 

@@ -14,7 +14,7 @@ const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
   let server: TestSpark
   beforeAll(async () => {
-    server = await startTestSpark()
+    server = await startTestSpark({ compilesStages: true })
   })
   afterAll(() => server?.close())
 

@@ -10,8 +10,8 @@ import { startTcpProxy, type TcpProxy } from '../tcp-proxy.ts'
 import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 
 /** Some seconds of work, in whose course the server tells every two seconds how far it is. */
-const work =
-  "SELECT count_if(sha2(CAST(id AS STRING), 256) LIKE '00%') AS n, count(*) AS all FROM range(12000000)"
+const workRows = 4_000_000
+const work = `SELECT count_if(sha2(CAST(id AS STRING), 256) LIKE '00%') AS n, count(*) AS all FROM range(${workRows})`
 
 describe.skipIf(sparkAbsent !== null)('a connection to Spark that breaks', () => {
   let spark: TestSpark
@@ -19,7 +19,7 @@ describe.skipIf(sparkAbsent !== null)('a connection to Spark that breaks', () =>
   let proxy: TcpProxy
   let session: SparkSession
   beforeAll(async () => {
-    spark = await startTestSpark()
+    spark = await startTestSpark({ compilesStages: true })
     directory = await mkdtemp(join(tmpdir(), 'assay-reattach-'))
   })
   beforeEach(async () => {
@@ -73,7 +73,7 @@ describe.skipIf(sparkAbsent !== null)('a connection to Spark that breaks', () =>
     const before = proxy.accepted()
     const started = performance.now()
     const [row] = await session.rows(work, call)
-    expect(row).toMatchObject({ all: 12_000_000n })
+    expect(row).toMatchObject({ all: BigInt(workRows) })
     expect(proxy.accepted() - before).toBeGreaterThanOrEqual(2)
     // Between calls too.
     await new Promise((resolve) => setTimeout(resolve, 700))
@@ -91,7 +91,7 @@ describe.skipIf(sparkAbsent !== null)('a connection to Spark that breaks', () =>
   test('a write is done once, however often its connection breaks', async () => {
     const path = join(directory, 'written')
     await session.run(`CREATE TABLE delta.\`${path}\` (id BIGINT) USING delta`, call)
-    const rows = sqlRelation("SELECT id FROM range(6000000) WHERE sha2(CAST(id AS STRING), 256) LIKE '0%'")
+    const rows = sqlRelation("SELECT id FROM range(3000000) WHERE sha2(CAST(id AS STRING), 256) LIKE '0%'")
     const cutting = setInterval(() => proxy.cut(), 500)
     try {
       await session.writeDelta(rows, { path, mode: 'append' }, call)

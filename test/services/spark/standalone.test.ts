@@ -3,28 +3,30 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { topicLines } from '../../generate/lines.ts'
-import { type Broker, startBroker } from '../broker.ts'
 import { openJavaConsumer } from '../kafka/java-consumer.ts'
 import { openJavaProducer } from '../kafka/java-producer.ts'
-import { runAssay, temporaryDirectory } from '../pipeline/assay.ts'
+import { temporaryDirectory } from '../pipeline/assay.ts'
 import { recordsOfLines, settingsFor, unevenPartition } from '../pipeline/lakehouse.ts'
-import { sparkAbsent } from './harness.ts'
-import { expectRight } from './lakehouse.ts'
+import { type SharedBroker, sharedBroker } from '../shared.ts'
+import { fewTables } from './few-tables/assay.config.ts'
+import { smallServer, sparkAbsent } from './harness.ts'
+import { expectFewRight, runFew } from './lakehouse.ts'
 import { sparkSettings } from './server-kill.ts'
 import { type StandaloneCluster, startStandaloneCluster } from './standalone.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const topic = 'standalone'
-let broker: Broker
+const quickExecutor = `spark.executor.extraJavaOptions=${smallServer['spark.driver.extraJavaOptions']}`
+let broker: SharedBroker
 let cluster: StandaloneCluster
 
 describe.skipIf(sparkAbsent !== null)(`a standalone cluster (repeat with SEED=${seed})`, () => {
   beforeAll(async () => {
-    ;[broker, cluster] = await Promise.all([startBroker(), startStandaloneCluster()])
+    ;[broker, cluster] = await Promise.all([sharedBroker(), startStandaloneCluster()])
   })
   afterAll(async () => {
     await cluster?.stop()
-    await broker?.stop()
+    await broker?.leave()
   })
 
   test('all tables are filled by an executor of one core and 1 GiB', async () => {
@@ -42,13 +44,13 @@ describe.skipIf(sparkAbsent !== null)(`a standalone cluster (repeat with SEED=${
       SPARK_EXECUTOR_MEMORY: '1 GiB',
       SPARK_EXECUTOR_CORES: '1',
       SPARK_SHUFFLE_PARTITIONS: '2',
-      SPARK_SETTINGS: `${sparkSettings.SPARK_SETTINGS};spark.driver.host=127.0.0.1`,
+      SPARK_SETTINGS: `${sparkSettings.SPARK_SETTINGS};spark.driver.host=127.0.0.1;${quickExecutor}`,
     })
-    await runAssay(['run', '--once', '--finalize'], settings)
+    await runFew(['run', '--once', '--finalize'], settings)
     const consumer = await openJavaConsumer(broker.bootstrapServers)
-    const tables = await expectRight(settings, await consumer.read(topic))
+    const tables = await expectFewRight(settings, await consumer.read(topic))
     await consumer.close()
-    const empty = Object.entries(tables).filter(([, rows]) => rows.length === 0)
-    expect(empty.map(([name]) => name)).toEqual([])
+    const filled = Object.entries(tables).filter(([, rows]) => rows.length > 0)
+    expect(filled.map(([name]) => name)).toEqual(fewTables.tables.map(({ path }) => path))
   })
 })

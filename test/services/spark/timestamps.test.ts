@@ -14,11 +14,11 @@ import { openKafkaSource } from '../../../src/kafka/source.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { differences } from '../../compare/differences.ts'
 import { type BatchRecord, batchBytes, batchContent } from '../../generate/record-batch.ts'
-import { type Broker, startBroker } from '../broker.ts'
 import { produceBatch } from '../kafka/raw-producer.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
 import { settingsFor, times } from '../pipeline/lakehouse.ts'
-import { call, smallServer, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
+import { type SharedBroker, sharedBroker } from '../shared.ts'
+import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 import { silverHas, tablesOf } from './lakehouse.ts'
 
 /** The broker refuses records of a wrong clock unless it is told not to. */
@@ -30,14 +30,14 @@ const anyTime = {
 const baseMs = 1_790_848_800_000n
 
 describe.skipIf(sparkAbsent !== null)('record timestamps on Spark', () => {
-  let broker: Broker
+  let broker: SharedBroker
   let server: TestSpark
   beforeAll(async () => {
-    ;[broker, server] = await Promise.all([startBroker(), startTestSpark(smallServer)])
+    ;[broker, server] = await Promise.all([sharedBroker(), startTestSpark()])
   })
   afterAll(async () => {
     await server?.close()
-    await broker?.stop()
+    await broker?.leave()
   })
 
   async function settingsOf(
