@@ -1,5 +1,5 @@
-// Sessions, with the settings of the engine, on the Spark Connect server that all test files share, and servers
-// of a test's own.
+// Sessions, with the settings of the engine, on the Spark Connect server that all test files share, and
+// servers of a test's own.
 
 import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'

@@ -98,7 +98,7 @@ describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=$
     await send(first)
     await runAssay(['run', '--once', ...ofProject], embedded)
     await send(second)
-    const kills = [killedAt('batch begun'), killedAt('table committed', 1), killedAt('table committed', 2)]
+    const kills = [killedAt('batch begun'), killedAt('table committed'), killedAt('all tables committed')]
     for (const kill of kills) {
       const { code, log } = await startAssay(['run', '--once', ...ofProject], { ...onSpark, ...kill }).ended
       expect(code, log).toBe(null)
