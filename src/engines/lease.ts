@@ -1,4 +1,5 @@
 // What a lock asks of the place where it lies, whether that is a disk or an object store.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Holder } from './lock-holder.ts'
 
 export type LeaseTerms = {
@@ -27,4 +28,19 @@ export type Lease = {
   sign(holder: Holder): Promise<'held' | 'lost'>
   /** Lets it go, where that owner has it. */
   remove(owner: string): Promise<void>
+}
+
+/** True where a whole lease passes in which each of so many looks finds the last beat still there. */
+export async function staysSilent<Beat>(
+  last: Beat,
+  look: () => Promise<Beat>,
+  looksPerLease: number,
+  { leaseMs, signal }: LeaseTerms,
+): Promise<boolean> {
+  const endMs = performance.now() + leaseMs
+  while (performance.now() < endMs) {
+    await sleep(leaseMs / looksPerLease, undefined, { signal })
+    if ((await look()) !== last) return false
+  }
+  return true
 }

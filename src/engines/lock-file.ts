@@ -1,10 +1,9 @@
 // A lock as a file: with the name of its holder, whose time the holder moves on while it lives.
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { hasErrno } from '../delta/disk.ts'
 import { makeDirectory } from '../delta/local-storage.ts'
-import type { Lease, LeaseTerms, LockSight } from './lease.ts'
+import { type Lease, type LeaseTerms, type LockSight, staysSilent } from './lease.ts'
 import { type Holder, isGone, lockedBy, parseHolder, seesProcess } from './lock-holder.ts'
 
 /** Looks at a holder that may be gone: more often than it gives signs of life. */
@@ -85,16 +84,10 @@ export class LockFile implements Lease {
    * whether that holder lives shows by its signs of life alone. True where a whole lease passes without
    * one.
    */
-  async #staysSilent(holder: Holder | null, mine: Holder, { leaseMs, signal }: LeaseTerms): Promise<boolean> {
-    if (holder === null || holder.host !== mine.host) return false
-    if (seesProcess(holder, mine)) return false
-    const last = await statOrNull(this.#path)
-    const endMs = performance.now() + leaseMs
-    while (performance.now() < endMs) {
-      await sleep(leaseMs / looksPerLease, undefined, { signal })
-      if ((await statOrNull(this.#path))?.mtimeMs !== last?.mtimeMs) return false
-    }
-    return true
+  async #staysSilent(holder: Holder | null, mine: Holder, terms: LeaseTerms): Promise<boolean> {
+    if (holder === null || holder.host !== mine.host || seesProcess(holder, mine)) return false
+    const beat = async () => (await statOrNull(this.#path))?.mtimeMs
+    return await staysSilent(await beat(), beat, looksPerLease, terms)
   }
 
   async look(): Promise<LockSight | null> {

@@ -2,10 +2,9 @@
 // condition that nobody else wrote meanwhile. No clock is compared with another: a holder is gone whose
 // object did not change for a whole lease.
 import { relative } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { MountedStore } from '../delta/mounts.ts'
 import { putInPlaceOf, putUnlessThere } from '../objects/conditional.ts'
-import type { Lease, LeaseTerms, LockSight } from './lease.ts'
+import { type Lease, type LeaseTerms, type LockSight, staysSilent } from './lease.ts'
 import { type Holder, isGone, lockedBy, parseHolder } from './lock-holder.ts'
 
 /** Looks at a holder that may be gone: more often than it gives signs of life. */
@@ -40,20 +39,12 @@ export class StoreLease implements Lease {
     if (found === null) return false
     const { holder, beat } = found
     const isOver = holder !== null && (await isGone(holder, mine))
-    if (!isOver && !(await this.#staysSilent(beat, terms))) {
+    const beatNow = async () => (await this.look())?.beat
+    if (!isOver && !(await staysSilent(beat, beatNow, looksPerLease, terms))) {
       throw lockedBy(this.#where, holder, `${store.url}/${this.#key}`)
     }
     const etag = await putInPlaceOf(store, this.#key, this.#next(mine), beat)
     return etag === null ? false : this.#has(etag)
-  }
-
-  async #staysSilent(beat: string, { leaseMs, signal }: LeaseTerms): Promise<boolean> {
-    const endMs = performance.now() + leaseMs
-    while (performance.now() < endMs) {
-      await sleep(leaseMs / looksPerLease, undefined, { signal })
-      if ((await this.look())?.beat !== beat) return false
-    }
-    return true
   }
 
   #has(etag: string): true {

@@ -3,13 +3,12 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import { decodeTxns, streamDone } from '../batches/progress.ts'
 import type { Config } from '../config/config.ts'
-import { type DeltaSnapshot, DeltaTable, fetchedScanSql } from '../delta/index.ts'
-import { quoteIdentifier } from '../delta/sql.ts'
+import { type DeltaSnapshot, type DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
 import { type NamedTable, readableTables } from '../ops/readable.ts'
-import { tableDirectory } from '../ops/tables.ts'
 import { notWrittenAdvice, sqlName } from './table-name.ts'
+import { createTableView, openWritten } from './table-view.ts'
 
 export type Catalog = {
   /** The last batch that all tables have. */
@@ -29,8 +28,8 @@ export async function writeCatalog(of: Of, file: string): Promise<Catalog> {
   const named = readableTables(of.lakehouse).toReversed()
   const opened: Opened[] = []
   for (const table of named) {
-    const found = await openTable(of, table)
-    if (found !== null) opened.push(found)
+    const delta = await openWritten(of.deltaBasePath, table)
+    if (delta !== null) opened.push({ table, delta, snapshot: await delta.snapshot() })
   }
   const batch = batchOfAll(of, opened)
   const instance = await DuckDBInstance.create(file)
@@ -38,12 +37,8 @@ export async function writeCatalog(of: Of, file: string): Promise<Catalog> {
   try {
     await connection.run("SET TimeZone = 'UTC'")
     for (const one of opened) {
-      const [schema, name] = ['main', ...sqlName(one.table).split('.')].slice(-2) as [string, string]
-      const view = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`
-      await connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
-      await connection.run(
-        `CREATE VIEW ${view} AS ${await fetchedScanSql(await at(one, batch), one.delta.directory)}`,
-      )
+      const scan = await fetchedScanSql(await at(one, batch), one.delta.directory)
+      await createTableView(connection, one.table, scan)
     }
   } finally {
     connection.closeSync()
@@ -55,13 +50,6 @@ export async function writeCatalog(of: Of, file: string): Promise<Catalog> {
     tables: named.filter(isThere).map(sqlName),
     absent: named.filter((table) => !isThere(table)).map(sqlName),
   }
-}
-
-async function openTable({ deltaBasePath }: Of, table: NamedTable): Promise<Opened | null> {
-  const directory = tableDirectory(deltaBasePath, table)
-  if (!(await DeltaTable.exists(directory))) return null
-  const delta = await DeltaTable.open(directory)
-  return { table, delta, snapshot: await delta.snapshot() }
 }
 
 /** A table may have no commit of a batch that brought it nothing: others claim that it has come so far. */

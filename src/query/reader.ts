@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance, type DuckDBResult, type DuckDBValue } from '@duckdb/node-api'
 import type { Config } from '../config/config.ts'
-import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
+import { fetchedScanSql } from '../delta/index.ts'
 import { literalPattern, quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { streamOf } from '../engines/database.ts'
 import { LakehouseError } from '../errors/errors.ts'
@@ -17,6 +17,7 @@ import type { Lakehouse, TableDefinition } from '../plan/index.ts'
 import { liveName, liveTables, openWindowsSql } from './open-windows.ts'
 import { isShowTables, type NamedTables, parseSelect } from './select-statement.ts'
 import { nearestNames, notWrittenAdvice, sqlName } from './table-name.ts'
+import { createTableView, openWritten } from './table-view.ts'
 
 export type ReaderOptions = {
   /** What stands for `*` of the tables, by their columns: for who may not see all of them. */
@@ -133,13 +134,10 @@ export class LakehouseReader {
   }
 
   async #makeView(definition: NamedTable): Promise<boolean> {
-    const directory = tableDirectory(this.#of.deltaBasePath, definition)
-    if (!(await DeltaTable.exists(directory))) return false
-    const table = await DeltaTable.open(directory)
-    const view = sqlName(definition).split('.').map(quoteIdentifier)
-    if (view.length > 1) await this.#connection.run(`CREATE SCHEMA IF NOT EXISTS ${view[0]}`)
-    const scan = await this.#visible(await fetchedScanSql(await table.snapshot(), directory))
-    await this.#connection.run(`CREATE VIEW ${view.join('.')} AS ${scan}`)
+    const table = await openWritten(this.#of.deltaBasePath, definition)
+    if (table === null) return false
+    const scan = await fetchedScanSql(await table.snapshot(), table.directory)
+    await createTableView(this.#connection, definition, await this.#visible(scan))
     return true
   }
 
