@@ -51,8 +51,7 @@ export async function findingsOf(
   select: string,
   at: readonly string[],
 ): Promise<Findings> {
-  await connection.run(`CREATE OR REPLACE TEMP TABLE findings AS ${select}`)
-  const counted = await connection.runAndReadAll('SELECT count(*) FROM findings')
+  const counted = await connection.runAndReadAll(`CREATE OR REPLACE TEMP TABLE findings AS ${select}`)
   const count = counted.getRows()[0]?.[0]
   if (typeof count !== 'bigint' || count === 0n) return nothingFound
   const names = at.map((name) => `CAST(${quoteIdentifier(name)} AS VARCHAR) AS ${quoteIdentifier(name)}`)
