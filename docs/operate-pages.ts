@@ -20,7 +20,7 @@ export function metricsPage(): string {
   return `<!-- This page ${generated} -->
 # Metrics
 
-Every process of \`assay run\` and \`assay demo\` serves \`/metrics\` on localhost, at METRICS_PORT
+Every process of \`assay run\` and \`assay demo\` serves \`/metrics\` at METRICS_HOST and METRICS_PORT
 (9464; where that is taken, at the next port that is free, which it says at its start): these
 metrics and no others, the same from both engines. \`/healthz\` answers while the process lives,
 \`/readyz\` while it can work (503 and the reason else), \`/status\` is what \`assay status --json\`

@@ -92,7 +92,7 @@ async function runDemo(
   const source = growingBatches(await openFileSource(input, { takeUnterminatedTail: false }))
   const pipeline = pipelineOptions({ ...config, engine: 'embedded' })
   const of = { engine: 'embedded', streams, reads: 'generated transactions' } as const
-  const observed = await observeRun({ ...pipeline, ...of, source, metricsPort: config.metricsPort })
+  const observed = await observeRun({ ...pipeline, ...of, source, metrics: config.metrics })
   const about = { ...of, inputUnit: 'bytes', title: 'Assay demo', observed } as const
   const dashboard = await serveDashboard(config, about, ({ message }) => log.warn(message))
   if (dashboard !== null) process.stdout.write(`The dashboard is at ${dashboard.url}\n`)

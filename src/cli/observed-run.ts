@@ -1,4 +1,4 @@
-// A run that can be asked how it is: its metrics and its status over HTTP, on this machine.
+// A run that can be asked how it is: its metrics and its status over HTTP.
 import { statfs } from 'node:fs/promises'
 import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
@@ -10,6 +10,7 @@ import { RunMetrics } from '../engines/run-metrics.ts'
 import { type RunStatus, runStatus } from '../engines/run-status.ts'
 import { RunWatch } from '../engines/run-watch.ts'
 import { type MetricsServer, serveMetrics } from '../metrics/http.ts'
+import type { MetricsAddress } from '../metrics/token.ts'
 import { packageVersion } from './package-version.ts'
 
 export type ObservedRun = {
@@ -34,7 +35,7 @@ export type ObservedOptions = Pick<
   | 'smallFileBytes'
 > & {
   readonly engine: Config['engine']
-  readonly metricsPort: number
+  readonly metrics: MetricsAddress
   readonly source: RecordSource | null
   /** What is read, in words. */
   readonly reads: string
@@ -42,7 +43,7 @@ export type ObservedOptions = Pick<
 
 /** Looks at the run from its events on, and serves what is known of it; `close` ends it. */
 export async function observeRun(options: ObservedOptions): Promise<ObservedRun> {
-  const { deltaBasePath, source, metricsPort } = options
+  const { deltaBasePath, source, metrics: wanted } = options
   const watch = new RunWatch()
   const metrics = new RunMetrics({ ...options, version: packageVersion }, watch)
   let server: MetricsServer | null = null
@@ -51,8 +52,8 @@ export async function observeRun(options: ObservedOptions): Promise<ObservedRun>
     const diskFreeBytes = await freeBytes(directoryOf(deltaBasePath))
     return runStatus({ ...facts, diskFreeBytes }, watch, metrics.isBehind, Date.now())
   }
-  if (metricsPort !== 0) {
-    server = await serveMetrics(metricsPort, {
+  if (wanted.port !== 0) {
+    server = await serveMetrics(wanted, {
       metrics: () => metrics.collect(),
       notReady: () => notReady(watch),
       status,
@@ -68,7 +69,7 @@ export async function observeRun(options: ObservedOptions): Promise<ObservedRun>
     watch,
     status,
     url: server?.url ?? null,
-    movedFrom: server === null || server.port === metricsPort ? null : metricsPort,
+    movedFrom: server === null || server.port === wanted.port ? null : wanted.port,
     async close() {
       await watch.stop()
       if (server === null) return

@@ -85,9 +85,8 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const asked = { ...bounds, onNotice: noticesTo(tell) }
   const registry = source === null ? null : schemaRegistryOf(config, asked)
   const pipeline = pipelineOptions({ ...config, engine: engineName })
-  const { metricsPort } = config
   const of = { streams, engine: engineName, reads: about.input } as const
-  const observed = await observeRun({ ...pipeline, ...of, source, metricsPort })
+  const observed = await observeRun({ ...pipeline, ...of, source, metrics: config.metrics })
   listeners.push(observed.onEvent)
   try {
     // A run with an end is over before somebody looks.

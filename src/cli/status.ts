@@ -11,8 +11,8 @@ export function statusCommand(project: Project): Command {
   return new Command('status')
     .option('--json', 'as one JSON object')
     .action(async ({ json }: { readonly json?: true }) => {
-      const { config } = openSession(project)
-      const processes = await askStatus(config.lakehouse, config.deltaBasePath, Date.now)
+      const { lakehouse, deltaBasePath, metrics } = openSession(project).config
+      const processes = await askStatus(lakehouse, deltaBasePath, metrics, Date.now)
       const isWrong = processes.some(({ findings }) => findings.some(({ severity }) => severity === 'error'))
       const text = json
         ? `${JSON.stringify({ ok: !isWrong, processes })}\n`

@@ -2,10 +2,12 @@
 import { dirname, join } from 'node:path'
 import type { Delays, Parameters } from '../batches/plan.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import type { MetricsAddress } from '../metrics/token.ts'
 import { isStoreUrl } from '../objects/address.ts'
 import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
 import { formatDuration } from './duration.ts'
 import { readEnvFile } from './env-file.ts'
+import { metricsConfigOf, metricsContradictions } from './metrics-variables.ts'
 import { spellingHints } from './spelling.ts'
 import { type StoreConfig, storeConfigOf, storeContradictions } from './store-variables.ts'
 import type { Secret, StartingOffsets } from './values.ts'
@@ -118,8 +120,7 @@ export type Config = {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'auto' | 'pretty' | 'json'
   }
-  /** Of the address on this machine; 0 for none. */
-  readonly metricsPort: number
+  readonly metrics: MetricsAddress
   readonly dashboard: {
     readonly host: string
     /** 0 for none. */
@@ -185,6 +186,7 @@ const pathVariables: readonly VariableName[] = [
   'KAFKA_SSL_CA_FILE',
   'KAFKA_SSL_CERT_FILE',
   'KAFKA_SSL_KEY_FILE',
+  'METRICS_TOKEN_FILE',
   'SCHEMA_REGISTRY_SSL_CA_FILE',
   'SCHEMA_REGISTRY_SSL_CERT_FILE',
   'SCHEMA_REGISTRY_SSL_KEY_FILE',
@@ -267,7 +269,12 @@ function contradictions(values: Partial<Values>): string[] {
   const path = values.DELTA_BASE_PATH
   const isSparkInStore = values.ENGINE === 'spark' && path !== undefined && isStoreUrl(path)
   const ofEngine = isSparkInStore ? [`ENGINE is spark: ${sparkNeedsDisk}`] : []
-  return [...storeContradictions(values), ...kafkaContradictions(values), ...ofEngine]
+  return [
+    ...storeContradictions(values),
+    ...kafkaContradictions(values),
+    ...metricsContradictions(values),
+    ...ofEngine,
+  ]
 }
 
 function kafkaContradictions(values: Partial<Values>): string[] {
@@ -357,7 +364,7 @@ function configOf(
     deletedFileRetentionMs: Number(values.DELETED_FILE_RETENTION / 1000n),
     writerLeaseMs: values.WRITER_LEASE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
-    metricsPort: values.METRICS_PORT,
+    metrics: metricsConfigOf(values),
     dashboard: {
       host: values.DASHBOARD_HOST,
       port: values.DASHBOARD_PORT,

@@ -200,7 +200,11 @@ export function parseInstantMs(value: string): number | null {
 }
 
 export function secret(allowed: string): ValueKind<Secret> {
-  return kindOf(allowed, (value) => ({ reveal: () => value }))
+  return secretMatching(allowed, /^/)
+}
+
+export function secretMatching(allowed: string, pattern: RegExp): ValueKind<Secret> {
+  return kindOf(allowed, (value) => (pattern.test(value) ? { reveal: () => value } : null))
 }
 
 /**

@@ -2,6 +2,7 @@
 // reference page and `assay run --help` are made from this table.
 import type { Lakehouse } from '../plan/index.ts'
 import { dashboardVariables } from './dashboard-variables.ts'
+import { metricsVariables } from './metrics-variables.ts'
 import { registryVariables } from './registry-variables.ts'
 import { storeVariables } from './store-variables.ts'
 import {
@@ -417,14 +418,7 @@ export const variables = {
     default: 'auto',
     example: 'json',
   },
-  METRICS_PORT: {
-    ...{ group: 'Metrics' },
-    ...wholeNumber(0, 65_535),
-    meaning:
-      'Port of /metrics, /healthz, /readyz and /status on localhost; where it is taken, the next that is free; 0 for none',
-    default: '9464',
-    example: '9100',
-  },
+  ...metricsVariables,
   ...dashboardVariables,
 } as const satisfies Record<string, Variable<unknown>>
 

@@ -1,8 +1,9 @@
 // Who is let in: everybody on this machine where there are no users; else who logs in.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isLocalName } from '../metrics/listening.ts'
 import type { SessionAnswer } from './api.ts'
 import type { Audit } from './audit.ts'
-import { bodyOf, isLocalName, isOwnOrigin, Refusal, sendJson, textOfBody } from './http.ts'
+import { bodyOf, isOwnOrigin, Refusal, sendJson, textOfBody } from './http.ts'
 import { mayDo, seesIds, type UserRole } from './roles.ts'
 import { cookieText, type DashboardSession, hasToken, LoginLimit, Sessions } from './sessions.ts'
 import { isPasswordOf, type UsersFile } from './users.ts'

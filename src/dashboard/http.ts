@@ -92,14 +92,6 @@ export function textOfBody(body: Readonly<Record<string, unknown>>, name: string
 
 export type DashboardAsk = { readonly host: string | undefined; readonly origin: string | undefined }
 
-/**
- * Without a login whoever reaches the port is let in, so the name that is asked for has to be this machine's:
- * else a page of another site could point its own name here.
- */
-export function isLocalName(host: string | undefined): boolean {
-  return /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i.test(host ?? '')
-}
-
 /** Of a page of this very site, or of no page at all. */
 export function isOwnOrigin({ host, origin }: DashboardAsk): boolean {
   if (origin === undefined) return true

@@ -4,7 +4,7 @@ import type { OnNotice } from '../batches/notice.ts'
 import type { Config } from '../config/config.ts'
 import type { OnEvent } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { listenFrom } from '../metrics/listening.ts'
+import { addressUrl, isLoopback, listenFrom } from '../metrics/listening.ts'
 import { Access } from './access.ts'
 import type { FeedRow, LakehouseAnswer, LiveState } from './api.ts'
 import { type Asset, readAssets } from './assets.ts'
@@ -58,7 +58,7 @@ export async function openDashboard(options: DashboardOptions): Promise<Dashboar
   const timer = setInterval(() => void served.tick(), tickEveryMs)
   timer.unref()
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host === '127.0.0.1' ? 'localhost' : host}:${port}`,
+    url: addressUrl(host, port),
     movedFrom: port === wanted ? null : wanted,
     onEvent: served.onEvent,
     stopping: () => served.live.stopping(),
@@ -80,7 +80,7 @@ async function usersOf({ dashboard }: Config): Promise<UsersFile | null> {
   const file = usersFile === null ? null : new UsersFile(usersFile)
   const count = file === null ? 0 : (await file.all()).length
   if (count > 0) return file
-  if (host === 'localhost' || host === '127.0.0.1' || host === '::1') {
+  if (isLoopback(host)) {
     if (file === null) return null
     throw new LakehouseError(
       'CONFIG_INVALID',

@@ -1,5 +1,6 @@
 // How the streams of a lakehouse are: the process that holds their locks is asked, and where there is
 // none, or none that answers, the tables tell.
+import { type MetricsAddress, tokenOf } from '../metrics/token.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { leaseOf, streamLock } from './lock.ts'
 import { type Holder, isGone, thisProcess } from './lock-holder.ts'
@@ -14,6 +15,7 @@ const answerMaxMs = 3_000
 export async function askStatus(
   lakehouse: Lakehouse,
   deltaBasePath: string,
+  metrics: MetricsAddress,
   nowMs: () => number,
 ): Promise<RunStatus[]> {
   const statuses: RunStatus[] = []
@@ -21,7 +23,7 @@ export async function askStatus(
   for (const stream of lakehouse.streams) {
     if (statuses.some(({ streams }) => streams.includes(stream))) continue
     const holder = await livingHolder(deltaBasePath, stream)
-    const answer = holder === null ? null : await askHolder(deltaBasePath, stream, holder)
+    const answer = holder === null ? null : await askHolder({ deltaBasePath, stream, holder, metrics })
     if (answer === null) silent.push({ stream, holder })
     else statuses.push(answer)
   }
@@ -39,12 +41,24 @@ async function livingHolder(deltaBasePath: string, stream: string): Promise<Hold
   return holder !== null && (await isGone(holder, await thisProcess())) ? null : holder
 }
 
+type Asked = {
+  readonly deltaBasePath: string
+  readonly stream: string
+  readonly holder: Holder
+  readonly metrics: MetricsAddress
+}
+
 /** null where the process does not answer, or another one does. */
-async function askHolder(deltaBasePath: string, stream: string, holder: Holder): Promise<RunStatus | null> {
-  const address = await readAddress(deltaBasePath, stream)
+async function askHolder({ deltaBasePath, stream, holder, metrics }: Asked): Promise<RunStatus | null> {
+  const address = await readAddress(deltaBasePath, stream, metrics.host)
   if (address?.pid !== holder.pid) return null
   try {
-    const response = await fetch(`${address.url}/status`, { signal: AbortSignal.timeout(answerMaxMs) })
+    const token = await tokenOf(metrics.token)
+    const response = await fetch(`${address.url}/status`, {
+      headers: token === null ? {} : { authorization: `Bearer ${token}` },
+      redirect: 'error', // Nobody else is told the token.
+      signal: AbortSignal.timeout(answerMaxMs),
+    })
     const status = (await response.json()) as RunStatus // Of this package, as its process says.
     const isOfHolder = status.writer?.pid === holder.pid && status.streams.includes(stream)
     if (!isOfHolder || status.deltaBasePath !== deltaBasePath) return null

@@ -12,6 +12,25 @@ export type Listening = {
   readonly variable: string
 }
 
+/** How this machine asks what listens there. */
+export function addressUrl(host: string, port: number): string {
+  const isAll = host === '0.0.0.0' || host === '::' || host === '127.0.0.1'
+  return `http://${isAll ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** True of what this machine alone can reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
+/**
+ * Of the Host of a request. Where whoever reaches the port is let in, the name that is asked for has to be
+ * this machine's: else a page of another site could point its own name here.
+ */
+export function isLocalName(host: string | undefined): boolean {
+  return /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i.test(host ?? '')
+}
+
 /** The port that it listens at. Fails with CONFIG_INVALID where it can listen at none. */
 export async function listenFrom(server: Server, { host, port, variable }: Listening): Promise<number> {
   const address = host === 'localhost' ? '127.0.0.1' : host

@@ -38,6 +38,7 @@ const settled = { timeout: 120_000, interval: 500 }
 /** `features` are those of `--enable-feature`. */
 export async function startPrometheus(
   targets: readonly string[],
+  tokenFile: string,
   features: readonly string[] = [],
 ): Promise<PrometheusServer> {
   const directory = await mkdtemp(join(tmpdir(), 'assay-prometheus-'))
@@ -53,7 +54,9 @@ export async function startPrometheus(
   const config = {
     global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
     rule_files: ['rules.yml'],
-    scrape_configs: [{ job_name: 'assay', static_configs: [{ targets }] }],
+    scrape_configs: [
+      { job_name: 'assay', authorization: { credentials_file: tokenFile }, static_configs: [{ targets }] },
+    ],
   }
   await writeFile(join(directory, 'prometheus.yml'), stringify(config))
   const child = spawn(

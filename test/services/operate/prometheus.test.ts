@@ -25,6 +25,7 @@ describe.skipIf(prometheusAvailable !== null)('Prometheus', () => {
   beforeAll(async () => {
     base = await newDirectory()
     await mkdir(join(base, 'input'))
+    await writeFile(tokenFile(), 'a-token-that-is-long\n')
     await write('a')
     const from = ['--from', join(base, 'input')]
     reader = await observe(['run', 'kafka-to-delta', ...from])
@@ -34,8 +35,8 @@ describe.skipIf(prometheusAvailable !== null)('Prometheus', () => {
     ])
     const targets = [reader, fraud, aggregations].map(({ instance }) => instance)
     ;[prometheus, native] = await Promise.all([
-      startPrometheus(targets),
-      startPrometheus([reader.instance], ['native-histograms']),
+      startPrometheus(targets, tokenFile()),
+      startPrometheus([reader.instance], tokenFile(), ['native-histograms']),
     ])
   })
   afterAll(async () => {
@@ -45,6 +46,9 @@ describe.skipIf(prometheusAvailable !== null)('Prometheus', () => {
     await rm(base, { recursive: true, force: true })
   })
 
+  /** As in a container: others can ask, and have to show it. */
+  const tokenFile = () => join(base, 'token')
+
   async function write(name: string): Promise<void> {
     const text = Buffer.concat(values!.flatMap((value) => [value, Buffer.from('\n')]))
     await writeFile(join(base, 'input', `${name}.ndjson`), text)
@@ -52,7 +56,8 @@ describe.skipIf(prometheusAvailable !== null)('Prometheus', () => {
 
   /** Starts a run, and waits until it says where it can be asked. */
   async function observe(args: readonly string[]): Promise<Observed> {
-    const settings = { LOG_FORMAT: 'json', METRICS_PORT: '19464', DELTA_BASE_PATH: join(base, 'lake') }
+    const metrics = { METRICS_PORT: '19464', METRICS_HOST: '0.0.0.0', METRICS_TOKEN_FILE: tokenFile() }
+    const settings = { ...metrics, LOG_FORMAT: 'json', DELTA_BASE_PATH: join(base, 'lake') }
     const assay = startAssay(args, settings)
     const instance = () => /"url":"http:\/\/(localhost:\d+)"/.exec(assay.log())?.[1]
     await vi.waitUntil(() => instance() !== undefined || assay.hasEnded(), waitMax)

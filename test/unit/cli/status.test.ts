@@ -29,7 +29,9 @@ afterEach(() => {
 })
 
 const start = (...args: string[]) => {
-  const env = { ...process.env, DELTA_BASE_PATH: join(home, 'lake'), LOG_FORMAT: 'json' }
+  // Where others can ask too, `status` shows the token as they do.
+  const metrics = { METRICS_HOST: '0.0.0.0', METRICS_TOKEN: 'a-token-that-is-long' }
+  const env = { ...process.env, ...metrics, DELTA_BASE_PATH: join(home, 'lake'), LOG_FORMAT: 'json' }
   return spawn(process.execPath, [assay, ...args], { cwd: home, env, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 

@@ -221,6 +221,23 @@ test('a path is absolute or in an object store that keeps commits apart', () => 
   }
 })
 
+test('others than this machine are told how a process is only with a token', () => {
+  expect(load({ METRICS_HOST: '127.0.0.1' }).metrics).toMatchObject({ token: { kind: 'none' } })
+  const METRICS_HOST = '0.0.0.0'
+  expect(mistakes({ METRICS_HOST })[0]).toContain('which others can reach, and there is no token')
+  expect(load({ METRICS_HOST, METRICS_PORT: '0' }).metrics.port).toBe(0)
+  const METRICS_TOKEN = 'long-enough-token'
+  const { metrics } = load({ METRICS_HOST, METRICS_TOKEN })
+  expect(metrics).toMatchObject({ host: '0.0.0.0', port: 9464, token: { kind: 'text' } })
+  expect(JSON.stringify(metrics)).not.toContain(METRICS_TOKEN)
+  const METRICS_TOKEN_FILE = '/run/secrets/token'
+  expect(load({ METRICS_HOST, METRICS_TOKEN_FILE }).metrics.token).toEqual({
+    ...{ kind: 'file', path: METRICS_TOKEN_FILE },
+  })
+  expect(mistakes({ METRICS_HOST, METRICS_TOKEN, METRICS_TOKEN_FILE })[0]).toContain('both set')
+  expect(mistakes({ METRICS_HOST, METRICS_TOKEN: 'short' })[0]).toMatch(/^METRICS_TOKEN is \(not shown\)/)
+})
+
 test('what a store needs is read together, and Spark writes to none', () => {
   expect(load({}).store).toBeNull()
   const DELTA_BASE_PATH = 's3://bucket/x'

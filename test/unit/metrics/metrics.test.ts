@@ -1,5 +1,8 @@
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { RunMetrics } from '../../../src/engines/run-metrics.ts'
@@ -108,6 +111,8 @@ test('a label that grows without end ends as one series', () => {
   expect(samples.at(-1)).toEqual({ labels: { code: 'other' }, value: 1_000 })
 })
 
+const anyPort = 20_000 + (process.pid % 20_000)
+
 test('a process answers on localhost alone; where its port is taken, on the next', async () => {
   let reason: string | null = 'the tables are not open yet'
   const served = {
@@ -119,7 +124,7 @@ test('a process answers on localhost alone; where its port is taken, on the next
   const other = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => other.once('listening', resolve))
   const { port } = other.address() as { port: number }
-  const server = await serveMetrics(port, served)
+  const server = await serveMetrics({ host: 'localhost', port, token: { kind: 'none' } }, served)
   try {
     expect(server.port).toBeGreaterThan(port)
     const get = (path: string, init: RequestInit = {}) =>
@@ -147,7 +152,7 @@ test('a process answers on localhost alone; where its port is taken, on the next
 
 test('a page whose name was pointed at this machine gets nothing', async () => {
   const served = { metrics: async () => [], notReady: () => null, status: async () => ({}) }
-  const server = await serveMetrics(20_000 + (process.pid % 20_000), served)
+  const server = await serveMetrics({ host: 'localhost', port: anyPort, token: { kind: 'none' } }, served)
   const { request } = await import('node:http')
   try {
     const code = await new Promise((resolve, reject) => {
@@ -162,5 +167,48 @@ test('a page whose name was pointed at this machine gets nothing', async () => {
     expect(code).toBe(403)
   } finally {
     await server.close()
+  }
+})
+
+test('on another address the token is asked for, and probes are told yes or no alone', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'assay-token-'))
+  const path = join(home, 'token')
+  const token = { kind: 'file', path } as const
+  let reason: string | null = 'broker kafka-1.example:9092 is away'
+  const served = { metrics: async () => [], notReady: () => reason, status: async () => ({ state: 'live' }) }
+  const serve = () => serveMetrics({ host: '0.0.0.0', port: anyPort, token }, served)
+  await expect(serve()).rejects.toThrow(/METRICS_TOKEN_FILE cannot be read/)
+  writeFileSync(path, 'short\n')
+  await expect(serve()).rejects.toThrow(/METRICS_TOKEN_FILE: .* has to hold one token of 16/)
+  writeFileSync(path, 'the-first-long-token\n')
+  const server = await serve()
+  try {
+    const get = async (at: string, authorization?: string) => {
+      // Whoever has the token may ask by any name.
+      const headers = { host: 'assay.example', ...(authorization === undefined ? {} : { authorization }) }
+      const response = await fetch(`http://127.0.0.1:${server.port}${at}`, { headers })
+      return [response.status, await response.text()]
+    }
+    const refused = [401, 'this needs the token of METRICS_TOKEN\n']
+    const wrong = [
+      'Bearer the-first-long-toke',
+      'Bearer the-first-long-token2',
+      'Bearer',
+      'Basic dGhlOmZpcnN0',
+    ]
+    for (const at of ['/metrics', '/status', '/else'])
+      for (const shown of [undefined, ...wrong]) expect(await get(at, shown)).toEqual(refused)
+    expect(await get('/healthz')).toEqual([200, 'ok\n'])
+    expect(await get('/readyz')).toEqual([503, 'not ready\n'])
+    expect(await get('/readyz', 'Bearer the-first-long-token')).toEqual([503, `${reason}\n`])
+    reason = null
+    expect(await get('/readyz')).toEqual([200, 'ok\n'])
+    expect((await get('/metrics', 'bearer the-first-long-token'))[0]).toBe(200)
+    writeFileSync(path, 'another-long-token-of-ours')
+    expect(await get('/status', 'Bearer the-first-long-token')).toEqual(refused)
+    expect(await get('/status', 'Bearer another-long-token-of-ours')).toEqual([200, '{"state":"live"}'])
+  } finally {
+    await server.close()
+    rmSync(home, { recursive: true })
   }
 })
