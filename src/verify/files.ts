@@ -198,8 +198,8 @@ function leafText(value: StatsValue | object | null | undefined): string {
 }
 
 /**
- * What the log and the rows of a file say differently. A statistic that is absent promises nothing. All columns
- * are compared in one pass: a SELECT for each would have DuckDB plan a join for each.
+ * What the log and the rows of a file say differently. A statistic that is absent promises nothing. All
+ * columns are compared in one pass: a SELECT for each would have DuckDB plan a join for each.
  */
 function disagreementSql(stored: readonly DeltaField[]): string {
   const compared = (
