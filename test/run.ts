@@ -12,6 +12,7 @@ import {
   prometheusAvailable,
   pythonAvailable,
 } from './services/tools.ts'
+import { isLong } from './turns.ts'
 
 type Counts = { passed: number; failed: number; skipped: number }
 
@@ -92,5 +93,6 @@ function countReport({ testResults }: Report): void {
     prometheusAvailable,
     chromiumAvailable,
   ].filter((reason) => reason !== null)
+  if (!isLong) reasons.push('long lists take turns (npm run test:long runs all)')
   if (skippedOf.size > 0 && reasons.length > 0) console.log(`because ${reasons.join('; ')}`)
 }

@@ -9,6 +9,7 @@ import { readTables } from '../compare/read-in-process.ts'
 import { lines } from '../generate/lines.ts'
 import { defaultConfig } from '../oracle/oracle.ts'
 import { type Row, type Tables, tableNames } from '../oracle/rows.ts'
+import { isItsTurn } from '../turns.ts'
 import { newLakehouse, recordsOf, runOnce, testOptions, writeInput } from '../unit/engine/pipeline.ts'
 import { crashOptions } from './child.ts'
 import { runChild } from './processes.ts'
@@ -26,7 +27,7 @@ const others = {
   delays: { ...testOptions.delays, silver: 20n * minute, gold: 20n * minute, merchant: 20n * minute },
 }
 
-for (const step of stepNames) {
+for (const step of stepNames.filter((_, index) => isItsTurn(seed, index, 2))) {
   test.concurrent(`killed at "${step}", and gone on with other settings`, async () => {
     const lakehouse = await newLakehouse()
     try {

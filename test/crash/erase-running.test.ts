@@ -5,11 +5,11 @@ import { erasePersons } from '../../src/engines/erase.ts'
 import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import { erasureStepNames, pauseStepNames } from '../../src/steps/step.ts'
 import { verifyLakehouse } from '../../src/verify/verify.ts'
+import { isItsTurn } from '../turns.ts'
 import { eraseOptions, person, positionsOf, tracesOf } from '../unit/engine/erased-person.ts'
 import { runOnce } from '../unit/engine/pipeline.ts'
 import { failedChecks, verifyOptions } from '../unit/verify/damaged-lakehouse.ts'
 import { LivePerson } from './live-person.ts'
-import { isItsTurn } from './occurrences.ts'
 import { runErasure } from './processes.ts'
 
 // A start of the tests takes some of the cases: each is three processes under load.

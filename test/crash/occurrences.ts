@@ -1,12 +1,8 @@
 // Which occurrences of a step a run of the tests is killed at: each start of the tests takes others, and
 // KILLS=5 (`npm run test:kills`) more of them at once.
+import { isItsTurn } from '../turns.ts'
 
 const killsPerStep = Number(process.env.KILLS ?? 1)
-
-/** True where one case of several is enough for a start of the tests: the seed says whose turn it is. */
-export function isItsTurn(seed: number, index: number, cases: number): boolean {
-  return killsPerStep > 1 || (seed + index) % cases === 0
-}
 
 /** Of a step that a run comes to so many times: for every other step the first time, for the rest any. */
 export function chosenOccurrences(seed: number, index: number, count: number): readonly number[] {

@@ -2,6 +2,7 @@
 // and where it cannot go on it says why. The real command, a real broker, and the oracle over all tables.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RawRecord } from '../../oracle/rows.ts'
+import { takingTurns } from '../../turns.ts'
 import { type Broker, startBroker } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
@@ -36,6 +37,7 @@ describe.skipIf(javaAvailable !== null)(`faults of Kafka (repeat with SEED=${see
     await consumer?.close()
     await broker?.stop()
   })
+  beforeEach(takingTurns(seed, 2))
 
   test('the broker is killed and restarted during a run', async () => {
     const topic = 'killed'

@@ -1,8 +1,9 @@
 // The whole pipeline over the kinds of topics that Kafka has, and from each place where reading may start.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { partitionKey } from '../../../src/batches/offsets.ts'
 import { batchBytes, batchContent } from '../../generate/record-batch.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
+import { takingTurns } from '../../turns.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { produceBatch } from '../kafka/raw-producer.ts'
@@ -24,6 +25,7 @@ describe.skipIf(javaAvailable !== null)(`topics of every kind (repeat with SEED=
     await consumer?.close()
     await broker?.leave()
   })
+  beforeEach(takingTurns(seed, 2))
 
   test('a transactional topic: aborted records are in no table, those of open transactions come later', async () => {
     const topic = 'transactional'

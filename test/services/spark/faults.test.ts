@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { kafkaConnectionOf } from '../../../src/cli/kafka-connection.ts'
 import { pipelineOptions } from '../../../src/cli/pipeline-options.ts'
 import { sparkOptions } from '../../../src/cli/spark-options.ts'
@@ -22,6 +22,7 @@ import type { LakehouseError } from '../../../src/errors/errors.ts'
 import { openKafkaSource } from '../../../src/kafka/source.ts'
 import { differences } from '../../compare/differences.ts'
 import { punctualTopicLines } from '../../generate/lines.ts'
+import { takingTurns } from '../../turns.ts'
 import { SASL_USER } from '../broker.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
@@ -55,6 +56,7 @@ describe.skipIf(sparkAbsent !== null)(`faults around Spark (repeat with SEED=${s
     await server?.close()
     await broker?.leave()
   })
+  beforeEach(takingTurns(seed, 3))
 
   test('retention deletes offsets that were not read: the run stops with the numbers, or counts them and goes on', async () => {
     const topic = 'retention'

@@ -2,7 +2,7 @@
 // read the record at all.
 
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { kafkaConnectionOf } from '../../../src/cli/kafka-connection.ts'
 import { pipelineOptions } from '../../../src/cli/pipeline-options.ts'
 import { sparkOptions } from '../../../src/cli/spark-options.ts'
@@ -14,6 +14,7 @@ import { openKafkaSource } from '../../../src/kafka/source.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { differences } from '../../compare/differences.ts'
 import { type BatchRecord, batchBytes, batchContent } from '../../generate/record-batch.ts'
+import { takingTurns, turnSeed } from '../../turns.ts'
 import { produceBatch } from '../kafka/raw-producer.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
 import { settingsFor, times } from '../pipeline/lakehouse.ts'
@@ -39,6 +40,7 @@ describe.skipIf(sparkAbsent !== null)('record timestamps on Spark', () => {
     await server?.close()
     await broker?.leave()
   })
+  beforeEach(takingTurns(turnSeed, 3))
 
   async function settingsOf(
     topic: string,

@@ -8,6 +8,7 @@ import { adoptDeletion } from '../../../src/engines/adopt.ts'
 import { erasePersons } from '../../../src/engines/erase.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
 import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
+import { isItsTurn, turnSeed } from '../../turns.ts'
 import { eraseOptions, isOfPerson, person, personRecords } from '../engine/erased-person.ts'
 import { memorySource } from '../engine/memory-source.ts'
 import { type Lakehouse, newLakehouse, runOnce } from '../engine/pipeline.ts'
@@ -128,7 +129,7 @@ const isOther = `topic = '${other.topic}' AND partition = ${other.partition} AND
 /** A group in which the person had no part, or not alone. */
 const isOfOthers = `merchant = 'Shop 1' AND window_start = (SELECT min(window_start) FROM rows WHERE merchant = 'Shop 1')`
 
-describe('damage beside erased records is found', () => {
+describe(`damage beside erased records is found (SEED=${turnSeed})`, () => {
   const damages: readonly (readonly [what: string, table: string, select: string, check: string])[] = [
     [
       'a record that no batch counted',
@@ -172,11 +173,14 @@ describe('damage beside erased records is found', () => {
       ]
     }),
   ]
-  test.each(damages)('%s in %s', async (_, table, select, check) => {
-    const only = check.split(', ')[0]!
-    const verification = await verifyDamaged(erased, (copy) => rewriteInPlace(copy, table, select), only)
-    expect(failedChecks(verification)).toContain(check)
-  })
+  test.each(damages.filter((_, index) => isItsTurn(turnSeed, index, 3)))(
+    '%s in %s',
+    async (_, table, select, check) => {
+      const only = check.split(', ')[0]!
+      const verification = await verifyDamaged(erased, (copy) => rewriteInPlace(copy, table, select), only)
+      expect(failedChecks(verification)).toContain(check)
+    },
+  )
 
   test('a record that is gone from all tables', async () => {
     const verification = await verifyDamaged(
