@@ -3,7 +3,7 @@
 // Ctrl-C.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync } from 'node:fs'
+import { openSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -22,6 +22,7 @@ export const SASL_USER = { username: 'assay', password: 'assay-secret' }
 const START_MAX_MS = 300_000
 const STOP_MAX_MS = 30_000
 const POLL_MS = 50
+const LOG_TOLD_CHARACTERS = 4_000
 // Short-lived and small: a quick start matters more here than the last percent of the optimising compiler.
 const JVM_OPTIONS = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
 
@@ -87,11 +88,20 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   ]
   await run('java', [...JVM_OPTIONS, '-cp', classPath, ...format])
   const bootstrapServers = [`127.0.0.1:${port}`]
-  const start = () => launch([...(options.jvmOptions ?? []), '-cp', classPath], config, directory, port!)
-  let child: ChildProcess = await start()
+  let isEnding = false
+  const start = async (): Promise<ChildProcess> => {
+    const started = await launch([...(options.jvmOptions ?? []), '-cp', classPath], config, directory, port!)
+    isEnding = false
+    started.once('exit', (code, signal) => {
+      if (!isEnding) tellUnexpectedEnd(signal ?? code, directory)
+    })
+    return started
+  }
+  let child = await start()
 
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return
+    isEnding = true
     const exited = once(child, 'exit')
     child.kill(signal)
     const forced = setTimeout(() => child.kill('SIGKILL'), STOP_MAX_MS)
@@ -163,13 +173,15 @@ export function topicsAt(bootstrapServers: string[]): BrokerTopics {
   }
 }
 
+const logOf = (directory: string): string => join(directory, 'broker.log')
+
 async function launch(
   javaArguments: readonly string[],
   config: string,
   directory: string,
   port: number,
 ): Promise<ChildProcess> {
-  const logPath = join(directory, 'broker.log')
+  const logPath = logOf(directory)
   const log = openSync(logPath, 'a')
   const logLevel = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'
   const child = spawn('java', [...JVM_OPTIONS, logLevel, ...javaArguments, 'kafka.Kafka', config], {
@@ -184,11 +196,19 @@ async function launch(
     const ended = child.exitCode !== null || child.signalCode !== null
     if (ended || Date.now() > deadline) {
       child.kill('SIGKILL')
-      throw new Error(`Kafka did not start:\n${(await readFile(logPath, 'utf8')).slice(-4000)}`)
+      throw new Error(
+        `Kafka did not start:\n${(await readFile(logPath, 'utf8')).slice(-LOG_TOLD_CHARACTERS)}`,
+      )
     }
     await sleep(POLL_MS)
   }
   return child
+}
+
+/** What a test that waits for the broker in vain would not tell. */
+function tellUnexpectedEnd(cause: string | number | null, directory: string): void {
+  const log = readFileSync(logOf(directory), 'utf8').slice(-LOG_TOLD_CHARACTERS)
+  console.error(`the broker ended by itself (${cause}):\n${log}`)
 }
 
 /** A topic is created by the controller; the broker's own metadata follow a moment later. */

@@ -14,7 +14,8 @@ export default async function serveShared(): Promise<() => Promise<void>> {
   let spark: Promise<SparkServer> | null = null
   const find = async (path: string | undefined): Promise<unknown> => {
     if (path === '/broker') {
-      broker ??= startBroker()
+      // Nobody kills it: it may be long without a word where the machine is busy.
+      broker ??= startBroker({ properties: 'broker.session.timeout.ms=60000' })
       const { bootstrapServers, saslBootstrapServers } = await broker
       return { bootstrapServers, saslBootstrapServers }
     }

@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { progressOf } from '../../../src/ops/tables.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
@@ -12,6 +12,7 @@ import { judgePayments, paymentsDirectory, readPayments } from '../../compare/pa
 import { badInput, topicLines } from '../../generate/lines.ts'
 import { oddValue } from '../../generate/odd-values.ts'
 import { payments, topicStartMs } from '../../generate/payments.ts'
+import { takingTurns } from '../../turns.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
@@ -44,6 +45,7 @@ describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=$
     await server?.close()
     await broker?.leave()
   })
+  beforeEach(takingTurns(seed, 2, 3))
 
   test('every table is what the oracle and the embedded engine make of the same batches', async () => {
     const topic = 'both-engines'
