@@ -7,6 +7,7 @@ import { type ErrorPolicy, errorCodes, type Retry } from '../src/errors/errors.t
 import { noticeCodes } from '../src/errors/notices.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { entryPoints } from './entry-points.ts'
+import { licencesPage } from './licences-page.ts'
 import { operatePages } from './operate-pages.ts'
 import { progressPage } from './progress-page.ts'
 import { functionsPage, tablesPage } from './reference-pages.ts'
@@ -17,6 +18,7 @@ export const generatedPages: Readonly<Record<string, () => string>> = {
   'docs/reference/configuration.md': () => configurationPage(standardLakehouse),
   'docs/reference/errors.md': errorsPage,
   'docs/reference/functions.md': functionsPage,
+  'docs/reference/licences.md': licencesPage,
   'docs/reference/progress.md': progressPage,
   'docs/reference/tables.md': tablesPage,
   ...operatePages,

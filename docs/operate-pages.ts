@@ -205,6 +205,7 @@ function grafanaUnit(name: string, kind: MetricDefinition['kind']): string {
 export const operatePages: Readonly<Record<string, () => string>> = {
   'docs/reference/metrics.md': metricsPage,
   'deploy/prometheus/rules.yml': prometheusRules,
+  'deploy/helm/assay/files/rules.yml': prometheusRules, // A chart holds files of its own alone.
   'deploy/grafana/assay.json': grafanaDashboard,
   ...Object.fromEntries(
     Object.keys(runbooks).map((name) => [`docs/runbooks/${name}.md`, () => runbookPage(name)]),

@@ -20,18 +20,25 @@ test('a copy of .env.example with every line switched on is a valid configuratio
   expect(loadConfig(standardLakehouse, environment, join(root, 'absent')).hints).toEqual([])
 })
 
-const pages = ['', 'docs', 'docs/reference', 'docs/decisions', 'docs/guide', 'docs/runbooks'].flatMap(
-  (folder) =>
-    existsSync(join(root, folder))
-      ? readdirSync(join(root, folder))
-          .filter((name) => name.endsWith('.md'))
-          .map((name) => join(folder, name))
-      : [],
+const pages = ['', 'docs', 'examples', 'dbt'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: folder !== '', encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+    .map((name) => join(folder, name)),
 )
+const packed = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).files as string[]).map(
+  (path) => new RegExp(`^${RegExp.escape(path)}(/|$)`),
+)
+/** npm packs package.json without being asked. */
+const isPacked = (path: string): boolean => path === 'package.json' || packed.some((one) => one.test(path))
 
-test.each(pages)('every relative link of %s leads somewhere', (page) => {
-  const text = readFileSync(join(root, page), 'utf8').replaceAll(/```.*?```/gs, '') // Code holds no links.
+test.each(pages)('every relative link of %s leads somewhere, in the package too', (page) => {
+  const whole = readFileSync(join(root, page), 'utf8')
+  expect(whole).not.toMatch(/^(<{7}|>{7}) /m) // A merge that was left undone.
+  const text = whole.replaceAll(/```.*?```/gs, '') // Code holds no links.
   const links = [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)[^)]*\)/g)].map((match) => match[1]!)
-  const broken = links.filter((link) => !existsSync(join(root, dirname(page), link)))
+  const broken = links.filter((link) => {
+    const target = join(dirname(page), link)
+    return !existsSync(join(root, target)) || (isPacked(page) && !isPacked(target))
+  })
   expect(broken).toEqual([])
 })
