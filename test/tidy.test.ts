@@ -28,7 +28,7 @@ const layers: readonly (readonly string[])[] = [
   ['project'],
   ['testing'],
   ['query'],
-  ['dashboard'],
+  ['dashboard', 'alerts'],
   ['cli'],
 ]
 

@@ -147,6 +147,20 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./rules.ts')).rulesCommand(project),
   },
   {
+    name: 'alerts',
+    summary: 'try the sinks of alerts, list what was told, send it again, silence',
+    does:
+      'A run with ALERTS_CONFIG tells Slack, PagerDuty, a webhook, a topic or a mailbox of risky transactions and of trouble; ' +
+      'this tries the sinks, shows what they took and what not, and silences. docs/guide/alerts.md says how the file is written.',
+    examples: [
+      'assay alerts test team-slack',
+      'assay alerts list --failed',
+      'assay alerts replay --failed',
+      'assay alerts silence --for "2 hours" --route card-theft',
+    ],
+    load: async (project) => (await import('./alerts.ts')).alertsCommand(project),
+  },
+  {
     name: 'erase',
     summary: 'take the rows of a person out of the tables, or adopt a deletion by another program',
     does:

@@ -26,10 +26,13 @@ import { pipelineOptions } from './pipeline-options.ts'
 import { openRunView, type RunFacts, type RunView } from './run-view.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
 import { type ServedDashboard, serveDashboard } from './served-dashboard.ts'
-import { openSession, projectDefaults } from './session.ts'
+import { openSession, projectDefaults, sinkEnvironment } from './session.ts'
+import { type ToldAlerts, tellAlerts } from './told-alerts.ts'
 
 /** How long `--once` waits for a broker that is away or a topic that is not there. */
 const onceWaitMaxMs = 30_000
+/** How long it tells alerts at its end; what a sink has not taken by then the next run tells. */
+const onceTellMaxMs = 10_000
 
 type RunFlags = {
   readonly once?: true
@@ -70,6 +73,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const tell = tellAll(listeners)
   const stop = new AbortController()
   let dashboard: Dashboard | null = null
+  let alerts: ToldAlerts | null = null
   const onSignal = (signal: NodeJS.Signals): void => {
     dashboard?.stopping()
     // A second Ctrl-C ends the process at once, which loses nothing either.
@@ -94,6 +98,9 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
       ? null
       : await serveDashboard(config, dashboardOf(of, flags, observed), noticesTo(tell))
     if (dashboard !== null) listeners.push(dashboard.onEvent)
+    const told = { streams, environment: sinkEnvironment(project), status: observed.status, tell }
+    alerts = await tellAlerts(config, { ...told, onNotice: noticesTo(tell) })
+    if (alerts !== null) listeners.push(alerts.onEvent)
     view.onStart({ ...observed, dashboard })
     const engine = await openEngine(engineName, config, source)
     await engine.run({
@@ -112,6 +119,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
     throw error
   } finally {
     await dashboard?.close()
+    await alerts?.close(flags.once ? onceTellMaxMs : 0)
     await observed.close()
     await source?.close()
     registry?.close()

@@ -1,6 +1,7 @@
 // What every command starts with: the configuration and the log.
 import { join } from 'node:path'
-import { type Config, loadConfig } from '../config/config.ts'
+import { type Config, type Environment, loadConfig } from '../config/config.ts'
+import { readEnvFile } from '../config/env-file.ts'
 import type { Project } from '../project/project.ts'
 import { mountLakehouse } from './lakehouse-store.ts'
 import { createLogger, type Logger } from './logger.ts'
@@ -18,9 +19,17 @@ export function openSession(project: Project, settings: Readonly<Record<string, 
 
 /** Of a project the .env beside its config counts, wherever the command is called. */
 export function projectConfig(project: Project, settings: Readonly<Record<string, string>> = {}): Config {
-  const { lakehouse, home } = project
-  const envFile = home === null ? '.env' : join(home.directory, '.env')
-  return loadConfig(lakehouse, { ...process.env, ...settings }, envFile, projectDefaults(project))
+  const environment = { ...process.env, ...settings }
+  return loadConfig(project.lakehouse, environment, envFileOf(project), projectDefaults(project))
+}
+
+/** Where sinks of alerts have their secrets, which are no variables of ours; the environment wins. */
+export function sinkEnvironment(project: Project): Environment {
+  return { ...readEnvFile(envFileOf(project)).settings, ...process.env }
+}
+
+function envFileOf({ home }: Project): string {
+  return home === null ? '.env' : join(home.directory, '.env')
 }
 
 /** A project has its tables beside its config: those of two projects do not meet. */

@@ -121,6 +121,8 @@ export type Config = {
     readonly format: 'auto' | 'pretty' | 'json'
   }
   readonly metrics: MetricsAddress
+  /** null: nobody is told. */
+  readonly alertsFile: string | null
   readonly dashboard: {
     readonly host: string
     /** 0 for none. */
@@ -178,6 +180,7 @@ function withoutEmpty(environment: Environment): Environment {
 
 const pathVariables: readonly VariableName[] = [
   'ASSAY_HOME',
+  'ALERTS_CONFIG',
   'AWS_CA_BUNDLE',
   'CACHE_DIR',
   'DASHBOARD_USERS_FILE',
@@ -365,6 +368,7 @@ function configOf(
     writerLeaseMs: values.WRITER_LEASE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
     metrics: metricsConfigOf(values),
+    alertsFile: values.ALERTS_CONFIG,
     dashboard: {
       host: values.DASHBOARD_HOST,
       port: values.DASHBOARD_PORT,

@@ -38,6 +38,7 @@ export const groups = [
   'Spark',
   'Log',
   'Metrics',
+  'Alerts',
   'Dashboard',
 ] as const
 
@@ -419,6 +420,15 @@ export const variables = {
     example: 'json',
   },
   ...metricsVariables,
+  ALERTS_CONFIG: {
+    ...{ group: 'Alerts' },
+    ...localPath(),
+    meaning:
+      'File that says who is told of which risky transactions and of which trouble (docs/guide/alerts.md)',
+    default: null,
+    absent: 'nobody is told',
+    example: 'alerts.yaml',
+  },
   ...dashboardVariables,
 } as const satisfies Record<string, Variable<unknown>>
 

@@ -2,12 +2,12 @@
 // table, and each value reaches DuckDB as a parameter.
 import type { ColumnType, Schema } from '../expr/index.ts'
 import type { Lakehouse, TableDefinition } from '../plan/index.ts'
+import { isMaskedColumn } from '../query/masking.ts'
 import { sqlName } from '../query/table-name.ts'
 import { duckdb } from '../sql/index.ts'
 import type { FeedRow, RowsAnswer } from './api.ts'
 import { feedRow } from './feed.ts'
 import { Refusal } from './http.ts'
-import { isMaskedColumn } from './masking.ts'
 import type { DeskParameters } from './query-desk.ts'
 
 export type DashboardQuery = { readonly sql: string; readonly parameters: DeskParameters }

@@ -3,11 +3,11 @@
 import type { DuckDBValue } from '@duckdb/node-api'
 import type { Config } from '../config/config.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { type IdMask, maskedSelect } from '../query/masking.ts'
 import { type LakehouseReader, openReader, queryFailure } from '../query/reader.ts'
 import { resultCellText } from '../query/result-cell.ts'
 import type { RowsAnswer } from './api.ts'
 import { Refusal } from './http.ts'
-import { type IdMask, maskedSelect } from './masking.ts'
 import { seesIds, type UserRole } from './roles.ts'
 
 export type QueryLimits = { readonly timeMaxMs: number; readonly rowsMax: number; readonly bytesMax: number }

@@ -17,6 +17,7 @@ export type EngineEvent =
   | ({ readonly kind: 'notice' } & SourceNotice)
   | FaultEvent
   | UpkeepEvent
+  | AlertEvent
 
 /** What a run has in memory: to be asked at any time, at little cost. */
 export type OpenedRun = {
@@ -69,6 +70,13 @@ export type UpkeepEvent =
   | { readonly kind: 'compacted'; readonly table: string; readonly ms: number }
   | { readonly kind: 'vacuumed'; readonly table: string; readonly ms: number }
   | { readonly kind: 'checkpointed'; readonly table: string; readonly version: bigint }
+
+/** A sink has taken a notification, or will not. */
+export type AlertEvent = {
+  readonly kind: 'alert'
+  readonly sink: string
+  readonly outcome: 'sent' | 'failed'
+}
 
 export type OnEvent = (event: EngineEvent) => void
 

@@ -170,7 +170,9 @@ async function alerts(
   alertsMax: number,
 ): Promise<Alert[]> {
   if (scored === null) return []
-  const cells = Object.entries(scored.rows.schema).map(([name, type]) => alertCellSql(name, type))
+  const cells = Object.entries(scored.rows.schema).map(([name, type]) =>
+    alertCellSql('scored_batch', name, type),
+  )
   const rows = await rowsOf(
     connection,
     `SELECT ${cells.join(', ')} FROM scored_batch WHERE requires_review ` +
@@ -179,8 +181,9 @@ async function alerts(
   return rows as Alert[] // As the columns of the role are selected.
 }
 
-function alertCellSql(column: string, type: ColumnType): string {
-  const name = `scored_batch.${duckdb.name(column)}`
+/** A cell of the relation as an `AlertCell`, under the name of its column. */
+export function alertCellSql(relation: string, column: string, type: ColumnType): string {
+  const name = `${relation}.${duckdb.name(column)}`
   if (type === 'timestamp') return `strftime(${name}, '%Y-%m-%dT%H:%M:%SZ') AS ${duckdb.name(column)}`
   if (type === 'date' || type === 'long' || type.startsWith('decimal')) {
     return `CAST(${name} AS VARCHAR) AS ${duckdb.name(column)}`

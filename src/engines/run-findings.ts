@@ -11,7 +11,22 @@ import {
   unseenMaxSeconds,
 } from '../metrics/objectives.ts'
 
+/** What a finding is about, by a name that stays: its text tells figures. */
+export const findingKinds = [
+  'away',
+  'fault',
+  'stalled',
+  'disk',
+  'refusals',
+  'lag',
+  'watermark',
+  'stopped',
+] as const
+
+export type FindingKind = (typeof findingKinds)[number]
+
 export type RunFinding = {
+  readonly kind: FindingKind
   readonly severity: 'error' | 'warn'
   readonly text: string
   /** A page of the documentation, or a command. */
@@ -58,30 +73,34 @@ function awayFindings({ outage, unseenSeconds, nowMs }: HealthFacts): RunFinding
   const help = 'assay check; docs/guide/kafka.md'
   if (outage !== null) {
     const since = seconds((nowMs - outage.sinceMs) / 1000)
-    return [{ severity: 'error', text: `for ${since}: ${outage.message} [${outage.code}]`, help }]
+    return [
+      { kind: 'away', severity: 'error', text: `for ${since}: ${outage.message} [${outage.code}]`, help },
+    ]
   }
   if (unseenSeconds === null || unseenSeconds < unseenMaxSeconds) return []
   const text = `no broker has said for ${seconds(unseenSeconds)} what waits in the topic`
-  return [{ severity: 'error', text, help }]
+  return [{ kind: 'away', severity: 'error', text, help }]
 }
 
 function faultFindings({ fault }: HealthFacts): RunFinding[] {
   if (fault === null) return []
   const text = `${fault.message} [${fault.code}] (${fault.failures} in a row)`
-  return [{ severity: 'error', text, help: `docs/reference/errors.md; docs/guide/recovery.md` }]
+  return [
+    { kind: 'fault', severity: 'error', text, help: `docs/reference/errors.md; docs/guide/recovery.md` },
+  ]
 }
 
 function stalledFindings({ lag, batchesBehind, idleSeconds, outage, fault }: HealthFacts): RunFinding[] {
   const waits = (lag?.records ?? 0) > 0 || (batchesBehind ?? 0) > 0
   if (!waits || idleSeconds < stalledMaxSeconds || outage !== null || fault !== null) return []
   const text = `records wait, and no batch has ended for ${seconds(idleSeconds)}`
-  return [{ severity: 'error', text, help: 'docs/runbooks/stalled.md' }]
+  return [{ kind: 'stalled', severity: 'error', text, help: 'docs/runbooks/stalled.md' }]
 }
 
 function diskFindings({ diskFreeBytes }: HealthFacts): RunFinding[] {
   if (diskFreeBytes === null) return []
   const text = `the disk under the tables has ${Math.round(diskFreeBytes / 2 ** 20)} MiB left`
-  return [{ severity: 'error', text, help: 'docs/runbooks/disk-full.md; assay table vacuum' }]
+  return [{ kind: 'disk', severity: 'error', text, help: 'docs/runbooks/disk-full.md; assay table vacuum' }]
 }
 
 function refusalFindings({ records, quarantined, refusedTable, reasons }: HealthFacts): RunFinding[] {
@@ -90,20 +109,20 @@ function refusalFindings({ records, quarantined, refusedTable, reasons }: Health
   const why = reason === undefined ? '' : `, most of them as ${reason[0]}`
   const text = `${percent(quarantined / records)} of the records of the last minute were refused${why}`
   const query = `assay query "from ${refusedTable.replaceAll('/', '.')}"`
-  return [{ severity: 'warn', text, help: `${query}; docs/guide/records.md` }]
+  return [{ kind: 'refusals', severity: 'warn', text, help: `${query}; docs/guide/records.md` }]
 }
 
 function lagFindings({ lag, lagGrows, batchesBehind, phasesMs }: HealthFacts): RunFinding[] {
   const help = 'docs/guide/performance.md'
   if (batchesBehind !== null && batchesBehind > silverBatchesBehindMax) {
     const text = `${counted(batchesBehind, 'batch', 'batches')} of silver are not carried yet; ${limitOf(phasesMs)}`
-    return [{ severity: 'warn', text, help }]
+    return [{ kind: 'lag', severity: 'warn', text, help }]
   }
   if (lag === null || (lag.seconds ?? 0) <= freshnessMaxSeconds) return []
   if (!lagGrows && lag.records <= lagRecordsMax) return []
   const how = lagGrows ? 'and they become more' : 'and they become fewer'
   const text = `${counted(lag.records, 'record')} wait, the oldest for ${seconds(lag.seconds ?? 0)}, ${how}; ${limitOf(phasesMs)}`
-  return [{ severity: lagGrows ? 'error' : 'warn', text, help }]
+  return [{ kind: 'lag', severity: lagGrows ? 'error' : 'warn', text, help }]
 }
 
 /** Which part of the batches takes the most time, and what that depends on. */
@@ -133,7 +152,7 @@ function heldFindings({ held }: HealthFacts): RunFinding[] {
   if (held === null || held.seconds < heldMaxSeconds) return []
   const { topic, partition, seconds: behind } = held
   const text = `partition ${partition} of ${topic} holds the watermark back: its event time is ${seconds(behind)} behind the newest`
-  return [{ severity: 'warn', text, help: 'docs/runbooks/watermark-held.md' }]
+  return [{ kind: 'watermark', severity: 'warn', text, help: 'docs/runbooks/watermark-held.md' }]
 }
 
 function seconds(count: number): string {

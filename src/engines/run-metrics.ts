@@ -58,6 +58,10 @@ export class RunMetrics {
         this.#values.add('assay_lost_records_total', {}, Number(lost))
       this.#values.add('assay_notices_total', { code })
     },
+    alert: ({ sink, outcome }) =>
+      this.#values.add(outcome === 'sent' ? 'assay_alerts_sent_total' : 'assay_alerts_failed_total', {
+        sink,
+      }),
     compacted: ({ table }) => this.#values.add('assay_compactions_total', { table }),
     checkpointed: ({ table }) => this.#values.add('assay_checkpoints_total', { table }),
     waiting: () => this.#values.set('assay_fault_streak', {}, 0),

@@ -27,7 +27,7 @@ export async function stoppedStatus(facts: StoppedFacts): Promise<RunStatus> {
       found.push(await statusOf(lakehouse, table.path, await DeltaTable.open(directory), nowMs))
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
-      findings.push({ severity: 'error', text, help: 'docs/guide/recovery.md' })
+      findings.push({ kind: 'fault', severity: 'error', text, help: 'docs/guide/recovery.md' })
     }
   }
   const batches = found.flatMap(({ progress }) => (progress === null ? [] : [Number(progress.batch)]))
@@ -49,10 +49,10 @@ export async function stoppedStatus(facts: StoppedFacts): Promise<RunStatus> {
 function stoppedFinding(streams: readonly string[], holder: Holder | null): RunFinding {
   if (holder === null) {
     const text = `no process carries ${streams.join(', ')}`
-    return { severity: 'error', text, help: `assay run ${streams.join(' ')}` }
+    return { kind: 'stopped', severity: 'error', text, help: `assay run ${streams.join(' ')}` }
   }
   const text = `process ${holder.pid} on ${holder.host} holds the lock and cannot be asked from here: it is on another machine, paused, has METRICS_PORT=0, or is gone`
-  return { severity: 'warn', text, help: 'docs/runbooks/down.md' }
+  return { kind: 'stopped', severity: 'warn', text, help: 'docs/runbooks/down.md' }
 }
 
 async function statusOf(lakehouse: Lakehouse, path: string, delta: DeltaTable, nowMs: number) {

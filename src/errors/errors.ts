@@ -43,6 +43,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'A file of rules has mistakes; the message tells each with its line and column.',
   },
+  ALERTS_INVALID: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The file of ALERTS_CONFIG has mistakes; the message tells each with its line and column.',
+  },
   QUERY_FAILED: {
     blame: 'user',
     retry: 'never',

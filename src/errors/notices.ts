@@ -13,6 +13,10 @@ export const noticeCodes = {
     'A last line that was taken without its line end has grown: the rest is a record of its own.',
   LISTENER_FAILED:
     'What shows the work of a run (a view, the metrics) failed: the run goes on without it. Please report it.',
+  ALERTS_FAILED:
+    'Risky transactions could not be looked for, or what was told could not be noted: batches go on, and it is tried again.',
+  ALERT_NOT_SENT:
+    'A sink did not take an alert, and it is not tried again by itself: "assay alerts list" shows it, "assay alerts replay" sends it.',
   AUDIT_FAILED: 'Who changed what could not be written to ops/audit; the change itself was made.',
   NEARLY_ALL_REFUSED:
     'Nearly every record was refused; the message names the commonest reason and a record that has it.',

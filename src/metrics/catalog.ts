@@ -168,6 +168,14 @@ export const metricCatalog = {
     ...{ ...trouble, kind: 'gauge', labels: [] },
     help: 'Failures in a row without a batch between; 0 when the run is well',
   },
+  assay_alerts_sent_total: {
+    ...{ ...trouble, kind: 'counter', labels: ['sink'] },
+    help: 'Notifications that a sink of alerts has taken',
+  },
+  assay_alerts_failed_total: {
+    ...{ ...trouble, kind: 'counter', labels: ['sink'] },
+    help: 'Notifications that a sink of alerts did not take, and that are not tried again by themselves',
+  },
   assay_writer_fenced_total: {
     ...{ ...trouble, kind: 'counter', labels: [] },
     help: 'Times that another process had taken the tables over from this one',

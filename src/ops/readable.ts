@@ -1,5 +1,6 @@
 // Every table that a query can name: those of the lakehouse, and what Assay keeps of its own work.
 import type { Lakehouse, TableDefinition } from '../plan/index.ts'
+import { alertLogDefinition, alertLogPath } from './alerts.ts'
 import { auditDefinition, auditPath } from './audit.ts'
 import { batchesDefinition, batchesPath } from './batches.ts'
 import { definitionsDefinition, definitionsPath } from './definitions.ts'
@@ -16,6 +17,7 @@ export const opsTables: readonly NamedTable[] = [
   { path: schemasPath, meaning: schemasDefinition.description },
   { path: filesPath, meaning: filesDefinition.description },
   { path: erasedPath, meaning: erasedDefinition.description },
+  { path: alertLogPath, meaning: alertLogDefinition.description },
   { path: auditPath, meaning: auditDefinition.description },
 ]
 

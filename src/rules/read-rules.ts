@@ -60,7 +60,7 @@ class RulesReader {
   }
 
   read(): RuleSet | null {
-    const document = this.#yaml.document()
+    const document = this.#yaml.document('levels, review_from and rules')
     if (document === null) return null
     const required = ['levels', 'review_from', 'rules'] as const
     const keys = this.#yaml.known(

@@ -2,7 +2,7 @@
 // in, so that it reads the same whichever engine computed the row.
 import { likelyName } from '../errors/nearest-name.ts'
 import type { ColumnType, Schema, Value } from '../expr/index.ts'
-import type { Sentence, SentencePart } from '../plan/index.ts'
+import type { DefinedRule, Sentence, SentencePart } from '../plan/index.ts'
 import type { Tell } from './mistake.ts'
 import { kindOfType, typeName } from './typed.ts'
 
@@ -69,6 +69,18 @@ export function filledSentence(
   return sentence
     .map((part) => (part.kind === 'text' ? part.text : (textOf(part.name, part.type) ?? unknownValue)))
     .join('')
+}
+
+/** What the rule of today says of a row; a rule that is gone says nothing. */
+export function ruleSentence(
+  rules: readonly DefinedRule[],
+  name: string,
+  textOf: (name: string) => string | null,
+): { readonly rule: string; readonly points: number | null; readonly text: string } {
+  const rule = rules.find((known) => known.name === name)
+  if (rule === undefined) return { rule: name, points: null, text: '' }
+  const text = rule.says === undefined ? rule.meaning : filledSentence(rule.says, textOf)
+  return { rule: name, points: rule.points, text }
 }
 
 const places: Readonly<Partial<Record<ColumnType, number>>> = {

@@ -35,7 +35,7 @@ export class YamlReader {
   }
 
   /** null where the text is no YAML, which is told. */
-  document(): YamlNode | null {
+  document(expected: string): YamlNode | null {
     const lineCounter = new LineCounter()
     const document = parseDocument(this.#source, {
       lineCounter,
@@ -49,8 +49,7 @@ export class YamlReader {
       this.#mistakes.add(error.pos[0], this.#yamlError(error.code, error.message, error.pos[0]))
       return null
     }
-    if (document.contents === null)
-      this.#mistakes.add(0, 'the file is empty: levels, review_from and rules are expected')
+    if (document.contents === null) this.#mistakes.add(0, `the file is empty: ${expected} are expected`)
     return document.contents
   }
 

@@ -49,10 +49,19 @@ export const pauseStepNames = [
   'run taken up', // The erasure has ended; the locks are still to be taken.
 ] as const
 
+/** In the order in which the telling of alerts comes to them first. */
+export const alertStepNames = [
+  'transactions judged', // By the routes; nothing of it is noted.
+  'alerts noted', // With the notifications that tell of them, and how far transactions were judged.
+  'notification taken', // By a sink; it is not noted yet.
+  'notification noted', // As sent.
+] as const
+
 export type StepName =
   | (typeof stepNames)[number]
   | (typeof erasureStepNames)[number]
   | (typeof pauseStepNames)[number]
+  | (typeof alertStepNames)[number]
 export type StepHook = (name: StepName) => Promise<void> | void
 
 let hook: StepHook | null = null

@@ -78,6 +78,7 @@ test('a run is asked how it is; when it is gone, the tables tell', async () => {
   expect(stopped).toMatchObject({ streams, state: 'not running', writer: null, batch: 1 })
   expect(stopped!.findings).toEqual([
     {
+      kind: 'stopped',
       severity: 'error',
       text: `no process carries ${streams.join(', ')}`,
       help: `assay run ${streams.join(' ')}`,

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RowsAnswer } from '../../../src/dashboard/api.ts'
 import { csvOf } from '../../../src/dashboard/csv.ts'
-import { createMask } from '../../../src/dashboard/masking.ts'
 import { QueryDesk } from '../../../src/dashboard/query-desk.ts'
+import { createMask } from '../../../src/query/masking.ts'
 import { type SmallLakehouse, smallLakehouse } from '../cli/small-lakehouse.ts'
 
 let lakehouse: SmallLakehouse

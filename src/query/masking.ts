@@ -2,8 +2,8 @@
 // while the process runs, so that a viewer can still count and join; another process masks it otherwise.
 import { createHash, randomBytes } from 'node:crypto'
 import type { Lakehouse } from '../plan/index.ts'
-import type { TypedColumn } from '../query/reader.ts'
 import { duckdb } from '../sql/index.ts'
+import type { TypedColumn } from './reader.ts'
 
 export type IdMask = {
   /** For a column that is masked: what stands in its place in a view; null for all others. */

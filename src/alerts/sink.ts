@@ -1,0 +1,18 @@
+// What is told somewhere: one notification at a time, and what became of it.
+import type { AlertNotification } from './notification.ts'
+
+export type Sink = {
+  readonly name: string
+  /** Least time between two notifications, by the rules of the service. */
+  readonly gapMs: number
+  /** Throws only where the signal has ended it. */
+  send(notification: AlertNotification, signal: AbortSignal): Promise<SendOutcome>
+  close(): Promise<void>
+}
+
+export type SendOutcome =
+  | { readonly kind: 'sent' }
+  /** It may be taken later, not before the wait that the service asks for. */
+  | { readonly kind: 'later'; readonly reason: string; readonly waitMs: number | null }
+  /** It will never be taken as it is. */
+  | { readonly kind: 'refused'; readonly reason: string }
