@@ -211,14 +211,25 @@ function tellUnexpectedEnd(cause: string | number | null, directory: string): vo
   console.error(`the broker ended by itself (${cause}):\n${log}`)
 }
 
-/** A topic is created by the controller; the broker's own metadata follow a moment later. */
+/**
+ * A topic is created by the controller; the broker's own metadata follow a moment later, and only then is it the
+ * leader of the partitions. A producer that comes in between, and has several requests under way, is stuck: the
+ * first is refused, the second written, and the first then is out of order for ever.
+ */
 async function waitForLeaders(admin: Admin, topic: string, partitions: number): Promise<void> {
   const deadline = Date.now() + START_MAX_MS
+  const asked = Array.from({ length: partitions }, (_, partitionIndex) => ({
+    partitionIndex,
+    timestamp: -1n,
+  }))
   while (Date.now() < deadline) {
     try {
       const metadata = await admin.metadata({ topics: [topic], forceUpdate: true })
       const leaders = metadata.topics.get(topic)?.partitions.filter(({ leader }) => leader >= 0) ?? []
-      if (leaders.length >= partitions) return
+      if (leaders.length >= partitions) {
+        await admin.listOffsets({ topics: [{ name: topic, partitions: asked }] }) // Answered by leaders alone.
+        return
+      }
     } catch {
       // Not known yet: asked again until the deadline.
     }
