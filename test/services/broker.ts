@@ -212,9 +212,9 @@ function tellUnexpectedEnd(cause: string | number | null, directory: string): vo
 }
 
 /**
- * A topic is created by the controller; the broker's own metadata follow a moment later, and only then is it the
- * leader of the partitions. A producer that comes in between, and has several requests under way, is stuck: the
- * first is refused, the second written, and the first then is out of order for ever.
+ * A topic is created by the controller; the broker's own metadata follow a moment later, and only then is it
+ * the leader of the partitions. A producer that comes in between, with several requests under way, is stuck:
+ * the first is refused, the second written, and the first is then out of order for ever.
  */
 async function waitForLeaders(admin: Admin, topic: string, partitions: number): Promise<void> {
   const deadline = Date.now() + START_MAX_MS
@@ -227,7 +227,8 @@ async function waitForLeaders(admin: Admin, topic: string, partitions: number): 
       const metadata = await admin.metadata({ topics: [topic], forceUpdate: true })
       const leaders = metadata.topics.get(topic)?.partitions.filter(({ leader }) => leader >= 0) ?? []
       if (leaders.length >= partitions) {
-        await admin.listOffsets({ topics: [{ name: topic, partitions: asked }] }) // Answered by leaders alone.
+        // Leaders alone answer it.
+        await admin.listOffsets({ topics: [{ name: topic, partitions: asked }] })
         return
       }
     } catch {
