@@ -156,6 +156,22 @@ export function streamDone(txns: ReadonlyMap<string, { readonly version: bigint 
 }
 
 /**
+ * The last batch that a table is known to be complete with: its own, or what others claim of its stream,
+ * which is not true of a table that was made again until it has caught up.
+ */
+export function carriedBatch(
+  txns: ReadonlyMap<string, { readonly version: bigint }>,
+  own: bigint,
+  stream: string,
+  claims: readonly ReadonlyMap<string, { readonly version: bigint }>[],
+): bigint {
+  if ((txns.get(sinceAppId)?.version ?? 0n) > 0n) return own
+  return claims
+    .map((one) => streamDone(one, stream))
+    .reduce((most, batch) => (batch > most ? batch : most), own)
+}
+
+/**
  * The progress of a table from the txn actions of its snapshot; null where it was never written by Assay. A
  * writer that can record only one txn (Spark) puts the same into userMetadata: `needsUserMetadata` says when
  * to look there.

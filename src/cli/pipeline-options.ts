@@ -21,6 +21,7 @@ export function pipelineOptions(config: Config): FromConfig {
     latencyTargetMs: config.latencyTargetMs,
     triggerIntervalMs: config.triggerIntervalMs,
     delays: config.watermarkMicros,
+    retention: config.retentionMicros,
     parameters: config.parameters,
     tableProperties: {
       'delta.checkpointInterval': '100',

@@ -31,11 +31,17 @@ async function rebuild(project: Project, name: string, waitMaxSeconds: number): 
   try {
     const options = { ...pipelineOptions(config), pauseMaxMs: waitMaxSeconds * 1000, signal: stop.signal }
     const onProgress = (batch: bigint, last: bigint): void => bar.update(Number(batch), Number(last))
-    const { batches, rows, rowsBefore } = await rebuildTable({ ...options, onProgress }, path)
+    const { batches, rows, rowsBefore, kept } = await rebuildTable({ ...options, onProgress }, path)
     bar.close()
     const what = `${counted(rows, 'row')} of ${counted(batches, 'batch', 'batches')}`
     const text = `${sqlName({ path })} is rebuilt: ${what}, in place of ${counted(rowsBefore, 'row')}\n`
     process.stdout.write(printable(text))
+    if (kept === null) return
+    const until = new Date(Number(kept.beforeMicros / 1000n)).toISOString()
+    const why = 'silver has dropped what they were computed from'
+    process.stdout.write(
+      printable(`${counted(kept.rows, 'row')} of batches before ${until} are as they were: ${why}\n`),
+    )
   } catch (error) {
     bar.close()
     if (!stop.signal.aborted) throw error

@@ -11,7 +11,14 @@ import { metricsConfigOf, metricsContradictions } from './metrics-variables.ts'
 import { spellingHints } from './spelling.ts'
 import { type StoreConfig, storeConfigOf, storeContradictions } from './store-variables.ts'
 import type { Secret, StartingOffsets } from './values.ts'
-import { type Values, type Variable, type VariableName, variablesOf, watermarkVariable } from './variables.ts'
+import {
+  retentionVariable,
+  type Values,
+  type Variable,
+  type VariableName,
+  variablesOf,
+  watermarkVariable,
+} from './variables.ts'
 
 export type { Secret, StartingOffsets } from './values.ts'
 
@@ -109,6 +116,8 @@ export type Config = {
   readonly watermarkMicros: Delays
   /** The settings of the lakehouse, by their parameters. */
   readonly parameters: Parameters
+  /** How long rows stay, by the path of their table; of the others all do. */
+  readonly retentionMicros: Readonly<Record<string, bigint>>
   /** null leaves the choice to DuckDB. */
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   readonly spark: SparkConfig
@@ -162,7 +171,10 @@ export function loadConfig(
   if (mistakes.length > 0) throw invalid([...mistakes, ...hints])
   const parameters = lakehouse.settings.map(({ parameter, variable }) => [parameter, parsed[variable]])
   // Without a mistake each has a value of the kind that its variable says.
-  const ofLakehouse = { lakehouse, delays, parameters: Object.fromEntries(parameters) as Parameters }
+  const ofLakehouse = {
+    ...{ lakehouse, delays, parameters: Object.fromEntries(parameters) as Parameters },
+    retentionMicros: retentionsOf(lakehouse, parsed),
+  }
   return configOf(parsed as Values, ofLakehouse, hints)
 }
 
@@ -267,6 +279,14 @@ function delaysOf(
   return delays
 }
 
+function retentionsOf({ tables }: Lakehouse, values: ParsedValues): Readonly<Record<string, bigint>> {
+  const set = tables.flatMap(({ path }) => {
+    const micros = values[retentionVariable(path)] as bigint | null // As its schema gives it.
+    return micros === null ? [] : [[path, micros] as const]
+  })
+  return Object.fromEntries(set)
+}
+
 /** What is wrong between variables, of those that could be parsed. */
 function contradictions(values: Partial<Values>): string[] {
   const path = values.DELTA_BASE_PATH
@@ -336,7 +356,12 @@ export const sparkNeedsDisk =
 
 function configOf(
   values: Values,
-  { lakehouse, delays, parameters }: Pick<Config, 'lakehouse' | 'parameters'> & { readonly delays: Delays },
+  {
+    lakehouse,
+    delays,
+    parameters,
+    retentionMicros,
+  }: Pick<Config, 'lakehouse' | 'parameters' | 'retentionMicros'> & { readonly delays: Delays },
   hints: readonly string[],
 ): Config {
   return {
@@ -360,6 +385,7 @@ function configOf(
     stateRowsMax: values.STATE_ROWS_MAX,
     watermarkMicros: delays,
     parameters,
+    retentionMicros,
     duckdb: { memoryLimitBytes: values.DUCKDB_MEMORY_LIMIT, threads: values.DUCKDB_THREADS },
     spark: sparkOf(values),
     compaction: { enabled: values.COMPACTION === 'on', smallFileBytes: values.COMPACTION_SMALL_FILE_SIZE },

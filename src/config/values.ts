@@ -56,6 +56,18 @@ export function duration(): ValueKind<bigint> {
   })
 }
 
+/** A retention; of a table that does not say which batch a row came with there can be none. */
+export function days(isTimed: boolean): ValueKind<bigint> {
+  const dayMicros = 86_400_000_000n
+  const parse = (text: string): bigint | null => {
+    const micros = isTimed ? parseDuration(text) : null
+    const isWhole = micros !== null && micros > 0n && micros % dayMicros === 0n && micros <= durationMaxMicros
+    return isWhole ? micros : null
+  }
+  const untimed = 'cannot be set: the table has no column with the time of its batch'
+  return kindOf('whole days, such as "90 days"', parse, () => (isTimed ? null : untimed))
+}
+
 const bytesOfUnit: Readonly<Record<string, number>> = {
   b: 1,
   kb: 1e3,

@@ -23,6 +23,8 @@ import type { DeltaSnapshot } from './state.ts'
 export type DeleteOptions = CommitOptions & {
   /** Files that cannot hold a row within all these ranges are left alone without a look at them. */
   readonly prune?: readonly PruneRange[]
+  /** Files without a row within this range have no row that stays: they go without a look at them. */
+  readonly staying?: PruneRange
   readonly parameters?: QueryParameters
   readonly signal?: AbortSignal
 }
@@ -87,8 +89,8 @@ async function affectedFiles(
   where: string,
   options: DeleteOptions,
 ): Promise<Affected[]> {
-  const candidates = prunedFiles(snapshot, options.prune ?? [])
-  const affected: Affected[] = []
+  const { whole, candidates } = partedFiles(snapshot, options)
+  const affected: Affected[] = whole
   for (let start = 0; start < candidates.length; start += filesAtOnceMax) {
     options.signal?.throwIfAborted()
     const slice = candidates.slice(start, start + filesAtOnceMax)
@@ -105,6 +107,27 @@ async function affectedFiles(
     }
   }
   return affected
+}
+
+/** The files that go as a whole by what their statistics say, and those that have to be looked into. */
+function partedFiles(
+  snapshot: DeltaSnapshot,
+  { prune = [], staying }: DeleteOptions,
+): { readonly whole: Affected[]; readonly candidates: readonly AddFile[] } {
+  const found = prunedFiles(snapshot, prune)
+  if (staying === undefined) return { whole: [], candidates: found }
+  const kept = new Set(prunedFiles(snapshot, [staying]))
+  const whole: Affected[] = []
+  const candidates: AddFile[] = []
+  for (const file of found) {
+    const rows = file.stats?.numRecords
+    // A file that does not say that it has no nulls may have rows that are in no range.
+    const isWhole =
+      rows !== undefined && String(file.stats?.nullCount[staying.column]) === '0' && !kept.has(file)
+    if (isWhole) whole.push({ file, matching: rows, rows })
+    else candidates.push(file)
+  }
+  return { whole, candidates }
 }
 
 async function rewritten(

@@ -31,6 +31,11 @@ export type PipelineOptions = {
   readonly parameters: Parameters
   /** Delta properties of tables that are made. */
   readonly tableProperties: Readonly<Record<string, string>>
+  /**
+   * By the path of a table: how many microseconds after their batch rows are dropped, by whole days; others
+   * stay.
+   */
+  readonly retention?: Readonly<Record<string, bigint>>
   /** Files below this size are put together in the background; null: never. */
   readonly smallFileBytes: number | null
   /** A table is compacted when it has so many new files. */

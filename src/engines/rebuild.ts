@@ -2,6 +2,7 @@
 // its batch went by, but where the table's definition has changed since in a way that its rows do not follow:
 // there by today's. Runs pause meanwhile, as for an erasure. One commit replaces the rows, so whatever ends
 // the work before leaves the table as it was.
+
 import type { DuckDBConnection } from '@duckdb/node-api'
 import {
   batchAppId,
@@ -13,16 +14,28 @@ import {
   sinceAppId,
   writerAppId,
 } from '../batches/progress.ts'
-import { DeltaTable, type Replacement, type StagedAppend } from '../delta/index.ts'
+import {
+  type DeltaSnapshot,
+  DeltaTable,
+  deltaType,
+  fetchedScanSql,
+  type Replacement,
+  type StagedAppend,
+} from '../delta/index.ts'
+import { duckdbType, typeText } from '../delta/schema.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { tableHash } from '../ops/definitions.ts'
 import { rebuiltTxns } from '../ops/rebuilt.ts'
+import { dayText } from '../ops/retained.ts'
 import { deltaDefinition, openTable, tableDirectory } from '../ops/tables.ts'
+import { batchTimeColumn } from '../plan/batch-time.ts'
 import { isOfInput, type Lakehouse, type Role, roleOf, type TableDefinition, tableAt } from '../plan/index.ts'
+import { duckdb } from '../sql/index.ts'
 import { BatchHistory } from './batch-history.ts'
 import { planOf, rulesOf } from './batch-rules.ts'
 import { definitionsOfRun } from './definition-changes.ts'
 import type { DefinitionStore } from './definition-store.ts'
+import { computableFrom } from './dropped-history.ts'
 import { executeBatch } from './embedded/execute.ts'
 import { BatchContexts, batchRowsSql } from './embedded/follow-silver.ts'
 import { carrierOf } from './embedded/replay.ts'
@@ -41,7 +54,13 @@ export type RebuildOptions = Omit<EraseOptions, 'signal'> &
     readonly onProgress?: (batch: bigint, last: bigint) => void
   }
 
-export type RebuildReport = { readonly batches: bigint; readonly rows: bigint; readonly rowsBefore: bigint }
+export type RebuildReport = {
+  readonly batches: bigint
+  readonly rows: bigint
+  readonly rowsBefore: bigint
+  /** Among the rows are so many of days that silver has dropped: they are as they were. */
+  readonly kept: { readonly rows: bigint; readonly beforeMicros: bigint } | null
+}
 
 /** Fails with DEFINITION_INCOMPATIBLE for a table that nothing computes. */
 export async function rebuildTable(options: RebuildOptions, path: string): Promise<RebuildReport> {
@@ -107,8 +126,9 @@ async function rebuildLocked(
   const history = new BatchHistory(deltaBasePath, silver.delta, database.load)
   const facts = { definitions, paths: [path], source: 'events' } as const
   const contexts = new BatchContexts(run, database, silver.delta, facts)
-  let before: Progress = noProgress
-  for await (const next of history.after(0n)) {
+  let before = await computableFrom(run, history, noProgress)
+  const kept = before.batch === 0n ? null : await keepRows(options, table, { snapshot, delta }, before)
+  for await (const next of history.after(before.batch)) {
     options.signal.throwIfAborted()
     const plan = planOf(before, next, rulesOf(run, store))
     const rows = { kind: 'silver', select: await batchRowsSql(silver.delta, next), recorded: next } as const
@@ -132,7 +152,47 @@ async function rebuildLocked(
   })
   if (outcome.kind !== 'committed') throw overtaken(delta)
   await delta.settled()
-  return { batches: before.batch, rows: table.rows, rowsBefore: snapshot.numRecords ?? 0n }
+  return { batches: before.batch, rows: table.rows, rowsBefore: snapshot.numRecords ?? 0n, kept }
+}
+
+/** Rows of days that silver has dropped cannot be computed any more: the table keeps those that it has. */
+async function keepRows(
+  { lakehouse }: RebuildOptions,
+  table: RebuiltTable,
+  { snapshot, delta }: { readonly snapshot: DeltaSnapshot; readonly delta: DeltaTable },
+  { timeMicros }: Progress,
+): Promise<{ readonly rows: bigint; readonly beforeMicros: bigint }> {
+  const { definition } = table
+  const beforeMicros = timeMicros + 1n
+  const has = new Map(snapshot.metadata.fields.map(({ name, type }) => [name, type]))
+  const column = batchTimeColumn(lakehouse, definition)
+  const wanted = Object.entries(definition.rows.schema).map(([name, type]) => ({
+    name,
+    type: deltaType(type),
+  }))
+  const other = wanted.find(({ name, type }) => has.has(name) && typeText(has.get(name)!) !== typeText(type))
+  if (snapshot.files.size === 0) return { rows: 0n, beforeMicros }
+  if (column === null || !has.has(column) || other !== undefined) {
+    const why =
+      other === undefined
+        ? 'the table does not say which batch a row came with'
+        : `their ${other.name} is of another type`
+    throw new LakehouseError(
+      'DEFINITION_INCOMPATIBLE',
+      `${definition.path}: its rows of batches up to ${dayText(beforeMicros)} cannot be computed again, because silver has dropped what they were made of (its retention), ` +
+        `and they cannot be kept, because ${why}. ` +
+        'Copy the table elsewhere and remove its directory: the next run begins it anew from what silver has.',
+    )
+  }
+  const scan = await fetchedScanSql(snapshot, delta.directory, { naiveTimestamps: true })
+  const cells = wanted.map(({ name, type }) => {
+    const as = duckdb.name(name)
+    return has.has(name) ? as : `CAST(NULL AS ${duckdbType(type)}) AS ${as}`
+  })
+  const rows = await table.keep(
+    `SELECT ${cells.join(', ')} FROM (${scan}) WHERE ${duckdb.name(column)} < make_timestamp(${beforeMicros})`,
+  )
+  return { rows, beforeMicros }
 }
 
 /**
@@ -172,6 +232,14 @@ class RebuiltTable implements BatchTable {
     this.role = role
     this.delta = delta
     this.#connection = connection
+  }
+
+  /** Takes rows over that are not computed again. */
+  async keep(select: string): Promise<bigint> {
+    const staged = await this.delta.stage(this.#connection, select)
+    await this.delta.add(this.#connection, staged)
+    this.rows += staged.rowCount
+    return staged.rowCount
   }
 
   has(batch: bigint): boolean {

@@ -4,6 +4,7 @@ import type { DeltaTable } from '../delta/index.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
 import type { NoticeCode } from '../errors/notices.ts'
 import type { PipelineOptions } from './engine.ts'
+import type { Retention } from './retention.ts'
 
 /** A table that this process writes, as far as its upkeep goes. */
 export type KeptTable = {
@@ -41,6 +42,7 @@ export class Upkeep {
   readonly #compactTable: Compact
   readonly #tables: readonly KeptTable[]
   readonly #options: PipelineOptions
+  readonly #retention: Retention | null
   readonly #stop = new AbortController()
   /** By table: the version of the last removal that was told. */
   readonly #removalsTold = new Map<string, bigint>()
@@ -51,8 +53,14 @@ export class Upkeep {
   readonly #startedMs: number
   #running: Promise<void> | null = null
 
-  constructor(compactTable: Compact, tables: readonly KeptTable[], options: PipelineOptions) {
+  constructor(
+    compactTable: Compact,
+    tables: readonly KeptTable[],
+    options: PipelineOptions,
+    retention: Retention | null = null,
+  ) {
     this.#compactTable = compactTable
+    this.#retention = retention
     this.#tables = tables
     this.#options = options
     this.#startedMs = this.#nowMs()
@@ -72,11 +80,30 @@ export class Upkeep {
     this.#tellOfRemovals()
     this.#tellOfCheckpoints()
     if (this.#running !== null) return
-    const due = this.#mostDue()
-    if (due === null) return
-    this.#running = this.#tend(due, this.#stop.signal).finally(() => {
-      this.#running = null
-    })
+    const work = this.#nextWork()
+    this.#running =
+      work?.(this.#stop.signal).finally(() => {
+        this.#running = null
+      }) ?? null
+  }
+
+  /** Days that are over go first: what is left of them need not be tended. */
+  #nextWork(removedMin?: number): ((signal: AbortSignal) => Promise<void>) | null {
+    const retention = this.#retention
+    if (retention?.isDue) return (signal) => this.#dropDays(retention, signal)
+    const due = this.#mostDue(removedMin)
+    return due === null ? null : (signal) => this.#tend(due, signal)
+  }
+
+  async #dropDays(retention: Retention, signal: AbortSignal): Promise<void> {
+    try {
+      await retention.drop(signal)
+    } catch (error) {
+      if (signal.aborted) return
+      const code = error instanceof LakehouseError ? error.code : 'RETENTION_FAILED'
+      const message = `old days could not be dropped, batches go on: ${messageOf(error)}`
+      this.#options.tell({ kind: 'notice', code, message, details: {} })
+    }
   }
 
   /** At the end of a run that has one: does what is due, for a bounded time. A stop ends it. */
@@ -85,8 +112,8 @@ export class Upkeep {
     const signal = AbortSignal.any([this.#options.signal, this.#stop.signal, limit])
     if (signal.aborted) return
     await this.#running
-    for (let due = this.#mostDue(1); due !== null && !signal.aborted; due = this.#mostDue(1)) {
-      await this.#tend(due, signal)
+    for (let work = this.#nextWork(1); work !== null && !signal.aborted; work = this.#nextWork(1)) {
+      await work(signal)
     }
   }
 

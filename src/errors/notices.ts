@@ -22,6 +22,9 @@ export const noticeCodes = {
     'Nearly every record was refused; the message names the commonest reason and a record that has it.',
   DEFINITIONS_CHANGED:
     'Rules, lists, tables or settings are others than in the last batch: rows that are there stay as they are.',
+  DAYS_DROPPED: 'Rows of a table went whose days are over, as RETENTION_<TABLE> says.',
+  DAYS_HELD:
+    'Days of a table are over, and something still needs them: they are dropped when it no longer does.',
   ERASURE_AWAITED: 'An erasure is at work: the run has paused between two batches until it has ended.',
   ERASURE_OVER: 'The erasure that the run paused for has ended; it goes on from the tables.',
   SCHEMA_REGISTRY_BACK: 'The schema registry answers again; the batch that waited for it goes on.',
@@ -37,6 +40,7 @@ export const noticeCodes = {
     'Another program deleted, updated or replaced rows of a table; the run goes on, and verify will report what is missing.',
   VACUUM_FAILED:
     'Files that a table no longer needs could not be deleted; batches go on, and it is tried again.',
+  RETENTION_FAILED: 'The old days of a table could not be dropped; batches go on, and it is tried again.',
   CHECKPOINT_FAILED:
     "A checkpoint of a table's log could not be written; batches go on, and the next commit tries again. Starts read more until then.",
   COMPACTION_FAILED:

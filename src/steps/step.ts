@@ -43,6 +43,12 @@ export const erasureStepNames = [
   'erasure carried',
 ] as const
 
+/** While a run drops days; the steps of its commits come in between. */
+export const retentionStepNames = [
+  'days chosen', // Of one table.
+  'days dropped',
+] as const
+
 /** In the order in which a run beside an erasure comes to them. */
 export const pauseStepNames = [
   'run paused', // It has given up its locks.
@@ -62,6 +68,7 @@ export type StepName =
   | (typeof erasureStepNames)[number]
   | (typeof pauseStepNames)[number]
   | (typeof alertStepNames)[number]
+  | (typeof retentionStepNames)[number]
 export type StepHook = (name: StepName) => Promise<void> | void
 
 let hook: StepHook | null = null

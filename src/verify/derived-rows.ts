@@ -1,9 +1,11 @@
 // A table without windows that is made of rows of others: each row is there once, with every cell as the
 // table's plan gives it from the rows that are stored of the tables by their roles. What operators over
 // earlier rows give is computed by other means.
+
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { tableAlone } from '../plan/alone.ts'
+import { batchTimeColumn } from '../plan/batch-time.ts'
 import {
   inputsOf,
   type Lakehouse,
@@ -12,7 +14,6 @@ import {
   roleOf,
   type TableDefinition,
 } from '../plan/index.ts'
-import { batchTimeColumn } from './batch-time.ts'
 import { type Findings, findingsOf, nothingFound, together } from './check.ts'
 import { bagDifferencesSql, differencesSql } from './compare.ts'
 import { ofNoErased, unprovedNote } from './erased.ts'

@@ -2,12 +2,13 @@
 // nobody can say whether what is more is right. They are excused where it can be: as many rows more as were
 // erased that may lie there, every aggregate on the side where more rows bring it, and what follows from the
 // aggregates as they say.
+
 import type { Parameters } from '../batches/plan.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import type { Aggregate } from '../expr/index.ts'
+import { batchTimeColumn } from '../plan/batch-time.ts'
 import type { TableDefinition, WindowNode } from '../plan/index.ts'
 import { expressionSql } from '../sql/index.ts'
-import { batchTimeColumn } from './batch-time.ts'
 import { erasedInBatches, mayLieWithin, wasThereAt } from './erased.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
 import {

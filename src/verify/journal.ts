@@ -10,9 +10,12 @@ import type { WrittenLakehouse } from './lakehouse.ts'
 export type NotedBatch = { readonly batch: bigint; readonly recorded: RecordedBatch | null }
 
 /** In the order of their numbers; none where the lakehouse keeps no journal. */
-export async function* journalBatches(lakehouse: WrittenLakehouse): AsyncGenerator<NotedBatch, null> {
+export async function* journalBatches(
+  lakehouse: WrittenLakehouse,
+  sinceMicros: bigint | null = lakehouse.sinceMicros,
+): AsyncGenerator<NotedBatch, null> {
   const directory = opsDirectory(lakehouse.options.deltaBasePath, batchesPath)
-  const { journal, sinceMicros } = lakehouse
+  const { journal } = lakehouse
   if (journal === null) return null
   const rows = `SELECT batch, plan, outcome, processing_time FROM (${await fetchedScanSql(journal, directory)})`
   // The batch before the first one that is judged is known by what it left.

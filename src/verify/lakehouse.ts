@@ -1,10 +1,11 @@
 // The tables as they are: snapshots and progress, read from the logs alone, and a DuckDB to ask them with.
+
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Delays, Parameters } from '../batches/plan.ts'
-import { batchAppId, type Progress, sinceAppId, streamDone } from '../batches/progress.ts'
+import { batchAppId, carriedBatch, type Progress, streamDone } from '../batches/progress.ts'
 import {
   type AddFile,
   type DeltaSnapshot,
@@ -23,8 +24,8 @@ import { definitionsOf } from '../ops/definitions.ts'
 import { filesPath } from '../ops/files.ts'
 import { newestRebuild, type Rebuild } from '../ops/rebuilt.ts'
 import { opsDirectory, progressOf, tableDirectory } from '../ops/tables.ts'
+import { batchTimeColumn } from '../plan/batch-time.ts'
 import { eventsWatermark, type Lakehouse, type TableDefinition } from '../plan/index.ts'
-import { batchTimeColumn } from './batch-time.ts'
 import { ErasedRecords } from './erased.ts'
 import { RulePeriods } from './rule-periods.ts'
 
@@ -126,7 +127,8 @@ export class WrittenLakehouse {
   readonly eventsWatermark: string
   readonly watermarkNames: readonly string[]
   /** Of the slices so far. */
-  readonly periods = new RulePeriods()
+  periods = new RulePeriods()
+  #sinceMicros: bigint | null
   readonly #instance: DuckDBInstance
   readonly #connections: DuckDBConnection[]
   /** A directory for what the proof puts aside; it goes with the proof. */
@@ -141,6 +143,7 @@ export class WrittenLakehouse {
     erased: ErasedRecords,
   ) {
     this.options = options
+    this.#sinceMicros = options.sinceMicros ?? null
     this.defined = options.lakehouse
     const { records, events, refused } = options.lakehouse
     this.paths = { records: records.path, events: events.path, refused: refused.path }
@@ -202,7 +205,13 @@ export class WrittenLakehouse {
   }
 
   get sinceMicros(): bigint | null {
-    return this.options.sinceMicros ?? null
+    return this.#sinceMicros
+  }
+
+  /** Batches before this instant are not judged from here on. */
+  judgeFrom(sinceMicros: bigint | null): void {
+    this.#sinceMicros = sinceMicros
+    this.periods = new RulePeriods()
   }
 
   /** For a result that is read while others are at work; it sees none of their views. */
@@ -346,11 +355,7 @@ async function readState(
   await fetchFiles(snapshot.files.values(), directory)
   const oldestVersion = await table.oldestCommit()
   const progress = await progressOf(table, snapshot)
-  const own = progress?.batch ?? 0n
-  // Of a table that was made again the claims are true when it has caught up.
-  const isWhole = (snapshot.txns.get(sinceAppId)?.version ?? 0n) === 0n
-  const carried = isWhole ? claims.map((txns) => streamDone(txns, definition.stream)) : []
-  const doneBatch = carried.reduce((most, batch) => (batch > most ? batch : most), own)
+  const doneBatch = carriedBatch(snapshot.txns, progress?.batch ?? 0n, definition.stream, claims)
   const isLogWhole = oldestVersion === 0n
   return { definition, directory, table, snapshot, progress, oldestVersion, isLogWhole, doneBatch }
 }

@@ -1,11 +1,12 @@
 // Plans as the proof reads them: for the rows of many batches at once, each with the time of its own, and
 // with relations of the proof's in place of operators that it judges by other means.
+
 import { quoteIdentifier } from '../delta/sql.ts'
 import { assert } from '../errors/errors.ts'
 import { column, type Expr } from '../expr/index.ts'
+import { timeParameter } from '../plan/batch-time.ts'
 import { historiesOf, judgedOf, overColumns, type PlanNode, type TableDefinition } from '../plan/index.ts'
 import { boundDuckdb, compileTable, type Dialect, type ParameterValues } from '../sql/index.ts'
-import { timeParameter } from './batch-time.ts'
 
 /** What a row of many batches has beside its columns: the time of its batch, and the watermark before it. */
 export const batchTime = 'batch time'

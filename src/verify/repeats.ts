@@ -14,7 +14,6 @@ import type { RunningCheck } from './slice.ts'
 type Deduplicate = Extract<PlanNode, { kind: 'deduplicate' }>
 
 export function checkNoRepeats(lakehouse: WrittenLakehouse, { definition }: TableState): RunningCheck {
-  const { periods } = lakehouse
   const rules = new RuleNotes(lakehouse)
   return {
     async slice(slice) {
@@ -22,7 +21,8 @@ export function checkNoRepeats(lakehouse: WrittenLakehouse, { definition }: Tabl
     },
     async finish() {
       let findings = nothingFound
-      for (const key of periods.dedupKeys) findings = together(findings, await judgeKey(lakehouse, key))
+      for (const key of lakehouse.periods.dedupKeys)
+        findings = together(findings, await judgeKey(lakehouse, key))
       const { deduplicate } = judgedPlanOf(definition)
       return {
         proved:

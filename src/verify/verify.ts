@@ -16,11 +16,12 @@ import {
   type VerifyOptions,
   WrittenLakehouse,
 } from './lakehouse.ts'
-import { batchesOf } from './logged-batches.ts'
+import { batchesOf, type CommitJudge } from './logged-batches.ts'
 import { LogJudge } from './logs.ts'
 import { asksForWatermark } from './plans.ts'
 import { checkQuarantineRows } from './quarantine.ts'
 import { checkNoRepeats } from './repeats.ts'
+import { checkRetained, isRetained, ProvableTimes, provableNote } from './retained.ts'
 import { checkSecondReading } from './second-reading.ts'
 import { checkSilverRows, checkSplit } from './silver.ts'
 import { type RunningCheck, type Slice, sliceOf, slicesOf } from './slice.ts'
@@ -34,9 +35,12 @@ type Check = {
   readonly tables: (table: TableDefinition) => boolean
   /** Other tables that it reads. */
   readonly reads: (table: TableDefinition) => readonly string[]
+  /** True where a row is judged by rows of earlier batches, or a window of several. */
+  readonly looksBack?: true
   readonly start: (lakehouse: WrittenLakehouse, state: TableState, logs: LogJudge) => RunningCheck
 }
 
+const looksBack = true
 const always = (): boolean => true
 const only =
   (path: string, isAsked = true) =>
@@ -47,6 +51,16 @@ const reading =
   (): readonly string[] =>
     paths
 const isWindowed = ({ rows }: TableDefinition): boolean => windowOf(rows.node) !== null
+
+/** For logs that were judged before. */
+const noJudge: CommitJudge = {
+  onCommit: () => undefined,
+  onBatch: () => undefined,
+  onRemoval: () => undefined,
+  onMove: () => undefined,
+  onJournal: () => undefined,
+  onUnnoted: () => undefined,
+}
 
 const ofLogs = (
   verdict: (logs: LogJudge, lakehouse: WrittenLakehouse, state: TableState) => Verdict,
@@ -75,25 +89,33 @@ function checksOf(lakehouse: Lakehouse): readonly Check[] {
       start: ofLogs((logs, written, state) => logs.agreementOf(written, state)),
     },
     { name: 'offsets', tables: only(records), reads: reading(), start: checkOffsets },
-    { name: 'split', tables: only(events), reads: reading(records, refused), start: checkSplit },
+    { name: 'split', tables: only(events), reads: reading(records, refused), looksBack, start: checkSplit },
     { name: 'rows', tables: only(events), reads: reading(records), start: checkSilverRows },
     {
       name: 'second reading',
       tables: only(events, isReadAgain),
       reads: reading(records, refused),
+      looksBack,
       start: checkSecondReading,
     },
     { name: 'watermarks', tables: only(events), reads: reading(records), start: checkWatermarks },
     { name: 'none late', tables: only(events, refusesLate), reads: reading(records), start: checkNoneLate },
     { name: 'no repeats', tables: only(events), reads: reading(), start: checkNoRepeats },
-    { name: 'rows', tables: only(refused), reads: reading(records, events), start: checkQuarantineRows },
+    {
+      name: 'rows',
+      tables: only(refused),
+      reads: reading(records, events),
+      looksBack,
+      start: checkQuarantineRows,
+    },
     {
       name: 'rows',
       tables: (table) => !isWindowed(table) && !isOfInput(lakehouse, table.path),
       reads: (table) => sourcesOf(lakehouse, table),
+      looksBack,
       start: checkDerivedRows,
     },
-    { name: 'windows', tables: isWindowed, reads: reading(events), start: checkWindows },
+    { name: 'windows', tables: isWindowed, reads: reading(events), looksBack, start: checkWindows },
   ]
 }
 
@@ -120,33 +142,18 @@ export async function verifyLakehouse(
       if (!chosen.includes(state.definition)) await showReadable(lakehouse, state)
     }
     const logs = new LogJudge()
-    const atWork = chosen.flatMap((table) =>
-      checksOf(options.lakehouse)
-        .filter((check) => check.tables(table))
-        .map(({ name, reads, start }) => {
-          return new CheckAtWork(lakehouse, { name, path: table.path, reads: reads(table) }, (state) =>
-            start(lakehouse, state, logs),
-          )
-        }),
-    )
+    const provable = await ProvableTimes.of(lakehouse)
+    const atWork = chosen.flatMap((table) => checksAtWork(lakehouse, table, logs, provable))
     lakehouse.work.total = workOf(lakehouse, chosen, atWork)
     for (const { path } of chosen) {
-      const judged = new CheckAtWork(lakehouse, { name: 'files', path, reads: [] }, (state) => ({
+      const about = { name: 'files', path, reads: [], fromMicros: null }
+      const judged = new CheckAtWork(lakehouse, about, (state) => ({
         finish: () => checkFiles(lakehouse, state),
       }))
       tell(await judged.finish())
     }
-    const batches = batchesOf(lakehouse, (path) => chosen.some((table) => table.path === path), logs)
-    for await (const slice of slicesOf(lakehouse, batches)) {
-      lakehouse.periods.take({
-        fromMicros: slice.range.fromMicros,
-        deduplication: slice.deduplication,
-      })
-      await slice.show()
-      await lakehouse.erased.place(slice.batches, sliceOf.batches)
-      for (const check of atWork) await check.slice(slice)
-    }
-    for (const check of atWork) tell(await check.finish())
+    const isChosen = (path: string): boolean => chosen.some((table) => table.path === path)
+    for await (const result of resultsOf(lakehouse, atWork, isChosen, logs)) tell(result)
     lakehouse.work.add(lakehouse.work.total)
     if (only === null && lakehouse.journal !== null) {
       tell(resultOf({ table: batchesPath, check: 'agreement' }, logs.journalVerdict()))
@@ -155,6 +162,68 @@ export async function verifyLakehouse(
     await lakehouse.close()
   }
   return { ok: results.every(({ ok }) => ok), checks: results }
+}
+
+function checksAtWork(
+  lakehouse: WrittenLakehouse,
+  table: TableDefinition,
+  logs: LogJudge,
+  provable: ProvableTimes,
+): CheckAtWork[] {
+  const { path } = table
+  const since = lakehouse.sinceMicros
+  const checks = checksOf(lakehouse.defined)
+    .filter((check) => check.tables(table))
+    .map(({ name, reads: readsOf, looksBack = false, start }) => {
+      const reads = readsOf(table)
+      const isOfLog = name === 'commits' || name === 'agreement'
+      const from = isOfLog ? null : provable.from([path, ...reads], looksBack)
+      const fromMicros = from === null || (since !== null && since >= from) ? null : from
+      const begin = (state: TableState): RunningCheck => start(lakehouse, state, logs)
+      return new CheckAtWork(lakehouse, { name, path, reads, fromMicros }, begin)
+    })
+  if (!isRetained(lakehouse.state(path))) return checks
+  const about = { name: 'retention', path, reads: [], fromMicros: null }
+  return [...checks, new CheckAtWork(lakehouse, about, (state) => checkRetained(lakehouse, state))]
+}
+
+/**
+ * The results in the order of the checks. Those that begin with one batch are made side by side; where old
+ * days were dropped, those that begin later come after them.
+ */
+async function* resultsOf(
+  lakehouse: WrittenLakehouse,
+  atWork: readonly CheckAtWork[],
+  isChosen: (path: string) => boolean,
+  logs: LogJudge,
+): AsyncGenerator<CheckResult> {
+  const since = lakehouse.sinceMicros
+  const results = new Map<CheckAtWork, CheckResult>()
+  let told = 0
+  // The logs are read from where they were asked for, also where no check begins there.
+  const beginnings = new Set([null, ...atWork.map(({ fromMicros }) => fromMicros)])
+  for (const fromMicros of beginnings) {
+    lakehouse.judgeFrom(fromMicros ?? since)
+    const those = atWork.filter((check) => check.fromMicros === fromMicros)
+    const batches = batchesOf(lakehouse, isChosen, fromMicros === null ? logs : noJudge)
+    for await (const slice of slicesOf(lakehouse, batches)) {
+      lakehouse.periods.take({
+        fromMicros: slice.range.fromMicros,
+        deduplication: slice.deduplication,
+      })
+      await slice.show()
+      await lakehouse.erased.place(slice.batches, sliceOf.batches)
+      for (const check of those) await check.slice(slice)
+    }
+    for (const check of those) {
+      results.set(check, await check.finish())
+      for (let next = results.get(atWork[told]!); next !== undefined; next = results.get(atWork[told]!)) {
+        told += 1
+        yield next
+      }
+    }
+  }
+  lakehouse.judgeFrom(since)
 }
 
 /** In rows: those of the files, those judged slice by slice, and those judged by the rows around them. */
@@ -173,23 +242,31 @@ function workOf(
   return inFiles + inSlices + rowsOf(events) * ofEvents.length
 }
 
+type CheckFacts = {
+  readonly name: string
+  readonly path: string
+  readonly reads: readonly string[]
+  /** The first batch is not before this instant; null where it begins as was asked for. */
+  readonly fromMicros: bigint | null
+}
+
 /** A check of one table: what stops it is told as its result, and does not stop the others. */
 class CheckAtWork {
   readonly #lakehouse: WrittenLakehouse
-  readonly #about: { readonly name: string; readonly path: string; readonly reads: readonly string[] }
+  readonly #about: CheckFacts
   #running: RunningCheck | null = null
   #obstacle: string | null = null
 
-  constructor(
-    lakehouse: WrittenLakehouse,
-    about: { readonly name: string; readonly path: string; readonly reads: readonly string[] },
-    start: (state: TableState) => RunningCheck,
-  ) {
+  constructor(lakehouse: WrittenLakehouse, about: CheckFacts, start: (state: TableState) => RunningCheck) {
     this.#lakehouse = lakehouse
     this.#about = about
     const missing = about.reads.filter((name) => !lakehouse.has(name))
     if (missing.length > 0) this.#obstacle = `${missing.join(', ')} cannot be read`
     else this.#running = start(lakehouse.state(about.path))
+  }
+
+  get fromMicros(): bigint | null {
+    return this.#about.fromMicros
   }
 
   get isOfSlices(): boolean {
@@ -202,7 +279,7 @@ class CheckAtWork {
   }
 
   async finish(): Promise<CheckResult> {
-    const { path, name, reads } = this.#about
+    const { path, name, reads, fromMicros } = this.#about
     const about = { table: path, check: name }
     const lakehouse = this.#lakehouse
     let result: CheckResult | null = null
@@ -210,7 +287,8 @@ class CheckAtWork {
       await this.#attempt(async () => {
         const judged = resultOf(about, await this.#running!.finish())
         const compared = [path, ...reads].map((one) => lakehouse.state(one))
-        result = { ...judged, findings: await withFiles(lakehouse, compared, judged.findings) }
+        const notes = fromMicros === null ? judged.notes : [...judged.notes, provableNote(fromMicros)]
+        result = { ...judged, notes, findings: await withFiles(lakehouse, compared, judged.findings) }
       })
     }
     if (result !== null) return result

@@ -5,6 +5,7 @@ import { formatDuration } from '../config/duration.ts'
 import { watermarkVariable } from '../config/variables.ts'
 import { quoteIdentifier, quoteText } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
+import { retainedOf } from '../ops/retained.ts'
 import { findingsOf, instantSql, nothingFound, together } from './check.ts'
 import { erasedInBatches, unprovedNote } from './erased.ts'
 import type { TableState, WrittenLakehouse } from './lakehouse.ts'
@@ -63,7 +64,9 @@ async function seenBefore(lakehouse: WrittenLakehouse, { timeMicros }: LoggedBat
   })
   const select = `SELECT max(epoch_us(event_time)) FROM (${rows})`
   const value = (await lakehouse.connection.runAndReadAll(select)).getRows()[0]?.[0]
-  return typeof value === 'bigint' ? value : null
+  const there = typeof value === 'bigint' ? value : null
+  const dropped = retainedOf(lakehouse.state(lakehouse.paths.events).snapshot.txns)?.droppedTimeMicros ?? null
+  return there === null || (dropped !== null && dropped > there) ? dropped : there
 }
 
 function seenSql(lakehouse: WrittenLakehouse, { doneBatch }: TableState, seenMicros: bigint | null): string {

@@ -11,11 +11,13 @@ import { rowsAtTime } from '../bronze-rows.ts'
 import type { Database } from '../database.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
 import type { DefinitionStore } from '../definition-store.ts'
+import { computableFrom } from '../dropped-history.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { type StateSize, tellOpened } from '../events.ts'
 import { FollowedSilver, type SilverRows } from '../followed-silver.ts'
 import { journalTxns } from '../journal.ts'
 import type { BatchDefinitions } from '../rebuilt-definitions.ts'
+import { Retention } from '../retention.ts'
 import type { RowSource } from '../row-path.ts'
 import { SchemaStore } from '../schema-store.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
@@ -49,12 +51,17 @@ export async function followSilver(
   const definitions = within?.definitions ?? definitionsOfRun(options, database.load)
   const history = new BatchHistory(options.deltaBasePath, silver, database.load)
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
-  let before = await history.progressAt(doneBatch(tables, claims))
+  let before = await computableFrom(options, history, await history.progressAt(doneBatch(tables, claims)))
   const paths = tables.map(({ definition }) => definition.path)
   const facts = { definitions, paths, source: 'events' } as const
   const followed = new FollowedSilver(silver, inputStream(options.lakehouse))
   const contexts = new BatchContexts(options, database, followed, facts)
-  const upkeep = new Upkeep(compactWith(database.upkeep), tables, options)
+  const upkeep = new Upkeep(
+    compactWith(database.upkeep),
+    tables,
+    options,
+    new Retention(options, tables, database.upkeep),
+  )
   let version = (await silver.snapshot()).version
   const silverBatch = () => followed.newestBatch
   if (within === null) tellOpened(options, tables, before, { state: () => contexts.state, silverBatch })

@@ -21,6 +21,7 @@ import { tellOpened } from '../events.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
+import { Retention } from '../retention.ts'
 import { type OpenTable, tableOfRole } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
 import { BatchPace } from './batch-pace.ts'
@@ -137,7 +138,10 @@ class Pipeline {
     this.#backlog = from.backlog
     this.#progress = from.progress
     this.#waited = from.waited
-    this.#upkeep = new Upkeep(compactWith(database.upkeep), [...tables, ...from.journal.tables], options)
+    const { upkeep } = database
+    const retention = new Retention(options, tables, upkeep)
+    const kept = [...tables, ...from.journal.tables]
+    this.#upkeep = new Upkeep(compactWith(upkeep), kept, options, retention)
   }
 
   async run(): Promise<void> {

@@ -3,9 +3,11 @@ import { inputStream } from '../../plan/index.ts'
 import { BatchHistory, openSilver } from '../batch-history.ts'
 import { doneBatch, planOf, rulesOf } from '../batch-rules.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
+import { computableFrom } from '../dropped-history.ts'
 import { tellOpened } from '../events.ts'
 import { FollowedSilver } from '../followed-silver.ts'
 import { journalTxns } from '../journal.ts'
+import { Retention } from '../retention.ts'
 import { Upkeep } from '../upkeep.ts'
 import { completeBatch, type Written } from './batch.ts'
 import { reportOf } from './report.ts'
@@ -29,8 +31,13 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
   const followed = new FollowedSilver(silver, inputStream(options.lakehouse))
   const history = new BatchHistory(options.deltaBasePath, silver, run.database.load)
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
-  const upkeep = new Upkeep(compactWith(run.session), tables, options)
-  let before = await history.progressAt(doneBatch(tables, claims))
+  const upkeep = new Upkeep(
+    compactWith(run.session),
+    tables,
+    options,
+    new Retention(options, tables, run.database.upkeep),
+  )
+  let before = await computableFrom(options, history, await history.progressAt(doneBatch(tables, claims)))
   let version = (await silver.snapshot()).version
   if (upTo === null) tellOpened(options, tables, before, { silverBatch: () => followed.newestBatch })
   try {

@@ -14,6 +14,7 @@ import { noticesTo, tellOpened } from '../events.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
 import { type Resumed, resume } from '../resume.ts'
+import { Retention } from '../retention.ts'
 import { SchemaStore } from '../schema-store.ts'
 import { type OpenTable, soleCommitter, tableOfRole } from '../tables.ts'
 import { Upkeep } from '../upkeep.ts'
@@ -74,7 +75,8 @@ class Pipeline {
     this.#silver = tableOfRole(tables, 'events')
     this.#progress = progress
     this.#backlog = new Backlog(database.load, this.#bronze.delta)
-    this.#upkeep = new Upkeep(compactWith(session), [...tables, ...journal.tables], options)
+    const retention = new Retention(options, tables, database.upkeep)
+    this.#upkeep = new Upkeep(compactWith(session), [...tables, ...journal.tables], options, retention)
     this.#query = new BronzeQuery({
       session,
       kafka,

@@ -1,5 +1,7 @@
 // Where a table has the time of the batch that wrote a row: by it rows are taken slice by slice.
-import { type Lakehouse, type PlanNode, roleOf, type TableDefinition } from '../plan/index.ts'
+import { type Lakehouse, roleOf } from './lakehouse.ts'
+import type { PlanNode } from './relation.ts'
+import type { TableDefinition } from './table.ts'
 
 /** The parameter that is the batch's time. */
 export const timeParameter = 'processing_time'

@@ -1,0 +1,76 @@
+// What can still be computed where silver has dropped its old days: a batch is, when silver has its rows and
+// all earlier ones that windows and operators over earlier rows can ask for.
+import type { Parameters } from '../batches/plan.ts'
+import { floorTo } from '../batches/planner.ts'
+import type { Progress } from '../batches/progress.ts'
+import { dayMicros, type Retained, retainedOf } from '../ops/retained.ts'
+import { historiesOf, type TableDefinition, windowOf } from '../plan/index.ts'
+import type { BatchHistory } from './batch-history.ts'
+import { rangeOf } from './batch-rules.ts'
+import type { PipelineOptions } from './engine.ts'
+
+/** How far before a watermark, in event time, a row of the events can still matter to any of the tables. */
+export function reachOf(tables: readonly TableDefinition[], parameters: Parameters): bigint {
+  const ranges = tables.flatMap(({ rows: { node } }) => [
+    ...historiesOf(node).map((one) => rangeOf(one.node, parameters)),
+    ...[windowOf(node)?.sizeMicros ?? 0n],
+  ])
+  return ranges.reduce((most, range) => (range > most ? range : most), 0n)
+}
+
+/**
+ * The event time before which no row of the events matters to the batches after this one; null while one of
+ * the watermarks has not begun, when all of them may.
+ */
+export function neededFrom(
+  { watermarks }: Pick<Progress, 'watermarks'>,
+  names: readonly string[],
+  reachMicros: bigint,
+): bigint | null {
+  const reached = names.map((name) => watermarks[name] ?? null)
+  const least = reached.reduce(
+    (a, b) => (a === null || b === null ? null : a < b ? a : b),
+    reached[0] ?? null,
+  )
+  return least === null ? null : least - reachMicros
+}
+
+/** Whether the batches after this one can be computed from what was not dropped. */
+export function isComputableAfter(
+  before: Pick<Progress, 'watermarks'>,
+  names: readonly string[],
+  reachMicros: bigint,
+  { droppedTimeMicros }: Retained,
+): boolean {
+  const from = neededFrom(before, names, reachMicros)
+  return droppedTimeMicros === null || (from !== null && from > droppedTimeMicros)
+}
+
+/**
+ * The progress from which on batches can be computed anew: the given one, where silver has the rows of the
+ * batches behind it.
+ */
+export async function computableFrom(
+  { lakehouse, parameters }: Pick<PipelineOptions, 'lakehouse' | 'parameters'>,
+  history: Pick<BatchHistory, 'after' | 'silver'>,
+  before: Progress,
+): Promise<Progress> {
+  const retained = retainedOf((await history.silver.snapshot()).txns)
+  if (retained === null) return before
+  const names = lakehouse.watermarks.map(({ name }) => name)
+  const reachMicros = reachOf(lakehouse.tables, parameters)
+  let last = before
+  let isBehindDropped = false
+  for await (const { progress } of history.after(before.batch)) {
+    if (progress.timeMicros >= retained.keptFromMicros) {
+      if (!isBehindDropped || isComputableAfter(last, names, reachMicros, retained)) return last
+    } else isBehindDropped = true
+    last = progress
+  }
+  return isBehindDropped ? last : before
+}
+
+/** The first instant of the day, in UTC. */
+export function dayOf(micros: bigint): bigint {
+  return floorTo(micros, dayMicros)
+}

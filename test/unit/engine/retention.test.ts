@@ -1,0 +1,134 @@
+// Old days leave the tables: what is left is what a lakehouse without retention has of the same batches, it
+// is proved, and nothing goes that somebody still needs.
+
+import { execFile } from 'node:child_process'
+import { cp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { DeltaTable } from '../../../src/delta/index.ts'
+import { rebuildTable } from '../../../src/engines/rebuild.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { retainedOf } from '../../../src/ops/retained.ts'
+import { batchTimeColumn } from '../../../src/plan/batch-time.ts'
+import { day, noonOf, retention, runDay, verifiedChecks } from './kept-days.ts'
+import { type Lakehouse, newLakehouse, testOptions } from './pipeline.ts'
+import { rowsOfTable } from './written-tables.ts'
+
+const last = 3
+
+const made: Lakehouse[] = []
+const another = async (): Promise<Lakehouse> => {
+  const lakehouse = await newLakehouse()
+  made.push(lakehouse)
+  return lakehouse
+}
+/** The same days without retention. */
+let oracle: Lakehouse
+beforeAll(async () => {
+  oracle = await another()
+  for (let index = 0; index <= last; index++) await runDay(oracle, index)
+})
+afterAll(async () => {
+  for (const one of made.splice(0)) await one.remove()
+})
+
+async function copyOfOracle(): Promise<Lakehouse> {
+  const copy = await another()
+  await cp(oracle.base, copy.base, { recursive: true })
+  await cp(oracle.input, copy.input)
+  return copy
+}
+
+/** The first instant that the table is to have on a day. */
+const keptFrom = (path: string, index = last): bigint => {
+  const kept = (retention as Readonly<Record<string, bigint>>)[path]
+  return kept === undefined ? 0n : ((noonOf(index) - kept) / day) * day
+}
+
+/** Of the batches from an instant on. */
+async function rowsFrom(base: string, path: string, fromMicros: bigint) {
+  const definition = standardLakehouse.tables.find((table) => table.path === path)!
+  const column = batchTimeColumn(standardLakehouse, definition)!
+  const rows = await rowsOfTable(join(base, path))
+  return rows.filter((row) => BigInt((row[column] as Date).getTime()) * 1000n >= fromMicros)
+}
+
+/** Every table has what the oracle has of the batches that it keeps, and nothing else. */
+async function expectKept({ base }: Lakehouse): Promise<void> {
+  for (const { path } of standardLakehouse.tables) {
+    const expected = await rowsFrom(oracle.base, path, keptFrom(path))
+    expect(expected.length, path).toBeGreaterThan(0)
+    expect(await rowsFrom(base, path, 0n), path).toEqual(expected)
+  }
+}
+
+async function expectProved({ base }: Lakehouse): Promise<void> {
+  const checks = await verifiedChecks(base)
+  expect(checks.filter(({ ok }) => !ok)).toEqual([])
+}
+
+test('days that are over leave their tables, wherever the work is killed; what is left is proved and computed again', async () => {
+  const lakehouse = await copyOfOracle()
+  const program = join(import.meta.dirname, 'killed-retention.ts')
+  for (const at of [2, 5]) {
+    const child = promisify(execFile)(process.execPath, [
+      program,
+      lakehouse.base,
+      lakehouse.input,
+      String(at),
+    ])
+    await expect(child, `killed at step ${at}`).rejects.toMatchObject({ signal: 'SIGKILL' })
+  }
+  await runDay(lakehouse, last, { retention })
+  await expectKept(lakehouse)
+  const checks = await verifiedChecks(lakehouse.base)
+  expect(checks.filter(({ ok }) => !ok)).toEqual([])
+  const judged = checks.find(({ table, check }) => table === 'gold/transactions' && check === 'windows')
+  expect(judged?.message).toContain('46 groups of 46 closed windows')
+  const gold = await DeltaTable.open(join(lakehouse.base, 'gold/transactions'))
+  const { txns } = await gold.snapshot()
+  expect(retainedOf(txns)?.keptFromMicros).toBe(keptFrom('gold/transactions'))
+
+  // What silver no longer has is kept by a rebuild, and not made up by a table that begins anew.
+  const options = { ...testOptions, deltaBasePath: lakehouse.base, recordsPerBatchMax: 12, pauseMaxMs: 1_000 }
+  await rebuildTable(options, 'fraud_detection')
+  await rebuildTable(options, 'aggregations/merchant')
+  await expectKept(lakehouse)
+  const path = 'aggregations/country'
+  await rm(join(lakehouse.base, path), { recursive: true })
+  await runDay(lakehouse, last, { retention })
+  await expectProved(lakehouse)
+  const anew = await rowsFrom(lakehouse.base, path, 0n)
+  const expected = await rowsFrom(oracle.base, path, 0n)
+  expect(anew.length).toBeLessThan(expected.length)
+  expect(anew).toEqual(expected.slice(-anew.length))
+})
+
+test('what lags behind silver holds its days; a row that is missing of those that are kept is found', async () => {
+  const lakehouse = await copyOfOracle()
+  const notices: string[] = []
+  const onNotice = ({ code, message }: { code: string; message: string }): void =>
+    void notices.push(`${code} ${message}`)
+  const streams = ['kafka-to-delta', 'fraud-detection']
+  await runDay(lakehouse, last + 2, { streams, retention, onNotice })
+  expect(notices.find((text) => text.startsWith('DAYS_HELD'))).toContain('is at batch')
+  const kept = (await rowsFrom(lakehouse.base, 'bronze/transactions', 0n))[0]!
+  expect(BigInt((kept.processing_time as Date).getTime()) * 1000n).toBe(noonOf(last))
+  await runDay(lakehouse, last + 2, { retention })
+  const [first] = await rowsFrom(lakehouse.base, 'bronze/transactions', 0n)
+  expect(BigInt((first!.processing_time as Date).getTime()) * 1000n).toBe(noonOf(last + 2))
+  await expectProved(lakehouse)
+  const instance = await DuckDBInstance.create(':memory:')
+  try {
+    const gold = await DeltaTable.open(join(lakehouse.base, 'gold/transactions'))
+    const newest = `window_start = (TIMESTAMPTZ '${new Date(Number(noonOf(last + 2)) / 1000 - 3_600_000).toISOString()}')`
+    const result = await gold.deleteRows(await instance.connect(), newest)
+    expect(result.kind).toBe('deleted')
+  } finally {
+    instance.closeSync()
+  }
+  const failed = (await verifiedChecks(lakehouse.base)).filter(({ ok }) => !ok)
+  expect(failed.map(({ table, check }) => `${table} ${check}`)).toEqual(['gold/transactions windows'])
+})
