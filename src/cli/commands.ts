@@ -184,6 +184,27 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./rebuild.ts')).rebuildCommand(project),
   },
   {
+    name: 'backup',
+    summary: 'copy the lakehouse to another directory or bucket, while it runs',
+    does:
+      'Copies all tables, as they are at one batch, to a directory or bucket; "assay run" goes on meanwhile. Into the last copy ' +
+      'only what is new is brought, and what the tables no longer have is deleted there.',
+    examples: ['assay backup /mnt/backup/assay', 'assay backup s3://backups/assay'],
+    load: async (project) => (await import('./backup.ts')).backupCommand(project),
+  },
+  {
+    name: 'restore',
+    summary: 'bring a lakehouse back from its copy, here or at another place',
+    does:
+      'Brings the tables from where "assay backup" put them to DELTA_BASE_PATH, which must have nothing; "assay run" then ' +
+      'goes on from their last batch, on either engine.',
+    examples: [
+      'assay restore /mnt/backup/assay',
+      'DELTA_BASE_PATH=s3://lake/assay assay restore /mnt/backup/assay',
+    ],
+    load: async (project) => (await import('./backup.ts')).restoreCommand(project),
+  },
+  {
     name: 'spark',
     summary: 'install the Spark that the Spark engine starts',
     does:

@@ -8,17 +8,11 @@ import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
 import { formatDuration } from './duration.ts'
 import { readEnvFile } from './env-file.ts'
 import { metricsConfigOf, metricsContradictions } from './metrics-variables.ts'
+import { retentionVariable } from './retention-variables.ts'
 import { spellingHints } from './spelling.ts'
 import { type StoreConfig, storeConfigOf, storeContradictions } from './store-variables.ts'
 import type { Secret, StartingOffsets } from './values.ts'
-import {
-  retentionVariable,
-  type Values,
-  type Variable,
-  type VariableName,
-  variablesOf,
-  watermarkVariable,
-} from './variables.ts'
+import { type Values, type Variable, type VariableName, variablesOf, watermarkVariable } from './variables.ts'
 
 export type { Secret, StartingOffsets } from './values.ts'
 

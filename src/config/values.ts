@@ -57,7 +57,7 @@ export function duration(): ValueKind<bigint> {
 }
 
 /** A retention; of a table that does not say which batch a row came with there can be none. */
-export function days(isTimed: boolean): ValueKind<bigint> {
+export function wholeDays(isTimed: boolean): ValueKind<bigint> {
   const dayMicros = 86_400_000_000n
   const parse = (text: string): bigint | null => {
     const micros = isTimed ? parseDuration(text) : null

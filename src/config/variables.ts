@@ -1,14 +1,13 @@
 // Every variable of the configuration, once, but for what a lakehouse adds: the validation, .env.example, the
 // reference page and `assay run --help` are made from this table.
-import { batchTimeColumn } from '../plan/batch-time.ts'
-import type { Lakehouse, TableDefinition } from '../plan/index.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { dashboardVariables } from './dashboard-variables.ts'
 import { metricsVariables } from './metrics-variables.ts'
 import { registryVariables } from './registry-variables.ts'
+import { retentionVariables } from './retention-variables.ts'
 import { storeVariables } from './store-variables.ts'
 import {
   byteSize,
-  days,
   duration,
   hostsAndPorts,
   httpUrl,
@@ -462,12 +461,8 @@ export function variablesOf(
     variable,
     { ...about, ...(kind === 'duration' ? duration() : names()) },
   ])
-  const retentions = lakehouse.tables.map((table) => [
-    retentionVariable(table.path),
-    retentionOf(lakehouse, table),
-  ])
   const own: Readonly<Record<string, Variable<unknown>>> = Object.fromEntries([
-    ...retentions,
+    ...retentionVariables(lakehouse),
     ...watermarks,
     ...settings,
   ])
@@ -497,20 +492,5 @@ function watermarkOf({ watermarks, tables }: Lakehouse, name: string): Variable<
     meaning:
       `How long a window of ${closed.join(', ')} stays open after its end; never less than ` +
       `${watermarkVariable(events!.name)}, to which it is raised where unset`,
-  }
-}
-
-export function retentionVariable(path: string): string {
-  return `RETENTION_${path.toUpperCase().replaceAll('/', '_')}`
-}
-
-function retentionOf(lakehouse: Lakehouse, table: TableDefinition): Variable<bigint> {
-  return {
-    ...tables,
-    ...days(batchTimeColumn(lakehouse, table) !== null),
-    meaning: `How long rows of ${table.path} stay after their batch; then they are dropped, by whole days`,
-    default: null,
-    absent: 'they stay',
-    example: '90 days',
   }
 }

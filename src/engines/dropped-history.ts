@@ -71,6 +71,6 @@ export async function computableFrom(
 }
 
 /** The first instant of the day, in UTC. */
-export function dayOf(micros: bigint): bigint {
+export function dayBeginning(micros: bigint): bigint {
   return floorTo(micros, dayMicros)
 }

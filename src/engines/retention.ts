@@ -6,6 +6,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { batchAppId, carriedBatch, type Progress, writerAppId } from '../batches/progress.ts'
 import { isStreamed } from '../batches/streamed.ts'
 import { DeltaTable, fetchedScanSql, prunedFiles } from '../delta/index.ts'
+import { counted } from '../errors/counted.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
 import { dayText, retainedOf, retentionOperation, retentionTxns } from '../ops/retained.ts'
@@ -16,7 +17,7 @@ import { duckdb } from '../sql/index.ts'
 import { step } from '../steps/step.ts'
 import { BatchHistory } from './batch-history.ts'
 import { rowsOf } from './database.ts'
-import { dayOf, neededFrom, reachOf } from './dropped-history.ts'
+import { dayBeginning, neededFrom, reachOf } from './dropped-history.ts'
 import type { PipelineOptions } from './engine.ts'
 import { journalTxns } from './journal.ts'
 import type { OpenTable } from './tables.ts'
@@ -58,24 +59,24 @@ export class Retention {
     if (this.#looked === null) return true
     const { dayMicros: day, atMs, isHeld } = this.#looked
     const isLater = performance.now() - atMs >= lookAgainMs
-    return (isHeld && isLater) || dayOf(this.#options.clock()) > day
+    return (isHeld && isLater) || dayBeginning(this.#options.clock()) > day
   }
 
   /** Drops the days whose time is over. */
   async drop(signal: AbortSignal): Promise<void> {
     const nowMicros = this.#options.clock()
     // A failure is met again a while later, not with each batch.
-    this.#looked = { dayMicros: dayOf(nowMicros), atMs: performance.now(), isHeld: true }
+    this.#looked = { dayMicros: dayBeginning(nowMicros), atMs: performance.now(), isHeld: true }
     let isHeld = false
     let reached: Reached | null = null
     for (const table of this.#tables) {
       signal.throwIfAborted()
       const { path } = table.definition
-      const wanted = dayOf(nowMicros - this.#retentionOf(path)!)
+      const wanted = dayBeginning(nowMicros - this.#retentionOf(path)!)
       if (!(await this.#hasBefore(table, wanted))) continue
       reached ??= await this.#reached()
       const hold = await this.#holdOf(table, wanted, reached)
-      const heldFrom = hold === null ? wanted : dayOf(hold.beforeMicros)
+      const heldFrom = hold === null ? wanted : dayBeginning(hold.beforeMicros)
       if (heldFrom < wanted) {
         isHeld = true
         this.#tellHeld(path, wanted, heldFrom, hold!.why)
@@ -179,7 +180,7 @@ export class Retention {
     if (result.kind !== 'deleted') throw overtaken(delta)
     await step('days dropped')
     const { path } = definition
-    const message = `${path}: ${result.rowsDeleted} rows of batches before ${dayText(before)} were dropped, as its retention says`
+    const message = `${path}: ${counted(result.rowsDeleted, 'row')} of batches before ${dayText(before)} were dropped, as its retention says`
     const details = { table: path, rows: String(result.rowsDeleted), before: dayText(before) }
     this.#options.tell({ kind: 'notice', code: 'DAYS_DROPPED', message, details })
   }

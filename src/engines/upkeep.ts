@@ -4,7 +4,6 @@ import type { DeltaTable } from '../delta/index.ts'
 import { LakehouseError, unreachable } from '../errors/errors.ts'
 import type { NoticeCode } from '../errors/notices.ts'
 import type { PipelineOptions } from './engine.ts'
-import type { Retention } from './retention.ts'
 
 /** A table that this process writes, as far as its upkeep goes. */
 export type KeptTable = {
@@ -18,6 +17,12 @@ export type KeptTable = {
 
 /** How an engine puts the small files of a table together; it gives up at the signal. */
 export type Compact = (table: KeptTable, smallFileBytes: number, signal: AbortSignal) => Promise<void>
+
+/** What drops the old days of tables. */
+export type OldDays = {
+  readonly isDue: boolean
+  readonly drop: (signal: AbortSignal) => Promise<void>
+}
 
 /** One turn deletes at most so many removed files of a table; the next one goes on. */
 const filesDeletedMax = 2_000
@@ -42,7 +47,7 @@ export class Upkeep {
   readonly #compactTable: Compact
   readonly #tables: readonly KeptTable[]
   readonly #options: PipelineOptions
-  readonly #retention: Retention | null
+  readonly #retention: OldDays | null
   readonly #stop = new AbortController()
   /** By table: the version of the last removal that was told. */
   readonly #removalsTold = new Map<string, bigint>()
@@ -57,7 +62,7 @@ export class Upkeep {
     compactTable: Compact,
     tables: readonly KeptTable[],
     options: PipelineOptions,
-    retention: Retention | null = null,
+    retention: OldDays | null = null,
   ) {
     this.#compactTable = compactTable
     this.#retention = retention
@@ -95,7 +100,7 @@ export class Upkeep {
     return due === null ? null : (signal) => this.#tend(due, signal)
   }
 
-  async #dropDays(retention: Retention, signal: AbortSignal): Promise<void> {
+  async #dropDays(retention: OldDays, signal: AbortSignal): Promise<void> {
     try {
       await retention.drop(signal)
     } catch (error) {

@@ -99,6 +99,21 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'Batches are not in all tables yet, and rows are only erased where all of them are.',
   },
+  BACKUP_REFUSED: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A copy of a lakehouse cannot be made at that place, or brought back from it.',
+  },
+  BACKUP_BROKEN: {
+    blame: 'external',
+    retry: 'never',
+    meaning: 'A file of a lakehouse, or of its copy, is missing or has another size than the log says.',
+  },
+  BACKUP_OVERTAKEN: {
+    blame: 'user',
+    retry: 'backoff',
+    meaning: 'Files of a running lakehouse were deleted before they were copied.',
+  },
   ADOPTION_REFUSED: {
     blame: 'user',
     retry: 'never',

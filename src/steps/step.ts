@@ -49,6 +49,13 @@ export const retentionStepNames = [
   'days dropped',
 ] as const
 
+/** In the order in which `assay backup` and `assay restore` come to them. */
+export const copyStepNames = [
+  'copy begun', // Its place says so.
+  'tables copied', // All files are there, and the place does not say so yet.
+  'copy named',
+] as const
+
 /** In the order in which a run beside an erasure comes to them. */
 export const pauseStepNames = [
   'run paused', // It has given up its locks.
@@ -69,6 +76,7 @@ export type StepName =
   | (typeof pauseStepNames)[number]
   | (typeof alertStepNames)[number]
   | (typeof retentionStepNames)[number]
+  | (typeof copyStepNames)[number]
 export type StepHook = (name: StepName) => Promise<void> | void
 
 let hook: StepHook | null = null

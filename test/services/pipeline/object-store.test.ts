@@ -1,16 +1,22 @@
 // Tables in a real object store: writers and the server are killed, answers get lost, two writers race, and
 // another program reads and appends meanwhile. The long form: npm run test:object-store.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
+import { backUp, restoreBackup } from '../../../src/engines/backup.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { demandConditions } from '../../../src/objects/conditional.ts'
+import { differences } from '../../compare/differences.ts'
+import { readTables } from '../../compare/read-in-process.ts'
 import { runChild, startChild, untilStopped } from '../../crash/processes.ts'
 import { lines } from '../../generate/lines.ts'
 import { randomOf } from '../../generate/random.ts'
 import { column } from '../../unit/delta/workshop.ts'
+import { noonOf, valuesOf, verifiedChecks } from '../../unit/engine/kept-days.ts'
+import { newLakehouse, runOnce } from '../../unit/engine/pipeline.ts'
 import { mounted, type ObjectServer, startObjectServer, startStoreProxy } from '../object-store.ts'
 import { PythonProcess } from '../python.ts'
 import { judged, killInStore, writeInput } from '../store-kills.ts'
@@ -73,6 +79,41 @@ describe.skipIf(goAvailable !== null)('tables in a real object store', () => {
       expect(await here.mount.store.names('')).toEqual([])
     } finally {
       await here.remove()
+    }
+  })
+
+  test('a lakehouse moves from a disk to the store and back, and goes on from each place', async () => {
+    const disk = await newLakehouse()
+    const [copy, moved] = await Promise.all(['copy', 'moved'].map((at) => mounted(server.environment(at))))
+    try {
+      const { signal } = new AbortController()
+      const copying = (deltaBasePath: string, backupPath: string) => ({
+        ...{ lakehouse: standardLakehouse, deltaBasePath, backupPath, signal },
+      })
+      const run = async (base: string, days: number): Promise<void> => {
+        await writeFile(
+          disk.input,
+          valuesOf(days)
+            .flatMap((value) => [value.toString(), '\n'])
+            .join(''),
+        )
+        const of = { base, input: disk.input, remove: async () => undefined }
+        await runOnce(of, { recordsPerBatchMax: 12, clock: () => noonOf(3) })
+      }
+      await run(disk.base, 1)
+      await backUp(copying(disk.base, copy!.base))
+      await restoreBackup(copying(moved!.base, copy!.base))
+      await run(moved!.base, 2)
+      const [back, restored] = ['back', 'restored'].map((at) => join(disk.base, '..', at)) as [string, string]
+      // A copy in the store is brought up to what is there now, and one on the disk is begun.
+      expect((await backUp(copying(moved!.base, copy!.base))).copied.files).toBeGreaterThan(0)
+      await backUp(copying(moved!.base, back))
+      await restoreBackup(copying(restored, back))
+      for (const base of [restored, disk.base]) await run(base, 3)
+      expect(differences(await readTables(restored), await readTables(disk.base))).toEqual([])
+      expect((await verifiedChecks(restored)).filter(({ ok }) => !ok)).toEqual([])
+    } finally {
+      await Promise.all([copy?.remove(), moved?.remove(), disk.remove()])
     }
   })
 

@@ -1,0 +1,100 @@
+// A lakehouse is copied while it runs, and goes on from the copy as if nothing had been, wherever that is.
+import { appendFile, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { DeltaTable } from '../../../src/delta/index.ts'
+import { mountStore } from '../../../src/delta/mounts.ts'
+import { backUp, restoreBackup } from '../../../src/engines/backup.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { manifestKey } from '../../../src/ops/backup.ts'
+import { setStepHook } from '../../../src/steps/step.ts'
+import { differences } from '../../compare/differences.ts'
+import { readTables } from '../../compare/read-in-process.ts'
+import { memoryStore } from '../../crash/memory-store.ts'
+import { noonOf, valuesOf, verifiedChecks } from './kept-days.ts'
+import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
+
+const made: Lakehouse[] = []
+const another = async (): Promise<Lakehouse> => {
+  const lakehouse = await newLakehouse()
+  made.push(lakehouse)
+  return lakehouse
+}
+afterEach(async () => {
+  setStepHook(null)
+  for (const one of made.splice(0)) await one.remove()
+})
+
+const values = valuesOf(4)
+const { signal } = new AbortController()
+const copyOf = (deltaBasePath: string, backupPath: string) => ({
+  ...{ lakehouse: standardLakehouse, deltaBasePath, backupPath, signal },
+})
+
+/** With a clock that stands still the times of batches are those of every other run of them. */
+async function run({ base, input }: Lakehouse, count: number, from = base): Promise<void> {
+  const of = { base: from, input, remove: async () => undefined }
+  await writeInput(of, values.slice(0, count))
+  await runOnce(of, { recordsPerBatchMax: 6, clock: () => noonOf(4) })
+}
+
+test('a copy that is made while batches come goes on to the same rows, and is proved', async () => {
+  const lakehouse = await another()
+  await run(lakehouse, 12)
+  const copy = join(lakehouse.base, '..', 'copy')
+  await Promise.all([run(lakehouse, values.length), backUp(copyOf(lakehouse.base, copy))])
+  const restored = join(lakehouse.base, '..', 'restored')
+  const { batch } = await restoreBackup(copyOf(restored, copy))
+  expect(batch).toBeLessThan(16n)
+  await run(lakehouse, values.length, restored)
+  expect(differences(await readTables(restored), await readTables(lakehouse.base))).toEqual([])
+  expect((await verifiedChecks(restored)).filter(({ ok }) => !ok)).toEqual([])
+})
+
+test('copies go to a store and back, bring only what is new, and are carried on where they ended', async () => {
+  const lakehouse = await another()
+  const store = memoryStore('s3://copies/of')
+  mountStore(store, join(lakehouse.base, '..', 'cache'), 2 ** 30)
+  await run(lakehouse, 24)
+  const options = copyOf(lakehouse.base, store.url)
+  const first = await backUp(options)
+  expect(first.copied.files).toBe(first.files)
+  await run(lakehouse, 48)
+  setStepHook((name) => {
+    if (name === 'tables copied') throw new Error('ended here')
+  })
+  await expect(backUp(options)).rejects.toThrow('ended here')
+  const restored = join(lakehouse.base, '..', 'restored')
+  await expect(restoreBackup(copyOf(restored, store.url))).rejects.toThrow('ended here')
+  setStepHook(null)
+  // What is named is the first copy still.
+  expect((await restoreBackup(copyOf(restored, store.url))).batch).toBe(first.batch)
+  expect((await backUp(options)).copied.files).toBe(0)
+  expect([...store.objects.keys()].some((key) => key.startsWith('_checkpoints'))).toBe(false)
+  await run(lakehouse, 48, restored)
+  expect(differences(await readTables(restored), await readTables(lakehouse.base))).toEqual([])
+})
+
+test('a place that has something else is refused, and a file that is missing or cut is told', async () => {
+  const lakehouse = await another()
+  const other = await another()
+  await run(lakehouse, 12)
+  await run(other, 12)
+  const copy = join(lakehouse.base, '..', 'copy')
+  const refused = { code: 'BACKUP_REFUSED' }
+  await expect(restoreBackup(copyOf(join(copy, 'x'), other.base))).rejects.toMatchObject(refused)
+  await expect(backUp(copyOf(lakehouse.base, join(lakehouse.base, 'copy')))).rejects.toMatchObject(refused)
+  await backUp(copyOf(lakehouse.base, copy))
+  await expect(backUp(copyOf(other.base, copy))).rejects.toMatchObject(refused)
+  await expect(backUp(copyOf(lakehouse.base, other.base))).rejects.toMatchObject(refused)
+  await expect(restoreBackup(copyOf(other.base, copy))).rejects.toMatchObject(refused)
+  const silver = await DeltaTable.open(join(copy, 'silver/transactions'))
+  const [file] = (await silver.snapshot()).files.values()
+  await truncate(join(silver.directory, file!.path), 10)
+  const broken = restoreBackup(copyOf(join(copy, '..', 'restored'), copy))
+  await expect(broken).rejects.toMatchObject({ code: 'BACKUP_BROKEN' })
+  // The next copy brings it again.
+  expect((await backUp(copyOf(lakehouse.base, copy))).copied.files).toBe(1)
+  await appendFile(join(copy, manifestKey), 'x')
+  await expect(backUp(copyOf(lakehouse.base, copy))).rejects.toMatchObject(refused)
+})
