@@ -1,5 +1,10 @@
 // assay query: SQL over the tables, for reading only.
+import { createReadStream } from 'node:fs'
+import { mkdtemp, open, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text as textOf } from 'node:stream/consumers'
+import { finished, pipeline } from 'node:stream/promises'
 import type { DuckDBResult } from '@duckdb/node-api'
 import { Command, Option } from 'commander'
 import type { Config } from '../config/config.ts'
@@ -9,21 +14,24 @@ import { readableTables } from '../ops/readable.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
 import { liveName, liveTables } from '../query/open-windows.ts'
-import { openReader, queryFailure } from '../query/reader.ts'
+import { type LakehouseReader, openReader, queryFailure } from '../query/reader.ts'
 import { isShowTables } from '../query/select-statement.ts'
 import { sqlName } from '../query/table-name.ts'
 import { sayWhereNoTables } from './no-tables.ts'
 import { bytes, durationMs } from './option-values.ts'
-import { type Output, writeCsv, writeNdjson, writeTable } from './result-output.ts'
+import { type Output, writeArrow, writeCsv, writeNdjson, writeTable } from './result-output.ts'
 import { openSession } from './session.ts'
 import { formatElapsed } from './terminal-text.ts'
 
-export type QueryFormat = 'table' | 'expanded' | 'json' | 'csv'
+const queryFormats = ['table', 'vertical', 'json', 'csv', 'parquet', 'arrow'] as const
+export type QueryFormat = (typeof queryFormats)[number]
 
 /** DuckDB needs some to do anything at all. */
 const memoryMin = 16 * 2 ** 20
 
 type QueryFlags = {
+  readonly format?: QueryFormat
+  readonly output?: string
   readonly json?: true
   readonly csv?: true
   readonly expanded?: true
@@ -34,9 +42,18 @@ type QueryFlags = {
 export function queryCommand(project: Project): Command {
   return new Command('query')
     .argument('[sql]', 'the query; read from standard input where it is absent or -')
-    .addOption(new Option('--json', 'one JSON object a line').conflicts(['csv', 'expanded']))
-    .addOption(new Option('--csv', 'CSV with a header, quoted as in RFC 4180').conflicts('expanded'))
-    .option('--expanded', 'a line for each column of each row, whole; so are rows too wide for the terminal')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'table; vertical: a line for each column of each row, whole, as are rows too wide for the terminal; ' +
+          'json: an object a line; csv: with a header, quoted as in RFC 4180; parquet; arrow: an IPC stream ' +
+          '(default: table)',
+      ).choices(queryFormats),
+    )
+    .option('--output <file>', 'write there, whole or not at all, in place of standard output')
+    .addOption(new Option('--json', 'short for --format json').conflicts(['format', 'csv', 'expanded']))
+    .addOption(new Option('--csv', 'short for --format csv').conflicts(['format', 'expanded']))
+    .addOption(new Option('--expanded', 'short for --format vertical').conflicts('format'))
     .addOption(
       new Option('--timeout <duration>', 'end the query after so long (default: never)').argParser(
         durationMs('30s or "5 minutes"'),
@@ -54,13 +71,48 @@ export function queryCommand(project: Project): Command {
 
 async function runQuery(project: Project, sql: string | undefined, flags: QueryFlags): Promise<void> {
   const { config } = openSession(project)
-  const format = flags.json ? 'json' : flags.csv ? 'csv' : flags.expanded ? 'expanded' : 'table'
+  const format = formatOf(flags)
+  const isBinary = format === 'parquet' || format === 'arrow'
+  if (isBinary && flags.output === undefined && process.stdout.isTTY) throw notForTerminal(format)
   if (sql === undefined && process.stdin.isTTY) throw noSql()
   const text = sql === undefined || sql === '-' ? await textOf(process.stdin) : sql
   const { memory, timeout } = flags
   const limits = memory === undefined ? config.duckdb : { ...config.duckdb, memoryLimitBytes: memory }
-  await query({ ...config, duckdb: limits }, text, format, process.stdout, timeout ?? null)
+  const run = (output: Output) => query({ ...config, duckdb: limits }, text, format, output, timeout ?? null)
+  await (flags.output === undefined ? run(process.stdout) : intoFile(flags.output, run))
   if (isShowTables(text)) await sayWhereNoTables(config)
+}
+
+function formatOf({ format, json, csv, expanded }: QueryFlags): QueryFormat {
+  return format ?? (json ? 'json' : csv ? 'csv' : expanded ? 'vertical' : 'table')
+}
+
+function notForTerminal(format: QueryFormat): LakehouseError {
+  const message = `${format} is nothing for a terminal: give --output <file>, or pipe it into a program`
+  return new LakehouseError('CONFIG_INVALID', message)
+}
+
+/** The file has all that was written, or is what it was before. */
+async function intoFile(path: string, run: (output: Output) => Promise<void>): Promise<void> {
+  const draft = `${path}.${process.pid}.part`
+  const failure = (cause: Error) =>
+    new LakehouseError('CONFIG_INVALID', `--output cannot be written: ${cause.message}`, { cause })
+  const file = await open(draft, 'w').catch((cause) => {
+    throw failure(cause)
+  })
+  try {
+    const output = file.createWriteStream()
+    const written = finished(output)
+    await Promise.all([
+      run(output).finally(() => output.end()),
+      written.catch((cause) => Promise.reject(failure(cause))),
+    ])
+    await rename(draft, path).catch((cause) => {
+      throw failure(cause)
+    })
+  } finally {
+    await rm(draft, { force: true })
+  }
 }
 
 function noSql(): LakehouseError {
@@ -82,7 +134,8 @@ const helpFooter = (lakehouse: Lakehouse): string =>
     ...helpLines(
       'In JSON, integers are numbers with all their digits; decimals, dates and instants are strings; bytes are base64. ' +
         'Of two columns with one name the second is called name_2: give it a name with AS. Instants are UTC with ' +
-        'microseconds. In CSV, null is an empty field, the empty text is "", and lines end with LF.',
+        'microseconds. In CSV, null is an empty field, the empty text is "", and lines end with LF; values stand as ' +
+        'they are: a spreadsheet takes one that begins with = for a formula.',
       '',
     ),
   ].join('\n')
@@ -97,7 +150,8 @@ export async function query(
   output: Output,
   timeoutMs: number | null = null,
 ): Promise<void> {
-  const reader = await openReader(config)
+  const scratch = format === 'parquet' ? await mkdtemp(join(tmpdir(), 'assay-result-')) : null
+  const reader = await openReader(config, scratch === null ? {} : { writesTo: scratch })
   let ended: string | null = null
   let interrupts: NodeJS.Timeout | null = null
   const end = (why: string): void => {
@@ -111,7 +165,8 @@ export async function query(
   process.once('SIGINT', interrupt)
   const timer = timeoutMs === null ? null : setTimeout(late, timeoutMs)
   try {
-    await write(format, await reader.select(sql), output)
+    if (format === 'parquet') await writeParquet(reader, sql, scratch!, output)
+    else await write(format, await reader.select(sql), output)
   } catch (error) {
     if (ended === null) throw queryFailure(error)
     throw new LakehouseError('QUERY_FAILED', `the query was ended: ${ended}.`, { cause: error })
@@ -120,16 +175,38 @@ export async function query(
     if (interrupts !== null) clearInterval(interrupts)
     process.off('SIGINT', interrupt)
     reader.close()
+    if (scratch !== null) await rm(scratch, { recursive: true, force: true })
   }
 }
 
-async function write(format: QueryFormat, result: DuckDBResult, output: Output): Promise<void> {
+/** By way of a file, because the end of one is written before it is known what stands at its beginning. */
+async function writeParquet(
+  reader: LakehouseReader,
+  sql: string,
+  directory: string,
+  output: Output,
+): Promise<void> {
+  const path = join(directory, 'result.parquet')
+  await reader.writeParquet(sql, path)
+  await pipeline(createReadStream(path), output, { end: false })
+}
+
+async function write(
+  format: Exclude<QueryFormat, 'parquet'>,
+  result: DuckDBResult,
+  output: Output,
+): Promise<void> {
   switch (format) {
     case 'json':
       return await writeNdjson(result, output)
     case 'csv':
       return await writeCsv(result, output)
+    case 'arrow':
+      return await writeArrow(result, output)
+    case 'table':
+    case 'vertical':
+      return await writeTable(result, output, { expanded: format === 'vertical' })
     default:
-      return await writeTable(result, output, { expanded: format === 'expanded' })
+      return format satisfies never
   }
 }

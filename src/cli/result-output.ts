@@ -1,9 +1,10 @@
-// Rows on stdout: an aligned table for people, NDJSON and CSV for programs.
+// Rows on stdout or into a file: an aligned table for people, NDJSON, CSV and Arrow for programs.
 
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { type DuckDBResult, type DuckDBType, DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api'
 import { counted } from '../errors/counted.ts'
+import { ArrowWriter } from '../query/result-arrow.ts'
 import { resultCellText, resultRowJson } from '../query/result-cell.ts'
 import { printableLine } from './printable.ts'
 import { cutToWidth, displayWidth, fitLeft, fitRight } from './terminal-text.ts'
@@ -36,6 +37,27 @@ export async function writeCsv(result: DuckDBResult, output: Output): Promise<vo
   )
 }
 
+const rowsPerArrowBatchMax = 50_000
+
+/** An Arrow IPC stream. */
+export async function writeArrow(result: DuckDBResult, output: Output): Promise<void> {
+  const types = result.columnTypes()
+  const names = uniqueNames(result.columnNames())
+  const writer = new ArrowWriter(names.map((name, index) => ({ name, type: types[index]! })))
+  const write = async (bytes: Uint8Array): Promise<void> => {
+    if (!output.write(bytes)) await once(output, 'drain')
+  }
+  let waiting: DuckDBValue[][] = []
+  for await (const rows of result.yieldRows()) {
+    waiting.push(...rows)
+    if (waiting.length < rowsPerArrowBatchMax) continue
+    await write(writer.batch(waiting))
+    waiting = []
+  }
+  if (waiting.length > 0) await write(writer.batch(waiting))
+  await write(writer.end())
+}
+
 /**
  * An aligned table of at most `rowsShownMax` rows, not wider than the terminal. Where columns had to be cut to
  * less than is readable, or `expanded` asks for it, each row is a block with one line a column.
@@ -63,13 +85,15 @@ export async function writeTable(
 
 function countText(rowCount: number): string {
   if (rowCount <= rowsShownMax) return counted(rowCount, 'row')
-  return `the first ${counted(rowsShownMax, 'row')}; --json and --csv give all`
+  return `the first ${counted(rowsShownMax, 'row')}; --format json and csv give all`
 }
 
 /** What is not seen of an aligned table. */
 function cutText(lines: readonly (readonly string[])[], widths: readonly number[]): string {
   const cut = lines[0]!.filter((_, column) => widths[column]! < widthOf(lines, column))
-  return cut.length === 0 ? '' : `; cut to the terminal: ${cut.join(', ')}; --expanded shows all of them`
+  return cut.length === 0
+    ? ''
+    : `; cut to the terminal: ${cut.join(', ')}; --format vertical shows all of them`
 }
 
 /** Columns aligned by the width that a terminal shows; the widest give way where the table is too wide. */

@@ -26,6 +26,8 @@ export type ReaderOptions = {
   readonly tablesAlone?: boolean
   /** On disk, for work that does not fit into memory. */
   readonly spillBytesMax?: number
+  /** A directory for files with the rows of a query. */
+  readonly writesTo?: string
 }
 
 /** The type is DuckDB's. */
@@ -38,6 +40,7 @@ export async function openReader(config: Config, options: ReaderOptions = {}): P
   const connection = await instance.connect()
   const directories = readableTables(config.lakehouse)
     .map((table) => tableDirectory(config.deltaBasePath, table))
+    .concat(options.writesTo ?? [])
     .flatMap((directory) => [...new Set([directory, literalPattern(directory)])])
   await connection.run("SET TimeZone = 'UTC'")
   await connection.run(`SET allowed_directories = [${directories.map(quoteText).join(', ')}]`)
@@ -84,12 +87,35 @@ export class LakehouseReader {
 
   /** Runs one SELECT. Fails with QUERY_FAILED, whose message is DuckDB's, or with QUERY_NOT_READ_ONLY. */
   async select(sql: string, parameters: Readonly<Record<string, DuckDBValue>> = {}): Promise<DuckDBResult> {
+    return await this.#run(sql, (select) => streamOf(this.#connection, select, parameters))
+  }
+
+  /** Writes the rows of one SELECT into a file below `writesTo`. Fails as `select` does. */
+  async writeParquet(sql: string, path: string): Promise<void> {
+    await this.#run(sql, async (select) => {
+      // A view takes the SELECT as it stands, with a semicolon and a comment at its end.
+      await this.#connection.run(`CREATE TEMP VIEW written_result AS ${select}`)
+      const described = await this.#connection.runAndReadAll('DESCRIBE written_result')
+      // Sums of whole numbers are of 128 bits, which DuckDB would write as doubles.
+      const casts = described
+        .getRows()
+        .filter(([, type]) => type === 'HUGEINT')
+        .map(([name]) => quoteIdentifier(String(name)))
+        .map((name) => `CAST(${name} AS DECIMAL(38,0)) AS ${name}`)
+      const columns = casts.length === 0 ? '*' : `* REPLACE (${casts.join(', ')})`
+      await this.#connection.run(
+        `COPY (SELECT ${columns} FROM written_result) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`,
+      )
+    })
+  }
+
+  async #run<T>(sql: string, run: (select: string) => Promise<T>): Promise<T> {
     try {
       const only = this.#options.tablesAlone === true ? knownNames(this.#of.lakehouse) : null
       const named = await parseSelect(this.#connection, sql, only)
       const absent = await this.#makeViews(named)
       try {
-        return await streamOf(this.#connection, isShowTables(sql) ? namesSql : sql, parameters)
+        return await run(isShowTables(sql) ? namesSql : sql)
       } catch (error) {
         const known = knownNames(this.#of.lakehouse)
         const unknown = [...(named ?? [])].filter((name) => !known.includes(name))

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { generatedPages } from '../../docs/generate.ts'
+import { chapters, folders, others } from '../../site/contents.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { standardLakehouse } from '../../src/lakehouse/index.ts'
 
@@ -9,6 +10,16 @@ const root = dirname(dirname(import.meta.dirname))
 
 test.each(Object.entries(generatedPages))('%s is what "npm run docs" writes', (path, render) => {
   expect(readFileSync(join(root, path), 'utf8')).toBe(render())
+})
+
+test('every page that the site lists is there', () => {
+  const listed = chapters
+    .flatMap(({ pages: ofChapter }) => Object.keys(ofChapter))
+    .map((page) => `${page}.md`)
+  const absent = [...listed, ...others, ...Object.keys(folders)].filter(
+    (path) => !existsSync(join(root, path)),
+  )
+  expect(absent).toEqual([])
 })
 
 test('a copy of .env.example with every line switched on is a valid configuration', () => {

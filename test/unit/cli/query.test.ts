@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-import { text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
+import { tableFromIPC } from '@uwdata/flechette'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type QueryFormat, query } from '../../../src/cli/query.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
@@ -15,8 +16,12 @@ beforeAll(async () => {
 afterAll(() => lakehouse.remove())
 
 async function output(sql: string, format: QueryFormat, columns?: number): Promise<string> {
+  return (await outputBytes(sql, format, columns)).toString()
+}
+
+async function outputBytes(sql: string, format: QueryFormat, columns?: number): Promise<Buffer> {
   const stream = Object.assign(new PassThrough(), columns === undefined ? {} : { columns })
-  const written = text(stream)
+  const written = buffer(stream)
   try {
     await query(lakehouse.config, sql, format, stream)
   } finally {
@@ -48,7 +53,7 @@ test('a table is not wider than the terminal, and says what of it was cut', asyn
   const lines = (await output(sql, 'table', 60)).trimEnd().split('\n')
   expect(Math.max(...lines.slice(0, -1).map((line) => [...line].length))).toBeLessThanOrEqual(60)
   expect(lines[2]).toContain('…')
-  expect(lines.at(-1)).toBe('(1 row; cut to the terminal: a, b; --expanded shows all of them)')
+  expect(lines.at(-1)).toBe('(1 row; cut to the terminal: a, b; --format vertical shows all of them)')
 })
 
 describe('a row that is too wide for the terminal', () => {
@@ -68,7 +73,7 @@ describe('a row that is too wide for the terminal', () => {
 })
 
 test('blocks can be asked for', async () => {
-  const text = await output('select 1 a, null b union all select 22, 3 order by 1', 'expanded')
+  const text = await output('select 1 a, null b union all select 22, 3 order by 1', 'vertical')
   expect(text).toBe('── row 1 \na  1\nb\n── row 2 \na  22\nb  3\n(2 rows)\n')
 })
 
@@ -80,6 +85,109 @@ test('JSON keeps every digit: integers as numbers, decimals and instants as stri
     '{"i":9007199254740993,"d":"12345678901234567890.12","t":"2024-03-10T10:00:00.000001Z","n":null,' +
       '"l":["1.50"],"b":"eA==","s":{"k":true},"f":"NaN"}\n',
   )
+})
+
+/** A column of each type, with a null in the second row. */
+const everyType = Object.entries({
+  b: 'true',
+  i1: '(-128)::tinyint',
+  i2: '(-32768)::smallint',
+  i4: '(-2147483648)::int',
+  i8: '(-9223372036854775808)::bigint',
+  u1: '255::utinyint',
+  u2: '65535::usmallint',
+  u4: '4294967295::uinteger',
+  u8: '18446744073709551615::ubigint',
+  huge: '99999999999999999999999999999999999999::hugeint',
+  f: '1.5::float',
+  d: '0.1::double',
+  money: '(-12345678901234567890123456.78)::decimal(28,2)',
+  small: '(-1.5)::decimal(4,1)',
+  text: `'=1+1, "a"' || chr(10) || 'ü😀'`,
+  bytes: `'\\x00\\xFF'::blob`,
+  day: `date '1969-12-31'`,
+  at: `timestamptz '1969-12-31 23:59:59.999999+00'`,
+  far: `timestamp '2262-04-11 23:47:16.854775'`,
+  ns: `timestamp_ns '2024-01-01 00:00:00.123456789'`,
+  ms: `timestamp_ms '2024-01-01 00:00:00.123'`,
+  clock: `time '23:59:59.999999'`,
+  id: `uuid '00000000-0000-0000-0000-000000000001'`,
+  span: `interval 1 month`,
+  days: `[date '2024-01-01', null]`,
+  times: `[timestamptz '2024-03-10 10:00:00.000001+00']`,
+  pair: `{a: 1.50::decimal(4,2), b: [{c: 'x'}]}`,
+  counts: `map {'k': 1, 'l': null}`,
+  choice: `'x'::enum('x', 'y')`,
+})
+const everyTypeSql = `select ${everyType.map(([name, value]) => `case when i = 0 then ${value} end as ${name}`).join(', ')}
+  from range(2) t(i) order by i -- all
+;`
+
+test('JSON and CSV are well-formed for every type', async () => {
+  const [whole, empty] = (await output(everyTypeSql, 'json')).trimEnd().split('\n')
+  const json = JSON.parse(whole!)
+  expect(Object.keys(json)).toEqual(everyType.map(([name]) => name))
+  expect(json).toMatchObject({
+    ...{ money: '-12345678901234567890123456.78', text: '=1+1, "a"\nü😀', bytes: 'AP8=', day: '1969-12-31' },
+    ...{ at: '1969-12-31T23:59:59.999999Z', pair: { a: '1.50', b: [{ c: 'x' }] } },
+    ...{
+      days: ['2024-01-01', null],
+      counts: [
+        ['k', 1],
+        ['l', null],
+      ],
+    },
+  })
+  expect(whole).toContain('"i8":-9223372036854775808,')
+  expect(new Set(Object.values(JSON.parse(empty!)))).toEqual(new Set([null]))
+  const csv = await output(everyTypeSql, 'csv')
+  expect(csv.split('\n')[0]).toBe(everyType.map(([name]) => name).join(','))
+  // What looks like a formula stays what it is.
+  expect(csv).toContain(',"=1+1, ""a""\nü😀",0x00ff,1969-12-31,')
+  expect(csv.endsWith(`\n${','.repeat(everyType.length - 1)}\n`)).toBe(true)
+})
+
+test('Arrow has every value with all its bits, in batches of one stream', async () => {
+  const { children, numRows } = tableFromIPC(await outputBytes(everyTypeSql, 'arrow'), {
+    ...{ useBigInt: true, useDecimalInt: true, useMap: true },
+  })
+  const first: Record<string, unknown> = Object.fromEntries(
+    everyType.map(([name], index) => [name, children[index]!.at(0)]),
+  )
+  expect([numRows, children.map((column) => column.at(1))]).toEqual([2, everyType.map(() => null)])
+  expect(first).toMatchObject({
+    ...{ b: true, i1: -128, i8: -9223372036854775808n, u8: 18446744073709551615n, f: 1.5, d: 0.1 },
+    ...{ money: -1234567890123456789012345678n, small: -15n, text: '=1+1, "a"\nü😀' },
+    ...{ clock: 86399999999n, span: '1 month', choice: 'x', id: '00000000-0000-0000-0000-000000000001' },
+    ...{ huge: 10n ** 38n - 1n },
+  })
+  expect([...(first.bytes as Uint8Array)]).toEqual([0, 255])
+  const types = children.map(({ type }) => type)
+  expect(types[everyType.findIndex(([name]) => name === 'at')]).toMatchObject({ unit: 2, timezone: 'UTC' })
+  const many = tableFromIPC(await outputBytes('select i, i from range(120_000) t(i)', 'arrow'), {
+    useBigInt: true,
+  })
+  expect([many.numRows, many.children[0]!.data.length, many.names]).toEqual([120_000, 3, ['i', 'i_2']])
+  expect(many.children[1]!.at(119_999)).toBe(119_999n)
+  await expect(output('select 100000000000000000000000000000000000000::hugeint', 'arrow')).rejects.toThrow('more than 38 digits')
+  expect(tableFromIPC(await outputBytes('select 1 one where false', 'arrow')).names).toEqual(['one'])
+})
+
+test('Parquet has the rows of the query', async () => {
+  const path = join(lakehouse.config.deltaBasePath, 'silver', 'transactions', 'result.parquet')
+  writeFileSync(path, await outputBytes(everyTypeSql, 'parquet'))
+  try {
+    const read = `from read_parquet('${path}')`
+    expect(await output(`select huge ${read} where b`, 'csv')).toBe(`huge\n${10n ** 38n - 1n}\n`)
+    const same = (sql: string) => output(`select * exclude (huge, ns, ms, choice, span) from (${sql})`, 'json')
+    expect(await same(read)).toBe(await same(everyTypeSql.slice(0, -1)))
+  } finally {
+    rmSync(path)
+  }
+  await expect(output('select 100000000000000000000000000000000000000::hugeint', 'parquet')).rejects.toThrow('DECIMAL(38,0)')
+  await expect(output("copy (select 1) to 'x'", 'parquet')).rejects.toMatchObject({
+    code: 'QUERY_NOT_READ_ONLY',
+  })
 })
 
 test('JSON keeps both of two columns with one name', async () => {
