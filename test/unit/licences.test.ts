@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { builtInPackages, lockedPackages } from '../../docs/licences-page.ts'
 
 const root = dirname(dirname(import.meta.dirname))
-const permissive = ['MIT', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', '0BSD']
+const permissive = ['MIT', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', '0BSD', 'MIT-0']
 /** Of tools that build and test, and are not handed on. */
 const ofTools = [...permissive, 'MPL-2.0']
 
