@@ -169,7 +169,9 @@ test('Arrow has every value with all its bits, in batches of one stream', async 
   })
   expect([many.numRows, many.children[0]!.data.length, many.names]).toEqual([120_000, 3, ['i', 'i_2']])
   expect(many.children[1]!.at(119_999)).toBe(119_999n)
-  await expect(output('select 100000000000000000000000000000000000000::hugeint', 'arrow')).rejects.toThrow('more than 38 digits')
+  await expect(output('select 100000000000000000000000000000000000000::hugeint', 'arrow')).rejects.toThrow(
+    'more than 38 digits',
+  )
   expect(tableFromIPC(await outputBytes('select 1 one where false', 'arrow')).names).toEqual(['one'])
 })
 
@@ -179,12 +181,15 @@ test('Parquet has the rows of the query', async () => {
   try {
     const read = `from read_parquet('${path}')`
     expect(await output(`select huge ${read} where b`, 'csv')).toBe(`huge\n${10n ** 38n - 1n}\n`)
-    const same = (sql: string) => output(`select * exclude (huge, ns, ms, choice, span) from (${sql})`, 'json')
+    const same = (sql: string) =>
+      output(`select * exclude (huge, ns, ms, choice, span) from (${sql})`, 'json')
     expect(await same(read)).toBe(await same(everyTypeSql.slice(0, -1)))
   } finally {
     rmSync(path)
   }
-  await expect(output('select 100000000000000000000000000000000000000::hugeint', 'parquet')).rejects.toThrow('DECIMAL(38,0)')
+  await expect(output('select 100000000000000000000000000000000000000::hugeint', 'parquet')).rejects.toThrow(
+    'DECIMAL(38,0)',
+  )
   await expect(output("copy (select 1) to 'x'", 'parquet')).rejects.toMatchObject({
     code: 'QUERY_NOT_READ_ONLY',
   })
