@@ -9,6 +9,7 @@ import { DeltaTable, fetchedScanSql, prunedFiles } from '../delta/index.ts'
 import { counted } from '../errors/counted.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
+import { filesPath } from '../ops/files.ts'
 import { dayText, retainedOf, retentionOperation, retentionTxns } from '../ops/retained.ts'
 import { opsDirectory, progressOf, tableDirectory } from '../ops/tables.ts'
 import { batchTimeColumn } from '../plan/batch-time.ts'
@@ -203,7 +204,18 @@ export class Retention {
       ({ topic, partition, offset }) =>
         `(topic = ${duckdb.text(topic)} AND partition = ${partition} AND "offset" < ${offset})`,
     )
-    return taken.length === 0 ? 'false' : `${isOld} AND (${taken.join(' OR ')})`
+    // No query brings lines of files: their rows have the times of their batches.
+    const ofFile = (await this.#filesRead()).map((topic) => `topic = ${duckdb.text(topic)}`)
+    return `${isOld} AND (${[...taken, ...ofFile, 'false'].join(' OR ')})`
+  }
+
+  async #filesRead(): Promise<string[]> {
+    const directory = opsDirectory(this.#options.deltaBasePath, filesPath)
+    if (!(await DeltaTable.exists(directory))) return []
+    const files = await DeltaTable.open(directory)
+    const scan = await fetchedScanSql(await files.snapshot(), directory, { columns: ['topic'] })
+    const rows = await rowsOf(this.#connection, `SELECT DISTINCT topic FROM (${scan})`)
+    return rows.map(({ topic }) => String(topic))
   }
 
   /** Of the events that are dropped now, and were before. */

@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const one of made.splice(0)) await one.remove()
 })
 
-const values = valuesOf(4)
+const values = valuesOf(3)
 const { signal } = new AbortController()
 const copyOf = (deltaBasePath: string, backupPath: string) => ({
   ...{ lakehouse: standardLakehouse, deltaBasePath, backupPath, signal },
@@ -45,7 +45,7 @@ test('a copy that is made while batches come goes on to the same rows, and is pr
   await Promise.all([run(lakehouse, values.length), backUp(copyOf(lakehouse.base, copy))])
   const restored = join(lakehouse.base, '..', 'restored')
   const { batch } = await restoreBackup(copyOf(restored, copy))
-  expect(batch).toBeLessThan(16n)
+  expect(batch).toBeGreaterThanOrEqual(2n)
   await run(lakehouse, values.length, restored)
   expect(differences(await readTables(restored), await readTables(lakehouse.base))).toEqual([])
   expect((await verifiedChecks(restored)).filter(({ ok }) => !ok)).toEqual([])

@@ -2,6 +2,7 @@
 import type { PipelineOptions } from '../../../src/engines/engine.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
+import type { RawRecord } from '../../oracle/rows.ts'
 import { type Heard, type Lakehouse, runOnce, testOptions, writeInput } from './pipeline.ts'
 
 export const day = 86_400_000_000n
@@ -33,6 +34,14 @@ export async function runDay(
 ): Promise<void> {
   await writeInput(lakehouse, valuesOf(index + 1))
   await runOnce(lakehouse, { recordsPerBatchMax: 12, clock: () => noonOf(index), ...more })
+}
+
+/** The records of these days, as a topic of one partition has them. */
+export function recordsOfDays(days: number): RawRecord[] {
+  return valuesOf(days).map((value, at): RawRecord => {
+    const about = { topic: 'payments', partition: 0, key: null, headers: null }
+    return { ...about, offset: BigInt(at), value, timestampMs: firstMs + at }
+  })
 }
 
 export async function verifiedChecks(base: string, lakehouse = standardLakehouse) {
