@@ -6,7 +6,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { newDirectory, runAssay, type Settings, startAssay } from './pipeline/assay.ts'
 import { PythonProcess } from './python.ts'
-import { pythonAvailable, pythonEnvironment } from './tools.ts'
+import { deltaReaders, pythonAvailable, pythonEnvironment } from './tools.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const sourceTests = ['--select', 'source:*', 'records_are_conserved', 'every_transaction_is_scored_once']
@@ -21,7 +21,7 @@ describe.skipIf(pythonAvailable !== null)(`dbt (repeat with SEED=${seed})`, () =
   beforeAll(async () => {
     work = await newDirectory()
     settings = { DELTA_BASE_PATH: join(work, 'tables'), ASSAY_DBT_DATABASE: database() }
-    python = new PythonProcess(await pythonEnvironment('delta-rs', ['deltalake', 'pyarrow']))
+    python = new PythonProcess(await pythonEnvironment('delta-rs', deltaReaders))
     await python.run('from deltalake import DeltaTable, write_deltalake')
   })
   afterAll(async () => {

@@ -51,6 +51,9 @@ export function mavenJars(name: string, coordinates: string[]): Promise<string[]
   return mavenJarsIn(cacheDirectory, name, coordinates, never)
 }
 
+/** Who reads Delta tables without Spark. */
+export const deltaReaders = ['deltalake', 'pyarrow', 'polars', 'pandas', 'duckdb']
+
 /** The path of a Python that has `requirements` (as pip takes them) installed. */
 export function pythonEnvironment(name: string, requirements: string[]): Promise<string> {
   return pythonEnvironmentIn(cacheDirectory, name, requirements, never)

@@ -6,7 +6,7 @@ import { parseCommit } from '../../../src/delta/commit-parse.ts'
 import { isItsTurn, turnSeed } from '../../turns.ts'
 import { Workshop } from '../../unit/delta/workshop.ts'
 import { PythonProcess } from '../python.ts'
-import { pythonAvailable, pythonEnvironment } from '../tools.ts'
+import { deltaReaders, pythonAvailable, pythonEnvironment } from '../tools.ts'
 import { sparkAbsent, startSpark } from './spark.ts'
 
 let workshop: Workshop
@@ -114,7 +114,7 @@ describe.skipIf(pythonAvailable !== null)(
   `delta-rs${pythonAvailable === null ? '' : ` (${pythonAvailable})`}`,
   () => {
     test('writes commits that are whole, and whose figures tell when they are not', async () => {
-      const python = new PythonProcess(await pythonEnvironment('delta-rs', ['deltalake', 'pyarrow']))
+      const python = new PythonProcess(await pythonEnvironment('delta-rs', deltaReaders))
       try {
         const base = workshop.path('rs')
         await python.run(rsCode, { base })

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { Workshop } from '../../unit/delta/workshop.ts'
 import { PythonProcess } from '../python.ts'
-import { pythonAvailable, pythonEnvironment } from '../tools.ts'
+import { deltaReaders, pythonAvailable, pythonEnvironment } from '../tools.ts'
 import { everyType, everyTypeQuery, oddTexts, rowsPerStaging, tableOfRows } from './tables.ts'
 
 const commitCount = 5
@@ -19,7 +19,7 @@ describe.skipIf(pythonAvailable !== null)(
 
     beforeAll(async () => {
       workshop = await Workshop.open()
-      python = new PythonProcess(await pythonEnvironment('delta-rs', ['deltalake', 'pyarrow']))
+      python = new PythonProcess(await pythonEnvironment('delta-rs', deltaReaders))
       await python.run(
         `import pyarrow, pyarrow.dataset as ds
 from datetime import date

@@ -9,7 +9,7 @@ import { memorySource } from '../../unit/engine/memory-source.ts'
 import { type Lakehouse, newLakehouse, runOnce } from '../../unit/engine/pipeline.ts'
 import { failedChecks, verifyOptions } from '../../unit/verify/damaged-lakehouse.ts'
 import { PythonProcess } from '../python.ts'
-import { pythonAvailable, pythonEnvironment } from '../tools.ts'
+import { deltaReaders, pythonAvailable, pythonEnvironment } from '../tools.ts'
 
 describe.skipIf(pythonAvailable !== null)(
   `delta-rs${pythonAvailable === null ? '' : ` (${pythonAvailable})`}`,
@@ -20,7 +20,7 @@ describe.skipIf(pythonAvailable !== null)(
     const failed = async () => failedChecks(await verifyLakehouse(verifyOptions(lakehouse.base), null))
 
     beforeAll(async () => {
-      python = new PythonProcess(await pythonEnvironment('delta-rs', ['deltalake', 'pyarrow']))
+      python = new PythonProcess(await pythonEnvironment('delta-rs', deltaReaders))
       await python.run('from deltalake import DeltaTable')
       lakehouse = await newLakehouse()
       await runOnce(lakehouse, { recordsPerBatchMax: 60 }, memorySource(personRecords()))

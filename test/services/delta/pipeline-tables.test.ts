@@ -10,8 +10,9 @@ import { defaultConfig } from '../../oracle/oracle.ts'
 import { type RawRecord, type Row, type TableName, type Tables, tableNames } from '../../oracle/rows.ts'
 import { newDirectory, runAssay, startAssay } from '../pipeline/assay.ts'
 import { PythonProcess } from '../python.ts'
-import { pythonAvailable, pythonEnvironment } from '../tools.ts'
+import { deltaReaders, pythonAvailable, pythonEnvironment } from '../tools.ts'
 import { type Digest, digestCode, digestOf } from './digest.ts'
+import { readerExamples, writeExampleFiles } from './guide-examples.ts'
 import { sparkAbsent, startSpark } from './spark.ts'
 
 const { tables: definitions } = standardLakehouse
@@ -61,11 +62,20 @@ describe.skipIf(pythonAvailable !== null)('the tables of a real run', () => {
   describe('delta-rs', () => {
     let python: PythonProcess
     beforeAll(async () => {
-      python = new PythonProcess(await pythonEnvironment('delta-rs', ['deltalake', 'pyarrow']))
+      python = new PythonProcess(await pythonEnvironment('delta-rs', deltaReaders))
       await python.run(await readFile(join(import.meta.dirname, 'inspect_files.py'), 'utf8'))
       await python.run('from deltalake import DeltaTable\nimport pyarrow.dataset as ds')
     })
     afterAll(() => python?.close())
+
+    test('the examples for other readers read every row', async () => {
+      await writeExampleFiles(base)
+      const { Spark: _, ...examples } = readerExamples(base)
+      expect(Object.keys(examples)).toEqual(['delta-rs', 'polars', 'pandas', 'DuckDB', 'Files and pipes'])
+      for (const [heading, code] of Object.entries(examples)) {
+        expect(await python.run(code), heading).toBe(found['silver/transactions'].length)
+      }
+    })
 
     test.each(tableNames)(
       '%s: zstd, INT64 micros in UTC, and statistics that hold for every column',
@@ -147,6 +157,11 @@ result = [opened.version(), opened.to_pyarrow_dataset().count_rows(), opened.tra
       await spark.run(digestCode)
     })
     afterAll(() => spark?.close())
+
+    test('the example for Spark reads every row', async () => {
+      const rows = found['silver/transactions'].length
+      expect(await spark.run(readerExamples(base).Spark!)).toBe(rows)
+    })
 
     async function expectSameRows(tables: Tables, names: readonly TableName[]): Promise<void> {
       for (const name of names) {

@@ -11,7 +11,7 @@ import { type TimedLine, topicLines } from '../../generate/lines.ts'
 import { defaultConfig } from '../../oracle/oracle.ts'
 import type { RawRecord, Tables } from '../../oracle/rows.ts'
 import type { SentRecord } from '../kafka/java-producer.ts'
-import { pythonAvailable, pythonEnvironment } from '../tools.ts'
+import { deltaReaders, pythonAvailable, pythonEnvironment } from '../tools.ts'
 import type { Settings } from './assay.ts'
 
 export const times = ['processing_time', 'processing_date', 'aggregation_time']
@@ -31,7 +31,7 @@ export function settingsFor(
  */
 export async function tablesOf(base: string): Promise<Tables> {
   if (pythonAvailable !== null) return await readTables(base)
-  const python = await pythonEnvironment('delta-rs', ['deltalake', 'pyarrow'])
+  const python = await pythonEnvironment('delta-rs', deltaReaders)
   return (await readWithDeltaRs(python, base)).tables
 }
 

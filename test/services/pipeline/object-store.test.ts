@@ -20,7 +20,7 @@ import { newLakehouse, runOnce } from '../../unit/engine/pipeline.ts'
 import { mounted, type ObjectServer, startObjectServer, startStoreProxy } from '../object-store.ts'
 import { PythonProcess } from '../python.ts'
 import { judged, killInStore, writeInput } from '../store-kills.ts'
-import { goAvailable, pythonAvailable, pythonEnvironment } from '../tools.ts'
+import { deltaReaders, goAvailable, pythonAvailable, pythonEnvironment } from '../tools.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const what = `repeat with SEED=${seed}`
@@ -120,7 +120,7 @@ describe.skipIf(goAvailable !== null)('tables in a real object store', () => {
   test.skipIf(pythonAvailable !== null)('delta-rs reads and appends while we append', async () => {
     const environment = server.environment('foreign')
     const here = await mounted(environment)
-    const python = new PythonProcess(await pythonEnvironment('delta-rs', ['deltalake', 'pyarrow']), {
+    const python = new PythonProcess(await pythonEnvironment('delta-rs', deltaReaders), {
       ...environment,
       AWS_ALLOW_HTTP: 'true',
       AWS_CONDITIONAL_PUT: 'etag',
