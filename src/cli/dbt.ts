@@ -25,7 +25,9 @@ export function dbtCommand(project: Project): Command {
     .argument('[arguments...]', 'what dbt itself takes: build, test, run, docs generate, source freshness ..')
     .allowUnknownOption()
     .helpOption(false)
-    .action(async (args: readonly string[]) => {
+    .action(async (args: readonly string[], _: unknown, command: Command) => {
+      // Behind a command of dbt it is dbt's own help that is asked for.
+      if (args[0] === '--help' || args[0] === '-h') return void command.outputHelp()
       process.exitCode = await runDbt(project, args.length === 0 ? ['build'] : args)
     })
 }
