@@ -45,6 +45,7 @@ export type AlertTellerOptions = {
 }
 
 const looksEveryMs = 1_000
+const endingLooksEveryMs = 100
 const healthEveryMs = 10_000
 const transactionsAtOnceMax = 5_000
 const pagesAtOnceMax = 20
@@ -75,6 +76,8 @@ export class AlertTeller {
   #judgedAtMs = 0
   #judgedNoted = 0n
   #isFailing = false
+  #isEnding = false
+  #looksEnded = 0
   #running: Promise<unknown> = Promise.resolve()
 
   private constructor(options: AlertTellerOptions, parts: OpenedParts) {
@@ -133,28 +136,28 @@ export class AlertTeller {
     this.#instance.closeSync()
   }
 
+  /** Looks once more from the beginning, and waits for what is due within the time. */
   async #tellRest(waitMaxMs: number): Promise<void> {
     const { wait, nowMs } = this.#options
     const untilMs = nowMs() + waitMaxMs
-    let hasLooked = false
+    this.#isEnding = true
+    // The look that is under way may have passed by what there is now.
+    const looksWanted = this.#looksEnded + 2
     while (nowMs() < untilMs && !this.#stop.signal.aborted) {
-      const cursor = this.#cursor?.judgedMicros ?? null
-      const head = (await this.#scored?.headMicros()) ?? null
-      const isJudged = head === null || (cursor !== null && cursor >= head)
       const isSent = [...this.#queues.values()].every(({ dueMs }) => dueMs === null || dueMs > untilMs)
-      if (isJudged && isSent && hasLooked) return
-      hasLooked = true
-      await wait(looksEveryMs / 10, this.#stop.signal).catch(() => undefined)
+      if (isSent && this.#looksEnded >= looksWanted) return
+      await wait(endingLooksEveryMs, this.#stop.signal).catch(() => undefined)
     }
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     const { wait } = this.#options
     while (!signal.aborted) {
-      let waitMs = looksEveryMs
+      let waitMs = this.#isEnding ? endingLooksEveryMs : looksEveryMs
       try {
         await this.#look(signal)
         this.#isFailing = false
+        this.#looksEnded += 1
       } catch (error) {
         if (signal.aborted) return
         this.#failed(error)
@@ -274,6 +277,7 @@ export class AlertTeller {
       nowMs: nowMs(),
       sequence: this.#sequence,
       states: this.#states,
+      isEnding: this.#isEnding,
       isFull: ({ to }) => to.some((sink) => (this.#queues.get(sink)?.size ?? 0) >= deliveriesWaitingMax),
     }
   }

@@ -37,6 +37,8 @@ export type PlanFacts = {
   readonly states: ReadonlyMap<string, RouteState>
   /** More than that would wait for a sink of the route. */
   readonly isFull: (route: Route) => boolean
+  /** Whoever tells next may come much later: digests are told now. */
+  readonly isEnding: boolean
 }
 
 export type NotificationPlan = {
@@ -135,12 +137,12 @@ class Plan {
    * digest opens the next span of time, and counts in it.
    */
   takeTurn(route: Route, isDigest = false): boolean {
-    const { nowMs, isFull } = this.#facts
+    const { nowMs, isFull, isEnding } = this.#facts
     const { limit, name } = route
     const state = this.stateOf(route)
     const isOver = state.fromMs === null || nowMs >= state.fromMs + limit.everyMs
     const told = isOver ? 0 : state.told
-    const isAllowed = isDigest ? isOver : state.held === null && told < limit.notificationsMax
+    const isAllowed = isDigest ? isOver || isEnding : state.held === null && told < limit.notificationsMax
     if (!isAllowed || isFull(route)) return false
     this.#states.set(name, { ...state, fromMs: isOver ? nowMs : state.fromMs, told: told + 1 })
     return true

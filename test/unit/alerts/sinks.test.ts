@@ -127,6 +127,7 @@ class Mailbox {
     this.#server = new SMTPServer({
       authOptional: true,
       disabledCommands: ['STARTTLS'],
+      closeTimeout: 100,
       onData: (stream, _session, done) => {
         let mail = ''
         stream.on('data', (chunk: Buffer) => {
