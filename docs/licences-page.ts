@@ -39,7 +39,8 @@ export function builtInPackages(): readonly string[] {
 export function licencesPage(): string {
   const locked = lockedPackages()
   const names = new Map(locked.filter(({ isInstalled }) => isInstalled).map((one) => [one.name, one.license]))
-  const builtIn = locked.filter(({ name }) => builtInPackages().includes(name))
+  const namesBuiltIn = builtInPackages()
+  const builtIn = locked.filter(({ name }) => namesBuiltIn.includes(name))
   const row = ([name, license]: readonly [string, string]) => `| ${name} | ${license} |`
   return `${[
     '# Licences',

@@ -50,7 +50,15 @@ const query = (sql: string): string => run('bin/assay.js', 'query', '--csv', sql
 
 beforeAll(() => {
   copy = mkdtempSync(join(tmpdir(), 'assay-changing-'))
-  for (const folder of ['src', 'bin', 'docs', 'test/oracle', 'package.json', 'package-lock.json']) {
+  for (const folder of [
+    'src',
+    'bin',
+    'docs',
+    'test/oracle',
+    'dashboard',
+    'package.json',
+    'package-lock.json',
+  ]) {
     cpSync(join(root, folder), join(copy, folder), { recursive: true })
   }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
