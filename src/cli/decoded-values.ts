@@ -2,6 +2,7 @@
 import type { RecordChunk } from '../batches/source.ts'
 import { readingOf, type SchemaReading, ValueDecoder } from '../formats/known-schemas.ts'
 import { namingOf, type SchemaKey } from '../formats/wire-format.ts'
+import { registryKey } from '../ops/schemas.ts'
 import type { SchemaRegistry } from '../registry/registry.ts'
 
 type Chunk = Pick<RecordChunk, 'values' | 'headers'>
@@ -20,6 +21,7 @@ export async function decodedValues(
     }
   }
   const known = new Map<SchemaKey, SchemaReading>()
+  if (registry !== null) known.set(registryKey, { kind: 'json' })
   for (const key of registry === null ? [] : [...keys].slice(0, schemasMax)) {
     const text = await registry!.schema(key, signal)
     if (text !== null) known.set(key, await readingOf(text))

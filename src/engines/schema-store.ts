@@ -8,6 +8,8 @@ import type { SchemaKey } from '../formats/wire-format.ts'
 import {
   type KeptSchema,
   keptSchemaOf,
+  registryKey,
+  registryKnown,
   schemaColumnsSql,
   schemaRowsSql,
   schemasDefinition,
@@ -74,7 +76,8 @@ export class SchemaStore {
     const asked = missing
       .filter((key) => now - (this.#unknownAtMs.get(key) ?? Number.NEGATIVE_INFINITY) > unknownForMs)
       .slice(0, askedPerBatchMax)
-    const found: KeptSchema[] = []
+    // What it does not know is schema_unknown, and not merely malformed: also to the proof.
+    const found: KeptSchema[] = this.#isKnown(registryKey, timeMicros) ? [] : [registryKnown(timeMicros)]
     for (let from = 0; from < asked.length; from += askedAtOnce) {
       const some = asked.slice(from, from + askedAtOnce)
       const texts = await Promise.all(some.map((key) => registry.schema(key, signal)))
@@ -149,7 +152,7 @@ export class SchemaStore {
     noticesTo(this.#options.tell)({
       code: 'SCHEMA_REGISTRY_UNSET',
       message:
-        `Records name the schema ${key}, and no registry is set: they go to quarantine as schema_unknown. ` +
+        `Records name the schema ${key}, and no registry is set: they go to quarantine as malformed. ` +
         'Set SCHEMA_REGISTRY_URL.',
       details: { schema: key },
     })

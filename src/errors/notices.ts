@@ -29,7 +29,7 @@ export const noticeCodes = {
   ERASURE_OVER: 'The erasure that the run paused for has ended; it goes on from the tables.',
   SCHEMA_REGISTRY_BACK: 'The schema registry answers again; the batch that waited for it goes on.',
   SCHEMA_REGISTRY_UNSET:
-    'Records name schemas of a registry, and SCHEMA_REGISTRY_URL is not set: they are refused as schema_unknown.',
+    'Records name schemas of a registry, and SCHEMA_REGISTRY_URL is not set: they are refused as malformed.',
   SCHEMA_UNKNOWN:
     'Records name a schema that the registry does not have: they are refused as schema_unknown.',
   SCHEMA_UNREADABLE: 'The text of a schema is none: its records are refused as undecodable.',

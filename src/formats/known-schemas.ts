@@ -65,15 +65,19 @@ export class ValueDecoder {
   readonly #from = new BytesReader()
   readonly #to = new JsonWriter()
 
+  /** Where a registry is known, `registryKey` is among them, whatever it has. */
   constructor(known: ReadonlyMap<SchemaKey, SchemaReading> = new Map()) {
     this.#known = known
     for (const [key, reading] of known) if (/^[0-9]+$/.test(key)) this.#byId.set(Number(key), reading)
   }
 
-  /** The bytes of the JSON text; null where there are none. */
+  /**
+   * The bytes of the JSON text; null where there are none. Who knows nothing of a registry takes every value
+   * as it is: what is in the wire format is then no JSON.
+   */
   document(value: Uint8Array | null, headers: readonly unknown[] | null): Uint8Array | null {
     this.failure = null
-    if (value === null) return null
+    if (value === null || this.#known.size === 0) return value
     if (headers !== null && headers.length > 0) {
       const header = headerOf(headers)
       if (header !== null) return this.#byHeader(value, header)

@@ -25,6 +25,14 @@ export const schemasDefinition = {
   ],
 } satisfies Omit<DeltaTableDefinition, 'properties'>
 
+/** No record names it: that a batch knows it says that a registry was set, whatever that has. */
+export const registryKey: SchemaKey = 'registry'
+
+/** The row that says so from a batch on. */
+export function registryKnown(knownSinceMicros: bigint): KeptSchema {
+  return { key: registryKey, type: 'JSON', schema: '{}', references: [], knownSinceMicros }
+}
+
 /** A SELECT of the rows, in the columns of the table. */
 export function schemaRowsSql(schemas: readonly KeptSchema[]): string {
   const rows = schemas.map(({ key, type, schema, references, knownSinceMicros }) => {

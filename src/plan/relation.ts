@@ -37,7 +37,8 @@ export type PlanNode =
    * the JSON text that the value would be, by that schema; anything else is there as it is. `failure` says why a
    * value has none: `schema_unknown` where the batch does not know the schema, `undecodable` where the bytes
    * are not what it says; else it is null. Which schemas a batch knows stands in `ops/schemas`; SQL of the
-   * operator knows none: engines that know some bring the two columns along, and leave the operator out.
+   * operator knows no registry, and takes every value as it is: engines that know one bring the two columns
+   * along, and leave the operator out.
    */
   | {
       readonly kind: 'decode'

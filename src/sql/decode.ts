@@ -1,5 +1,5 @@
-// The decode operator where no schema is known: its meaning stands at its type (plan/relation.ts). An engine
-// that knows some hands the rows over with its columns.
+// The decode operator where no registry is known: every value is taken as it is. An engine that knows one
+// hands the rows over with the columns of the operator; its meaning stands at its type (plan/relation.ts).
 import { schemaHeader } from '../formats/wire-format.ts'
 import type { PlanNode } from '../plan/index.ts'
 import type { Dialect } from './dialect.ts'
@@ -19,24 +19,17 @@ function headerSql(dialect: Dialect, headers: string): string {
     : `get(filter(${headers}, h -> h.key = ${name}), 0).value`
 }
 
-const namesId = (dialect: Dialect, bytes: string): string => beginsWith(dialect, bytes, 0, 5)
-const namesGuid = (dialect: Dialect, bytes: string): string => beginsWith(dialect, bytes, 1, 17)
-
-function beginsWith(dialect: Dialect, bytes: string, magic: 0 | 1, lengthMin: number): string {
+/** A magic byte and the four bytes of an id. */
+function namesId(dialect: Dialect, bytes: string): string {
   const first =
     dialect.engine === 'duckdb'
-      ? `${bytes} >= '\\x0${magic}'::BLOB AND ${bytes} < '\\x0${magic + 1}'::BLOB`
-      : `substring(${bytes}, 1, 1) = X'0${magic}'`
-  return `(octet_length(${bytes}) >= ${lengthMin} AND ${first})`
+      ? `${bytes} >= '\\x00'::BLOB AND ${bytes} < '\\x01'::BLOB`
+      : `substring(${bytes}, 1, 1) = X'00'`
+  return `(octet_length(${bytes}) >= 5 AND ${first})`
 }
 
 export function decodeSql(dialect: Dialect, node: Decode, input: string): string {
-  const [value, headers] = [dialect.name(node.from), dialect.name(node.headers)]
-  const header = headerSql(dialect, headers)
-  const isWire = isWireSql(dialect, value, headers)
-  const isNamed = `${header} IS NULL OR ${namesId(dialect, header)} OR ${namesGuid(dialect, header)}`
-  return `SELECT *,
-  CASE WHEN NOT ${isWire} THEN ${value} END AS ${dialect.name(node.as)},
-  CASE WHEN ${isWire} THEN CASE WHEN ${isNamed} THEN 'schema_unknown' ELSE 'undecodable' END END AS ${dialect.name(node.failure)}
+  const none = dialect.engine === 'duckdb' ? 'NULL::VARCHAR' : 'CAST(NULL AS STRING)'
+  return `SELECT *, ${dialect.name(node.from)} AS ${dialect.name(node.as)}, ${none} AS ${dialect.name(node.failure)}
 FROM ${input}`
 }

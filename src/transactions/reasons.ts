@@ -44,8 +44,7 @@ export function reasonMeaningsOf(mapping: Mapping, checks: readonly Check<never,
     ...mapping.extra,
   }
   const meanings: Record<string, string> = {
-    schema_unknown:
-      'the value goes by a schema that the registry does not have, or there is no registry (SCHEMA_REGISTRY_URL)',
+    schema_unknown: 'the value goes by a schema that the registry does not have',
     undecodable: 'the bytes of the value are not what its schema says, or the schema cannot be read',
     malformed: `the value is not one JSON object in UTF-8 ${twice}`,
     transaction_id_missing: `${pathText(id.path)} is ${ids[id.as]}`,

@@ -37,22 +37,8 @@ export type Judged = (
 const futureMax = 3_600_000_000n
 const seedMapping = mappingOf()
 
-/** Of a record whose batch knows no schema, as it is. */
-export function judge(
-  value: Uint8Array | null,
-  kafkaTimestamp: bigint | null,
-  processingTime: bigint,
-  mapping: Mapping = seedMapping,
-): Judged {
-  // A magic byte, the four bytes of an id, and no JSON begins so.
-  if (value !== null && value.length >= 5 && value[0] === 0) {
-    return { kind: 'refused', reasons: ['schema_unknown'], mayBeRefused: false }
-  }
-  return judgeDocument(value, kafkaTimestamp, processingTime, mapping)
-}
-
 /** Checks of a project are not looked at: they are no part of its mapping. */
-export function judgeDocument(
+export function judge(
   value: Uint8Array | null,
   kafkaTimestamp: bigint | null,
   processingTime: bigint,

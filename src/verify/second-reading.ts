@@ -10,7 +10,7 @@ import { decodeOf, type TableDefinition } from '../plan/index.ts'
 import type { Mapping } from '../transactions/mapping.ts'
 import { type Finding, findingsToldMax, valueText } from './check.ts'
 import { prepareDecoded, recordsToJudge } from './decoded.ts'
-import { type Judged, judgeDocument } from './judge.ts'
+import { type Judged, judge } from './judge.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
 import { keys } from './position.ts'
 import { type SilverCells, silverCells } from './silver-cells.ts'
@@ -119,7 +119,7 @@ function judgeRow(row: SampleRow, mapping: Mapping, checkReasons: readonly strin
   const judged: Judged =
     typeof failure === 'string'
       ? { kind: 'refused', reasons: [failure], mayBeRefused: false }
-      : judgeDocument(value, kafkaMicros ?? null, bronzeMicros ?? 0n, mapping)
+      : judge(value, kafkaMicros ?? null, bronzeMicros ?? 0n, mapping)
   // What nests too deep for this reader, or for an engine, is left to the SQL that judges every row.
   if (judged.kind === 'refused' && judged.mayBeRefused) return null
   const reasons = row['found reasons']

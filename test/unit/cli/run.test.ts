@@ -40,8 +40,12 @@ const entries = (log: string): Record<string, unknown>[] =>
 test('a run without end says what it reads, that it waits, that it stops, and what it did', async () => {
   const { code, log } = await ended(run(), 'waiting for more')
   expect(code, log).toBe(0)
-  const [metrics] = entries(log).filter(({ url }) => url !== undefined)
-  expect(metrics!.msg).toContain(`metrics are at ${metrics!.url}/metrics`) // At whatever port is free.
+  // At whatever ports are free.
+  const places = entries(log).filter(({ url }) => url !== undefined)
+  expect(places.map(({ url, msg }) => String(msg).replaceAll(String(url), '..'))).toEqual([
+    expect.stringContaining('dashboard'),
+    expect.stringContaining('metrics are at ../metrics'),
+  ])
   const others = entries(log).filter(({ url }) => url === undefined)
   expect(others.map(({ msg }) => String(msg).split(/[,:;]/)[0])).toEqual([
     `reading ${join(home, 'input')}`,

@@ -245,15 +245,22 @@ test('a refused record is found by the person whom its schema tells', async () =
   expect(await findErasable(options, [2n])).toMatchObject({ records: 1n })
 })
 
-test('without a registry such values are refused, and the run says why', async () => {
+test('without a registry such values are no JSON, and the run says why', async () => {
   const codes: string[] = []
   const source = memorySource(recordsOf([made(1), made(5), made(0)]))
   await runOnce(lakehouse, { recordsPerBatchMax, onNotice: ({ code }) => codes.push(code) }, source)
-  expect(await reasonsOf(lakehouse)).toEqual([
-    { reasons: ['schema_unknown'] },
-    { reasons: ['schema_unknown'] },
-  ])
+  expect(await reasonsOf(lakehouse)).toEqual([{ reasons: ['malformed'] }, { reasons: ['malformed'] }])
   expect(codes).toContain('SCHEMA_REGISTRY_UNSET')
+  // With one that does not have it, a later batch knows why.
+  const later = memorySource(recordsOf([made(1), made(5), made(0), made(7)]))
+  await runOnce(lakehouse, { recordsPerBatchMax, registry: client() }, later)
+  const all = await reasonsOf(lakehouse)
+  expect(all.map(({ reasons }) => String(reasons)).sort()).toEqual([
+    'malformed',
+    'malformed',
+    'schema_unknown',
+  ])
+  expect(failedChecks(await verifyLakehouse(verifyOptions(lakehouse.base), null))).toEqual([])
 })
 
 test('a registry that is away is waited for, and nothing is refused meanwhile', async () => {

@@ -59,7 +59,10 @@ test('records that come to every reason, rule and table are in the tables as bot
     const tables = await readPayments(lakehouse.base)
     const reasonsOf = (name: keyof Tables) => new Set(tables[name].flatMap(({ reasons }) => reasons))
     const told = [reasonsOf('silver/quarantine'), reasonsOf('fraud_detection')]
-    const names = [Object.keys(paymentsLakehouse.reasons), paymentsLakehouse.rules.map(({ name }) => name)]
+    // Values by schemas have tests of their own.
+    const ofSchemas = ['schema_unknown', 'undecodable']
+    const reasons = Object.keys(paymentsLakehouse.reasons).filter((name) => !ofSchemas.includes(name))
+    const names = [reasons, paymentsLakehouse.rules.map(({ name }) => name)]
     expect(names.map((all, index) => all.filter((name) => !told[index]!.has(name)))).toEqual([[], []])
     expect(Object.entries(tables).flatMap(([name, rows]) => (rows.length === 0 ? [name] : []))).toEqual([])
   } finally {

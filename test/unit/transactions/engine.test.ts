@@ -63,10 +63,9 @@ test(`what projects make of their records is in the tables, and is proved (SEED=
       const what = `${wrong.length} records of ${JSON.stringify(project)}; repeat with SEED=${seed}`
       expect(wrong.slice(0, 2), what).toEqual([])
       expect(await failed(disk.base, lakehouse), what).toEqual([])
-      // The proof goes by the mapping: by another one the rows are wrong.
+      // The proof goes by the mapping that each batch had: what is configured now changes nothing.
       const reading = { mapping: mappingOf({}, project.extra), checkReasons: [] }
-      const ofSilver = await failed(disk.base, { ...lakehouse, reading }, 'silver/transactions')
-      expect(ofSilver).toEqual(['second reading'])
+      expect(await failed(disk.base, { ...lakehouse, reading }, 'silver/transactions')).toEqual([])
     } finally {
       await disk.remove()
     }
