@@ -2,13 +2,14 @@
 // another program that put a table back to older rows.
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { exitCodes } from '../../../src/cli/failure.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
 import { judgeStreamedLakehouse } from '../../compare/judge-lakehouse.ts'
 import { defaultConfig } from '../../oracle/oracle.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
+import { takingTurns, turnSeed } from '../../turns.ts'
 import {
   isOfPerson,
   person,
@@ -39,6 +40,7 @@ describe.skipIf(sparkAbsent !== null)('on Spark', () => {
     await server?.close()
     await broker?.leave()
   })
+  beforeEach(takingTurns(turnSeed, 3))
 
   test('a lakehouse of version 0.1.0, and one of files, goes on with a topic without a gap or a repeat', async () => {
     const { base, input } = await unpackOldLakehouse(await temporaryDirectory())
