@@ -40,7 +40,7 @@ export class AlertLog {
     return new AlertLog(table, connection)
   }
 
-  /** Random, and of this lakehouse. */
+  /** Random, and of this lakehouse: a backup keeps it. What it masks is not safe from who knows it. */
   async id(): Promise<string> {
     return (await this.#table.snapshot()).metadata.id
   }
@@ -100,15 +100,13 @@ export class AlertLog {
     })
   }
 
-  /** Now and then the small files of many commits become few. */
+  /** Now and then the small files of many commits become few. What a command adds meanwhile is news. */
   async upkeep(signal: AbortSignal): Promise<void> {
     if (this.#commits < commitsBetweenUpkeep) return
     this.#commits = 0
     await this.#alone(async () => {
-      const isKnown = (await this.#table.snapshot()).version === this.#version
       await this.#table.optimize(this.#connection, { sparesLarge: true, signal })
       await this.#table.vacuum({ signal })
-      if (isKnown) this.#version = (await this.#table.snapshot()).version
     })
   }
 

@@ -1,6 +1,8 @@
 // Tells alerts beside a run: looks at the transactions that were scored and at the health of the lakehouse,
 // notes in alerts/log what alerts and who is to be told, then tells them. Nothing waits for it. What ends it
 // anywhere loses nothing: what is noted and not taken is sent by the next one, under the same id.
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { OnNotice } from '../batches/notice.ts'
 import type { OnEvent } from '../engines/events.ts'
@@ -26,7 +28,7 @@ import {
 import { type AlertCursor, ScoredTable } from './risky-transactions.ts'
 import { loggedSilences } from './silences.ts'
 import type { Sink } from './sink.ts'
-import { deliveriesWaitingMax, SinkQueue } from './sink-queue.ts'
+import { SinkQueue } from './sink-queue.ts'
 
 export type AlertTellerOptions = {
   readonly lakehouse: Lakehouse
@@ -72,6 +74,8 @@ export class AlertTeller {
   #sequence = 0
   #troubles: readonly OpenTrouble[] = []
   #silences: readonly Silence[] = []
+  /** Trouble of an earlier process may have lasted until then. */
+  readonly #watchedSinceMs: number
   #healthAtMs = 0
   #judgedAtMs = 0
   #judgedNoted = 0n
@@ -88,6 +92,7 @@ export class AlertTeller {
     this.#connections = connections
     this.#log = log
     this.#salt = salt
+    this.#watchedSinceMs = options.nowMs()
     const scoredBy = (connection: DuckDBConnection) =>
       lakehouse.scored === null ? null : new ScoredTable(lakehouse.scored, deltaBasePath, connection)
     this.#scored = scoredBy(connections.looks)
@@ -97,8 +102,11 @@ export class AlertTeller {
 
   /** From now on no other process tells the alerts of the lakehouse. */
   static async open(options: AlertTellerOptions): Promise<AlertTeller> {
-    const limits = { memory_limit: `${memoryMaxBytes}B`, threads: '1' }
-    const instance = await DuckDBInstance.create(':memory:', limits)
+    const instance = await DuckDBInstance.create(':memory:', {
+      memory_limit: `${memoryMaxBytes}B`,
+      threads: '1',
+      temp_directory: join(tmpdir(), `assay-alerts-${process.pid}`),
+    })
     try {
       const connect = () => instance.connect()
       const connections = { looks: await connect(), log: await connect(), loads: await connect() }
@@ -141,10 +149,13 @@ export class AlertTeller {
     const { wait, nowMs } = this.#options
     const untilMs = nowMs() + waitMaxMs
     this.#isEnding = true
+    this.#healthAtMs = 0
     // The look that is under way may have passed by what there is now.
     const looksWanted = this.#looksEnded + 2
     while (nowMs() < untilMs && !this.#stop.signal.aborted) {
-      const isSent = [...this.#queues.values()].every(({ dueMs }) => dueMs === null || dueMs > untilMs)
+      const isSent = [...this.#queues.values()].every(
+        ({ dueMs, isDrained }) => !isDrained && (dueMs === null || dueMs > untilMs),
+      )
       if (isSent && this.#looksEnded >= looksWanted) return
       await wait(endingLooksEveryMs, this.#stop.signal).catch(() => undefined)
     }
@@ -169,7 +180,8 @@ export class AlertTeller {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    if (await this.#log.hasNews()) await this.#takeUp(await this.#log.state())
+    const isDrained = [...this.#queues.values()].some((queue) => queue.isDrained)
+    if (isDrained || (await this.#log.hasNews())) await this.#takeUp(await this.#log.state())
     let pages = 0
     while (!signal.aborted && pages < pagesAtOnceMax && (await this.#judge())) pages += 1
     if (signal.aborted) return
@@ -194,7 +206,8 @@ export class AlertTeller {
     }
     const { lakehouse, config } = this.#options
     this.#silences = [...config.silences, ...loggedSilences(state.silences, lakehouse)]
-    for (const delivery of state.deliveries) this.#queues.get(delivery.sink)?.add(delivery)
+    for (const [sink, queue] of this.#queues)
+      queue.takeUp(state.deliveries.filter((delivery) => delivery.sink === sink))
   }
 
   /** The next transactions; whether more of them are there. */
@@ -250,7 +263,11 @@ export class AlertTeller {
       const found = silences.find(({ route, condition }) => condition === null && (route ?? name) === name)
       return found?.id ?? null
     }
-    const plan = planTroubles(await health(), this.#troubles, config.routes, { ...this.#facts(), silenceOf })
+    const findings = await health()
+    // A run that ends knows all that it will: what it does not find is over.
+    const watchedSinceMs = this.#isEnding ? 0 : this.#watchedSinceMs
+    const facts = { ...this.#facts(), silenceOf, watchedSinceMs }
+    const plan = planTroubles(findings, this.#troubles, config.routes, facts)
     await this.#carryOut(plan)
     this.#troubles = plan.open
   }
@@ -273,12 +290,12 @@ export class AlertTeller {
   #facts(): PlanFacts {
     const { lakehouse, nowMs } = this.#options
     return {
-      table: lakehouse.scored?.path ?? '',
+      origin: `${this.#salt}/${lakehouse.scored?.path ?? ''}`,
       nowMs: nowMs(),
       sequence: this.#sequence,
       states: this.#states,
       isEnding: this.#isEnding,
-      isFull: ({ to }) => to.some((sink) => (this.#queues.get(sink)?.size ?? 0) >= deliveriesWaitingMax),
+      isFull: ({ to }) => to.every((sink) => this.#queues.get(sink)?.isFull ?? false),
     }
   }
 

@@ -27,10 +27,16 @@ export async function postJson(url: string, options: PostOptions): Promise<SendO
       body,
       signal: AbortSignal.any([signal, limit]),
     })
+    if (response.ok) {
+      // What else it says does not matter, nor whether it says it to the end.
+      response.body?.cancel().catch(() => undefined)
+      return { kind: 'sent' }
+    }
     const { status } = response
     const retryAfter = retryAfterMs(response.headers.get('retry-after'), nowMs())
     const said = plainLine(await beginningOf(response), answerReadMax)
-    return outcomeOf(status, retryAfter, `it answered ${status}${said === '' ? '' : `: ${said}`}`)
+    signal.throwIfAborted()
+    return unsentOutcome(status, retryAfter, said)
   } catch (error) {
     signal.throwIfAborted()
     if (limit.aborted) return { kind: 'later', reason: 'it did not answer in time', waitMs: null }
@@ -38,10 +44,10 @@ export async function postJson(url: string, options: PostOptions): Promise<SendO
   }
 }
 
-function outcomeOf(status: number, waitMs: number | null, reason: string): SendOutcome {
-  if (status >= 200 && status < 300) return { kind: 'sent' }
-  if (status >= 500 || passing.includes(status)) return { kind: 'later', reason, waitMs }
-  return { kind: 'refused', reason }
+function unsentOutcome(status: number, waitMs: number | null, said: string): SendOutcome {
+  const about = { reason: `it answered ${status}`, ...(said === '' ? {} : { said }) }
+  if (status >= 500 || passing.includes(status)) return { kind: 'later', ...about, waitMs }
+  return { kind: 'refused', ...about }
 }
 
 /** Request Timeout, Too Early, Too Many Requests. */
@@ -55,14 +61,19 @@ export function retryAfterMs(header: string | null, nowMs: number): number | nul
   return Number.isNaN(date) ? null : Math.max(0, date - nowMs)
 }
 
+/** What came of it, where it hangs or breaks: the status says all that matters. */
 async function beginningOf({ body }: Response): Promise<string> {
   if (body === null) return ''
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of body) {
-    chunks.push(chunk)
-    length += chunk.length
-    if (length > answerBytesMax) break // Which ends the connection.
+  try {
+    for await (const chunk of body) {
+      chunks.push(chunk)
+      length += chunk.length
+      if (length > answerBytesMax) break // Which ends the connection.
+    }
+  } catch {
+    // As far as it came.
   }
   return Buffer.concat(chunks).toString('utf8')
 }

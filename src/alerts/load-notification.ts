@@ -17,7 +17,7 @@ import {
   type Counted,
   transactionsToldMax,
 } from './notification.ts'
-import type { Delivery } from './plan-notifications.ts'
+import { type Delivery, incidentId } from './plan-notifications.ts'
 import type { ScoredTable, TransactionPlace } from './risky-transactions.ts'
 
 /** Of levels and rules; the others stay out. */
@@ -30,7 +30,7 @@ export type NotificationSources = {
   readonly lakehouse: Lakehouse
   readonly connection: DuckDBConnection
   readonly route: Route | null
-  /** What ids are masked by: the same in each process. */
+  /** Of the lakehouse, the same in each process: ids are masked by it, and incidents are told apart. */
   readonly salt: string
 }
 
@@ -56,7 +56,8 @@ export async function loadNotification(
   if (typeof facts.health === 'string') {
     const finding = findingKinds.find((one) => one === String(facts.health).split('/')[0]) ?? null
     const [text, help] = [String(facts.reason ?? ''), String(facts.help ?? '')]
-    const health = { key: facts.health, finding, text, help }
+    const incident = incidentId(sources.salt, route, facts.health)
+    const health = { incident, key: facts.health, finding, text, help }
     const none = { transactions: [], levels: [], rules: [], eventTimes: null, count: 1 }
     return { ...about, ...none, kind: kind === 'resolved' ? 'resolved' : 'health', health }
   }

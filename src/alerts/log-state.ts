@@ -45,17 +45,27 @@ const lastPlaceSql = `SELECT epoch_us(processing_time) AS time_micros, topic, "p
 
 /** Of each notification what tells of it stands in rows of one commit. */
 const tellingSql = `SELECT notification, any_value(route) AS route, any_value(event) AS event, any_value(sinks) AS sinks,
-    min(sequence) AS first, max(sequence) AS last, min(sequence_first) AS digest_first
+    min(sequence) AS first, max(sequence) AS last,
+    min(sequence_first) AS digest_first, any_value(health) AS health
   FROM log WHERE event IN ('raised', 'digest', 'resolved') AND notification IS NOT NULL GROUP BY notification`
 
-const outcomesSql = `SELECT notification, sink, arg_max(event, "at") AS event
-  FROM (SELECT notification, unnest(sinks) AS sink, event, "at" FROM log WHERE event IN ('sent', 'dead', 'replayed'))
+/**
+ * What became of each notification at each sink that has said something. Only what is dead is asked for
+ * again: so the counts tell, and the clocks of those who write do not matter.
+ */
+export const outcomesSql = `SELECT notification, sink,
+    CASE WHEN count(*) FILTER (WHERE event = 'sent') > 0 THEN 'sent'
+      WHEN count(*) FILTER (WHERE event = 'dead') > count(*) FILTER (WHERE event = 'replayed') THEN 'dead'
+      ELSE 'waits' END AS outcome,
+    arg_max(reason, "at") FILTER (WHERE event = 'dead') AS reason
+  FROM (SELECT notification, unnest(sinks) AS sink, event, "at", coalesce(reason, '') AS reason FROM log
+    WHERE event IN ('sent', 'dead', 'replayed'))
   GROUP BY notification, sink`
 
 const undeliveredSql = `SELECT told.* EXCLUDE (sinks) FROM
     (SELECT * EXCLUDE (sinks), sinks, unnest(sinks) AS sink FROM (${tellingSql})) AS told
   LEFT JOIN (${outcomesSql}) AS outcomes USING (notification, sink)
-  WHERE outcomes.event IS NULL OR outcomes.event = 'replayed' ORDER BY told.last, told.sink`
+  WHERE coalesce(outcomes.outcome, 'waits') = 'waits' ORDER BY told.last, told.sink`
 
 /** A digest has all alerts of its route that awaited one. */
 const heldSql = `SELECT route, count(*) AS count, min(sequence) AS first, max(sequence) AS last FROM log
@@ -63,7 +73,7 @@ const heldSql = `SELECT route, count(*) AS count, min(sequence) AS first, max(se
     FROM log AS d WHERE d.event = 'digest' AND d.route = log.route), -1)
   GROUP BY route`
 
-const openTroublesSql = `SELECT route, health, alert, reason FROM log
+const openTroublesSql = `SELECT route, health, alert, reason, epoch_ms("at") AS raised_ms FROM log
   WHERE event = 'raised' AND health IS NOT NULL
     AND alert NOT IN (SELECT alert FROM log WHERE event = 'resolved')
   ORDER BY sequence`
@@ -84,10 +94,10 @@ function placeOf(row: Readonly<Record<string, unknown>>): TransactionPlace {
 function deliveryOf(row: Readonly<Record<string, unknown>>): Delivery {
   const first = Number(row.digest_first ?? row.first)
   const kind = row.event === 'raised' ? 'alerts' : row.event === 'digest' ? 'digest' : 'resolved'
-  const { notification, route, sink, last } = row
+  const { notification, route, sink, last, health } = row
   return {
     ...{ notification: String(notification), kind, route: String(route), sink: String(sink) },
-    ...{ first, last: Number(last) },
+    ...{ first, last: Number(last), trouble: health === null ? null : String(health) },
   }
 }
 
@@ -95,9 +105,10 @@ function heldOf({ count, first, last }: Readonly<Record<string, unknown>>): Held
   return { count: Number(count), first: Number(first), last: Number(last) }
 }
 
-function troubleOf({ route, health, alert, reason }: Readonly<Record<string, unknown>>): OpenTrouble {
+function troubleOf(row: Readonly<Record<string, unknown>>): OpenTrouble {
+  const { route, health, alert, reason, raised_ms } = row
   const texts = { route: String(route), key: String(health), alert: String(alert), text: String(reason) }
-  return { ...texts, looksWithout: 0 }
+  return { ...texts, foundMs: Number(raised_ms) }
 }
 
 function silenceOf({ id, until_ms, route, condition }: Readonly<Record<string, unknown>>): LoggedSilence {

@@ -37,6 +37,8 @@ export type AlertedTransaction = {
 }
 
 export type AlertedTrouble = {
+  /** Of this trouble on this route of this lakehouse, in all that is told of it. */
+  readonly incident: string
   /** The same while the same trouble lasts. */
   readonly key: string
   readonly finding: FindingKind | null

@@ -1,5 +1,5 @@
-// A notification as an event of PagerDuty's Events API v2. The dedup_key of trouble is that of its finding, so
-// that it is one incident until it is resolved; that of transactions is their notification's.
+// A notification as an event of PagerDuty's Events API v2. The dedup_key of trouble is that of its incident, so
+// that it is one until it is resolved; that of transactions is their notification's.
 import { type AlertNotification, notificationJson, titleOf } from './notification.ts'
 import { cutText } from './plain-text.ts'
 
@@ -30,7 +30,7 @@ export type PagerDutyEvent = {
 
 export function pagerDutyEvent(notification: AlertNotification, routingKey: string): PagerDutyEvent {
   const { kind, route, id, severity, raisedMs, health } = notification
-  const key = health === null ? `assay/${route}/${id}` : `assay/${route}/${health.key}`
+  const key = health === null ? `assay/${route}/${id}` : `assay/${route}/${health.incident}`
   const dedup_key = cutText(key, pagerDutyLimits.dedupKeyCharactersMax)
   if (kind === 'resolved') return { routing_key: routingKey, event_action: 'resolve', dedup_key }
   const event = (details: Readonly<Record<string, unknown>>): PagerDutyEvent => ({

@@ -15,6 +15,8 @@ export type Delivery = {
   /** The rows of the log that tell what it is about have these sequences, and those between them. */
   readonly first: number
   readonly last: number
+  /** The key of the trouble that it tells of; null for transactions. */
+  readonly trouble: string | null
 }
 
 /** Alerts that await a digest. */
@@ -30,12 +32,12 @@ export type RouteState = {
 export const newRouteState: RouteState = { fromMs: null, told: 0, held: null }
 
 export type PlanFacts = {
-  /** The path of the table, which is in the ids. */
-  readonly table: string
+  /** The lakehouse and the scored table, which are in the ids: a receiver may be told of several. */
+  readonly origin: string
   readonly nowMs: number
   readonly sequence: number
   readonly states: ReadonlyMap<string, RouteState>
-  /** More than that would wait for a sink of the route. */
+  /** No sink of the route has room for more. */
   readonly isFull: (route: Route) => boolean
   /** Whoever tells next may come much later: digests are told now. */
   readonly isEnding: boolean
@@ -49,8 +51,13 @@ export type NotificationPlan = {
 }
 
 /** The same transaction has the same id on the same route, whoever judges it, and when. */
-export function alertId(table: string, route: string, place: RiskyTransaction): string {
-  return idOf([table, route, place.topic, String(place.partition), String(place.offset)])
+export function alertId(origin: string, route: string, place: RiskyTransaction): string {
+  return idOf([origin, route, place.topic, String(place.partition), String(place.offset)])
+}
+
+/** Of all that is told of a trouble on a route, while it lasts and when it comes again. */
+export function incidentId(lakehouse: string, route: string, trouble: string): string {
+  return idOf(['incident', lakehouse, route, trouble])
 }
 
 function idOf(parts: readonly string[]): string {
@@ -62,7 +69,7 @@ export function planAlerts(transactions: readonly RiskyTransaction[], facts: Pla
   const groups = new Map<string, GroupPlan>()
   for (const transaction of transactions) {
     for (const { route, group, silence } of transaction.routes) {
-      const alert = alertId(facts.table, route.name, transaction)
+      const alert = alertId(facts.origin, route.name, transaction)
       if (silence !== null) {
         plan.add(raisedRow(transaction, { alert, route, silence, nowMs: facts.nowMs }))
         continue
@@ -81,7 +88,8 @@ export function planAlerts(transactions: readonly RiskyTransaction[], facts: Pla
     }
   }
   for (const { notification, route, first, last } of groups.values())
-    if (notification !== null) plan.deliver({ notification, kind: 'alerts', first, last }, route)
+    if (notification !== null)
+      plan.deliver({ notification, kind: 'alerts', first, last, trouble: null }, route)
   return plan.done()
 }
 
@@ -98,14 +106,14 @@ export function planDigests(routes: readonly Route[], facts: PlanFacts): Notific
   for (const route of routes) {
     const { held } = plan.stateOf(route)
     if (held === null || !plan.takeTurn(route, true)) continue
-    const notification = idOf(['digest', facts.table, route.name, String(held.first), String(held.last)])
+    const notification = idOf(['digest', facts.origin, route.name, String(held.first), String(held.last)])
     const { first, last } = held
     plan.add({
       ...{ at: facts.nowMs * 1000, event: 'digest', notification, route: route.name },
       ...{ sinks: route.to, sequence_first: first },
     })
     plan.release(route)
-    plan.deliver({ notification, kind: 'digest', first, last }, route)
+    plan.deliver({ notification, kind: 'digest', first, last, trouble: null }, route)
   }
   return plan.done()
 }
@@ -213,12 +221,18 @@ export type OpenTrouble = {
   readonly key: string
   readonly alert: string
   readonly text: string
-  /** In a row. */
-  readonly looksWithout: number
+  /** When it was last seen, as far as this process knows. */
+  readonly foundMs: number
 }
 
-/** What comes and goes is one trouble: it is over when so many looks in a row do not find it. */
-const looksUntilOver = 3
+/** What comes and goes is one trouble: it is over when it was not found for so long. */
+const troubleOverAfterMs = 30_000
+
+export type TroubleFacts = PlanFacts & {
+  readonly silenceOf: (route: Route) => string | null
+  /** Before, nobody looked: trouble that is open may have lasted until then. */
+  readonly watchedSinceMs: number
+}
 
 export type TroublePlan = NotificationPlan & { readonly open: readonly OpenTrouble[] }
 
@@ -227,7 +241,7 @@ export function planTroubles(
   findings: readonly HealthFinding[],
   open: readonly OpenTrouble[],
   routes: readonly Route[],
-  facts: PlanFacts & { readonly silenceOf: (route: Route) => string | null },
+  facts: TroubleFacts,
 ): TroublePlan {
   const plan = new Plan(facts)
   const still: OpenTrouble[] = []
@@ -237,15 +251,16 @@ export function planTroubles(
     const found = findings.filter(({ kind }) => on.of.includes(kind))
     const known = open.filter((trouble) => trouble.route === name)
     for (const trouble of known) {
-      const isFound = found.some(({ key }) => key === trouble.key)
-      const looksWithout = isFound ? 0 : trouble.looksWithout + 1
-      if (looksWithout < looksUntilOver) {
-        still.push({ ...trouble, looksWithout })
+      const { alert, key, text } = trouble
+      const isFound = found.some((finding) => finding.key === key)
+      const foundMs = isFound ? facts.nowMs : trouble.foundMs
+      if (facts.nowMs - Math.max(foundMs, facts.watchedSinceMs) < troubleOverAfterMs) {
+        still.push({ ...trouble, foundMs })
         continue
       }
-      const { alert, key, text } = trouble
       const notification = idOf(['resolved', alert])
-      const delivery = { notification, kind: 'resolved', first: plan.next, last: plan.next } as const
+      const at = { first: plan.next, last: plan.next, trouble: key }
+      const delivery = { notification, kind: 'resolved', ...at } as const
       const about = { event: 'resolved', alert, notification, health: key, reason: text } as const
       plan.add({ at: facts.nowMs * 1000, ...about, route: name, sinks: to, severity: 'info' })
       plan.deliver(delivery, route)
@@ -253,14 +268,15 @@ export function planTroubles(
     for (const { key, text, help, severity } of found) {
       if (known.some((trouble) => trouble.key === key)) continue
       const silence = facts.silenceOf(route)
-      const alert = idOf(['health', name, key, String(facts.nowMs)])
+      const alert = idOf(['health', facts.origin, name, key, String(plan.next)])
       if (silence !== null) continue // It is told when the silence ends, should it last so long.
-      const delivery = { notification: alert, kind: 'alerts', first: plan.next, last: plan.next } as const
+      const at = { first: plan.next, last: plan.next, trouble: key }
+      const delivery = { notification: alert, kind: 'alerts', ...at } as const
       const row = { event: 'raised', alert, notification: alert, health: key, reason: text, help } as const
       const of = route.severity ?? severityOf(severity)
       plan.add({ at: facts.nowMs * 1000, ...row, route: name, sinks: to, severity: of })
       plan.deliver(delivery, route)
-      still.push({ route: name, key, alert, text, looksWithout: 0 })
+      still.push({ route: name, key, alert, text, foundMs: facts.nowMs })
     }
   }
   return { ...plan.done(), open: still }

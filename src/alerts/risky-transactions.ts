@@ -65,9 +65,11 @@ export class ScoredTable {
     const asked = routes.filter(({ on }) => on.kind === 'transactions')
     const table = await this.#opened()
     if (table === null || asked.length === 0) return []
+    // Files that were judged a page ago are not read again.
+    const min = place !== null && place.timeMicros > judgedMicros ? place.timeMicros : judgedMicros
     const scan = await fetchedScanSql(await table.snapshot(), table.directory, {
       naiveTimestamps: true,
-      where: [{ column: 'processing_time', min: judgedMicros, max: headMicros }],
+      where: [{ column: 'processing_time', min, max: headMicros }],
     })
     const matches = asked.map(({ on }) => `coalesce(${triggerSql(on)}, false)`)
     const columns = [

@@ -11,12 +11,12 @@ export type SignedRequest = {
 /** `secondsNow` since the epoch: a receiver refuses what is too old. */
 export function signedRequest(
   notification: AlertNotification,
-  secret: string,
+  key: Buffer,
   secondsNow: number,
 ): SignedRequest {
   const body = JSON.stringify(notificationJson(notification))
   const { id } = notification
-  const signature = createHmac('sha256', keyOf(secret)).update(`${id}.${secondsNow}.${body}`).digest('base64')
+  const signature = createHmac('sha256', key).update(`${id}.${secondsNow}.${body}`).digest('base64')
   return {
     body,
     headers: {
@@ -26,12 +26,4 @@ export function signedRequest(
       'idempotency-key': id,
     },
   }
-}
-
-const base64Prefix = 'whsec_'
-
-function keyOf(secret: string): Buffer {
-  return secret.startsWith(base64Prefix)
-    ? Buffer.from(secret.slice(base64Prefix.length), 'base64')
-    : Buffer.from(secret)
 }

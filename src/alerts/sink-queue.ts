@@ -9,8 +9,8 @@ const firstWaitMs = 1_000
 const waitMaxMs = 5 * 60_000
 /** A service may ask for a longer wait than that, and does not get it. */
 const askedWaitMaxMs = 3_600_000
-/** Beyond, the alerts of routes to the sink await a digest. */
-export const deliveriesWaitingMax = 100
+/** What comes beyond stays in alerts/log alone, until most of those that wait are gone. */
+const deliveriesWaitingMax = 100
 
 export type SinkQueueContext = {
   /** null where nothing is known of it any more. */
@@ -32,6 +32,8 @@ export class SinkQueue {
   readonly #sink: Sink
   readonly #context: SinkQueueContext
   readonly #waiting: Waiting[] = []
+  /** alerts/log knows of more. */
+  #isShort = false
   #notBeforeMs = 0
   #wake: () => void = () => undefined
 
@@ -40,15 +42,30 @@ export class SinkQueue {
     this.#context = context
   }
 
-  get size(): number {
-    return this.#waiting.length
+  get isFull(): boolean {
+    return this.#isShort || this.#waiting.length >= deliveriesWaitingMax
   }
 
-  /** What waits already is not added again. */
+  /** Whether there is room for what only alerts/log knows. */
+  get isDrained(): boolean {
+    return this.#isShort && this.#waiting.length <= deliveriesWaitingMax / 2
+  }
+
+  /** What waits already is not added again, nor what comes behind something that is not in memory. */
   add(delivery: Delivery): void {
     if (this.#waiting.some((one) => one.delivery.notification === delivery.notification)) return
+    if (this.isFull) {
+      this.#isShort = true
+      return
+    }
     this.#waiting.push({ delivery, attempts: 0, notBeforeMs: 0 })
     this.#wake()
+  }
+
+  /** All that alerts/log knows for the sink, the oldest first. */
+  takeUp(deliveries: readonly Delivery[]): void {
+    this.#isShort = false
+    for (const delivery of deliveries) this.add(delivery)
   }
 
   /** When the next one can be sent; null where none waits. */
@@ -67,11 +84,18 @@ export class SinkQueue {
     }
   }
 
+  /** What is told of one trouble keeps its order: that it is over does not overtake that it is there. */
   #next(): Waiting | null {
-    return this.#waiting.reduce<Waiting | null>(
-      (first, one) => (first === null || one.notBeforeMs < first.notBeforeMs ? one : first),
-      null,
-    )
+    const troubles = new Set<string>()
+    let next: Waiting | null = null
+    for (const one of this.#waiting) {
+      const { route, trouble } = one.delivery
+      const key = `${route}/${trouble}`
+      const isBehind = trouble !== null && troubles.has(key)
+      if (trouble !== null) troubles.add(key)
+      if (!isBehind && (next === null || one.notBeforeMs < next.notBeforeMs)) next = one
+    }
+    return next
   }
 
   async #attempt(waiting: Waiting, signal: AbortSignal): Promise<void> {
@@ -97,8 +121,9 @@ export class SinkQueue {
   /** A wait that the service asks for is for all; one of ours grows with the attempts, of this one alone. */
   #putOff(waiting: Waiting, askedMs: number | null): void {
     const { nowMs, random } = this.#context
-    if (askedMs !== null) this.#notBeforeMs = nowMs() + Math.min(askedMs, askedWaitMaxMs)
-    else waiting.notBeforeMs = nowMs() + backOffMs(waiting.attempts, random())
+    const askedUntilMs = nowMs() + Math.min(askedMs ?? 0, askedWaitMaxMs)
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, askedUntilMs)
+    waiting.notBeforeMs = nowMs() + backOffMs(waiting.attempts, random())
   }
 
   async #wait(ms: number, signal: AbortSignal): Promise<void> {

@@ -7,8 +7,12 @@ import type { SecretSource } from './alerts-config.ts'
 
 const lengthMax = 10_000
 /** A shorter one holds no secret. */
-const pathLengthMin = 12
+const partLengthMin = 12
 const hidden = '(not shown)'
+const localHosts: readonly string[] = ['localhost', '127.0.0.1', '[::1]']
+/** Before bytes as a key, as the Standard Webhooks specification says. */
+const base64Prefix = 'whsec_'
+const base64Form = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=?|[A-Za-z0-9+/]{2}(?:==)?)$/
 
 export class SinkSecrets {
   readonly #environment: Environment
@@ -20,7 +24,6 @@ export class SinkSecrets {
 
   /** Fails with CONFIG_INVALID where there is none. */
   read(sink: string, source: SecretSource): string {
-    const where = source.kind === 'env' ? `the variable ${source.variable}` : `the file ${source.path}`
     const text =
       (source.kind === 'env' ? this.#environment[source.variable] : textOf(sink, source.path)) ?? ''
     const secret = text.trim()
@@ -28,14 +31,36 @@ export class SinkSecrets {
       const what = secret === '' ? 'is not set or empty' : 'is too long'
       throw new LakehouseError(
         'CONFIG_INVALID',
-        `the sink ${sink} has its secret in ${where}, which ${what}.`,
+        `the sink ${sink} has its secret in ${placeOf(source)}, which ${what}.`,
       )
     }
     this.#known.add(secret)
-    // Who answers may repeat the path alone.
-    const path = URL.parse(secret)?.pathname ?? ''
-    if (path.length >= pathLengthMin) this.#known.add(path)
+    // Who answers may repeat a part alone.
+    const { pathname = '', search = '' } = URL.parse(secret) ?? {}
+    for (const part of [pathname, search]) if (part.length >= partLengthMin) this.#known.add(part)
     return secret
+  }
+
+  /**
+   * An address that is a secret: its path and its query say who may write there, so it goes over TLS or does
+   * not leave the machine. Fails with CONFIG_INVALID, and does not repeat it.
+   */
+  readUrl(sink: string, source: SecretSource): string {
+    const text = this.read(sink, source)
+    const url = URL.parse(text)
+    const isHere = url?.protocol === 'http:' && localHosts.includes(url.hostname)
+    if (url !== null && (url.protocol === 'https:' || isHere) && `${url.username}${url.password}` === '')
+      return text
+    throw notOfForm(sink, source, 'https://host/path without a login, or http://localhost')
+  }
+
+  /** What a webhook is signed with. Fails with CONFIG_INVALID, and does not repeat it. */
+  readSigningKey(sink: string, source: SecretSource): Buffer {
+    const text = this.read(sink, source)
+    if (!text.startsWith(base64Prefix)) return Buffer.from(text)
+    const encoded = text.slice(base64Prefix.length)
+    if (base64Form.test(encoded)) return Buffer.from(encoded, 'base64')
+    throw notOfForm(sink, source, `${base64Prefix} and base64 behind it, or a text that does not begin so`)
   }
 
   withoutSecrets(text: string): string {
@@ -43,6 +68,15 @@ export class SinkSecrets {
     for (const secret of this.#known) shown = shown.replaceAll(secret, hidden)
     return shown
   }
+}
+
+function placeOf(source: SecretSource): string {
+  return source.kind === 'env' ? `the variable ${source.variable}` : `the file ${source.path}`
+}
+
+function notOfForm(sink: string, source: SecretSource, form: string): LakehouseError {
+  const message = `the sink ${sink} has its secret in ${placeOf(source)}, where ${form} is expected.`
+  return new LakehouseError('CONFIG_INVALID', message)
 }
 
 function textOf(sink: string, path: string): string {

@@ -10,9 +10,17 @@ export type Sink = {
   close(): Promise<void>
 }
 
-export type SendOutcome =
-  | { readonly kind: 'sent' }
+export type SendOutcome = { readonly kind: 'sent' } | UnsentOutcome
+
+export type UnsentOutcome =
   /** It may be taken later, not before the wait that the service asks for. */
-  | { readonly kind: 'later'; readonly reason: string; readonly waitMs: number | null }
+  | ({ readonly kind: 'later'; readonly waitMs: number | null } & UnsentReason)
   /** It will never be taken as it is. */
-  | { readonly kind: 'refused'; readonly reason: string }
+  | ({ readonly kind: 'refused' } & UnsentReason)
+
+export type UnsentReason = {
+  /** In our words: it is kept. */
+  readonly reason: string
+  /** What the service says itself. It may repeat what it was told of a person, so nothing keeps it. */
+  readonly said?: string
+}

@@ -34,7 +34,7 @@ async function openSink(config: SinkConfig, { secrets, kafka, nowMs }: SinkConte
   const ofHttp = { name, gapMs: 0, close: async () => undefined }
   switch (kind) {
     case 'slack': {
-      const url = secrets.read(name, config.url)
+      const url = secrets.readUrl(name, config.url)
       const send: Sink['send'] = (notification, signal) =>
         postJson(url, { body: JSON.stringify(slackMessage(notification)), signal, nowMs })
       return { ...ofHttp, gapMs: slackGapMs, send }
@@ -46,11 +46,11 @@ async function openSink(config: SinkConfig, { secrets, kafka, nowMs }: SinkConte
       return { ...ofHttp, send }
     }
     case 'webhook': {
-      const url = typeof config.url === 'string' ? config.url : secrets.read(name, config.url)
-      const secret = secrets.read(name, config.secret)
+      const url = typeof config.url === 'string' ? config.url : secrets.readUrl(name, config.url)
+      const key = secrets.readSigningKey(name, config.secret)
       const send: Sink['send'] = (notification, signal) =>
         postJson(url, {
-          ...signedRequest(notification, secret, Math.floor(nowMs() / 1000)),
+          ...signedRequest(notification, key, Math.floor(nowMs() / 1000)),
           signal,
           nowMs,
         })
@@ -78,8 +78,9 @@ function withoutSecrets(sink: Sink, secrets: SinkSecrets): Sink {
     async send(notification, signal) {
       const outcome = await sink.send(notification, signal)
       if (outcome.kind === 'sent') return outcome
-      const reason = plainLine(secrets.withoutSecrets(outcome.reason), reasonCharactersMax)
-      return { ...outcome, reason }
+      const shown = (text: string) => plainLine(secrets.withoutSecrets(text), reasonCharactersMax)
+      const said = outcome.said === undefined ? {} : { said: shown(outcome.said) }
+      return { ...outcome, reason: shown(outcome.reason), ...said }
     },
   }
 }

@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { Command, Option } from 'commander'
 import { AlertLog, queryLog } from '../alerts/alert-log.ts'
+import { outcomesSql } from '../alerts/log-state.ts'
 import type { AlertNotification } from '../alerts/notification.ts'
 import { alertCondition, scoredColumns } from '../alerts/read-alerts.ts'
+import type { SendOutcome } from '../alerts/sink.ts'
 import type { Config } from '../config/config.ts'
 import { parseDuration } from '../config/duration.ts'
 import { parseInstantMs } from '../config/values.ts'
@@ -14,6 +16,7 @@ import { LakehouseError } from '../errors/errors.ts'
 import { type AlertLogRow, alertLogPath } from '../ops/alerts.ts'
 import { opsDirectory } from '../ops/tables.ts'
 import type { Project } from '../project/project.ts'
+import { instanceOptions } from '../query/reader.ts'
 import { duckdb } from '../sql/index.ts'
 import { exitCodes } from './failure.ts'
 import { wholeNumberFrom } from './option-values.ts'
@@ -83,11 +86,17 @@ async function testSinks(project: Project, named: string | undefined): Promise<b
   for (const sink of sinks) {
     const outcome = await sink.send(testNotification(), AbortSignal.timeout(testMaxMs))
     if (outcome.kind !== 'sent') isTaken = false
-    const told = outcome.kind === 'sent' ? 'has taken it' : `has not taken it: ${outcome.reason}`
-    process.stdout.write(`${sink.name} ${printableLine(told)}\n`)
+    process.stdout.write(`${sink.name} ${printableLine(outcomeText(outcome))}\n`)
     await sink.close()
   }
   return isTaken
+}
+
+/** Of a test, what the service says itself can be shown. */
+function outcomeText(outcome: SendOutcome): string {
+  if (outcome.kind === 'sent') return 'has taken it'
+  const said = outcome.said === undefined ? '' : `: ${outcome.said}`
+  return `has not taken it: ${outcome.reason}${said}`
 }
 
 function testNotification(): AlertNotification {
@@ -107,7 +116,7 @@ async function withLog<Result>(config: Config, work: (logged: Logged) => Promise
     const message = `nothing alerted yet in ${deltaBasePath}: a run with ALERTS_CONFIG writes alerts.log.`
     throw new LakehouseError('CONFIG_INVALID', message)
   }
-  const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
+  const instance = await DuckDBInstance.create(':memory:', { ...instanceOptions(config), threads: '1' })
   const connection = await instance.connect()
   try {
     await connection.run("SET TimeZone = 'UTC'")
@@ -123,17 +132,17 @@ type ListFlags = { readonly failed?: true; readonly silences?: true; readonly li
 
 const isoSql = (instant: string) => `strftime(${instant}, '%Y-%m-%d %H:%M:%S')`
 
-/** The last word on each notification at each of its sinks. */
+/** What each notification came to at each sink; one is old when a later one tells of its trouble. */
 const toldSql = `, told AS (SELECT notification, route, min("at") AS raised, count(*) AS rows, max(event) AS event,
-    any_value(sinks) AS sinks FROM log WHERE event IN ('raised', 'digest', 'resolved') AND notification IS NOT NULL
+    any_value(sinks) AS sinks, any_value(health) AS health, max(sequence) AS last FROM log WHERE event IN ('raised', 'digest', 'resolved') AND notification IS NOT NULL
     GROUP BY notification, route),
-  outcomes AS (SELECT notification, sink, arg_max(event, "at") AS event, arg_max(reason, "at") AS reason
-    FROM (SELECT notification, unnest(sinks) AS sink, event, "at", coalesce(reason, '') AS reason FROM log
-      WHERE event IN ('sent', 'dead', 'replayed')) GROUP BY notification, sink),
-  states AS (SELECT told.notification, route, raised, rows, told.event AS kind, sink,
-      CASE coalesce(outcomes.event, '') WHEN 'sent' THEN 'sent' WHEN 'dead' THEN 'failed' ELSE 'waits' END AS state,
-      coalesce(reason, '') AS reason
-    FROM (SELECT * EXCLUDE (sinks), unnest(sinks) AS sink FROM told) AS told
+  aged AS (SELECT *, health IS NOT NULL AND last < max(last) OVER (PARTITION BY route, health) AS is_old
+    FROM told),
+  outcomes AS (${outcomesSql}),
+  states AS (SELECT notification, route, raised, rows, aged.event AS kind, sink, is_old,
+      CASE coalesce(outcome, '') WHEN 'sent' THEN 'sent' WHEN 'dead' THEN 'failed' ELSE 'waits' END AS state,
+      CASE outcome WHEN 'dead' THEN outcomes.reason ELSE '' END AS reason
+    FROM (SELECT * EXCLUDE (sinks), unnest(sinks) AS sink FROM aged) AS aged
     LEFT JOIN outcomes USING (notification, sink))`
 
 async function listed({ query }: Logged, { failed, silences, limit }: ListFlags): Promise<string> {
@@ -165,7 +174,8 @@ async function replay({ log, query }: Logged, ids: readonly string[], isAll: boo
     throw new LakehouseError('CONFIG_INVALID', 'give the ids of notifications, or --failed for all.')
   const asked = isAll ? 'true' : `notification IN (${ids.map(duckdb.text).join(', ')})`
   const rows = await query(
-    `${toldSql} SELECT notification, list(sink) AS sinks FROM states WHERE state = 'failed' AND ${asked} GROUP BY notification`,
+    `${toldSql} SELECT notification, list(sink) AS sinks, bool_or(is_old) AS is_old FROM states
+     WHERE state = 'failed' AND ${asked} GROUP BY notification`,
   )
   const found = rows.map((row) => String(row.notification))
   const unknown = ids.filter((id) => !found.includes(id))
@@ -173,11 +183,20 @@ async function replay({ log, query }: Logged, ids: readonly string[], isAll: boo
     const message = `no sink has refused ${unknown.join(', ')}: "assay alerts list --failed" shows what failed.`
     throw new LakehouseError('CONFIG_INVALID', message)
   }
+  // It would open an incident that is over, or close one that lasts.
+  const isOld = ({ is_old }: Readonly<Record<string, unknown>>) => is_old === true
+  const old = rows.filter(isOld).map((row) => String(row.notification))
+  if (!isAll && old.length > 0) {
+    const message = `${old.join(', ')}: the trouble has changed since, and a later notification tells of it.`
+    throw new LakehouseError('CONFIG_INVALID', message)
+  }
   const at = Date.now() * 1000
-  const again = rows.map(({ notification, sinks }): AlertLogRow => {
-    const names = Array.isArray(sinks) ? sinks.map(String) : []
-    return { at, event: 'replayed', notification: String(notification), sinks: names }
-  })
+  const again = rows
+    .filter((row) => !isOld(row))
+    .map(({ notification, sinks }): AlertLogRow => {
+      const names = Array.isArray(sinks) ? sinks.map(String) : []
+      return { at, event: 'replayed', notification: String(notification), sinks: names }
+    })
   if (again.length > 0) await log.append(again)
   return again.length
 }

@@ -1,8 +1,9 @@
 // assay query: SQL over the tables, for reading only.
+import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdtemp, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdtemp, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { text as textOf } from 'node:stream/consumers'
 import { finished, pipeline } from 'node:stream/promises'
 import type { DuckDBResult } from '@duckdb/node-api'
@@ -50,7 +51,10 @@ export function queryCommand(project: Project): Command {
           '(default: table)',
       ).choices(queryFormats),
     )
-    .option('--output <file>', 'write there, whole or not at all, in place of standard output')
+    .option(
+      '--output <file>',
+      'write there in place of standard output: a file has all of it or stays what it was',
+    )
     .addOption(new Option('--json', 'short for --format json').conflicts(['format', 'csv', 'expanded']))
     .addOption(new Option('--csv', 'short for --format csv').conflicts(['format', 'expanded']))
     .addOption(new Option('--expanded', 'short for --format vertical').conflicts('format'))
@@ -92,27 +96,50 @@ function notForTerminal(format: QueryFormat): LakehouseError {
   return new LakehouseError('CONFIG_INVALID', message)
 }
 
-/** The file has all that was written, or is what it was before. */
+/**
+ * The file has all that was written, or is what it was before; a link stays, and what it points at is the
+ * file. A pipe or a device takes what comes.
+ */
 async function intoFile(path: string, run: (output: Output) => Promise<void>): Promise<void> {
-  const draft = `${path}.${process.pid}.part`
-  const failure = (cause: Error) =>
-    new LakehouseError('CONFIG_INVALID', `--output cannot be written: ${cause.message}`, { cause })
-  const file = await open(draft, 'w').catch((cause) => {
-    throw failure(cause)
-  })
+  const found = await stat(path).catch(() => null)
+  const isStream = found !== null && (!found.isFile() || openedFile.test(resolve(path)))
+  if (isStream) return await written(await openOutput(path, 'a'), run)
+  if (found === null && (await lstat(path).catch(() => null)) !== null)
+    throw outputFailure(new Error(`${path} is a link to a file that is not there`))
+  const target = await realpath(path).catch(() => path)
+  const draft = `${target}.${randomUUID()}.part`
+  const file = await openOutput(draft, 'wx')
   try {
-    const output = file.createWriteStream()
-    const written = finished(output)
-    await Promise.all([
-      run(output).finally(() => output.end()),
-      written.catch((cause) => Promise.reject(failure(cause))),
-    ])
-    await rename(draft, path).catch((cause) => {
-      throw failure(cause)
+    if (found !== null) await file.chmod(found.mode & 0o777).catch(() => undefined)
+    await written(file, run)
+    await rename(draft, target).catch((cause) => {
+      throw outputFailure(cause)
     })
   } finally {
     await rm(draft, { force: true })
   }
+}
+
+/** What a process has open has no other name that is its own. */
+const openedFile = /^\/(?:dev\/(?:fd\/|std)|proc\/)/
+
+async function openOutput(path: string, flags: 'a' | 'wx'): Promise<FileHandle> {
+  return await open(path, flags).catch((cause) => {
+    throw outputFailure(cause)
+  })
+}
+
+async function written(file: FileHandle, run: (output: Output) => Promise<void>): Promise<void> {
+  const output = file.createWriteStream()
+  const ended = finished(output)
+  await Promise.all([
+    run(output).finally(() => output.end()),
+    ended.catch((cause) => Promise.reject(outputFailure(cause))),
+  ])
+}
+
+function outputFailure(cause: Error): LakehouseError {
+  return new LakehouseError('CONFIG_INVALID', `--output cannot be written: ${cause.message}`, { cause })
 }
 
 function noSql(): LakehouseError {

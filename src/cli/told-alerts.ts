@@ -29,6 +29,8 @@ export type ToldRun = {
 }
 
 const openAgainMs = 10_000
+/** An attempt to open alerts/log that is under way is waited for so long. */
+const openingMaxMs = 5_000
 
 /**
  * null where ALERTS_CONFIG is not set, and in a process that does not write the scored table: one process of
@@ -96,10 +98,27 @@ class OpenedAlerts implements ToldAlerts {
   })
 
   async close(waitMaxMs: number): Promise<void> {
-    if (waitMaxMs === 0) this.#stop.abort()
-    const teller = await this.#opening
-    if (teller !== null) return await teller.close(waitMaxMs)
+    const untilMs = Date.now() + waitMaxMs
+    const teller = await this.#opened(waitMaxMs)
+    if (teller !== null) return await teller.close(Math.max(0, untilMs - Date.now()))
     for (const sink of this.#sinks) await sink.close()
+  }
+
+  /** null where alerts/log cannot be opened in that time: a run that is over does not wait for its store. */
+  async #opened(waitMaxMs: number): Promise<AlertTeller | null> {
+    const opening = this.#opening
+    if (opening === null) return null
+    const ended = new AbortController()
+    const after = (ms: number) => sleep(ms, null, { signal: ended.signal }).catch(() => null)
+    const givenUp = after(waitMaxMs).then(() => {
+      if (!ended.signal.aborted) this.#stop.abort()
+      return after(openingMaxMs)
+    })
+    const teller = await Promise.race([opening, givenUp])
+    ended.abort()
+    // One that is opened all the same has nothing to tell to.
+    if (teller === null) opening.then((late) => late?.close()).catch(() => undefined)
+    return teller
   }
 
   /** The tables of the lakehouse may be away as well. */

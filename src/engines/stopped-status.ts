@@ -46,7 +46,8 @@ export async function stoppedStatus(facts: StoppedFacts): Promise<RunStatus> {
   }
 }
 
-function stoppedFinding(streams: readonly string[], holder: Holder | null): RunFinding {
+/** A holder of their locks cannot be asked. */
+export function stoppedFinding(streams: readonly string[], holder: Holder | null): RunFinding {
   if (holder === null) {
     const text = `no process carries ${streams.join(', ')}`
     return { kind: 'stopped', severity: 'error', text, help: `assay run ${streams.join(' ')}` }

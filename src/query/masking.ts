@@ -12,12 +12,45 @@ export type IdMask = {
 }
 
 const digitsShown = 10
-const idNames = /(?:^|_)(?:id|ip|email|phone|card|pan|iban|fingerprint)$/
+
+/** What stands for a person, or for a thing of one. */
+const idWords: ReadonlySet<string> = new Set([
+  ...['id', 'uid', 'uuid', 'guid', 'ip', 'ipv4', 'ipv6', 'mac', 'imei', 'imsi', 'fingerprint'],
+  ...['email', 'mail', 'phone', 'mobile', 'telephone', 'msisdn', 'address'],
+  ...['card', 'pan', 'iban', 'account', 'ssn', 'passport', 'token', 'hash'],
+])
+/** Who has a number: `customer_no`. */
+const bearers: ReadonlySet<string> = new Set([
+  ...['user', 'customer', 'client', 'member', 'person', 'holder', 'cardholder', 'payer', 'payee', 'device'],
+])
+/** How an id is written: `card_number`, `phone_raw`. */
+const forms: ReadonlySet<string> = new Set([
+  ...['number', 'num', 'nr', 'no', 'hashed', 'tokenized', 'plain', 'raw', 'full'],
+])
+const joinedName = /^(?:user|customer|client|device|account|card|phone|email|ip|mac)(?:id|number|no|address)$/
+/** Counts of ids, and what is said of one by yes or no. */
+const notOfIds = /^(?:is|has)_|^(?:distinct|unique|count|num|n)_.*s$|_count$/
 
 /** The event's own id names no person: it is how a transaction is found again. */
 export function isMaskedColumn({ names }: Pick<Lakehouse, 'names'>, column: string): boolean {
   if (column === names.event.column) return false
-  return column === names.person.column || idNames.test(column)
+  return column === names.person.column || isIdName(column)
+}
+
+/** By the words at the end of the name: `card_country` and `phone_verified` say something of an id, and are none. */
+function isIdName(column: string): boolean {
+  const name = column.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase()
+  if (notOfIds.test(name)) return false
+  const words = name.split(/[^a-z0-9]+/).map(singular)
+  const end = words.findLastIndex((word) => word !== '' && !forms.has(word))
+  const last = words[end] ?? ''
+  if (idWords.has(last) || joinedName.test(last)) return true
+  return bearers.has(last) && forms.has(words[end + 1] ?? '')
+}
+
+/** Without a number at its end: `phone2`. */
+function singular(word: string): string {
+  return idWords.has(word) ? word : word.replace(/\d+$/, '').replace(/(?<=ss)es$|(?<!s)s$/, '')
 }
 
 export function createMask(

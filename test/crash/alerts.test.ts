@@ -4,7 +4,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { AlertLog } from '../../src/alerts/alert-log.ts'
 import { alertStepNames } from '../../src/steps/step.ts'
 import { carry, environment, Receiver, tellOf, transactions } from '../unit/alerts/alerted-lakehouse.ts'
 import { type Lakehouse, newLakehouse } from '../unit/engine/pipeline.ts'
@@ -19,6 +21,10 @@ beforeAll(async () => {
   whole = await newLakehouse()
   receiver = await Receiver.open()
   await carry(whole, transactions(18))
+  // Ids are of a lakehouse: its copies have them too.
+  const instance = await DuckDBInstance.create(':memory:')
+  await AlertLog.open(whole.base, await instance.connect())
+  instance.closeSync()
 })
 afterAll(async () => {
   await receiver?.close()

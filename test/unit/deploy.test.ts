@@ -20,6 +20,7 @@ type Service = {
   readonly environment?: Readonly<Record<string, string>>
   readonly volumes?: readonly string[]
   readonly ports?: readonly string[]
+  readonly env_file?: readonly { readonly path: string; readonly required: boolean }[]
 }
 type Compose = {
   readonly services: Readonly<Record<string, Service>>
@@ -87,6 +88,11 @@ test('compose sets variables that there are, and mounts files that there are', (
   }
   const ignored = deploy('compose/.gitignore').split('\n')
   for (const { file } of Object.values(compose.secrets)) expect(ignored).toContain(`${dirname(file)}/`)
+  for (const { env_file = [] } of Object.values(compose.services))
+    for (const { path, required } of env_file) {
+      expect([ignored.includes(path), required]).toEqual([true, false])
+      expect(existsSync(join(root, 'deploy/compose', `${path}.example`))).toBe(true)
+    }
 })
 
 test('the service of systemd sets variables that there are', () => {
@@ -111,6 +117,10 @@ test('the chart uses values that there are, and sets variables that there are', 
   const settings = readFileSync(join(folder, 'settings.yaml'), 'utf8').split('\ndata:\n')[1]!
   const names = [...settings.matchAll(/^ {2}([A-Z_]+):/gm)].map((found) => found[1]!)
   expect(names.filter((name) => !variables.has(name))).toEqual([])
+  expect(templates.join('\n')).toContain('(print .Template.BasePath "/settings.yaml") . | sha256sum')
+  // The rules ask for a job whose name begins with assay, whatever the release is called.
+  const label = /^ {2}jobLabel: (.*)$/m.exec(templates.join('\n'))![1]!
+  expect(templates.join('\n')).toContain(`${label}: assay\n`)
   // What it sets itself cannot be set twice.
   const refused = readFileSync(join(folder, '_helpers.tpl'), 'utf8')
   for (const name of names.filter((one) => one !== 'SPARK_MASTER')) expect(refused).toContain(`"${name}"`)

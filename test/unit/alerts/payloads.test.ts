@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { type AlertNotification, titleOf } from '../../../src/alerts/notification.ts'
 import { pagerDutyEvent } from '../../../src/alerts/pagerduty.ts'
 import { signedRequest } from '../../../src/alerts/signed-webhook.ts'
+import { SinkSecrets } from '../../../src/alerts/sink-secrets.ts'
 import { slackMessage } from '../../../src/alerts/slack.ts'
 import { hostileMerchant } from './alerted-lakehouse.ts'
 import { pagerDutyBytesMax, pagerDutyPayload, slackPayload, unescapedSigns } from './published-limits.ts'
@@ -33,7 +34,7 @@ const notification: fc.Arbitrary<AlertNotification> = fc.record({
   eventTimes: fc.constant({ first: '2026-10-01T10:00:00Z', last: '2026-10-01T11:00:00Z' }),
   health: fc.oneof(
     fc.constant(null),
-    fc.record({ key: text, finding: fc.constant('lag' as const), text, help: text }),
+    fc.record({ incident: text, key: text, finding: fc.constant('lag' as const), text, help: text }),
   ),
 })
 
@@ -78,7 +79,7 @@ test('rows that are too wide for PagerDuty stay out, the others are told', () =>
 })
 
 test('a title is one line without what could steer who reads it', () => {
-  const health = { key: 'lag/a', finding: 'lag', text: hostileMerchant, help: '' } as const
+  const health = { incident: 'i', key: 'lag/a', finding: 'lag', text: hostileMerchant, help: '' } as const
   const title = titleOf({ ...sample!, kind: 'health', health })
   expect(title).toBe(
     'lag: <!channel> *Shop* & \ufffdnp.exe\ufffd \ufffd[2J `x` line'.replace('\ufffdnp', '\ufffdgnp'),
@@ -88,7 +89,8 @@ test('a title is one line without what could steer who reads it', () => {
 test.each(['plain secret', `whsec_${Buffer.from('key of bytes').toString('base64')}`])(
   'who has the secret %s can tell that a webhook comes from here',
   (secret) => {
-    const { body, headers } = signedRequest(sample!, secret, 1_700_000_000)
+    const signing = new SinkSecrets({ S: secret }).readSigningKey('s', { kind: 'env', variable: 'S' })
+    const { body, headers } = signedRequest(sample!, signing, 1_700_000_000)
     const key = secret.startsWith('whsec_') ? Buffer.from('key of bytes') : secret
     const signed = `${headers['webhook-id']}.1700000000.${body}`
     const signature = createHmac('sha256', key).update(signed).digest('base64')

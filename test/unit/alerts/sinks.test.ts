@@ -2,8 +2,10 @@
 import type { ServerResponse } from 'node:http'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { emailSink } from '../../../src/alerts/email.ts'
 import { postJson, retryAfterMs } from '../../../src/alerts/http-post.ts'
 import type { AlertNotification } from '../../../src/alerts/notification.ts'
+import type { Delivery } from '../../../src/alerts/plan-notifications.ts'
 import { validAlerts } from '../../../src/alerts/read-alerts.ts'
 import type { SendOutcome, Sink } from '../../../src/alerts/sink.ts'
 import { backOffMs, SinkQueue, type SinkQueueContext } from '../../../src/alerts/sink-queue.ts'
@@ -35,13 +37,17 @@ const post = (answer: (response: ServerResponse) => void, more = {}): Promise<Se
   return postJson(`${receiver.url}/post`, { body: '{}', signal, nowMs, ...more })
 }
 
+const breakOff = (response: ServerResponse, status: number) => {
+  response.writeHead(status).write('o', () => response.destroy())
+}
+
 test.each<[string, (response: ServerResponse) => void, Partial<SendOutcome>]>([
   ['200', (response) => response.writeHead(200).end('ok'), { kind: 'sent' }],
   ['202', (response) => response.writeHead(202).end('{"status":"success"}'), { kind: 'sent' }],
   [
     '400',
     (response) => response.writeHead(400).end('invalid_blocks'),
-    { kind: 'refused', reason: 'it answered 400: invalid_blocks' },
+    { kind: 'refused', reason: 'it answered 400', said: 'invalid_blocks' },
   ],
   ['404', (response) => response.writeHead(404).end('no_service'), { kind: 'refused' }],
   ['a redirect', (response) => response.writeHead(302, { location: '/other' }).end(), { kind: 'refused' }],
@@ -53,13 +59,15 @@ test.each<[string, (response: ServerResponse) => void, Partial<SendOutcome>]>([
   [
     '500',
     (response) => response.writeHead(500).end('\u001b[2J'),
-    { kind: 'later', waitMs: null, reason: 'it answered 500: \ufffd[2J' },
+    { kind: 'later', waitMs: null, reason: 'it answered 500', said: '\ufffd[2J' },
   ],
   [
     '503',
     (response) => response.writeHead(503, { 'retry-after': 'Thu, 01 Jan 2026 00:01:00 GMT' }).end(),
     { kind: 'later', waitMs: 60_000 },
   ],
+  ['200 that is never whole', (response) => response.writeHead(200).write('o'), { kind: 'sent' }],
+  ['400 that breaks', (response) => breakOff(response, 400), { kind: 'refused', reason: 'it answered 400' }],
   ['a close', (response) => response.destroy(), { kind: 'later', waitMs: null }],
 ])('an answer of %s', async (_, answer, outcome) => {
   expect(await post(answer)).toMatchObject(outcome)
@@ -95,6 +103,18 @@ const sinkOf = async (yaml: string, secrets = {}): Promise<Sink> => {
   const context = { secrets: new SinkSecrets(secrets), nowMs, kafka: () => ({ bootstrapServers: [] }) }
   return (await openSinks(config, context))[0]!
 }
+
+test.each([
+  ['{ slack: { url: { env: U } } }', { U: 'hooks.slack.com/very-secret' }],
+  ['{ slack: { url: { env: U } } }', { U: 'http://hooks.slack.com/very-secret' }],
+  ['{ slack: { url: { env: U } } }', { U: 'https://very-secret:x@hooks.slack.com/' }],
+  ['{ webhook: { url: https://host, secret: { env: U } } }', { U: 'whsec_' }],
+  ['{ webhook: { url: https://host, secret: { env: U } } }', { U: 'whsec_very-secret' }],
+])('a secret that is none ends the start, and is not repeated: %s %j', async (yaml, secrets) => {
+  const failure = await sinkOf(yaml, secrets).catch((error: Error) => error.message)
+  expect(failure).toMatch(/^the sink s has its secret in the variable U, where .* is expected\.$/)
+  expect(failure).not.toContain('very-secret')
+})
 
 test('what a service repeats of a secret is not told', async () => {
   const url = `${receiver.url}/services/T000/B000/very-secret`
@@ -153,12 +173,13 @@ class Mailbox {
   }
 }
 
-const mailTo = async (mailbox: Mailbox, security = 'none'): Promise<SendOutcome> => {
+const mailTo = async (mailbox: Mailbox, security = 'none', to = 'a@example.com', times = 1) => {
   const server = `127.0.0.1:${await mailbox.listen()}`
   const sink = await sinkOf(
-    `{ email: { server: "${server}", security: ${security}, from: assay@example.com, to: [a@example.com] } }`,
+    `{ email: { server: "${server}", security: ${security}, from: assay@example.com, to: [${to}] } }`,
   )
   try {
+    for (let time = 1; time < times; time++) await sink.send(notification, signal)
     return await sink.send(notification, signal)
   } finally {
     await sink.close()
@@ -187,14 +208,44 @@ test.each([
   expect(await mailTo(refusing(code))).toMatchObject({ kind })
 })
 
+test('a mail goes again to those alone whom the server did not take', async () => {
+  const asked: string[] = []
+  const mailbox = new Mailbox({
+    onRcptTo: ({ address }, _session, done) => {
+      asked.push(address)
+      const isBusy = address === 'b@example.com' && asked.length === 2
+      done(isBusy ? Object.assign(new Error('busy'), { responseCode: 450 }) : null)
+    },
+  })
+  expect(await mailTo(mailbox, 'none', 'a@example.com, b@example.com', 2)).toEqual({ kind: 'sent' })
+  expect(asked).toEqual(['a@example.com', 'b@example.com', 'b@example.com'])
+  const gone = Object.assign(new Error('gone'), { responseCode: 550 })
+  const refused = new Mailbox({ onRcptTo: ({ address }, _, done) => done(address[0] === 'b' ? gone : null) })
+  expect(await mailTo(refused, 'none', 'a@example.com, b@example.com')).toMatchObject({
+    ...{ kind: 'refused', reason: 'it answered 550, to 1 of 2 recipients' },
+  })
+})
+
+test('a mail server that only hangs is waited for up to a limit', async () => {
+  const mailbox = new Mailbox({ onConnect: () => undefined })
+  const config = { host: '127.0.0.1', port: await mailbox.listen(), security: 'none', login: null } as const
+  const addresses = { from: 'assay@example.com', to: ['a@example.com'] }
+  const sink = emailSink('s', { kind: 'email', ...config, ...addresses }, null, 50)
+  const late = { kind: 'later', reason: 'it did not take the mail in time', waitMs: null }
+  expect(await sink.send(notification, signal)).toEqual(late)
+  await sink.close()
+  await mailbox.close()
+})
+
 test('a mail does not go over a line without TLS where TLS is asked for', async () => {
   const mailbox = new Mailbox()
   expect(await mailTo(mailbox, 'starttls')).toMatchObject({ kind: 'refused' })
   expect(mailbox.mails).toEqual([])
 })
 
-const delivery = (name: string) =>
-  ({ notification: name, kind: 'alerts', route: 'r', sink: 's', first: 1, last: 1 }) as const
+const delivery = (name: string, trouble: string | null = null): Delivery => {
+  return { notification: name, kind: 'alerts', route: 'r', sink: 's', first: 1, last: 1, trouble }
+}
 
 /** What became of each, and when, of a sink that answers so. */
 async function queued(
@@ -247,6 +298,50 @@ test('what is refused is a dead letter at once; a service gets no more than it t
     1_000,
   )
   expect(ends).toEqual(['dead by 1: no after 0 s', 'sent after 1 s', 'sent after 2 s'])
+})
+
+/** In which order a sink takes what waits for it; what the log alone knows comes when there is room. */
+async function takenOrder(
+  deliveries: readonly Delivery[],
+  answer: (id: string, attempt: number) => SendOutcome = () => ({ kind: 'sent' }),
+): Promise<{ readonly taken: readonly string[]; readonly seconds: number }> {
+  const clock = new WaitedClock()
+  const startMs = clock.nowMs
+  const taken: string[] = []
+  let attempt = 0
+  const stop = new AbortController()
+  const context: SinkQueueContext = {
+    ...{ nowMs: () => clock.nowMs, wait: clock.wait, random: () => 1 },
+    load: async ({ notification: id }) => ({ ...notification, id }),
+    onTaken: async ({ notification: id }) => {
+      taken.push(id)
+      if (taken.length === deliveries.length) stop.abort()
+      if (queue.isDrained) queue.takeUp(deliveries.filter((one) => !taken.includes(one.notification)))
+    },
+    onDead: async (_delivery, _attempts, reason) => expect.unreachable(reason),
+    onFailure: (error) => expect.unreachable(String(error)),
+  }
+  const send: Sink['send'] = async ({ id }) => answer(id, ++attempt)
+  const queue = new SinkQueue({ name: 's', gapMs: 0, send, close: async () => undefined }, context)
+  for (const one of deliveries) queue.add(one)
+  await queue.run(stop.signal)
+  clock.close()
+  return { taken, seconds: (clock.nowMs - startMs) / 1000 }
+}
+
+test('that trouble is over does not overtake that it is there; a wait of nothing is no wait for the next attempt', async () => {
+  const deliveries = [delivery('there', 'lag/a'), delivery('over', 'lag/a'), delivery('other', 'lag/b')]
+  const { taken, seconds } = await takenOrder(deliveries, (_, attempt) => {
+    return attempt === 1 ? later(0) : { kind: 'sent' }
+  })
+  expect(taken).toEqual(['other', 'there', 'over'])
+  expect(seconds).toBe(1)
+})
+
+test('what there is no room for waits in the log, and comes in its order', async () => {
+  const deliveries = Array.from({ length: 250 }, (_, index) => delivery(`n${index}`))
+  const { taken } = await takenOrder(deliveries)
+  expect(taken).toEqual(deliveries.map((one) => one.notification))
 })
 
 test('waits differ by chance, from half of the whole on', () => {

@@ -1,11 +1,24 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { tableFromIPC } from '@uwdata/flechette'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type QueryFormat, query } from '../../../src/cli/query.ts'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type QueryFormat, query, queryCommand } from '../../../src/cli/query.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { standardProject } from '../../../src/project/project.ts'
 import { liveName, liveTables } from '../../../src/query/open-windows.ts'
 import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
 
@@ -335,6 +348,33 @@ test('a table that nobody has written is named, with the directory', async () =>
   await expect(output('select * from aggregations.merchant', 'table')).rejects.toThrow(
     /aggregations\.merchant.*DELTA_BASE_PATH/,
   )
+})
+
+test('a file has all of it or stays what it was; a link stays a link, and a pipe takes what comes', async () => {
+  vi.stubEnv('DELTA_BASE_PATH', lakehouse.config.deltaBasePath)
+  const directory = mkdtempSync(join(tmpdir(), 'assay-output-'))
+  const at = (name: string) => join(directory, name)
+  const into = (name: string, sql: string) =>
+    queryCommand(standardProject).parseAsync(['--csv', '--output', at(name), sql], { from: 'user' })
+  try {
+    symlinkSync('file', at('link'))
+    await expect(into('link', 'select 1 a')).rejects.toThrow('is a link to a file that is not there')
+    writeFileSync(at('file'), 'before')
+    await expect(into('link', 'select a')).rejects.toMatchObject({ code: 'QUERY_FAILED' })
+    expect(readFileSync(at('file'), 'utf8')).toBe('before')
+    await into('link', 'select 1 a')
+    expect([lstatSync(at('link')).isSymbolicLink(), readFileSync(at('file'), 'utf8')]).toEqual([
+      true,
+      'a\n1\n',
+    ])
+    execFileSync('mkfifo', [at('pipe')])
+    const [read] = await Promise.all([readFile(at('pipe'), 'utf8'), into('pipe', 'select 2 a')])
+    expect([read, lstatSync(at('pipe')).isFIFO()]).toEqual(['a\n2\n', true])
+    expect(readdirSync(directory).sort()).toEqual(['file', 'link', 'pipe'])
+  } finally {
+    vi.unstubAllEnvs()
+    rmSync(directory, { recursive: true })
+  }
 })
 
 describe('a query cannot write, and cannot read anything but the tables', () => {

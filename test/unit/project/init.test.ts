@@ -27,6 +27,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 test('it has what a person looks for, and nothing is written over', async () => {
   expect(readdirSync(project).sort()).toEqual([
+    '.dockerignore',
     '.env.example',
     '.gitignore',
     'README.md',
