@@ -1,6 +1,6 @@
-// Refused records whose values go by a schema: whose they are stands in what they are decoded to.
+// Records that silver does not have, whose values go by a schema: whose they are stands in what they are
+// decoded to.
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { type DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { duckdb, isWireSql } from '../sql/index.ts'
 import { eachRow } from './embedded/selected-rows.ts'
@@ -8,20 +8,19 @@ import type { SchemaStore } from './schema-store.ts'
 
 type Found = { readonly topic: string; readonly partition: number; readonly offset: unknown }
 
-/** A SELECT of the positions of the persons' records among them; null where there are none. */
+/** A SELECT of the positions of the persons' records among rows of bronze; null where there are none. */
 export async function decodedOfPersons(
   connection: DuckDBConnection,
-  { records, refused }: { readonly records: DeltaTable; readonly refused: DeltaTable },
+  /** SELECTs of rows of bronze. */
+  records: readonly string[],
   schemas: SchemaStore,
   { names }: Pick<Lakehouse, 'names'>,
   persons: readonly (bigint | string)[],
 ): Promise<string | null> {
-  if (!schemas.mayKnow) return null
-  const [bronze, quarantine] = [await records.snapshot(), await refused.snapshot()]
+  if (!schemas.mayKnow || records.length === 0) return null
   const keys = 'topic, partition, "offset"'
-  const select = `SELECT ${keys}, value, headers FROM (${await fetchedScanSql(bronze, records.directory)})
-    SEMI JOIN (SELECT ${keys} FROM (${await fetchedScanSql(quarantine, refused.directory)})) USING (${keys})
-    WHERE ${isWireSql(duckdb, 'value', 'headers')}`
+  const selects = records.map((one) => `SELECT ${keys}, value, headers FROM (${one})`)
+  const select = `SELECT * FROM (${selects.join(' UNION ALL ')}) WHERE ${isWireSql(duckdb, 'value', 'headers')}`
   // Whatever a batch knew: a person is found by every schema that is there.
   const decoder = schemas.decoderAt(2n ** 62n)
   const wanted = new Set(persons.map(String))

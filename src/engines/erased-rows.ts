@@ -1,8 +1,10 @@
 // Which rows are a person's: those of silver and of what follows from it by the column that names one, those of
 // quarantine by what their record says as far as it can be read, and those of bronze by the offsets of
-// both.
+// both; where these have dropped the day of a record, by what bronze's own row says.
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { isStreamed } from '../batches/streamed.ts'
 import { type DeltaTable, fetchedScanSql, type PruneRange } from '../delta/index.ts'
+import { retainedOf } from '../ops/retained.ts'
 import { type Lakehouse, placeColumns, type TableDefinition, windowOf } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf, setTable } from './database.ts'
@@ -54,17 +56,55 @@ export async function findPersons(
   if (refused !== null) {
     selects.push(`SELECT ${keys} FROM (${refused}) WHERE ${ofPersonsSql(lakehouse.names, persons)}`)
   }
-  const [records, quarantine] = [lakehouse.records, lakehouse.refused].map(({ path }) =>
-    where.tables.get(path),
-  )
-  if (records !== undefined && quarantine !== undefined) {
-    const both = { records, refused: quarantine }
-    const decoded = await decodedOfPersons(connection, both, where.schemas, lakehouse, persons)
-    if (decoded !== null) selects.push(decoded)
+  const lone = await loneRecordsSql(where)
+  if (lone !== null) {
+    selects.push(`SELECT ${keys} FROM (${lone}) WHERE ${ofPersonsSql(lakehouse.names, persons)}`)
   }
+  const { schemas } = where
+  const refusedRecords = schemas.mayKnow ? await refusedRecordsSql(where) : null
+  const encoded = [refusedRecords, lone].filter((select) => select !== null)
+  const decoded = await decodedOfPersons(connection, encoded, schemas, lakehouse, persons)
+  if (decoded !== null) selects.push(decoded)
   const none =
     'SELECT NULL::VARCHAR AS topic, NULL::INTEGER AS partition, NULL::BIGINT AS "offset" WHERE false'
   return setPositions(connection, [none, ...selects].join('\nUNION ALL\n'))
+}
+
+/** Rows of bronze whose records quarantine has; null where there are none. */
+async function refusedRecordsSql({ lakehouse, tables }: Where): Promise<string | null> {
+  const [records, refused] = [lakehouse.records, lakehouse.refused].map(({ path }) => tables.get(path))
+  if (records === undefined || refused === undefined) return null
+  const rows = await fetchedScanSql(await records.snapshot(), records.directory)
+  const others = await fetchedScanSql(await refused.snapshot(), refused.directory)
+  return `SELECT * FROM (${rows}) SEMI JOIN (SELECT ${keys} FROM (${others})) USING (${keys})`
+}
+
+/**
+ * Rows of bronze of days that silver or quarantine has dropped, and that neither of them has: what they say
+ * stands nowhere else any more. null where no such day was dropped.
+ */
+async function loneRecordsSql({ lakehouse, tables }: Where): Promise<string | null> {
+  const records = tables.get(lakehouse.records.path)
+  const judged = [lakehouse.events, lakehouse.refused].flatMap(({ path }) => tables.get(path) ?? [])
+  const snapshots = await Promise.all(judged.map((table) => table.snapshot()))
+  const before = snapshots
+    .map(({ txns }) => retainedOf(txns)?.keptFromMicros ?? 0n)
+    .reduce((most, micros) => (micros > most ? micros : most), 0n)
+  if (records === undefined || before === 0n) return null
+  const snapshot = await records.snapshot()
+  // The rows of a streaming query have times of their own.
+  const isTimed = !isStreamed(snapshot.txns)
+  const prune = isTimed ? [{ column: 'processing_time', max: before - 1n }] : []
+  const rows = await fetchedScanSql(snapshot, records.directory, { where: prune, naiveTimestamps: true })
+  const isBefore = isTimed ? `processing_time < make_timestamp(${before})` : 'true'
+  const others: string[] = []
+  for (const [index, table] of judged.entries()) {
+    const columns = ['topic', 'partition', 'offset']
+    others.push(
+      `SELECT ${keys} FROM (${await fetchedScanSql(snapshots[index]!, table.directory, { columns })})`,
+    )
+  }
+  return `SELECT * FROM (SELECT * FROM (${rows}) WHERE ${isBefore}) ANTI JOIN (${others.join(' UNION ALL ')}) USING (${keys})`
 }
 
 function isOneOf(column: string, persons: readonly PersonId[]): string {
@@ -99,7 +139,7 @@ async function scanOf(
 }
 
 /**
- * A record of quarantine is a person's where it has that number or text in the place, however it is written
+ * A record that is read by its bytes alone is a person's where it has that number or text in the place, however it is written
  * and whatever else is wrong with the record, or where its key, if that names persons, is the same as text.
  */
 function ofPersonsSql(

@@ -9,11 +9,12 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { endsOf } from '../../../src/batches/streamed.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
+import { findErasable } from '../../../src/engines/erase.ts'
 import { rebuildTable } from '../../../src/engines/rebuild.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { retainedOf } from '../../../src/ops/retained.ts'
 import { batchTimeColumn } from '../../../src/plan/batch-time.ts'
-import { day, noonOf, recordsOfDays, retention, runDay, verifiedChecks } from './kept-days.ts'
+import { day, noonOf, recordsOfDays, retention, runDay, valuesOf, verifiedChecks } from './kept-days.ts'
 import { memorySource } from './memory-source.ts'
 import { type Lakehouse, newLakehouse, runOnce, testOptions } from './pipeline.ts'
 import { rowsOfTable } from './written-tables.ts'
@@ -146,4 +147,17 @@ test('of rows that a streaming query brought, those go whose batches are of days
   const [first] = await rowsFrom(lakehouse.base, 'bronze/transactions', 0n)
   expect(BigInt((first!.processing_time as Date).getTime()) * 1000n).toBe(noonOf(last - 1))
   await expectProved(lakehouse)
+})
+
+test('a person is found in the days of bronze that silver and quarantine have dropped', async () => {
+  const lakehouse = await copyOfOracle()
+  await runDay(lakehouse, last, {
+    retention: { 'silver/transactions': 2n * day, 'silver/quarantine': day },
+  })
+  const options = { ...testOptions, deltaBasePath: lakehouse.base, pauseMaxMs: 1_000 }
+  const { records, rows } = await findErasable(options, [1n])
+  const ofPerson = valuesOf(last + 1).filter((value) => value.includes('"user_id":1,'))
+  expect(records).toBe(BigInt(ofPerson.length))
+  expect(rows['bronze/transactions']).toBe(records)
+  expect(rows['silver/transactions']).toBeLessThan(records)
 })
