@@ -75,7 +75,10 @@ async function copyCut(
     batch: cut.batch,
     takenAt: new Date().toISOString(),
     tables: Object.fromEntries(
-      cut.tables.map(({ path, snapshot }) => [path, { id: snapshot.metadata.id, version: snapshot.version }]),
+      cut.tables.map(({ path, snapshot, oldest }) => [
+        path,
+        { id: snapshot.metadata.id, version: snapshot.version, oldest },
+      ]),
     ),
   }
   // Of a table that was made again the names of the log stand for other commits.
@@ -143,10 +146,10 @@ export async function restoreBackup(options: CopyOptions): Promise<CopyReport> {
 
 async function copiedTables({ backupPath }: CopyOptions, manifest: BackupManifest): Promise<CutTable[]> {
   const tables: CutTable[] = []
-  for (const [path, { id, version }] of Object.entries(manifest.tables)) {
+  for (const [path, { id, version, oldest = null }] of Object.entries(manifest.tables)) {
     const directory = tableDirectory(backupPath, { path })
     const isThere = await DeltaTable.exists(directory)
-    const cut = isThere ? await cutTable(await DeltaTable.open(directory), path, version) : null
+    const cut = isThere ? await cutTable(await DeltaTable.open(directory), path, version, oldest) : null
     if (cut === null || cut.snapshot.metadata.id !== id) {
       throw broken(placeOf(backupPath), `the log of ${path}`)
     }

@@ -35,14 +35,14 @@ export class BatchHistory {
   /** The batches after `batch`, oldest first, up to the newest that silver has now. */
   async *after(batch: bigint): AsyncGenerator<SilverBatch> {
     let last = batch
-    let version = await versionOf(this.silver, last)
+    let version = await versionBefore(this.silver, last + 1n)
     if (version === null) {
       for await (const recorded of this.#journalAfter(last)) {
         if (recorded.progress.batch !== last + 1n) throw batchGone(this.silver, last + 1n)
         last = recorded.progress.batch
         yield { ...recorded, commit: null }
       }
-      version = await versionOf(this.silver, last)
+      version = await versionBefore(this.silver, last + 1n)
     }
     if (version === null) throw batchGone(this.silver, last + 1n)
     // Commits of other writers carry no batch.
@@ -133,24 +133,24 @@ function batchGone(silver: DeltaTable, batch: bigint): LakehouseError {
 const searchFirst = 16n
 
 /**
- * A version of silver whose commit, and with it all before, holds no batch greater than the given one; null
+ * A version of the table whose commit, and with it all before, is of no batch from the given one on; null
  * where the log does not go back so far. Looks back in growing steps, because the batch is nearly always
  * one of the last.
  */
-async function versionOf(silver: DeltaTable, batch: bigint): Promise<bigint | null> {
-  const snapshot = await silver.snapshot()
+export async function versionBefore(table: DeltaTable, batch: bigint): Promise<bigint | null> {
+  const snapshot = await table.snapshot()
   const { version } = snapshot
-  const newest = await progressOf(silver, snapshot)
-  if (newest === null || newest.batch <= batch) return version
-  const oldest = await silver.oldestCommit()
+  const newest = await progressOf(table, snapshot)
+  if (newest === null || newest.batch < batch) return version
+  const oldest = await table.oldestCommit()
   for (let back = searchFirst; ; back *= 4n) {
     // Where the log was cleaned up, what is left of it may still be enough.
     const after = version - back < oldest - 1n ? oldest - 1n : version - back
     if (after < 0n) return -1n
-    for await (const commit of silver.commits(after)) {
+    for await (const commit of table.commits(after)) {
       const progress = parseProgress(commit.commitInfo?.userMetadata)
       if (progress === null) continue
-      if (progress.batch <= batch + 1n) return after
+      if (progress.batch <= batch) return after
       break
     }
     if (after === oldest - 1n) return null

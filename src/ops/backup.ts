@@ -21,7 +21,8 @@ const manifest = z.object({
   takenAt: z.string(),
   tables: z.record(
     z.string().regex(/^[a-z][a-z0-9_]*(\/[a-z][a-z0-9_]*)*$/),
-    z.object({ id: z.string(), version }),
+    /** With the oldest commit of its log that is there; a copy of before may not say. */
+    z.object({ id: z.string(), version, oldest: version.optional() }),
   ),
 })
 

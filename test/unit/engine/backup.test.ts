@@ -13,6 +13,7 @@ import { readTables } from '../../compare/read-in-process.ts'
 import { memoryStore } from '../../crash/memory-store.ts'
 import { noonOf, valuesOf, verifiedChecks } from './kept-days.ts'
 import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
+import { rowsOfTable } from './written-tables.ts'
 
 const made: Lakehouse[] = []
 const another = async (): Promise<Lakehouse> => {
@@ -32,10 +33,15 @@ const copyOf = (deltaBasePath: string, backupPath: string) => ({
 })
 
 /** With a clock that stands still the times of batches are those of every other run of them. */
-async function run({ base, input }: Lakehouse, count: number, from = base): Promise<void> {
+async function run(
+  { base, input }: Lakehouse,
+  count: number,
+  from = base,
+  tableProperties = {},
+): Promise<void> {
   const of = { base: from, input, remove: async () => undefined }
   await writeInput(of, values.slice(0, count))
-  await runOnce(of, { recordsPerBatchMax: 6, clock: () => noonOf(4) })
+  await runOnce(of, { recordsPerBatchMax: 6, clock: () => noonOf(4), tableProperties })
 }
 
 test('a copy that is made while batches come goes on to the same rows, and is proved', async () => {
@@ -49,6 +55,25 @@ test('a copy that is made while batches come goes on to the same rows, and is pr
   await run(lakehouse, values.length, restored)
   expect(differences(await readTables(restored), await readTables(lakehouse.base))).toEqual([])
   expect((await verifiedChecks(restored)).filter(({ ok }) => !ok)).toEqual([])
+})
+
+test('a copy has all batches, also those that the journal does not know yet and a checkpoint covers', async () => {
+  const lakehouse = await another()
+  const copy = join(lakehouse.base, '..', 'copy')
+  const properties = { 'delta.checkpointInterval': '2' }
+  let batches = 0
+  setStepHook(async (name) => {
+    if (name !== 'batch ended' || ++batches !== 5) return
+    setStepHook(null)
+    await backUp(copyOf(lakehouse.base, copy))
+  })
+  await run(lakehouse, 36, lakehouse.base, properties)
+  const restored = join(lakehouse.base, '..', 'restored')
+  expect((await restoreBackup(copyOf(restored, copy))).batch).toBeGreaterThanOrEqual(4n)
+  await run(lakehouse, 36, restored, properties)
+  const noted = await rowsOfTable(join(restored, 'ops/batches'))
+  expect(noted.map(({ batch }) => Number(batch)).sort((a, b) => a - b)).toEqual(noted.map((_, at) => at + 1))
+  expect(differences(await readTables(restored), await readTables(lakehouse.base))).toEqual([])
 })
 
 test('copies go to a store and back, bring only what is new, and are carried on where they ended', async () => {
