@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DeltaTable } from '../delta/index.ts'
 import { directoryOf, storeAt } from '../delta/mounts.ts'
+import { loadState } from '../delta/state.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { DirectoryPlace, type FilePlace } from '../objects/file-place.ts'
 import { type BackupManifest, manifestFrom, manifestKey, manifestText, restoreKey } from '../ops/backup.ts'
@@ -68,7 +69,6 @@ async function copyCut(
   const records = cut.tables.find(({ path }) => path === options.lakehouse.records.path)
   assert(records, 'a lakehouse has its records')
   const known = await manifestOf(to, records.snapshot.metadata.id)
-  const copy = await Copy.of(options, from, to)
   const manifest: BackupManifest = {
     format: 1,
     lakehouse: records.snapshot.metadata.id,
@@ -81,26 +81,54 @@ async function copyCut(
       ]),
     ),
   }
-  // Of a table that was made again the names of the log stand for other commits.
-  const anew = cut.tables.filter(({ path, snapshot }) => {
-    const before = known?.tables[path]
-    return before !== undefined && before.id !== snapshot.metadata.id
-  })
-  if (known === null || anew.length > 0) {
-    await to.put(manifestKey, Buffer.from(manifestText({ ...manifest, batch: null, tables: {} })))
-  }
-  for (const { path } of anew) await copy.deleteAll(`${path}/_delta_log/`)
-  await step('copy begun')
+  const copy = await Copy.of(options, from, to)
   try {
+    if (known === null) await putManifest(to, { ...manifest, batch: null, tables: {} })
+    await makeRoom(copy, to, known, cut.tables)
+    await step('copy begun')
     if (!(await copy.bring(cut.tables, cut.tables))) return null
   } finally {
     await copy.end()
   }
   await step('tables copied')
-  await to.put(manifestKey, Buffer.from(manifestText(manifest)))
+  await putManifest(to, manifest)
   await step('copy named')
   await copy.deleteOthers(cut.tables)
   return copy.report(cut)
+}
+
+async function putManifest(to: FilePlace, manifest: BackupManifest): Promise<void> {
+  await to.put(manifestKey, Buffer.from(manifestText(manifest)))
+}
+
+/**
+ * Deletes what is in the way of the logs. Where a table was made again, or the lakehouse was brought back from
+ * an older copy and went on, the names of a log stand for other commits: of such tables the copy says that it
+ * does not have them before their logs go.
+ */
+async function makeRoom(
+  copy: Copy,
+  to: FilePlace,
+  known: BackupManifest | null,
+  tables: readonly CutTable[],
+): Promise<void> {
+  const others = new Set<string>()
+  for (const table of tables) if (!(await copy.goesOn(table, known))) others.add(table.path)
+  const ofKnown = Object.entries(known?.tables ?? {})
+  const left = ofKnown.filter(([path]) => !others.has(path))
+  if (known !== null && left.length < ofKnown.length) {
+    await putManifest(to, { ...known, batch: null, tables: Object.fromEntries(left) })
+  }
+  for (const { path, log } of tables) {
+    const before = others.has(path) ? null : (known?.tables[path]?.version ?? null)
+    await copy.deleteLog(path, (name) => before === null || (isLater(name, before) && !log.includes(name)))
+  }
+}
+
+/** Whether a file of a log is of a later version. */
+function isLater(name: string, version: bigint): boolean {
+  const digits = /^\d{20}/.exec(name)?.[0]
+  return digits !== undefined && BigInt(digits) > version
 }
 
 /** Brings a lakehouse from its copy to a place that has nothing. One that did not end is carried on. */
@@ -148,8 +176,9 @@ async function copiedTables({ backupPath }: CopyOptions, manifest: BackupManifes
   const tables: CutTable[] = []
   for (const [path, { id, version, oldest = null }] of Object.entries(manifest.tables)) {
     const directory = tableDirectory(backupPath, { path })
-    const isThere = await DeltaTable.exists(directory)
-    const cut = isThere ? await cutTable(await DeltaTable.open(directory), path, version, oldest) : null
+    // A copy that was begun later and did not end may have left more in the log: it is not read.
+    const snapshot: DeltaTable['snapshot'] = async () => (await loadState(directory, version)).snapshot()
+    const cut = await cutTable({ directory, snapshot }, path, version, oldest)
     if (cut === null || cut.snapshot.metadata.id !== id) {
       throw broken(placeOf(backupPath), `the log of ${path}`)
     }
@@ -167,6 +196,8 @@ class Copy {
   readonly #from: FilePlace
   readonly #to: FilePlace
   readonly #there: Set<string>
+  /** Files of logs that were seen to be the same. */
+  readonly #equal = new Set<string>()
   /** For what is in two stores. */
   readonly #directory: string
   #files = 0
@@ -224,12 +255,16 @@ class Copy {
         this.#options.onProgress?.(this.#done, this.#total)
       }
     }
-    await Promise.all(Array.from({ length: Math.min(filesAtOnce, files.length) }, work))
+    await this.#atOnce(files.length, work)
     return this.missing === null
   }
 
+  async #atOnce(count: number, work: () => Promise<void>): Promise<void> {
+    await Promise.all(Array.from({ length: Math.min(filesAtOnce, count) }, work))
+  }
+
   async #bringOne({ key, size }: FileToCopy): Promise<void> {
-    if (this.#there.has(key) && (size === null || (await this.#sizeThere(key)) === size)) return
+    if (this.#there.has(key) && (await this.#isSame(key, size))) return
     const found = await this.#from.head(key)
     const bytes = found === null ? null : BigInt(found.size)
     if (bytes === null || !(await this.#carry(key))) {
@@ -265,8 +300,45 @@ class Copy {
     return found === null ? null : BigInt(found.size)
   }
 
-  async deleteAll(prefix: string): Promise<void> {
-    for (const key of this.keys.filter((one) => one.startsWith(prefix))) {
+  /** The name of a data file stands for it alone; those of a log may have come from another history. */
+  async #isSame(key: string, size: bigint | null): Promise<boolean> {
+    if (size !== null) return (await this.#sizeThere(key)) === size
+    return this.#equal.has(key) || (await this.#hasEqual(key)) === true
+  }
+
+  /** null where one of both is not there (any more). */
+  async #hasEqual(key: string): Promise<boolean | null> {
+    const [one, other] = await Promise.all([this.#from.get(key), this.#to.get(key)])
+    if (one === null || other === null) return null
+    const isEqual = one.bytes.equals(other.bytes)
+    if (isEqual) this.#equal.add(key)
+    return isEqual
+  }
+
+  /** True where the log that is there is the beginning of the table's, or there is none. */
+  async goesOn({ path, snapshot, log }: CutTable, known: BackupManifest | null): Promise<boolean> {
+    const directory = `${path}/_delta_log/`
+    const before = known?.tables[path]
+    if (!this.keys.some((key) => key.startsWith(directory))) return true
+    if (before === undefined || before.id !== snapshot.metadata.id) return false
+    const both = log.filter(
+      (name) => !isLater(name, before.version) && this.#there.has(`${directory}${name}`),
+    )
+    const waiting = both.values()
+    const different: string[] = []
+    await this.#atOnce(both.length, async () => {
+      for (const name of waiting) {
+        this.#options.signal.throwIfAborted()
+        if ((await this.#hasEqual(`${directory}${name}`)) === false) different.push(name)
+      }
+    })
+    return different.length === 0
+  }
+
+  async deleteLog(path: string, isToGo: (name: string) => boolean): Promise<void> {
+    const directory = `${path}/_delta_log/`
+    for (const key of this.keys) {
+      if (!key.startsWith(directory) || !isToGo(key.slice(directory.length))) continue
       await this.#to.delete(key)
       this.#there.delete(key)
     }

@@ -76,6 +76,27 @@ test('a copy has all batches, also those that the journal does not know yet and 
   expect(differences(await readTables(restored), await readTables(lakehouse.base))).toEqual([])
 })
 
+test('a lakehouse that went back and on is copied over what it was, also where the copy was killed', async () => {
+  const lakehouse = await another()
+  const place = (name: string): string => join(lakehouse.base, '..', name)
+  await run(lakehouse, 12)
+  await backUp(copyOf(lakehouse.base, place('old')))
+  await run(lakehouse, 24)
+  await backUp(copyOf(lakehouse.base, place('copy')))
+  await restoreBackup(copyOf(place('back'), place('old')))
+  const back = { ...lakehouse, base: place('back') }
+  await writeInput(back, [...values.slice(0, 12), ...values.slice(36, 48)])
+  await runOnce(back, { recordsPerBatchMax: 6, clock: () => noonOf(4) })
+  setStepHook((name) => {
+    if (name === 'copy begun') throw new Error('ended here')
+  })
+  await expect(backUp(copyOf(back.base, place('copy')))).rejects.toThrow('ended here')
+  setStepHook(null)
+  await backUp(copyOf(back.base, place('copy')))
+  await restoreBackup(copyOf(place('restored'), place('copy')))
+  expect(differences(await readTables(place('restored')), await readTables(back.base))).toEqual([])
+})
+
 test('copies go to a store and back, bring only what is new, and are carried on where they ended', async () => {
   const lakehouse = await another()
   const store = memoryStore('s3://copies/of')
