@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DeltaTable } from '../delta/index.ts'
 import { directoryOf, storeAt } from '../delta/mounts.ts'
 import { loadState } from '../delta/state.ts'
@@ -44,6 +44,7 @@ export async function backUp(options: CopyOptions): Promise<CopyReport> {
   const { lakehouse, deltaBasePath, backupPath, signal } = options
   const [from, to] = [placeOf(deltaBasePath), placeOf(backupPath)]
   refuseInside(from, to)
+  await refuseBelowCopy(to)
   for (let cuts = 1; ; cuts++) {
     signal.throwIfAborted()
     const cut = await cutLakehouse(lakehouse, deltaBasePath)
@@ -93,7 +94,7 @@ async function copyCut(
   await step('tables copied')
   await putManifest(to, manifest)
   await step('copy named')
-  await copy.deleteOthers(cut.tables)
+  await copy.deleteOthers(known, cut.tables)
   return copy.report(cut)
 }
 
@@ -344,14 +345,19 @@ class Copy {
     }
   }
 
-  /** What the copy no longer names: files of days that were dropped, of erased rows, of older versions. */
-  async deleteOthers(tables: readonly CutTable[]): Promise<void> {
-    const named = new Set([manifestKey])
+  /**
+   * What the copy no longer names: files of days that were dropped, of erased rows, of older versions. What
+   * lies there beside tables is not of the copy.
+   */
+  async deleteOthers(known: BackupManifest | null, tables: readonly CutTable[]): Promise<void> {
+    const named = new Set<string>()
     for (const { path, snapshot, log } of tables) {
       for (const file of snapshot.files.keys()) named.add(`${path}/${file}`)
       for (const name of log) named.add(`${path}/_delta_log/${name}`)
     }
-    for (const key of this.keys) if (!named.has(key)) await this.#to.delete(key)
+    const directories = new Set([...Object.keys(known?.tables ?? {}), ...tables.map(({ path }) => path)])
+    const isOfTable = (key: string): boolean => [...directories].some((one) => key.startsWith(`${one}/`))
+    for (const key of this.keys) if (isOfTable(key) && !named.has(key)) await this.#to.delete(key)
   }
 
   report({ batch, tables }: { readonly batch: bigint; readonly tables: readonly CutTable[] }): CopyReport {
@@ -388,6 +394,18 @@ function refuseInside(from: FilePlace, to: FilePlace): void {
     'BACKUP_REFUSED',
     `${to.url} and ${from.url} lie one inside the other. Name another place.`,
   )
+}
+
+/** The copy above would take the tables of this one for its own. */
+async function refuseBelowCopy(to: FilePlace): Promise<void> {
+  if (!(to instanceof DirectoryPlace)) return
+  for (let at = dirname(to.url); at !== dirname(at); at = dirname(at)) {
+    if ((await new DirectoryPlace(at).head(manifestKey)) === null) continue
+    throw new LakehouseError(
+      'BACKUP_REFUSED',
+      `${to.url} lies inside ${at}, which is the copy of a lakehouse (${manifestKey}). Name a place beside it; nothing was changed.`,
+    )
+  }
 }
 
 function broken({ url }: FilePlace, what: string | null): LakehouseError {

@@ -1,5 +1,6 @@
 // A lakehouse is copied while it runs, and goes on from the copy as if nothing had been, wherever that is.
-import { appendFile, truncate } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { appendFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
@@ -139,8 +140,12 @@ test('a place that has something else is refused, and a file that is missing or 
   await truncate(join(silver.directory, file!.path), 10)
   const broken = restoreBackup(copyOf(join(copy, '..', 'restored'), copy))
   await expect(broken).rejects.toMatchObject({ code: 'BACKUP_BROKEN' })
-  // The next copy brings it again.
+  await expect(backUp(copyOf(lakehouse.base, join(copy, 'daily')))).rejects.toMatchObject(refused)
+  // The next copy brings it again, and leaves alone what is not of it.
+  const [note, left] = ['note.txt', 'silver/transactions/left.parquet'].map((name) => join(copy, name))
+  for (const path of [note!, left!]) await writeFile(path, 'of somebody')
   expect((await backUp(copyOf(lakehouse.base, copy))).copied.files).toBe(1)
+  expect([note, left].map((path) => existsSync(path!))).toEqual([true, false])
   await appendFile(join(copy, manifestKey), 'x')
   await expect(backUp(copyOf(lakehouse.base, copy))).rejects.toMatchObject(refused)
 })
