@@ -70,6 +70,7 @@ async function copyCut(
   const records = cut.tables.find(({ path }) => path === options.lakehouse.records.path)
   assert(records, 'a lakehouse has its records')
   const known = await manifestOf(to, records.snapshot.metadata.id)
+  await refuseLeftOut(options, known, cut)
   const manifest: BackupManifest = {
     format: 1,
     lakehouse: records.snapshot.metadata.id,
@@ -394,6 +395,23 @@ function refuseInside(from: FilePlace, to: FilePlace): void {
     'BACKUP_REFUSED',
     `${to.url} and ${from.url} lie one inside the other. Name another place.`,
   )
+}
+
+/** Whoever copies without the project's definitions would drop its tables from the copy. */
+async function refuseLeftOut(
+  { deltaBasePath, backupPath }: CopyOptions,
+  known: BackupManifest | null,
+  cut: BackupCut,
+): Promise<void> {
+  for (const path of Object.keys(known?.tables ?? {})) {
+    if (cut.tables.some((one) => one.path === path)) continue
+    if (!(await DeltaTable.exists(tableDirectory(deltaBasePath, { path })))) continue
+    throw new LakehouseError(
+      'BACKUP_REFUSED',
+      `${backupPath} has ${path}, which ${deltaBasePath} has as well, and which no definition names. Run this in the directory of ` +
+        'the project that defines it, or, if nobody wants the table any more, remove its directory first; nothing was changed.',
+    )
+  }
 }
 
 /** The copy above would take the tables of this one for its own. */

@@ -141,6 +141,9 @@ test('a place that has something else is refused, and a file that is missing or 
   const broken = restoreBackup(copyOf(join(copy, '..', 'restored'), copy))
   await expect(broken).rejects.toMatchObject({ code: 'BACKUP_BROKEN' })
   await expect(backUp(copyOf(lakehouse.base, join(copy, 'daily')))).rejects.toMatchObject(refused)
+  const tables = standardLakehouse.tables.filter(({ path }) => path !== 'aggregations/country')
+  const elsewhere = { ...copyOf(lakehouse.base, copy), lakehouse: { ...standardLakehouse, tables } }
+  await expect(backUp(elsewhere)).rejects.toMatchObject(refused)
   // The next copy brings it again, and leaves alone what is not of it.
   const [note, left] = ['note.txt', 'silver/transactions/left.parquet'].map((name) => join(copy, name))
   for (const path of [note!, left!]) await writeFile(path, 'of somebody')
