@@ -9,7 +9,14 @@ import { directoryOf, storeAt } from '../delta/mounts.ts'
 import { loadState } from '../delta/state.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { DirectoryPlace, type FilePlace } from '../objects/file-place.ts'
-import { type BackupManifest, manifestFrom, manifestKey, manifestText, restoreKey } from '../ops/backup.ts'
+import {
+  type BackupManifest,
+  manifestFrom,
+  manifestKey,
+  manifestText,
+  restoreKey,
+  withoutToken,
+} from '../ops/backup.ts'
 import { tableDirectory } from '../ops/tables.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
@@ -76,6 +83,7 @@ async function copyCut(
     lakehouse: records.snapshot.metadata.id,
     batch: cut.batch,
     takenAt: new Date().toISOString(),
+    token: randomUUID(),
     tables: Object.fromEntries(
       cut.tables.map(({ path, snapshot, oldest }) => [
         path,
@@ -83,19 +91,23 @@ async function copyCut(
       ]),
     ),
   }
+  const { token } = manifest
+  const begun = known ?? { ...manifest, batch: null, tables: {} }
+  await putManifest(to, { ...begun, token })
   const copy = await Copy.of(options, from, to)
   try {
-    if (known === null) await putManifest(to, { ...manifest, batch: null, tables: {} })
-    await makeRoom(copy, to, known, cut.tables)
+    await makeRoom(copy, to, { ...begun, token }, cut.tables)
     await step('copy begun')
     if (!(await copy.bring(cut.tables, cut.tables))) return null
   } finally {
     await copy.end()
   }
   await step('tables copied')
+  await refuseSecond(to, token)
   await putManifest(to, manifest)
   await step('copy named')
-  await copy.deleteOthers(known, cut.tables)
+  await refuseSecond(to, token)
+  await copy.deleteOthers(begun, cut.tables)
   return copy.report(cut)
 }
 
@@ -111,18 +123,19 @@ async function putManifest(to: FilePlace, manifest: BackupManifest): Promise<voi
 async function makeRoom(
   copy: Copy,
   to: FilePlace,
-  known: BackupManifest | null,
+  known: BackupManifest,
   tables: readonly CutTable[],
 ): Promise<void> {
   const others = new Set<string>()
   for (const table of tables) if (!(await copy.goesOn(table, known))) others.add(table.path)
-  const ofKnown = Object.entries(known?.tables ?? {})
+  const ofKnown = Object.entries(known.tables)
   const left = ofKnown.filter(([path]) => !others.has(path))
-  if (known !== null && left.length < ofKnown.length) {
+  if (left.length < ofKnown.length) {
+    await refuseSecond(to, known.token)
     await putManifest(to, { ...known, batch: null, tables: Object.fromEntries(left) })
   }
   for (const { path, log } of tables) {
-    const before = others.has(path) ? null : (known?.tables[path]?.version ?? null)
+    const before = others.has(path) ? null : (known.tables[path]?.version ?? null)
     await copy.deleteLog(path, (name) => before === null || (isLater(name, before) && !log.includes(name)))
   }
 }
@@ -150,7 +163,8 @@ export async function restoreBackup(options: CopyOptions): Promise<CopyReport> {
   const tables = await copiedTables(options, manifest)
   const copy = await Copy.of(options, from, to)
   const begun = await to.get(restoreKey)
-  const isMine = begun?.bytes.equals(Buffer.from(manifestText(manifest))) === true
+  const marker = Buffer.from(manifestText(withoutToken(manifest)))
+  const isMine = begun?.bytes.equals(marker) === true
   const there = copy.keys.find((key) => !key.startsWith('_checkpoints/') && key !== restoreKey)
   if (!isMine && there !== undefined) {
     throw new LakehouseError(
@@ -158,7 +172,7 @@ export async function restoreBackup(options: CopyOptions): Promise<CopyReport> {
       `${to.url} is not empty: it has ${there}. Set DELTA_BASE_PATH to a place that has nothing, or remove what is there; nothing was changed.`,
     )
   }
-  await to.put(restoreKey, Buffer.from(manifestText(manifest)))
+  await to.put(restoreKey, marker)
   await step('copy begun')
   // A start in between finds silver without bronze, and refuses.
   const rank = (path: string): number =>
@@ -318,9 +332,9 @@ class Copy {
   }
 
   /** True where the log that is there is the beginning of the table's, or there is none. */
-  async goesOn({ path, snapshot, log }: CutTable, known: BackupManifest | null): Promise<boolean> {
+  async goesOn({ path, snapshot, log }: CutTable, known: BackupManifest): Promise<boolean> {
     const directory = `${path}/_delta_log/`
-    const before = known?.tables[path]
+    const before = known.tables[path]
     if (!this.keys.some((key) => key.startsWith(directory))) return true
     if (before === undefined || before.id !== snapshot.metadata.id) return false
     const both = log.filter(
@@ -350,13 +364,13 @@ class Copy {
    * What the copy no longer names: files of days that were dropped, of erased rows, of older versions. What
    * lies there beside tables is not of the copy.
    */
-  async deleteOthers(known: BackupManifest | null, tables: readonly CutTable[]): Promise<void> {
+  async deleteOthers(known: BackupManifest, tables: readonly CutTable[]): Promise<void> {
     const named = new Set<string>()
     for (const { path, snapshot, log } of tables) {
       for (const file of snapshot.files.keys()) named.add(`${path}/${file}`)
       for (const name of log) named.add(`${path}/_delta_log/${name}`)
     }
-    const directories = new Set([...Object.keys(known?.tables ?? {}), ...tables.map(({ path }) => path)])
+    const directories = new Set([...Object.keys(known.tables), ...tables.map(({ path }) => path)])
     const isOfTable = (key: string): boolean => [...directories].some((one) => key.startsWith(`${one}/`))
     for (const key of this.keys) if (isOfTable(key) && !named.has(key)) await this.#to.delete(key)
   }
@@ -394,6 +408,16 @@ function refuseInside(from: FilePlace, to: FilePlace): void {
   throw new LakehouseError(
     'BACKUP_REFUSED',
     `${to.url} and ${from.url} lie one inside the other. Name another place.`,
+  )
+}
+
+/** Two copies at once would delete each other's files. */
+async function refuseSecond(to: FilePlace, token: string | undefined): Promise<void> {
+  const found = await to.get(manifestKey)
+  if (found !== null && manifestFrom(found.bytes.toString('utf8'))?.token === token) return
+  throw new LakehouseError(
+    'BACKUP_REFUSED',
+    `${to.url}: another process has begun to copy to it since. That one goes on, this one ends; let one copy at a time go to a place.`,
   )
 }
 

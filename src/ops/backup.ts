@@ -19,6 +19,8 @@ const manifest = z.object({
   /** The last batch; null while the first copy has not ended. */
   batch: version.nullable(),
   takenAt: z.string(),
+  /** Of the process that began to copy last: no other may end what it began before. */
+  token: z.string().optional(),
   tables: z.record(
     z.string().regex(/^[a-z][a-z0-9_]*(\/[a-z][a-z0-9_]*)*$/),
     /** With the oldest commit of its log that is there; a copy of before may not say. */
@@ -35,6 +37,11 @@ export function manifestFrom(text: string): BackupManifest | null {
   } catch {
     return null
   }
+}
+
+/** The copy without who makes the next. */
+export function withoutToken({ token: _, ...of }: BackupManifest): BackupManifest {
+  return of
 }
 
 export function manifestText(of: BackupManifest): string {

@@ -122,6 +122,21 @@ test('copies go to a store and back, bring only what is new, and are carried on 
   expect(differences(await readTables(restored), await readTables(lakehouse.base))).toEqual([])
 })
 
+test('of two copies to one place at once the one that began last is made', async () => {
+  const lakehouse = await another()
+  await run(lakehouse, 12)
+  const copying = copyOf(lakehouse.base, join(lakehouse.base, '..', 'copy'))
+  setStepHook(async (name) => {
+    if (name !== 'copy begun') return
+    setStepHook(null)
+    await backUp(copying)
+  })
+  await expect(backUp(copying)).rejects.toMatchObject({ code: 'BACKUP_REFUSED' })
+  const restored = join(lakehouse.base, '..', 'restored')
+  await restoreBackup(copyOf(restored, copying.backupPath))
+  expect(differences(await readTables(restored), await readTables(lakehouse.base))).toEqual([])
+})
+
 test('a place that has something else is refused, and a file that is missing or cut is told', async () => {
   const lakehouse = await another()
   const other = await another()
