@@ -20,7 +20,7 @@ import {
 import { tableDirectory } from '../ops/tables.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
-import { type BackupCut, type CutTable, cutLakehouse, cutTable } from './backup-cut.ts'
+import { type BackupCut, type CutTable, cutLakehouse, cutTable, tableIfThere } from './backup-cut.ts'
 
 export type CopyOptions = {
   readonly lakehouse: Lakehouse
@@ -98,7 +98,10 @@ async function copyCut(
   try {
     await makeRoom(copy, to, { ...begun, token }, cut.tables)
     await step('copy begun')
-    if (!(await copy.bring(cut.tables, cut.tables))) return null
+    if (!(await copy.bring(cut.tables, cut.tables))) {
+      await refuseLost(options, from, cut, copy.missing)
+      return null
+    }
   } finally {
     await copy.end()
   }
@@ -419,6 +422,19 @@ async function refuseSecond(to: FilePlace, token: string | undefined): Promise<v
     'BACKUP_REFUSED',
     `${to.url}: another process has begun to copy to it since. That one goes on, this one ends; let one copy at a time go to a place.`,
   )
+}
+
+/** A file that the newest version names as well did not go while it was copied: no other cut would have it. */
+async function refuseLost(
+  { deltaBasePath }: CopyOptions,
+  from: FilePlace,
+  cut: BackupCut,
+  missing: string | null,
+): Promise<void> {
+  const path = cut.tables.find((table) => missing?.startsWith(`${table.path}/`))?.path
+  const table = path === undefined ? null : await tableIfThere(deltaBasePath, path)
+  const isNamed = (await table?.snapshot())?.files.has(missing!.slice(path!.length + 1)) === true
+  if (isNamed) throw broken(from, missing)
 }
 
 /** Whoever copies without the project's definitions would drop its tables from the copy. */

@@ -1,6 +1,6 @@
 // A lakehouse is copied while it runs, and goes on from the copy as if nothing had been, wherever that is.
 import { existsSync } from 'node:fs'
-import { appendFile, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
@@ -164,6 +164,11 @@ test('a place that has something else is refused, and a file that is missing or 
   for (const path of [note!, left!]) await writeFile(path, 'of somebody')
   expect((await backUp(copyOf(lakehouse.base, copy))).copied.files).toBe(1)
   expect([note, left].map((path) => existsSync(path!))).toEqual([true, false])
+  const source = await DeltaTable.open(join(lakehouse.base, 'silver/transactions'))
+  const [lost] = (await source.snapshot()).files.keys()
+  await rm(join(source.directory, lost!))
+  const isBroken = backUp(copyOf(lakehouse.base, join(copy, '..', 'another')))
+  await expect(isBroken).rejects.toMatchObject({ code: 'BACKUP_BROKEN' })
   await appendFile(join(copy, manifestKey), 'x')
   await expect(backUp(copyOf(lakehouse.base, copy))).rejects.toMatchObject(refused)
 })
