@@ -5,7 +5,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DeltaTable } from '../delta/index.ts'
-import { directoryOf, storeAt } from '../delta/mounts.ts'
 import { loadState } from '../delta/state.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { DirectoryPlace, type FilePlace } from '../objects/file-place.ts'
@@ -21,6 +20,7 @@ import { tableDirectory } from '../ops/tables.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 import { type BackupCut, type CutTable, cutLakehouse, cutTable, tableIfThere } from './backup-cut.ts'
+import { placeOf } from './copied-place.ts'
 
 export type CopyOptions = {
   readonly lakehouse: Lakehouse
@@ -177,7 +177,7 @@ export async function restoreBackup(options: CopyOptions): Promise<CopyReport> {
   }
   await to.put(restoreKey, marker)
   await step('copy begun')
-  // A start in between finds silver without bronze, and refuses.
+  // A reader in between finds the tables that everything else is computed from last.
   const rank = (path: string): number =>
     path === lakehouse.events.path ? 0 : path === lakehouse.records.path ? 2 : 1
   const inOrder = tables.toSorted((a, b) => rank(a.path) - rank(b.path))
@@ -398,11 +398,6 @@ async function manifestOf(to: FilePlace, lakehouseId: string): Promise<BackupMan
     'BACKUP_REFUSED',
     `${to.url} is not empty: it has ${what}. Name a place that has nothing, or the last copy of this lakehouse; nothing was changed.`,
   )
-}
-
-function placeOf(basePath: string): FilePlace {
-  const directory = directoryOf(basePath)
-  return storeAt(directory)?.store ?? new DirectoryPlace(directory)
 }
 
 function refuseInside(from: FilePlace, to: FilePlace): void {

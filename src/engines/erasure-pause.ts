@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LakehouseError } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
+import { refuseCopy } from './copied-place.ts'
 import { noticesTo, type OnEvent } from './events.ts'
 import type { Lease, LeaseTerms } from './lease.ts'
 import { checkpointDirectory, Lock, type LockPlace, leaseOf, lockStreams, streamLock } from './lock.ts'
@@ -22,6 +23,7 @@ export type ErasureLockOptions = LeaseTerms & {
 
 /** Takes all locks of the lakehouse for an erasure. Fails with STREAM_LOCKED where a run does not pause. */
 export async function lockForErasure(deltaBasePath: string, options: ErasureLockOptions): Promise<Lock> {
+  await refuseCopy(deltaBasePath)
   const lock = new Lock(await thisProcess(), options)
   try {
     await lock.take(erasureLock(deltaBasePath))

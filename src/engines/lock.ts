@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { directoryOf, storeAt } from '../delta/mounts.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { step } from '../steps/step.ts'
+import { refuseCopy } from './copied-place.ts'
 import type { Lease, LeaseTerms } from './lease.ts'
 import { LockFile, lockPath } from './lock-file.ts'
 import { type Holder, thisProcess } from './lock-holder.ts'
@@ -34,12 +35,13 @@ export function leaseOf({ directory, what }: LockPlace): Lease {
   return mount === null ? new LockFile(directory, what) : new StoreLease(mount, lockPath(directory), what)
 }
 
-/** Takes the locks of all streams, or fails with STREAM_LOCKED and leaves none taken. */
+/** Takes the locks of all streams, or fails with STREAM_LOCKED and leaves none taken; of a copy there are none. */
 export async function lockStreams(
   deltaBasePath: string,
   streams: readonly string[],
   options: LeaseTerms,
 ): Promise<Lock> {
+  await refuseCopy(deltaBasePath)
   const lock = new Lock(await thisProcess(), options)
   try {
     for (const stream of streams) await lock.take(streamLock(deltaBasePath, stream))

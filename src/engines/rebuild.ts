@@ -33,6 +33,7 @@ import { isOfInput, type Lakehouse, type Role, roleOf, type TableDefinition, tab
 import { duckdb } from '../sql/index.ts'
 import { BatchHistory } from './batch-history.ts'
 import { planOf, rulesOf } from './batch-rules.ts'
+import { refuseCopy } from './copied-place.ts'
 import { definitionsOfRun } from './definition-changes.ts'
 import type { DefinitionStore } from './definition-store.ts'
 import { computableFrom } from './dropped-history.ts'
@@ -73,6 +74,7 @@ export async function rebuildTable(options: RebuildOptions, path: string): Promi
         `${lakehouse.tables.flatMap((one) => (isOfInput(lakehouse, one.path) ? [] : [one.path])).join(', ')}.`,
     )
   }
+  await refuseCopy(deltaBasePath)
   const directory = tableDirectory(deltaBasePath, definition)
   // A directory that was removed is made again: by another definition than before no run would fill it.
   if (!(await DeltaTable.exists(directory)))

@@ -109,6 +109,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'A file of a lakehouse, or of its copy, is missing or has another size than the log says.',
   },
+  COPY_NOT_WRITABLE: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'DELTA_BASE_PATH is the copy of a lakehouse, or is not wholly brought back from one yet.',
+  },
   BACKUP_OVERTAKEN: {
     blame: 'user',
     retry: 'backoff',

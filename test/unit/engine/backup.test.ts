@@ -114,6 +114,8 @@ test('copies go to a store and back, bring only what is new, and are carried on 
   const restored = join(lakehouse.base, '..', 'restored')
   await expect(restoreBackup(copyOf(restored, store.url))).rejects.toThrow('ended here')
   setStepHook(null)
+  const notWritable = { code: 'COPY_NOT_WRITABLE' }
+  await expect(run(lakehouse, 48, restored)).rejects.toMatchObject(notWritable)
   // What is named is the first copy still.
   expect((await restoreBackup(copyOf(restored, store.url))).batch).toBe(first.batch)
   expect((await backUp(options)).copied.files).toBe(0)
@@ -147,6 +149,7 @@ test('a place that has something else is refused, and a file that is missing or 
   await expect(restoreBackup(copyOf(join(copy, 'x'), other.base))).rejects.toMatchObject(refused)
   await expect(backUp(copyOf(lakehouse.base, join(lakehouse.base, 'copy')))).rejects.toMatchObject(refused)
   await backUp(copyOf(lakehouse.base, copy))
+  await expect(run(lakehouse, 12, copy)).rejects.toMatchObject({ code: 'COPY_NOT_WRITABLE' })
   await expect(backUp(copyOf(other.base, copy))).rejects.toMatchObject(refused)
   await expect(backUp(copyOf(lakehouse.base, other.base))).rejects.toMatchObject(refused)
   await expect(restoreBackup(copyOf(other.base, copy))).rejects.toMatchObject(refused)
