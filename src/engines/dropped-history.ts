@@ -2,11 +2,12 @@
 // all earlier ones that windows and operators over earlier rows can ask for.
 import type { Parameters } from '../batches/plan.ts'
 import { floorTo } from '../batches/planner.ts'
-import type { Progress } from '../batches/progress.ts'
+import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import { dayMicros, type Retained, retainedOf } from '../ops/retained.ts'
 import { historiesOf, type TableDefinition, windowOf } from '../plan/index.ts'
 import type { BatchHistory } from './batch-history.ts'
 import { rangeOf } from './batch-rules.ts'
+import type { DefinitionStore } from './definition-store.ts'
 import type { PipelineOptions } from './engine.ts'
 
 /** How far before a watermark, in event time, a row of the events can still matter to any of the tables. */
@@ -16,6 +17,15 @@ export function reachOf(tables: readonly TableDefinition[], parameters: Paramete
     ...[windowOf(node)?.sizeMicros ?? 0n],
   ])
   return ranges.reduce((most, range) => (range > most ? range : most), 0n)
+}
+
+/** The same by what a batch went by: the tables that lack it get it by that. 0 where nobody knows it. */
+export async function reachOfBatch(
+  definitions: Pick<DefinitionStore, 'at'>,
+  { plan }: Pick<RecordedBatch, 'plan'>,
+): Promise<bigint> {
+  const recorded = plan === null ? null : await definitions.at(plan.definitions)
+  return plan === null || recorded === null ? 0n : reachOf(recorded.tables, plan.settings.parameters)
 }
 
 /**
@@ -52,18 +62,22 @@ export function isComputableAfter(
  */
 export async function computableFrom(
   { lakehouse, parameters }: Pick<PipelineOptions, 'lakehouse' | 'parameters'>,
+  definitions: Pick<DefinitionStore, 'at'>,
   history: Pick<BatchHistory, 'after' | 'silver'>,
   before: Progress,
 ): Promise<Progress> {
   const retained = retainedOf((await history.silver.snapshot()).txns)
   if (retained === null) return before
   const names = lakehouse.watermarks.map(({ name }) => name)
-  const reachMicros = reachOf(lakehouse.tables, parameters)
+  const today = reachOf(lakehouse.tables, parameters)
   let last = before
   let isBehindDropped = false
-  for await (const { progress } of history.after(before.batch)) {
+  for await (const next of history.after(before.batch)) {
+    const { progress } = next
     if (progress.timeMicros >= retained.keptFromMicros) {
-      if (!isBehindDropped || isComputableAfter(last, names, reachMicros, retained)) return last
+      if (!isBehindDropped) return last
+      const then = await reachOfBatch(definitions, next)
+      if (isComputableAfter(last, names, then > today ? then : today, retained)) return last
     } else isBehindDropped = true
     last = progress
   }

@@ -128,7 +128,7 @@ async function rebuildLocked(
   const history = new BatchHistory(deltaBasePath, silver.delta, database.load)
   const facts = { definitions, paths: [path], source: 'events' } as const
   const contexts = new BatchContexts(run, database, silver.delta, facts)
-  let before = await computableFrom(run, history, noProgress)
+  let before = await computableFrom(run, store, history, noProgress)
   const kept = before.batch === 0n ? null : await keepRows(options, table, { snapshot, delta }, before)
   for await (const next of history.after(before.batch)) {
     options.signal.throwIfAborted()

@@ -18,7 +18,8 @@ import { duckdb } from '../sql/index.ts'
 import { step } from '../steps/step.ts'
 import { BatchHistory } from './batch-history.ts'
 import { rowsOf } from './database.ts'
-import { dayBeginning, neededFrom, reachOf } from './dropped-history.ts'
+import { definitionsOfRun } from './definition-changes.ts'
+import { dayBeginning, neededFrom, reachOf, reachOfBatch } from './dropped-history.ts'
 import type { PipelineOptions } from './engine.ts'
 import { journalTxns } from './journal.ts'
 import type { OpenTable } from './tables.ts'
@@ -32,6 +33,7 @@ type Hold = { readonly beforeMicros: bigint; readonly why: string }
 /** How far the lakehouse is: its last batch, and the last one that all tables and the journal have. */
 type Reached = {
   readonly silver: DeltaTable
+  readonly history: BatchHistory
   readonly last: bigint
   readonly done: Progress
   /** The table that is the furthest behind. */
@@ -122,22 +124,19 @@ export class Retention {
       if (done > last) last = done
     }
     const history = new BatchHistory(deltaBasePath, silver, this.#connection)
-    return { silver, last, done: await history.progressAt(least), slowest }
+    return { silver, history, last, done: await history.progressAt(least), slowest }
   }
 
-  async #holdOf(
-    table: OpenTable,
-    wanted: bigint,
-    { silver, last, done, slowest }: Reached,
-  ): Promise<Hold | null> {
-    const { lakehouse, parameters } = this.#options
+  async #holdOf(table: OpenTable, wanted: bigint, reached: Reached): Promise<Hold | null> {
+    const { silver, last, done, slowest } = reached
+    const { lakehouse } = this.#options
     const lag: Hold | null =
       done.batch === last
         ? null
         : { beforeMicros: done.timeMicros, why: `${slowest} is at batch ${done.batch} of ${last}` }
     if (table.role !== 'events') return lag
     const names = lakehouse.watermarks.map(({ name }) => name)
-    const from = neededFrom(done, names, reachOf(lakehouse.tables, parameters))
+    const from = neededFrom(done, names, await this.#reachFrom(reached))
     const why = 'windows that are open, or operators over earlier rows, need rows of it'
     if (from === null) return { beforeMicros: 0n, why }
     const scan = await fetchedScanSql(await silver.snapshot(), silver.directory, {
@@ -154,6 +153,18 @@ export class Retention {
     )
     if (first === null) return lag
     return lag === null || first < lag.beforeMicros ? { beforeMicros: first, why } : lag
+  }
+
+  /** By the definitions of today, and by those of the batches that some table is still to get. */
+  async #reachFrom({ history, done }: Reached): Promise<bigint> {
+    const { lakehouse, parameters } = this.#options
+    const definitions = definitionsOfRun(this.#options, this.#connection)
+    let most = reachOf(lakehouse.tables, parameters)
+    for await (const batch of history.after(done.batch)) {
+      const reach = await reachOfBatch(definitions, batch)
+      if (reach > most) most = reach
+    }
+    return most
   }
 
   async #dropBefore(table: OpenTable, before: bigint, reached: Reached, signal: AbortSignal): Promise<void> {
@@ -187,9 +198,8 @@ export class Retention {
   }
 
   /** The rows of a streaming query have times of their own: which batch took a row, its place says. */
-  async #ofBatchesBefore(before: bigint, { silver }: Reached, isOld: string): Promise<string> {
-    const { deltaBasePath } = this.#options
-    const journal = await DeltaTable.open(opsDirectory(deltaBasePath, batchesPath))
+  async #ofBatchesBefore(before: bigint, { history }: Reached, isOld: string): Promise<string> {
+    const journal = await DeltaTable.open(opsDirectory(this.#options.deltaBasePath, batchesPath))
     const scan = await fetchedScanSql(await journal.snapshot(), journal.directory, {
       columns: ['batch', 'processing_time'],
       where: [{ column: 'processing_time', max: before - 1n }],
@@ -199,7 +209,7 @@ export class Retention {
       `SELECT max(batch) AS batch FROM (${scan}) WHERE processing_time < make_timestamptz(${before})`,
     )
     const batch = (row?.batch ?? 0n) as bigint // As selected.
-    const { offsets } = await new BatchHistory(deltaBasePath, silver, this.#connection).progressAt(batch)
+    const { offsets } = await history.progressAt(batch)
     const taken = [...offsets.values()].map(
       ({ topic, partition, offset }) =>
         `(topic = ${duckdb.text(topic)} AND partition = ${partition} AND "offset" < ${offset})`,

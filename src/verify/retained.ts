@@ -3,7 +3,7 @@
 
 import type { RecordedBatch } from '../batches/progress.ts'
 import { quoteIdentifier, quoteText } from '../delta/sql.ts'
-import { isComputableAfter, reachOf } from '../engines/dropped-history.ts'
+import { isComputableAfter, reachOf, reachOfBatch } from '../engines/dropped-history.ts'
 import { dayText, type Retained, retainedOf } from '../ops/retained.ts'
 import { batchTimeColumn } from '../plan/batch-time.ts'
 import { findingsOf, nothingFound } from './check.ts'
@@ -62,12 +62,10 @@ async function computableTime(lakehouse: WrittenLakehouse, retained: Retained): 
 }
 
 /** By the definitions of today, and by those of the batch. */
-async function reachIn(lakehouse: WrittenLakehouse, { plan }: RecordedBatch): Promise<bigint> {
+async function reachIn(lakehouse: WrittenLakehouse, batch: RecordedBatch): Promise<bigint> {
   const { defined, options, definitions } = lakehouse
   const today = reachOf(defined.tables, options.parameters)
-  const recorded = plan === null ? null : await definitions.at(plan.definitions)
-  if (plan === null || recorded === null) return today
-  const then = reachOf(recorded.tables, plan.settings.parameters)
+  const then = await reachOfBatch(definitions, batch)
   return then > today ? then : today
 }
 

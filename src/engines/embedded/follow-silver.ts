@@ -51,7 +51,8 @@ export async function followSilver(
   const definitions = within?.definitions ?? definitionsOfRun(options, database.load)
   const history = new BatchHistory(options.deltaBasePath, silver, database.load)
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
-  let before = await computableFrom(options, history, await history.progressAt(doneBatch(tables, claims)))
+  const done = await history.progressAt(doneBatch(tables, claims))
+  let before = await computableFrom(options, definitions, history, done)
   const paths = tables.map(({ definition }) => definition.path)
   const facts = { definitions, paths, source: 'events' } as const
   const followed = new FollowedSilver(silver, inputStream(options.lakehouse))

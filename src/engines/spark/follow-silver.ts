@@ -37,7 +37,8 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
     options,
     new Retention(options, tables, run.database.upkeep),
   )
-  let before = await computableFrom(options, history, await history.progressAt(doneBatch(tables, claims)))
+  const done = await history.progressAt(doneBatch(tables, claims))
+  let before = await computableFrom(options, definitions, history, done)
   let version = (await silver.snapshot()).version
   if (upTo === null) tellOpened(options, tables, before, { silverBatch: () => followed.newestBatch })
   try {
