@@ -26,7 +26,7 @@ import { duckdbType, typeText } from '../delta/schema.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { tableHash } from '../ops/definitions.ts'
 import { rebuiltTxns } from '../ops/rebuilt.ts'
-import { dayText } from '../ops/retained.ts'
+import { dayText, retainedOf } from '../ops/retained.ts'
 import { deltaDefinition, openTable, tableDirectory } from '../ops/tables.ts'
 import { batchTimeColumn } from '../plan/batch-time.ts'
 import { isOfInput, type Lakehouse, type Role, roleOf, type TableDefinition, tableAt } from '../plan/index.ts'
@@ -130,8 +130,14 @@ async function rebuildLocked(
   const contexts = new BatchContexts(run, database, silver.delta, facts)
   let before = await computableFrom(run, store, history, noProgress)
   const kept = before.batch === 0n ? null : await keepRows(options, table, { snapshot, delta }, before)
+  const keptFromMicros = retainedOf(snapshot.txns)?.keptFromMicros ?? 0n
   for await (const next of history.after(before.batch)) {
     options.signal.throwIfAborted()
+    // Days that the table has dropped do not come back.
+    if (next.progress.timeMicros < keptFromMicros) {
+      before = next.progress
+      continue
+    }
     const plan = planOf(before, next, rulesOf(run, store))
     const rows = { kind: 'silver', select: await batchRowsSql(silver.delta, next), recorded: next } as const
     await executeBatch(await contexts.of(before, plan), plan, before, rows, [table])

@@ -108,6 +108,17 @@ test('days that are over leave their tables, wherever the work is killed; what i
   expect(anew).toEqual(expected.slice(-anew.length))
 })
 
+test('days that a table alone has dropped do not come back with a rebuild', async () => {
+  const lakehouse = await copyOfOracle()
+  const path = 'gold/transactions'
+  await runDay(lakehouse, last, { retention: { [path]: 2n * day } })
+  const expected = await rowsFrom(oracle.base, path, keptFrom(path))
+  expect(await rowsFrom(lakehouse.base, path, 0n)).toEqual(expected)
+  const options = { ...testOptions, deltaBasePath: lakehouse.base, recordsPerBatchMax: 12, pauseMaxMs: 1_000 }
+  expect((await rebuildTable(options, path)).rows).toBe(BigInt(expected.length))
+  expect(await rowsFrom(lakehouse.base, path, 0n)).toEqual(expected)
+})
+
 test('what lags behind silver holds its days; a row that is missing of those that are kept is found', async () => {
   const lakehouse = await copyOfOracle()
   const notices: string[] = []
