@@ -181,7 +181,7 @@ try {
       table.filesSinceUpkeep += 1
       commits += 1
     }
-    upkeep.afterBatch()
+    upkeep.betweenBatches()
     const isDayOver = Math.floor((batch * stepMs) / dayMs) !== Math.floor(((batch - 1) * stepMs) / dayMs)
     if (!isDayOver && batch !== batchCount) continue
     const sorted = Float64Array.from(commitMs).sort()

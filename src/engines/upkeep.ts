@@ -80,8 +80,11 @@ export class Upkeep {
     }
   }
 
-  /** Starts a turn at the table that needs it most, where one does and no turn goes on. It fails no batch. */
-  afterBatch(): void {
+  /**
+   * To be called after each batch, and while none comes: starts a turn at the table that needs it most, where
+   * one does and no turn goes on. It fails no batch.
+   */
+  betweenBatches(): void {
     this.#tellOfRemovals()
     this.#tellOfCheckpoints()
     if (this.#running !== null) return

@@ -74,10 +74,11 @@ export async function followSilver(
         const plan = planOf(before, next, rulesOf(options, definitions))
         followed.batch = plan.batch
         before = await follow(options, await contexts.of(before, plan), { plan, before, next }, tables)
-        if (within === null) upkeep.afterBatch()
+        if (within === null) upkeep.betweenBatches()
       }
       if (options.once || within !== null || options.signal.aborted) break
       options.tell({ kind: 'waiting' })
+      upkeep.betweenBatches()
       version = await silver.waitForVersion(version, waitMaxMs, options.signal).catch((error: unknown) => {
         if (options.signal.aborted) return version // Stopped: the loop sees it.
         throw error

@@ -243,6 +243,7 @@ class Pipeline {
     this.#behind.whenIdle(async () => {
       this.#options.tell({ kind: 'waiting' })
       await this.#journal.flushQuiet()
+      this.#upkeep.betweenBatches()
     })
   }
 
@@ -330,7 +331,7 @@ class Pipeline {
     tell({ kind: 'batch', report: { ...report, rowsByTable }, recorded })
     const { quarantineReasons: reasons, overflows } = report
     await this.#journal.note({ recorded, streams, rowsByTable, reasons, overflows, phasesMs })
-    this.#upkeep.afterBatch()
+    this.#upkeep.betweenBatches()
   }
 
   /** A batch without records that moves all watermarks behind the last window. */

@@ -55,11 +55,12 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
         // Batches that are only looked at on the way to where the tables are have been told before.
         const hasRows = Object.values(written.rowsByTable).some((count) => count > 0)
         if (hasRows || upTo === null) await tell(run, written, startedMs)
-        if (upTo === null) upkeep.afterBatch()
+        if (upTo === null) upkeep.betweenBatches()
       }
       if (upTo === null) run.gotOn()
       if (options.once || upTo !== null || signal.aborted) break
       options.tell({ kind: 'waiting' })
+      upkeep.betweenBatches()
       version = await silver.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
         if (signal.aborted) return version // Stopped: the loop sees it.
         throw error

@@ -180,6 +180,7 @@ class Pipeline {
       if (this.#query.isCaughtUp) this.#run.gotOn()
       this.#run.options.tell({ kind: 'waiting' })
       await this.#exclusive(() => this.#journal.flushQuiet())
+      this.#upkeep.betweenBatches()
       version = await delta.waitForVersion(version, waitMaxMs, signal).catch((error: unknown) => {
         if (signal.aborted) return version // Stopped: the loop sees it.
         throw error
@@ -231,7 +232,7 @@ class Pipeline {
     await step('progress reported')
     // The query writes a file for each partition in a trigger, and a trigger makes a batch or less.
     this.#bronze.filesSinceUpkeep += plan.ranges.length
-    this.#upkeep.afterBatch()
+    this.#upkeep.betweenBatches()
   }
 
   /** A batch without records that moves all watermarks behind the last window. */
