@@ -3,12 +3,15 @@
 import type { Parameters } from '../batches/plan.ts'
 import { floorTo } from '../batches/planner.ts'
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
+import type { DeltaSnapshot } from '../delta/index.ts'
 import { dayMicros, type Retained, retainedOf } from '../ops/retained.ts'
 import { historiesOf, type TableDefinition, windowOf } from '../plan/index.ts'
 import type { BatchHistory } from './batch-history.ts'
 import { rangeOf } from './batch-rules.ts'
 import type { DefinitionStore } from './definition-store.ts'
 import type { PipelineOptions } from './engine.ts'
+import type { OnEvent } from './events.ts'
+import type { OpenTable } from './tables.ts'
 
 /** How far before a watermark, in event time, a row of the events can still matter to any of the tables. */
 export function reachOf(tables: readonly TableDefinition[], parameters: Parameters): bigint {
@@ -82,6 +85,24 @@ export async function computableFrom(
     last = progress
   }
   return isBehindDropped ? last : before
+}
+
+/** Says of tables that lack batches which can no longer be computed that they never get their rows. */
+export function tellPassedOver(
+  tell: OnEvent,
+  tables: readonly OpenTable[],
+  claims: readonly DeltaSnapshot['txns'][],
+  { batch: upTo }: Progress,
+): void {
+  for (const table of tables) {
+    const done = table.doneBatch(claims)
+    if (done >= upTo) continue
+    const { path } = table.definition
+    const message =
+      `${path} had its batches up to ${done} and goes on behind ${upTo}: of those in between silver ` +
+      'has dropped rows, as its retention says, and the table stays without them.'
+    tell({ kind: 'notice', code: 'BATCHES_PASSED_OVER', message, details: { table: path, done, upTo } })
+  }
 }
 
 /** The first instant of the day, in UTC. */

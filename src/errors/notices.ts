@@ -25,6 +25,8 @@ export const noticeCodes = {
   DAYS_DROPPED: 'Rows of a table went whose days are over, as RETENTION_<TABLE> says.',
   DAYS_HELD:
     'Days of a table are over, and something still needs them: they are dropped when it no longer does.',
+  BATCHES_PASSED_OVER:
+    'A table lacks batches of days that silver has dropped: it goes on behind them, without their rows.',
   ERASURE_AWAITED: 'An erasure is at work: the run has paused between two batches until it has ended.',
   ERASURE_OVER: 'The erasure that the run paused for has ended; it goes on from the tables.',
   SCHEMA_REGISTRY_BACK: 'The schema registry answers again; the batch that waited for it goes on.',

@@ -11,7 +11,7 @@ import { rowsAtTime } from '../bronze-rows.ts'
 import type { Database } from '../database.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
 import type { DefinitionStore } from '../definition-store.ts'
-import { computableFrom } from '../dropped-history.ts'
+import { computableFrom, tellPassedOver } from '../dropped-history.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { type StateSize, tellOpened } from '../events.ts'
 import { FollowedSilver, type SilverRows } from '../followed-silver.ts'
@@ -53,6 +53,7 @@ export async function followSilver(
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
   const done = await history.progressAt(doneBatch(tables, claims))
   let before = await computableFrom(options, definitions, history, done)
+  if (before.batch > done.batch) tellPassedOver(options.tell, tables, claims, before)
   const paths = tables.map(({ definition }) => definition.path)
   const facts = { definitions, paths, source: 'events' } as const
   const followed = new FollowedSilver(silver, inputStream(options.lakehouse))

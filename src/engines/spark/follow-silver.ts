@@ -3,7 +3,7 @@ import { inputStream } from '../../plan/index.ts'
 import { BatchHistory, openSilver } from '../batch-history.ts'
 import { doneBatch, planOf, rulesOf } from '../batch-rules.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
-import { computableFrom } from '../dropped-history.ts'
+import { computableFrom, tellPassedOver } from '../dropped-history.ts'
 import { tellOpened } from '../events.ts'
 import { FollowedSilver } from '../followed-silver.ts'
 import { journalTxns } from '../journal.ts'
@@ -39,6 +39,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
   )
   const done = await history.progressAt(doneBatch(tables, claims))
   let before = await computableFrom(options, definitions, history, done)
+  if (before.batch > done.batch) tellPassedOver(options.tell, tables, claims, before)
   let version = (await silver.snapshot()).version
   if (upTo === null) tellOpened(options, tables, before, { silverBatch: () => followed.newestBatch })
   try {

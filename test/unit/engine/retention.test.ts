@@ -100,7 +100,9 @@ test('days that are over leave their tables, wherever the work is killed; what i
   await expectKept(lakehouse)
   const path = 'aggregations/country'
   await rm(join(lakehouse.base, path), { recursive: true })
-  await runDay(lakehouse, last, { retention })
+  const codes: string[] = []
+  await runDay(lakehouse, last, { retention, onNotice: ({ code }) => void codes.push(code) })
+  expect(codes).toContain('BATCHES_PASSED_OVER')
   await expectProved(lakehouse)
   const anew = await rowsFrom(lakehouse.base, path, 0n)
   const expected = await rowsFrom(oracle.base, path, 0n)
