@@ -157,7 +157,7 @@ export function loadConfig(
   const parsed = parseValues(variables, texts, mistakes)
   const delays = delaysOf(lakehouse, parsed, texts, mistakes)
   // The variables of every lakehouse are among them.
-  mistakes.push(...contradictions(parsed as Partial<Values>))
+  mistakes.push(...contradictions(parsed as Partial<Values>), ...sharedRetentions(lakehouse, parsed))
   const hints = [
     ...file.hints,
     ...spellingHints([...variables.keys()], Object.keys(texts), Object.keys(file.settings)),
@@ -279,6 +279,18 @@ function retentionsOf({ tables }: Lakehouse, values: ParsedValues): Readonly<Rec
     return micros === null ? [] : [[path, micros] as const]
   })
   return Object.fromEntries(set)
+}
+
+/** Of two tables whose paths make one name nobody knows which is meant. */
+function sharedRetentions({ tables }: Lakehouse, values: ParsedValues): string[] {
+  const paths = tables.map(({ path }) => path)
+  return [...new Set(paths.map(retentionVariable))].flatMap((name) => {
+    const ofName = paths.filter((path) => retentionVariable(path) === name)
+    const isSet = values[name] !== null && values[name] !== undefined
+    return isSet && ofName.length > 1
+      ? [`${name} is set, and is the name for ${ofName.join(' and ')}: give one of these tables another path`]
+      : []
+  })
 }
 
 /** What is wrong between variables, of those that could be parsed. */

@@ -75,13 +75,18 @@ export class DirectoryPlace implements FilePlace {
   async #write(key: string, fill: (path: string) => Promise<void>): Promise<void> {
     const path = this.pathOf(key)
     const directory = dirname(path)
-    await mkdir(directory, { recursive: true })
+    const made = await mkdir(directory, { recursive: true })
     const temporary = join(directory, `.${randomUUID()}.tmp`)
     try {
       await fill(temporary)
       await sync(temporary)
       await rename(temporary, path)
       await sync(directory)
+      // So that the names of the directories that were made are durable as well.
+      for (let at = directory; made !== undefined && at.length >= made.length; ) {
+        at = dirname(at)
+        await sync(at)
+      }
     } finally {
       await rm(temporary, { force: true })
     }

@@ -35,6 +35,15 @@ test('without any variable the defaults are a valid configuration', () => {
   expect(config.hints).toEqual([])
 })
 
+test('a retention whose name two tables have is refused', () => {
+  const gold = standardLakehouse.tables.find(({ path }) => path === 'gold/transactions')!
+  const tables = [...standardLakehouse.tables, { ...gold, path: 'gold_transactions' }]
+  const environment = { RETENTION_GOLD_TRANSACTIONS: '90 days' }
+  const twice = { ...standardLakehouse, tables }
+  expect(() => loadConfig(twice, environment, noFile)).toThrow('gold/transactions and gold_transactions')
+  expect(loadConfig(twice, {}, noFile).retentionMicros).toEqual({})
+})
+
 test.each([...variablesOf(standardLakehouse)])(
   'the default and the example of %s are valid',
   (_, variable) => {
