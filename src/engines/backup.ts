@@ -119,9 +119,9 @@ async function putManifest(to: FilePlace, manifest: BackupManifest): Promise<voi
 }
 
 /**
- * Deletes what is in the way of the logs. Where a table was made again, or the lakehouse was brought back from
- * an older copy and went on, the names of a log stand for other commits: of such tables the copy says that it
- * does not have them before their logs go.
+ * Deletes what is in the way of the logs. Where a table was made again, or the lakehouse was brought back
+ * from an older copy and went on, the names of a log stand for other commits: of such tables the copy says
+ * that it does not have them before their logs go.
  */
 async function makeRoom(
   copy: Copy,
@@ -419,7 +419,7 @@ async function refuseSecond(to: FilePlace, token: string | undefined): Promise<v
   )
 }
 
-/** A file that the newest version names as well did not go while it was copied: no other cut would have it. */
+/** A file that the newest version names as well did not go meanwhile: no other cut would have it. */
 async function refuseLost(
   { deltaBasePath }: CopyOptions,
   from: FilePlace,

@@ -35,7 +35,10 @@ export function leaseOf({ directory, what }: LockPlace): Lease {
   return mount === null ? new LockFile(directory, what) : new StoreLease(mount, lockPath(directory), what)
 }
 
-/** Takes the locks of all streams, or fails with STREAM_LOCKED and leaves none taken; of a copy there are none. */
+/**
+ * Takes the locks of all streams, or fails with STREAM_LOCKED and leaves none taken. Of a copy there
+ * are none.
+ */
 export async function lockStreams(
   deltaBasePath: string,
   streams: readonly string[],
