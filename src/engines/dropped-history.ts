@@ -22,13 +22,16 @@ export function reachOf(tables: readonly TableDefinition[], parameters: Paramete
   return ranges.reduce((most, range) => (range > most ? range : most), 0n)
 }
 
-/** The same by what a batch went by: the tables that lack it get it by that. 0 where nobody knows it. */
+/** At least `least`, and what a batch went by asks for: the tables that lack it get it by that. */
 export async function reachOfBatch(
   definitions: Pick<DefinitionStore, 'at'>,
   { plan }: Pick<RecordedBatch, 'plan'>,
+  least: bigint,
 ): Promise<bigint> {
   const recorded = plan === null ? null : await definitions.at(plan.definitions)
-  return plan === null || recorded === null ? 0n : reachOf(recorded.tables, plan.settings.parameters)
+  if (plan === null || recorded === null) return least
+  const reach = reachOf(recorded.tables, plan.settings.parameters)
+  return reach > least ? reach : least
 }
 
 /**
@@ -79,8 +82,8 @@ export async function computableFrom(
     const { progress } = next
     if (progress.timeMicros >= retained.keptFromMicros) {
       if (!isBehindDropped) return last
-      const then = await reachOfBatch(definitions, next)
-      if (isComputableAfter(last, names, then > today ? then : today, retained)) return last
+      const reach = await reachOfBatch(definitions, next, today)
+      if (isComputableAfter(last, names, reach, retained)) return last
     } else isBehindDropped = true
     last = progress
   }

@@ -161,8 +161,7 @@ export class Retention {
     const definitions = definitionsOfRun(this.#options, this.#connection)
     let most = reachOf(lakehouse.tables, parameters)
     for await (const batch of history.after(done.batch)) {
-      const reach = await reachOfBatch(definitions, batch)
-      if (reach > most) most = reach
+      most = await reachOfBatch(definitions, batch, most)
     }
     return most
   }

@@ -2,7 +2,7 @@
 // hands the rows over with the columns of the operator; its meaning stands at its type (plan/relation.ts).
 import { schemaHeader } from '../formats/wire-format.ts'
 import type { PlanNode } from '../plan/index.ts'
-import type { Dialect } from './dialect.ts'
+import { type Dialect, literalSql } from './dialect.ts'
 
 type Decode = Extract<PlanNode, { kind: 'decode' }>
 
@@ -29,7 +29,7 @@ function namesId(dialect: Dialect, bytes: string): string {
 }
 
 export function decodeSql(dialect: Dialect, node: Decode, input: string): string {
-  const none = dialect.engine === 'duckdb' ? 'NULL::VARCHAR' : 'CAST(NULL AS STRING)'
+  const none = literalSql(dialect, 'string', null)
   return `SELECT *, ${dialect.name(node.from)} AS ${dialect.name(node.as)}, ${none} AS ${dialect.name(node.failure)}
 FROM ${input}`
 }

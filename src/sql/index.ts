@@ -1,5 +1,5 @@
 // Plan and expressions as SQL of DuckDB and of Spark.
-export { isWireSql } from './decode.ts'
+export { decodeSql, isWireSql } from './decode.ts'
 export { keyDigestSql } from './deduplicate.ts'
 export * from './dialect.ts'
 export * from './expression.ts'

@@ -7,7 +7,7 @@ import { tellNobody } from '../engines/events.ts'
 import { SchemaStore } from '../engines/schema-store.ts'
 import type { ValueDecoder } from '../formats/known-schemas.ts'
 import { alreadyDecoded, decodeOf, type TableDefinition } from '../plan/index.ts'
-import { duckdb, isWireSql } from '../sql/index.ts'
+import { decodeSql, duckdb, isWireSql } from '../sql/index.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
 import { keys } from './position.ts'
 import { type Slice, sliceOf } from './slice.ts'
@@ -37,12 +37,11 @@ export function prepareDecoded(lakehouse: WrittenLakehouse, slice: Slice): Promi
 }
 
 async function decodedSql(lakehouse: WrittenLakehouse, node: DecodeNode): Promise<string> {
+  const files = await decodedFiles(lakehouse, node)
+  if (files.length === 0) return decodeSql(duckdb, node, sliceOf.bronze)
   const [from, headers, as, failure] = [node.from, node.headers, node.as, node.failure].map(
     quoteIdentifier,
   ) as [string, string, string, string]
-  const files = await decodedFiles(lakehouse, node)
-  if (files.length === 0)
-    return `SELECT *, ${from} AS ${as}, NULL::VARCHAR AS ${failure} FROM ${sliceOf.bronze}`
   const isWire = isWireSql(duckdb, `b.${from}`, `b.${headers}`)
   return `SELECT b.*, CASE WHEN ${isWire} THEN d.${as} ELSE b.${from} END AS ${as}, d.${failure}
     FROM ${sliceOf.bronze} AS b

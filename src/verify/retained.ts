@@ -49,24 +49,18 @@ function retainedBy({ snapshot: { txns } }: TableState): Retained | null {
 /** The time of the first batch that can be computed again from what silver has. */
 async function computableTime(lakehouse: WrittenLakehouse, retained: Retained): Promise<bigint> {
   const { keptFromMicros } = retained
+  const { defined, options, definitions } = lakehouse
+  const today = reachOf(defined.tables, options.parameters)
   let last: RecordedBatch | null = null
   for await (const { recorded } of journalBatches(lakehouse, keptFromMicros)) {
     const time = recorded?.progress.timeMicros ?? 0n
     if (last !== null && time >= keptFromMicros) {
-      const reach = await reachIn(lakehouse, last)
+      const reach = await reachOfBatch(definitions, last, today)
       if (isComputableAfter(last.progress, lakehouse.watermarkNames, reach, retained)) return time
     }
     last = recorded
   }
   return notYetMicros
-}
-
-/** By the definitions of today, and by those of the batch. */
-async function reachIn(lakehouse: WrittenLakehouse, batch: RecordedBatch): Promise<bigint> {
-  const { defined, options, definitions } = lakehouse
-  const today = reachOf(defined.tables, options.parameters)
-  const then = await reachOfBatch(definitions, batch)
-  return then > today ? then : today
 }
 
 /** What is told of a check that begins later than asked for. */

@@ -1,13 +1,13 @@
 // A process that tells the alerts of a lakehouse and, at a named step, kills itself. Started by
 // alerts.test.ts with its plan.
-import module from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AlertTeller } from '../../src/alerts/alert-teller.ts'
 import { validAlerts } from '../../src/alerts/read-alerts.ts'
 import { SinkSecrets } from '../../src/alerts/sink-secrets.ts'
 import { openSinks } from '../../src/alerts/sinks.ts'
 import { standardLakehouse } from '../../src/lakehouse/index.ts'
-import { type StepName, setStepHook } from '../../src/steps/step.ts'
+import type { StepName } from '../../src/steps/step.ts'
+import { killSelfAt } from './kill-self.ts'
 
 export type AlertsPlan = {
   readonly base: string
@@ -19,14 +19,7 @@ export type AlertsPlan = {
 const endMaxMs = 60_000
 
 async function main({ base, yaml, environment, at }: AlertsPlan): Promise<void> {
-  // One that kills itself writes nothing at its end.
-  module.flushCompileCache()
-  let seen = 0
-  setStepHook((name) => {
-    if (name !== at.step) return
-    seen += 1
-    if (seen === at.occurrence) process.kill(process.pid, 'SIGKILL')
-  })
+  killSelfAt(at)
   const config = validAlerts(yaml, 'alerts.yaml', standardLakehouse)
   const context = {
     secrets: new SinkSecrets(environment),
