@@ -58,7 +58,10 @@ export class QueryDesk {
   #reader(role: UserRole): Promise<LakehouseReader> {
     const options = { tablesAlone: true, spillBytesMax }
     if (seesIds(role)) return openReader(this.#config, options)
-    return openReader(this.#config, { ...options, columns: (columns) => maskedSelect(this.#mask, columns) })
+    return openReader(this.#config, {
+      ...options,
+      columns: (columns, table) => maskedSelect(this.#mask, columns, table),
+    })
   }
 
   async #turn(): Promise<void> {

@@ -22,6 +22,7 @@ import {
 } from '../ops/erased.ts'
 import { filesPath } from '../ops/files.ts'
 import { openOpsTable, opsDirectory, tableDirectory } from '../ops/tables.ts'
+import { verdictsPath } from '../ops/verdicts.ts'
 import { inputStream, type Lakehouse } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 import { Backlog } from './backlog.ts'
@@ -40,6 +41,7 @@ import {
   recordTables,
   setPositions,
 } from './erased-rows.ts'
+import { eraseVerdicts, verdictsTable } from './erased-verdicts.ts'
 import { lockForErasure } from './erasure-pause.ts'
 import { tellNobody } from './events.ts'
 import { withFileOffsets } from './file-progress.ts'
@@ -210,6 +212,13 @@ export class LockedLakehouse {
       rows[path] = result.kind === 'deleted' ? result.rowsDeleted : 0n
       await step('rows erased')
     }
+    const verdicts = await verdictsTable(this.options.deltaBasePath)
+    if (verdicts !== null) {
+      const { signal } = this.options
+      const options = { prune, ...(signal === undefined ? {} : { signal }) }
+      rows[verdictsPath] = await eraseVerdicts(verdicts, connection, begun, options)
+      await step('rows erased')
+    }
     for (const [, table] of this.#recordTables()) {
       // Deleted by this erasure, before a crash or now.
       if ((await table.delta.snapshot()).txns.get(begunAppId)?.version !== begun) continue
@@ -293,6 +302,8 @@ export async function findErasable(
       const table = tables.get(path)
       if (table !== undefined) rows[path] = await countErased(connection, table)
     }
+    const verdicts = await verdictsTable(deltaBasePath)
+    if (verdicts !== null) rows[verdictsPath] = await countErased(connection, verdicts)
     const aggregateRows = await countAggregates(of, persons)
     return {
       erase: null,

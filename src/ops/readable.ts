@@ -3,10 +3,12 @@ import type { Lakehouse, TableDefinition } from '../plan/index.ts'
 import { alertLogDefinition, alertLogPath } from './alerts.ts'
 import { auditDefinition, auditPath } from './audit.ts'
 import { batchesDefinition, batchesPath } from './batches.ts'
+import { claimsDefinition, claimsPath } from './claims.ts'
 import { definitionsDefinition, definitionsPath } from './definitions.ts'
 import { erasedDefinition, erasedPath } from './erased.ts'
 import { filesDefinition, filesPath } from './files.ts'
 import { schemasDefinition, schemasPath } from './schemas.ts'
+import { verdictsDefinition, verdictsPath } from './verdicts.ts'
 
 /** A table as those know it who only read it. */
 export type NamedTable = Pick<TableDefinition, 'path' | 'meaning'>
@@ -18,6 +20,8 @@ export const opsTables: readonly NamedTable[] = [
   { path: filesPath, meaning: filesDefinition.description },
   { path: erasedPath, meaning: erasedDefinition.description },
   { path: alertLogPath, meaning: alertLogDefinition.description },
+  { path: verdictsPath, meaning: verdictsDefinition.description },
+  { path: claimsPath, meaning: claimsDefinition.description },
   { path: auditPath, meaning: auditDefinition.description },
 ]
 

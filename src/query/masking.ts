@@ -1,6 +1,8 @@
 // Ids that a viewer does not see: who a person is, and by what. The same id is masked alike everywhere
 // while the process runs, so that a viewer can still count and join; another process masks it otherwise.
 import { createHash, randomBytes } from 'node:crypto'
+import type { NamedTable } from '../ops/readable.ts'
+import { verdictsPath } from '../ops/verdicts.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import type { TypedColumn } from './reader.ts'
@@ -75,10 +77,14 @@ function isRaw(type: string): boolean {
   return type.includes('BLOB')
 }
 
+/** What a reviewer writes may name anybody. */
+const writtenColumns: Readonly<Record<string, readonly string[]>> = { [verdictsPath]: ['reason', 'note'] }
+
 /** What stands for `*` of a table in a SELECT; the types are DuckDB's. */
-export function maskedSelect(mask: IdMask, columns: readonly TypedColumn[]): string {
+export function maskedSelect(mask: IdMask, columns: readonly TypedColumn[], { path }: NamedTable): string {
   const masked = columns.flatMap(({ name, type }) => {
-    const sql = mask.columnSql(name, type)
+    const isWritten = writtenColumns[path]?.includes(name) === true
+    const sql = isWritten ? `NULL::${type}` : mask.columnSql(name, type)
     return sql === null ? [] : [`${sql} AS ${duckdb.name(name)}`]
   })
   return masked.length === 0 ? '*' : `* REPLACE (${masked.join(', ')})`

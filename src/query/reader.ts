@@ -21,7 +21,7 @@ import { createTableView, openWritten } from './table-view.ts'
 
 export type ReaderOptions = {
   /** What stands for `*` of the tables, by their columns: for who may not see all of them. */
-  readonly columns?: (columns: readonly TypedColumn[]) => string
+  readonly columns?: (columns: readonly TypedColumn[], table: NamedTable) => string
   /** Tables are read by their names alone: no file of theirs, no catalogue. */
   readonly tablesAlone?: boolean
   /** On disk, for work that does not fit into memory. */
@@ -163,17 +163,17 @@ export class LakehouseReader {
     const table = await openWritten(this.#of.deltaBasePath, definition)
     if (table === null) return false
     const scan = await fetchedScanSql(await table.snapshot(), table.directory)
-    await createTableView(this.#connection, definition, await this.#visible(scan))
+    await createTableView(this.#connection, definition, await this.#visible(scan, definition))
     return true
   }
 
   /** The rows in the columns that who asks may see. */
-  async #visible(select: string): Promise<string> {
+  async #visible(select: string, table: NamedTable): Promise<string> {
     const { columns } = this.#options
     if (columns === undefined) return select
     const described = await this.#connection.runAndReadAll(`DESCRIBE ${select}`)
     const typed = described.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }))
-    return `SELECT ${columns(typed)} FROM (${select})`
+    return `SELECT ${columns(typed, table)} FROM (${select})`
   }
 
   async #makeLiveView(definition: TableDefinition): Promise<void> {
@@ -181,7 +181,7 @@ export class LakehouseReader {
     if (select === null) return
     await this.#connection.run('CREATE SCHEMA IF NOT EXISTS live')
     const view = liveName(definition).split('.').map(quoteIdentifier).join('.')
-    await this.#connection.run(`CREATE OR REPLACE VIEW ${view} AS ${await this.#visible(select)}`)
+    await this.#connection.run(`CREATE OR REPLACE VIEW ${view} AS ${await this.#visible(select, definition)}`)
   }
 
   /** DuckDB says that a table does not exist; why it does not is for us to say. */
