@@ -1,5 +1,5 @@
-// Verdicts on erased transactions: their money and their notes go with the rows of the tables. Who reviews is not
-// paused for long, so what was decided meanwhile must not come into the table behind the deletion.
+// Verdicts on erased transactions: their money and their notes go with the rows of the tables. What somebody
+// decides meanwhile must not come into the table behind the deletion.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { DeltaTable, type PruneRange } from '../delta/index.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
@@ -18,8 +18,8 @@ export async function verdictsTable(deltaBasePath: string): Promise<DeltaTable |
 }
 
 /**
- * Deletes the verdicts on the records in `erased_positions`, with files and log entries; to be called when the scored
- * table has them no more. Returns how many there were.
+ * Deletes the verdicts on the records in `erased_positions`, with files and log entries; to be called when the
+ * scored table has them no more. Returns how many there were.
  */
 export async function eraseVerdicts(
   table: DeltaTable,

@@ -1,5 +1,5 @@
-// review/claims: who looks at which transaction, and until when nobody else gets it. It says where a transaction
-// stands and nothing of what it holds, so that an erasure need not look here.
+// review/claims: who looks at which transaction, and until when nobody else gets it. It says where a
+// transaction stands and nothing of what it holds, so that an erasure need not look here.
 import type { DeltaTableDefinition, DeltaType } from '../delta/index.ts'
 
 export const claimsPath = 'review/claims'
@@ -25,8 +25,8 @@ export const claimsDefinition = {
 } satisfies Omit<DeltaTableDefinition, 'properties'>
 
 /**
- * `taken`: nobody else gets it until then. `released`: whoever comes next. `skipped`: others; the reviewer not before
- * then.
+ * `taken`: nobody else gets it until then. `released`: whoever comes next. `skipped`: others; the reviewer
+ * not before then.
  */
 export const claimKinds = ['taken', 'released', 'skipped'] as const
 export type ClaimKind = (typeof claimKinds)[number]

@@ -1,12 +1,12 @@
-// review/verdicts: what reviewers decided of which transaction, and what they took back. Rows are added and never
-// changed; an erasure alone takes some out, since they have money and notes of a person.
+// review/verdicts: what reviewers decided of which transaction, and what they took back. Rows are added and
+// never changed; an erasure alone takes some out, since they have money and notes of a person.
 import type { DeltaTableDefinition, DeltaType } from '../delta/index.ts'
 
 export const verdictsPath = 'review/verdicts'
 
 /**
- * The application id of the txn action whose version is the greatest `sequence`. Each commit of a verdict names the
- * next one, so that of two that are written at once the second is refused, and looked at again.
+ * The application id of the txn action whose version is the greatest `sequence`. Each commit of a verdict
+ * names the next one, so that of two that are written at once the second is refused, and looked at again.
  */
 export const verdictsAppId = 'assay/review/verdicts'
 
@@ -37,7 +37,7 @@ export const verdictsDefinition = {
     column('offset', 'long'),
     column('event_time', 'timestamp'),
     column('processing_time', 'timestamp'), // That of its row in the scored table.
-    column('amount', 'decimal(18,2)'),
+    column('money', 'decimal(18,2)'), // The first decimal column of the scored table.
     column('fraud_score', 'integer'),
     column('risk_level', 'string'),
     column('rules', texts),
