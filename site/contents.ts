@@ -20,6 +20,7 @@ export const chapters: readonly Chapter[] = [
     pages: {
       'docs/guide/your-own-topic': 'Your own topic',
       'docs/guide/rules': 'Write a rule',
+      'docs/guide/backtest': 'Try it on what was there',
       'docs/guide/changing': 'Add a column, a table, a setting',
       'examples/payments/README': 'An example of everything',
     },

@@ -28,6 +28,7 @@ const layers: readonly (readonly string[])[] = [
   ['project'],
   ['testing'],
   ['query'],
+  ['labels', 'backtest'],
   ['dashboard', 'alerts'],
   ['cli'],
 ]

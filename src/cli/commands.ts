@@ -214,6 +214,27 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./spark.ts')).sparkCommand(project),
   },
   {
+    name: 'backtest',
+    summary: 'try rules on the transactions that are there',
+    does:
+      'Says what a file of rules would have decided of the transactions that are there, beside the rules of today: how many ' +
+      'and how much money by level, what is known to be fraud since, and what each rule brings. It reads alone.',
+    examples: [
+      'assay backtest rules.yaml --from 2026-10-01 --to 2026-10-31',
+      'assay backtest rules.yaml --capacity 200 --html > report.html',
+    ],
+    load: async (project) => (await import('./backtest.ts')).backtestCommand(project),
+  },
+  {
+    name: 'labels',
+    summary: 'bring what became known of transactions, such as chargebacks',
+    does:
+      'Brings labels from elsewhere to fraud_labels: which transactions turned out to be fraud, and when that became known. ' +
+      'Back-tests judge rules by them.',
+    examples: ['assay labels import chargebacks.csv', 'assay labels import disputes.ndjson --source dispute'],
+    load: async (project) => (await import('./labels.ts')).labelsCommand(project),
+  },
+  {
     name: 'table',
     summary: 'describe, optimize, vacuum or verify a table, or show its history',
     does: 'Shows a Delta table of the lakehouse, or of any other path, and keeps it in order.',

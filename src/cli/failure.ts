@@ -8,6 +8,7 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const
 const usageCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CONFIG_INVALID',
   'GENERATOR_OPTIONS_INVALID',
+  'LABELS_INVALID',
   'LAKEHOUSE_INVALID',
   'PROJECT_INVALID',
   'RULES_INVALID',

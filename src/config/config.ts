@@ -124,6 +124,7 @@ export type Config = {
     readonly format: 'auto' | 'pretty' | 'json'
   }
   readonly metrics: MetricsAddress
+  readonly labelMaturityMicros: bigint
   /** null: nobody is told. */
   readonly alertsFile: string | null
   readonly dashboard: {
@@ -400,6 +401,7 @@ function configOf(
     writerLeaseMs: values.WRITER_LEASE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
     metrics: metricsConfigOf(values),
+    labelMaturityMicros: values.LABEL_MATURITY,
     alertsFile: values.ALERTS_CONFIG,
     dashboard: {
       host: values.DASHBOARD_HOST,

@@ -2,6 +2,7 @@
 // reference page and `assay run --help` are made from this table.
 import type { Lakehouse } from '../plan/index.ts'
 import { dashboardVariables } from './dashboard-variables.ts'
+import { labelVariables } from './label-variables.ts'
 import { metricsVariables } from './metrics-variables.ts'
 import { registryVariables } from './registry-variables.ts'
 import { retentionVariables } from './retention-variables.ts'
@@ -421,6 +422,7 @@ export const variables = {
     example: 'json',
   },
   ...metricsVariables,
+  ...labelVariables,
   ALERTS_CONFIG: {
     ...{ group: 'Alerts' },
     ...localPath(),

@@ -21,6 +21,7 @@ import {
   lastErasures,
 } from '../ops/erased.ts'
 import { filesPath } from '../ops/files.ts'
+import { labelsPath } from '../ops/labels.ts'
 import { openOpsTable, opsDirectory, tableDirectory } from '../ops/tables.ts'
 import { verdictsPath } from '../ops/verdicts.ts'
 import { inputStream, type Lakehouse } from '../plan/index.ts'
@@ -29,6 +30,7 @@ import { Backlog } from './backlog.ts'
 import { doneBatch } from './batch-rules.ts'
 import { endQueries } from './bronze-writers.ts'
 import { Database } from './database.ts'
+import { eraseLabels } from './erased-labels.ts'
 import {
   countAggregates,
   countErased,
@@ -204,8 +206,18 @@ export class LockedLakehouse {
     await setPositions(connection, await erasedPositionsSql(await this.erased.snapshot(), directory, carried))
     const rows: Record<string, bigint> = {}
     const prune = await positionRanges(connection)
+    const { lakehouse, deltaBasePath, signal } = this.options
+    const events = this.tables.get(lakehouse.events.path)!.delta
+    const labels = {
+      connection,
+      lakehouse,
+      deltaBasePath,
+      events,
+      mark: { appId: begunAppId, version: begun },
+    }
+    const labelRows = await eraseLabels({ ...labels, ...(signal === undefined ? {} : { signal }) })
+    if (labelRows !== null) rows[labelsPath] = labelRows
     for (const [path, table] of this.#recordTables()) {
-      const { signal } = this.options
       const options = { ...this.#ofTable(table, begun), prune, ...(signal === undefined ? {} : { signal }) }
       const result = await table.delta.deleteRows(connection, isErased, options)
       if (result.kind !== 'deleted' && result.kind !== 'nothing') throw overtaken(table.delta)

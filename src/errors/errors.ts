@@ -43,6 +43,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'A file of rules has mistakes; the message tells each with its line and column.',
   },
+  LABELS_INVALID: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'A file of labels has mistakes; the message tells each with its row, and nothing was imported.',
+  },
   ALERTS_INVALID: {
     blame: 'user',
     retry: 'never',

@@ -7,6 +7,7 @@ import { claimsDefinition, claimsPath } from './claims.ts'
 import { definitionsDefinition, definitionsPath } from './definitions.ts'
 import { erasedDefinition, erasedPath } from './erased.ts'
 import { filesDefinition, filesPath } from './files.ts'
+import { labelsDefinition, labelsPath } from './labels.ts'
 import { schemasDefinition, schemasPath } from './schemas.ts'
 import { verdictsDefinition, verdictsPath } from './verdicts.ts'
 
@@ -22,6 +23,7 @@ export const opsTables: readonly NamedTable[] = [
   { path: alertLogPath, meaning: alertLogDefinition.description },
   { path: verdictsPath, meaning: verdictsDefinition.description },
   { path: claimsPath, meaning: claimsDefinition.description },
+  { path: labelsPath, meaning: labelsDefinition.description },
   { path: auditPath, meaning: auditDefinition.description },
 ]
 

@@ -105,7 +105,7 @@ export type Lakehouse = Omit<LakehouseParts, 'tables'> & {
 }
 
 /** Folders of the lakehouse that are no tables of anybody's. */
-const keptFolders = ['ops', 'rules', 'review', 'quality', 'alerts', 'live']
+const keptFolders = ['ops', 'rules', 'review', 'quality', 'alerts', 'fraud_labels', 'live']
 
 /** Checks what types cannot say. Fails with LAKEHOUSE_INVALID; its message has one line for each mistake. */
 export function defineLakehouse(parts: LakehouseParts): Lakehouse {

@@ -32,6 +32,7 @@ import type { Mapping } from '../transactions/mapping.ts'
 import { columnMistakes, refuse } from '../transactions/mapping-of.ts'
 import { type FeatureRows, type Features, withFeatures } from './features.ts'
 import type { ProjectLakehouse } from './project.ts'
+import { type ListOfRules, withListDefault } from './rule-lists.ts'
 
 export type TransactionsConfig<F extends Fields, E extends ExtraFields> = TransactionFields<F, E> & {
   /** Where KAFKA_TOPIC says no other. */
@@ -156,14 +157,11 @@ const listParameters = (settings: readonly Setting[]): string[] =>
   settings.flatMap(({ kind, parameter }) => (kind === 'names' ? [parameter] : []))
 
 /** A list of the file is the default of its variable; without the list there is no variable. */
-function settingOf(
-  setting: Setting,
-  lists: Readonly<Record<string, { readonly elements: readonly unknown[] }>>,
-): Setting[] {
+function settingOf(setting: Setting, lists: Readonly<Record<string, ListOfRules>>): Setting[] {
   if (setting.kind !== 'names') return [setting]
   const list = lists[setting.parameter]
   if (list === undefined && !standardLakehouse.settings.includes(setting)) return [setting]
-  return list === undefined ? [] : [{ ...setting, default: list.elements.join(',') || 'none' }]
+  return list === undefined ? [] : [withListDefault(setting, lists)]
 }
 
 function rulesText(file: string): string {

@@ -3,7 +3,7 @@
 
 import { quoteIdentifier } from '../delta/sql.ts'
 import { assert } from '../errors/errors.ts'
-import { column, type Expr } from '../expr/index.ts'
+import { column, columnNames, type Expr, partsOf } from '../expr/index.ts'
 import { timeParameter } from '../plan/batch-time.ts'
 import { historiesOf, judgedOf, overColumns, type PlanNode, type TableDefinition } from '../plan/index.ts'
 import { boundDuckdb, compileTable, type Dialect, type ParameterValues } from '../sql/index.ts'
@@ -122,16 +122,6 @@ function expressionsOf(node: PlanNode): readonly Expr[] {
 
 function parametersOf(expr: Expr): string[] {
   return expr.kind === 'parameter' ? [expr.name] : partsOf(expr).flatMap(parametersOf)
-}
-
-function columnNames(expr: Expr): string[] {
-  return expr.kind === 'column' ? [expr.name] : partsOf(expr).flatMap(columnNames)
-}
-
-function partsOf(expr: Expr): readonly Expr[] {
-  if (expr.kind === 'call') return expr.args
-  if (expr.kind !== 'case') return []
-  return [...expr.branches.flatMap((branch) => [branch.when, branch.then]), expr.otherwise]
 }
 
 /** The name that a column has in `of`, a part of the plan, where it comes from there as it is; else null. */

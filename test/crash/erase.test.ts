@@ -6,6 +6,7 @@ import { erasePersons } from '../../src/engines/erase.ts'
 import { erasureStepNames, type StepName, setStepHook } from '../../src/steps/step.ts'
 import { isItsTurn } from '../turns.ts'
 import {
+  chargeBack,
   eraseOptions,
   isOfPerson,
   person,
@@ -39,6 +40,7 @@ const run = (base: Lakehouse, all: typeof records) =>
 beforeAll(async () => {
   whole = await newLakehouse()
   await run(whole, first)
+  await chargeBack(whole.base)
   const counting = await newLakehouse()
   await cp(whole.base, counting.base, { recursive: true })
   setStepHook((name) => void occurrences.set(name, (occurrences.get(name) ?? 0) + 1))

@@ -9,6 +9,7 @@ import { erasePersons, findErasable } from '../../../src/engines/erase.ts'
 import { lockStreams } from '../../../src/engines/lock.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import {
+  chargeBack,
   eraseOptions,
   isOfPerson,
   person,
@@ -27,6 +28,7 @@ beforeAll(async () => {
   whole = await newLakehouse()
   lakehouse = whole
   await run()
+  await chargeBack(whole.base)
 })
 afterAll(() => whole?.remove())
 beforeEach(async () => {
@@ -53,6 +55,9 @@ describe('the rows of a person', () => {
     expect(report).toMatchObject({ erase: 1n, carriedOn: null, records: BigInt(ofPerson.length) })
     expect(report.topics).toEqual(['payments'])
     expect(await tracesOf(lakehouse.base)).toEqual([])
+    const labels = await readTables(lakehouse.base, ['fraud_labels'])
+    expect(report.rows.fraud_labels).toBe(10n)
+    expect(labels).toMatchObject({ fraud_labels: { length: 40 } })
     const gone = new Set(ofPerson.map(positionText))
     const after = await readTables(lakehouse.base)
     for (const [path, rows] of Object.entries(before)) {

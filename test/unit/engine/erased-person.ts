@@ -1,11 +1,14 @@
 // A topic in which one person (42) left records of every fate among those of others, and ways to look for
 // traces of the person in what lies on the disk.
-import { glob, readFile } from 'node:fs/promises'
+import { glob, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DeltaTable, scanSql } from '../../../src/delta/index.ts'
 import { quoteText } from '../../../src/delta/sql.ts'
 import type { EraseOptions } from '../../../src/engines/erase.ts'
+import { importLabels } from '../../../src/labels/import-labels.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { labelsPath } from '../../../src/ops/labels.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
 import { testOptions } from './pipeline.ts'
 
@@ -129,10 +132,26 @@ export function positionText({
   return `${topic}-${partition}@${offset}`
 }
 
-/** Every file under the tables of records that holds a value of the person, whoever names it. */
+/** Chargebacks of one transaction in three, those of the person with a value of the person. */
+export async function chargeBack(base: string): Promise<void> {
+  const minutes = Array.from({ length: 50 }, (_, index) => index * 3)
+  for (const isOfThePerson of [true, false]) {
+    const file = join(base, '..', 'chargebacks.csv')
+    const ids = minutes.filter((minute) => (minute % 5 === 0) === isOfThePerson)
+    const rows = ids.map((minute) => `t-${minute},2026-10-02\n`)
+    await writeFile(file, `transaction_id,known_at\n${rows.join('')}`)
+    await importLabels({
+      ...{ lakehouse: standardLakehouse, deltaBasePath: base, file, source: 'chargeback', duckdb: {} },
+      importedBy: isOfThePerson ? trace : 'somebody',
+      nowMicros: BigInt(Date.UTC(2026, 9, 3)) * 1000n,
+    })
+  }
+}
+
+/** Every file under the tables of records and of labels that holds a value of the person. */
 export async function tracesOf(base: string): Promise<string[]> {
   const found: string[] = []
-  for (const table of recordTables) {
+  for (const table of [...recordTables, labelsPath]) {
     for await (const name of glob('**/*', { cwd: join(base, table), withFileTypes: true })) {
       if (!name.isFile()) continue
       const path = join(name.parentPath, name.name)

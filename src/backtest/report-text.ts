@@ -1,0 +1,219 @@
+// A back-test for a terminal.
+import { counted } from '../errors/counted.ts'
+import type { BacktestReport } from './backtest.ts'
+import type { SideFigures } from './figures.ts'
+import type { Estimate } from './intervals.ts'
+
+export type TextTable = (
+  names: readonly string[],
+  rows: readonly (readonly string[])[],
+  isRight: readonly boolean[],
+) => string
+
+/** `table` draws one; texts of the data are still to be made harmless for a terminal. */
+export function reportText(report: BacktestReport, table: TextTable): string {
+  return sectionsOf(report)
+    .map(({ title, lines, rows }) => {
+      const drawn = rows === null ? '' : table(rows.names, rows.cells, rows.isRight)
+      return `${title}\n${lines.map((line) => `  ${line}\n`).join('')}${drawn}`
+    })
+    .join('\n')
+}
+
+export type Section = {
+  readonly title: string
+  readonly lines: readonly string[]
+  readonly rows: {
+    readonly names: readonly string[]
+    readonly cells: readonly (readonly string[])[]
+    readonly isRight: readonly boolean[]
+  } | null
+}
+
+/** What the report says, in the order in which people read it. */
+export function sectionsOf(report: BacktestReport): readonly Section[] {
+  const { figures } = report
+  const { baseline, candidate } = figures
+  return [
+    { title: 'Transactions', lines: transactionLines(report), rows: null },
+    {
+      title: 'Decisions',
+      lines: [],
+      rows: rowsOf(
+        ['', baseline.name, candidate.name],
+        decisionRows(baseline, candidate, report.reviewCapacityPerDay),
+        1,
+      ),
+    },
+    {
+      title: 'Changed decisions',
+      lines: changedLines(report),
+      rows:
+        report.samples.length === 0
+          ? null
+          : rowsOf(
+              ['transaction', 'time', 'amount', 'label', baseline.name, candidate.name],
+              report.samples.map((one) => [
+                ...[one.id, one.eventTime.slice(0, 19), one.amount, one.label],
+                ...[one.baseline, one.candidate].map(({ score, level, rules }) =>
+                  `${score} ${level} ${rules.join(', ')}`.trimEnd(),
+                ),
+              ]),
+              6,
+            ),
+    },
+    ...[baseline, ...(candidate === baseline ? [] : [candidate])].map(rulesSection),
+    {
+      title: `Rules of ${candidate.name} that fire together`,
+      lines: [],
+      rows: rowsOf(
+        ['', ...candidate.rules.map((_, index) => `${index + 1}`)],
+        candidate.overlap.map((counts, index) => [
+          `${index + 1} ${candidate.rules[index]!.name}`,
+          ...counts.map(countText),
+        ]),
+        1,
+      ),
+    },
+    {
+      title: `Scores of ${candidate.name}`,
+      lines: [],
+      rows: rowsOf(
+        ['reviewed from', 'reviews a day', 'precision', 'recall'],
+        candidate.curve.map((point) => [
+          ...[String(point.reviewFrom), decimal(point.reviewsPerDay)],
+          ...[share(point.precision), share(point.recall)],
+        ]),
+        0,
+      ),
+    },
+  ]
+}
+
+function rulesSection(side: SideFigures): Section {
+  const leftOut = side.rulesLeftOut.join(', ')
+  const names = ['rule', 'points', 'fired', 'fraud', 'good', 'precision', 'recall', 'money caught']
+  return {
+    title: `Rules of ${side.name}`,
+    lines: leftOut === '' ? [] : [`left out, because they ask the record's own label: ${leftOut}`],
+    rows: rowsOf(
+      [...names, 'adds reviews', 'of them fraud'],
+      side.rules.map((rule) => [
+        ...[
+          rule.name,
+          signed(rule.points),
+          countText(rule.fired.transactions),
+          countText(rule.fraud.transactions),
+        ],
+        ...[countText(rule.good.transactions), percent(rule.precision), percent(rule.recall)],
+        ...[money(rule.moneyCaught), signed(rule.adds.reviews.transactions)],
+        signed(rule.adds.fraud.transactions),
+      ]),
+      1,
+    ),
+  }
+}
+
+function transactionLines({ figures, from, to, asOf, labelMaturityDays, written }: BacktestReport): string[] {
+  const { all, byLabel, maturedShare, unknown } = figures
+  const period =
+    from === null && to === null ? 'all there are' : `${from ?? 'the first'} to ${to ?? 'the last'}`
+  const gaps = Object.entries(unknown).filter(([, count]) => count > 0)
+  return [
+    `${countText(all.transactions)} of ${amount(all.money)} in all, on ${counted(figures.days.length, 'day')}; period: ${period}`,
+    `labels as of ${asOf}, matured after ${decimal(labelMaturityDays)} days: ${share(maturedShare)} of the transactions`,
+    `fraud ${countText(byLabel.fraud.transactions)} (${amount(byLabel.fraud.money)}), good ${countText(byLabel.good.transactions)}, ` +
+      `pending ${countText(byLabel.pending.transactions)}: pending ones count for no precision and no recall`,
+    ...(written === null
+      ? []
+      : [
+          `the rules of today give score and reasons as written for ${countText(written.same)} of ${countText(written.transactions)}`,
+        ]),
+    ...gaps.map(
+      ([name, count]) =>
+        `${name} has no value in ${countText(count)}: a rule that needs it does not fire there`,
+    ),
+  ]
+}
+
+function decisionRows(a: SideFigures, b: SideFigures, capacity: number | null): string[][] {
+  const row = (name: string, of: (side: SideFigures) => string): string[] => [name, of(a), of(b)]
+  const levels = [...new Set([...a.levels, ...b.levels].map(({ level }) => level))]
+  const level = (side: SideFigures, name: string): string => {
+    const found = side.levels.find((one) => one.level === name)
+    return found === undefined ? '' : `${countText(found.transactions)} (${amount(found.money)})`
+  }
+  return [
+    ...levels.map((name) => row(name, (side) => level(side, name))),
+    row(
+      'reviewed',
+      ({ reviewed, reviewFrom }) => `${countText(reviewed.transactions)} from score ${reviewFrom}`,
+    ),
+    row(
+      'reviews a day',
+      ({ reviewsPerDay: { mean, most } }) => `${decimal(mean)}, at most ${countText(most)}`,
+    ),
+    ...(capacity === null
+      ? []
+      : [
+          row(`days with more than ${countText(capacity)}`, ({ reviewsPerDay }) =>
+            countText(reviewsPerDay.daysOverCapacity ?? 0),
+          ),
+          row('best that fits', ({ atCapacity }) =>
+            atCapacity === null
+              ? 'nothing fits'
+              : `from score ${atCapacity.reviewFrom}: recall ${share(atCapacity.recall)}, precision ${share(atCapacity.precision)}`,
+          ),
+        ]),
+    row('precision', ({ precision }) => percent(precision)),
+    row('recall', ({ recall }) => percent(recall)),
+    row('fraud caught', ({ caught }) => countText(caught.transactions)),
+    row('fraud missed', ({ missed }) => `${countText(missed.transactions)} (${amount(missed.money)})`),
+    row('money caught', ({ moneyCaught }) => money(moneyCaught)),
+    row('good ones reviewed', ({ goodReviewed }) => countText(goodReviewed.transactions)),
+    row('money of good ones', ({ moneyOfGoodReviewed }) => money(moneyOfGoodReviewed)),
+    row('PR area', ({ averagePrecision }) => figure(averagePrecision)),
+    row('ROC area', ({ rankArea }) => figure(rankArea)),
+  ]
+}
+
+function changedLines({ figures: { changed } }: BacktestReport): string[] {
+  const { newlyReviewed: more, noLongerReviewed: fewer, levels } = changed
+  if (levels.length === 0 && more.transactions + fewer.transactions === 0) return ['none']
+  const labelled = (of: typeof more): string =>
+    `${countText(of.transactions)} (fraud ${countText(of.fraud.transactions)}, good ${countText(of.good.transactions)}, ` +
+    `pending ${countText(of.pending.transactions)})`
+  return [
+    `newly reviewed: ${labelled(more)}`,
+    `no longer reviewed: ${labelled(fewer)}`,
+    ...levels.map((one) => `${one.from} -> ${one.to}: ${countText(one.transactions)} (${amount(one.money)})`),
+  ]
+}
+
+/** Columns are to the right from one on. */
+function rowsOf(
+  names: readonly string[],
+  cells: readonly (readonly string[])[],
+  rightFrom: number,
+): Section['rows'] {
+  return { names, cells, isRight: names.map((_, index) => index >= rightFrom) }
+}
+
+const countText = (value: number): string => Math.round(value).toLocaleString('en-US')
+const decimal = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 1 })
+const amount = (value: number): string =>
+  value.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+const signed = (value: number): string => `${value < 0 ? '-' : '+'}${countText(Math.abs(value))}`
+const share = (value: number | null): string => (value === null ? '-' : `${(value * 100).toFixed(1)} %`)
+
+function percent({ value, low, high }: Estimate): string {
+  return value === null ? '-' : `${share(value)} (${(low * 100).toFixed(1)} to ${(high * 100).toFixed(1)})`
+}
+
+function money({ value, low, high }: Estimate): string {
+  return value === null ? '-' : `${amount(value)} (${countText(low)} to ${countText(high)})`
+}
+
+function figure({ value, low, high }: Estimate): string {
+  return value === null ? '-' : `${value.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`
+}

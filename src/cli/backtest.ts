@@ -1,0 +1,117 @@
+// assay backtest: tries rules on the transactions that are there.
+import { basename } from 'node:path'
+import { Command } from 'commander'
+import { type BacktestReport, backTest, type NamedRules } from '../backtest/backtest.ts'
+import { reportHtml } from '../backtest/report-html.ts'
+import { reportText } from '../backtest/report-text.ts'
+import type { Config } from '../config/config.ts'
+import { parseInstantMs } from '../config/values.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import type { Project } from '../project/project.ts'
+import { withListDefaults } from '../project/rule-lists.ts'
+import { instanceOptions } from '../query/reader.ts'
+import { durationMs, wholeNumberFrom } from './option-values.ts'
+import { printable } from './printable.ts'
+import { tableText } from './result-output.ts'
+import { openRules } from './rules.ts'
+import { openSession, projectConfig } from './session.ts'
+
+const dayMs = 86_400_000
+const samplesMax = 1_000
+
+type BacktestFlags = {
+  readonly from?: string
+  readonly to?: string
+  readonly against: string
+  readonly asOf?: string
+  readonly labelMaturity?: number
+  readonly capacity?: number
+  readonly samples: number
+  readonly withRecordLabel?: true
+  readonly json?: true
+  readonly html?: true
+}
+
+export function backtestCommand(project: Project): Command {
+  return new Command('backtest')
+    .argument('[rules]', 'the file of rules to try (default: that of the lakehouse)')
+    .option('--from <day|instant>', 'transactions from then on (default: the first)')
+    .option('--to <day|instant>', 'up to then; a day is in it (default: the last)')
+    .option('--against <rules>', 'active, or a file of rules', 'active')
+    .option('--as-of <day|instant>', 'with what was known at that time (default: now)')
+    .option(
+      '--label-maturity <duration>',
+      'how long after a transaction its label is final (default: LABEL_MATURITY)',
+      durationMs('"30 days"'),
+    )
+    .option('--capacity <reviews>', 'reviews a day that people can do', wholeNumberFrom(0, 1_000_000_000))
+    .option('--samples <count>', 'of changed decisions that are shown', wholeNumberFrom(0, samplesMax), 10)
+    .option(
+      '--with-record-label',
+      'count rules too that ask the record itself whether it is fraud, such as known_fraud',
+    )
+    .option('--json', 'all figures as JSON')
+    .option('--html', 'the report as one HTML file')
+    .action(async (file: string | undefined, flags: BacktestFlags) => {
+      const { config } = openSession(project)
+      const report = await runBacktest(project, config, file, flags)
+      process.stdout.write(outputOf(report, flags))
+    })
+}
+
+function outputOf(report: BacktestReport, { json, html }: BacktestFlags): string {
+  if (json && html) throw new LakehouseError('CONFIG_INVALID', 'give --json or --html, not both.')
+  if (json) return `${JSON.stringify(report, null, 2)}\n`
+  if (html) return reportHtml(report)
+  const width = process.stdout.columns ?? Infinity
+  return printable(
+    reportText(report, (names, rows, isRight) => tableText(names, rows, { widthMax: width, isRight })),
+  )
+}
+
+export async function runBacktest(
+  project: Project,
+  config: Config,
+  file: string | undefined,
+  flags: BacktestFlags,
+): Promise<BacktestReport> {
+  const { lakehouse, deltaBasePath } = config
+  const isBaselineActive = flags.against === 'active'
+  const active = namedRules(project, undefined, 'active')
+  const baseline = isBaselineActive ? active : namedRules(project, flags.against)
+  const maturityMicros =
+    flags.labelMaturity === undefined ? config.labelMaturityMicros : BigInt(flags.labelMaturity) * 1000n
+  const nowMicros = BigInt(Date.now()) * 1000n
+  const [fromMicros, toMicros] = [instantFlag('--from', flags.from), instantFlag('--to', flags.to, 'end')]
+  if (fromMicros !== null && toMicros !== null && fromMicros >= toMicros)
+    throw new LakehouseError('CONFIG_INVALID', '--from has to be before --to.')
+  return await backTest({
+    ...{ lakehouse, deltaBasePath, baseline, isBaselineActive, fromMicros, toMicros, maturityMicros },
+    candidate: file === undefined ? active : namedRules(project, file),
+    asOfMicros: instantFlag('--as-of', flags.asOf, 'end') ?? nowMicros,
+    capacityPerDay: flags.capacity ?? null,
+    countsRecordLabel: flags.withRecordLabel ?? false,
+    samplesMax: flags.samples,
+    duckdb: instanceOptions(config),
+  })
+}
+
+/** The lists of the file are what they are where the environment does not say otherwise, as in a run. */
+function namedRules(project: Project, file: string | undefined, name = basename(file ?? '')): NamedRules {
+  const { rules } = openRules(project, file)
+  const lakehouse = withListDefaults(project.lakehouse, rules.lists)
+  const { parameters } = projectConfig({ ...project, lakehouse })
+  return { name, rules, parameters }
+}
+
+/** Microseconds since the epoch. A day is its begin, or, as an end, that of the next one. */
+function instantFlag(flag: string, given: string | undefined, as: 'begin' | 'end' = 'begin'): bigint | null {
+  if (given === undefined) return null
+  const ms = parseInstantMs(given)
+  if (ms === null) {
+    const message = `${flag} is a day or an instant, as in 2026-10-01 or 2026-10-01T08:00:00Z, not ${given}.`
+    throw new LakehouseError('CONFIG_INVALID', message)
+  }
+  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(given)
+  return BigInt(isDay && as === 'end' ? ms + dayMs : ms) * 1000n
+}
