@@ -1,6 +1,7 @@
 // A back-test over tables that a run wrote, against figures that an oracle computes from the same records.
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { BacktestReport } from '../../../src/backtest/backtest.ts'
 import { reportHtml } from '../../../src/backtest/report-html.ts'
@@ -8,6 +9,8 @@ import { runBacktest } from '../../../src/cli/backtest.ts'
 import { type Config, loadConfig } from '../../../src/config/config.ts'
 import { importLabels } from '../../../src/labels/import-labels.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { openOpsTable } from '../../../src/ops/tables.ts'
+import { verdictsDefinition, verdictsPath } from '../../../src/ops/verdicts.ts'
 import { Random } from '../../../src/produce/random.ts'
 import { standardProject } from '../../../src/project/project.ts'
 import { type OracleTransaction, oracleFigures } from '../../oracle/backtest.ts'
@@ -70,8 +73,38 @@ beforeAll(async () => {
   const options = { lakehouse: standardLakehouse, deltaBasePath: lakehouse.base, file, source: 'chargeback' }
   const nowMicros = BigInt(Date.parse('2026-12-01')) * 1000n
   await importLabels({ ...options, importedBy: 'test', nowMicros, duckdb: {} })
+  await review(random, lakehouse.base)
 })
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+/** One transaction in eleven; what was decided first is taken back of some. */
+async function review(random: Random, base: string): Promise<void> {
+  const table = await openOpsTable(base, verdictsPath, { ...verdictsDefinition, properties: {} })
+  const instance = await DuckDBInstance.create(':memory:')
+  const connection = await instance.connect()
+  const rows: string[] = []
+  const add = (verdict: string | null, undoes: number | null, { id, atMs }: Made, days: number): number => {
+    const decided = `make_timestamp(${(atMs + days * dayMs) * 1000})`
+    const text = verdict === null ? 'NULL::VARCHAR' : `'${verdict}'`
+    return rows.push(
+      `(${rows.length + 1}::BIGINT, ${text}, ${undoes ?? 'NULL'}::BIGINT, '${id}', ${decided})`,
+    )
+  }
+  for (const one of made.filter((_, index) => index % 11 === 0)) {
+    if (random.chance(0.3)) add(null, add('fraud', null, one, 1), one, 2)
+    if (random.chance(0.2)) add('unsure', null, one, 2)
+    const [isFraud, days] = [random.chance(0.5), random.whole(3, 30)]
+    add(isFraud ? 'fraud' : 'legitimate', null, one, days)
+    labels.push({ id: one.id, isFraud, knownMs: one.atMs + days * dayMs, source: 'reviewer' })
+  }
+  const columns = 'sequence, verdict, undoes, event, decided_at'
+  const select = `SELECT ${columns} FROM (VALUES ${rows.join(', ')}) AS rows(${columns})`
+  const others = verdictsDefinition.fields.filter(({ name }) => !columns.split(', ').includes(name))
+  const nulls = others.map(({ name }) => `NULL AS "${name}"`)
+  await table.commit(await table.stage(connection, `SELECT *, ${nulls.join(', ')} FROM (${select})`), {})
+  connection.closeSync()
+  instance.closeSync()
+}
 
 function madeTransaction(random: Random, index: number): Made {
   return {
@@ -117,7 +150,9 @@ function labelOf({ id, atMs, isFraud }: Made): 'fraud' | 'good' | 'pending' {
   const [asOfMs, maturesMs] = [Date.parse(asOf) + dayMs, atMs + maturityDays * dayMs]
   if (maturesMs > asOfMs) return 'pending'
   const known = labels.filter((one) => one.id === id && one.knownMs <= maturesMs && one.knownMs <= asOfMs)
-  const last = known.toSorted((a, b) => b.knownMs - a.knownMs || Number(b.isFraud) - Number(a.isFraud))[0]
+  const reviewed = known.filter(({ source }) => source === 'reviewer')
+  const asked = reviewed.length > 0 ? reviewed : known
+  const last = asked.toSorted((a, b) => b.knownMs - a.knownMs || Number(b.isFraud) - Number(a.isFraud))[0]
   return (last?.isFraud ?? isFraud) ? 'fraud' : 'good'
 }
 
