@@ -1,5 +1,5 @@
-// A set of rules tried on the transactions that are there: what it would have decided, beside another set, and
-// what has become known of these since.
+// A set of rules tried on the transactions that are there: what it would have decided, beside another set,
+// and what has become known of these since.
 import { LakehouseError } from '../errors/errors.ts'
 import { firedRules, fraudScore } from '../fraud/score.ts'
 import type { Lakehouse } from '../plan/index.ts'

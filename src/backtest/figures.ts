@@ -1,4 +1,4 @@
-// The figures of a back-test, from its tally: what the sets of rules decide, what it costs and what it brings.
+// The figures of a back-test, from its tally: what the rules decide, what it costs and what it brings.
 // docs/guide/backtest.md says what each means.
 import {
   averagePrecision,

@@ -122,7 +122,7 @@ async function scanOf(
   return `SELECT ${columns.map(duckdb.name).join(', ')} FROM (${scan})${where}`
 }
 
-/** What is known of transactions beside their records: a SELECT of transaction_id, is_fraud, known_at, source. */
+/** What is known beside the records: a SELECT of transaction_id, is_fraud, known_at, source. */
 async function labelsOf(of: HistoryOptions): Promise<string> {
   const none = `SELECT NULL::VARCHAR AS transaction_id, NULL::BOOLEAN AS is_fraud, NULL::TIMESTAMP AS known_at,
     NULL::VARCHAR AS source WHERE false`
