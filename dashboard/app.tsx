@@ -11,6 +11,7 @@ import { Login } from './parts/login.tsx'
 import { RunState } from './parts/run-state.tsx'
 import { UserMenu } from './parts/user-menu.tsx'
 import { PipelinePage } from './pipeline/page.tsx'
+import { ReviewPage } from './review/page.tsx'
 import { linkTo, type Place, place } from './router.ts'
 import { loadLakehouse, loadSession, session } from './server.ts'
 import { useStore } from './store.ts'
@@ -19,8 +20,9 @@ import { TablesPage } from './tables/page.tsx'
 const pages = [
   { name: 'pipeline', title: 'Pipeline', key: '1' },
   { name: 'fraud', title: 'Fraud', key: '2' },
-  { name: 'aggregations', title: 'Aggregations', key: '3' },
-  { name: 'tables', title: 'Tables', key: '4' },
+  { name: 'review', title: 'Review', key: '3' },
+  { name: 'aggregations', title: 'Aggregations', key: '4' },
+  { name: 'tables', title: 'Tables', key: '5' },
 ] as const
 
 export function App() {
@@ -104,6 +106,8 @@ function PageAt({ at, lakehouse }: { readonly at: Place; readonly lakehouse: Lak
       return <FraudPage lakehouse={lakehouse} />
     case 'person':
       return <PersonPage lakehouse={lakehouse} id={at.rest[0] ?? ''} />
+    case 'review':
+      return <ReviewPage lakehouse={lakehouse} />
     case 'aggregations':
       return <AggregationsPage lakehouse={lakehouse} wanted={at.rest[0] ?? null} />
     case 'tables':

@@ -5,6 +5,8 @@ import './base.css'
 import './shell.css'
 import './parts.css'
 import './pages.css'
+import './review/review.css'
+import './review/queue.css'
 import { App } from './app.tsx'
 import { applyTheme, themeNow } from './theme.ts'
 

@@ -3,6 +3,10 @@ import type {
   FailureAnswer,
   FeedRow,
   LakehouseAnswer,
+  ReviewAnswer,
+  ReviewCase,
+  ReviewContextAnswer,
+  ReviewPlace,
   RowsAnswer,
   SessionAnswer,
   TableDetailAnswer,
@@ -111,4 +115,38 @@ export async function runSql(sql: string, signal: AbortSignal): Promise<RowsAnsw
 
 export async function sqlCsv(sql: string): Promise<Blob> {
   return await (await post('/api/sql.csv', { sql })).blob()
+}
+
+export const loadReview = (order: string): Promise<ReviewAnswer> =>
+  answerOf(`/api/review?${new URLSearchParams({ order })}`)
+
+export const loadReviewContext = ({ place }: ReviewCase): Promise<ReviewContextAnswer> => {
+  const { topic, partition, offset } = place
+  return answerOf(
+    `/api/review/context?${new URLSearchParams({ topic, partition: String(partition), offset })}`,
+  )
+}
+
+async function postReview<T>(what: string, body: unknown): Promise<T> {
+  const { answer } = (await (await post(`/api/review/${what}`, body)).json()) as { readonly answer: T }
+  return answer
+}
+
+/** null where nothing is open for who asks. */
+export const nextCase = (order: string, skip: ReviewCase | null): Promise<ReviewCase | null> =>
+  postReview('next', { order, skip: skip?.place ?? null })
+
+export const takeCase = (place: ReviewPlace): Promise<ReviewCase> => postReview('take', { place })
+
+export async function decideCase(
+  { place }: ReviewCase,
+  given: { readonly verdict: string; readonly reason: string; readonly note: string },
+): Promise<void> {
+  await postReview('decide', { place, ...given })
+}
+
+/** Where the transaction stands whose verdict was taken back. */
+export async function undoVerdict(sequence: string | null): Promise<ReviewPlace> {
+  const { place } = await postReview<{ readonly place: ReviewPlace }>('undo', { sequence })
+  return place
 }

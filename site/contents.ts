@@ -42,6 +42,7 @@ export const chapters: readonly Chapter[] = [
       'docs/guide/deployment': 'Deploy',
       'docs/guide/operate': 'See how it is',
       'docs/guide/dashboard': 'The dashboard',
+      'docs/guide/review': 'Review cases',
       'docs/guide/alerts': 'Alerts',
       'docs/guide/recovery': 'Recover',
       'docs/guide/backup': 'Back up, and move',

@@ -28,7 +28,7 @@ const layers: readonly (readonly string[])[] = [
   ['project'],
   ['testing'],
   ['query'],
-  ['labels', 'backtest'],
+  ['labels', 'backtest', 'review'],
   ['dashboard', 'alerts'],
   ['cli'],
 ]

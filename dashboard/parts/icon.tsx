@@ -3,6 +3,7 @@ const paths: Readonly<Record<string, string>> = {
   assay: 'M4 20 10 4h4l6 16M7.2 15h9.6',
   pipeline: 'M3 6h6v5H3zM15 3h6v5h-6zM15 16h6v5h-6zM9 8.5h3m0 0V5.5h3m-3 3v10h3',
   fraud: 'M12 3l8 3v6c0 5-3.5 8-8 9-4.5-1-8-4-8-9V6zM12 8v5m0 3v.5',
+  review: 'M9 4h6v3H9zM9 5.500H5V21h14V5.500h-4M8.500 14l2.500 2.500 4.500-5',
   aggregations: 'M4 20V10m5.3 10V4m5.4 16v-7M20 20V8',
   tables: 'M3 5h18v14H3zM3 10h18M9 10v9',
   sun: 'M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2.5M12 19.500V22M2 12h2.500M19.500 12H22M5 5l1.700 1.700M17.300 17.300 19 19M19 5l-1.700 1.700M6.700 17.300 5 19',

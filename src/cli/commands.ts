@@ -161,6 +161,20 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./alerts.ts')).alertsCommand(project),
   },
   {
+    name: 'review',
+    summary: 'the queue of reviewers: take the next case, say what it is, take that back',
+    does:
+      'Transactions that require review are cases until a reviewer says what they are; on the dashboard there is a page for it. ' +
+      'The reviewer is the user of this machine, the answers are JSON. docs/guide/review.md says what comes of it.',
+    examples: [
+      'assay review list --order loss',
+      'assay review next',
+      'assay review decide transactions/0/4711 fraud --reason "stolen card"',
+      'assay review undo',
+    ],
+    load: async (project) => (await import('./review.ts')).reviewCommand(project),
+  },
+  {
     name: 'erase',
     summary: 'take the rows of a person out of the tables, or adopt a deletion by another program',
     does:

@@ -133,6 +133,8 @@ export type Config = {
     readonly port: number
     /** null: nobody has to log in. */
     readonly usersFile: string | null
+    /** How long a case is held for the reviewer who has taken it. */
+    readonly reviewLockMs: number
   }
   /** One sentence for each variable that is not ours but looks like one, and for each odd line of .env. */
   readonly hints: readonly string[]
@@ -407,6 +409,7 @@ function configOf(
       host: values.DASHBOARD_HOST,
       port: values.DASHBOARD_PORT,
       usersFile: values.DASHBOARD_USERS_FILE,
+      reviewLockMs: Number(values.REVIEW_LOCK_TIMEOUT / 1000n),
     },
     hints,
   }

@@ -1,5 +1,5 @@
 // The variables of the dashboard.
-import { localPath, textMatching, wholeNumber } from './values.ts'
+import { duration, localPath, textMatching, wholeNumber } from './values.ts'
 
 const dashboard = { group: 'Dashboard' } as const
 
@@ -27,5 +27,12 @@ export const dashboardVariables = {
     default: null,
     absent: 'nobody has to log in, and the dashboard is for this machine alone',
     example: '/etc/assay/users.json',
+  },
+  REVIEW_LOCK_TIMEOUT: {
+    ...dashboard,
+    ...duration(),
+    meaning: 'How long a case is held for the reviewer who has taken it (docs/guide/review.md)',
+    default: '10 minutes',
+    example: '30 minutes',
   },
 } as const

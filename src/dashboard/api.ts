@@ -1,4 +1,5 @@
 // What server and pages tell each other: types alone, so that the pages load nothing of the server.
+import type { CasePlace, OpenCase, ReviewView } from '../review/review-answers.ts'
 import type { UserRole } from './roles.ts'
 
 export type SessionAnswer = {
@@ -175,6 +176,31 @@ export type TableDetailAnswer = {
     readonly filesRemoved: number
   }[]
   readonly asOfMs: number
+}
+
+/** A case of the queue. */
+export type ReviewCase = FeedRow & Omit<OpenCase, 'cells'>
+
+export type ReviewAnswer = Omit<ReviewView, 'cases' | 'mine'> & {
+  readonly cases: readonly ReviewCase[]
+  readonly mine: ReviewCase | null
+  readonly mayDecide: boolean
+}
+
+export type ReviewPlace = CasePlace
+
+export type ReviewContextAnswer = {
+  readonly asOfMs: number
+  /** The person's events before the case; null where nobody knows the person. */
+  readonly before: {
+    readonly count: number
+    readonly usual: number | null
+    readonly most: string | null
+    readonly first: string | null
+  } | null
+  /** How many of them had the same value. */
+  readonly facts: readonly { readonly column: string; readonly value: string; readonly count: number }[]
+  readonly history: readonly (FeedRow & { readonly verdict: string | null })[]
 }
 
 export type FailureAnswer = { readonly error: { readonly code: string; readonly message: string } }

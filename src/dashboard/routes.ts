@@ -6,8 +6,6 @@ import { readableTables } from '../ops/readable.ts'
 import { tableDirectory } from '../ops/tables.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { tableNamed } from '../query/table-name.ts'
-import type { Access } from './access.ts'
-import type { LakehouseAnswer } from './api.ts'
 import { csvOf } from './csv.ts'
 import {
   type DashboardQuery,
@@ -20,29 +18,17 @@ import {
   transactionsQuery,
 } from './fraud-queries.ts'
 import { bodyOf, Refusal, sendJson, textOfBody } from './http.ts'
-import { pageLimits, type QueryDesk, type QueryLimits } from './query-desk.ts'
+import { pageLimits, type QueryLimits } from './query-desk.ts'
+import { reviewRoutes } from './review-routes.ts'
+import type { DashboardRoute, RouteContext } from './route-context.ts'
 import { tableDetail } from './table-detail.ts'
 import { keyWindowsQuery, windowKeysQuery, windowRowsQuery, windowsQuery } from './window-queries.ts'
-
-export type RouteContext = {
-  readonly config: Config
-  readonly access: Access
-  readonly desk: QueryDesk
-  readonly about: LakehouseAnswer
-}
-
-type Route = (
-  context: RouteContext,
-  request: IncomingMessage,
-  response: ServerResponse,
-  url: URL,
-) => Promise<void>
 
 const sqlLimits: QueryLimits = { timeMaxMs: 10_000, rowsMax: 1_000, bytesMax: 4 * 2 ** 20 }
 const csvLimits: QueryLimits = { timeMaxMs: 30_000, rowsMax: 100_000, bytesMax: 32 * 2 ** 20 }
 
 /** By method and path. */
-const routes: Readonly<Record<string, Route>> = {
+const routes: Readonly<Record<string, DashboardRoute>> = {
   'GET /api/session': ({ access }, request, response) => access.tellSession(request, response),
   'POST /api/login': ({ access }, request, response) => access.login(request, response),
   'POST /api/logout': ({ access }, request, response) => access.logout(request, response),
@@ -114,10 +100,11 @@ const routes: Readonly<Record<string, Route>> = {
     })
     response.end(csvOf(answer))
   },
+  ...reviewRoutes,
 }
 
 /** Fails with what is wrong where there is none. */
-export function routeOf(request: IncomingMessage, url: URL): Route {
+export function routeOf(request: IncomingMessage, url: URL): DashboardRoute {
   const route = routes[`${request.method} ${url.pathname}`]
   if (route !== undefined) return route
   const isOtherMethod = Object.keys(routes).some((known) => known.endsWith(` ${url.pathname}`))

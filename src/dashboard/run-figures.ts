@@ -3,11 +3,17 @@
 
 import { partitionKey } from '../batches/offsets.ts'
 import { holdingPartition } from '../batches/planner.ts'
+import type { OnEvent } from '../engines/events.ts'
 import type { RunStatus } from '../engines/run-status.ts'
 import type { RunWatch } from '../engines/run-watch.ts'
 import type { LivePartition, LiveState } from './api.ts'
 
-export type Observed = { readonly watch: RunWatch; readonly status: () => Promise<RunStatus> }
+export type Observed = {
+  readonly watch: RunWatch
+  readonly status: () => Promise<RunStatus>
+  /** Hears what is not of the run itself. */
+  readonly onEvent: OnEvent
+}
 
 export async function withFigures(state: LiveState, { watch, status }: Observed): Promise<LiveState> {
   const { state: word, lag, tables, findings } = await status()

@@ -17,8 +17,10 @@ import { lakehouseAnswer } from './lakehouse-answer.ts'
 import { type InputUnit, LiveRun } from './live-run.ts'
 import { QueryDesk } from './query-desk.ts'
 import { seesIds } from './roles.ts'
-import { type RouteContext, routeOf } from './routes.ts'
+import type { RouteContext } from './route-context.ts'
+import { routeOf } from './routes.ts'
 import { type Observed, withFigures } from './run-figures.ts'
+import { ServedReview } from './served-review.ts'
 import { UsersFile } from './users.ts'
 
 export type DashboardOptions = {
@@ -66,6 +68,7 @@ export async function openDashboard(options: DashboardOptions): Promise<Dashboar
       clearInterval(timer)
       served.close()
       await served.audit.flush()
+      await served.review.close()
       await new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
@@ -99,6 +102,7 @@ type Sight = 'all' | 'masked'
 class ServedRun {
   readonly live: LiveRun
   readonly audit: Audit
+  readonly review: ServedReview
   readonly onEvent: OnEvent
   readonly #options: DashboardOptions
   readonly #assets: ReadonlyMap<string, Asset>
@@ -121,7 +125,8 @@ class ServedRun {
     const about: LakehouseAnswer = lakehouseAnswer(lakehouse, { deltaBasePath, reads, engine, streams })
     const desk = new QueryDesk(config, this.#mask)
     const access = new Access(users, this.audit, title)
-    this.#context = { config, access, desk, about }
+    this.review = new ServedReview(config, options.observed.onEvent)
+    this.#context = { config, access, desk, about, mask: this.#mask, review: this.review }
     this.#state = this.live.state()
     this.onEvent = (event) => {
       this.live.onEvent(event)
@@ -137,6 +142,7 @@ class ServedRun {
   async tick(): Promise<void> {
     if (this.#isTicking) return
     this.#isTicking = true
+    this.review.tick(Date.now())
     try {
       const { state, point } = this.live.tick()
       this.#state = await withFigures(state, this.#options.observed)

@@ -103,6 +103,11 @@ export class RunPauses {
     return new RunPauses(options, await thisProcess())
   }
 
+  /** Whether an erasure or a rebuild is at work, or waits for runs to pause. */
+  async isErasing(): Promise<boolean> {
+    return (await this.#erasure()) !== null
+  }
+
   /** Takes the locks of the run's streams when nobody erases. */
   async lock(): Promise<Lock> {
     const { deltaBasePath, streams, leaseMs, signal } = this.#options

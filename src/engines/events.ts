@@ -18,6 +18,7 @@ export type EngineEvent =
   | FaultEvent
   | UpkeepEvent
   | AlertEvent
+  | ReviewedEvent
 
 /** What a run has in memory: to be asked at any time, at little cost. */
 export type OpenedRun = {
@@ -76,6 +77,15 @@ export type AlertEvent = {
   readonly kind: 'alert'
   readonly sink: string
   readonly outcome: 'sent' | 'failed'
+}
+
+/** How many cases await a verdict, and what the verdicts that stand say. */
+export type ReviewedEvent = {
+  readonly kind: 'reviewed'
+  readonly open: number
+  /** Of those that are open: somebody was unsure. */
+  readonly unsure: number
+  readonly verdicts: Readonly<Record<string, number>>
 }
 
 export type OnEvent = (event: EngineEvent) => void

@@ -62,6 +62,12 @@ export class RunMetrics {
       this.#values.add(outcome === 'sent' ? 'assay_alerts_sent_total' : 'assay_alerts_failed_total', {
         sink,
       }),
+    reviewed: ({ open, unsure, verdicts }) => {
+      this.#values.set('assay_review_cases', { state: 'new' }, open - unsure)
+      this.#values.set('assay_review_cases', { state: 'unsure' }, unsure)
+      for (const [verdict, count] of Object.entries(verdicts))
+        this.#values.set('assay_review_verdicts', { verdict }, count)
+    },
     compacted: ({ table }) => this.#values.add('assay_compactions_total', { table }),
     checkpointed: ({ table }) => this.#values.add('assay_checkpoints_total', { table }),
     waiting: () => this.#values.set('assay_fault_streak', {}, 0),

@@ -140,6 +140,14 @@ export const metricCatalog = {
     ...{ ...fraud, labels: [] },
     help: 'Scored transactions that require review',
   },
+  assay_review_cases: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: ['state'] },
+    help: 'Cases that await a verdict, those of which a reviewer was unsure apart; told once somebody reviews',
+  },
+  assay_review_verdicts: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: ['verdict'] },
+    help: 'Verdicts of reviewers that stand, by what they say; told once somebody reviews',
+  },
   assay_rule_firings_total: {
     ...{ ...fraud, labels: ['rule', 'version'] },
     help: 'Transactions in which a rule fired; the version is the hash of what the rule says',

@@ -5,6 +5,7 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Config, loadConfig } from '../../src/config/config.ts'
 import type { Dashboard } from '../../src/dashboard/server.ts'
+import { hashPassword, writeUsers } from '../../src/dashboard/users.ts'
 import { embeddedEngine } from '../../src/engines/embedded/run.ts'
 import { openFileSource } from '../../src/files/source.ts'
 import { standardLakehouse } from '../../src/lakehouse/index.ts'
@@ -13,12 +14,12 @@ import { observedTest, serve } from '../unit/dashboard/served.ts'
 import { type Lakehouse, newLakehouse, testOptions, writeInput } from '../unit/engine/pipeline.ts'
 import { chromiumAvailable, chromiumPath } from './tools.ts'
 
-const pages = ['pipeline', 'fraud', 'aggregations', 'tables'] as const
+const pages = ['pipeline', 'fraud', 'review', 'aggregations', 'tables'] as const
 /** Markup, a control character and marks that turn a line around. */
 const nastyMerchant = '<img src=x onerror="document.title=1"><b>Shop\u0007 \u202Egnp.exe'
 const waitMaxMs = 120_000
 
-function transaction(index: number, merchant = `Shop ${index % 7}`): string {
+function transaction(index: number, merchant = `Shop ${index % 7}`, device = `d-${index % 9}`): string {
   const at = new Date(Date.UTC(2026, 9, 5, 12, 0, 0) + index * 1_000).toISOString()
   const risky = index % 5 === 0
   return `${JSON.stringify({
@@ -28,7 +29,7 @@ function transaction(index: number, merchant = `Shop ${index % 7}`): string {
     merchant,
     payment_method: risky ? 'crypto' : 'credit_card',
     location: risky ? 'Lagos, Nigeria' : 'Paris, France',
-    device_id: `d-${index % 9}`,
+    device_id: device,
     timestamp: at,
   })}\n`
 }
@@ -50,7 +51,10 @@ describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
   beforeAll(async () => {
     lakehouse = await newLakehouse()
     await writeInput(lakehouse, [])
-    await appendFile(lakehouse.input, [...many(0, 400), transaction(400, nastyMerchant)].join(''))
+    await appendFile(
+      lakehouse.input,
+      [...many(0, 400), transaction(400, nastyMerchant, nastyMerchant)].join(''),
+    )
     config = loadConfig(standardLakehouse, { DELTA_BASE_PATH: lakehouse.base }, `${lakehouse.base}/.env`)
     observed = observedTest(config)
     dashboard = await serve(config, { observed })
@@ -169,12 +173,105 @@ describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
     }
     await page.keyboard.press('Enter')
     await page.locator('.detail').waitFor()
-    await page.keyboard.press('4')
+    await page.keyboard.press('5')
     await page.locator('textarea').focus()
     await page.keyboard.press('ControlOrMeta+A')
     await page.keyboard.type('select count(*) as n from bronze.transactions')
     await page.keyboard.press('Control+Enter')
     await expect.poll(() => page.locator('.sql td').textContent(), { timeout: waitMaxMs }).toBe('700')
+  })
+
+  /** What names the case at hand. */
+  const caseOf = async (at: Page): Promise<string> => (await at.locator('.case-who .mono').textContent())!
+
+  async function takeNext(at: Page): Promise<string> {
+    await at.locator('.case').waitFor()
+    await at.keyboard.press('n')
+    await at.locator('.case-facts').waitFor()
+    return await caseOf(at)
+  }
+
+  /** The key decides, and the next case comes by itself. */
+  async function decideBy(at: Page, key: string): Promise<string> {
+    const before = await caseOf(at)
+    await at.keyboard.press(key)
+    await expect.poll(() => caseOf(at), { timeout: waitMaxMs }).not.toBe(before)
+    return before
+  }
+
+  test('the keyboard alone decides ten cases, and takes one back', async () => {
+    await isLoaded(page, 'pipeline')
+    await page.keyboard.press('3')
+    await takeNext(page)
+    const decided: string[] = []
+    for (const key of 'flufflufff') decided.push(await decideBy(page, key))
+    expect(new Set(decided).size).toBe(10)
+    const sql = 'select count(*) from review.verdicts'
+    expect(await valueIn(`${sql} where verdict is not null and reviewer = 'local'`)).toBe('10')
+    expect(await valueIn(`${sql} where verdict = 'fraud' and took_seconds >= 0`)).toBe('6')
+    await page.keyboard.press('z')
+    await expect.poll(() => caseOf(page), { timeout: waitMaxMs }).toBe(decided[9])
+    expect(await valueIn(`select undoes from review.verdicts where undoes is not null`)).toBe('10')
+    await page.keyboard.press('r')
+    await page.keyboard.type('from the field: l')
+    await page.keyboard.press('Escape')
+    await decideBy(page, 'l')
+    expect(await valueIn('select reason from review.verdicts order by sequence desc limit 1')).toBe(
+      'from the field: l',
+    )
+  })
+
+  test('text of records and of reviewers stays text where cases are decided', async () => {
+    await isLoaded(page, 'review')
+    const open = `fraud_detection where merchant like '<img%'`
+    const place = await valueIn(`select "offset" from ${open}`)
+    const taken = await page.evaluate(
+      async ([offset, topic]) => {
+        const session = (await (await fetch('/api/session')).json()) as { token: string }
+        const headers = { 'content-type': 'application/json', 'x-assay-token': session.token }
+        const body = JSON.stringify({ place: { topic, partition: 0, offset } })
+        return (await fetch('/api/review/take', { method: 'POST', headers, body })).status
+      },
+      [place, await valueIn(`select topic from ${open}`)] as const,
+    )
+    expect(taken).toBe(200)
+    await isLoaded(page, 'review')
+    await page.locator('.case-facts').waitFor()
+    const shown = '<img src=x onerror="document.title=1"><b>Shop\ufffd \ufffdgnp.exe'
+    expect(await page.locator('.case-facts').textContent()).toContain(shown)
+    await page.getByLabel('Reason').fill(nastyMerchant)
+    await page.getByLabel('Reason').press('Escape')
+    await decideBy(page, 'f')
+    await expect.poll(() => page.locator('.own-list').textContent(), { timeout: waitMaxMs }).toContain(shown)
+    expect(await page.locator('main img').count()).toBe(0)
+    expect(await page.title()).toBe('Review · Assay')
+  })
+
+  test('two reviewers at once, on two dashboards, never have the same case', async () => {
+    const usersFile = `${lakehouse.base}/../users.json`
+    const password = 'correct horse battery'
+    await writeUsers(usersFile, [{ name: 'ann', role: 'analyst', hash: await hashPassword(password) }])
+    const second = await serve(config, { usersFile, observed })
+    const other = await newPage()
+    try {
+      await other.goto(`${second.url}/#/review`)
+      await other.getByLabel('Name').fill('ann')
+      await other.getByLabel('Password').fill(password)
+      await other.keyboard.press('Enter')
+      await isLoaded(page, 'review')
+      const [first, of] = await Promise.all([takeNext(page), takeNext(other)])
+      expect(first).not.toBe(of)
+      const seen: string[] = []
+      for (const key of 'flf') seen.push(...(await Promise.all([decideBy(page, key), decideBy(other, key)])))
+      expect(new Set(seen).size).toBe(6)
+      const sql = `select count(distinct event) || ' of ' || count(*) from review.verdicts where verdict <> 'unsure'
+        and sequence not in (select undoes from review.verdicts where undoes is not null)`
+      expect(await valueIn(sql)).toBe('15 of 15')
+      expect(await valueIn(`select count(*) from review.verdicts where reviewer = 'ann'`)).toBe('3')
+    } finally {
+      await other.context().close()
+      await second.close()
+    }
   })
 
   test('a query that is none says so', async () => {
@@ -204,6 +301,7 @@ describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
       const seen = await newPage({ colorScheme })
       for (const name of pages) {
         await isLoaded(seen, name)
+        if (name === 'review') await takeNext(seen)
         for (const width of [390, 768, 1280, 1920]) {
           await seen.setViewportSize({ width, height: 900 })
           const over = () => seen.evaluate('document.documentElement.scrollWidth - innerWidth')

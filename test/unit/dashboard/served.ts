@@ -63,7 +63,7 @@ export function observedTest({ lakehouse, deltaBasePath }: Config): DashboardOpt
   const watch = new RunWatch()
   const about = { engine: 'embedded', version: 'test', reads: 'a test', url: null, diskFreeBytes: null }
   const facts = { lakehouse, deltaBasePath, streams: lakehouse.streams, ...about }
-  return { watch, status: async () => runStatus(facts, watch, false, Date.now()) }
+  return { watch, onEvent: watch.onEvent, status: async () => runStatus(facts, watch, false, Date.now()) }
 }
 
 export async function freePort(): Promise<number> {
