@@ -187,10 +187,13 @@ const namingFiles: Readonly<Record<string, string>> = {
   'src/engines/spark/connect/address.ts': 'an address of Spark has a user_id of its own',
 }
 
+/** Columns of the lakehouse that ships are called so; whoever computes anything has such things too. */
+const wordsOfAnybody = ['expected', 'metric', 'score', 'spread']
+
 test('engines and the proof name no table and no column of the lakehouse that ships, but those of roles', () => {
   const ofRoles = [...Object.values(roleColumns), judgedColumns, windowColumns].flatMap(Object.keys)
   const names = new Set(tables.flatMap(({ path, rows }) => [path, ...Object.keys(rows.schema)]))
-  const others = [...names].filter((name) => !ofRoles.includes(name))
+  const others = [...names].filter((name) => !ofRoles.includes(name) && !wordsOfAnybody.includes(name))
   // A name by itself: not a part of a longer one, of a path or of a text with a dot.
   const named = new RegExp(String.raw`(?<![\w$./-])(?:${others.join('|')})(?![\w$/-])`)
   const naming = sources

@@ -48,6 +48,7 @@ import { replacedOperation } from './restored.ts'
 import { carryToSilver } from './resume.ts'
 import { startChanges } from './start-changes.ts'
 import { type BatchTable, claimTable } from './tables.ts'
+import { UsualFigures } from './usual-figures.ts'
 
 export type RebuildOptions = Omit<EraseOptions, 'signal'> &
   Omit<PipelineOptions, 'streams' | 'source' | 'once' | 'finalize' | 'tell'> & {
@@ -228,6 +229,9 @@ class RebuiltTable implements BatchTable {
   readonly delta: Replacement
   progress: Progress = noProgress
   rows = 0n
+  /** By the rows that are computed, behind those that were taken over. */
+  readonly usual = new UsualFigures({ select: async () => this.#kept, state: async () => '' })
+  #kept: string | null = null
   readonly #connection: DuckDBConnection
 
   constructor(
@@ -247,6 +251,7 @@ class RebuiltTable implements BatchTable {
     const staged = await this.delta.stage(this.#connection, select)
     await this.delta.add(this.#connection, staged)
     this.rows += staged.rowCount
+    this.#kept = select
     return staged.rowCount
   }
 

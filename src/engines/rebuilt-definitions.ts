@@ -13,7 +13,8 @@ export function isByRebuild(ofBatch: TableDefinition | null, ofRebuild: TableDef
   if (ofBatch === null) return true
   const difference = tableDifference(ofBatch, ofRebuild)
   if (difference === null) return false
-  return difference.added.length > 0 || blockingChanges(ofRebuild, difference).length > 0
+  const { added, addedFigures } = difference
+  return added.length + addedFigures.length > 0 || blockingChanges(ofRebuild, difference).length > 0
 }
 
 export class RebuiltDefinitions implements BatchDefinitions {

@@ -158,7 +158,7 @@ function tableChanges(
     }
     return [{ kind: 'refused', name: path, text: `${blocking.join('; ')}: ${inputAdvice(difference)}` }]
   }
-  const { added, recomputed, isOfOtherRows, layout } = difference
+  const { added, recomputed, isOfOtherRows, layout, addedFigures, removedFigures } = difference
   const schema: Readonly<Record<string, string>> = is.rows.schema
   const columns = added.map((name): StartChange => {
     return {
@@ -177,6 +177,8 @@ function tableChanges(
     ),
     ...(isOfOtherRows && !isByReasons ? ['which rows it has goes by another condition'] : []),
     ...layout,
+    ...addedFigures.map((name) => `it has rows of ${name}`),
+    ...removedFigures.map((name) => `it has no rows of ${name} any more`),
   ]
   if (others.length === 0) return columns
   const text = `${others.join('; ')}; rows that are there stay as they are`

@@ -18,9 +18,11 @@ import {
   type CommitOutcome,
   type DeltaSnapshot,
   DeltaTable,
+  fetchedScanSql,
   type StagedAppend,
 } from '../delta/index.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
+import { retainedOf } from '../ops/retained.ts'
 import { openTable, progressOf, tableDirectory } from '../ops/tables.ts'
 import {
   isOfInput,
@@ -33,6 +35,7 @@ import {
 import { step } from '../steps/step.ts'
 import type { PipelineOptions } from './engine.ts'
 import { bronzeRestored, type Restored, restoredSince, rewindOperation } from './restored.ts'
+import { UsualFigures } from './usual-figures.ts'
 
 /** Opens the tables of the streams. Fails with TABLE_LOST where one is gone that silver cannot give back. */
 export async function openTables(options: {
@@ -130,6 +133,8 @@ export type BatchTable = {
   readonly progress: Progress
   readonly has: (batch: bigint) => boolean
   readonly commit: (staged: StagedAppend | null, recorded: RecordedBatch, by: Committer) => Promise<void>
+  /** What is usual for its figures, where it has some. */
+  readonly usual: UsualFigures
 }
 
 export class OpenTable {
@@ -151,6 +156,16 @@ export class OpenTable {
   isWhole: boolean
   /** The last batch that the table had before another program put it back; 0 once it has it again. */
   rewoundFrom: bigint
+  readonly usual = new UsualFigures({
+    select: async () => {
+      const snapshot = await this.delta.snapshot()
+      return fetchedScanSql(snapshot, this.delta.directory, { naiveTimestamps: true })
+    },
+    state: async () => {
+      const { txns } = await this.delta.snapshot()
+      return `${this.delta.lastRemoval?.version ?? null} ${retainedOf(txns)?.keptFromMicros ?? null}`
+    },
+  })
 
   private constructor(
     definition: TableDefinition,

@@ -43,7 +43,8 @@ export type FunctionRecord = CallRecord & {
  * How JavaScript computes an aggregate of at most one argument, row by row. `fold`: from `empty` on, `add`
  * for
  * each row; `combine` makes of what two sets of rows gave what all of them give. `distinct`: how many
- * different values there are, nulls left out; whoever computes it keeps the values.
+ * different values there are, nulls left out; whoever computes it keeps the values. `values`: of the doubles in
+ * ascending order, nulls left out.
  */
 export type Accumulator =
   | {
@@ -53,6 +54,7 @@ export type Accumulator =
       readonly combine: (a: Whole | null, b: Whole | null) => Whole | null
     }
   | { readonly kind: 'distinct' }
+  | { readonly kind: 'values'; readonly of: (sorted: Float64Array) => number | null }
 
 /**
  * An aggregate can also be computed from panes: `partial` over the rows of a pane, `combine` over the panes

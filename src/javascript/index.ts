@@ -1,5 +1,6 @@
 // Plan and expressions as JavaScript.
 
+export * from './figure-path.ts'
 export * from './judged-facts.ts'
 export * from './literal.ts'
 export * from './pane-plan.ts'

@@ -58,7 +58,9 @@ export class NodeWriter {
       case 'over':
         return this.blockOf(node.input)
       case 'window':
-        throw new Error('windows are not part of the row path')
+      case 'unpivot':
+      case 'baseline':
+        throw new Error(`no ${node.kind} is part of the row path`)
       default:
         return unreachable(node)
     }
@@ -85,7 +87,9 @@ export class NodeWriter {
       case 'over':
         return name in node.aggregates ? this.#over(node, name, block) : this.column(node.input, name, block)
       case 'window':
-        throw new Error('windows are not part of the row path')
+      case 'unpivot':
+      case 'baseline':
+        throw new Error(`no ${node.kind} is part of the row path`)
       default:
         return unreachable(node)
     }

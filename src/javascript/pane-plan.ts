@@ -1,9 +1,11 @@
 // Windows of tables as panes: which rows, keys and values go into panes, and what tables have of them. A pane
 // is a stretch of event time that a window is a whole number of. Tables with the same keys over the same rows
 // have panes in common, as long as the greatest stretch that divides their slides.
+import { unreachable } from '../errors/errors.ts'
 import type { Accumulator, ColumnType, Expr, Schema } from '../expr/index.ts'
 import { aggregateNamed } from '../expr/index.ts'
 import {
+  belowFigures,
   columnType,
   inputsOf,
   type PlanNode,
@@ -24,21 +26,27 @@ export type PanePlan = {
   readonly folds: readonly { readonly fold: Fold; readonly argument: string | null }[]
   /** The columns whose different values are counted. */
   readonly distinct: readonly string[]
+  /** The columns whose values are kept: doubles. */
+  readonly values: readonly string[]
   readonly tables: readonly PanedTable[]
 }
 
 export type PanedTable = {
   readonly path: string
   readonly window: WindowNode
-  /** By name of the aggregate, the index of its fold or of its count of different values. */
-  readonly figures: readonly {
-    readonly name: string
-    readonly kind: 'fold' | 'distinct'
-    readonly index: number
-  }[]
-  /** From rows with `window_start`, `window_end`, keys and aggregates the rows of the table, its only output. */
+  readonly figures: readonly Figure[]
+  /**
+   * From rows with `window_start`, `window_end`, keys and aggregates the rows of the table, its only output; of
+   * a table of figures those that the figures are taken from.
+   */
   readonly rows: RowPath
 }
+
+/** By name of the aggregate, the index of its fold, of its count of different values, or of its values. */
+export type Figure = { readonly name: string; readonly index: number } & (
+  | { readonly kind: 'fold' | 'distinct' }
+  | { readonly kind: 'values'; readonly of: (sorted: Float64Array) => number | null }
+)
 
 export type WindowPanePlans = {
   /** From rows of the source those of each plan. */
@@ -97,6 +105,8 @@ function windowBelow(node: PlanNode): WindowNode | null {
     case 'project':
     case 'filter':
     case 'shared':
+    case 'unpivot':
+    case 'baseline':
       return windowBelow(node.input)
     default:
       return null
@@ -170,6 +180,7 @@ class Draft {
   readonly #names: ColumnNames
   readonly #folds: { readonly fold: Fold; readonly argument: string | null; readonly text: string }[] = []
   readonly #distinct: string[] = []
+  readonly #values: string[] = []
 
   constructor(output: string, windows: readonly TableWindow[], names: ColumnNames) {
     const { input, eventTime, keys } = windows[0]!.window
@@ -185,6 +196,7 @@ class Draft {
       keys: keys.map(column),
       folds: this.#folds,
       distinct: this.#distinct,
+      values: this.#values,
       tables,
     }
   }
@@ -202,23 +214,28 @@ class Draft {
   }
 
   #table({ table, window }: TableWindow): PanedTable {
-    const figures = Object.entries(window.aggregates).map(([name, aggregate]) => {
+    const figures = Object.entries(window.aggregates).map(([name, aggregate]): Figure => {
       const { javascript } = aggregateNamed(aggregate.function)
       const [argument] = aggregate.args.map((arg) => this.#name(arg))
-      if (javascript.kind === 'fold') {
-        return {
-          name,
-          kind: javascript.kind,
-          index: this.#fold(storedText(aggregate), javascript, argument ?? null),
+      switch (javascript.kind) {
+        case 'fold': {
+          const index = this.#fold(storedText(aggregate), javascript, argument ?? null)
+          return { name, kind: javascript.kind, index }
         }
+        case 'distinct':
+          return { name, kind: javascript.kind, index: placeIn(this.#distinct, argument!) }
+        case 'values':
+          return { name, ...javascript, index: placeIn(this.#values, argument!) }
+        default:
+          return unreachable(javascript)
       }
-      return { name, kind: javascript.kind, index: placeIn(this.#distinct, argument!) }
     })
     const closed = 'closed_windows'
     const names = ['window_start', 'window_end', ...window.keys, ...Object.keys(window.aggregates)]
     const schema = Object.fromEntries(names.map((name) => [name, columnType(window, name)]))
-    const node = replaced(table.rows.node, { kind: 'input', name: closed, schema, reads: { of: 'records' } })
-    const relation = { node, schema: table.rows.schema }
+    const wide = belowFigures(table.rows)
+    const node = replaced(wide.node, { kind: 'input', name: closed, schema, reads: { of: 'records' } })
+    const relation = { node, schema: wide.schema }
     const rows = compileRowPath({ source: closed, outputs: { [tableRows]: { relation, into: 'columns' } } })
     return { path: table.path, window, figures, rows }
   }

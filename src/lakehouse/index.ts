@@ -9,6 +9,7 @@ import { merchantAggregation } from './3-aggregations/merchant.ts'
 import { userAggregation } from './3-aggregations/user.ts'
 import { fraudDetection } from './3-fraud_detection.ts'
 import { goldTransactions } from './3-gold/transactions.ts'
+import { qualityMetrics } from './3-quality/metrics.ts'
 import { reasonMeanings } from './reasons.ts'
 import { ruleColumns, rulesFile, shopRules } from './rules.ts'
 
@@ -18,7 +19,15 @@ export const standardLakehouse = defineLakehouse({
   events: silverTransactions,
   refused: quarantine,
   scored: fraudDetection,
-  tables: [goldTransactions, merchantAggregation, userAggregation, countryAggregation, hourlySummary],
+  tables: [
+    goldTransactions,
+    merchantAggregation,
+    userAggregation,
+    countryAggregation,
+    hourlySummary,
+    qualityMetrics,
+  ],
+  shipped: [qualityMetrics.path],
   streams: ['kafka-to-delta', 'fraud-detection', 'aggregations'],
   watermarks: [
     { name: 'silver', default: '10 minutes' },

@@ -10,6 +10,7 @@ import { merchantsOf } from './3-aggregations/merchant.ts'
 import { usersOf } from './3-aggregations/user.ts'
 import { fraudOf, type ScoringRules } from './3-fraud_detection.ts'
 import { goldOf } from './3-gold/transactions.ts'
+import { metricsOf } from './3-quality/metrics.ts'
 import { shopRules } from './rules.ts'
 
 /** In the order in which a batch writes them. */
@@ -28,5 +29,6 @@ export function tablesOfSilver(
     usersOf(silver),
     countriesOf(silver),
     hoursOf(silver),
+    metricsOf(silver),
   ]
 }

@@ -26,6 +26,7 @@ function isBatchTime(lakehouse: Lakehouse, node: PlanNode, name: string): boolea
       return expr?.kind === 'column' && isBatchTime(lakehouse, node.input, expr.name)
     }
     case 'window':
+    case 'unpivot':
       return false
     default:
       return isBatchTime(lakehouse, node.input, name)

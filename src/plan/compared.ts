@@ -1,6 +1,7 @@
 // What two definitions of one table have in common, column by column: a definition says the same of a column
 // where its expression, and those of the columns that it is made of, are the same.
 import type { Schema } from '../expr/index.ts'
+import { labelsText, unpivotOf } from './figures.ts'
 import { windowOf } from './inputs.ts'
 import { type ReasonDifference, reasonDifference } from './reason-conditions.ts'
 import type { PlanNode, WindowNode } from './relation.ts'
@@ -17,6 +18,9 @@ export type TableDifference = {
   readonly recomputed: readonly string[]
   /** Other rows: a filter, or what the rows are made of. */
   readonly isOfOtherRows: boolean
+  /** Figures of which one of the two has no rows. */
+  readonly addedFigures: readonly string[]
+  readonly removedFigures: readonly string[]
   /** The reasons of its rows, or of those that it leaves out. */
   readonly reasons: ReasonDifference
   /** What else is another, in words such as `the size of its windows was 5 minutes and is 1 hour`. */
@@ -25,11 +29,15 @@ export type TableDifference = {
 
 /** null where the two say the same. */
 export function tableDifference(was: TableDefinition, is: TableDefinition): TableDifference | null {
+  const [figuresBefore, figuresAfter] = [figuresOf(was), figuresOf(is)]
+  const common = new Set(figuresAfter.keys()).intersection(figuresBefore)
+  const nodeBefore = withFigures(was.rows.node, common)
+  const nodeAfter = withFigures(is.rows.node, common)
   const [before, after]: [Schema, Schema] = [was.rows.schema, is.rows.schema]
   const both = Object.keys(after).filter((name) => name in before)
   const numbers: Numbers = new Map()
-  const textBefore = columnTexts(was.rows.node, numbers)
-  const textAfter = columnTexts(is.rows.node, numbers)
+  const textBefore = columnTexts(nodeBefore, numbers)
+  const textAfter = columnTexts(nodeAfter, numbers)
   const retyped = both.flatMap((name) => {
     return before[name] === after[name] ? [] : [{ name, was: before[name]!, is: after[name]! }]
   })
@@ -38,6 +46,8 @@ export function tableDifference(was: TableDefinition, is: TableDefinition): Tabl
     removed: Object.keys(before).filter((name) => !(name in after)),
     retyped,
     recomputed: both.filter((name) => before[name] === after[name] && textBefore(name) !== textAfter(name)),
+    addedFigures: without(figuresAfter, common),
+    removedFigures: without(figuresBefore, common),
     reasons: reasonDifference(was.rows.node, is.rows.node),
     isOfOtherRows: rowsText(was.rows.node, numbers) !== rowsText(is.rows.node, numbers),
     layout: layoutDifferences(was, is),
@@ -46,6 +56,25 @@ export function tableDifference(was: TableDefinition, is: TableDefinition): Tabl
   return Object.values(parts).every((part) => part === false || (part as readonly unknown[]).length === 0)
     ? null
     : difference
+}
+
+/** The figures that a table has rows of: their names, by what tells them apart. */
+function figuresOf({ rows }: TableDefinition): ReadonlyMap<string, string> {
+  const node = unpivotOf(rows.node)
+  return new Map(node?.figures.map((one) => [labelsText(node.labels, one), one.of]))
+}
+
+function without(figures: ReadonlyMap<string, string>, common: ReadonlySet<string>): string[] {
+  return [...figures].flatMap(([text, name]) => (common.has(text) ? [] : [name]))
+}
+
+/** The plan with these of its figures alone. */
+function withFigures(node: PlanNode, common: ReadonlySet<string>): PlanNode {
+  if (node.kind === 'unpivot') {
+    const figures = node.figures.filter((one) => common.has(labelsText(node.labels, one)))
+    return { ...node, figures: figures.toSorted((a, b) => (a.of < b.of ? -1 : 1)) }
+  }
+  return 'input' in node ? { ...node, input: withFigures(node.input, common) } : node
 }
 
 function layoutDifferences(was: TableDefinition, is: TableDefinition): string[] {
@@ -141,6 +170,17 @@ function columnText(
       if (name === 'window_start' || name === 'window_end') return name
       const aggregate = node.aggregates[name]
       return aggregate === undefined ? below(name) : expressionText(aggregate, below, numbers)
+    }
+    case 'unpivot': {
+      if (node.keep.includes(name)) return below(name)
+      if (name !== node.value) return `label ${name}`
+      const texts = node.figures.map((one) => `${labelsText(node.labels, one)} ${below(one.of)}`)
+      return `figures ${texts.join(', ')}`
+    }
+    case 'baseline': {
+      if (name !== node.expected && name !== node.deviation) return below(name)
+      const { input: _, columns: __, ...itself } = node
+      return `${name} ${storedText(itself)} of ${[...node.keys, node.order, node.value].map(below).join(', ')}`
     }
     case 'over': {
       const aggregate = node.aggregates[name]

@@ -76,6 +76,8 @@ export type LakehouseParts = {
   readonly scored: TableDefinition | null
   /** Further tables, each behind those that it reads. */
   readonly tables: readonly TableDefinition[]
+  /** The paths of tables that may lie in a folder that is kept for Assay itself: they come with it. */
+  readonly shipped?: readonly string[]
   /** The streams by name, each may run as a process of its own; the first reads the input. */
   readonly streams: readonly string[]
   /** The first judges which records are late; none of the others is smaller. */
@@ -109,11 +111,11 @@ const keptFolders = ['ops', 'rules', 'review', 'quality', 'alerts', 'fraud_label
 
 /** Checks what types cannot say. Fails with LAKEHOUSE_INVALID; its message has one line for each mistake. */
 export function defineLakehouse(parts: LakehouseParts): Lakehouse {
-  const { records, events, refused, scored } = parts
+  const { records, events, refused, scored, shipped = [] } = parts
   const roles = [records, events, refused, ...(scored === null ? [] : [scored])]
   const lakehouse = { ...parts, tables: [...roles, ...parts.tables] }
   const mistakes = [
-    ...pathMistakes(lakehouse.tables),
+    ...pathMistakes(lakehouse.tables, shipped),
     ...nameMistakes(lakehouse),
     ...roleMistakes('records', records),
     ...roleMistakes('events', events),
@@ -163,13 +165,14 @@ export function isOfInput(lakehouse: Lakehouse, path: string): boolean {
   return role !== null && role !== 'scored'
 }
 
-function pathMistakes(tables: readonly TableDefinition[]): string[] {
+function pathMistakes(tables: readonly TableDefinition[], shipped: readonly string[]): string[] {
   return tables.flatMap(({ path }, index) => {
     const [folder] = path.split('/')
     if (!/^[a-z][a-z0-9_]*(\/[a-z][a-z0-9_]*)*$/.test(path)) {
       return [`table ${JSON.stringify(path)}: a path is lower-case names with / between them`]
     }
-    if (keptFolders.includes(folder!)) return [`table ${path}: the folder ${folder} is kept for Assay itself`]
+    if (keptFolders.includes(folder!) && !shipped.includes(path))
+      return [`table ${path}: the folder ${folder} is kept for Assay itself`]
     const other = tables.find((one, at) => at !== index && `${path}/`.startsWith(`${one.path}/`))
     if (other === undefined) return []
     return [

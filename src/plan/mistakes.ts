@@ -1,4 +1,5 @@
 // What a table of a lakehouse may not be, beyond what its role and what it reads ask for.
+import { baselineOf } from './figures.ts'
 import { historiesOf, inputsOf, windowOf } from './inputs.ts'
 import { overColumns } from './over.ts'
 import type { OverNode, PlanNode } from './relation.ts'
@@ -49,6 +50,21 @@ export function windowMistakes(
   return [
     ...(watermark === null ? [`table ${path}: no watermark says when its windows close`] : []),
     ...missing.map((name) => `table ${path}: as a table of windows it needs their ${name} as it is`),
+    ...baselineMistakes(path, rows),
+  ]
+}
+
+/** What is usual is asked of the table itself: it has what the operator looks at. */
+function baselineMistakes(path: string, { node, schema }: TableDefinition['rows']): string[] {
+  const found = baselineOf(node)
+  if (found === null) return []
+  const names = [...found.keys, found.order, found.value]
+  const missing = names.filter((name) => !(name in schema) || !isKept(node, found, name))
+  return [
+    ...(found.input.kind === 'unpivot'
+      ? []
+      : [`table ${path}: a baseline is of figures, right behind unpivot(..)`]),
+    ...missing.map((name) => `table ${path}: its baseline looks at ${name}, which it needs as it is`),
   ]
 }
 
@@ -101,6 +117,8 @@ function givesEvents(
       return names.every((name) => keeps(node, name)) && givesEvents(events, tables, node.input, names)
     case 'filter':
     case 'window':
+    case 'unpivot':
+    case 'baseline':
       return false
     default:
       return givesEvents(events, tables, node.input, names)

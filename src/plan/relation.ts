@@ -76,6 +76,8 @@ export type PlanNode =
    * epoch and start every `slideMicros` (= `sizeMicros`: tumbling). Null keys form groups of their own.
    */
   | WindowNode
+  | UnpivotNode
+  | BaselineNode
 
 /** Rows that the engine gives: `name` is theirs within a batch, `reads` says which they are. */
 export type InputNode = {
@@ -147,6 +149,47 @@ export type WindowNode = {
   readonly aggregates: Readonly<Record<string, Aggregate>>
   readonly closedAfter: string
   readonly closedUpTo: string
+}
+
+/**
+ * A row for each row of `input` and each figure whose column `of` is not null there: the columns `keep` of the
+ * row, the figure's labels, which are texts, and the figure as the double `value`. No two figures have the same
+ * labels.
+ */
+export type UnpivotNode = {
+  readonly kind: 'unpivot'
+  readonly input: PlanNode
+  readonly keep: readonly string[]
+  readonly labels: readonly string[]
+  readonly value: string
+  readonly figures: readonly LabelledFigure[]
+}
+
+export type LabelledFigure = {
+  readonly labels: Readonly<Record<string, string | null>>
+  /** A column of the input: a double. */
+  readonly of: string
+}
+
+/**
+ * All columns of `input`, and two doubles: of the last `rowsMax` rows before the row `expected` is the median of
+ * their `value`, `deviation` the median of the distances from it. Rows before it are those of this table and of
+ * `input` that have the same `keys` (null is a key) and are smaller by `order`; both columns are null where
+ * there are less than `rowsMin`. The table has `keys`, `order` and `value` as they are here, and no row of it is
+ * behind one of `input`. SQL reads the table's rows by the name `earlierRows`.
+ */
+export type BaselineNode = {
+  readonly kind: 'baseline'
+  readonly input: PlanNode
+  /** All columns of the input. */
+  readonly columns: readonly string[]
+  readonly keys: readonly string[]
+  readonly order: string
+  readonly value: string
+  readonly rowsMin: number
+  readonly rowsMax: number
+  readonly expected: string
+  readonly deviation: string
 }
 
 type SchemaOf<E extends Readonly<Record<string, Expr>>> = { readonly [K in keyof E]: E[K]['type'] }
@@ -356,6 +399,11 @@ export function columnType(node: PlanNode, name: string): ColumnType {
     case 'window':
       if (name === 'window_start' || name === 'window_end') return 'timestamp'
       return node.aggregates[name]?.type ?? columnType(node.input, name)
+    case 'unpivot':
+      if (name === node.value) return 'double'
+      return node.labels.includes(name) ? 'string' : columnType(node.input, name)
+    case 'baseline':
+      return name === node.expected || name === node.deviation ? 'double' : columnType(node.input, name)
     case 'filter':
     case 'shared':
       return columnType(node.input, name)

@@ -61,6 +61,18 @@ function lines(node: PlanNode, told: Set<string>): string[] {
         ...nested(node.input, told),
       ]
     }
+    case 'unpivot': {
+      const names = node.figures.map(({ of }) => of).join(', ')
+      return [
+        `unpivot, a row for each figure that is not null, by ${node.labels.join(', ')}: ${names} -> ${node.value}`,
+        ...nested(node.input, told),
+      ]
+    }
+    case 'baseline':
+      return [
+        `baseline of ${node.value}, by the last ${counted(node.rowsMax, 'row')} of the table before it with the same ${node.keys.join(', ')} in order of ${node.order}, at least ${node.rowsMin} -> ${node.expected}, ${node.deviation}`,
+        ...nested(node.input, told),
+      ]
     default:
       return unreachable(node)
   }
@@ -120,6 +132,14 @@ function definition(node: PlanNode, name: string, isNamed: (name: string) => boo
     }
     case 'deduplicate':
       return name === node.as ? node.as : definition(node.input, name, isNamed)
+    case 'unpivot':
+      return node.keep.includes(name) ? definition(node.input, name, isNamed) : `the ${name} of the figure`
+    case 'baseline': {
+      const rows = `${node.value} in the last ${counted(node.rowsMax, 'row')} before it with the same ${node.keys.join(', ')}`
+      if (name === node.expected) return `the median of ${rows}`
+      if (name === node.deviation) return `the median distance from ${node.expected} of ${rows}`
+      return definition(node.input, name, isNamed)
+    }
     case 'filter':
     case 'shared':
       return definition(node.input, name, isNamed)

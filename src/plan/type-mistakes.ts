@@ -12,7 +12,7 @@ import {
 } from '../expr/index.ts'
 import { overColumns } from './over.ts'
 import { isKeyType } from './over-aggregate.ts'
-import type { PlanNode, WindowNode } from './relation.ts'
+import type { PlanNode, UnpivotNode, WindowNode } from './relation.ts'
 import type { TableDefinition } from './table.ts'
 
 /** `parameters`: what a batch brings, by their names. */
@@ -98,6 +98,14 @@ class PlanTypes {
       }
       case 'window':
         return this.#windows(node)
+      case 'unpivot':
+        return this.#figures(node)
+      case 'baseline': {
+        const schema = this.schemaOf(node.input)
+        for (const name of [...node.keys, node.order]) this.#column('baseline', name, schema, null)
+        this.#column('baseline', node.value, schema, ['double'])
+        return { ...schema, [node.expected]: 'double', [node.deviation]: 'double' }
+      }
       default:
         return unreachable(node)
     }
@@ -114,6 +122,15 @@ class PlanTypes {
     const types = Object.entries(node.aggregates).map(([name, { type }]) => [name, type])
     const given = Object.fromEntries([...keys, ...types])
     return { window_start: 'timestamp', window_end: 'timestamp', ...given }
+  }
+
+  #figures(node: UnpivotNode): Schema {
+    const schema = this.schemaOf(node.input)
+    for (const name of node.keep) this.#column('unpivot', name, schema, null)
+    for (const { of } of node.figures) this.#column('unpivot', of, schema, ['double'])
+    const kept = node.keep.flatMap((name) => (schema[name] === undefined ? [] : [[name, schema[name]]]))
+    const labels = node.labels.map((name) => [name, 'string'])
+    return Object.fromEntries([...kept, ...labels, [node.value, 'double']])
   }
 
   #column(at: string, name: string, schema: Schema, types: readonly ColumnType[] | null): void {

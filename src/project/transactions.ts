@@ -97,6 +97,7 @@ export function transactions<
       refused: refused!,
       scored: scored!,
       tables: [...tables, ...(of.tables ?? [])],
+      shipped: standardLakehouse.shipped ?? [],
       streams: [...standardLakehouse.streams, ...(of.streams ?? [])],
       watermarks: [...standardLakehouse.watermarks, ...(of.watermarks ?? [])],
       settings: settings.flatMap((setting) => settingOf(setting, rules.lists)),

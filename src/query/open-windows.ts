@@ -4,8 +4,15 @@ import type { Config } from '../config/config.ts'
 import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
-import { inputsOf, type Lakehouse, type TableDefinition, windowOf } from '../plan/index.ts'
-import { boundDuckdb, compileTable } from '../sql/index.ts'
+import {
+  baselineOf,
+  earlierRows,
+  inputsOf,
+  type Lakehouse,
+  type TableDefinition,
+  windowOf,
+} from '../plan/index.ts'
+import { boundDuckdb, compileTable, duckdb } from '../sql/index.ts'
 
 /** Every table with windows. */
 export function liveTables({ tables }: Lakehouse): readonly TableDefinition[] {
@@ -47,10 +54,25 @@ export async function openWindowsSql(
   })
   const bound = boundDuckdb({ processing_time: null, closed_after: closedTo, closed_up_to: everMicros })
   const windows = compileTable(bound, table.rows.node).sql
+  const own =
+    baselineOf(table.rows.node) === null ? '' : `, ${earlierRows} AS (${await ownRows(deltaBasePath, table)})`
   return (
-    `WITH ${quoteIdentifier(input.name)} AS (${rows}) SELECT * ${withoutTimes(table)} ` +
+    `WITH ${quoteIdentifier(input.name)} AS (${rows})${own} SELECT * ${withoutTimes(table)} ` +
     `REPLACE (timezone('UTC', window_start) AS window_start, timezone('UTC', window_end) AS window_end) FROM (${windows})`
   )
+}
+
+/** What the table has: by that its open windows are judged. */
+async function ownRows(deltaBasePath: string, table: TableDefinition): Promise<string> {
+  const directory = tableDirectory(deltaBasePath, table)
+  if (await DeltaTable.exists(directory)) {
+    const snapshot = await (await DeltaTable.open(directory)).snapshot()
+    return fetchedScanSql(snapshot, directory, { naiveTimestamps: true })
+  }
+  const columns = Object.entries(table.rows.schema).map(
+    ([name, type]) => `CAST(NULL AS ${duckdb.type(type)}) AS ${quoteIdentifier(name)}`,
+  )
+  return `SELECT ${columns.join(', ')} WHERE false`
 }
 
 /** A window that is not closed has come with no batch yet: what follows from the time of one is left out. */

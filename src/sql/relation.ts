@@ -2,11 +2,12 @@
 // table.
 import { assert, unreachable } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
-import type { PlanNode, WindowNode } from '../plan/index.ts'
+import { earlierRows, type PlanNode, type WindowNode } from '../plan/index.ts'
 import { decodeSql } from './decode.ts'
 import { deduplicateSql } from './deduplicate.ts'
 import type { Dialect } from './dialect.ts'
 import { aggregateSql, combineSql, expressionSql, paneSql } from './expression.ts'
+import { baselineSql, unpivotSql } from './figures.ts'
 import { overSql } from './over.ts'
 import { readJsonSql } from './read-json.ts'
 
@@ -69,6 +70,11 @@ class Compiler {
       case 'window':
         if (this.#windowsFrom !== undefined) return `SELECT *\nFROM ${dialect.name(this.#windowsFrom)}`
         return node.slideMicros === node.sizeMicros ? this.#tumbling(node) : this.#sliding(node)
+      case 'unpivot':
+        return unpivotSql(dialect, node, this.from(node.input))
+      case 'baseline':
+        this.#inputs.add(earlierRows)
+        return baselineSql(dialect, node, this.from(node.input))
       default:
         return unreachable(node)
     }

@@ -3,7 +3,7 @@
 // own, over rows that a DISTINCT (a group, too) has made few; and it is split by a hash of group and
 // value. A value of a group is in one part only, so the counts of the parts add up, whatever keys there
 // are, if any.
-import type { Aggregate } from '../expr/index.ts'
+import { type Aggregate, aggregateNamed } from '../expr/index.ts'
 import type { WindowNode } from '../plan/index.ts'
 import type { Dialect } from './dialect.ts'
 import { combineSql, expressionSql } from './expression.ts'
@@ -34,11 +34,17 @@ export function windowParts(dialect: Dialect, node: WindowNode, partsPerCount: n
         const column = dialect.name(name)
         // A group without a value has no row in any part.
         const sum = `CAST(coalesce(sum(${column}), 0) AS BIGINT)`
-        return `${isDistinct(aggregate) ? sum : combineSql(dialect, aggregate, column)} AS ${column}`
+        return `${isDistinct(aggregate) ? sum : combinedSql(dialect, aggregate, column)} AS ${column}`
       })
       return `SELECT ${[...keys, ...figures].join(',\n  ')}\nFROM ${partials}\nGROUP BY ${keys.join(', ')}`
     },
   }
+}
+
+/** What needs all values of a group was computed in one part, of all of them. */
+function combinedSql(dialect: Dialect, aggregate: Aggregate, column: string): string {
+  const isOfValues = aggregateNamed(aggregate.function).javascript.kind === 'values'
+  return isOfValues ? `any_value(${column})` : combineSql(dialect, aggregate, column)
 }
 
 function isDistinct({ function: name }: Aggregate): boolean {

@@ -2,6 +2,7 @@
 import type { Whole } from '../columns/whole.ts'
 import type { Accumulator } from '../expr/index.ts'
 import { PairIndex } from './pair-index.ts'
+import { SortedDoubles } from './sorted-doubles.ts'
 
 type Fold = Extract<Accumulator, { kind: 'fold' }>
 
@@ -13,6 +14,8 @@ export type PaneShape = {
   readonly keyCount: number
   readonly folds: readonly Fold[]
   readonly distinctCount: number
+  /** Of so many columns all values are kept: doubles. */
+  readonly valuesCount: number
 }
 
 export class Pane {
@@ -25,6 +28,8 @@ export class Pane {
   /** By count, the group's number and the value's id. */
   readonly #pairs: readonly PairIndex[]
   readonly #counts: readonly number[][]
+  /** By column, then by group. */
+  readonly #values: readonly SortedDoubles[][]
   #groupCount = 0
 
   constructor(shape: PaneShape, startMicros: number) {
@@ -34,6 +39,7 @@ export class Pane {
     this.folded = shape.folds.map(() => [])
     this.#pairs = Array.from({ length: shape.distinctCount }, () => new PairIndex())
     this.#counts = this.#pairs.map(() => [])
+    this.#values = Array.from({ length: shape.valuesCount }, () => [])
   }
 
   get groupCount(): number {
@@ -46,6 +52,7 @@ export class Pane {
     let sum = paneBytes + lists * (listBytes + this.#groupCount * 8)
     for (const { bytes } of this.#groups) sum += indexBytes + bytes
     for (const { bytes } of this.#pairs) sum += indexBytes + bytes
+    for (const ofGroups of this.#values) for (const { bytes } of ofGroups) sum += listBytes + bytes
     return sum
   }
 
@@ -78,6 +85,15 @@ export class Pane {
     return this.#counts[index]![group]!
   }
 
+  addValue(index: number, group: number, value: number): void {
+    this.#values[index]![group]!.add(value)
+  }
+
+  /** The values of a column that the group has, in ascending order. */
+  sortedValues(index: number, group: number): Promise<Float64Array> {
+    return this.#values[index]![group]!.sorted()
+  }
+
   /** Adds all of another pane of this shape. */
   merge(other: Pane): void {
     const { folds } = this.#shape
@@ -90,6 +106,8 @@ export class Pane {
         const folded = this.folded[index]!
         folded[own] = combine(folded[own]!, other.folded[index]![group]!)
       }
+      for (const [index, ofGroups] of this.#values.entries())
+        ofGroups[own]!.addAll(other.#values[index]![group]!)
     }
     for (const [index, pairs] of other.#pairs.entries()) {
       for (let place = 0; place < pairs.count; place++) {
@@ -102,5 +120,6 @@ export class Pane {
     this.#groupCount++
     for (const [index, { empty }] of this.#shape.folds.entries()) this.folded[index]!.push(empty)
     for (const counts of this.#counts) counts.push(0)
+    for (const ofGroups of this.#values) ofGroups.push(new SortedDoubles())
   }
 }

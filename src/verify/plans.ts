@@ -66,6 +66,10 @@ function ofMany(node: PlanNode, replace: (node: PlanNode) => PlanNode | null): P
         input: ofMany(replaced.input, replace),
       }
     }
+    case 'unpivot': {
+      const keep = [...replaced.keep, ...Object.keys(hidden)]
+      return { ...replaced, keep, input: ofMany(replaced.input, replace) }
+    }
     default:
       return { ...replaced, input: ofMany(replaced.input, replace) }
   }
@@ -165,6 +169,14 @@ function columnsRead(
       const read = [node.key, node.eventTime, ...node.arrival, ...overColumns(node)]
       return wanted.union(new Set(read)).difference(new Set(Object.keys(node.aggregates)))
     }
+    case 'unpivot':
+      return new Set([...wanted, ...node.figures.map(({ of }) => of)]).difference(
+        new Set([...node.labels, node.value]),
+      )
+    case 'baseline':
+      return new Set([...wanted, ...node.keys, node.order, node.value]).difference(
+        new Set([node.expected, node.deviation]),
+      )
     case 'window':
       return new Set([
         node.eventTime,

@@ -2,20 +2,37 @@
 // over the rows of the window gives it. Each row is copied into every window that holds it: no panes, no
 // batches.
 
-import type { Parameters } from '../batches/plan.ts'
 import { floorTo } from '../batches/planner.ts'
 import type { Progress } from '../batches/progress.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
 import { batchTimeColumn } from '../plan/batch-time.ts'
-import { inputsOf, storedText, type TableDefinition, type WindowNode, windowOf } from '../plan/index.ts'
+import {
+  baselineOf,
+  inputsOf,
+  type PlanNode,
+  storedText,
+  type TableDefinition,
+  unpivotOf,
+  type WindowNode,
+  windowOf,
+} from '../plan/index.ts'
 import { aggregateSql } from '../sql/index.ts'
 import { findingsOf, nothingFound, together, type Verdict } from './check.ts'
 import { bagDifferencesSql, differencesSql } from './compare.ts'
 import { unprovedNote } from './erased.ts'
 import { excuseErased, leaveErased } from './erased-windows.ts'
 import { type EventSlice, eventSlices } from './event-slices.ts'
+import {
+  columnsOfUsual,
+  excuseErasedFigures,
+  figureLabels,
+  figuresSql,
+  judgeUsual,
+  usualFigures,
+  type WindowsDefinition,
+} from './figures.ts'
 import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import {
   batchTimeSql,
@@ -43,9 +60,6 @@ export function checkWindows(lakehouse: WrittenLakehouse, state: TableState): Ru
     },
   }
 }
-
-/** A definition of the table, with the values of its parameters. */
-type WindowsDefinition = { readonly definition: TableDefinition; readonly parameters: Parameters }
 
 type Closing = { readonly timeMicros: bigint; readonly watermarkMicros: bigint; readonly definition: number }
 
@@ -139,15 +153,23 @@ async function judgeWindows(
 ): Promise<Verdict> {
   const { connection } = lakehouse
   let findings = nothingFound
-  let [groups, windows, unproved] = [0n, 0n, 0n]
+  let [groups, windows, unproved, undecided] = [0n, 0n, 0n, 0n]
   for (const [index, defined] of definitions.entries()) {
     const { definition } = defined
     const node = windowNodeOf(definition)
-    const keys = ['window_start', ...node.keys]
     const { schema, node: plan } = definition.rows
+    const figures = unpivotOf(plan)
+    const labels = figureLabels(definition)
+    const keys = ['window_start', ...node.keys, ...labels]
     // Where a key is not among the columns, nothing tells two groups of a window apart.
-    const isKeyed = keys.every((name) => name in schema && nameIn(node, plan, name) === name)
-    const columns = Object.keys(schema).filter((name) => !isKeyed || !keys.includes(name))
+    const isKeyed = keys.every((name) => {
+      const of = labels.includes(name) ? figures! : node
+      return name in schema && nameIn(of, plan, name) === name
+    })
+    const ofUsual = columnsOfUsual(definition)
+    const columns = Object.keys(schema).filter((name) => {
+      return !ofUsual.includes(name) && (!isKeyed || !keys.includes(name))
+    })
     for await (const slice of eventSlices(lakehouse, node.sizeMicros)) {
       if (slice.part > 0) continue // Groups of one window meet in all of their columns: it is judged whole.
       await connection.run(`CREATE OR REPLACE TEMP TABLE expected_windows AS
@@ -159,7 +181,9 @@ async function judgeWindows(
         : bagDifferencesSql({ ...compared, columns })
       await connection.run(`CREATE OR REPLACE TEMP TABLE window_differences AS ${differences}`)
       unproved += isKeyed
-        ? await excuseErased(lakehouse, { ...defined, node, found, rows: inputSql(defined, slice) })
+        ? figures !== null
+          ? await excuseErasedFigures(lakehouse, node.sizeMicros)
+          : await excuseErased(lakehouse, { ...defined, node, found, rows: inputSql(defined, slice) })
         : await leaveErased(lakehouse)
       const at = isKeyed ? keys : columns
       findings = together(findings, await findingsOf(connection, 'FROM window_differences', at))
@@ -168,21 +192,36 @@ async function judgeWindows(
       windows += await lakehouse.number('SELECT count(DISTINCT window_start) FROM expected_windows')
       await connection.run('DROP TABLE expected_windows')
     }
+    const all = foundSql(lakehouse, definition, everything, { index, count: definitions.length })
+    const usual = await judgeUsual(lakehouse, defined, all)
+    findings = together(findings, usual.findings)
+    undecided += usual.unproved
   }
   await connection.run('DROP TABLE closing')
   const behind = `it lags behind silver by ${counted(lag, 'batch', 'batches')}: run "assay run ${stream}"`
   return {
     proved: `${counted(groups, 'group')} of ${counted(windows, 'closed window')}, every cell as silver's rows give it`,
     findings,
-    notes: [...(lag <= 1 ? [] : [behind]), ...unprovedNote(unproved, 'group')],
+    notes: [
+      ...(lag <= 1 ? [] : [behind]),
+      ...unprovedNote(unproved, 'group'),
+      ...(undecided === 0n
+        ? []
+        : [
+            `not provable, because earlier rows were dropped: what was usual for ${counted(undecided, 'figure')}`,
+          ]),
+    ],
   }
 }
+
+/** Without bounds. */
+const everything: Pick<EventSlice, 'fromMicros' | 'toMicros'> = { fromMicros: null, toMicros: null }
 
 /** The rows of one of the definitions; a window is of the slice that holds its last instant. */
 function foundSql(
   lakehouse: WrittenLakehouse,
   definition: TableDefinition,
-  slice: EventSlice,
+  slice: Pick<EventSlice, 'fromMicros' | 'toMicros'>,
   { index, count }: { readonly index: number; readonly count: number },
 ): string {
   const { path } = definition
@@ -252,9 +291,14 @@ function expectedSql(
   ]
   const since = sinceMicros === null ? '' : ` AND closing.time >= make_timestamp(${sinceMicros})`
   const closed = 'closed windows'
-  const rows = selectOfMany(definition.rows.node, parameters, (one) =>
-    one === node ? standIn(closed) : null,
-  )
+  const baseline = baselineOf(definition.rows.node)
+  const selected = (of: PlanNode): string =>
+    selectOfMany(of, parameters, (one) => {
+      if (one === node) return standIn(closed)
+      return one === baseline && one !== of ? standIn(usualFigures) : null
+    })
+  const rows = selected(definition.rows.node)
+  const figures = baseline === null ? null : figuresSql(baseline, selected(baseline.input))
   const columns = Object.keys(definition.rows.schema).map(quoteIdentifier)
   return `WITH copied AS (
   SELECT *, unnest(${starts}) AS window_start FROM (${inputSql({ definition, parameters }, slice)})
@@ -270,6 +314,6 @@ ${quoteIdentifier(inputRelation(closed))} AS (
   SELECT grouped.*, closing.time AS ${batchTimeSql}, NULL::TIMESTAMP AS ${lateBeforeSql}
   FROM grouped ASOF JOIN closing ON grouped.window_end <= closing.watermark
   WHERE closing.definition = ${index}${since}
-)
+)${figures === null ? '' : `,\n${quoteIdentifier(inputRelation(usualFigures))} AS (${figures})`}
 SELECT ${columns.join(', ')} FROM (${rows})`
 }

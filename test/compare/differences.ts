@@ -15,6 +15,7 @@ const keys: { readonly [name in TableName]: readonly string[] } & Readonly<
   'aggregations/user': ['window_start', 'user_id', 'country'],
   'aggregations/country': ['window_start', 'country', 'city'],
   'aggregations/hourly_summary': ['window_start'],
+  'quality/metrics': ['window_start', 'column_name', 'metric'],
   // Of examples.
   'aggregations/channel': ['window_start', 'channel'],
   'aggregations/card': ['window_start', 'card_bin', 'country'],

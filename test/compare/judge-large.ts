@@ -65,6 +65,7 @@ async function factsOf(records: readonly RawRecord[], read: (name: TableName) =>
     'aggregations/user': [],
     'aggregations/country': [],
     'aggregations/hourly_summary': [],
+    'quality/metrics': [],
     ...Object.fromEntries(windowTableNames.map((name, index) => [name, windows[index]!])),
   }
   return { batches: batchesOf(times), malformed: new Set(refused.map(place)), lost }

@@ -66,5 +66,6 @@ function forEvery<Part>(of: (name: TableName) => Part): { [name in TableName]: P
     'aggregations/user': of('aggregations/user'),
     'aggregations/country': of('aggregations/country'),
     'aggregations/hourly_summary': of('aggregations/hourly_summary'),
+    'quality/metrics': of('quality/metrics'),
   }
 }

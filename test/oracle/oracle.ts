@@ -6,6 +6,7 @@ import { partitionKey } from '../../src/batches/offsets.ts'
 import { type Judged, judge } from '../../src/verify/judge.ts'
 import { utcDate } from '../../src/verify/timestamp.ts'
 import { fraudRow } from './fraud.ts'
+import { type MeasuredColumn, measuredColumns, qualityRows } from './quality.ts'
 import { base64, type OracleBatch, type RawRecord, type Row, type TableName, type Tables } from './rows.ts'
 import { type SilverTransaction, silverRow } from './silver.ts'
 import { hour, minute } from './time.ts'
@@ -40,6 +41,8 @@ export type OracleShape = {
   /** `before` has the rows of silver that arrived earlier. */
   readonly scoredRow: (of: SilverTransaction, before: EarlierRows, config: OracleConfig) => Row
   readonly windows: Readonly<Record<string, WindowTable>>
+  /** The columns that quality/metrics measures. */
+  readonly measured: readonly MeasuredColumn[]
 }
 
 export type EarlierRows = {
@@ -53,6 +56,7 @@ const seedShape: OracleShape = {
   silverRow,
   scoredRow: (of, before, { highRiskCountries }) => fraudRow(of, before.ofUser(of.userId), highRiskCountries),
   windows: windowTables,
+  measured: measuredColumns,
 }
 
 export type OracleInput = {
@@ -132,7 +136,35 @@ export function recompute(input: OracleInput): Recomputed {
     for (const row of closedWindows(name, table, silver.rows, input.batches, watermarks))
       tables[name]!.push(row)
   }
+  tables['quality/metrics'].push(...closedMetrics(shape, silver.rows, input.batches, watermarks))
   return { tables, watermarks }
+}
+
+/** The windows of quality/metrics are those of gold, whatever their groups. */
+function closedMetrics(
+  { windows, measured }: OracleShape,
+  silver: readonly SilverTransaction[],
+  batches: readonly OracleBatch[],
+  watermarks: readonly Watermark[],
+): Row[] {
+  const gold = windows['gold/transactions']
+  if (gold === undefined) return []
+  const all = [...groupsOf({ ...gold, group: () => ({}) }, silver)].flatMap(({ start, end, rows }) => {
+    const closedBy = closedAt('gold/transactions', end, watermarks)
+    if (closedBy === null) return []
+    return [{ start, end, rows, aggregationTime: batches[closedBy]!.timeMicros, columns: measured }]
+  })
+  return qualityRows(all)
+}
+
+/** The index of the first batch at whose end such a window was closed; null where there is none. */
+function closedAt(name: string, end: bigint, watermarks: readonly Watermark[]): number | null {
+  // Watermarks never go back.
+  const closedBy = firstIndex(watermarks.length, (index) => {
+    const own = watermarks[index]!.end[name]
+    return own !== null && own !== undefined && end <= own
+  })
+  return closedBy === watermarks.length ? null : closedBy
 }
 
 export const windowTableNames: readonly WindowTableName[] = [
@@ -156,6 +188,7 @@ function emptyTables(windowNames: readonly string[]): FilledTables {
     'aggregations/user': [],
     'aggregations/country': [],
     'aggregations/hourly_summary': [],
+    'quality/metrics': [],
     ...Object.fromEntries(windowNames.map((name): [string, Row[]] => [name, []])),
   }
 }
@@ -313,12 +346,8 @@ function closedWindows(
 ): Row[] {
   const rows: Row[] = []
   for (const { start, end, group, rows: members } of groupsOf(table, silver)) {
-    // Watermarks never go back.
-    const closedBy = firstIndex(watermarks.length, (index) => {
-      const own = watermarks[index]!.end[name]
-      return own !== null && own !== undefined && end <= own
-    })
-    if (closedBy === watermarks.length) continue
+    const closedBy = closedAt(name, end, watermarks)
+    if (closedBy === null) continue
     const aggregationTime = batches[closedBy]!.timeMicros
     // Follows from the watermarks: were it not so, a window would be written without some of its rows.
     if (members.some((row) => row.processingTime > aggregationTime)) {

@@ -3,6 +3,7 @@
 import type { Judged } from '../../src/verify/judge.ts'
 import { type NaiveValue, naiveFields } from '../compare/naive-json.ts'
 import type { EarlierRows, OracleConfig, OracleShape } from './oracle.ts'
+import { measuredColumns } from './quality.ts'
 import { type Cell, type Row, tableNames } from './rows.ts'
 import type { SilverTransaction } from './silver.ts'
 import { day, hour, minute, second } from './time.ts'
@@ -317,6 +318,12 @@ export const paymentsShape: OracleShape = {
   silverRow: paymentRow,
   scoredRow: scoredPayment,
   windows: { ...windowTables, ...ownWindows },
+  measured: [
+    ...measuredColumns,
+    { name: 'channel', value: ({ extra }) => extra.channel as string | null, kind: 'text' },
+    { name: 'card_bin', value: ({ extra }) => extra.card_bin as string | null, kind: 'text' },
+    { name: 'merchant_risk', value: ({ extra }) => extra.merchant_risk as number | null, kind: 'double' },
+  ],
 }
 
 export const paymentsConfig: OracleConfig = {

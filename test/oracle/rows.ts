@@ -27,6 +27,7 @@ export const tableNames = [
   'aggregations/user',
   'aggregations/country',
   'aggregations/hourly_summary',
+  'quality/metrics',
 ] as const
 export type TableName = (typeof tableNames)[number]
 export type Tables = { readonly [name in TableName]: readonly Row[] }

@@ -9,8 +9,9 @@ import type { Progress, RecordedBatch } from '../../batches/progress.ts'
 import type { Rows } from '../../columns/column.ts'
 import type { StagedAppend } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
+import { figurePathOf, figureRows, type SourceRow } from '../../javascript/index.ts'
 import { SharedLeaves } from '../../parquet/file.ts'
-import { type Lakehouse, type TableDefinition, tableAt, windowOf } from '../../plan/index.ts'
+import { type Lakehouse, type PlanNode, type TableDefinition, tableAt, windowOf } from '../../plan/index.ts'
 import { boundDuckdb, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
 import {
@@ -31,6 +32,7 @@ import { batchFailure, isOfDuckdb, isOutOfMemory } from './duckdb-failure.ts'
 import type { RecentSilver } from './recent.ts'
 import { type BatchInput, type BatchRows, computeRows, type RowPaths } from './row-batch.ts'
 import { schemasNamed } from './schemas-named.ts'
+import { eachRow } from './selected-rows.ts'
 import type { WindowPanes } from './window-panes.ts'
 
 export type BatchContext = Committer & {
@@ -220,6 +222,7 @@ class BatchRun {
       phases.begin(table.definition.path)
       const [staged] = this.#withCommit([{ table, rows: await this.#stageWindows(table) }])
       if (staged !== undefined) await this.#commitOne(staged)
+      table.usual.commit()
     }
   }
 
@@ -249,7 +252,10 @@ class BatchRun {
     const definition = this.#definitionOf(table.definition.path)
     const closing = closingWindows(definition, before, recorded.progress)
     if (closing === null) return null // Most batches close no window.
-    const rows = await this.#rowsOfPanes(definition.path, closing)
+    const rows =
+      figurePathOf(definition) === null
+        ? await this.#rowsOfPanes(definition.path, closing)
+        : await this.#figureRows(table, definition, closing)
     const staged =
       rows === null
         ? await this.#stageFromFiles(table, definition, closing)
@@ -269,20 +275,43 @@ class BatchRun {
     return panes?.closed(plan.definitions, path, closing, this.#parameters(closing)) ?? null
   }
 
-  /** Windows that do not fit into memory are tried again with fewer of their rows at once. */
+  async #figureRows(table: BatchTable, definition: TableDefinition, closing: Closing): Promise<Rows> {
+    const path = figurePathOf(definition)
+    assert(path !== null, `${definition.path} has figures`)
+    const { connection } = this.#context
+    const wide = await this.#rowsOfPanes(definition.path, closing)
+    const given = wide === null ? await this.#selectedRows(path.wide.node, closing) : rowObjects(wide)
+    const baselines = path.baseline === null ? null : await table.usual.take(connection, path.baseline)
+    return figureRows(path, given, baselines, this.#parameters(closing))
+  }
+
+  #selectedRows(node: PlanNode, closing: Closing): Promise<readonly SourceRow[]> {
+    return this.#fromFiles(node, closing, async (sql) => {
+      const rows: SourceRow[] = []
+      await eachRow(this.#context.connection, sql, (row) => rows.push({ ...row }))
+      return rows
+    })
+  }
+
   async #stageFromFiles(
     table: BatchTable,
     definition: TableDefinition,
     closing: Closing,
   ): Promise<StagedAppend | null> {
+    return this.#fromFiles(definition.rows.node, closing, async (sql) => {
+      const staged = await table.delta.stage(this.#context.connection, sql)
+      return staged.rowCount === 0n ? null : staged
+    })
+  }
+
+  /** Windows that do not fit into memory are tried again with fewer of their rows at once. */
+  async #fromFiles<T>(node: PlanNode, closing: Closing, take: (sql: string) => Promise<T>): Promise<T> {
     const { plan } = this.#facts
     const dialect = (part: Closing) => boundDuckdb(this.#parameters(part))
-    const { node } = definition.rows
     for (let shrinkBy = 1; ; shrinkBy *= 2) {
       try {
         const batch = { ...this.#context, timeMicros: plan.timeMicros, node, dialect, shrinkBy }
-        const staged = await table.delta.stage(batch.connection, await closedWindowsSql(batch, closing))
-        return staged.rowCount === 0n ? null : staged
+        return await take(await closedWindowsSql(batch, closing))
       } catch (error) {
         if (!isOutOfMemory(error) || shrinkBy >= shrinkByMax) throw error
       }
@@ -303,4 +332,11 @@ class BatchRun {
       closed_up_to: closing.upToMicros,
     }
   }
+}
+
+function rowObjects({ columns, rowCount }: Rows): readonly SourceRow[] {
+  const entries = Object.entries(columns)
+  return Array.from({ length: rowCount }, (_, row) => {
+    return Object.fromEntries(entries.map(([name, column]) => [name, column.get(row)]))
+  })
 }

@@ -254,6 +254,13 @@ class PaneSet {
         if (values[row] !== 0) panes[row]?.addDistinct(index, groups[row]!, values[row]!)
       }
     }
+    for (const [index, name] of this.plan.values.entries()) {
+      const values = columns[name]!
+      assert(values instanceof NumberColumn && values.type === 'double', 'values that are kept are doubles')
+      for (let row = 0; row < rowCount; row++) {
+        if (values.nulls[row] === 0) panes[row]?.addValue(index, groups[row]!, values.values[row]!)
+      }
+    }
     return true
   }
 
@@ -262,6 +269,7 @@ class PaneSet {
     const table = this.plan.tables.find((one) => one.path === path)!
     if (!(firstStart(closing) > this.#lineMicros)) return null
     const batch = table.rows.start({ parameters })
+    const ofValues = table.figures.filter((figure) => figure.kind === 'values')
     const names = [...table.window.keys, ...table.figures.map(({ name }) => name)]
     const row: Record<string, unknown> = Object.fromEntries(
       ['window_start', 'window_end', ...names].map((name) => [name, null]),
@@ -272,6 +280,7 @@ class PaneSet {
       row.window_end = start + Number(table.window.sizeMicros)
       for (let group = 0; group < pane.groupCount; group++) {
         this.#fill(row, table, pane, group)
+        for (const { name, index, of } of ofValues) row[name] = of(await pane.sortedValues(index, group))
         batch.add(row)
         if (group % rowsAtOnce === 0) await turn()
       }
@@ -300,11 +309,12 @@ class PaneSet {
   }
 
   #newPane(start: number): Pane {
-    const { keys, folds, distinct } = this.plan
+    const { keys, folds, distinct, values } = this.plan
     const shape = {
       keyCount: keys.length,
       folds: folds.map(({ fold }) => fold),
       distinctCount: distinct.length,
+      valuesCount: values.length,
     }
     return new Pane(shape, start)
   }
@@ -339,7 +349,8 @@ class PaneSet {
       row[window.keys[key]!] = this.#interned.get(this.plan.keys[key]!)!.valueOf(ids[key]!)
     }
     for (const { name, kind, index } of figures) {
-      row[name] = kind === 'fold' ? pane.folded[index]![group] : pane.distinctCount(index, group)
+      if (kind === 'fold') row[name] = pane.folded[index]![group]
+      else if (kind === 'distinct') row[name] = pane.distinctCount(index, group)
     }
   }
 }

@@ -43,7 +43,7 @@ import { type OpenTable, soleCommitter } from '../tables.ts'
 import { type Inputs, type Relation, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, HeldRelation, SparkSession } from './connect/session.ts'
 import { type Decoding, decodedRecordsSql } from './decoded-records.ts'
-import { batchRowsSql, deltaRows, fileUri, instantsAndDays, recordsSql } from './rows.ts'
+import { batchRowsSql, deltaRows, fileUri, instantsAndDays, ownRows, recordsSql } from './rows.ts'
 
 export type SparkContext = {
   readonly session: SparkSession
@@ -349,7 +349,8 @@ class BatchRun {
       })
       return [input.name, sqlRelation(rows)]
     })
-    return sqlRelation(this.#compiled(definition.path).sql, Object.fromEntries(inputs))
+    const own = ownRows(this.#context.options.deltaBasePath, definition)
+    return sqlRelation(this.#compiled(definition.path).sql, { ...Object.fromEntries(inputs), ...own })
   }
 
   /** A range of event times, and of the days that silver is partitioned by. */

@@ -6,7 +6,7 @@ import { inputsOf } from '../../plan/index.ts'
 import { boundSpark, compileTable, type ParameterValues } from '../../sql/index.ts'
 import { type Relation, read, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, SparkSession } from './connect/session.ts'
-import { fileUri } from './rows.ts'
+import { fileUri, ownRows } from './rows.ts'
 
 export async function explainOnSpark(
   session: SparkSession,
@@ -16,7 +16,7 @@ export async function explainOnSpark(
   options: CallOptions,
 ): Promise<string> {
   const { shared, sql } = compileTable(boundSpark(values), table.rows.node)
-  const relations: Record<string, Relation> = {}
+  const relations: Record<string, Relation> = { ...ownRows(deltaBasePath, table) }
   for (const node of inputsOf(table.rows.node)) {
     relations[node.name] = inputRelation(node, table, deltaBasePath)
   }

@@ -1,8 +1,10 @@
 // Which rows of bronze and silver a batch reads, as SQL that partitions and statistics can prune by.
 import type { OffsetRange } from '../../batches/offsets.ts'
 import type { BatchPlan } from '../../batches/plan.ts'
-import type { TableDefinition } from '../../plan/index.ts'
+import { tableDirectory } from '../../ops/tables.ts'
+import { baselineOf, earlierRows, type TableDefinition } from '../../plan/index.ts'
 import { literalSql, spark } from '../../sql/index.ts'
+import { type Relation, sqlRelation } from './connect/relations.ts'
 
 /** Both ends belong to it. Instants are microseconds since the epoch, days YYYY-MM-DD. */
 type Range = { readonly min?: bigint | string; readonly max?: bigint | string }
@@ -27,6 +29,14 @@ export function deltaRows(
   ])
   const where = ['true', ...conditions].join(' AND ')
   return `SELECT ${columns.map(spark.name).join(', ')} FROM delta.${spark.name(fileUri(directory))} WHERE ${where}`
+}
+
+/** What a table of figures reads of itself, by the name that its plan has for it; of others nothing. */
+export function ownRows(deltaBasePath: string, table: TableDefinition): Readonly<Record<string, Relation>> {
+  const node = baselineOf(table.rows.node)
+  if (node === null) return {}
+  const columns = [...node.keys, node.order, node.value]
+  return { [earlierRows]: sqlRelation(deltaRows(tableDirectory(deltaBasePath, table), columns, {})) }
 }
 
 /** A range of instants, and with it one of the days that the table is partitioned by; null where by none. */

@@ -49,7 +49,7 @@ describe.skipIf(sparkAbsent !== null)('on Spark', () => {
       const argument =
         type === undefined
           ? []
-          : [type === 'boolean' ? '(v > 2)' : type === 'T' ? 'v' : 'CAST(v AS DECIMAL(18,2))']
+          : [type === 'boolean' ? '(v > 2)' : type === 'T' ? 'v' : `CAST(v AS ${spark.type(type)})`]
       const rows = `(SELECT g, p, v FROM VALUES ('a',1,1),('a',1,2),('a',2,2),('a',3,NULL),('b',1,NULL),('b',2,3),('b',2,3) t(g,p,v))`
       const whole = `SELECT g, ${record.spark(...argument)} AS r FROM ${rows} GROUP BY g`
       const panes = `SELECT g, p, ${record.panes.spark.partial(...argument)} AS part FROM ${rows} GROUP BY g, p`

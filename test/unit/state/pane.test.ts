@@ -25,7 +25,7 @@ test.each([
   [1, 1],
   [2, 200],
 ])('panes of %i keys and %i groups take about what they say', (keyCount, groupCount) => {
-  const shape = { keyCount, folds: Array.from({ length: 8 }, () => count), distinctCount: 5 }
+  const shape = { keyCount, folds: Array.from({ length: 8 }, () => count), distinctCount: 5, valuesCount: 0 }
   const paneCount = Math.ceil(20_000 / groupCount)
   const made = (): Pane => {
     const pane = new Pane(shape, 0)
