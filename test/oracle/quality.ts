@@ -7,9 +7,9 @@ import type { SilverTransaction } from './silver.ts'
 /** A value as it is told apart; null is null. */
 type Value = bigint | string | number | boolean | null
 
-export type MeasuredColumn = {
+export type MeasuredColumn<T = SilverTransaction> = {
   readonly name: string
-  readonly value: (of: SilverTransaction) => Value
+  readonly value: (of: T) => Value
   /** `cents` and `whole` are exact numbers, `double` is one; others have no spread. */
   readonly kind: 'cents' | 'whole' | 'double' | 'text' | 'boolean'
 }
@@ -28,10 +28,7 @@ export const measuredColumns: readonly MeasuredColumn[] = [
 type Measured = { readonly column: string | null; readonly metric: string; readonly value: number }
 
 /** The metrics of the rows of a window, which are one at least. */
-export function metricsOf(
-  columns: readonly MeasuredColumn[],
-  rows: readonly SilverTransaction[],
-): readonly Measured[] {
+export function metricsOf<T>(columns: readonly MeasuredColumn<T>[], rows: readonly T[]): readonly Measured[] {
   const all: Measured[] = [{ column: null, metric: 'row_count', value: rows.length }]
   for (const { name: column, value, kind } of columns) {
     const there = rows.map(value).filter((one) => one !== null)
@@ -52,16 +49,16 @@ export function metricsOf(
   return all
 }
 
-export type MeasuredWindow = {
+export type MeasuredWindow<T = SilverTransaction> = {
   readonly start: bigint
   readonly end: bigint
-  readonly rows: readonly SilverTransaction[]
+  readonly rows: readonly T[]
   readonly aggregationTime: bigint
   /** As the table was defined when it was closed. */
-  readonly columns: readonly MeasuredColumn[]
+  readonly columns: readonly MeasuredColumn<T>[]
 }
 
-export function qualityRows(windows: readonly MeasuredWindow[]): Row[] {
+export function qualityRows<T>(windows: readonly MeasuredWindow<T>[]): Row[] {
   const made: Row[] = []
   const inOrder = windows.toSorted((a, b) => (a.start < b.start ? -1 : 1))
   for (const { start, end, rows, aggregationTime, columns } of inOrder) {

@@ -1,7 +1,7 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
-import { windowOf } from '../../../src/plan/index.ts'
+import { belowFigures, windowOf } from '../../../src/plan/index.ts'
 import { boundDuckdb, compileTable, windowParts } from '../../../src/sql/index.ts'
 
 const { tables } = standardLakehouse
@@ -35,11 +35,12 @@ for (const { path, rows } of tables.filter((table) => table.watermark !== null))
       })
       const rowsOf = async (sql: string) =>
         (await connection.runAndReadAll(`${sql} ORDER BY ALL`)).getRowsJson()
-      const whole = await rowsOf(`SELECT * FROM (${compileTable(dialect, rows.node).sql})`)
-      const { partial, combined } = windowParts(dialect, windowOf(rows.node)!, partsPerCount)
+      const { node } = belowFigures(rows)
+      const whole = await rowsOf(`SELECT * FROM (${compileTable(dialect, node).sql})`)
+      const { partial, combined } = windowParts(dialect, windowOf(node)!, partsPerCount)
       const partials = `(${partial.join('\nUNION ALL\n')})`
       await connection.run(`CREATE OR REPLACE TEMP VIEW window_groups AS ${combined(partials)}`)
-      const { sql } = compileTable(dialect, rows.node, 'window_groups')
+      const { sql } = compileTable(dialect, node, 'window_groups')
       expect(whole.length).toBeGreaterThan(1)
       expect(await rowsOf(`SELECT * FROM (${sql})`)).toEqual(whole)
     })
