@@ -44,6 +44,7 @@ export const chapters: readonly Chapter[] = [
       'docs/guide/dashboard': 'The dashboard',
       'docs/guide/review': 'Review cases',
       'docs/guide/alerts': 'Alerts',
+      'docs/guide/quality': 'Quality of the data',
       'docs/guide/recovery': 'Recover',
       'docs/guide/backup': 'Back up, and move',
       'docs/guide/retention': 'Let old days go',

@@ -240,6 +240,7 @@ test('every table of the lakehouse that exists has a view, and the catalogue lis
       'live,gold',
       'live,hourly_summary',
       'live,merchant',
+      'live,metrics',
       'live,user',
       'main,fraud_detection',
       'silver,quarantine',
@@ -254,7 +255,7 @@ test('show tables lists the tables of all schemas, as a query names them', async
   expect(names).toEqual([
     'bronze.transactions',
     'fraud_detection',
-    ...['country', 'gold', 'hourly_summary', 'merchant', 'user'].map((name) => `live.${name}`),
+    ...['country', 'gold', 'hourly_summary', 'merchant', 'metrics', 'user'].map((name) => `live.${name}`),
     'silver.quarantine',
     'silver.transactions',
   ])
