@@ -1,5 +1,5 @@
-// The table quality/metrics against its oracle, over windows enough for what is usual to be known: some have no
-// row, columns are null throughout, rows come late, runs start anew, and columns are added.
+// The table quality/metrics against its oracle, over windows enough for what is usual to be known: some have
+// no row, columns are null throughout, rows come late, runs start anew, and columns are added.
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
