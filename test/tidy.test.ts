@@ -28,7 +28,7 @@ const layers: readonly (readonly string[])[] = [
   ['project'],
   ['testing'],
   ['query'],
-  ['labels', 'backtest', 'review'],
+  ['labels', 'backtest', 'review', 'decisions'],
   ['dashboard', 'alerts'],
   ['cli'],
 ]

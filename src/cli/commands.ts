@@ -228,6 +228,15 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./spark.ts')).sparkCommand(project),
   },
   {
+    name: 'decide',
+    summary: 'say what would be decided of transactions, and why',
+    does:
+      'Scores transactions of a file as if they came now, one after another, by the rules of today and what the tables ' +
+      'know: score, level, each rule that fires with its sentence, features, or why the record is refused. It writes nothing.',
+    examples: ['assay decide transaction.json', "assay decide - --json < today.ndjson | jq '.fraud_score'"],
+    load: async (project) => (await import('./decide.ts')).decideCommand(project),
+  },
+  {
     name: 'backtest',
     summary: 'try rules on the transactions that are there',
     does:

@@ -38,6 +38,15 @@ export class RecentSilver {
     return this.#isLookedUp
   }
 
+  /** Of a lakehouse that has no rows yet. */
+  static empty(states: readonly RowState[], parameters: Parameters, stateRowsMax: number): RecentSilver {
+    return new RecentSilver(
+      states.map((node) => keptFor(node, parameters)),
+      stateRowsMax,
+      false,
+    )
+  }
+
   /**
    * Silver's rows that arrived up to the batch of time `upToMicros`, for each of the operators as far back as
    * it looks. Only files whose statistics may hold such rows are read.

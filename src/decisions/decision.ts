@@ -1,0 +1,129 @@
+// What is decided of one record, as people and programs are told it.
+import type { ColumnType, Schema, Value } from '../expr/index.ts'
+import type { DefinedRule, Lakehouse } from '../plan/index.ts'
+import { roleColumns, tableAt } from '../plan/index.ts'
+import { ruleSentence, textOfValue } from '../rules/index.ts'
+
+/** Where the record stands. */
+export type DecidedPlace = { readonly topic: string; readonly partition: number; readonly offset: string }
+
+export type FiredRule = {
+  readonly name: string
+  readonly points: number | null
+  /** What it says of this transaction. */
+  readonly says: string
+}
+
+/** Numbers and booleans are themselves, decimals, days and instants are text. */
+export type DecisionCell = string | number | boolean | readonly string[] | null
+
+export type Decision =
+  | (DecidedPlace & {
+      readonly decision: 'scored'
+      /** What names the transaction. */
+      readonly id: string
+      readonly fraud_score: number
+      readonly risk_level: string
+      readonly requires_review: boolean
+      /** In the order of the rules. */
+      readonly rules: readonly FiredRule[]
+      /** Columns of the scored table that are neither the event's nor what was decided. */
+      readonly features: Readonly<Record<string, DecisionCell>>
+    })
+  | (DecidedPlace & {
+      readonly decision: 'refused'
+      readonly reasons: readonly { readonly name: string; readonly meaning: string }[]
+    })
+
+/** A row in the order of the columns of its table. */
+type RowValues = readonly unknown[]
+
+/** Makes decisions of rows; `lakehouse` scores. */
+export class DecisionWriter {
+  readonly #rules: readonly DefinedRule[]
+  readonly #reasons: Lakehouse['reasons']
+  readonly #id: string
+  readonly #scored: Columns
+  readonly #events: Columns
+  readonly #refused: Columns
+  readonly #features: readonly string[]
+
+  constructor(lakehouse: Lakehouse, scoredPath: string) {
+    const { tables, events, refused } = lakehouse
+    const scored = tableAt(tables, scoredPath)
+    this.#rules = lakehouse.rules
+    this.#reasons = lakehouse.reasons
+    this.#id = lakehouse.names.event.column
+    this.#scored = new Columns(scored.rows.schema)
+    this.#events = new Columns(events.rows.schema)
+    this.#refused = new Columns(refused.rows.schema)
+    const decided = Object.keys(roleColumns.scored)
+    this.#features = Object.keys(scored.rows.schema).filter(
+      (name) => !decided.includes(name) && !(name in events.rows.schema),
+    )
+  }
+
+  scored(event: RowValues, row: RowValues): Decision {
+    const scored = (name: string): unknown => this.#scored.value(row, name)
+    const text = (name: string): string | null =>
+      this.#scored.has(name) ? this.#scored.text(row, name) : this.#events.text(event, name)
+    const fired = (scored('reasons') as readonly string[]).map((name): FiredRule => {
+      const { points, text: says } = ruleSentence(this.#rules, name, text)
+      return { name, points, says }
+    })
+    return {
+      ...this.#scored.place(row),
+      decision: 'scored',
+      id: this.#events.text(event, this.#id) ?? '',
+      fraud_score: Number(scored('fraud_score')),
+      risk_level: String(scored('risk_level')),
+      requires_review: scored('requires_review') === true,
+      rules: fired,
+      features: Object.fromEntries(this.#features.map((name) => [name, this.#scored.cell(row, name)])),
+    }
+  }
+
+  refused(row: RowValues): Decision {
+    const names = this.#refused.value(row, 'reasons') as readonly string[]
+    const reasons = names.map((name) => ({ name, meaning: this.#reasons[name] ?? '' }))
+    return { ...this.#refused.place(row), decision: 'refused', reasons }
+  }
+}
+
+class Columns {
+  readonly #at: ReadonlyMap<string, { readonly index: number; readonly type: ColumnType }>
+
+  constructor(schema: Schema) {
+    this.#at = new Map(Object.entries(schema).map(([name, type], index) => [name, { index, type }]))
+  }
+
+  has(name: string): boolean {
+    return this.#at.has(name)
+  }
+
+  value(row: RowValues, name: string): unknown {
+    const found = this.#at.get(name)
+    return found === undefined ? null : row[found.index]
+  }
+
+  text(row: RowValues, name: string): string | null {
+    const found = this.#at.get(name)
+    return found === undefined ? null : textOfValue(found.type, row[found.index] as Value)
+  }
+
+  cell(row: RowValues, name: string): DecisionCell {
+    const value = this.value(row, name)
+    if (value === null || typeof value === 'boolean' || Array.isArray(value)) return value
+    const type = this.#at.get(name)?.type
+    if (typeof value === 'number' && (type === 'int' || type === 'double')) return value
+    return this.text(row, name)
+  }
+
+  place(row: RowValues): DecidedPlace {
+    return {
+      topic: String(this.value(row, 'topic')),
+      partition: Number(this.value(row, 'partition')),
+      offset: String(this.value(row, 'offset')),
+    }
+  }
+}
