@@ -1,5 +1,5 @@
-// Decides records as they come, by the compiled row path that batches go through, on what the lakehouse knows:
-// the ids and features of silver's rows are in memory. It reads the tables and writes none.
+// Decides records as they come, by the compiled row path that batches go through, on what the lakehouse
+// knows: the ids and features of silver's rows are in memory. It reads the tables and writes none.
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

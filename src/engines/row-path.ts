@@ -79,8 +79,8 @@ export function recordsRowPath({ records }: Pick<Lakehouse, 'records'>): RowPath
 }
 
 /**
- * Functions under the paths of the scored table, of the events and of the refused records, which get the row of
- * each record in these: of an event the first two, of any other record the last.
+ * Functions under the paths of the scored table, of the events and of the refused records, which get the row
+ * of each record in these: of an event the first two, of any other record the last.
  */
 export function decisionRowPath(lakehouse: Lakehouse, definitions: readonly TableDefinition[]): RowPath {
   const { scored, events, refused } = lakehouse
