@@ -31,12 +31,13 @@ export type SequencedTableOptions = {
 type Known = Pick<DeltaSnapshot, 'version'> & { readonly id: string; readonly sequence: bigint }
 
 /** So many files are put together: each commit makes one. */
-const filesMax = 100
+const filesMax = 50
 
 export class SequencedTable {
   readonly #options: SequencedTableOptions
   #table: DeltaTable | null = null
   #known: Known | null = null
+  #isWritable = false
 
   constructor(options: SequencedTableOptions) {
     this.#options = options
@@ -103,8 +104,9 @@ export class SequencedTable {
    */
   async append(select: string, parameters: QueryParameters, count: bigint): Promise<boolean> {
     const { deltaBasePath, path, definition, appId, connection } = this.#options
+    if (!this.#isWritable) await refuseCopy(deltaBasePath)
+    this.#isWritable = true
     if (this.#table === null) {
-      await refuseCopy(deltaBasePath)
       this.#table = await openOpsTable(deltaBasePath, path, { ...definition, properties: {} })
     }
     const snapshot = await this.#table.snapshot()

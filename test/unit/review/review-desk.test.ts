@@ -2,16 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ReviewDesk } from '../../../src/review/desk.ts'
 import { type CasePlace, isRefused, type OpenCase } from '../../../src/review/review-answers.ts'
 import { randomOf } from '../../generate/random.ts'
-import { openByHand, type Reviewed, reviewedLakehouse, verdictRows } from './reviewed.ts'
+import { openByHand, type Reviewed, reviewedLakehouse, takenCase, verdictRows } from './reviewed.ts'
 
 const given = { verdict: 'fraud', reason: null, note: null } as const
 
 const idOf = (one: OpenCase): string => String(one.cells.transaction_id)
-
-function taken(answer: Awaited<ReturnType<ReviewDesk['next']>>): OpenCase {
-  if (answer === null || isRefused(answer)) throw new Error(`no case: ${JSON.stringify(answer)}`)
-  return answer
-}
 
 async function opened(desk: ReviewDesk): Promise<readonly string[]> {
   const ids = (await desk.view('nobody', 'score')).cases.map(idOf)
@@ -40,7 +35,7 @@ describe('the queue', () => {
     later()
     expect((await opened(desk)).length).toBe(20)
     for (const verdict of ['fraud', 'legitimate', 'unsure'] as const) {
-      const one = taken(await desk.next('ann', 'score'))
+      const one = takenCase(await desk.next('ann', 'score'))
       await desk.decide('ann', one.place, { ...given, verdict })
     }
     later()
@@ -55,7 +50,7 @@ describe('the queue', () => {
   test('another process has the same, after a start too', async () => {
     const other = await reviewed.desk()
     await other.view('bob', 'score')
-    const one = taken(await desk.next('ann', 'score'))
+    const one = takenCase(await desk.next('ann', 'score'))
     await desk.decide('ann', one.place, given)
     later()
     const expected = await openByHand(reviewed)
@@ -77,7 +72,7 @@ describe('the queue', () => {
   })
 
   test('what is expected to be lost comes nearer to the share of fraud that was seen in the level', async () => {
-    const one = taken(await desk.next('ann', 'score'))
+    const one = takenCase(await desk.next('ann', 'score'))
     const score = Number(one.cells.fraud_score)
     expect(one.probability).toBeCloseTo(Math.min(score, 100) / 100)
     await desk.decide('ann', one.place, { ...given, verdict: 'legitimate' })
@@ -95,40 +90,40 @@ describe('the queue', () => {
 describe('a case that is taken', () => {
   test('is nobody else’s until its time is over, and comes again to who has it', async () => {
     const other = await reviewed.desk()
-    const ann = taken(await desk.next('ann', 'score'))
-    const bob = taken(await other.next('bob', 'score'))
+    const ann = takenCase(await desk.next('ann', 'score'))
+    const bob = takenCase(await other.next('bob', 'score'))
     expect(idOf(bob)).not.toBe(idOf(ann))
-    expect(idOf(taken(await other.next('ann', 'score')))).toBe(idOf(ann))
+    expect(idOf(takenCase(await other.next('ann', 'score')))).toBe(idOf(ann))
     expect(await other.take('bob', ann.place)).toMatchObject({ why: 'held', by: 'ann' })
     expect(await other.decide('bob', ann.place, given)).toMatchObject({ why: 'held', by: 'ann' })
     later(10 * 60_000 + 1)
-    expect(idOf(taken(await other.next('carl', 'score')))).toBe(idOf(ann))
+    expect(idOf(takenCase(await other.next('carl', 'score')))).toBe(idOf(ann))
     expect(await desk.decide('ann', ann.place, given)).toMatchObject({ why: 'held', by: 'carl' })
     expect(await verdictRows(reviewed)).toEqual([])
   })
 
   test('that is skipped or given back goes to others, the skipped one not to who skipped it', async () => {
-    const first = taken(await desk.next('ann', 'score'))
-    const second = taken(await desk.next('ann', 'score', first.place))
+    const first = takenCase(await desk.next('ann', 'score'))
+    const second = takenCase(await desk.next('ann', 'score', first.place))
     expect(idOf(second)).not.toBe(idOf(first))
-    expect(idOf(taken(await desk.next('bob', 'score')))).toBe(idOf(first))
+    expect(idOf(takenCase(await desk.next('bob', 'score')))).toBe(idOf(first))
     await desk.release('ann')
-    expect(idOf(taken(await desk.next('carl', 'score')))).toBe(idOf(second))
+    expect(idOf(takenCase(await desk.next('carl', 'score')))).toBe(idOf(second))
     await desk.release('bob')
-    expect(idOf(taken(await desk.next('ann', 'score')))).not.toBe(idOf(first))
+    expect(idOf(takenCase(await desk.next('ann', 'score')))).not.toBe(idOf(first))
   })
 
   test('is one for each reviewer: another one gives it back', async () => {
-    const first = taken(await desk.next('ann', 'score'))
+    const first = takenCase(await desk.next('ann', 'score'))
     const last = (await desk.view('ann', 'score')).cases.at(-1)!
-    taken(await desk.take('ann', last.place))
-    expect(idOf(taken(await desk.next('bob', 'score')))).toBe(idOf(first))
+    takenCase(await desk.take('ann', last.place))
+    expect(idOf(takenCase(await desk.next('bob', 'score')))).toBe(idOf(first))
   })
 })
 
 describe('a verdict', () => {
   test('says who, when, how long, and what was known', async () => {
-    const one = taken(await desk.next('ann', 'score'))
+    const one = takenCase(await desk.next('ann', 'score'))
     later(42_500)
     await desk.decide('ann', one.place, { verdict: 'fraud', reason: 'stolen card', note: "it's <b>" })
     const [row] = await reviewed.rows(
@@ -145,7 +140,7 @@ describe('a verdict', () => {
 
   test('on what is decided is refused with who decided, by another process too', async () => {
     const other = await reviewed.desk()
-    const one = taken(await desk.next('ann', 'score'))
+    const one = takenCase(await desk.next('ann', 'score'))
     await other.view('bob', 'score')
     await desk.decide('ann', one.place, given)
     const refusal = await other.decide('bob', one.place, { ...given, verdict: 'legitimate' })
@@ -155,10 +150,10 @@ describe('a verdict', () => {
   })
 
   test('of who is unsure leaves the case to others', async () => {
-    const one = taken(await desk.next('ann', 'score'))
+    const one = takenCase(await desk.next('ann', 'score'))
     await desk.decide('ann', one.place, { ...given, verdict: 'unsure' })
-    expect(idOf(taken(await desk.next('ann', 'score')))).not.toBe(idOf(one))
-    const again = taken(await desk.next('bob', 'score'))
+    expect(idOf(takenCase(await desk.next('ann', 'score')))).not.toBe(idOf(one))
+    const again = takenCase(await desk.next('bob', 'score'))
     expect(idOf(again)).toBe(idOf(one))
     expect(again.unsureBy).toEqual(['ann'])
     expect(await desk.decide('bob', one.place, given)).toMatchObject({ kind: 'decided' })
@@ -166,7 +161,7 @@ describe('a verdict', () => {
 
   test('that is taken back opens the case again, once, and only by its reviewer', async () => {
     const other = await reviewed.desk()
-    const one = taken(await desk.next('ann', 'score'))
+    const one = takenCase(await desk.next('ann', 'score'))
     await desk.decide('ann', one.place, given)
     expect(await other.undo('bob', null, false)).toMatchObject({ why: 'nothing to undo' })
     expect(await other.undo('bob', 1n, false)).toMatchObject({ why: 'not yours', by: 'ann' })
@@ -220,7 +215,7 @@ test('reviewers of several processes at once never have the same case, and each 
       const at = desks[Math.floor(random() * desks.length)]!
       const answer = await at.next(reviewer, 'score')
       if (answer === null) return
-      const one = taken(answer)
+      const one = takenCase(answer)
       const holder = held.get(idOf(one))
       if (holder !== undefined && holder !== reviewer) wrong.push(`${idOf(one)}: ${holder} and ${reviewer}`)
       held.set(idOf(one), reviewer)

@@ -1,20 +1,27 @@
 // A lakehouse with transactions to be reviewed, desks over it, and what its tables say by themselves.
 import { appendFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type Config, loadConfig } from '../../../src/config/config.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { opsDirectory } from '../../../src/ops/tables.ts'
 import { verdictsPath } from '../../../src/ops/verdicts.ts'
 import { openReader } from '../../../src/query/reader.ts'
 import type { ReviewDesk } from '../../../src/review/desk.ts'
 import { openReview } from '../../../src/review/open-review.ts'
+import { isRefused, type OpenCase } from '../../../src/review/review-answers.ts'
 import { newLakehouse, runOnce, writeInput } from '../engine/pipeline.ts'
 
 export type Reviewed = {
   readonly base: string
+  /** Of this test, whatever `base` is. */
+  readonly directory: string
   readonly config: Config
   /** A clock that tests move. */
   nowMs: number
   desk(): Promise<ReviewDesk>
+  /** Over a copy of it. */
+  deskOf(deltaBasePath: string): Promise<ReviewDesk>
   add(from: number, to: number, more?: object): Promise<void>
   /** Rows of a query, as text. */
   rows(sql: string): Promise<readonly (readonly string[])[]>
@@ -37,18 +44,21 @@ export function transactionText(index: number, more: object = {}): string {
   })}\n`
 }
 
-export async function reviewedLakehouse(): Promise<Reviewed> {
-  const lakehouse = await newLakehouse()
+export async function reviewedLakehouse(storeUrl: string | null = null): Promise<Reviewed> {
+  const made = await newLakehouse()
+  const lakehouse = { ...made, base: storeUrl ?? made.base }
   await writeInput(lakehouse, [])
   const environment = { DELTA_BASE_PATH: lakehouse.base }
-  const config = loadConfig(standardLakehouse, environment, `${lakehouse.base}/.env`)
+  const config = loadConfig(standardLakehouse, environment, join(made.base, '.env'))
   const desks: ReviewDesk[] = []
   const reviewed: Reviewed = {
     base: lakehouse.base,
+    directory: join(made.base, '..'),
     config,
     nowMs: Date.UTC(2026, 10, 3),
-    async desk() {
-      const desk = await openReview(config, () => reviewed.nowMs)
+    desk: () => reviewed.deskOf(lakehouse.base),
+    async deskOf(deltaBasePath) {
+      const desk = await openReview({ ...config, deltaBasePath }, () => reviewed.nowMs)
       desks.push(desk!)
       return desk!
     },
@@ -84,7 +94,7 @@ export type VerdictRow = {
 
 /** All rows of the table, in their order. */
 export async function verdictRows(reviewed: Reviewed): Promise<readonly VerdictRow[]> {
-  if (!(await DeltaTable.exists(`${reviewed.base}/${verdictsPath}`))) return []
+  if (!(await DeltaTable.exists(opsDirectory(reviewed.base, verdictsPath)))) return []
   const rows = await reviewed.rows(
     `select sequence, verdict, undoes, reviewer, event from review.verdicts order by sequence`,
   )
@@ -107,4 +117,10 @@ export async function openByHand(reviewed: Reviewed): Promise<readonly string[]>
     } else if (row.verdict !== 'unsure') closed.add(row.event)
   }
   return all.filter((id) => !closed.has(id)).sort()
+}
+
+/** The case that somebody got. */
+export function takenCase(answer: Awaited<ReturnType<ReviewDesk['next']>>): OpenCase {
+  if (answer === null || isRefused(answer)) throw new Error(`no case: ${JSON.stringify(answer)}`)
+  return answer
 }
