@@ -121,13 +121,18 @@ const oddTimes: fc.Arbitrary<(nowMs: number) => string | null> = fc.constantFrom
 )
 
 /** Repeats of a line before it: as it is, or with one field that is another. */
-const repeat = fc.option(
+const repeat = oneIn(
+  5,
   fc.record({
     back: fc.integer({ min: 1, max: 12 }),
     changed: fc.option(fc.integer({ min: 1, max: 9_999 })),
   }),
-  { freq: 5 },
 )
+
+/** null but for one in so many. */
+function oneIn<T>(count: number, values: fc.Arbitrary<T>): fc.Arbitrary<T | null> {
+  return fc.oneof({ weight: count - 1, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: values })
+}
 
 /** `stepMs`: by how much one step of time moves on. */
 export function payments(
@@ -135,7 +140,7 @@ export function payments(
   stepMs = 60_000,
   fromMs = startMs,
 ): fc.Arbitrary<readonly PaymentLine[]> {
-  const drawn = fc.tuple(shape, fc.option(oddTimes, { freq: 14 }), repeat)
+  const drawn = fc.tuple(shape, oneIn(14, oddTimes), repeat)
   return fc.array(drawn, { minLength: count, maxLength: count }).map((all) => {
     const lines: (PaymentLine & { readonly shape: Shape; readonly ts: string | null })[] = []
     let nowMs = fromMs
