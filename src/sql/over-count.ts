@@ -1,7 +1,7 @@
 // The operator `over` on DuckDB where it counts rows alone; its meaning stands at `OverNode`
 // (plan/relation.ts).
 import type { OverNode } from '../plan/index.ts'
-import { arrivedSql, indentRest, joinArrival } from './arrival.ts'
+import { arrivedSql } from './arrival.ts'
 import { duckdb as dialect } from './dialect.ts'
 
 /** The history is counted by so many buckets of time to a range. */
@@ -18,13 +18,15 @@ const bucketsOfRange = 60n
  * key and bucket of time: a row's range is the buckets from the one of its start to the one before its end,
  * less what comes before its start in the first, and with what comes up to its end in the last. Only the rows
  * of these two are sorted. docs/decisions/over.md has what it brings.
+ *
+ * The result is the arrival of each row that has a key and an event time, and its count.
  */
 export function overCountSql(node: OverNode, input: string, history: string): string {
   const key = dialect.name(node.key)
   const time = dialect.name(node.eventTime)
   const interval = `INTERVAL ${node.rangeMicros} MICROSECONDS`
   const arrival = node.arrival.map((column) => dialect.name(column)).join(', ')
-  const columns = Object.keys(node.aggregates).map((as) => `counted.in_time AS ${dialect.name(as)}`)
+  const columns = Object.keys(node.aggregates).map((as) => `in_time AS ${dialect.name(as)}`)
   const bucketMicros = node.rangeMicros < bucketsOfRange ? 1n : node.rangeMicros / bucketsOfRange
   // Division is towards zero. All that is asked of a bucket is that it never falls as time goes on.
   const bucketOf = (micros: string) => `${micros} // ${bucketMicros}`
@@ -89,7 +91,5 @@ counted AS (
   LEFT JOIN whole ON whole.arrival = ranged.arrival
   JOIN at_ends ON at_ends.arrival = ranged.arrival
 )
-SELECT batch_rows.*, ${columns.join(', ')}
-FROM ${indentRest(input)} AS batch_rows
-LEFT JOIN counted ON ${joinArrival(dialect, node, 'counted')}`
+SELECT ${[arrival, ...columns].join(', ')} FROM counted`
 }

@@ -100,7 +100,7 @@ export function meetingCtes(dialect: Dialect, meeting: Meeting): string[] {
   const kept = listed(meeting.kept.map((column) => `own_${column}`))
   return [
     `${name}_rows AS (
-  SELECT ${keys}, t, CAST(NULL AS BIGINT) AS n, CAST(NULL AS BIGINT) AS m, CAST(NULL AS BIGINT) AS c${columns}${listed(meeting.kept.map((column) => `CAST(NULL AS BIGINT) AS own_${column}`))}
+  SELECT ${keys}, t, CAST(NULL AS BIGINT) AS n, CAST(NULL AS BIGINT) AS m, CAST(NULL AS BIGINT) AS c${columns}${listed(meeting.kept.map((column) => `NULL AS own_${column}`))}
   FROM ${past}
   UNION ALL
   SELECT ${keys}, t, n, m, c${columns}${listed(meeting.kept)}

@@ -11,35 +11,29 @@ import {
   overColumns,
   sumTypes,
 } from '../plan/index.ts'
-import { indentRest, joinArrival } from './arrival.ts'
+import { indentRest } from './arrival.ts'
 import type { Dialect } from './dialect.ts'
 import { distinctCtes } from './over-distinct.ts'
 import { isMet, type Meeting, meetingCtes, meetingSql } from './over-meeting.ts'
 
 type Measures = Record<string, Meeting['measures'][string]>
 
+/** The arrival of each row that has a key and an event time, and what is added to it. */
 export function overValuesSql(dialect: Dialect, node: OverNode, input: string, history: string): string {
   const sql = new OverSql(dialect, node)
   const distinct = sql.counted.map((column) => distinctCtes(dialect, column, node.rangeMicros))
   const names = Object.keys(node.aggregates).map((name) => dialect.name(name))
-  const joined = ['met', ...distinct.map(({ pairs }) => pairs)]
-  const joins = joined.map((name) => `LEFT JOIN ${name} ON ${name}.k = now.k AND ${name}.n = now.n`)
-  const arrival = node.arrival.map((column, index) => `now.a${index} AS ${dialect.name(column)}`)
+  const joins = distinct.map(({ pairs: of }) => `\nLEFT JOIN ${of} ON ${of}.k = met.k AND ${of}.n = met.n`)
+  const arrival = node.arrival.map((column, index) => `met.a${index} AS ${dialect.name(column)}`)
   const results = Object.values(node.aggregates).map((one, index) => `${sql.result(one)} AS ${names[index]}`)
   const ctes = [
     ...sql.inputs(input, history),
     ...meetingCtes(dialect, sql.meeting()),
     ...distinct.flatMap((one) => one.ctes),
   ]
-  return `WITH ${ctes.join(',\n')},
-found AS (
-  SELECT ${[...arrival, ...results].join(',\n    ')}
-  FROM now
-  ${joins.join('\n  ')}
-)
-SELECT batch_rows.*, ${names.map((name) => `found.${name}`).join(', ')}
-FROM ${indentRest(input)} AS batch_rows
-LEFT JOIN found ON ${joinArrival(dialect, node, 'found')}`
+  return `WITH ${ctes.join(',\n')}
+SELECT ${[...arrival, ...results].join(',\n  ')}
+FROM met${joins.join('')}`
 }
 
 class OverSql {
@@ -139,7 +133,8 @@ class OverSql {
       now,
       past,
       columns: [...order, ...columns],
-      kept: [],
+      // A row is put together from what it met and from itself: the batch is not read again for that.
+      kept: ['t', ...arrival.map((_, index) => `a${index}`), ...columns],
       ends: ['t'],
       rangeMicros,
       measures,
@@ -155,10 +150,10 @@ class OverSql {
   #resultOf(one: OverAggregate): string {
     const { field } = meetingSql(this.#dialect)
     if (one.function === 'count') return 'coalesce(met.row_count, 0) + 1'
-    if (one.function === 'sincePrevious') return `now.t - ${field('met.last_row', 't')}`
+    if (one.function === 'sincePrevious') return `met.t - ${field('met.last_row', 't')}`
     const value = this.#valueOf(one)
     if (one.function === 'previous') return field('met.last_row', value)
-    const own = `now.${value}`
+    const own = `met.${value}`
     const present = `(coalesce(met.count_${value}, 0) + CASE WHEN ${own} IS NULL THEN 0 ELSE 1 END)`
     switch (one.function) {
       case 'min':
@@ -175,10 +170,10 @@ class OverSql {
   }
 
   #sum(one: OverAggregate, value: string): string {
-    const own = this.#summed(one, `now.${value}`)
+    const own = this.#summed(one, `met.${value}`)
     const met = `met.sum_${value}`
     const type = this.#dialect.type(this.#sumType(one))
-    return `CAST(CASE WHEN now.${value} IS NULL THEN ${met} WHEN ${met} IS NULL THEN ${own} ELSE ${met} + ${own} END AS ${type})`
+    return `CAST(CASE WHEN met.${value} IS NULL THEN ${met} WHEN ${met} IS NULL THEN ${own} ELSE ${met} + ${own} END AS ${type})`
   }
 
   /** A value as what sums are of. */

@@ -8,7 +8,7 @@ import { deduplicateSql } from './deduplicate.ts'
 import type { Dialect } from './dialect.ts'
 import { aggregateSql, combineSql, expressionSql, paneSql } from './expression.ts'
 import { baselineSql, unpivotSql } from './figures.ts'
-import { overSql } from './over.ts'
+import { overLayer, overSql } from './over.ts'
 import { readJsonSql } from './read-json.ts'
 
 /** A relation that is computed once and named, for the statements after it. */
@@ -65,8 +65,10 @@ class Compiler {
         return `SELECT *\nFROM ${this.from(node)}`
       case 'deduplicate':
         return deduplicateSql(dialect, node, this.from(node.input), this.from(node.history))
-      case 'over':
-        return overSql(dialect, node, this.from(node.input), this.from(node.history))
+      case 'over': {
+        const layer = overLayer(node)
+        return overSql(dialect, layer, this.from(layer.below), ({ history }) => this.from(history))
+      }
       case 'window':
         if (this.#windowsFrom !== undefined) return `SELECT *\nFROM ${dialect.name(this.#windowsFrom)}`
         return node.slideMicros === node.sizeMicros ? this.#tumbling(node) : this.#sliding(node)

@@ -3,8 +3,8 @@
 import fc from 'fast-check'
 import { whole } from '../../src/columns/whole.ts'
 import type { ColumnType, LiteralValue, Value } from '../../src/expr/index.ts'
-import { input, type OverCall, type OverNode, over } from '../../src/plan/index.ts'
-import type { OracleOver, OracleRow, OracleValue } from '../oracle/over.ts'
+import { input, type OverCall, type OverNode, over, type Relation } from '../../src/plan/index.ts'
+import { type OracleOver, type OracleRow, type OracleValue, overByMeaning } from '../oracle/over.ts'
 
 /** Columns that have values. */
 const valueTypes = {
@@ -29,6 +29,9 @@ export const overSchema = {
 } as const
 const rowsNow = input('batch', overSchema)
 const rowsBefore = input('history', overSchema)
+/** What the lowest operator of a chain adds, as the history of one that looks at it has it. */
+const countSchema = { ...overSchema, counted: 'int' } as const
+const rowsCounted = input('history_counted', countSchema)
 
 export type OverCase = {
   readonly node: OverNode
@@ -37,7 +40,6 @@ export type OverCase = {
   readonly batches: readonly (readonly OracleRow[])[]
 }
 
-/** So many more columns than the aggregates have. */
 const extremes: Readonly<Record<ValueName, readonly OracleValue[]>> = {
   small: [-(2n ** 31n), 2n ** 31n - 1n, 0n, 1n, 2n],
   wide: [-(2n ** 63n), 2n ** 63n - 1n, 2n ** 53n, 2n ** 53n - 1n, 1n, -1n],
@@ -121,17 +123,84 @@ export const overCases: fc.Arbitrary<OverCase> = fc
     })
   })
 
-function nodeOf(key: ValueName, calls: readonly OverCall<ValueName>[], range: bigint) {
-  const aggregates = Object.fromEntries(calls.map((call, index) => [`added_${index}`, call]))
-  const arrival = ['batch', 'topic', 'offset'] as const
-  const { node } = over(rowsNow, {
-    history: rowsBefore,
-    key,
-    eventTime: 'at',
-    arrival,
-    rangeMicros: range,
-    aggregates,
-  })
+export type OverChain = {
+  /** The uppermost of the operators, and each of them with its meaning from the lowest on. */
+  readonly node: OverNode
+  readonly chain: readonly { readonly node: OverNode; readonly oracle: OracleOver }[]
+  readonly batches: OverCase['batches']
+}
+
+/** Operators above one another: the lowest counts, and perhaps the uppermost looks at its counts. */
+export const overChains: fc.Arbitrary<OverChain> = overCases.chain(({ batches, oracle: { range } }) =>
+  fc
+    .record({
+      key: fc.constantFrom(...names),
+      others: fc.array(
+        fc.record({
+          key: fc.constantFrom(...names),
+          of: fc.uniqueArray(fc.constantFrom(...calls), { minLength: 1, maxLength: 2 }),
+          range: fc.oneof(fc.constant(range), ranges),
+        }),
+        { minLength: 1, maxLength: 3 },
+      ),
+      looksAtCount: fc.boolean(),
+    })
+    .map(({ key, others, looksAtCount }) => {
+      const count = added(rowsNow, rowsBefore, key, range, { counted: { function: 'count' } })
+      const chain = [count]
+      for (const [place, other] of others.entries()) {
+        const aggregates = Object.fromEntries(
+          other.of.map((call, index) => [`added_${place}_${index}`, call]),
+        )
+        chain.push(added(chain.at(-1)!.rows, rowsBefore, other.key, other.range, aggregates))
+      }
+      if (looksAtCount) {
+        const aggregates = { of_counts: { function: 'sum', of: 'counted' } } as const
+        chain.push(added(chain.at(-1)!.rows, rowsCounted, key, range, aggregates))
+      }
+      return { node: chain.at(-1)!.node, chain, batches }
+    }),
+)
+
+/** What the meaning of a chain adds to the rows of the last batch, and the rows before it as its history. */
+export function chainByMeaning({ chain, batches }: OverChain): {
+  readonly wanted: readonly Readonly<Record<string, OracleValue | number>>[]
+  readonly counted: readonly OracleRow[]
+} {
+  const rows = batches.flat()
+  const before = rows.length - batches.at(-1)!.length
+  let all: readonly OracleRow[] = rows
+  for (const { oracle } of chain) {
+    const found = overByMeaning(oracle, [], all)
+    all = all.map((row, index) => ({ ...row, ...(found[index] as OracleRow) }))
+  }
+  return {
+    wanted: all.slice(before),
+    counted: all.slice(0, before).map((row) => pick(row, Object.keys(countSchema))),
+  }
+}
+
+function pick(row: OracleRow, columns: readonly string[]): OracleRow {
+  return Object.fromEntries(columns.map((name) => [name, row[name]!]))
+}
+
+function nodeOf(key: ValueName, of: readonly OverCall<ValueName>[], range: bigint) {
+  const aggregates = Object.fromEntries(of.map((call, index) => [`added_${index}`, call]))
+  return added(rowsNow, rowsBefore, key, range, aggregates)
+}
+
+function added(
+  rows: Relation,
+  history: Relation,
+  key: ValueName,
+  range: bigint,
+  aggregates: Readonly<Record<string, OverCall>>,
+) {
+  const arrival = ['batch', 'topic', 'offset']
+  const options = { history, key, eventTime: 'at', arrival, rangeMicros: range, aggregates }
+  // The types of columns are known where they are drawn.
+  const relation = over(rows, options as never) as Relation
+  const { node } = relation
   if (node.kind !== 'over') throw new Error('over makes a node of its kind')
   const oracle: OracleOver = {
     key,
@@ -140,11 +209,11 @@ function nodeOf(key: ValueName, calls: readonly OverCall<ValueName>[], range: bi
     aggregates: Object.fromEntries(
       Object.entries(aggregates).map(([name, call]) => [
         name,
-        'of' in call ? { ...call, places: valueTypes[call.of].startsWith('decimal') ? 2 : 0 } : call,
+        'of' in call ? { ...call, places: rows.schema[call.of]!.startsWith('decimal') ? 2 : 0 } : call,
       ]),
     ),
   }
-  return { node, oracle }
+  return { rows: relation, node, oracle }
 }
 
 /** A value of a column as the row path has it. */

@@ -7,26 +7,16 @@ import type { DeltaCommit, DeltaTable } from '../../delta/index.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
 import {
   alreadyDecoded,
-  countsAlone,
   decodeOf,
   historiesOf,
   type InputNode,
   inputsOf,
   judgedOf,
-  type OverNode,
   type TableDefinition,
   tableAt,
   windowOf,
 } from '../../plan/index.ts'
-import {
-  type BusyKeys,
-  boundSpark,
-  busyKeysSql,
-  type CompiledTable,
-  compileTable,
-  keyLiteral,
-  spark,
-} from '../../sql/index.ts'
+import { type BusyKeys, boundSpark, type CompiledTable, compileTable, spark } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
 import type { SilverBatch } from '../batch-history.ts'
 import {
@@ -40,7 +30,8 @@ import type { DefinitionStore } from '../definition-store.ts'
 import type { PipelineOptions } from '../engine.ts'
 import { Phases } from '../phases.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
-import { type Inputs, type Relation, sqlRelation } from './connect/relations.ts'
+import { busyKeysOf } from './busy-keys.ts'
+import { type Relation, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, HeldRelation, SparkSession } from './connect/session.ts'
 import { type Decoding, decodedRecordsSql } from './decoded-records.ts'
 import { batchRowsSql, deltaRows, fileUri, instantsAndDays, ownRows, recordsSql } from './rows.ts'
@@ -144,6 +135,7 @@ class BatchRun {
   readonly #inSilver: SilverBatch | null
   #recorded: RecordedBatch | null = null
   #judged: HeldRelation | null = null
+  readonly #held: HeldRelation[] = []
 
   constructor(
     context: SparkContext,
@@ -307,8 +299,11 @@ class BatchRun {
   }
 
   async close(): Promise<void> {
-    // A session that is gone holds nothing any more.
-    await this.#judged?.drop(this.#call('The batch could not be dropped')).catch(() => undefined)
+    const all = this.#judged === null ? this.#held : [this.#judged, ...this.#held]
+    for (const one of all) {
+      // A session that is gone holds nothing any more.
+      await one.drop(this.#call('The batch could not be dropped')).catch(() => undefined)
+    }
   }
 
   /** null where the batch has no row for the table. */
@@ -329,11 +324,24 @@ class BatchRun {
       const { reads } = input
       assert(reads.of === 'batch' || reads.of === 'history', `${path} has rows of the batch`)
       if (reads.of === 'history') inputs[input.name] = sqlRelation(this.#historySql(definition, input))
-      else if (reads.table === lakehouse.events.path) inputs[input.name] = this.#silverRows()
+      else if (reads.table === lakehouse.events.path)
+        inputs[input.name] = await this.#silverRowsFor(definition)
       else inputs[input.name] = await this.#rowsBehindSilver(tableAt(this.#definitions, reads.table))
     }
-    const { sql } = this.#compiled(path, await this.#busyKeys(path, inputs))
+    const call = this.#call('The busy keys of the batch could not be counted')
+    const busyKeys = await busyKeysOf(this.#context.session, definition.rows.node, inputs, call)
+    const { sql } = this.#compiled(path, busyKeys)
     return sqlRelation(inTasks(sql, this.#silverRowCount()), inputs)
+  }
+
+  /** The batch's rows of silver. Operators that look back read them several times each: then they are held. */
+  async #silverRowsFor({ path, rows }: TableDefinition): Promise<Relation> {
+    const isHeld = this.#inSilver === null
+    if (isHeld || historiesOf(rows.node).length < 2) return this.#silverRows()
+    const what = `The rows of the batch could not be read for ${path}`
+    const held = await this.#context.session.checkpoint(this.#silverRows(), this.#call(what))
+    this.#held.push(held)
+    return held.relation
   }
 
   /** null where no window closes. */
@@ -357,25 +365,6 @@ class BatchRun {
   #eventTimes(fromMicros: bigint | null, toMicros: bigint | null) {
     const { partitionBy } = this.#context.options.lakehouse.events
     return instantsAndDays('event_time', partitionBy, fromMicros, toMicros)
-  }
-
-  /** The keys of each counting operator whose rows Spark has to count in another way, as literals. */
-  async #busyKeys(path: string, inputs: Inputs): Promise<BusyKeys> {
-    const busy = new Map<OverNode, readonly string[]>()
-    for (const { node } of historiesOf(tableAt(this.#definitions, path).rows.node)) {
-      if (node.kind !== 'over' || !countsAlone(node)) continue
-      const dialect = boundSpark({})
-      const [batch, past] = [node.input, node.history].map((one) => compileTable(dialect, one).sql)
-      const rows = await this.#context.session.rows(busyKeysSql(node, `(${batch})`, `(${past})`), {
-        inputs,
-        ...this.#call('The busy keys of the batch could not be counted'),
-      })
-      busy.set(
-        node,
-        rows.map(({ key_text: key }) => keyLiteral(node, String(key))),
-      )
-    }
-    return busy
   }
 
   /** Where silver has the batch already, all records that it lacks are refused, whatever is judged today. */

@@ -2,9 +2,10 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sqlRelation } from '../../../src/engines/spark/connect/relations.ts'
+import type { Schema } from '../../../src/expr/index.ts'
 import { columnType, countsAlone, type OverNode } from '../../../src/plan/index.ts'
 import { boundSpark, compileTable, keyLiteral, literalSql, spark } from '../../../src/sql/index.ts'
-import { literalValue, overCases, overSchema } from '../../generate/over.ts'
+import { chainByMeaning, literalValue, overCases, overChains, overSchema } from '../../generate/over.ts'
 import { type OracleRow, type OracleValue, overByMeaning } from '../../oracle/over.ts'
 import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 
@@ -38,10 +39,30 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
       }
     }
   })
+
+  test('operators above one another give what their meanings say', { timeout: 600_000 }, async () => {
+    const chains = fc.sample(overChains, { seed, numRuns: Math.ceil(caseCount / 2) })
+    for (const one of chains) {
+      const { node, chain, batches } = one
+      const { wanted, counted } = chainByMeaning(one)
+      const inputs = {
+        history: relationOf(batches.slice(0, -1).flat()),
+        history_counted: relationOf(counted, { ...overSchema, counted: 'int' }),
+        batch: relationOf(batches.at(-1)!),
+      }
+      const { sql } = compileTable(boundSpark({}), node)
+      const rows = await server.session.rows(`SELECT * FROM (${sql}) ORDER BY offset`, { ...call, inputs })
+      const all = (row: Readonly<Record<string, unknown>>) => chain.map((each) => shown(each.node, row))
+      const inOrder = wanted.toSorted((a, b) => Number(a.offset) - Number(b.offset))
+      expect(rows.map(all), JSON.stringify(chain.map(({ oracle }) => ({ ...oracle, range: 0 })))).toEqual(
+        inOrder.map(all),
+      )
+    }
+  })
 })
 
-function relationOf(rows: readonly OracleRow[]) {
-  const types = Object.entries(overSchema)
+function relationOf(rows: readonly OracleRow[], schema: Schema = overSchema) {
+  const types = Object.entries(schema)
   const tuples = rows.map((row) => {
     const cells = types.map(([name, type]) => {
       const value = row[name]!

@@ -12,7 +12,7 @@ import { judgePayments, paymentsDirectory, readPayments } from '../../compare/pa
 import { badInput, topicLines } from '../../generate/lines.ts'
 import { oddValue } from '../../generate/odd-values.ts'
 import { payments, topicStartMs } from '../../generate/payments.ts'
-import { isLong, takingTurns } from '../../turns.ts'
+import { takingTurns } from '../../turns.ts'
 import { type JavaConsumer, openJavaConsumer } from '../kafka/java-consumer.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { runAssay, type Settings, startAssay, temporaryDirectory } from '../pipeline/assay.ts'
@@ -85,11 +85,7 @@ describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=$
     await expectRight(await settings(topic, 'spark', base), await consumer.read(topic))
   })
 
-  test('a project of its own changes its engine, is killed at steps of a batch on Spark, and changes back', async ({
-    skip,
-  }) => {
-    // Minutes of analysis, which Spark gives up after 100 rounds (docs/guide/spark.md).
-    skip(!isLong, 'npm run test:long runs it')
+  test('a project of its own changes its engine, is killed at steps of a batch on Spark, and changes back', async () => {
     const topic = 'payments'
     const [lines] = fc.sample(payments(240, 20_000, topicStartMs), { seed, numRuns: 1 })
     await broker.createTopic(topic, partitionCount)
@@ -103,6 +99,8 @@ describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=$
     const [first, second, third] = chunks(sent, 3) as [SentRecord[], SentRecord[], SentRecord[]]
     await send(first)
     await runAssay(['run', '--once', ...ofProject], embedded)
+    const scored = async () => (await readPayments(base)).fraud_detection!.length
+    const before = await scored()
     await send(second)
     const kills = [killedAt('batch begun'), killedAt('table committed'), killedAt('all tables committed')]
     for (const kill of kills) {
@@ -110,6 +108,7 @@ describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=$
       expect(code, log).toBe(null)
     }
     await runAssay(['run', '--once', ...ofProject], onSpark)
+    expect(await scored(), 'Spark has scored payments').toBeGreaterThan(before)
     await send(third)
     await runAssay(['run', '--once', '--finalize', ...ofProject], embedded)
     const raw = await consumer.read(topic)

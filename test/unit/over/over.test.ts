@@ -4,13 +4,22 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Whole, whole } from '../../../src/columns/whole.ts'
 import { eachRow } from '../../../src/engines/embedded/selected-rows.ts'
+import type { Schema } from '../../../src/expr/index.ts'
 import { compileRowPath, type RowPath, type StateOfRows } from '../../../src/javascript/index.ts'
 import { countsAlone, type OverNode } from '../../../src/plan/index.ts'
 import { columnDefinitions, compileTable, duckdb, literalSql } from '../../../src/sql/index.ts'
 import { KeyHash } from '../../../src/state/key-hash.ts'
 import { RecentAggregates } from '../../../src/state/recent-aggregates.ts'
 import { RecentTimes } from '../../../src/state/recent-times.ts'
-import { literalValue, type OverCase, overCases, overSchema, pathValue } from '../../generate/over.ts'
+import {
+  chainByMeaning,
+  literalValue,
+  type OverCase,
+  overCases,
+  overChains,
+  overSchema,
+  pathValue,
+} from '../../generate/over.ts'
 import { type OracleRow, overByMeaning } from '../../oracle/over.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
@@ -103,10 +112,10 @@ beforeAll(async () => {
 })
 afterAll(() => connection.closeSync())
 
-async function put(table: string, rows: readonly OracleRow[]): Promise<void> {
-  await connection.run(`CREATE OR REPLACE TABLE ${table} (${columnDefinitions(duckdb, overSchema)})`)
+async function put(table: string, rows: readonly OracleRow[], schema: Schema = overSchema): Promise<void> {
+  await connection.run(`CREATE OR REPLACE TABLE ${table} (${columnDefinitions(duckdb, schema)})`)
   const values = rows.map((row) => {
-    const cells = Object.entries(overSchema).map(([name, type]) => {
+    const cells = Object.entries(schema).map(([name, type]) => {
       const value = row[name]!
       if (type === 'timestamp') return value === null ? 'NULL' : `make_timestamp(${value}::BIGINT)`
       return literalSql(duckdb, type, literalValue(type, value))
@@ -139,5 +148,27 @@ test(`DuckDB gives what the meaning says (SEED=${seed})`, async () => {
       expect(found).toEqual(wanted.toSorted(byOffset))
     }),
     { ...runs, numRuns: Math.ceil(runs.numRuns / 4) },
+  )
+})
+
+test(`DuckDB gives what the meaning says of operators above one another (SEED=${seed})`, async () => {
+  await fc.assert(
+    fc.asyncProperty(overChains, async (one) => {
+      const { node, chain, batches } = one
+      const { wanted, counted } = chainByMeaning(one)
+      await put('history', batches.slice(0, -1).flat())
+      await put('history_counted', counted, { ...overSchema, counted: 'int' })
+      await put('batch', batches.at(-1)!)
+      const found: Record<string, string>[] = []
+      const select = `SELECT * FROM (${compileTable(duckdb, node).sql}) ORDER BY "offset"`
+      await eachRow(connection, select, (row) => {
+        found.push(Object.assign({}, ...chain.map((each) => shown(row, each.node))))
+      })
+      const shownWanted = wanted
+        .toSorted((a, b) => Number(a.offset) - Number(b.offset))
+        .map((row) => Object.assign({}, ...chain.map((each) => shown(row, each.node))))
+      expect(found).toEqual(shownWanted)
+    }),
+    { ...runs, numRuns: Math.ceil(runs.numRuns / 10) },
   )
 })
