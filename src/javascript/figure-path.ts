@@ -71,16 +71,17 @@ export function figureRows(
 ): Rows {
   const batch = rows.start({ parameters })
   const row: Record<string, unknown> = {}
+  const keyOf = baseline === null ? null : keysOf(unpivot, baseline)
   for (const of of baseline === null ? wide : inOrder(wide, baseline.order)) {
     for (const name of unpivot.keep) row[name] = of[name]
-    for (const figure of unpivot.figures) {
+    for (const [index, figure] of unpivot.figures.entries()) {
       const value = of[figure.of]
       if (value === null) continue
       assert(typeof value === 'number', 'a figure is a double')
       Object.assign(row, figure.labels)
       row[unpivot.value] = value
       if (baseline !== null && baselines !== null) {
-        const key = baselineKey(baseline, row)
+        const key = keyOf?.[index] ?? baselineKey(baseline, row)
         const usual = baselines.usual(key)
         row[baseline.expected] = usual?.expected ?? null
         row[baseline.deviation] = usual?.deviation ?? null
@@ -90,6 +91,12 @@ export function figureRows(
     }
   }
   return batch.rows(tableRows)
+}
+
+/** By figure, where its labels are all of its key; else null. */
+function keysOf({ labels, figures }: UnpivotNode, node: BaselineNode): readonly string[] | null {
+  if (!node.keys.every((name) => labels.includes(name))) return null
+  return figures.map((figure) => baselineKey(node, figure.labels))
 }
 
 /** Text that rows of the same keys have in common. */
