@@ -40,8 +40,7 @@ export type FunctionRecord = CallRecord & {
 }
 
 /**
- * How JavaScript computes an aggregate of at most one argument, row by row. `fold`: from `empty` on, `add`
- * for
+ * How JavaScript computes an aggregate of at most one argument, row by row. `fold`: from `empty` on, `add` for
  * each row; `combine` makes of what two sets of rows gave what all of them give. `distinct`: how many
  * different values there are, nulls left out; whoever computes it keeps the values. `values`: of the doubles in
  * ascending order, nulls left out.
@@ -52,6 +51,8 @@ export type Accumulator =
       readonly empty: Whole | null
       readonly add: (folded: Whole | null, value: Value) => Whole | null
       readonly combine: (a: Whole | null, b: Whole | null) => Whole | null
+      /** Only nulls count: `add` leaves it as it is for any other value. */
+      readonly isOfNulls?: true
     }
   | { readonly kind: 'distinct' }
   | { readonly kind: 'values'; readonly of: (sorted: Float64Array) => number | null }

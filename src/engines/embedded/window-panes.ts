@@ -241,6 +241,7 @@ class PaneSet {
     }
     for (const [index, { fold, argument }] of this.plan.folds.entries()) {
       const values = argument === null ? null : columns[argument]!
+      if (fold.isOfNulls === true && values?.nullCount === 0) continue
       for (let row = 0; row < rowCount; row++) {
         const folded = panes[row]?.folded[index]
         if (folded === undefined) continue

@@ -20,6 +20,7 @@ export const countNulls = defineAggregate<(value: Expr) => Aggregate<'long'>>({
     empty: 0,
     add: (count, value) => (value === null ? addWhole(count ?? 0, 1) : count),
     combine: (a, b) => addWhole(a ?? 0, b ?? 0),
+    isOfNulls: true,
   },
   panes: {
     duckdb: {
