@@ -1,6 +1,6 @@
-// quality/metrics over a month of transactions with the rhythm of days and weeks: how many false alarms a day,
-// whether what is put into the data is found, and how much processor time the table takes, beside runs of a
-// lakehouse without it. Run: npx node bench/quality-month.ts [records] [days] [runs]
+// quality/metrics over a month of transactions with the rhythm of days and weeks: how many false alarms a
+// day, whether what is put into the data is found, and how much processor time the table takes, beside runs
+// of a lakehouse without it. Run: npx node bench/quality-month.ts [records] [days] [runs]
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
