@@ -29,6 +29,7 @@ import { type AlertCursor, ScoredTable } from './risky-transactions.ts'
 import { loggedSilences } from './silences.ts'
 import type { Sink } from './sink.ts'
 import { SinkQueue } from './sink-queue.ts'
+import { UnusualFigures } from './unusual-figures.ts'
 
 export type AlertTellerOptions = {
   readonly lakehouse: Lakehouse
@@ -66,6 +67,8 @@ export class AlertTeller {
   readonly #scored: ScoredTable | null
   /** The same table, for what is read to be sent. */
   readonly #told: ScoredTable | null
+  /** null where no route tells of it. */
+  readonly #unusual: UnusualFigures | null
   readonly #queues: ReadonlyMap<string, SinkQueue>
   readonly #stop = new AbortController()
   #loads: Promise<unknown> = Promise.resolve()
@@ -97,6 +100,12 @@ export class AlertTeller {
       lakehouse.scored === null ? null : new ScoredTable(lakehouse.scored, deltaBasePath, connection)
     this.#scored = scoredBy(connections.looks)
     this.#told = scoredBy(connections.loads)
+    const tellsUnusual = options.config.routes.some(
+      ({ on }) => on.kind === 'health' && on.of.includes('anomaly'),
+    )
+    this.#unusual = tellsUnusual
+      ? UnusualFigures.of(lakehouse, deltaBasePath, connections.looks, options.openedMicros)
+      : null
     this.#queues = new Map(sinks.map((sink) => [sink.name, this.#queueOf(sink)]))
   }
 
@@ -263,7 +272,7 @@ export class AlertTeller {
       const found = silences.find(({ route, condition }) => condition === null && (route ?? name) === name)
       return found?.id ?? null
     }
-    const findings = await health()
+    const findings = [...(await health()), ...((await this.#unusual?.findings()) ?? [])]
     // A run that ends knows all that it will: what it does not find is over.
     const watchedSinceMs = this.#isEnding ? 0 : this.#watchedSinceMs
     const facts = { ...this.#facts(), silenceOf, watchedSinceMs }

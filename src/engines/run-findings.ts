@@ -21,6 +21,7 @@ export const findingKinds = [
   'lag',
   'watermark',
   'stopped',
+  'anomaly',
 ] as const
 
 export type FindingKind = (typeof findingKinds)[number]

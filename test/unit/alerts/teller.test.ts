@@ -182,3 +182,45 @@ routes:
   await told.close(10_000)
   expect(pages()[3]).toEqual(pages()[1])
 })
+
+test('figures far from usual are trouble until the next windows are as usual', async () => {
+  const yaml = `sinks:
+  pager: { pagerduty: { routing_key: { env: PAGER_KEY }, url: RECEIVER/pager } }
+routes:
+  - { name: data, health: anomaly, to: pager }
+`
+  /** Five transactions in each window of ten minutes; in one that is odd no device is named. */
+  const windows = (count: number, isOdd: (window: number) => boolean): Buffer[] =>
+    Array.from({ length: count * 5 }, (_, index) => {
+      const window = Math.floor(index / 5)
+      const timestamp = new Date(Date.UTC(2026, 9, 1) + window * 600_000 + (index % 5) * 1_000).toISOString()
+      const device = isOdd(window) ? null : `d${index % 5}`
+      const record = {
+        transaction_id: `t${index}`,
+        user_id: index % 5,
+        amount: 10 + (index % 5),
+        merchant: 'm',
+      }
+      return Buffer.from(JSON.stringify({ ...record, device_id: device, timestamp }))
+    })
+  const isOdd = (window: number) => window === 20
+  await carry(lakehouse, windows(20, isOdd))
+  told = await tellOf(lakehouse, receiver, yaml)
+  const pages = () => receiver.bodies('/pager').map((body) => pagerDutyPayload.parse(body))
+  // The twenty-first window closes with the first transactions two windows later.
+  await carry(lakehouse, windows(23, isOdd))
+  await told.until(() => pages().length >= 1)
+  await carry(lakehouse, windows(25, isOdd))
+  await told.until(() => pages().length >= 2)
+  expect(pages()).toMatchObject([
+    {
+      event_action: 'trigger',
+      payload: {
+        severity: 'warning',
+        summary:
+          'anomaly: device_id in the window of 2026-10-01T03:20Z: distinct_count is 0, usually 5; null_count is 5, usually 0',
+      },
+    },
+    { event_action: 'resolve', dedup_key: pages()[0]!.dedup_key },
+  ])
+})
