@@ -9,6 +9,7 @@ import { Decider } from '../decisions/decider.ts'
 import type { Decision, DecisionCell } from '../decisions/decision.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
+import { pipelineOptions } from './pipeline-options.ts'
 import { printable, printableLine } from './printable.ts'
 import { openSession } from './session.ts'
 
@@ -33,9 +34,9 @@ export function decideCommand(project: Project): Command {
 }
 
 export async function decideAll(config: Config, chunk: RecordChunk, nowMicros: bigint): Promise<Decision[]> {
-  const decider = await Decider.open(config)
+  const decider = await Decider.open(pipelineOptions(config))
   try {
-    return decider.decide(chunk, nowMicros, { isDryRun: true })
+    return decider.tryOut(chunk, nowMicros)
   } finally {
     await decider.close()
   }

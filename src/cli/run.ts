@@ -29,6 +29,9 @@ import { type ServedDashboard, serveDashboard } from './served-dashboard.ts'
 import { openSession, projectDefaults, sinkEnvironment } from './session.ts'
 import { type ToldAlerts, tellAlerts } from './told-alerts.ts'
 
+/** The stream that decides transactions as they come; it writes no table. */
+const decisionsStream = 'decisions'
+
 /** How long `--once` waits for a broker that is away or a topic that is not there. */
 const onceWaitMaxMs = 30_000
 /** How long it tells alerts at its end; what a sink has not taken by then the next run tells. */
@@ -45,9 +48,10 @@ type RunFlags = {
 export function runCommand(project: Project): Command {
   return new Command('run')
     .addArgument(
-      new Argument('[streams...]', 'the streams of this process (default: all)').choices(
-        project.lakehouse.streams,
-      ),
+      new Argument('[streams...]', 'the streams of this process (default: all)').choices([
+        ...project.lakehouse.streams,
+        decisionsStream,
+      ]),
     )
     .option('--once', 'carry what is there now through all tables, then stop')
     .option('--finalize', 'with --once: then close all windows; rows behind them are late from then on')
@@ -55,7 +59,20 @@ export function runCommand(project: Project): Command {
     .option('--log', 'a line for each batch in place of the live picture')
     .option('--engine <engine>', 'embedded or spark (default: ENGINE)')
     .addHelpText('after', `\n${variablesHelp(project.lakehouse, projectDefaults(project))}`)
-    .action((named: readonly string[], flags: RunFlags) => runPipeline(project, named, flags))
+    .action((named: readonly string[], flags: RunFlags) =>
+      named.includes(decisionsStream)
+        ? runDecisionsAlone(project, named, flags)
+        : runPipeline(project, named, flags),
+    )
+}
+
+async function runDecisionsAlone(project: Project, named: readonly string[], flags: RunFlags): Promise<void> {
+  if (named.length > 1 || Object.keys(flags).some((flag) => flag !== 'log')) {
+    const message = `${decisionsStream} is a process of its own, that reads Kafka until it is stopped: "assay run ${decisionsStream}".`
+    throw new LakehouseError('CONFIG_INVALID', message)
+  }
+  const { runDecisionsLogged } = await import('./run-decisions.ts')
+  await runDecisionsLogged(openSession(project))
 }
 
 async function runPipeline(project: Project, named: readonly string[], flags: RunFlags): Promise<void> {

@@ -5,6 +5,7 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { MetricsAddress } from '../metrics/token.ts'
 import { isStoreUrl } from '../objects/address.ts'
 import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
+import { type DecisionsConfig, decisionsConfigOf, decisionsContradictions } from './decisions-variables.ts'
 import { formatDuration } from './duration.ts'
 import { readEnvFile } from './env-file.ts'
 import { metricsConfigOf, metricsContradictions } from './metrics-variables.ts'
@@ -124,6 +125,7 @@ export type Config = {
     readonly format: 'auto' | 'pretty' | 'json'
   }
   readonly metrics: MetricsAddress
+  readonly decisions: DecisionsConfig
   readonly labelMaturityMicros: bigint
   /** null: nobody is told. */
   readonly alertsFile: string | null
@@ -305,6 +307,7 @@ function contradictions(values: Partial<Values>): string[] {
     ...storeContradictions(values),
     ...kafkaContradictions(values),
     ...metricsContradictions(values),
+    ...decisionsContradictions(values),
     ...ofEngine,
   ]
 }
@@ -403,6 +406,7 @@ function configOf(
     writerLeaseMs: values.WRITER_LEASE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
     metrics: metricsConfigOf(values),
+    decisions: decisionsConfigOf(values),
     labelMaturityMicros: values.LABEL_MATURITY,
     alertsFile: values.ALERTS_CONFIG,
     dashboard: {

@@ -54,7 +54,8 @@ type MetricsValues = {
 export function metricsConfigOf(values: MetricsValues): MetricsAddress {
   const { METRICS_HOST: host, METRICS_PORT: port, METRICS_TOKEN: text, METRICS_TOKEN_FILE: path } = values
   if (text !== null) return { host, port, token: { kind: 'text', text } }
-  return { host, port, token: path === null ? { kind: 'none' } : { kind: 'file', path } }
+  const variable = 'METRICS_TOKEN_FILE'
+  return { host, port, token: path === null ? { kind: 'none' } : { kind: 'file', variable, path } }
 }
 
 /** What is wrong between them, of those that could be parsed. */

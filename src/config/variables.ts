@@ -2,6 +2,7 @@
 // reference page and `assay run --help` are made from this table.
 import type { Lakehouse } from '../plan/index.ts'
 import { dashboardVariables } from './dashboard-variables.ts'
+import { decisionsVariables } from './decisions-variables.ts'
 import { labelVariables } from './label-variables.ts'
 import { metricsVariables } from './metrics-variables.ts'
 import { registryVariables } from './registry-variables.ts'
@@ -42,6 +43,7 @@ export const groups = [
   'Metrics',
   'Alerts',
   'Dashboard',
+  'Decisions',
 ] as const
 
 export type Variable<T> = ValueKind<T> & {
@@ -433,6 +435,7 @@ export const variables = {
     example: 'alerts.yaml',
   },
   ...dashboardVariables,
+  ...decisionsVariables,
 } as const satisfies Record<string, Variable<unknown>>
 
 export type VariableName = keyof typeof variables

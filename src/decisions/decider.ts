@@ -1,59 +1,82 @@
 // Decides records as they come, by the compiled row path that batches go through, on what the lakehouse
-// knows: the ids and features of silver's rows are in memory. It reads the tables and writes none.
-import { randomUUID } from 'node:crypto'
+// knows: the ids and features of the events are in memory. It reads the tables and writes none.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Parameters } from '../batches/plan.ts'
+import type { OffsetRange, Offsets, TopicPartition } from '../batches/offsets.ts'
+import type { Delays, Parameters } from '../batches/plan.ts'
+import { type BatchRules, planBatch, progressAfter } from '../batches/planner.ts'
+import { noProgress, type Progress } from '../batches/progress.ts'
 import type { RecordChunk } from '../batches/source.ts'
 import { DeltaTable } from '../delta/index.ts'
-import { eventsWatermarkOf } from '../engines/batch-rules.ts'
+import { BatchHistory } from '../engines/batch-history.ts'
+import { eventsWatermarkOf, settingsOf } from '../engines/batch-rules.ts'
 import { Database } from '../engines/database.ts'
 import { RecentSilver } from '../engines/embedded/recent.ts'
 import { tellNobody } from '../engines/events.ts'
-import { addRecords, decisionRowPath } from '../engines/row-path.ts'
+import { addRecords, decisionRowPath, factsOutput } from '../engines/row-path.ts'
 import { SchemaStore } from '../engines/schema-store.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
-import type { RowPath, StateOfRows } from '../javascript/index.ts'
+import { JudgedFacts, type RowPath, type StateOfRows } from '../javascript/index.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
-import type { Lakehouse } from '../plan/index.ts'
+import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
 import { type Decision, DecisionWriter } from './decision.ts'
 
 export type DeciderOptions = {
   readonly lakehouse: Lakehouse
   readonly deltaBasePath: string
   readonly parameters: Parameters
+  readonly delays: Delays
+  readonly recordsPerBatchMax: number
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
+  /**
+   * Where records are still to be decided, by partition: what the tables have from there on is not known yet.
+   * Absent: all that they have is known.
+   */
+  readonly undecided?: Offsets
+}
+
+/** Records as they come, one poll after another: chunks in the order of arrival. */
+export type ComingRecords = {
+  readonly chunks: readonly RecordChunk[]
+  readonly ranges: readonly OffsetRange[]
+  /** As `Cut` has them. */
+  readonly waiting: readonly TopicPartition[]
 }
 
 /** Rows beyond it are kept all the same: whose they are is not known before a record comes. */
 const stateRowsMax = Number.MAX_SAFE_INTEGER
 
+/** What is decided goes by the definitions of today, which nobody records. */
+const definitionsOfToday = 'today'
+
+type Known = {
+  readonly recent: RecentSilver
+  readonly schemas: SchemaStore
+  readonly progress: Progress
+  readonly close: () => Promise<void>
+}
+
 export class Decider {
-  readonly #parameters: Parameters
+  readonly #lakehouse: Lakehouse
+  readonly #rules: BatchRules
   readonly #recent: RecentSilver
   readonly #states: readonly StateOfRows[]
   readonly #schemas: SchemaStore
   readonly #path: RowPath
-  readonly #scoredPath: string
-  readonly #paths: { readonly events: string; readonly refused: string }
+  readonly #paths: { readonly scored: string; readonly events: string; readonly refused: string }
   readonly #writer: DecisionWriter
-  /** Of the lakehouse's last batch; null before its first row. */
-  readonly #watermarkMicros: bigint | null
   readonly #close: () => Promise<void>
+  #progress: Progress
 
-  private constructor(
-    { lakehouse, parameters }: DeciderOptions,
-    scoredPath: string,
-    path: RowPath,
-    known: {
-      readonly recent: RecentSilver
-      readonly schemas: SchemaStore
-      readonly watermarkMicros: bigint | null
-      readonly close: () => Promise<void>
-    },
-  ) {
-    this.#parameters = parameters
+  private constructor(options: DeciderOptions, scored: string, path: RowPath, known: Known) {
+    const { lakehouse, parameters } = options
+    this.#lakehouse = lakehouse
+    this.#rules = {
+      settings: settingsOf(options),
+      definitions: definitionsOfToday,
+      eventsWatermark: eventsWatermark(lakehouse),
+    }
     this.#recent = known.recent
     this.#states = path.states.map((node) => {
       const kept = known.recent.of(node, parameters)
@@ -62,92 +85,139 @@ export class Decider {
     })
     this.#schemas = known.schemas
     this.#path = path
-    this.#scoredPath = scoredPath
-    this.#paths = { events: lakehouse.events.path, refused: lakehouse.refused.path }
-    this.#writer = new DecisionWriter(lakehouse, scoredPath)
-    this.#watermarkMicros = known.watermarkMicros
+    this.#paths = { scored, events: lakehouse.events.path, refused: lakehouse.refused.path }
+    this.#writer = new DecisionWriter(lakehouse, scored)
     this.#close = known.close
+    this.#progress = known.progress
   }
 
-  /** Knows what the tables have now. Fails with CONFIG_INVALID where the lakehouse scores nothing. */
+  /** Knows what the tables have. Fails with CONFIG_INVALID where the lakehouse scores nothing. */
   static async open(options: DeciderOptions): Promise<Decider> {
-    const { lakehouse, deltaBasePath, parameters } = options
+    const { lakehouse, deltaBasePath } = options
     if (lakehouse.scored === null) {
       throw new LakehouseError('CONFIG_INVALID', 'this lakehouse scores nothing: there is nothing to decide.')
     }
     const path = decisionRowPath(lakehouse, lakehouse.tables)
-    const spillDirectory = await mkdtemp(join(tmpdir(), `assay-decide-${randomUUID()}`))
+    const spillDirectory = await mkdtemp(join(tmpdir(), 'assay-decide-'))
     const database = await Database.open({ ...options.duckdb, spillDirectory })
     const close = async (): Promise<void> => {
       database.close()
       await rm(spillDirectory, { recursive: true, force: true })
     }
     // Schemas that a run has met; a registry is not asked, since what it says would have to be recorded.
-    const known = { deltaBasePath, tableProperties: {}, tell: tellNobody, registry: null }
+    const store = { deltaBasePath, tableProperties: {}, tell: tellNobody, registry: null }
     try {
-      const schemas = await SchemaStore.open(known, database.load)
-      const directory = tableDirectory(deltaBasePath, lakehouse.events)
-      const silver = (await DeltaTable.exists(directory)) ? await DeltaTable.open(directory) : null
-      const snapshot = (await silver?.snapshot()) ?? null
-      const progress = silver === null || snapshot === null ? null : await progressOf(silver, snapshot)
-      const watermarkMicros = progress === null ? null : eventsWatermarkOf(lakehouse, progress)
-      const recent =
-        snapshot === null || progress === null
-          ? RecentSilver.empty(path.states, parameters, stateRowsMax)
-          : await RecentSilver.load(database.rows, { snapshot, directory }, path.states, parameters, {
-              ...{ watermarkMicros, stateRowsMax },
-              upToMicros: progress.timeMicros,
-            })
-      return new Decider(options, lakehouse.scored.path, path, { recent, schemas, watermarkMicros, close })
+      const schemas = await SchemaStore.open(store, database.load)
+      const history = await knownHistory(options, database, path)
+      return new Decider(options, lakehouse.scored.path, path, { ...history, schemas, close })
     } catch (error) {
       await close()
       throw error
     }
   }
 
-  /** Rows of silver in memory. */
+  /** The next record of each partition that is not known yet. */
+  get offsets(): Offsets {
+    return this.#progress.offsets
+  }
+
+  /** Rows of the events in memory. */
   get rowCount(): number {
     return this.#recent.rowCount
   }
 
-  /**
-   * Decides the records one after another, as if they came at that time: each knows those before it. With
-   * `isDryRun` nothing is remembered of them afterwards.
-   */
-  decide(chunk: RecordChunk, nowMicros: bigint, { isDryRun }: { readonly isDryRun: boolean }): Decision[] {
-    const decisions: Decision[] = []
-    let event: readonly unknown[] = []
-    const functions = {
-      [this.#paths.events]: (...values: unknown[]) => {
-        event = values
-      },
-      [this.#scoredPath]: (...values: unknown[]) => void decisions.push(this.#writer.scored(event, values)),
-      [this.#paths.refused]: (...values: unknown[]) => void decisions.push(this.#writer.refused(values)),
-    }
-    if (isDryRun) this.#recent.mark()
-    try {
-      const batch = this.#path.start({
-        parameters: {
-          ...this.#parameters,
-          processing_time: nowMicros,
-          watermark: this.#watermarkMicros,
-        },
-        functions,
-        states: this.#states,
-        decoder: this.#schemas.decoderAt(nowMicros),
-      })
-      addRecords(batch, chunk)
-    } finally {
-      if (isDryRun) {
-        this.#recent.rollback()
-        this.#recent.commit()
-      }
-    }
-    assert(decisions.length === chunk.count, 'each record has one decision')
+  /** Decides records that have come, each with what came before it, and remembers them. */
+  follow({ chunks, ranges, waiting }: ComingRecords, nowMicros: bigint): Decision[] {
+    const plan = planBatch(this.#progress, ranges, nowMicros, this.#rules, { waiting })
+    const facts = new JudgedFacts()
+    this.#recent.mark()
+    const decisions = this.#decided(chunks, plan.timeMicros, facts)
+    this.#recent.commit()
+    this.#progress = progressAfter(this.#progress, plan, facts.times, this.#lakehouse.tables)
+    const watermarkMicros = eventsWatermarkOf(this.#lakehouse, this.#progress)
+    this.#recent.forget(watermarkMicros, this.#rules.settings.parameters)
     return decisions
+  }
+
+  /** Decides records as if they came now, one after another; nothing is remembered of them afterwards. */
+  tryOut(chunk: RecordChunk, nowMicros: bigint): Decision[] {
+    this.#recent.mark()
+    try {
+      return this.#decided([chunk], nowMicros, new JudgedFacts())
+    } finally {
+      this.#recent.rollback()
+      this.#recent.commit()
+    }
   }
 
   async close(): Promise<void> {
     await this.#close()
+  }
+
+  #decided(chunks: readonly RecordChunk[], timeMicros: bigint, facts: JudgedFacts): Decision[] {
+    const { scored, events, refused } = this.#paths
+    const decisions: Decision[] = []
+    let event: readonly unknown[] = []
+    const functions = {
+      [factsOutput]: facts.add,
+      [events]: (...values: unknown[]) => {
+        event = values
+      },
+      [scored]: (...values: unknown[]) => void decisions.push(this.#writer.scored(event, values)),
+      [refused]: (...values: unknown[]) => void decisions.push(this.#writer.refused(values)),
+    }
+    const batch = this.#path.start({
+      parameters: {
+        ...this.#rules.settings.parameters,
+        processing_time: timeMicros,
+        watermark: eventsWatermarkOf(this.#lakehouse, this.#progress),
+      },
+      functions,
+      states: this.#states,
+      decoder: this.#schemas.decoderAt(timeMicros),
+    })
+    let count = 0
+    for (const chunk of chunks) {
+      addRecords(batch, chunk)
+      count += chunk.count
+    }
+    assert(decisions.length === count, 'each record has one decision')
+    return decisions
+  }
+}
+
+/** The events that are known, and how far they go. */
+async function knownHistory(
+  { lakehouse, deltaBasePath, parameters, undecided }: DeciderOptions,
+  database: Database,
+  { states }: RowPath,
+): Promise<Pick<Known, 'recent' | 'progress'>> {
+  const none = { recent: RecentSilver.empty(states, parameters, stateRowsMax), progress: noProgress }
+  const directory = tableDirectory(deltaBasePath, lakehouse.events)
+  if (!(await DeltaTable.exists(directory))) return none
+  const silver = await DeltaTable.open(directory)
+  const snapshot = await silver.snapshot()
+  const newest = await progressOf(silver, snapshot)
+  if (newest === null) return none
+  const history = new BatchHistory(deltaBasePath, silver, database.load)
+  const progress = undecided === undefined ? newest : await lastBefore(history, newest, undecided)
+  if (progress.batch === 0n) return none
+  const recent = await RecentSilver.load(database.rows, { snapshot, directory }, states, parameters, {
+    watermarkMicros: eventsWatermarkOf(lakehouse, progress),
+    upToMicros: progress.timeMicros,
+    stateRowsMax,
+  })
+  return { recent, progress }
+}
+
+/** The newest batch that has no record which is still to be decided, or one a little older. */
+async function lastBefore(history: BatchHistory, newest: Progress, undecided: Offsets): Promise<Progress> {
+  let progress = newest
+  for (let back = 1n; ; back *= 4n) {
+    const isBefore = [...undecided].every(
+      ([key, { offset }]) => (progress.offsets.get(key)?.offset ?? 0n) <= offset,
+    )
+    if (isBefore) return progress
+    progress = await history.progressAt(newest.batch > back ? newest.batch - back : 0n)
   }
 }

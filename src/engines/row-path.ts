@@ -80,15 +80,16 @@ export function recordsRowPath({ records }: Pick<Lakehouse, 'records'>): RowPath
 
 /**
  * Functions under the paths of the scored table, of the events and of the refused records, which get the row
- * of each record in these: of an event the first two, of any other record the last.
+ * of each record in these, of an event the first two, of any other record the last; and `factsOutput`.
  */
 export function decisionRowPath(lakehouse: Lakehouse, definitions: readonly TableDefinition[]): RowPath {
   const { scored, events, refused } = lakehouse
   const tables = [events, ...(scored === null ? [] : [scored]), refused]
+  const facts = factsOf(tableAt(definitions, events.path))
   const outputs = tables.map(({ path }): [string, RowOutput] => {
     return [path, { relation: tableAt(definitions, path).rows, into: 'function' }]
   })
-  return compile({ of: 'records' }, definitions, Object.fromEntries(outputs))
+  return compile({ of: 'records' }, definitions, { [factsOutput]: facts, ...Object.fromEntries(outputs) })
 }
 
 /** A function `judged` that gets of every judged record what the table of refused ones has of those. */

@@ -6,14 +6,16 @@ import {
   findCoordinatorV4,
   offsetCommitV8,
   offsetCommitV9,
+  offsetFetchV8,
 } from '@platformatic/kafka'
-import type { Offsets } from '../batches/offsets.ts'
+import { type Offsets, partitionKey } from '../batches/offsets.ts'
 import { type Cluster, send } from './cluster.ts'
 import { BrokerError } from './failures.ts'
 import { abortable } from './retry.ts'
 
 const FIND_COORDINATOR_API_KEY = 10
 const OFFSET_COMMIT_API_KEY = 8
+const OFFSET_FETCH_API_KEY = 9
 /** What a commit of somebody who is no member carries. */
 const NO_GENERATION = -1
 const NO_MEMBER = ''
@@ -39,6 +41,31 @@ export async function commitOffsets(
   const { createRequest, parseResponse } = version === 9 ? offsetCommitV9 : offsetCommitV8
   const commit = () => createRequest(groupId, NO_GENERATION, NO_MEMBER, null, topics)
   await abortable(send(connection, OFFSET_COMMIT_API_KEY, version, commit, parseResponse), signal)
+}
+
+/** What was committed to the group for these topics; partitions of which nothing was are absent. */
+export async function committedOffsets(
+  cluster: Cluster,
+  groupId: string,
+  topics: readonly string[],
+  signal: AbortSignal,
+): Promise<Offsets> {
+  const view = await cluster.describe(topics, signal)
+  const connection = await coordinatorOf(cluster, groupId, signal)
+  const version = await cluster.version(connection, 'OffsetFetch', OFFSET_FETCH_API_KEY, [8], signal)
+  const asked = view.topics.map(({ name, partitions }) => {
+    return { name, partitionIndexes: partitions.map(({ partition }) => partition) }
+  })
+  const { createRequest, parseResponse } = offsetFetchV8
+  const fetch = () => createRequest([{ groupId, memberEpoch: 0, topics: asked }], false)
+  const found = await abortable(send(connection, OFFSET_FETCH_API_KEY, version, fetch, parseResponse), signal)
+  const offsets = found.groups.flatMap(({ topics: ofGroup }) => {
+    return ofGroup.flatMap(({ name: topic, partitions }) => {
+      return partitions.map((one) => ({ topic, partition: one.partitionIndex, offset: one.committedOffset }))
+    })
+  })
+  // Kafka says -1 of a partition without one.
+  return new Map(offsets.filter(({ offset }) => offset >= 0n).map((one) => [partitionKey(one), one]))
 }
 
 /** A connection to the broker that keeps the group. */

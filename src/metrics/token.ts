@@ -16,19 +16,19 @@ export type MetricsAddress = {
 export type TokenSource =
   | { readonly kind: 'none' }
   | { readonly kind: 'text'; readonly text: { readonly reveal: () => string } }
-  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'file'; readonly variable: string; readonly path: string }
 
 /** null where none is asked for. Fails with CONFIG_INVALID where the file has none that is long enough. */
 export async function tokenOf(source: TokenSource): Promise<string | null> {
   if (source.kind === 'none') return null
   if (source.kind === 'text') return source.text.reveal()
   const text = await readFile(source.path, 'utf8').catch((cause) => {
-    throw new LakehouseError('CONFIG_INVALID', `METRICS_TOKEN_FILE cannot be read: ${cause.message}`, {
+    throw new LakehouseError('CONFIG_INVALID', `${source.variable} cannot be read: ${cause.message}`, {
       cause,
     })
   })
   if (metricsToken.test(text.trim())) return text.trim()
-  const message = `METRICS_TOKEN_FILE: ${source.path} has to hold one token of 16 to 1000 printable characters without spaces`
+  const message = `${source.variable}: ${source.path} has to hold one token of 16 to 1000 printable characters without spaces`
   throw new LakehouseError('CONFIG_INVALID', message)
 }
 

@@ -241,7 +241,7 @@ test('others than this machine are told how a process is only with a token', () 
   expect(JSON.stringify(metrics)).not.toContain(METRICS_TOKEN)
   const METRICS_TOKEN_FILE = '/run/secrets/token'
   expect(load({ METRICS_HOST, METRICS_TOKEN_FILE }).metrics.token).toEqual({
-    ...{ kind: 'file', path: METRICS_TOKEN_FILE },
+    ...{ kind: 'file', variable: 'METRICS_TOKEN_FILE', path: METRICS_TOKEN_FILE },
   })
   expect(mistakes({ METRICS_HOST, METRICS_TOKEN, METRICS_TOKEN_FILE })[0]).toContain('both set')
   expect(mistakes({ METRICS_HOST, METRICS_TOKEN: 'short' })[0]).toMatch(/^METRICS_TOKEN is \(not shown\)/)

@@ -173,7 +173,7 @@ test('a page whose name was pointed at this machine gets nothing', async () => {
 test('on another address the token is asked for, and probes are told yes or no alone', async () => {
   const home = mkdtempSync(join(tmpdir(), 'assay-token-'))
   const path = join(home, 'token')
-  const token = { kind: 'file', path } as const
+  const token = { kind: 'file', variable: 'METRICS_TOKEN_FILE', path } as const
   let reason: string | null = 'broker kafka-1.example:9092 is away'
   const served = { metrics: async () => [], notReady: () => reason, status: async () => ({ state: 'live' }) }
   const serve = () => serveMetrics({ host: '0.0.0.0', port: anyPort, token }, served)

@@ -1,0 +1,227 @@
+// `assay run decisions`: decides transactions as they come, from the topic and from requests.
+import type { OnNotice } from '../batches/notice.ts'
+import type { Offsets } from '../batches/offsets.ts'
+import type { Config } from '../config/config.ts'
+import { Decider } from '../decisions/decider.ts'
+import { chunkOf } from '../decisions/decision-requests.ts'
+import { type DecisionServer, requestHeader, serveDecisions } from '../decisions/decision-server.ts'
+import { type DecidedRecord, runDecisionStream } from '../decisions/decision-stream.ts'
+import { lockStreams } from '../engines/lock.ts'
+import { Cluster } from '../kafka/cluster.ts'
+import { committedOffsets } from '../kafka/group.ts'
+import { topicNames } from '../kafka/options.ts'
+import { type KafkaProducer, openKafkaProducer } from '../kafka/producer.ts'
+import { Retrier } from '../kafka/retry.ts'
+import { openKafkaSource } from '../kafka/source.ts'
+import { kafkaConnectionOf } from './kafka-connection.ts'
+import { pipelineOptions } from './pipeline-options.ts'
+import type { Session } from './session.ts'
+
+const decisionsStream = 'decisions'
+
+/** How often the log says how many decisions were made. */
+const toldEveryMs = 10_000
+
+/** A topic of decisions that is made has as many partitions as the topic of records, or so many. */
+const partitionsDefault = 4
+
+export type DecisionsRun = {
+  readonly config: Config
+  readonly onNotice: OnNotice
+  /** Told once, when decisions are made. */
+  readonly onStart: (facts: { readonly rows: number; readonly url: string | null }) => void
+  readonly onDecided: (decided: readonly DecidedRecord[]) => void
+  readonly signal: AbortSignal
+}
+
+/** Until SIGINT or SIGTERM; what happens is told by the log. */
+export async function runDecisionsLogged({ config, log }: Session): Promise<void> {
+  const stop = new AbortController()
+  const onSignal = (signal: NodeJS.Signals): void => {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    log.info(`${signal}: what is decided is published, then it ends`)
+    stop.abort()
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  const { topic, bootstrapServers } = config.kafka
+  log.info(
+    `reads topic ${topic} at ${bootstrapServers.join(', ')}, decides to topic ${config.decisions.topic}`,
+  )
+  const counts = { scored: 0, refused: 0 }
+  const tell = (): void => {
+    const { scored, refused } = counts
+    if (scored + refused > 0) log.info({ scored, refused }, `${scored} scored, ${refused} refused`)
+    Object.assign(counts, { scored: 0, refused: 0 })
+  }
+  const telling = setInterval(tell, toldEveryMs)
+  try {
+    await runDecisions({
+      config,
+      onNotice: ({ code, message, details }) => log.warn({ code, ...details }, message),
+      onStart: ({ rows, url }) => {
+        const where = url === null ? 'no requests' : `requests at ${url}/v1/decisions`
+        log.info({ rows, url }, `decides: ${rows} rows are known, ${where}`)
+      },
+      onDecided: (decided) => {
+        for (const { decision } of decided) counts[decision.decision]++
+      },
+      signal: stop.signal,
+    })
+  } finally {
+    clearInterval(telling)
+    tell()
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+  }
+}
+
+/** Runs until the signal aborts. Of one lakehouse there is one such process: another fails with STREAM_LOCKED. */
+export async function runDecisions(run: DecisionsRun): Promise<void> {
+  const { config, onNotice, signal } = run
+  const lock = await lockStreams(config.deltaBasePath, [decisionsStream], {
+    leaseMs: config.writerLeaseMs,
+    signal,
+  })
+  const ended = AbortSignal.any([signal, lock.lost])
+  const connection = kafkaConnectionOf(config.kafka)
+  const { topic, startingOffsets } = config.kafka
+  const { groupId } = config.decisions
+  const outputs = new Producers(config, ended, onNotice)
+  const source = await openKafkaSource({
+    ...connection,
+    ...{ topic, groupId, startingOffsets, onNotice },
+    onDataLoss: 'continue', // What is gone from the topic cannot be decided, and the tables tell of it.
+  })
+  let decider: Decider | null = null
+  let server: DecisionServer | null = null
+  try {
+    const committed = await offsetsOfGroup(config, onNotice, ended)
+    const known = await Decider.open({
+      ...pipelineOptions(config),
+      ...(committed.size === 0 ? {} : { undecided: committed }),
+    })
+    decider = known
+    server = await decisionServer(config, known, outputs)
+    run.onStart({ rows: known.rowCount, url: server?.url ?? null })
+    await runDecisionStream({
+      ...{ decider: known, source, onNotice, signal: ended },
+      // Where the group has nothing, what the tables have needs no decision any more.
+      committed: committed.size === 0 ? known.offsets : committed,
+      publish: async (decided) => (await outputs.decisions()).send(decided.map(recordOf)),
+      onDecided: (decided) => {
+        server?.onDecided(decided)
+        run.onDecided(decided)
+      },
+      clock: () => BigInt(Date.now()) * 1000n,
+    })
+    lock.lost.throwIfAborted()
+  } finally {
+    await server?.close()
+    await source.close()
+    await outputs.close()
+    await decider?.close()
+    await lock.release()
+  }
+}
+
+async function decisionServer(
+  { lakehouse, decisions, kafka }: Config,
+  decider: Decider,
+  outputs: Producers,
+): Promise<DecisionServer | null> {
+  if (decisions.http.port === 0) return null
+  return await serveDecisions({
+    ...{ address: decisions.http, lakehouse },
+    tryOut: (records) =>
+      decider.tryOut(chunkOf(topicNames(kafka.topic)[0]!, records), BigInt(Date.now()) * 1000n),
+    produce: async (records) => {
+      const producer = await outputs.input()
+      await producer.send(
+        records.map(({ request, ...record }) => ({
+          ...record,
+          headers: { [requestHeader]: Buffer.from(request) },
+        })),
+      )
+    },
+  })
+}
+
+function recordOf({ decision, key }: DecidedRecord) {
+  return { key, value: Buffer.from(JSON.stringify(decision)) }
+}
+
+async function offsetsOfGroup(config: Config, onNotice: OnNotice, signal: AbortSignal): Promise<Offsets> {
+  const cluster = new Cluster(kafkaConnectionOf(config.kafka))
+  const retrier = new Retrier(config.kafka.bootstrapServers.join(', '), { onNotice })
+  try {
+    const topics = topicNames(config.kafka.topic)
+    return await retrier.run(
+      () => committedOffsets(cluster, config.decisions.groupId, topics, signal),
+      signal,
+    )
+  } finally {
+    await cluster.close()
+  }
+}
+
+/** Producers that are opened anew after a failure: one that has failed fails for ever. */
+class Producers {
+  readonly #config: Config
+  readonly #signal: AbortSignal
+  readonly #onNotice: OnNotice
+  readonly #open = new Map<string, Promise<KafkaProducer>>()
+
+  constructor(config: Config, signal: AbortSignal, onNotice: OnNotice) {
+    this.#config = config
+    this.#signal = signal
+    this.#onNotice = onNotice
+  }
+
+  decisions(): Promise<KafkaProducer> {
+    return this.#of(this.#config.decisions.topic, partitionsDefault)
+  }
+
+  input(): Promise<KafkaProducer> {
+    return this.#of(topicNames(this.#config.kafka.topic)[0]!, null)
+  }
+
+  async close(): Promise<void> {
+    for (const opening of this.#open.values()) await closeIfOpen(opening)
+  }
+
+  #of(topic: string, createPartitions: number | null): Promise<KafkaProducer> {
+    const opening = this.#open.get(topic) ?? this.#opened(topic, createPartitions)
+    this.#open.set(topic, opening)
+    return opening
+  }
+
+  async #opened(topic: string, createPartitions: number | null): Promise<KafkaProducer> {
+    const forget = (): void => {
+      const opening = this.#open.get(topic)
+      this.#open.delete(topic)
+      if (opening !== undefined) void closeIfOpen(opening)
+    }
+    try {
+      const producer = await openKafkaProducer({
+        ...kafkaConnectionOf(this.#config.kafka),
+        ...{ topic, compression: 'none', signal: this.#signal, onNotice: this.#onNotice },
+        ...(createPartitions === null ? {} : { createPartitions }),
+      })
+      return {
+        ...producer,
+        send: (records) =>
+          producer.send(records).catch((error: unknown) => {
+            forget()
+            throw error
+          }),
+      }
+    } catch (error) {
+      forget()
+      throw error
+    }
+  }
+}
+
+async function closeIfOpen(opening: Promise<KafkaProducer>): Promise<void> {
+  // What is broken is not closed in order.
+  await opening.then((producer) => producer.close()).catch(() => undefined)
+}

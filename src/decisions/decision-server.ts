@@ -1,0 +1,183 @@
+// POST /v1/decisions: a transaction is produced to the input topic, so that the lakehouse has it too, and
+// answered when the stream has decided it. With ?dry_run=true it is decided and forgotten.
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { LakehouseError } from '../errors/errors.ts'
+import { addressUrl, isLocalName, isLoopback, listenFrom } from '../metrics/listening.ts'
+import { isBearerOf, type MetricsAddress, type TokenSource, tokenOf } from '../metrics/token.ts'
+import type { Lakehouse } from '../plan/index.ts'
+import type { Decision } from './decision.ts'
+import { type RequestedRecord, recordsOfBody } from './decision-requests.ts'
+import type { DecidedRecord } from './decision-stream.ts'
+
+/** The header of a record by which its decision finds the request. */
+export const requestHeader = 'assay-request'
+
+export type DecisionServerOptions = {
+  readonly address: MetricsAddress
+  readonly lakehouse: Pick<Lakehouse, 'names'>
+  /** Decides without a trace. */
+  readonly tryOut: (records: readonly RequestedRecord[]) => readonly Decision[]
+  /** Resolves when the records are in the input topic, each with its header. */
+  readonly produce: (records: readonly (RequestedRecord & { readonly request: string })[]) => Promise<void>
+}
+
+export type DecisionServer = {
+  readonly url: string
+  readonly onDecided: (decided: readonly DecidedRecord[]) => void
+  close(): Promise<void>
+}
+
+const bodyBytesMax = 1_048_576
+const connectionsMax = 1_024
+const requestMaxMs = 10_000
+/** Transactions that wait for their decisions; beyond them requests are refused for a moment. */
+const waitingMax = 10_000
+/** How long an answer waits; what was produced is decided all the same. */
+const decisionMaxMs = 5_000
+
+/** Fails with CONFIG_INVALID where it can listen nowhere, or the file of the token has none. */
+export async function serveDecisions(options: DecisionServerOptions): Promise<DecisionServer> {
+  const { host, port, token } = options.address
+  await tokenOf(token)
+  const requests = new DecisionRequests(options)
+  const server = createServer({ requestTimeout: requestMaxMs }, (request, response) => {
+    requests.answer(request, response).catch(() => {
+      // What was not foreseen may hold anything: who asks is told that it was, and no more.
+      send(response, 500, failure('INTERNAL', 'the request failed'))
+    })
+  })
+  server.maxConnections = connectionsMax
+  const taken = await listenFrom(server, { host, port, variable: 'DECISIONS_PORT' })
+  return {
+    url: addressUrl(host, taken),
+    onDecided: requests.onDecided,
+    close: () =>
+      new Promise((resolve) => {
+        requests.close()
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+class DecisionRequests {
+  readonly #options: DecisionServerOptions
+  readonly #token: TokenSource
+  readonly #waiting = new Map<string, (decision: Decision) => void>()
+  readonly #closed = new AbortController()
+
+  constructor(options: DecisionServerOptions) {
+    this.#options = options
+    this.#token = options.address.token
+  }
+
+  readonly onDecided = (decided: readonly DecidedRecord[]): void => {
+    if (this.#waiting.size === 0) return
+    for (const { decision, headers } of decided) {
+      const value = headers?.findLast(({ key }) => key === requestHeader)?.value
+      const request = value == null ? null : Buffer.from(value).toString('utf8')
+      if (request !== null) this.#waiting.get(request)?.(decision)
+    }
+  }
+
+  close(): void {
+    this.#closed.abort()
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const refusal = await this.#refusalOf(request)
+    if (refusal !== null) return send(response, refusal.status, failure(refusal.code, refusal.message))
+    const bytes = await bodyOf(request)
+    if (bytes === null)
+      return send(response, 413, failure('TOO_LARGE', `the body has more than ${bodyBytesMax} bytes`))
+    const body = recordsOfBody(bytes, this.#options.lakehouse)
+    if (body.kind === 'mistake') return send(response, 400, failure('BODY_INVALID', body.message))
+    const { records, isList } = body
+    const isDryRun = new URL(request.url ?? '/', 'http://localhost').searchParams.get('dry_run') === 'true'
+    if (isDryRun) return send(response, 200, answerOf(this.#options.tryOut(records), isList))
+    if (this.#waiting.size + records.length > waitingMax) {
+      response.setHeader('retry-after', '1')
+      return send(
+        response,
+        503,
+        failure('TOO_MANY', `more than ${waitingMax} transactions wait for decisions`),
+      )
+    }
+    try {
+      const decisions = await this.#decided(records)
+      if (decisions !== null) return send(response, 200, answerOf(decisions, isList))
+      const message = `not decided within ${decisionMaxMs} ms; the records are in the topic, and are decided`
+      send(response, 504, failure('NOT_DECIDED_YET', message))
+    } catch (error) {
+      if (!(error instanceof LakehouseError)) throw error
+      response.setHeader('retry-after', '1')
+      send(response, 503, failure(error.code, error.message))
+    }
+  }
+
+  /** null where the time is over. */
+  async #decided(records: readonly RequestedRecord[]): Promise<readonly Decision[] | null> {
+    const asked = records.map((record) => ({ ...record, request: randomUUID() }))
+    const over = Promise.withResolvers<null>()
+    const timer = setTimeout(() => over.resolve(null), decisionMaxMs)
+    this.#closed.signal.addEventListener('abort', () => over.resolve(null), { once: true })
+    const decided = Promise.all(
+      asked.map(({ request }) => new Promise<Decision>((resolve) => this.#waiting.set(request, resolve))),
+    )
+    try {
+      await this.#options.produce(asked)
+      return await Promise.race([decided, over.promise])
+    } finally {
+      clearTimeout(timer)
+      for (const { request } of asked) this.#waiting.delete(request)
+    }
+  }
+
+  async #refusalOf({ headers, method, url }: IncomingMessage) {
+    const isLocal = isLoopback(this.#options.address.host)
+    // A page of another site could point its own name here.
+    if (this.#token.kind === 'none' && !(isLocal && isLocalName(headers.host)))
+      return { status: 403, code: 'FORBIDDEN', message: 'ask for localhost' }
+    if (this.#token.kind !== 'none' && !(await isBearerOf(this.#token, headers.authorization)))
+      return { status: 401, code: 'UNAUTHORIZED', message: 'this needs the token of DECISIONS_TOKEN' }
+    if (url?.split('?')[0] !== '/v1/decisions')
+      return { status: 404, code: 'NOT_FOUND', message: 'there is POST /v1/decisions' }
+    if (method !== 'POST') return { status: 405, code: 'METHOD', message: 'only POST' }
+    if (!/^application\/json *(?:;|$)/i.test(headers['content-type'] ?? ''))
+      return { status: 415, code: 'NOT_JSON', message: 'the body has to be application/json' }
+    return null
+  }
+}
+
+function answerOf(decisions: readonly Decision[], isList: boolean): unknown {
+  return isList ? { decisions } : decisions[0]
+}
+
+function failure(code: string, message: string): unknown {
+  return { error: { code, message } }
+}
+
+/** null where it is too large. */
+async function bodyOf(request: IncomingMessage): Promise<Uint8Array | null> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length
+    if (bytes > bodyBytesMax) return null
+    parts.push(part)
+  }
+  return Buffer.concat(parts)
+}
+
+function send(response: ServerResponse, status: number, value: unknown): void {
+  if (response.headersSent) return void response.destroy()
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    // What is left of a body that was not read must not be taken for the next request.
+    ...(status === 413 ? { connection: 'close' } : {}),
+  })
+  response.end(JSON.stringify(value))
+}

@@ -1,0 +1,144 @@
+// Requests for decisions: who is let in, what is refused and why, and that the bytes of a transaction stay.
+import { request as httpRequest } from 'node:http'
+import { afterEach, expect, test } from 'vitest'
+import type { Decision } from '../../../src/decisions/decision.ts'
+import { recordsOfBody } from '../../../src/decisions/decision-requests.ts'
+import {
+  type DecisionServer,
+  type DecisionServerOptions,
+  requestHeader,
+  serveDecisions,
+} from '../../../src/decisions/decision-server.ts'
+import { LakehouseError } from '../../../src/errors/errors.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+
+let server: DecisionServer | null = null
+afterEach(async () => {
+  await server?.close()
+  server = null
+})
+
+const decisionAt = (offset: number): Decision => ({
+  ...{ topic: 't', partition: 0, offset: String(offset), decision: 'refused', reasons: [] },
+})
+/** Each server has one of its own: fetch keeps connections to those that are gone. */
+let port = 20_000 + (process.pid % 20_000)
+
+type Produced = Parameters<DecisionServerOptions['produce']>[0]
+
+/** What is produced is decided at once, in another order. */
+async function serve(more: Partial<DecisionServerOptions> = {}) {
+  const produced: string[] = []
+  const produce = async (records: Produced): Promise<void> => {
+    const decided = records.map(({ value, request }) => {
+      const offset = produced.push(Buffer.from(value).toString()) - 1
+      const headers = [{ key: requestHeader, value: Buffer.from(request) }]
+      return { decision: decisionAt(offset), key: null, headers }
+    })
+    server!.onDecided(decided.toReversed())
+  }
+  server = await serveDecisions({
+    address: { host: 'localhost', port: port++, token: { kind: 'none' } },
+    lakehouse: standardLakehouse,
+    tryOut: (records) => records.map((_, index) => decisionAt(index)),
+    ...{ produce, ...more },
+  })
+  const post = (body: string | Buffer, headers: Readonly<Record<string, string>> = {}, query = '') =>
+    fetch(`${server!.url}/v1/decisions${query}`, {
+      ...{ method: 'POST', body: new Uint8Array(Buffer.from(body)) },
+      headers: { 'content-type': 'application/json', ...headers },
+    })
+  return { produced, post, url: server.url }
+}
+
+test('each transaction of a list gets its own decision, and its bytes are those of the request', async () => {
+  const { produced, post } = await serve()
+  const elements = [
+    '{"a": "],[{\\""}',
+    '{ "user_id" : 9007199254740993, "b":[1,{"c":[2]}] }',
+    '{"d":"\u00e4,"}',
+  ]
+  const answer = await post(` [${elements[0]} ,\n ${elements[1]},${elements[2]}] `)
+  expect(answer.status).toBe(200)
+  const { decisions } = (await answer.json()) as { decisions: Decision[] }
+  expect(decisions.map(({ offset }) => offset)).toEqual(['0', '1', '2'])
+  expect(produced).toEqual(elements)
+  expect(await (await post('{"x":1}')).json()).toMatchObject({ offset: '3' })
+})
+
+test('the key is what records are keyed by, as text', () => {
+  const keys = (body: string) => {
+    const read = recordsOfBody(Buffer.from(body), standardLakehouse)
+    return read.kind === 'records' ? read.records.map(({ key }) => key && Buffer.from(key).toString()) : read
+  }
+  expect(keys('[{"user_id":7},{"user_id":"a"},{"user_id":null},{"user_id":{}},{"__proto__":1}]')).toEqual([
+    ...['7', 'a', null, null, null],
+  ])
+})
+
+test.each([
+  ['nothing', '', 'no JSON'],
+  ['no JSON', '{"a":', 'no JSON'],
+  ['no UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'no JSON'],
+  ['a number', '7', 'no object'],
+  ['an empty list', '[]', 'no transaction'],
+  ['a list of lists', '[{}, []]', 'element 1'],
+  ['too many', `[${'{},'.repeat(1_000)}{}]`, 'at most 1000'],
+])('%s is refused, and nothing is produced', async (_, body, told) => {
+  const { produced, post } = await serve()
+  const answer = await post(body)
+  expect(answer.status).toBe(400)
+  expect(await answer.text()).toContain(told)
+  expect(produced).toEqual([])
+})
+
+test('other methods, paths, types and sizes are refused by their status', async () => {
+  const { post, url } = await serve()
+  expect((await fetch(`${url}/v1/decisions`)).status).toBe(405)
+  expect((await fetch(`${url}/v2`, { method: 'POST' })).status).toBe(404)
+  expect((await post('{}', { 'content-type': 'text/plain' })).status).toBe(415)
+  expect((await post(`{"a":"${'x'.repeat(1_048_576)}"}`)).status).toBe(413)
+})
+
+test('a page of another site cannot ask by a name of its own', async () => {
+  const { url } = await serve()
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const headers = { host: 'evil.example', 'content-type': 'application/json' }
+    const asked = httpRequest(`${url}/v1/decisions`, { method: 'POST', headers }, ({ statusCode }) =>
+      resolve(statusCode),
+    )
+    asked.on('error', reject).end('{}')
+  })
+  expect(status).toBe(403)
+})
+
+test('where others can ask, the token is needed', async () => {
+  const token = { kind: 'text', text: { reveal: () => 'a-token-of-some-length' } } as const
+  const { post } = await serve({ address: { host: '0.0.0.0', port: port++, token } })
+  expect((await post('{}')).status).toBe(401)
+  expect((await post('{}', { authorization: 'Bearer another-token-of-it' })).status).toBe(401)
+  expect((await post('{}', { authorization: 'Bearer a-token-of-some-length' })).status).toBe(200)
+})
+
+test('a dry run produces nothing', async () => {
+  const { produced, post } = await serve()
+  expect(await (await post('[{},{}]', {}, '?dry_run=true')).json()).toMatchObject({
+    decisions: [{ offset: '0' }, { offset: '1' }],
+  })
+  expect(produced).toEqual([])
+})
+
+test('a broker that is away is told as that, with when to come again', async () => {
+  const produce = () => Promise.reject(new LakehouseError('KAFKA_UNREACHABLE', 'no broker answers'))
+  const { post } = await serve({ produce })
+  const answer = await post('{}')
+  expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1'])
+  expect(await answer.json()).toEqual({ error: { code: 'KAFKA_UNREACHABLE', message: 'no broker answers' } })
+})
+
+test('what was not foreseen tells nothing of itself', async () => {
+  const { post } = await serve({ produce: () => Promise.reject(new Error('secret of the house')) })
+  const answer = await post('{}')
+  expect(answer.status).toBe(500)
+  expect(await answer.text()).not.toContain('secret')
+})
