@@ -7,6 +7,7 @@ import { chunkOf } from '../decisions/decision-requests.ts'
 import { type DecisionServer, requestHeader, serveDecisions } from '../decisions/decision-server.ts'
 import { type DecidedRecord, runDecisionStream } from '../decisions/decision-stream.ts'
 import { lockStreams } from '../engines/lock.ts'
+import { counted } from '../errors/counted.ts'
 import { Cluster } from '../kafka/cluster.ts'
 import { committedOffsets } from '../kafka/group.ts'
 import { topicNames } from '../kafka/options.ts'
@@ -60,7 +61,7 @@ export async function runDecisionsLogged({ config, log }: Session): Promise<void
       onNotice: ({ code, message, details }) => log.warn({ code, ...details }, message),
       onStart: ({ rows, url }) => {
         const where = url === null ? 'no requests' : `requests at ${url}/v1/decisions`
-        log.info({ rows, url }, `decides: ${rows} rows are known, ${where}`)
+        log.info({ rows, url }, `decides: ${counted(rows, 'row')} known, ${where}`)
       },
       onDecided: (decided) => {
         for (const { decision } of decided) counts[decision.decision]++
@@ -74,7 +75,7 @@ export async function runDecisionsLogged({ config, log }: Session): Promise<void
   }
 }
 
-/** Runs until the signal aborts. Of one lakehouse there is one such process: another fails with STREAM_LOCKED. */
+/** Runs until the signal aborts. Of a lakehouse there is one such process: others fail with STREAM_LOCKED. */
 export async function runDecisions(run: DecisionsRun): Promise<void> {
   const { config, onNotice, signal } = run
   const lock = await lockStreams(config.deltaBasePath, [decisionsStream], {

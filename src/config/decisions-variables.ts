@@ -88,13 +88,15 @@ export function decisionsContradictions(
   const { DECISIONS_HOST: host, DECISIONS_PORT: port, DECISIONS_TOPIC: topic, KAFKA_TOPIC: read } = values
   const { DECISIONS_TOKEN: token, DECISIONS_TOKEN_FILE: file } = values
   const isRead = topic !== undefined && (read?.split(',') ?? []).includes(topic)
-  const isOpen = host !== undefined && !isLoopback(host) && port !== 0 && token === null && file === null
+  const isOpen = host !== undefined && !isLoopback(host) && port !== 0
   return [
     ...(isRead
       ? [`DECISIONS_TOPIC is ${topic}, which is KAFKA_TOPIC: decisions would be read as records`]
       : []),
-    ...(token && file ? ['DECISIONS_TOKEN and DECISIONS_TOKEN_FILE are both set: keep one of them'] : []),
-    ...(isOpen
+    ...(isOpen && token && file
+      ? ['DECISIONS_TOKEN and DECISIONS_TOKEN_FILE are both set: keep one of them']
+      : []),
+    ...(isOpen && token === null && file === null
       ? [
           `DECISIONS_HOST is ${host}, which others can reach, and there is no token: set DECISIONS_TOKEN_FILE or ` +
             'DECISIONS_TOKEN, or leave DECISIONS_HOST out',

@@ -1,6 +1,7 @@
 // Every variable of the configuration, once, but for what a lakehouse adds: the validation, .env.example, the
 // reference page and `assay run --help` are made from this table.
 import type { Lakehouse } from '../plan/index.ts'
+import { alertVariables } from './alert-variables.ts'
 import { dashboardVariables } from './dashboard-variables.ts'
 import { decisionsVariables } from './decisions-variables.ts'
 import { labelVariables } from './label-variables.ts'
@@ -425,15 +426,7 @@ export const variables = {
   },
   ...metricsVariables,
   ...labelVariables,
-  ALERTS_CONFIG: {
-    ...{ group: 'Alerts' },
-    ...localPath(),
-    meaning:
-      'File that says who is told of which risky transactions and of which trouble (docs/guide/alerts.md)',
-    default: null,
-    absent: 'nobody is told',
-    example: 'alerts.yaml',
-  },
+  ...alertVariables,
   ...dashboardVariables,
   ...decisionsVariables,
 } as const satisfies Record<string, Variable<unknown>>

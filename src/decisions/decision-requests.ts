@@ -1,8 +1,9 @@
 // Bodies of requests for decisions: transactions as they are on the topic, their bytes untouched.
 import type { RecordChunk } from '../batches/source.ts'
+import { counted } from '../errors/counted.ts'
 import type { Lakehouse } from '../plan/index.ts'
 
-export const transactionsMax = 1_000
+export const requestedMax = 1_000
 
 export type RequestedRecord = { readonly key: Uint8Array | null; readonly value: Uint8Array }
 
@@ -24,8 +25,8 @@ export function recordsOfBody(bytes: Uint8Array, { names }: Pick<Lakehouse, 'nam
   const isList = Array.isArray(parsed)
   const all: readonly unknown[] = Array.isArray(parsed) ? parsed : [parsed]
   if (all.length === 0) return mistake('the list has no transaction')
-  if (all.length > transactionsMax)
-    return mistake(`the list has ${all.length} transactions; at most ${transactionsMax} are taken`)
+  if (all.length > requestedMax)
+    return mistake(`the list has ${counted(all.length, 'transaction')}; at most ${requestedMax} are taken`)
   const odd = all.findIndex((one) => typeof one !== 'object' || one === null || Array.isArray(one))
   if (odd >= 0) return mistake(isList ? `element ${odd} of the list is no object` : 'the body is no object')
   const texts = isList ? elementTexts(text) : [text]
