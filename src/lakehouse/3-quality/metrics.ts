@@ -33,6 +33,7 @@ import {
 import {
   baseline,
   defineTable,
+  extend,
   type LabelledFigure,
   project,
   type Relation,
@@ -102,38 +103,39 @@ export function metricsOf({ mapping, recent, transactions }: Silver) {
     expected: 'expected',
     deviation: 'deviation',
   })
+  const distant = extend(compared, (row) => ({
+    spread: multiplyDoubles(number(spreadOfDeviation), row.deviation),
+    distance: subtractDoubles(row.value, row.expected),
+  }))
+  const judged = extend(distant, (row) => ({ away: absolute(row.distance) }))
   return defineTable({
     path: 'quality/metrics',
     meaning: 'How silver looks every ten minutes, column by column, and what is far from usual.',
     stream: 'aggregations',
     partitionBy: null,
     watermark: 'gold',
-    rows: project(compared, (row) => {
-      const spread = multiplyDoubles(number(spreadOfDeviation), row.deviation)
-      const distance = subtractDoubles(row.value, row.expected)
-      return {
-        window_start: row.window_start,
-        window_end: row.window_end,
-        table_name: text(transactions.path),
-        column_name: row.column_name,
-        metric: row.metric,
-        value: row.value,
-        expected: row.expected,
-        spread,
-        score: ratio(distance, spread),
-        is_anomaly: isTrue(
-          and(
-            greaterThan(absolute(distance), multiplyDoubles(number(spreadsMax), spread)),
-            greaterThan(absolute(distance), multiplyDoubles(number(partMax), absolute(row.expected))),
-            or(
-              not(isOneOf(row.metric, literal('array<string>', counts))),
-              greaterThan(absolute(distance), number(countMax)),
-            ),
+    rows: project(judged, (row) => ({
+      window_start: row.window_start,
+      window_end: row.window_end,
+      table_name: text(transactions.path),
+      column_name: row.column_name,
+      metric: row.metric,
+      value: row.value,
+      expected: row.expected,
+      spread: row.spread,
+      score: ratio(row.distance, row.spread),
+      is_anomaly: isTrue(
+        and(
+          greaterThan(row.away, multiplyDoubles(number(spreadsMax), row.spread)),
+          greaterThan(row.away, multiplyDoubles(number(partMax), absolute(row.expected))),
+          or(
+            not(isOneOf(row.metric, literal('array<string>', counts))),
+            greaterThan(row.away, number(countMax)),
           ),
         ),
-        aggregation_time: processingTime,
-      }
-    }),
+      ),
+      aggregation_time: processingTime,
+    })),
   })
 }
 
