@@ -138,11 +138,14 @@ export const nextCase = (order: string, skip: ReviewCase | null): Promise<Review
 
 export const takeCase = (place: ReviewPlace): Promise<ReviewCase> => postReview('take', { place })
 
+/** The next case by that order; null where nothing is open for who asks. */
 export async function decideCase(
   { place }: ReviewCase,
   given: { readonly verdict: string; readonly reason: string; readonly note: string },
-): Promise<void> {
-  await postReview('decide', { place, ...given })
+  order: string,
+): Promise<ReviewCase | null> {
+  type Decided = { readonly next: ReviewCase | null }
+  return (await postReview<Decided>('decide', { place, ...given, next: order })).next
 }
 
 /** Where the transaction stands whose verdict was taken back. */

@@ -33,6 +33,7 @@ const pictures: readonly Picture[] = [
     scheme: 'light',
     isReady: (page) => page.getByText('critical').first().waitFor(),
   },
+  { name: 'dashboard-review', page: 'Review', scheme: 'light', isReady: review },
 ]
 
 if (chromiumPath === null) throw new Error('There is no Chromium on this machine.')
@@ -66,6 +67,20 @@ try {
   demo.kill('SIGTERM')
   await ended
   rmSync(work, { recursive: true, force: true })
+}
+
+/** With some cases decided, and another one at hand. */
+async function review(page: Page): Promise<void> {
+  await page.locator('.case').waitFor()
+  await page.keyboard.press('n')
+  for (const key of 'ffflfuff') {
+    await page.locator('.case-facts').waitFor()
+    const decided = await page.locator('.case-who .mono').textContent()
+    await page.keyboard.press(key)
+    const other = page.locator('.case-who .mono').filter({ hasNotText: decided! })
+    await other.waitFor()
+  }
+  await page.locator('.case-history').waitFor()
 }
 
 /** Once the demo has rows enough to show. The output is read on: a full pipe would hold the demo. */

@@ -4,9 +4,11 @@ import type { LakehouseAnswer, ReviewCase, ReviewContextAnswer } from '../../src
 import { count, seen, shortInstant, words } from '../format.ts'
 import { toneOfLevel } from '../fraud/level.tsx'
 import { placeOf } from '../fraud/matching.ts'
+import { live } from '../live.ts'
 import { Card, Failed, Nothing } from '../parts/card.tsx'
 import { linkTo } from '../router.ts'
 import { loadReviewContext } from '../server.ts'
+import { useStore } from '../store.ts'
 import { History } from './history.tsx'
 import { lossText, moneyColumnOf, moneyText } from './money.ts'
 import { percent } from './precision.ts'
@@ -119,13 +121,16 @@ function Person({ lakehouse, one }: Omit<CaseProps, 'isMine'>) {
   )
 }
 
-/** By the clock of this machine; who decides later is told whether somebody else has the case. */
+/** By the clock of the server. Who decides later is told whether somebody else has the case. */
 function Lock({ untilMs }: { readonly untilMs: number | null }) {
-  const [nowMs, setNowMs] = useState(Date.now())
+  const { state, heardMs } = useStore(live)
+  const aheadMs = state === null ? 0 : heardMs - state.asOfMs
+  const [browserMs, setBrowserMs] = useState(Date.now())
   useEffect(() => {
-    const timer = setInterval(() => setNowMs(Date.now()), 1_000)
+    const timer = setInterval(() => setBrowserMs(Date.now()), 1_000)
     return () => clearInterval(timer)
   }, [])
+  const nowMs = browserMs - aheadMs
   const leftMs = (untilMs ?? 0) - nowMs
   if (leftMs <= 0) return <p class="pill warn lock">Your lock is over: n takes the case again</p>
   const seconds = Math.floor(leftMs / 1000)

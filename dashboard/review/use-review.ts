@@ -22,16 +22,14 @@ export function useReview(lakehouse: LakehouseAnswer) {
   const decide = (verdict: Verdict) =>
     act(async () => {
       if (current === null) return
+      const told = `${verdict}: ${seen(String(current.cells[lakehouse.names.event] ?? ''))}.`
       try {
-        await decideCase(current, { verdict, reason, note })
+        show(await decideCase(current, { verdict, reason, note }, order), told)
       } catch (error) {
         // It is another reviewer's, or decided: what is shown of it is no case any more.
         if (error instanceof Failure && error.status === 409) show(null, '')
         throw error
       }
-      const told = `${verdict}: ${seen(String(current.cells[lakehouse.names.event] ?? ''))}.`
-      show(null, told)
-      show(await nextCase(order, null), told)
     })
   const undo = (sequence: string | null) =>
     act(async () => show(await takeCase(await undoVerdict(sequence)), 'Taken back.'))

@@ -57,7 +57,7 @@ export const reviewRoutes = {
     await act(context, request, response, ({ desk, user }) => desk.release(user))
   },
   'POST /api/review/decide': async (context, request, response) => {
-    await act(context, request, response, async ({ desk, user, body }) => {
+    await act(context, request, response, async ({ desk, user, role, body }) => {
       const given = {
         verdict: verdictOf(body.verdict),
         reason: textOf(body, 'reason', reasonLengthMax),
@@ -65,7 +65,11 @@ export const reviewRoutes = {
       }
       const decided = await desk.decide(user, placeOf(body.place), given)
       context.review.changed()
-      return decided
+      if (isRefused(decided)) return decided
+      const next = body.next == null ? null : await desk.next(user, orderOf(body.next))
+      // Whoever gets none now may ask again: the verdict stands.
+      const isCase = next !== null && !isRefused(next)
+      return { ...decided, next: isCase ? reviewCase(context, role, next) : null }
     })
   },
   'POST /api/review/undo': async (context, request, response) => {
