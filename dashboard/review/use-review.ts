@@ -1,6 +1,6 @@
 // The state of the Review page, and what can be done: one thing at a time, since keys may come faster than
 // answers.
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { LakehouseAnswer, ReviewAnswer, ReviewCase } from '../../src/dashboard/api.ts'
 import { seen } from '../format.ts'
 import { placeOf } from '../fraud/matching.ts'
@@ -115,9 +115,9 @@ function useReviewState() {
   }
 }
 
-/** Letters are letters in a field; Escape leaves it. */
+/** Letters are letters in a field; Escape leaves it. What a key does is of the case that is on the screen. */
 function useKeys(keys: Readonly<Record<string, () => void>>): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const hear = (event: KeyboardEvent): void => {
       const field = event.target instanceof Element ? event.target.closest('input, textarea, select') : null
       const isTyping = field !== null && field.getAttribute('type') !== 'radio'
