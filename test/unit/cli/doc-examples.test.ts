@@ -5,6 +5,8 @@ import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { query } from '../../../src/cli/query.ts'
+import { openTable } from '../../../src/ops/tables.ts'
+import { openReview } from '../../../src/review/open-review.ts'
 import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
 
 const root = dirname(dirname(dirname(import.meta.dirname)))
@@ -22,6 +24,13 @@ function pagesBelow(folder: string): string[] {
 let lakehouse: SmallLakehouse
 beforeAll(async () => {
   lakehouse = await smallLakehouse()
+  const { config } = lakehouse
+  for (const table of config.lakehouse.tables) await openTable(config.deltaBasePath, table)
+  const desk = await openReview(config)
+  for (const { place } of (await desk!.view('ann', 'score')).cases) {
+    await desk!.decide('ann', place, { verdict: 'fraud', reason: null, note: null })
+  }
+  await desk!.close()
 })
 afterAll(() => lakehouse.remove())
 
