@@ -13,6 +13,7 @@ import { UserMenu } from './parts/user-menu.tsx'
 import { PipelinePage } from './pipeline/page.tsx'
 import { ReviewPage } from './review/page.tsx'
 import { linkTo, type Place, place } from './router.ts'
+import { RulesPage } from './rules/page.tsx'
 import { loadLakehouse, loadSession, session } from './server.ts'
 import { useStore } from './store.ts'
 import { TablesPage } from './tables/page.tsx'
@@ -22,7 +23,8 @@ const pages = [
   { name: 'fraud', title: 'Fraud', key: '2' },
   { name: 'review', title: 'Review', key: '3' },
   { name: 'aggregations', title: 'Aggregations', key: '4' },
-  { name: 'tables', title: 'Tables', key: '5' },
+  { name: 'rules', title: 'Rules', key: '5' },
+  { name: 'tables', title: 'Tables', key: '6' },
 ] as const
 
 export function App() {
@@ -110,6 +112,8 @@ function PageAt({ at, lakehouse }: { readonly at: Place; readonly lakehouse: Lak
       return <ReviewPage lakehouse={lakehouse} />
     case 'aggregations':
       return <AggregationsPage lakehouse={lakehouse} wanted={at.rest[0] ?? null} />
+    case 'rules':
+      return <RulesPage />
     case 'tables':
       return <TablesPage lakehouse={lakehouse} wanted={at.rest[0] ?? null} />
     default:

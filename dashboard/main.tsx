@@ -7,6 +7,7 @@ import './parts.css'
 import './pages.css'
 import './review/review.css'
 import './review/queue.css'
+import './rules/rules.css'
 import { App } from './app.tsx'
 import { applyTheme, themeNow } from './theme.ts'
 

@@ -1,5 +1,6 @@
 // What the pages ask the server.
 import type {
+  BacktestAnswer,
   FailureAnswer,
   FeedRow,
   LakehouseAnswer,
@@ -8,6 +9,8 @@ import type {
   ReviewContextAnswer,
   ReviewPlace,
   RowsAnswer,
+  RulesAnswer,
+  RulesCheckAnswer,
   SessionAnswer,
   TableDetailAnswer,
 } from '../src/dashboard/api.ts'
@@ -73,6 +76,24 @@ export const loadLakehouse = (): Promise<LakehouseAnswer> => answerOf('/api/lake
 
 export const loadTable = (path: string): Promise<TableDetailAnswer> =>
   answerOf(`/api/table?${new URLSearchParams({ path })}`)
+
+export const loadRules = (): Promise<RulesAnswer> => answerOf('/api/rules')
+
+export async function checkRules(text: string, signal: AbortSignal): Promise<RulesCheckAnswer> {
+  return (await (await post('/api/rules/check', { text }, signal)).json()) as RulesCheckAnswer
+}
+
+export type WantedBacktest = {
+  readonly text: string
+  /** Days, or nothing. */
+  readonly from: string
+  readonly to: string
+  readonly capacity: number | null
+}
+
+export async function runBacktest(wanted: WantedBacktest, signal: AbortSignal): Promise<BacktestAnswer> {
+  return (await (await post('/api/backtest', wanted, signal)).json()) as BacktestAnswer
+}
 
 export type RowFilter = { readonly column: string; readonly operator: string; readonly value: string }
 

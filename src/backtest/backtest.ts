@@ -32,6 +32,8 @@ export type BacktestOptions = HistoryPeriod & {
   /** Rules count that ask the record's own label. */
   readonly countsRecordLabel: boolean
   readonly samplesMax: number
+  /** Ends it, with what DuckDB says of that. */
+  readonly signal?: AbortSignal
   readonly duckdb: Readonly<Record<string, string>>
 }
 

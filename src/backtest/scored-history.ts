@@ -27,6 +27,8 @@ export type HistoryOptions = LabelOptions &
     readonly deltaBasePath: string
     /** The columns that are wanted of each transaction. */
     readonly columns: readonly string[]
+    /** Ends the queries. */
+    readonly signal?: AbortSignal
     /** Of the instance of DuckDB. */
     readonly duckdb: Readonly<Record<string, string>>
   }
@@ -71,7 +73,16 @@ export async function openHistory(options: HistoryOptions): Promise<ScoredHistor
   const labels = await labelsOf(options)
   const instance = await DuckDBInstance.create(':memory:', { ...options.duckdb })
   const connection = await instance.connect()
+  let interrupts: NodeJS.Timeout | null = null
+  const interrupt = (): void => {
+    connection.interrupt()
+    // One that comes before a statement has begun is forgotten by DuckDB.
+    interrupts ??= setInterval(() => connection.interrupt(), interruptEveryMs)
+  }
+  options.signal?.addEventListener('abort', interrupt)
   const close = (): void => {
+    options.signal?.removeEventListener('abort', interrupt)
+    if (interrupts !== null) clearInterval(interrupts)
     connection.closeSync()
     instance.closeSync()
   }
@@ -90,6 +101,7 @@ export async function openHistory(options: HistoryOptions): Promise<ScoredHistor
 }
 
 const place = ['topic', 'partition', 'offset']
+const interruptEveryMs = 50
 const places = place.map(duckdb.name).join(', ')
 
 /** The rows of the period; only files whose statistics may hold such rows are read. */

@@ -8,13 +8,13 @@ import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
-import { withListDefaults } from '../project/rule-lists.ts'
+import { withLists } from '../project/rule-lists.ts'
 import { instanceOptions } from '../query/reader.ts'
 import { durationMs, wholeNumberFrom } from './option-values.ts'
 import { printable } from './printable.ts'
 import { tableText } from './result-output.ts'
 import { openRules } from './rules.ts'
-import { openSession, projectConfig } from './session.ts'
+import { openSession } from './session.ts'
 
 const dayMs = 86_400_000
 const samplesMax = 1_000
@@ -77,8 +77,8 @@ export async function runBacktest(
 ): Promise<BacktestReport> {
   const { lakehouse, deltaBasePath } = config
   const isBaselineActive = flags.against === 'active'
-  const active = namedRules(project, undefined, 'active')
-  const baseline = isBaselineActive ? active : namedRules(project, flags.against)
+  const active = namedRules(project, config, undefined, 'active')
+  const baseline = isBaselineActive ? active : namedRules(project, config, flags.against)
   const maturityMicros =
     flags.labelMaturity === undefined ? config.labelMaturityMicros : BigInt(flags.labelMaturity) * 1000n
   const nowMicros = BigInt(Date.now()) * 1000n
@@ -87,7 +87,7 @@ export async function runBacktest(
     throw new LakehouseError('CONFIG_INVALID', '--from has to be before --to.')
   return await backTest({
     ...{ lakehouse, deltaBasePath, baseline, isBaselineActive, fromMicros, toMicros, maturityMicros },
-    candidate: file === undefined ? active : namedRules(project, file),
+    candidate: file === undefined ? active : namedRules(project, config, file),
     asOfMicros: instantFlag('--as-of', flags.asOf, 'end') ?? nowMicros,
     capacityPerDay: flags.capacity ?? null,
     countsRecordLabel: flags.withRecordLabel ?? false,
@@ -97,11 +97,14 @@ export async function runBacktest(
 }
 
 /** The lists of the file are what they are where the environment does not say otherwise, as in a run. */
-function namedRules(project: Project, file: string | undefined, name = basename(file ?? '')): NamedRules {
+function namedRules(
+  project: Project,
+  config: Config,
+  file: string | undefined,
+  name = basename(file ?? ''),
+): NamedRules {
   const { rules } = openRules(project, file)
-  const lakehouse = withListDefaults(project.lakehouse, rules.lists)
-  const { parameters } = projectConfig({ ...project, lakehouse })
-  return { name, rules, parameters }
+  return { name, rules, parameters: withLists(config.lakehouse, config.parameters, rules.lists) }
 }
 
 /** Microseconds since the epoch. A day is its begin, or, as an end, that of the next one. */

@@ -5,6 +5,7 @@ import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { RulesSource } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
+import { listParameters } from '../project/rule-lists.ts'
 import {
   type CompletionData,
   completionData,
@@ -78,8 +79,8 @@ function sourceOf({ lakehouse: { rulesFrom, settings } }: Project, named?: strin
     const message = 'the rules of this lakehouse stand in its sources, and not in a file.'
     throw new LakehouseError('RULES_INVALID', message)
   }
-  const parameters = settings.flatMap(({ kind, parameter }) => (kind === 'names' ? [parameter] : []))
-  return { file: named ?? rulesFrom.file, columns: rulesFrom.columns, parameters }
+  const { file, columns } = rulesFrom
+  return { file: named ?? file, columns, parameters: listParameters(settings) }
 }
 
 function textOf(file: string): string {

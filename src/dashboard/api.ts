@@ -204,3 +204,42 @@ export type ReviewContextAnswer = {
 }
 
 export type FailureAnswer = { readonly error: { readonly code: string; readonly message: string } }
+
+/** The rules as they stand in their file. */
+export type RulesAnswer = {
+  readonly file: string
+  readonly text: string
+  readonly reviewFrom: number
+  readonly levels: readonly { readonly name: string; readonly scoreMin: number }[]
+  readonly rules: readonly {
+    readonly name: string
+    readonly points: number
+    readonly when: string
+    readonly meaning: string
+  }[]
+}
+
+export type RulesCheckAnswer = {
+  readonly mistakes: readonly { readonly line: number; readonly column: number; readonly message: string }[]
+  readonly wrongExamples: readonly { readonly line: number; readonly text: string }[]
+  /** What is other than in the active rules, in words. */
+  readonly changes: readonly string[]
+}
+
+export type BacktestAnswer = {
+  readonly asOfMs: number
+  readonly ms: number
+  readonly sections: readonly {
+    readonly title: string
+    readonly lines: readonly string[]
+    readonly rows: {
+      readonly names: readonly string[]
+      readonly cells: readonly (readonly string[])[]
+      readonly isRight: readonly boolean[]
+    } | null
+  }[]
+  readonly curves: readonly {
+    readonly name: string
+    readonly points: readonly { readonly precision: number; readonly recall: number }[]
+  }[]
+}

@@ -63,7 +63,10 @@ export function sendFailure(response: ServerResponse, error: unknown): void {
 const bodyMaxBytes = 64 * 2 ** 10
 
 /** The body as JSON; anything else is refused, forms above all: they may come from other sites. */
-export async function bodyOf(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+export async function bodyOf(
+  request: IncomingMessage,
+  maxBytes = bodyMaxBytes,
+): Promise<Readonly<Record<string, unknown>>> {
   if (!/^application\/json(;|$)/.test(request.headers['content-type'] ?? '')) {
     throw new Refusal(415, 'NOT_JSON', 'the body has to be application/json')
   }
@@ -71,7 +74,7 @@ export async function bodyOf(request: IncomingMessage): Promise<Readonly<Record<
   let bytes = 0
   for await (const part of request as AsyncIterable<Buffer>) {
     bytes += part.length
-    if (bytes > bodyMaxBytes) throw new Refusal(413, 'TOO_LARGE', 'the request is too large')
+    if (bytes > maxBytes) throw new Refusal(413, 'TOO_LARGE', 'the request is too large')
     parts.push(part)
   }
   try {

@@ -21,6 +21,7 @@ import { bodyOf, Refusal, sendJson, textOfBody } from './http.ts'
 import { pageLimits, type QueryLimits } from './query-desk.ts'
 import { reviewRoutes } from './review-routes.ts'
 import type { DashboardRoute, RouteContext } from './route-context.ts'
+import { rulesRoutes } from './rules-routes.ts'
 import { tableDetail } from './table-detail.ts'
 import { keyWindowsQuery, windowKeysQuery, windowRowsQuery, windowsQuery } from './window-queries.ts'
 
@@ -101,6 +102,7 @@ const routes: Readonly<Record<string, DashboardRoute>> = {
     response.end(csvOf(answer))
   },
   ...reviewRoutes,
+  ...rulesRoutes,
 }
 
 /** Fails with what is wrong where there is none. */

@@ -32,7 +32,7 @@ import type { Mapping } from '../transactions/mapping.ts'
 import { columnMistakes, refuse } from '../transactions/mapping-of.ts'
 import { type FeatureRows, type Features, withFeatures } from './features.ts'
 import type { ProjectLakehouse } from './project.ts'
-import { type ListOfRules, withListDefault } from './rule-lists.ts'
+import { type ListsOfRules, listParameters, withListDefault } from './rule-lists.ts'
 
 export type TransactionsConfig<F extends Fields, E extends ExtraFields> = TransactionFields<F, E> & {
   /** Where KAFKA_TOPIC says no other. */
@@ -153,12 +153,8 @@ function keyOf(mapping: Mapping, column: string): NamingColumn {
   )
 }
 
-/** Lists of rules that a variable overrides. */
-const listParameters = (settings: readonly Setting[]): string[] =>
-  settings.flatMap(({ kind, parameter }) => (kind === 'names' ? [parameter] : []))
-
 /** A list of the file is the default of its variable; without the list there is no variable. */
-function settingOf(setting: Setting, lists: Readonly<Record<string, ListOfRules>>): Setting[] {
+function settingOf(setting: Setting, lists: ListsOfRules): Setting[] {
   if (setting.kind !== 'names') return [setting]
   const list = lists[setting.parameter]
   if (list === undefined && !standardLakehouse.settings.includes(setting)) return [setting]

@@ -14,7 +14,7 @@ import { observedTest, serve } from '../unit/dashboard/served.ts'
 import { type Lakehouse, newLakehouse, testOptions, writeInput } from '../unit/engine/pipeline.ts'
 import { chromiumAvailable, chromiumPath } from './tools.ts'
 
-const pages = ['pipeline', 'fraud', 'review', 'aggregations', 'tables'] as const
+const pages = ['pipeline', 'fraud', 'review', 'aggregations', 'rules', 'tables'] as const
 /** Markup, a control character and marks that turn a line around. */
 const nastyMerchant = '<img src=x onerror="document.title=1"><b>Shop\u0007 \u202Egnp.exe'
 const waitMaxMs = 120_000
@@ -173,12 +173,32 @@ describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
     }
     await page.keyboard.press('Enter')
     await page.locator('.detail').waitFor()
-    await page.keyboard.press('5')
+    await page.keyboard.press('6')
     await page.locator('textarea').focus()
     await page.keyboard.press('ControlOrMeta+A')
     await page.keyboard.type('select count(*) as n from bronze.transactions')
     await page.keyboard.press('Control+Enter')
     await expect.poll(() => page.locator('.sql td').textContent(), { timeout: waitMaxMs }).toBe('700')
+  })
+
+  test('other rules are looked at as one types, and tried on the transactions that are there', async () => {
+    await isLoaded(page, 'rules')
+    const text = page.getByLabel('Text of the rules')
+    const rules = await text.inputValue()
+    expect(rules).toContain('high_amount')
+    await text.fill(rules.replace('amount > 5000', 'amount > "<b>5000"'))
+    await page.locator('.mistakes li').first().waitFor()
+    const place = await page.locator('.mistakes button').first().textContent()
+    const line = rules.split('\n').findIndex((one) => one.includes('amount > 5000')) + 1
+    expect(place).toContain(`line ${line}:`)
+    await text.fill(rules.replace('amount > 5000', 'amount > 10'))
+    await page.getByText('high_amount: where amount > 10; before where amount > 5000').waitFor()
+    await page.getByRole('button', { name: 'Run' }).click()
+    const fired = page.locator('section[aria-label="Rules of candidate"] tr', { hasText: 'high_amount' })
+    await expect.poll(() => fired.locator('td').nth(2).textContent(), { timeout: waitMaxMs }).toBe('700')
+    expect(await valueIn('select count(*) from fraud_detection where amount > 10')).toBe('700')
+    await page.getByRole('button', { name: 'Back to the active ones' }).click()
+    expect(await text.inputValue()).toBe(rules)
   })
 
   /** What names the case at hand. */

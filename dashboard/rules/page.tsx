@@ -1,0 +1,41 @@
+// The rules that decide, and a place to try others: what is wrong with them, and what they would have done.
+import { useEffect, useState } from 'preact/hooks'
+import type { RulesAnswer } from '../../src/dashboard/api.ts'
+import { Card, Failed } from '../parts/card.tsx'
+import { loadRules } from '../server.ts'
+import { ActiveRules } from './active-rules.tsx'
+import { BacktestForm } from './backtest-form.tsx'
+import { RulesEditor } from './rules-editor.tsx'
+
+export function RulesPage() {
+  const [rules, setRules] = useState<RulesAnswer | null>(null)
+  const [failure, setFailure] = useState<string | null>(null)
+  const [text, setText] = useState<string | null>(null)
+  useEffect(() => {
+    loadRules().then(setRules, (error: Error) => setFailure(error.message))
+  }, [])
+  if (failure !== null)
+    return (
+      <div class="page">
+        <h1 class="hidden">Rules</h1>
+        <Card title="Rules">
+          <Failed message={failure} />
+        </Card>
+      </div>
+    )
+  if (rules === null) return <div class="page" aria-busy="true" />
+  const tried = text ?? rules.text
+  return (
+    <div class="page rules">
+      <h1 class="hidden">Rules</h1>
+      <ActiveRules rules={rules} />
+      <RulesEditor
+        text={tried}
+        isChanged={text !== null && text !== rules.text}
+        onText={setText}
+        onReset={() => setText(null)}
+      />
+      <BacktestForm text={tried} />
+    </div>
+  )
+}
