@@ -11,6 +11,7 @@ import { Login } from './parts/login.tsx'
 import { RunState } from './parts/run-state.tsx'
 import { UserMenu } from './parts/user-menu.tsx'
 import { PipelinePage } from './pipeline/page.tsx'
+import { QualityPage } from './quality/page.tsx'
 import { ReviewPage } from './review/page.tsx'
 import { linkTo, type Place, place } from './router.ts'
 import { RulesPage } from './rules/page.tsx'
@@ -24,7 +25,8 @@ const pages = [
   { name: 'review', title: 'Review', key: '3' },
   { name: 'aggregations', title: 'Aggregations', key: '4' },
   { name: 'rules', title: 'Rules', key: '5' },
-  { name: 'tables', title: 'Tables', key: '6' },
+  { name: 'quality', title: 'Quality', key: '6' },
+  { name: 'tables', title: 'Tables', key: '7' },
 ] as const
 
 export function App() {
@@ -114,6 +116,8 @@ function PageAt({ at, lakehouse }: { readonly at: Place; readonly lakehouse: Lak
       return <AggregationsPage lakehouse={lakehouse} wanted={at.rest[0] ?? null} />
     case 'rules':
       return <RulesPage />
+    case 'quality':
+      return <QualityPage lakehouse={lakehouse} />
     case 'tables':
       return <TablesPage lakehouse={lakehouse} wanted={at.rest[0] ?? null} />
     default:

@@ -8,6 +8,7 @@ import './pages.css'
 import './review/review.css'
 import './review/queue.css'
 import './rules/rules.css'
+import './quality/quality.css'
 import { App } from './app.tsx'
 import { applyTheme, themeNow } from './theme.ts'
 

@@ -4,6 +4,7 @@ import type {
   FailureAnswer,
   FeedRow,
   LakehouseAnswer,
+  QualityAnswer,
   ReviewAnswer,
   ReviewCase,
   ReviewContextAnswer,
@@ -129,6 +130,14 @@ export const loadKey = (path: string, keys: Keys): Promise<RowsAnswer> =>
 
 export const loadWindowRows = (path: string, start: string, end: string, keys: Keys): Promise<RowsAnswer> =>
   answerOf(`/api/window-rows?${new URLSearchParams({ path, start, end, keys: JSON.stringify(keys) })}`)
+
+export const loadQuality = (): Promise<QualityAnswer> => answerOf('/api/quality')
+
+export const loadRefused = (reason: string): Promise<RowsAnswer> =>
+  answerOf(`/api/refused?${new URLSearchParams({ reason })}`)
+
+export const loadFigure = (column: string | null, metric: string): Promise<RowsAnswer> =>
+  answerOf(`/api/figure?${new URLSearchParams({ metric, ...(column === null ? {} : { column }) })}`)
 
 export async function runSql(sql: string, signal: AbortSignal): Promise<RowsAnswer> {
   return (await (await post('/api/sql', { sql }, signal)).json()) as RowsAnswer

@@ -5,7 +5,8 @@ import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { rowsOf } from '../engines/database.ts'
 import { counted } from '../errors/counted.ts'
 import { tableDirectory } from '../ops/tables.ts'
-import { baselineOf, type Lakehouse, type TableDefinition } from '../plan/index.ts'
+import type { Lakehouse, TableDefinition } from '../plan/index.ts'
+import { figuresTable } from '../query/figures-table.ts'
 import type { HealthFinding } from './plan-notifications.ts'
 
 /** Of one column so many figures are told. */
@@ -33,15 +34,13 @@ export class UnusualFigures {
 
   /** null for a lakehouse that has no such table. Windows that closed up to `openedMicros` are history. */
   static of(
-    { tables }: Lakehouse,
+    lakehouse: Lakehouse,
     deltaBasePath: string,
     connection: DuckDBConnection,
     openedMicros: bigint,
   ): UnusualFigures | null {
-    const found = tables.find(
-      ({ rows }) => baselineOf(rows.node) !== null && columns.every((name) => name in rows.schema),
-    )
-    return found === undefined ? null : new UnusualFigures(found, deltaBasePath, connection, openedMicros)
+    const found = figuresTable(lakehouse)
+    return found === null ? null : new UnusualFigures(found, deltaBasePath, connection, openedMicros)
   }
 
   async findings(): Promise<readonly HealthFinding[]> {
@@ -68,16 +67,6 @@ export class UnusualFigures {
     return { kind: 'anomaly', key: `anomaly/${of}`, severity: 'warn', text, help }
   }
 }
-
-const columns = [
-  'window_start',
-  'column_name',
-  'metric',
-  'value',
-  'expected',
-  'is_anomaly',
-  'aggregation_time',
-]
 
 /** Of the windows that one batch closed the last in which the column is unusual. */
 function unusualSql(scan: string, openedMicros: bigint): string {

@@ -156,6 +156,16 @@ export type RowsAnswer = {
   readonly ms: number
 }
 
+export type QualityAnswer = {
+  /** One row: how many rows the tables of records, events and refused records have. */
+  readonly conservation: RowsAnswer
+  /** By hour and reason. */
+  readonly refusals: RowsAnswer
+  /** The figures of the newest window, and what was unusual; null where the lakehouse has no such table. */
+  readonly newest: RowsAnswer | null
+  readonly anomalies: RowsAnswer | null
+}
+
 export type TableDetailAnswer = {
   readonly path: string
   readonly exists: boolean

@@ -1,6 +1,6 @@
 // The lakehouse as the pages know it: its tables, what they read, and what their columns are called.
 import { opsTables } from '../ops/readable.ts'
-import { inputsOf, type Lakehouse, type TableDefinition, windowOf } from '../plan/index.ts'
+import { inputsOf, type Lakehouse, type TableDefinition, unpivotOf, windowOf } from '../plan/index.ts'
 import { liveName } from '../query/open-windows.ts'
 import { sqlName } from '../query/table-name.ts'
 import type { LakehouseAnswer, TableAnswer } from './api.ts'
@@ -50,8 +50,11 @@ function tableAnswer(lakehouse: Lakehouse, table: TableDefinition): TableAnswer 
   const columns = Object.entries(rows.schema).map(([name, type]) => ({ name, type }))
   const numbers = columns.filter(({ type }) => isNumber(type)).map(({ name }) => name)
   const keys = node === null ? [] : node.keys.filter((key) => columns.some(({ name }) => name === key))
+  // Figures that stand as rows of their own have a page of theirs.
   const windows =
-    node === null ? null : { keys, numbers, live: liveName(table), sizeMs: Number(node.sizeMicros / 1000n) }
+    node === null || unpivotOf(rows.node) !== null
+      ? null
+      : { keys, numbers, live: liveName(table), sizeMs: Number(node.sizeMicros / 1000n) }
   return {
     path,
     sqlName: sqlName(table),

@@ -18,6 +18,7 @@ import {
   transactionsQuery,
 } from './fraud-queries.ts'
 import { bodyOf, Refusal, sendJson, textOfBody } from './http.ts'
+import { qualityRoutes } from './quality-routes.ts'
 import { pageLimits, type QueryLimits } from './query-desk.ts'
 import { reviewRoutes } from './review-routes.ts'
 import type { DashboardRoute, RouteContext } from './route-context.ts'
@@ -101,6 +102,7 @@ const routes: Readonly<Record<string, DashboardRoute>> = {
     })
     response.end(csvOf(answer))
   },
+  ...qualityRoutes,
   ...reviewRoutes,
   ...rulesRoutes,
 }

@@ -155,8 +155,11 @@ function columnText(
 ): string {
   if (below === null) return `column ${name}`
   switch (node.kind) {
-    case 'project':
-      return expressionText(node.columns[name], below, numbers)
+    case 'project': {
+      const expr = node.columns[name]
+      // Kept as it is, however often.
+      return expr?.kind === 'column' ? below(expr.name) : expressionText(expr, below, numbers)
+    }
     case 'readJson': {
       const path = node.fields[name]
       if (path !== undefined) return `json ${storedText(path)} of ${below(node.from)}`

@@ -14,7 +14,7 @@ import { observedTest, serve } from '../unit/dashboard/served.ts'
 import { type Lakehouse, newLakehouse, testOptions, writeInput } from '../unit/engine/pipeline.ts'
 import { chromiumAvailable, chromiumPath } from './tools.ts'
 
-const pages = ['pipeline', 'fraud', 'review', 'aggregations', 'rules', 'tables'] as const
+const pages = ['pipeline', 'fraud', 'review', 'aggregations', 'rules', 'quality', 'tables'] as const
 /** Markup, a control character and marks that turn a line around. */
 const nastyMerchant = '<img src=x onerror="document.title=1"><b>Shop\u0007 \u202Egnp.exe'
 const waitMaxMs = 120_000
@@ -173,7 +173,7 @@ describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
     }
     await page.keyboard.press('Enter')
     await page.locator('.detail').waitFor()
-    await page.keyboard.press('6')
+    await page.keyboard.press('7')
     await page.locator('textarea').focus()
     await page.keyboard.press('ControlOrMeta+A')
     await page.keyboard.type('select count(*) as n from bronze.transactions')
