@@ -61,7 +61,8 @@ export async function backTest(options: BacktestOptions): Promise<BacktestReport
   }
   const sideOf = ({ name, rules, parameters }: NamedRules): RuleSide =>
     ruleSide(name, rules, { dialect: boundDuckdb(parameters), countsRecordLabel })
-  const sides = { candidate: sideOf(candidate), baseline: sideOf(baseline) }
+  const ofBaseline = sideOf(baseline)
+  const sides = { candidate: candidate === baseline ? ofBaseline : sideOf(candidate), baseline: ofBaseline }
   const asked = columnsAsked(sides.candidate)
   const whole = columnsAsked(baseline.rules)
   const compared = options.isBaselineActive ? [...whole, 'fraud_score', 'reasons'] : []

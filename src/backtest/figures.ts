@@ -111,6 +111,7 @@ export function backtestFigures(
   const all = sumOf(Object.values(byLabel))
   const side = (of: 'baseline' | 'candidate'): SideFigures =>
     sideFigures(sides[of], of, { combinations, days, capacityPerDay })
+  const baseline = side('baseline')
   return {
     all: quantityOf(all),
     byLabel: {
@@ -120,8 +121,8 @@ export function backtestFigures(
     },
     maturedShare: all.count === 0 ? null : 1 - byLabel.pending.count / all.count,
     ...{ days, unknown },
-    baseline: side('baseline'),
-    candidate: side('candidate'),
+    baseline,
+    candidate: sides.candidate === sides.baseline ? baseline : side('candidate'),
     changed: changedFigures(combinations),
   }
 }

@@ -71,10 +71,11 @@ export function bootstrapped(
   const value = figureOf(counts)
   if (value === null) return { value, low: 0, high: 1 }
   const draw = poissonDraws(bootstrapSeed)
+  const ordered = highestFirst(counts) // As they come they have no order.
   const drawn: number[] = []
   for (let round = 0; round < bootstrapRounds; round++) {
     const figure = figureOf(
-      counts.map(({ score, fraud, good }) => ({ score, fraud: draw(fraud), good: draw(good) })),
+      ordered.map(({ score, fraud, good }) => ({ score, fraud: draw(fraud), good: draw(good) })),
     )
     if (figure !== null) drawn.push(figure)
   }

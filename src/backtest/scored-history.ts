@@ -6,7 +6,7 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
 import { labelsPath } from '../ops/labels.ts'
 import { opsDirectory, tableDirectory } from '../ops/tables.ts'
-import { finalVerdictsSql, verdictsPath } from '../ops/verdicts.ts'
+import { verdictsPath, verdictTimesSql } from '../ops/verdicts.ts'
 import type { Lakehouse, TableDefinition } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { knownColumns, knownLabelsSql, type LabelOptions, labelSql, reviewerSource } from './label-sql.ts'
@@ -35,13 +35,13 @@ export type HistoryOptions = LabelOptions &
 
 export type ScoredHistory = {
   readonly connection: DuckDBConnection
-  /** A SELECT of the rows: the wanted columns, event_time, topic, partition, offset, `label`. */
+  /** A SELECT of the rows: the wanted columns, event_time, topic, partition, offset, `labelName`. */
   readonly rows: string
   close(): void
 }
 
-/** The label of a row, as `rows` names it. */
-export const labelName = duckdb.name('label')
+/** The label of a row, as `rows` names it; no column of a table has such a name. */
+export const labelName = duckdb.name('label known')
 
 /** Fails with DELTA_TABLE_NOT_FOUND where nothing was scored, with CONFIG_INVALID for an unknown column. */
 export async function openHistory(options: HistoryOptions): Promise<ScoredHistory> {
@@ -134,19 +134,22 @@ async function scanOf(
   return `SELECT ${columns.map(duckdb.name).join(', ')} FROM (${scan})${where}`
 }
 
-/** What is known beside the records: a SELECT of transaction_id, is_fraud, known_at, source. */
+/** What is known beside the records, as `knownLabelsSql` takes it. */
 async function labelsOf(of: HistoryOptions): Promise<string> {
   const none = `SELECT NULL::VARCHAR AS transaction_id, NULL::BOOLEAN AS is_fraud, NULL::TIMESTAMP AS known_at,
-    NULL::VARCHAR AS source WHERE false`
+    NULL::VARCHAR AS source, NULL::TIMESTAMP AS taken_back_at WHERE false`
   const imported = await scanOfOps(of, labelsPath)
   const verdicts = await scanOfOps(of, verdictsPath)
   return [
     none,
-    ...(imported === null ? [] : [`SELECT transaction_id, is_fraud, known_at, source FROM (${imported})`]),
+    ...(imported === null
+      ? []
+      : [`SELECT transaction_id, is_fraud, known_at, source, NULL FROM (${imported})`]),
     ...(verdicts === null
       ? []
       : [
-          `SELECT event, verdict = 'fraud', decided_at, '${reviewerSource}' FROM (${finalVerdictsSql(verdicts)})`,
+          `SELECT event, verdict = 'fraud', decided_at, '${reviewerSource}', taken_back_at
+            FROM (${verdictTimesSql(verdicts)})`,
         ]),
   ].join('\nUNION ALL\n')
 }

@@ -23,7 +23,7 @@ const decisionsStream = 'decisions'
 /** How often the log says how many decisions were made. */
 const toldEveryMs = 10_000
 
-/** A topic of decisions that is made has as many partitions as the topic of records, or so many. */
+/** A topic of decisions that is made has so many partitions. */
 const partitionsDefault = 4
 
 export type DecisionsRun = {

@@ -83,15 +83,21 @@ export function decisionsConfigOf(values: DecisionsValues): DecisionsConfig {
 
 /** What is wrong between them, of those that could be parsed. */
 export function decisionsContradictions(
-  values: Partial<DecisionsValues & { KAFKA_TOPIC: string }>,
+  values: Partial<DecisionsValues & { KAFKA_TOPIC: string; KAFKA_GROUP_ID: string }>,
 ): string[] {
   const { DECISIONS_HOST: host, DECISIONS_PORT: port, DECISIONS_TOPIC: topic, KAFKA_TOPIC: read } = values
   const { DECISIONS_TOKEN: token, DECISIONS_TOKEN_FILE: file } = values
+  const { DECISIONS_GROUP_ID: group, KAFKA_GROUP_ID: lagGroup } = values
   const isRead = topic !== undefined && (read?.split(',') ?? []).includes(topic)
   const isOpen = host !== undefined && !isLoopback(host) && port !== 0
   return [
     ...(isRead
       ? [`DECISIONS_TOPIC is ${topic}, which is KAFKA_TOPIC: decisions would be read as records`]
+      : []),
+    ...(group !== undefined && group === lagGroup
+      ? [
+          `DECISIONS_GROUP_ID is ${group}, which is KAFKA_GROUP_ID: records of the tables would pass for decided`,
+        ]
       : []),
     ...(isOpen && token && file
       ? ['DECISIONS_TOKEN and DECISIONS_TOKEN_FILE are both set: keep one of them']

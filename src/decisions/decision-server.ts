@@ -121,7 +121,8 @@ class DecisionRequests {
     const asked = records.map((record) => ({ ...record, request: randomUUID() }))
     const over = Promise.withResolvers<null>()
     const timer = setTimeout(() => over.resolve(null), decisionMaxMs)
-    this.#closed.signal.addEventListener('abort', () => over.resolve(null), { once: true })
+    const onClosed = (): void => over.resolve(null)
+    this.#closed.signal.addEventListener('abort', onClosed)
     const decided = Promise.all(
       asked.map(({ request }) => new Promise<Decision>((resolve) => this.#waiting.set(request, resolve))),
     )
@@ -130,6 +131,7 @@ class DecisionRequests {
       return await Promise.race([decided, over.promise])
     } finally {
       clearTimeout(timer)
+      this.#closed.signal.removeEventListener('abort', onClosed)
       for (const { request } of asked) this.#waiting.delete(request)
     }
   }
@@ -143,6 +145,14 @@ class DecisionRequests {
       return { status: 401, code: 'UNAUTHORIZED', message: 'this needs the token of DECISIONS_TOKEN' }
     if (url?.split('?')[0] !== '/v1/decisions')
       return { status: 404, code: 'NOT_FOUND', message: 'there is POST /v1/decisions' }
+    // Whoever misspells dry_run did not mean to pay.
+    const query = new URL(url, 'http://localhost').searchParams
+    if (![...query].every(([name, value]) => name === 'dry_run' && /^(?:true|false)$/.test(value)))
+      return {
+        status: 400,
+        code: 'QUERY_INVALID',
+        message: 'the query is dry_run=true, dry_run=false or none',
+      }
     if (method !== 'POST') return { status: 405, code: 'METHOD', message: 'only POST' }
     if (!/^application\/json *(?:;|$)/i.test(headers['content-type'] ?? ''))
       return { status: 415, code: 'NOT_JSON', message: 'the body has to be application/json' }

@@ -77,9 +77,11 @@ async function scanOfEvents({ lakehouse, deltaBasePath }: ImportOptions): Promis
 /** The table `given`: the file's rows as text. */
 async function readFile(connection: DuckDBConnection, { file, source }: ImportOptions): Promise<void> {
   const isJson = ['.ndjson', '.jsonl', '.json'].includes(extname(file).toLowerCase())
+  // In a pattern a character in brackets is itself: it is this file that is read, whatever its name.
+  const path = duckdb.text(file.replace(/[*?[]/g, '[$&]'))
   const rows = isJson
-    ? `read_json_objects(${duckdb.text(file)}, format = 'newline_delimited')`
-    : `read_csv(${duckdb.text(file)}, all_varchar = true, header = true, delim = ',', quote = '"', escape = '"')`
+    ? `read_json_objects(${path}, format = 'newline_delimited', hive_partitioning = false)`
+    : `read_csv(${path}, all_varchar = true, header = true, delim = ',', quote = '"', escape = '"', hive_partitioning = false)`
   const columns = isJson ? ofJson : await ofCsv(connection, rows, file)
   const select = `SELECT row_number() OVER () AS row, ${columns.join(', ')} FROM ${rows}`
   try {

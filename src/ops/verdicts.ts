@@ -44,13 +44,9 @@ export const verdictsDefinition = {
   ],
 } satisfies Omit<DeltaTableDefinition, 'properties'>
 
-/** A SELECT of the rows that decide and are not taken back; `rows` is a SELECT of the table. */
-export function standingVerdictsSql(rows: string): string {
-  return `WITH verdicts AS (${rows}) SELECT * EXCLUDE (undoes) FROM verdicts
-    WHERE verdict IS NOT NULL AND sequence NOT IN (SELECT undoes FROM verdicts WHERE undoes IS NOT NULL)`
-}
-
-/** Those of them that are final: at most one of each transaction, `fraud` or `legitimate`. */
-export function finalVerdictsSql(rows: string): string {
-  return `SELECT * FROM (${standingVerdictsSql(rows)}) WHERE verdict IN ('fraud', 'legitimate')`
+/** `fraud` and `legitimate`, each with `taken_back_at`, which is null where it stands; `rows` is a SELECT of the table. */
+export function verdictTimesSql(rows: string): string {
+  return `WITH verdicts AS (${rows}) SELECT verdicts.*, back.decided_at AS taken_back_at
+    FROM verdicts LEFT JOIN verdicts AS back ON back.undoes = verdicts.sequence
+    WHERE verdicts.verdict IN ('fraud', 'legitimate')`
 }

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { BacktestReport } from '../../../src/backtest/backtest.ts'
+import { averagePrecision, bootstrapped } from '../../../src/backtest/intervals.ts'
 import { reportHtml } from '../../../src/backtest/report-html.ts'
+import { sectionsOf } from '../../../src/backtest/report-text.ts'
 import { runBacktest } from '../../../src/cli/backtest.ts'
 import { type Config, loadConfig } from '../../../src/config/config.ts'
 import { importLabels } from '../../../src/labels/import-labels.ts'
@@ -92,8 +94,13 @@ async function review(random: Random, base: string): Promise<void> {
   }
   for (const one of made.filter((_, index) => index % 11 === 0)) {
     if (random.chance(0.3)) add(null, add('fraud', null, one, 1), one, 2)
+    if (random.chance(0.3)) {
+      // Taken back too late to count: the label stays what it was.
+      add(null, add('fraud', null, one, 4), one, maturityDays + 1)
+      labels.push({ id: one.id, isFraud: true, knownMs: one.atMs + 4 * dayMs, source: 'reviewer' })
+    }
     if (random.chance(0.2)) add('unsure', null, one, 2)
-    const [isFraud, days] = [random.chance(0.5), random.whole(3, 30)]
+    const [isFraud, days] = [random.chance(0.5), random.whole(5, 30)]
     add(isFraud ? 'fraud' : 'legitimate', null, one, days)
     labels.push({ id: one.id, isFraud, knownMs: one.atMs + days * dayMs, source: 'reviewer' })
   }
@@ -265,4 +272,17 @@ test('the HTML has no text of the data as markup, and asks nothing of a network'
   expect(html).not.toContain('\u202e')
   expect(html).not.toContain('\u0007')
   expect(html).not.toMatch(/<(?:script|link|iframe|object)|url\(|@import/)
+})
+
+test('an interval is the same in whatever order the scores come', () => {
+  const counts = [80, 50, 20, 0].map((score, index) => ({ score, fraud: 9 - index, good: 20 + 90 * index }))
+  expect(bootstrapped(counts.toReversed(), averagePrecision)).toEqual(bootstrapped(counts, averagePrecision))
+})
+
+test('rules that are compared with themselves stand once in the report', async () => {
+  const report = await runBacktest(standardProject, config, undefined, { against: 'active', samples: 10 })
+  const titles = sectionsOf(report).map(({ title }) => title)
+  expect(titles.filter((title) => title === 'Rules of active')).toHaveLength(1)
+  expect(report.figures.candidate).toEqual(report.figures.baseline)
+  expect(report.samples).toEqual([])
 })

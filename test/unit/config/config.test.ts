@@ -247,6 +247,14 @@ test('others than this machine are told how a process is only with a token', () 
   expect(mistakes({ METRICS_HOST, METRICS_TOKEN: 'short' })[0]).toMatch(/^METRICS_TOKEN is \(not shown\)/)
 })
 
+test('the group of decisions is not the one that reports how far the tables are', () => {
+  const of = { KAFKA_GROUP_ID: 'one', DECISIONS_GROUP_ID: 'one' }
+  expect(mistakes(of)).toEqual([
+    expect.stringContaining('DECISIONS_GROUP_ID is one, which is KAFKA_GROUP_ID'),
+  ])
+  expect(mistakes({ KAFKA_GROUP_ID: 'one' })).toEqual([])
+})
+
 test('what a store needs is read together, and Spark writes to none', () => {
   expect(load({}).store).toBeNull()
   const DELTA_BASE_PATH = 's3://bucket/x'

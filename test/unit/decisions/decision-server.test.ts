@@ -1,6 +1,6 @@
 // Requests for decisions: who is let in, what is refused and why, and that the bytes of a transaction stay.
 import { request as httpRequest } from 'node:http'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import type { Decision } from '../../../src/decisions/decision.ts'
 import { recordsOfBody } from '../../../src/decisions/decision-requests.ts'
 import {
@@ -126,6 +126,31 @@ test('a dry run produces nothing', async () => {
     decisions: [{ offset: '0' }, { offset: '1' }],
   })
   expect(produced).toEqual([])
+})
+
+test.each(['?dry_run=1', '?dryrun=true', '?dry_run=true&dry_run=no'])(
+  '%s is no dry run, and none else',
+  async (query) => {
+    const { produced, post } = await serve()
+    expect((await post('{}', {}, query)).status).toBe(400)
+    expect(produced).toEqual([])
+    expect((await post('{}', {}, '?dry_run=false')).status).toBe(200)
+  },
+)
+
+test('a request that is answered leaves nothing behind', async () => {
+  const { post } = await serve()
+  const heard = vi.spyOn(EventTarget.prototype, 'addEventListener')
+  const gone = vi.spyOn(EventTarget.prototype, 'removeEventListener')
+  try {
+    await (await post('[{},{}]')).text()
+    const closings = heard.mock.calls.filter(([, listener]) => String(listener).includes('over.resolve'))
+    const listeners = gone.mock.calls.map(([, listener]) => listener)
+    expect(closings).toHaveLength(1)
+    expect(listeners).toContain(closings[0]![1])
+  } finally {
+    vi.restoreAllMocks()
+  }
 })
 
 test('a broker that is away is told as that, with when to come again', async () => {

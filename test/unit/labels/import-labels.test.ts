@@ -1,5 +1,5 @@
 // Files of labels: all of a file is imported, or nothing of it, and each mistake is told with its row.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -74,6 +74,16 @@ test('what is there already is left out, in the same file and in the next', asyn
   expect(await imported('again.ndjson', file)).toMatchObject({ rows: 3, imported: 1 })
   expect(await imported('again.ndjson', file)).toMatchObject({ rows: 3, imported: 0 })
   expect(await labels()).toHaveLength(before + 1)
+})
+
+test('it is the named file that is read, whatever its name and that of its folder', async () => {
+  const folder = 'source=folder'
+  mkdirSync(join(directory, folder))
+  const row = (id: string) => `transaction_id,known_at\n${id},2026-10-02\n`
+  writeFileSync(join(directory, folder, 'odd1.csv'), row('another-file'))
+  await imported(join(folder, 'odd[1].csv'), row('named-file'))
+  const odd = (await labels()).filter(({ transaction_id: id }) => /-file$/.test(String(id)))
+  expect(odd.map((one) => [one.transaction_id, one.source])).toEqual([['named-file', 'chargeback']])
 })
 
 test('each mistake has its row, and with one of them nothing is imported', async () => {
