@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sqlRelation } from '../../../src/engines/spark/connect/relations.ts'
 import { assert } from '../../../src/errors/errors.ts'
 import { refused, silverOf } from '../../../src/lakehouse/2-silver/transactions.ts'
-import type { PlanNode } from '../../../src/plan/index.ts'
+import { qualityMetrics } from '../../../src/lakehouse/3-quality/metrics.ts'
+import { earlierRows, type PlanNode } from '../../../src/plan/index.ts'
 import { boundDuckdb, boundSpark, compileTable, spark } from '../../../src/sql/index.ts'
 import { busyKeysSql, sparkOverCount } from '../../../src/sql/spark-over-count.ts'
 import { judge } from '../../../src/verify/judge.ts'
@@ -32,6 +33,7 @@ import {
   repeatCases,
   velocityCases,
 } from '../../unit/sql/naive.ts'
+import { closings, duckdbFigures, shownFigures } from './figures.ts'
 import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
 import { randomRows, windows } from './windows.ts'
 
@@ -142,6 +144,19 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
       { ...call, inputs: { rows: sqlRelation(sparkRows) } },
     )
     expect(expected.length).toBeGreaterThan(10)
+    expect(found).toEqual(expected)
+  })
+
+  test('figures, and what is usual for them, are what DuckDB gives, also behind rows of earlier batches', async () => {
+    const { node } = qualityMetrics.rows
+    const { rows, earlier, expected } = await duckdbFigures(seed)
+    const { sql } = compileTable(boundSpark(closings.later), node)
+    const found = await server.session.rows(
+      `SELECT ${shownFigures} FROM (${sql}) ORDER BY window_start, column_name NULLS FIRST, metric`,
+      { ...call, inputs: { silver_recent: sqlRelation(rows), [earlierRows]: sqlRelation(earlier) } },
+    )
+    expect(expected.length).toBeGreaterThan(100)
+    expect(expected.filter((row) => row.score !== null).length).toBeGreaterThan(50)
     expect(found).toEqual(expected)
   })
 
