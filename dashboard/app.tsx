@@ -58,6 +58,9 @@ function Shell({ lakehouse }: { readonly lakehouse: LakehouseAnswer }) {
   const at = useStore(place)
   const page = at.page === 'person' ? 'fraud' : at.page
   useEffect(() => {
+    // Where the names of all pages do not fit, that of this one is seen.
+    const own = document.querySelector('.top nav [aria-current]')
+    own?.scrollIntoView({ inline: 'center', block: 'nearest' })
     document.title = `${pages.find(({ name }) => name === page)?.title ?? 'Assay'} · Assay`
   }, [page])
   useEffect(() => {
