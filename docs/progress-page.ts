@@ -28,6 +28,7 @@ const progress: Progress = {
     user: instant('2026-03-10T10:59:58Z'),
     country: instant('2026-03-10T11:29:58Z'),
     hourly_summary: instant('2026-03-10T10:59:58Z'),
+    sessions: instant('2026-03-10T11:29:58Z'),
   },
   partitions: new Map(
     [0, 1].map((partition) => {
@@ -39,7 +40,7 @@ const progress: Progress = {
 }
 
 const minutes = (count: number): bigint => BigInt(count) * 60_000_000n
-const delays = { silver: 10, gold: 10, merchant: 15, user: 60, country: 30, hourly_summary: 60 }
+const delays = { silver: 10, gold: 10, merchant: 15, user: 60, country: 30, hourly_summary: 60, sessions: 30 }
 
 const example: RecordedBatch = {
   progress,

@@ -12,6 +12,7 @@ export const chapters: readonly Chapter[] = [
       'docs/guide/files': 'On files',
       'docs/guide/synthetic-data': 'Synthetic data',
       'docs/guide/records': 'Records',
+      'docs/guide/journeys': 'Journeys',
       'docs/guide/life-of-a-batch': 'The life of a batch',
     },
   },

@@ -31,6 +31,8 @@ export type BatchPlan = {
   readonly waiting: readonly TopicPartition[]
   /** Moves all watermarks behind the last window. */
   readonly isFinal: boolean
+  /** Of a final batch: behind the last session that is open. Absent where there are no sessions. */
+  readonly sessionsEndMicros?: bigint
   readonly settings: BatchSettings
   /** The hash of the definitions of the tables, which `ops/definitions` keeps. */
   readonly definitions: string
@@ -46,6 +48,7 @@ export function planToJson(plan: BatchPlan): Readonly<Record<string, unknown>> {
     watermark: plan.watermarkMicros === null ? null : String(plan.watermarkMicros),
     waiting: plan.waiting.map(({ topic, partition }) => [topic, partition]),
     ...(plan.isFinal ? { final: true } : {}),
+    ...(plan.sessionsEndMicros === undefined ? {} : { sessions_end: String(plan.sessionsEndMicros) }),
     settings: settingsToJson(plan.settings),
     definitions: plan.definitions,
   }
@@ -86,6 +89,7 @@ export function planFromJson(json: Readonly<Record<string, unknown>>): BatchPlan
       return { topic: textOf(topic), partition: Number(partition) }
     }),
     isFinal: json.final === true,
+    ...(json.sessions_end === undefined ? {} : { sessionsEndMicros: bigintOf(json.sessions_end) }),
     settings: settingsFromJson(objectOf(json.settings)),
     definitions: textOf(json.definitions),
   }

@@ -18,7 +18,7 @@ export function planBatch(
   ranges: readonly OffsetRange[],
   nowMicros: bigint,
   rules: BatchRules,
-  { readFrom = 'input', isFinal = false, waiting = [] }: Partial<BatchPlan> = {},
+  { readFrom = 'input', isFinal = false, waiting = [], sessionsEndMicros }: Partial<BatchPlan> = {},
 ): BatchPlan {
   const earliest = progress.timeMicros + 1n
   return {
@@ -29,6 +29,7 @@ export function planBatch(
     watermarkMicros: progress.watermarks[rules.eventsWatermark] ?? null,
     waiting,
     isFinal,
+    ...(sessionsEndMicros === undefined ? {} : { sessionsEndMicros }),
     settings: rules.settings,
     definitions: rules.definitions,
   }
@@ -63,7 +64,10 @@ export function progressAfter(
 ): Progress {
   const seen = greatest(before.eventTimeMaxMicros, times.eventTimeMaxMicros)
   const finalizedTo = plan.isFinal
-    ? greatest(before.finalizedToMicros, lastWindowEnd(tables, seen))
+    ? greatest(
+        before.finalizedToMicros,
+        greatest(lastWindowEnd(tables, seen), plan.sessionsEndMicros ?? null),
+      )
     : before.finalizedToMicros
   const partitions = partitionsAfter(before.partitions, times.partitions)
   const held = plan.isFinal ? seen : heldBack(seen, plan, partitions)

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import { compileRowPath } from '../javascript/index.ts'
-import { eventsWatermark, type PlanNode, type TableDefinition, windowOf } from '../plan/index.ts'
+import { eventsWatermark, hasClosingRows, type PlanNode, type TableDefinition } from '../plan/index.ts'
 import { planText } from '../plan/text.ts'
 import type { Project } from '../project/project.ts'
 import { tableNamed } from '../query/table-name.ts'
@@ -54,7 +54,7 @@ function statements(dialect: Dialect, table: TableDefinition): string {
 
 /** From the rows of the input that the table's SQL reads. */
 function javascript(table: TableDefinition): string {
-  if (windowOf(table.rows.node) !== null) return '// None: its windows are computed by SQL.'
+  if (hasClosingRows(table.rows.node)) return '// None: its windows are computed by SQL.'
   const source = sourceOf(table.rows.node)
   const outputs = { [table.path.replaceAll('/', '_')]: { relation: table.rows, into: 'columns' } as const }
   return compileRowPath({ source, outputs }).code

@@ -4,7 +4,7 @@ import type { Delays, Parameters } from '../batches/plan.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { MetricsAddress } from '../metrics/token.ts'
 import { isStoreUrl } from '../objects/address.ts'
-import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
+import { eventsWatermark, type Lakehouse, withDefinitionSettings } from '../plan/index.ts'
 import { type DecisionsConfig, decisionsConfigOf, decisionsContradictions } from './decisions-variables.ts'
 import { formatDuration } from './duration.ts'
 import { readEnvFile } from './env-file.ts'
@@ -171,7 +171,8 @@ export function loadConfig(
   const parameters = lakehouse.settings.map(({ parameter, variable }) => [parameter, parsed[variable]])
   // Without a mistake each has a value of the kind that its variable says.
   const ofLakehouse = {
-    ...{ lakehouse, delays, parameters: Object.fromEntries(parameters) as Parameters },
+    ...{ delays, parameters: Object.fromEntries(parameters) as Parameters },
+    lakehouse: withDefinitionSettings(lakehouse, parsed),
     retentionMicros: retentionsOf(lakehouse, parsed),
   }
   return configOf(parsed as Values, ofLakehouse, hints)

@@ -56,6 +56,13 @@ export function duration(): ValueKind<bigint> {
   })
 }
 
+export function positiveDuration(): ValueKind<bigint> {
+  return kindOf('a duration greater than 0 with its unit, such as "10 minutes", "1 h" or "90s"', (text) => {
+    const micros = parseDuration(text)
+    return micros !== null && micros > 0n && micros <= durationMaxMicros ? micros : null
+  })
+}
+
 /** A retention; of a table that does not say which batch a row came with there can be none. */
 export function wholeDays(isTimed: boolean): ValueKind<bigint> {
   const dayMicros = 86_400_000_000n

@@ -4,6 +4,7 @@ import type { Lakehouse } from '../plan/index.ts'
 import { alertVariables } from './alert-variables.ts'
 import { dashboardVariables } from './dashboard-variables.ts'
 import { decisionsVariables } from './decisions-variables.ts'
+import { definitionVariables } from './definition-variables.ts'
 import { labelVariables } from './label-variables.ts'
 import { metricsVariables } from './metrics-variables.ts'
 import { registryVariables } from './registry-variables.ts'
@@ -463,6 +464,7 @@ export function variablesOf(
     ...retentionVariables(lakehouse),
     ...watermarks,
     ...settings,
+    ...definitionVariables(lakehouse),
   ])
   const all: Readonly<Record<string, Variable<unknown>>> = { ...variables, KAFKA_TOPIC, ...own }
   const ofProject = Object.entries(all).map(([name, variable]): [string, Variable<unknown>] => {
@@ -488,7 +490,7 @@ function watermarkOf({ watermarks, tables }: Lakehouse, name: string): Variable<
   return {
     ...{ ...time, ...duration(), default: standard, example: '2 hours' },
     meaning:
-      `How long a window of ${closed.join(', ')} stays open after its end; never less than ` +
+      `How long after their ends windows, or sessions, of ${closed.join(', ')} stay open; never less than ` +
       `${watermarkVariable(events!.name)}, to which it is raised where unset`,
   }
 }

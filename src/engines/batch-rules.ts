@@ -11,6 +11,8 @@ import {
   type HistoryNode,
   historiesOf,
   type Lakehouse,
+  type SessionsNode,
+  sessionsIn,
   type TableDefinition,
   type WindowNode,
   windowOf,
@@ -89,6 +91,33 @@ export function closingWindows(table: TableDefinition, before: Progress, after: 
   return { window, closedToMicros, upToMicros }
 }
 
+/** Sessions that a watermark closes which moved from `closedTo` to `upTo`. */
+export type ClosingSessions = {
+  readonly node: SessionsNode
+  readonly closedToMicros: bigint | null
+  readonly upToMicros: bigint
+}
+
+/** null where the watermark stands still. */
+export function closingSessions(
+  { path, rows, watermark }: TableDefinition,
+  before: Progress,
+  after: Progress,
+): ClosingSessions | null {
+  const node = sessionsIn(rows.node)
+  assert(node !== null && watermark !== null, `${path} has no sessions`)
+  const closedToMicros = before.watermarks[watermark] ?? null
+  const upToMicros = after.watermarks[watermark] ?? null
+  return upToMicros === null || upToMicros === closedToMicros ? null : { node, closedToMicros, upToMicros }
+}
+
+/**
+ * No row of an open session, or of one that is still to begin, is as early as this; null where any may be.
+ */
+export function sessionsFrom({ node, closedToMicros }: Omit<ClosingSessions, 'upToMicros'>): bigint | null {
+  return closedToMicros === null ? null : closedToMicros - node.lengthMaxMicros + 1n
+}
+
 /** The event times, both ends included, of the rows in such windows. */
 export function eventTimesOf({ window, closedToMicros, upToMicros }: Closing) {
   return {
@@ -160,15 +189,17 @@ export function eventsWatermarkOf(
 }
 
 /**
- * False where there was no row yet, or none since all windows were closed. Those of a table that came later,
- * or was rebuilt since, may end behind them.
+ * False where there was no row yet, or none since all windows and sessions were closed. Those of a table that
+ * came later, or was rebuilt since, may end behind them, and its watermark may not have begun.
  */
-export function hasOpenWindows(
-  { finalizedToMicros, eventTimeMaxMicros }: Progress,
+export function isOpen(
+  { finalizedToMicros, eventTimeMaxMicros, watermarks }: Progress,
   tables: readonly TableDefinition[],
+  sessionsEndMicros: bigint | null,
 ): boolean {
   if (eventTimeMaxMicros === null) return false
   if (finalizedToMicros === null || eventTimeMaxMicros >= finalizedToMicros) return true
-  const end = lastWindowEnd(tables, eventTimeMaxMicros)
-  return end !== null && end > finalizedToMicros
+  if (tables.some(({ watermark }) => watermark !== null && watermarks[watermark] === undefined)) return true
+  const ends = [lastWindowEnd(tables, eventTimeMaxMicros), sessionsEndMicros]
+  return ends.some((end) => end !== null && end > finalizedToMicros)
 }

@@ -5,7 +5,7 @@ import { floorTo } from '../batches/planner.ts'
 import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { DeltaSnapshot } from '../delta/index.ts'
 import { dayMicros, type Retained, retainedOf } from '../ops/retained.ts'
-import { historiesOf, type TableDefinition, windowOf } from '../plan/index.ts'
+import { historiesOf, sessionsIn, type TableDefinition, windowOf } from '../plan/index.ts'
 import type { BatchHistory } from './batch-history.ts'
 import { rangeOf } from './batch-rules.ts'
 import type { DefinitionStore } from './definition-store.ts'
@@ -17,7 +17,8 @@ import type { OpenTable } from './tables.ts'
 export function reachOf(tables: readonly TableDefinition[], parameters: Parameters): bigint {
   const ranges = tables.flatMap(({ rows: { node } }) => [
     ...historiesOf(node).map((one) => rangeOf(one.node, parameters)),
-    ...[windowOf(node)?.sizeMicros ?? 0n],
+    windowOf(node)?.sizeMicros ?? 0n,
+    sessionsIn(node)?.lengthMaxMicros ?? 0n,
   ])
   return ranges.reduce((most, range) => (range > most ? range : most), 0n)
 }

@@ -5,7 +5,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { isStreamed } from '../batches/streamed.ts'
 import { type DeltaTable, fetchedScanSql, type PruneRange } from '../delta/index.ts'
 import { retainedOf } from '../ops/retained.ts'
-import { type Lakehouse, placeColumns, type TableDefinition, windowOf } from '../plan/index.ts'
+import { hasClosingRows, type Lakehouse, placeColumns, type TableDefinition } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf, setTable } from './database.ts'
 import { decodedOfPersons } from './decoded-persons.ts'
@@ -19,7 +19,7 @@ export function recordTables({ tables }: Lakehouse): readonly TableDefinition[] 
 /** Tables of rows that do not say of which record each is: an erasure cannot find a person's among them. */
 export function unplacedTables(lakehouse: Lakehouse): readonly TableDefinition[] {
   const placed = recordTables(lakehouse)
-  return lakehouse.tables.filter((table) => !placed.includes(table) && windowOf(table.rows.node) === null)
+  return lakehouse.tables.filter((table) => !placed.includes(table) && !hasClosingRows(table.rows.node))
 }
 
 /** The value that names a person in the lakehouse: its column is a text, or a whole number. */

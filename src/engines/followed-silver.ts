@@ -6,7 +6,7 @@ import { progressOf } from '../ops/tables.ts'
 import { restoredSince } from './restored.ts'
 
 /** What reads silver's rows needs of it. */
-export type SilverRows = Pick<DeltaTable, 'directory' | 'snapshot'>
+export type SilverRows = Pick<DeltaTable, 'directory' | 'snapshot' | 'lastRemoval'>
 
 export class FollowedSilver implements SilverRows {
   /** The batch that is followed: silver has to have it, and all before it. */
@@ -26,6 +26,10 @@ export class FollowedSilver implements SilverRows {
 
   get directory(): string {
     return this.#delta.directory
+  }
+
+  get lastRemoval(): DeltaTable['lastRemoval'] {
+    return this.#delta.lastRemoval
   }
 
   /** Fails with SILVER_RESTORED where silver lacks the batch that is followed, or one before it. */

@@ -6,6 +6,7 @@ import { assert } from '../errors/errors.ts'
 import { isEmpty } from '../expr/index.ts'
 import { compileRowPath, type RowOutput, type RowPath, type RunningBatch } from '../javascript/index.ts'
 import {
+  hasClosingRows,
   inputsOf,
   isOfInput,
   judgedColumns,
@@ -16,7 +17,6 @@ import {
   type Reads,
   type TableDefinition,
   tableAt,
-  windowOf,
 } from '../plan/index.ts'
 
 /** Where the rows come from: records of the input, rows that the table of records has, or rows of events. */
@@ -64,7 +64,7 @@ export function rowTables(
 ): readonly string[] {
   return definitions
     .filter(({ path, rows }) => {
-      if (!paths.includes(path) || windowOf(rows.node) !== null) return false
+      if (!paths.includes(path) || hasClosingRows(rows.node)) return false
       if (source === 'input') return true
       return source === 'records' ? path !== lakehouse.records.path : !isOfInput(lakehouse, path)
     })

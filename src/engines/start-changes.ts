@@ -9,12 +9,12 @@ import { type Definitions, settingChanges } from '../ops/definitions.ts'
 import { newestRebuild } from '../ops/rebuilt.ts'
 import { opsDirectory, progressOf, tableDirectory } from '../ops/tables.ts'
 import {
+  hasClosingRows,
   isOfInput,
   type Lakehouse,
   type TableDefinition,
   type TableDifference,
   tableDifference,
-  windowOf,
 } from '../plan/index.ts'
 import { BatchHistory } from './batch-history.ts'
 import { definitionsOfRun } from './definition-changes.ts'
@@ -216,7 +216,7 @@ export function blockingChanges(is: TableDefinition, difference: TableDifference
     ...retyped.map((one) => `its column ${one.name} was ${one.was} and is ${one.is}`),
   ]
   // Where a stream says how far its tables are, it means those that it had: one that moves there lacks rows.
-  const isOfWindows = windowOf(is.rows.node) !== null
+  const isOfWindows = hasClosingRows(is.rows.node)
   if (!isOfWindows)
     return [...columns, ...layout.filter((text) => /^its (stream|partition column) /.test(text))]
   const windows = [...layout, ...recomputed.map((name) => `its column ${name} is computed in another way`)]

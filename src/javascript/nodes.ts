@@ -60,6 +60,7 @@ export class NodeWriter {
       case 'window':
       case 'unpivot':
       case 'baseline':
+      case 'sessions':
         throw new Error(`no ${node.kind} is part of the row path`)
       default:
         return unreachable(node)
@@ -89,6 +90,7 @@ export class NodeWriter {
       case 'window':
       case 'unpivot':
       case 'baseline':
+      case 'sessions':
         throw new Error(`no ${node.kind} is part of the row path`)
       default:
         return unreachable(node)

@@ -12,6 +12,7 @@ import {
   storedText,
   type TableDefinition,
   type WindowNode,
+  windowOf,
 } from '../plan/index.ts'
 import type { RowPath } from './row-batch.ts'
 import { compileRowPath } from './row-path.ts'
@@ -91,7 +92,8 @@ export function panePlans(tables: readonly TableDefinition[]): WindowPanePlans {
 
 /** The name of the rows in windows that close. */
 function closingName(tables: readonly TableDefinition[]): string {
-  const read = tables.flatMap(({ rows }) => inputsOf(rows.node))
+  const windows = tables.filter(({ rows }) => windowOf(rows.node) !== null)
+  const read = windows.flatMap(({ rows }) => inputsOf(rows.node))
   return read.find(({ reads }) => reads.of === 'closing')?.name ?? 'closing'
 }
 

@@ -6,6 +6,7 @@ import { seedSilver, silverTransactions } from './2-silver/transactions.ts'
 import { countryAggregation } from './3-aggregations/country.ts'
 import { hourlySummary } from './3-aggregations/hourly_summary.ts'
 import { merchantAggregation } from './3-aggregations/merchant.ts'
+import { sessionLengths, userSessions } from './3-aggregations/sessions.ts'
 import { userAggregation } from './3-aggregations/user.ts'
 import { fraudDetection } from './3-fraud_detection.ts'
 import { goldTransactions } from './3-gold/transactions.ts'
@@ -25,6 +26,7 @@ export const standardLakehouse = defineLakehouse({
     userAggregation,
     countryAggregation,
     hourlySummary,
+    userSessions,
     qualityMetrics,
   ],
   shipped: [qualityMetrics.path],
@@ -36,6 +38,7 @@ export const standardLakehouse = defineLakehouse({
     { name: 'user', default: '1 hour' },
     { name: 'country', default: '30 minutes' },
     { name: 'hourly_summary', default: '1 hour' },
+    { name: 'sessions', default: '30 minutes' },
   ],
   settings: [
     {
@@ -57,6 +60,7 @@ export const standardLakehouse = defineLakehouse({
       example: 'Nigeria,Russia',
     },
   ],
+  definitionSettings: sessionLengths,
   rules: shopRules.rules,
   rulesFrom: { file: rulesFile, columns: ruleColumns },
   names: {

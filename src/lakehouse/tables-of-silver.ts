@@ -7,6 +7,7 @@ import type { Silver } from './2-silver/transactions.ts'
 import { countriesOf } from './3-aggregations/country.ts'
 import { hoursOf } from './3-aggregations/hourly_summary.ts'
 import { merchantsOf } from './3-aggregations/merchant.ts'
+import { userSessionsOf } from './3-aggregations/sessions.ts'
 import { usersOf } from './3-aggregations/user.ts'
 import { fraudOf, type ScoringRules } from './3-fraud_detection.ts'
 import { goldOf } from './3-gold/transactions.ts'
@@ -29,6 +30,7 @@ export function tablesOfSilver(
     usersOf(silver),
     countriesOf(silver),
     hoursOf(silver),
+    userSessionsOf(silver),
     metricsOf(silver),
   ]
 }

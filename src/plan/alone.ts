@@ -1,7 +1,7 @@
 // A table's plan by itself: what it reads of the batch of other derived tables is computed in it. A table that
 // goes by another time's definitions than those before it reads what it was defined to read.
 
-import { windowOf } from './inputs.ts'
+import { hasClosingRows } from './inputs.ts'
 import { isOfInput, type Lakehouse } from './lakehouse.ts'
 import type { PlanNode } from './relation.ts'
 import type { TableDefinition } from './table.ts'
@@ -31,6 +31,6 @@ function planAlone(lakehouse: Lakehouse, definitions: readonly TableDefinition[]
   const { reads } = node
   if (reads.of !== 'batch' || isOfInput(lakehouse, reads.table)) return node
   const table = definitions.find(({ path }) => path === reads.table)
-  if (table === undefined || windowOf(table.rows.node) !== null) return node
+  if (table === undefined || hasClosingRows(table.rows.node)) return node
   return planAlone(lakehouse, definitions, table.rows.node)
 }

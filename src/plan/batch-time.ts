@@ -27,6 +27,7 @@ function isBatchTime(lakehouse: Lakehouse, node: PlanNode, name: string): boolea
     }
     case 'window':
     case 'unpivot':
+    case 'sessions':
       return false
     default:
       return isBatchTime(lakehouse, node.input, name)

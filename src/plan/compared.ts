@@ -2,7 +2,7 @@
 // where its expression, and those of the columns that it is made of, are the same.
 import type { Schema } from '../expr/index.ts'
 import { labelsText, unpivotOf } from './figures.ts'
-import { windowOf } from './inputs.ts'
+import { sessionsIn, windowOf } from './inputs.ts'
 import { type ReasonDifference, reasonDifference } from './reason-conditions.ts'
 import type { PlanNode, WindowNode } from './relation.ts'
 import { storedText } from './stored.ts'
@@ -79,6 +79,7 @@ function withFigures(node: PlanNode, common: ReadonlySet<string>): PlanNode {
 
 function layoutDifferences(was: TableDefinition, is: TableDefinition): string[] {
   const [before, after] = [windowOf(was.rows.node), windowOf(is.rows.node)]
+  const [sessionsBefore, sessionsAfter] = [sessionsIn(was.rows.node), sessionsIn(is.rows.node)]
   const changes: [what: string, was: string, is: string][] = [
     ['its watermark', was.watermark ?? 'none', is.watermark ?? 'none'],
     ['its stream', was.stream, is.stream],
@@ -86,6 +87,13 @@ function layoutDifferences(was: TableDefinition, is: TableDefinition): string[] 
     ['the size of its windows', lengthOf(before?.sizeMicros), lengthOf(after?.sizeMicros)],
     ['the slide of its windows', slideOf(before), slideOf(after)],
     ['the keys of its windows', listOf(before?.keys), listOf(after?.keys)],
+    ['the gap of its sessions', lengthOf(sessionsBefore?.gapMicros), lengthOf(sessionsAfter?.gapMicros)],
+    [
+      'the greatest length of its sessions',
+      lengthOf(sessionsBefore?.lengthMaxMicros),
+      lengthOf(sessionsAfter?.lengthMaxMicros),
+    ],
+    ['the keys of its sessions', listOf(sessionsBefore?.keys), listOf(sessionsAfter?.keys)],
   ]
   return changes.flatMap(([what, old, now]) => (old === now ? [] : [`${what} was ${old} and is ${now}`]))
 }
@@ -130,6 +138,11 @@ function rowsText(node: PlanNode, numbers: Numbers): string {
       const { eventTime, sizeMicros, slideMicros, keys } = node
       const windows = `${sizeMicros} ${slideMicros} of ${texts(eventTime)} by ${keys.map(texts).join(', ')}`
       return `${rowsText(node.input, numbers)} in ${windows}`
+    }
+    case 'sessions': {
+      const texts = columnTexts(node.input, numbers)
+      const { eventTime, keys, arrival } = node
+      return `${rowsText(node.input, numbers)} in sessions of ${[eventTime, ...arrival, ...keys].map(texts).join(', ')}`
     }
     default:
       return rowsText(node.input, numbers)
@@ -184,6 +197,11 @@ function columnText(
       if (name !== node.expected && name !== node.deviation) return below(name)
       const { input: _, columns: __, ...itself } = node
       return `${name} ${storedText(itself)} of ${[...node.keys, node.order, node.value].map(below).join(', ')}`
+    }
+    case 'sessions': {
+      if (name === 'session_start' || name === 'session_end') return name
+      const aggregate = node.aggregates[name]
+      return aggregate === undefined ? below(name) : expressionText(aggregate, below, numbers)
     }
     case 'over': {
       const aggregate = node.aggregates[name]

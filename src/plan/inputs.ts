@@ -1,6 +1,6 @@
 // What a plan reads, and what it looks back at.
 import { assert } from '../errors/errors.ts'
-import type { InputNode, PlanNode, WindowNode } from './relation.ts'
+import type { InputNode, PlanNode, SessionsNode, WindowNode } from './relation.ts'
 
 /** An operator that looks back at rows that a table had before the batch. */
 export type HistoryNode = Extract<PlanNode, { history: PlanNode }>
@@ -15,6 +15,7 @@ export function inputsOf(node: PlanNode): readonly InputNode[] {
     }
     visit(one.input)
     if ('history' in one) visit(one.history)
+    if ('written' in one) visit(one.written)
   }
   visit(node)
   return [...found.values()]
@@ -41,4 +42,15 @@ export function historiesOf(
 export function windowOf(node: PlanNode): WindowNode | null {
   if (node.kind === 'window') return node
   return 'input' in node ? windowOf(node.input) : null
+}
+
+/** The sessions of a table's plan; null where it has none. */
+export function sessionsIn(node: PlanNode): SessionsNode | null {
+  if (node.kind === 'sessions') return node
+  return 'input' in node ? sessionsIn(node.input) : null
+}
+
+/** Whether rows come when a watermark closes them, not with the events of a batch. */
+export function hasClosingRows(node: PlanNode): boolean {
+  return windowOf(node) !== null || sessionsIn(node) !== null
 }

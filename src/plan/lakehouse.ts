@@ -2,8 +2,9 @@
 // that its scored table goes by. Engines, the proof and the commands are handed it and know no table by name.
 import { assert, LakehouseError } from '../errors/errors.ts'
 import type { ColumnType, Expr, Schema } from '../expr/index.ts'
-import { inputsOf } from './inputs.ts'
+import { inputsOf, sessionsIn } from './inputs.ts'
 import { inputNameMistakes, lookBackMistakes, windowMistakes } from './mistakes.ts'
+import type { PlanNode, SessionsNode } from './relation.ts'
 import { type Role, roleColumns } from './roles.ts'
 import type { TableDefinition } from './table.ts'
 import { typeMistakes } from './type-mistakes.ts'
@@ -29,6 +30,16 @@ export type Setting = {
   /** As it would stand in .env. */
   readonly default: string
   readonly example: string
+}
+
+/**
+ * A length of time that is a part of a table's definition, and is configured: another one is another
+ * definition.
+ */
+export type DefinitionSetting = Pick<Setting, 'variable' | 'group' | 'meaning' | 'default' | 'example'> & {
+  /** The path of the table, whose rows are sessions. */
+  readonly table: string
+  readonly part: 'gapMicros' | 'lengthMaxMicros'
 }
 
 /** A rule as it is recorded with the definitions of a batch. */
@@ -83,6 +94,7 @@ export type LakehouseParts = {
   /** The first judges which records are late; none of the others is smaller. */
   readonly watermarks: readonly Watermark[]
   readonly settings: readonly Setting[]
+  readonly definitionSettings?: readonly DefinitionSetting[]
   readonly rules: readonly DefinedRule[]
   /** Where the rules are text. */
   readonly rulesFrom?: RulesSource
@@ -125,6 +137,7 @@ export function defineLakehouse(parts: LakehouseParts): Lakehouse {
     ...readMistakes(lakehouse.tables),
     ...inputNameMistakes(lakehouse.tables),
     ...settingMistakes(lakehouse),
+    ...definitionSettingMistakes(lakehouse),
     ...lakehouse.tables.flatMap((table) => typeMistakes(table, parameterTypes(lakehouse))),
     ...lakehouse.tables.flatMap((table) => [
       ...windowMistakes(events, table),
@@ -232,6 +245,46 @@ function settingMistakes({ settings }: Lakehouse): string[] {
       ? []
       : [`setting ${JSON.stringify(variable)}: a variable is a name of its own of capitals, digits and _`]),
   ])
+}
+
+function definitionSettingMistakes({ tables, settings, definitionSettings = [] }: Lakehouse): string[] {
+  const variables = settings.map(({ variable }) => variable)
+  return definitionSettings.flatMap(({ table, variable }) => {
+    const found = tables.find(({ path }) => path === table)
+    return [
+      ...(found === undefined || sessionsIn(found.rows.node) !== null
+        ? []
+        : [`setting ${variable}: ${table} has no sessions`]),
+      ...(variables.includes(variable) ? [`setting ${variable}: there are two of this variable`] : []),
+    ]
+  })
+}
+
+/** The lakehouse whose definitions have these lengths, by their variables. */
+export function withDefinitionSettings(
+  lakehouse: Lakehouse,
+  micros: Readonly<Record<string, unknown>>,
+): Lakehouse {
+  const { definitionSettings = [] } = lakehouse
+  const configured = <T extends TableDefinition>(table: T): T => {
+    const own = definitionSettings.filter((one) => one.table === table.path)
+    const lengths = own.flatMap(({ part, variable }) => {
+      const value = micros[variable]
+      return typeof value === 'bigint' ? [[part, value] as const] : []
+    })
+    if (lengths.length === 0) return table
+    const node = withLengths(table.rows.node, Object.fromEntries(lengths))
+    return { ...table, rows: { ...table.rows, node } }
+  }
+  return { ...lakehouse, tables: lakehouse.tables.map(configured) }
+}
+
+function withLengths(
+  node: PlanNode,
+  lengths: Partial<Pick<SessionsNode, 'gapMicros' | 'lengthMaxMicros'>>,
+): PlanNode {
+  if (node.kind === 'sessions') return { ...node, ...lengths }
+  return 'input' in node ? { ...node, input: withLengths(node.input, lengths) } : node
 }
 
 function roleMistakes(role: Role, { path, rows }: TableDefinition): string[] {

@@ -1,9 +1,9 @@
 // What a table of a lakehouse may not be, beyond what its role and what it reads ask for.
 import { baselineOf } from './figures.ts'
-import { historiesOf, inputsOf, windowOf } from './inputs.ts'
+import { historiesOf, inputsOf, sessionsIn, windowOf } from './inputs.ts'
 import { overColumns } from './over.ts'
-import type { OverNode, PlanNode } from './relation.ts'
-import { windowColumns } from './roles.ts'
+import type { OverNode, PlanNode, SessionsNode } from './relation.ts'
+import { sessionColumns, windowColumns } from './roles.ts'
 import type { TableDefinition } from './table.ts'
 
 /**
@@ -32,9 +32,11 @@ export function inputNameMistakes(tables: readonly TableDefinition[]): string[] 
 /** A row of windows is told by its window: the table has it as it is. */
 export function windowMistakes(
   events: TableDefinition,
-  { path, rows, watermark }: TableDefinition,
+  { path, rows, watermark }: Pick<TableDefinition, 'path' | 'rows' | 'watermark'>,
 ): string[] {
   const window = windowOf(rows.node)
+  const cut = sessionsIn(rows.node)
+  if (cut !== null) return sessionMistakes(events, { path, rows, watermark }, cut)
   if (window === null) {
     const closing = inputsOf(rows.node).some(({ reads }) => reads.of === 'closing')
     return closing ? [`table ${path}: only windows read the rows that close`] : []
@@ -66,6 +68,43 @@ function baselineMistakes(path: string, { node, schema }: TableDefinition['rows'
       : [`table ${path}: a baseline is of figures, right behind unpivot(..)`]),
     ...missing.map((name) => `table ${path}: its baseline looks at ${name}, which it needs as it is`),
   ]
+}
+
+/** A start finds where sessions go on by those that the table has: their keys and ends stand there. */
+function sessionMistakes(
+  events: TableDefinition,
+  { path, rows, watermark }: Pick<TableDefinition, 'path' | 'rows' | 'watermark'>,
+  node: SessionsNode,
+): string[] {
+  const others = inputsOf(node.input).filter(({ reads }) => {
+    return reads.of !== 'closing' || reads.table !== events.path
+  })
+  const { reads } = node.written
+  const missing = [...Object.keys(sessionColumns), ...node.keys].filter((name) => {
+    return !(name in rows.schema) || !isKept(rows.node, node, name)
+  })
+  return [
+    ...(watermark === null ? [`table ${path}: no watermark says when its sessions close`] : []),
+    ...(others.length > 0 || !isRowByRow(node.input)
+      ? [`table ${path}: sessions are of the rows of ${events.path} that close, one by one, and of no others`]
+      : []),
+    ...(reads.of !== 'history' || reads.table !== path
+      ? [`table ${path}: its sessions go on behind those of ${path}, and of no other table`]
+      : []),
+    ...(isAlone(rows.node) ? [] : [`table ${path}: what follows from sessions follows from each by itself`]),
+    ...missing.map((name) => `table ${path}: as a table of sessions it needs their ${name} as it is`),
+  ]
+}
+
+function isRowByRow(node: PlanNode): boolean {
+  if (node.kind === 'input') return true
+  return (node.kind === 'project' || node.kind === 'filter') && isRowByRow(node.input)
+}
+
+/** Whether what stands above sessions takes one after another. */
+function isAlone(node: PlanNode): boolean {
+  if (node.kind === 'sessions') return true
+  return (node.kind === 'project' || node.kind === 'filter') && isAlone(node.input)
 }
 
 /**
@@ -119,6 +158,7 @@ function givesEvents(
     case 'window':
     case 'unpivot':
     case 'baseline':
+    case 'sessions':
       return false
     default:
       return givesEvents(events, tables, node.input, names)

@@ -3,8 +3,9 @@
 import { assert, LakehouseError, unreachable } from '../errors/errors.ts'
 import { described, isTyped, shownType } from '../expr/argument-types.ts'
 import type { Aggregate, Columns, ColumnType, Expr, Schema } from '../expr/index.ts'
-import { bool, column, columnsOf } from '../expr/index.ts'
+import { columnsOf } from '../expr/index.ts'
 import type { OverAggregate } from './over-aggregate.ts'
+import type { SessionAggregate } from './session-aggregate.ts'
 
 export type Relation<S extends Schema = Schema> = { readonly node: PlanNode; readonly schema: S }
 
@@ -78,6 +79,7 @@ export type PlanNode =
   | WindowNode
   | UnpivotNode
   | BaselineNode
+  | SessionsNode
 
 /** Rows that the engine gives: `name` is theirs within a batch, `reads` says which they are. */
 export type InputNode = {
@@ -190,6 +192,42 @@ export type BaselineNode = {
   readonly rowsMax: number
   readonly expected: string
   readonly deviation: string
+}
+
+/**
+ * One row for each session that closes. The rows of a key (nulls form one of their own) in the order of event
+ * time and `arrival`, which no two rows share, form sessions, one after another: a row begins a new one where
+ * it is the key's first, where it comes more than `gapMicros` after the row before it, or where it comes
+ * `lengthMaxMicros` or more after the first row of the session. A session closes where `closedUpTo` is greater
+ * than its last event time and `gapMicros`, or not smaller than its first one and `lengthMaxMicros`; those
+ * that `closedAfter` closed are left out, a null one has closed none. No row before `closedUpTo` is still to
+ * come. Two parameters, as for windows.
+ *
+ * `written` has the sessions that the table got before, as far back as its ends are later than
+ * `closedAfter` less `lengthMaxMicros`: a row that is not later than the last of its key is a part of them. No
+ * row of an open session is earlier than that.
+ *
+ * The row has the keys, `session_start` and `session_end` (the first and the last event time), and the
+ * aggregates: those of windows, and what goes by the order of the rows.
+ *
+ * - `firstValues`: the values of a column in the first `rowsMax` rows, in their order; nulls are left out.
+ * - `changes`: how many rows have another value than the row before them in the session, both known, and where
+ *   `withinMicros` is given at most so much later.
+ * - `isPreceded`: whether there is a row for which `where` is true and before which, adjacent or not, `rowsMin`
+ *   rows of the session or more have a true `by`.
+ */
+export type SessionsNode = {
+  readonly kind: 'sessions'
+  readonly input: PlanNode
+  readonly written: InputNode
+  readonly eventTime: string
+  readonly arrival: readonly string[]
+  readonly keys: readonly string[]
+  readonly gapMicros: bigint
+  readonly lengthMaxMicros: bigint
+  readonly aggregates: Readonly<Record<string, SessionAggregate>>
+  readonly closedAfter: string
+  readonly closedUpTo: string
 }
 
 type SchemaOf<E extends Readonly<Record<string, Expr>>> = { readonly [K in keyof E]: E[K]['type'] }
@@ -350,35 +388,6 @@ export function window<
   }
 }
 
-/**
- * Splits rows by their reasons: those without any are accepted, the others refused. Every row is in exactly
- * one of the two. The split is computed once; both sides read it.
- */
-export function quarantineSplit<S extends Schema & { readonly reasons: 'array<string>' }>(
-  name: string,
-  judged: Relation<S>,
-  isAccepted: (row: Columns<S>) => Expr<'boolean'>,
-): { readonly accepted: Relation<S>; readonly refused: Relation<S> } {
-  const once = shared(
-    name,
-    extend(judged, (row) => ({ is_accepted: isAccepted(row) })),
-  )
-  const isAcceptedColumn = column('is_accepted', 'boolean')
-  const side = (where: Expr<'boolean'>): Relation<S> => ({
-    node: { kind: 'filter', input: once.node, where },
-    schema: judged.schema,
-  })
-  return {
-    accepted: side(isAcceptedColumn),
-    refused: side({
-      kind: 'call',
-      function: 'equals',
-      args: [isAcceptedColumn, bool(false)],
-      type: 'boolean',
-    }),
-  }
-}
-
 /** The type of a column of the relation. */
 export function columnType(node: PlanNode, name: string): ColumnType {
   switch (node.kind) {
@@ -404,6 +413,9 @@ export function columnType(node: PlanNode, name: string): ColumnType {
       return node.labels.includes(name) ? 'string' : columnType(node.input, name)
     case 'baseline':
       return name === node.expected || name === node.deviation ? 'double' : columnType(node.input, name)
+    case 'sessions':
+      if (name === 'session_start' || name === 'session_end') return 'timestamp'
+      return node.aggregates[name]?.type ?? columnType(node.input, name)
     case 'filter':
     case 'shared':
       return columnType(node.input, name)

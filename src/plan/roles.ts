@@ -39,6 +39,9 @@ export const roleColumns = {
 /** The columns of a table of windows, whatever else it has. */
 export const windowColumns = { window_start: 'timestamp', window_end: 'timestamp' } as const
 
+/** The columns of a table of sessions, whatever else it has. */
+export const sessionColumns = { session_start: 'timestamp', session_end: 'timestamp' } as const
+
 /**
  * The columns of judged records: what `quarantineSplit` splits. `invalid` has what is wrong with the record
  * itself, `is_accepted` whether it becomes an event.

@@ -4,6 +4,7 @@ import { unreachable } from '../errors/errors.ts'
 import type { Aggregate, Expr } from '../expr/index.ts'
 import type { OverAggregate } from './over-aggregate.ts'
 import type { JsonPath, PlanNode } from './relation.ts'
+import type { SessionAggregate } from './session-aggregate.ts'
 import type { TableDefinition } from './table.ts'
 
 export function planText(table: TableDefinition): string {
@@ -73,6 +74,14 @@ function lines(node: PlanNode, told: Set<string>): string[] {
         `baseline of ${node.value}, by the last ${counted(node.rowsMax, 'row')} of the table before it with the same ${node.keys.join(', ')} in order of ${node.order}, at least ${node.rowsMin} -> ${node.expected}, ${node.deviation}`,
         ...nested(node.input, told),
       ]
+    case 'sessions': {
+      const aggregates = Object.entries(node.aggregates).map(([name, one]) => `${name} = ${sessionText(one)}`)
+      return [
+        `sessions by ${node.keys.join(', ')}, in order of ${[node.eventTime, ...node.arrival].join(', ')}: a new one after more than ${duration(node.gapMicros)} without a row, or ${duration(node.lengthMaxMicros)} after the first: ${aggregates.join(', ')}`,
+        ...nested(node.input, told),
+        ...nested(node.written, told),
+      ]
+    }
     default:
       return unreachable(node)
   }
@@ -126,6 +135,10 @@ function definition(node: PlanNode, name: string, isNamed: (name: string) => boo
       const aggregate = node.aggregates[name]
       return aggregate === undefined ? null : callText(aggregate)
     }
+    case 'sessions': {
+      const aggregate = node.aggregates[name]
+      return aggregate === undefined ? null : sessionText(aggregate)
+    }
     case 'decode': {
       if (name === node.as) return `${node.from} as JSON`
       return name === node.failure ? name : definition(node.input, name, isNamed)
@@ -174,6 +187,22 @@ function callText(
   nameOf?: (column: string) => string | null,
 ): string {
   return `${call.function}(${call.args.map((arg) => exprText(arg, nameOf)).join(', ')})`
+}
+
+function sessionText(one: SessionAggregate): string {
+  if (one.kind === 'aggregate') return callText(one)
+  switch (one.function) {
+    case 'firstValues':
+      return `${exprText(one.of)} of the first ${counted(one.rowsMax, 'row')}`
+    case 'changes': {
+      const within = one.withinMicros === null ? '' : `, within ${duration(one.withinMicros)}`
+      return `changes of ${exprText(one.of)} from row to row${within}`
+    }
+    case 'isPreceded':
+      return `a row with ${exprText(one.where)} behind ${one.rowsMin} or more with ${exprText(one.by)}`
+    default:
+      return unreachable(one)
+  }
 }
 
 function overText(aggregate: OverAggregate): string {

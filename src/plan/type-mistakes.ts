@@ -12,7 +12,9 @@ import {
 } from '../expr/index.ts'
 import { overColumns } from './over.ts'
 import { isKeyType } from './over-aggregate.ts'
-import type { PlanNode, UnpivotNode, WindowNode } from './relation.ts'
+import type { PlanNode, SessionsNode, UnpivotNode, WindowNode } from './relation.ts'
+import { sessionColumns } from './roles.ts'
+import { argumentsOf } from './session-aggregate.ts'
 import type { TableDefinition } from './table.ts'
 
 /** `parameters`: what a batch brings, by their names. */
@@ -106,6 +108,8 @@ class PlanTypes {
         this.#column('baseline', node.value, schema, ['double'])
         return { ...schema, [node.expected]: 'double', [node.deviation]: 'double' }
       }
+      case 'sessions':
+        return this.#sessions(node)
       default:
         return unreachable(node)
     }
@@ -131,6 +135,24 @@ class PlanTypes {
     const kept = node.keep.flatMap((name) => (schema[name] === undefined ? [] : [[name, schema[name]]]))
     const labels = node.labels.map((name) => [name, 'string'])
     return Object.fromEntries([...kept, ...labels, [node.value, 'double']])
+  }
+
+  #sessions(node: SessionsNode): Schema {
+    const schema = this.schemaOf(node.input)
+    this.#column('sessions', node.eventTime, schema, ['timestamp'])
+    for (const name of [...node.arrival, ...node.keys]) this.#column('sessions', name, schema, null)
+    for (const [name, one] of Object.entries(node.aggregates)) {
+      const at = `aggregate ${name}`
+      if (one.kind === 'aggregate') this.#call(at, one, schema, aggregateNamed(one.function))
+      else {
+        const type =
+          one.function === 'isPreceded' ? 'boolean' : one.function === 'firstValues' ? 'string' : null
+        for (const arg of argumentsOf(one)) this.#expression(at, arg, schema, type)
+      }
+    }
+    const keys = node.keys.flatMap((key) => (schema[key] === undefined ? [] : [[key, schema[key]]]))
+    const types = Object.entries(node.aggregates).map(([name, { type }]) => [name, type])
+    return { ...Object.fromEntries(keys), ...sessionColumns, ...Object.fromEntries(types) }
   }
 
   #column(at: string, name: string, schema: Schema, types: readonly ColumnType[] | null): void {

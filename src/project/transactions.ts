@@ -101,6 +101,7 @@ export function transactions<
       streams: [...standardLakehouse.streams, ...(of.streams ?? [])],
       watermarks: [...standardLakehouse.watermarks, ...(of.watermarks ?? [])],
       settings: settings.flatMap((setting) => settingOf(setting, rules.lists)),
+      definitionSettings: standardLakehouse.definitionSettings ?? [],
       rules: rules.rules,
       rulesFrom: { file, columns },
       names: {

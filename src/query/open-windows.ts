@@ -16,7 +16,7 @@ import { boundDuckdb, compileTable, duckdb } from '../sql/index.ts'
 
 /** Every table with windows. */
 export function liveTables({ tables }: Lakehouse): readonly TableDefinition[] {
-  return tables.filter((table) => table.watermark !== null)
+  return tables.filter(({ rows }) => windowOf(rows.node) !== null)
 }
 
 /** Its name in the schema `live`: the last part of its path; `transactions` are known by their folder. */

@@ -10,6 +10,7 @@ import { aggregateSql, combineSql, expressionSql, paneSql } from './expression.t
 import { baselineSql, unpivotSql } from './figures.ts'
 import { overLayer, overSql } from './over.ts'
 import { readJsonSql } from './read-json.ts'
+import { sessionsSql } from './sessions.ts'
 
 /** A relation that is computed once and named, for the statements after it. */
 export type SharedStatement = { readonly name: string; readonly sql: string }
@@ -77,6 +78,8 @@ class Compiler {
       case 'baseline':
         this.#inputs.add(earlierRows)
         return baselineSql(dialect, node, this.from(node.input))
+      case 'sessions':
+        return sessionsSql(dialect, node, this.from(node.input), this.from(node.written))
       default:
         return unreachable(node)
     }

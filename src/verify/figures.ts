@@ -1,20 +1,15 @@
-// Tables of figures: what of their rows silver says is judged with the windows; here, what is usual for each
-// figure, and what follows from it, by the rows that the table itself has before it.
-import type { Parameters } from '../batches/plan.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { assert } from '../errors/errors.ts'
 import { batchTimeColumn } from '../plan/batch-time.ts'
 import { type BaselineNode, baselineOf, type TableDefinition, unpivotOf } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { type Findings, findingsOf, nothingFound } from './check.ts'
+import type { ClosingDefinition } from './closings.ts'
 import { differencesSql } from './compare.ts'
 import { erasedInBatches, mayLieWithin, wasThereAt } from './erased.ts'
 import type { WrittenLakehouse } from './lakehouse.ts'
 import { batchTimeSql, columnsBehind, inputRelation, lateBeforeSql, selectOfMany, standIn } from './plans.ts'
 import { isRetained } from './retained.ts'
-
-/** A definition of the table, with the values of its parameters. */
-export type WindowsDefinition = { readonly definition: TableDefinition; readonly parameters: Parameters }
 
 /** Stands in the plan for figures with what is usual for them. */
 export const usualFigures = 'figures with what is usual'
@@ -43,7 +38,7 @@ export function figuresSql(node: BaselineNode, figures: string): string {
 /** Judges rows of the table, which are a SELECT; returns how many nobody can judge any more. */
 export async function judgeUsual(
   lakehouse: WrittenLakehouse,
-  { definition, parameters }: WindowsDefinition,
+  { definition, parameters }: ClosingDefinition,
   found: string,
 ): Promise<{ readonly findings: Findings; readonly unproved: bigint }> {
   const node = baselineOf(definition.rows.node)

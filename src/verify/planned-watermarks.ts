@@ -142,7 +142,8 @@ function watermarkDifferences(slice: Slice, before: LoggedBatch | null, batch: L
   if (plan === null) return []
   const { tables } = slice.rules.definitions
   const finalizedBefore = before?.finalizedToMicros ?? null
-  const finalized = plan.isFinal ? greatest(finalizedBefore, lastWindowEnd(tables, seen)) : finalizedBefore
+  const lastEnd = greatest(lastWindowEnd(tables, seen), plan.sessionsEndMicros ?? null)
+  const finalized = plan.isFinal ? greatest(finalizedBefore, lastEnd) : finalizedBefore
   const followed = plan.isFinal ? seen : heldEventTime(batch)
   const compared: Difference[] = [
     {

@@ -5,7 +5,14 @@ import { quoteIdentifier } from '../delta/sql.ts'
 import { assert } from '../errors/errors.ts'
 import { column, columnNames, type Expr, partsOf } from '../expr/index.ts'
 import { timeParameter } from '../plan/batch-time.ts'
-import { historiesOf, judgedOf, overColumns, type PlanNode, type TableDefinition } from '../plan/index.ts'
+import {
+  argumentsOf,
+  historiesOf,
+  judgedOf,
+  overColumns,
+  type PlanNode,
+  type TableDefinition,
+} from '../plan/index.ts'
 import { boundDuckdb, compileTable, type Dialect, type ParameterValues } from '../sql/index.ts'
 
 /** What a row of many batches has beside its columns: the time of its batch, and the watermark before it. */
@@ -119,6 +126,8 @@ function expressionsOf(node: PlanNode): readonly Expr[] {
       return [node.candidate, node.rangeMicros]
     case 'window':
       return Object.values(node.aggregates).flatMap(({ args }) => args)
+    case 'sessions':
+      return Object.values(node.aggregates).flatMap(argumentsOf)
     default:
       return []
   }
@@ -183,5 +192,9 @@ function columnsRead(
         ...node.keys,
         ...Object.values(node.aggregates).flatMap(({ args }) => args.flatMap(columnNames)),
       ])
+    case 'sessions': {
+      const read = Object.values(node.aggregates).flatMap((one) => argumentsOf(one).flatMap(columnNames))
+      return new Set([node.eventTime, ...node.arrival, ...node.keys, ...read])
+    }
   }
 }

@@ -4,7 +4,15 @@
 import { counted } from '../errors/counted.ts'
 import { AssertionError } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
-import { inputStream, isOfInput, type Lakehouse, type TableDefinition, windowOf } from '../plan/index.ts'
+import {
+  hasClosingRows,
+  inputStream,
+  isOfInput,
+  type Lakehouse,
+  sessionsIn,
+  type TableDefinition,
+  windowOf,
+} from '../plan/index.ts'
 import { checkOffsets } from './bronze.ts'
 import { type CheckResult, findingsToldMax, nothingFound, type Verdict } from './check.ts'
 import { checkDerivedRows, sourcesOf } from './derived-rows.ts'
@@ -23,6 +31,7 @@ import { checkQuarantineRows } from './quarantine.ts'
 import { checkNoRepeats } from './repeats.ts'
 import { checkRetained, isRetained, ProvableTimes, provableNote } from './retained.ts'
 import { checkSecondReading } from './second-reading.ts'
+import { checkSessions } from './sessions.ts'
 import { checkSilverRows, checkSplit } from './silver.ts'
 import { type RunningCheck, type Slice, sliceOf, slicesOf } from './slice.ts'
 import { checkNoneLate, checkWatermarks } from './watermarks.ts'
@@ -51,6 +60,8 @@ const reading =
   (): readonly string[] =>
     paths
 const isWindowed = ({ rows }: TableDefinition): boolean => windowOf(rows.node) !== null
+const isOfSessions = ({ rows }: TableDefinition): boolean => sessionsIn(rows.node) !== null
+const closes = ({ rows }: TableDefinition): boolean => hasClosingRows(rows.node)
 
 /** For logs that were judged before. */
 const noJudge: CommitJudge = {
@@ -110,12 +121,13 @@ function checksOf(lakehouse: Lakehouse): readonly Check[] {
     },
     {
       name: 'rows',
-      tables: (table) => !isWindowed(table) && !isOfInput(lakehouse, table.path),
+      tables: (table) => !closes(table) && !isOfInput(lakehouse, table.path),
       reads: (table) => sourcesOf(lakehouse, table),
       looksBack,
       start: checkDerivedRows,
     },
     { name: 'windows', tables: isWindowed, reads: reading(events), looksBack, start: checkWindows },
+    { name: 'sessions', tables: isOfSessions, reads: reading(events), looksBack, start: checkSessions },
   ]
 }
 
@@ -238,7 +250,7 @@ function workOf(
   const inFiles = chosen.reduce((sum, { path }) => sum + rowsOf(path), 0)
   const { records, events } = lakehouse.paths
   const inSlices = rowsOf(records) * atWork.filter(({ isOfSlices }) => isOfSlices).length
-  const ofEvents = chosen.filter((table) => table.path === events || isWindowed(table))
+  const ofEvents = chosen.filter((table) => table.path === events || closes(table))
   return inFiles + inSlices + rowsOf(events) * ofEvents.length
 }
 

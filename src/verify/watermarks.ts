@@ -91,14 +91,14 @@ function computedSql({ erased: { isNone } }: WrittenLakehouse, seenMicros: bigin
 
 /**
  * A delay may have been changed between two batches, and a watermark never goes back; but none outruns the
- * rows.
+ * rows. One of a lakehouse that had no such watermark has not begun.
  */
 function aheadSql(name: string): string {
   const column = quoteIdentifier(name)
   return `SELECT batch, 'is ahead of the rows' AS problem, ${quoteText(`watermark ${name}`)} AS "column",
     CAST(${column} AS VARCHAR) AS found, 'at most ' || coalesce(CAST(greatest(seen, finalized) AS VARCHAR), 'none') AS expected
   FROM ${sliceOf.batches} WHERE ${column} > coalesce(greatest(seen, finalized), TIMESTAMP '-infinity')
-    OR (finalized IS NOT NULL AND ${column} IS DISTINCT FROM greatest(${column}, finalized))`
+    OR ${column} < finalized`
 }
 
 /** Of each watermark the newest batch without a plan in which it followed the rows. */

@@ -1,9 +1,3 @@
-// Tables of windows against silver: every closed window is there once, with every cell as a plain GROUP BY
-// over the rows of the window gives it. Each row is copied into every window that holds it: no panes, no
-// batches.
-
-import { floorTo } from '../batches/planner.ts'
-import type { Progress } from '../batches/progress.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
@@ -12,7 +6,6 @@ import {
   baselineOf,
   inputsOf,
   type PlanNode,
-  storedText,
   type TableDefinition,
   unpivotOf,
   type WindowNode,
@@ -20,6 +13,7 @@ import {
 } from '../plan/index.ts'
 import { aggregateSql } from '../sql/index.ts'
 import { findingsOf, nothingFound, together, type Verdict } from './check.ts'
+import { type ClosingDefinition, Closings } from './closings.ts'
 import { bagDifferencesSql, differencesSql } from './compare.ts'
 import { unprovedNote } from './erased.ts'
 import { excuseErased, leaveErased } from './erased-windows.ts'
@@ -31,7 +25,6 @@ import {
   figuresSql,
   judgeUsual,
   usualFigures,
-  type WindowsDefinition,
 } from './figures.ts'
 import type { TableState, WrittenLakehouse } from './lakehouse.ts'
 import {
@@ -40,16 +33,13 @@ import {
   inputRelation,
   lateBeforeSql,
   nameIn,
-  parametersIn,
   selectOfMany,
   standIn,
 } from './plans.ts'
-import type { RunningCheck, Slice } from './slice.ts'
-
-const tuplesPerInsert = 1_000
+import type { RunningCheck } from './slice.ts'
 
 export function checkWindows(lakehouse: WrittenLakehouse, state: TableState): RunningCheck {
-  const closings = new Closings(state)
+  const closings = new Closings(state, (definition) => windowNodeOf(definition).slideMicros)
   return {
     async slice(slice) {
       closings.take(slice)
@@ -58,83 +48,6 @@ export function checkWindows(lakehouse: WrittenLakehouse, state: TableState): Ru
       await closings.insert(lakehouse)
       return judgeWindows(lakehouse, state, closings)
     },
-  }
-}
-
-type Closing = { readonly timeMicros: bigint; readonly watermarkMicros: bigint; readonly definition: number }
-
-/**
- * The batches that closed windows: a window is written by the first batch whose watermark reaches its end, as
- * the table was defined then. Kept are those whose watermark passed an end: not more than there are windows.
- */
-class Closings {
-  /** As the table was defined at one time and another, oldest first. */
-  readonly definitions: WindowsDefinition[] = []
-  /** Batches that closed windows after the last one of the table. */
-  lag = 0
-  readonly #path: string
-  readonly #watermark: string
-  readonly #doneBatch: bigint
-  readonly #own: Progress | null
-  readonly #closed: Closing[] = []
-  #hash: string | null = null
-  #reached: bigint | null
-  #lastEnd: bigint | null = null
-
-  constructor({ definition: { path, watermark }, doneBatch, progress }: TableState) {
-    assert(watermark !== null, `${path} has windows`)
-    this.#path = path
-    this.#watermark = watermark
-    this.#doneBatch = doneBatch
-    this.#own = progress
-    this.#reached = progress?.watermarks[watermark] ?? null
-  }
-
-  take(slice: Slice): void {
-    const { batches, before } = slice
-    const definition = slice.definition(this.#path)
-    const { parameters } = slice.rules.settings
-    const used = Object.entries(parameters).filter(([name]) => parametersIn(definition.rows.node).has(name))
-    const hash = `${slice.definitionHash(this.#path)} ${storedText(used)}`
-    if (hash !== this.#hash) this.definitions.push({ definition, parameters })
-    this.#hash = hash
-    const { slideMicros } = windowNodeOf(definition)
-    // What was closed before the first batch that is judged was closed by one of the batches before it.
-    const isFirst = this.#lastEnd === null && before !== null
-    for (const { batch, timeMicros, watermarks } of isFirst ? [before, ...batches] : batches) {
-      const watermarkMicros = watermarks[this.#watermark]
-      if (watermarkMicros === undefined) continue
-      if ((batch ?? 0n) > this.#doneBatch) {
-        if (this.#reached !== null && watermarkMicros > this.#reached) this.lag += 1
-        continue
-      }
-      if (this.#reached === null || watermarkMicros > this.#reached) this.#reached = watermarkMicros
-      const end = floorTo(watermarkMicros, slideMicros)
-      if (this.#lastEnd !== null && end <= this.#lastEnd) continue
-      this.#lastEnd = end
-      this.#closed.push({ timeMicros, watermarkMicros, definition: this.definitions.length - 1 })
-    }
-  }
-
-  /** As the table `closing`. */
-  async insert({ connection }: WrittenLakehouse): Promise<void> {
-    await connection.run(
-      'CREATE OR REPLACE TEMP TABLE closings (time TIMESTAMP, watermark TIMESTAMP, definition INTEGER)',
-    )
-    // A table of a stream of its own has its own watermark in its commits.
-    const own = this.#own?.watermarks[this.#watermark] ?? null
-    const definition = this.definitions.length - 1
-    const last = own === null ? [] : [{ timeMicros: this.#own!.timeMicros, watermarkMicros: own, definition }]
-    const closed = [...this.#closed, ...last]
-    for (let from = 0; from < closed.length; from += tuplesPerInsert) {
-      const tuples = closed.slice(from, from + tuplesPerInsert).map((one) => {
-        return `(make_timestamp(${one.timeMicros}), make_timestamp(${one.watermarkMicros}), ${one.definition})`
-      })
-      await connection.run(`INSERT INTO closings VALUES ${tuples.join(', ')}`)
-    }
-    await connection.run(`CREATE OR REPLACE TEMP TABLE closing AS
-      SELECT watermark, min(time) AS time, arg_min(definition, time) AS definition FROM closings GROUP BY watermark`)
-    await connection.run('DROP TABLE closings')
   }
 }
 
@@ -258,7 +171,7 @@ function isOfDefinition(time: string, index: number, count: number): string {
 }
 
 /** A SELECT of the rows that windows are made of. */
-function inputSql({ definition, parameters }: WindowsDefinition, slice: EventSlice): string {
+function inputSql({ definition, parameters }: ClosingDefinition, slice: EventSlice): string {
   const { input } = windowNodeOf(definition)
   const [read] = inputsOf(input)
   assert(read !== undefined, `${definition.path} reads rows`)
@@ -269,7 +182,7 @@ function inputSql({ definition, parameters }: WindowsDefinition, slice: EventSli
 
 function expectedSql(
   { sinceMicros }: WrittenLakehouse,
-  { definition, parameters }: WindowsDefinition,
+  { definition, parameters }: ClosingDefinition,
   slice: EventSlice,
   index: number,
 ): string {

@@ -16,12 +16,13 @@ const keys: { readonly [name in TableName]: readonly string[] } & Readonly<
   'aggregations/country': ['window_start', 'country', 'city'],
   'aggregations/hourly_summary': ['window_start'],
   'quality/metrics': ['window_start', 'column_name', 'metric'],
+  'aggregations/sessions': ['user_id', 'session_start'],
   // Of examples.
   'aggregations/channel': ['window_start', 'channel'],
   'aggregations/card': ['window_start', 'card_bin', 'country'],
 }
 
-const instantColumns = /(_time|_timestamp|window_start|window_end)$/
+const instantColumns = /(_time|_timestamp|(window|session)_(start|end))$/
 const differencesShownMax = 10
 const cellShownMax = 200
 

@@ -1,11 +1,11 @@
 // Judges a lakehouse by the oracle: the batches are taken from its tables, everything else from the records.
 import { type OffsetRange, partitionKey } from '../../src/batches/offsets.ts'
 import {
+  closingTableNames,
   defaultConfig,
   type OracleConfig,
   type OracleShape,
   recompute,
-  windowTableNames,
 } from '../oracle/oracle.ts'
 import { type OracleBatch, type RawRecord, type Row, type Tables, tableNames } from '../oracle/rows.ts'
 import { differences } from './differences.ts'
@@ -70,7 +70,7 @@ function wasMalformedIn(tables: Tables): (record: RawRecord) => boolean {
  */
 export function batchesOf(tables: Tables): OracleBatch[] {
   const byTime = Map.groupBy(tables['bronze/transactions'], (row) => integer(row, 'processing_time'))
-  const closings = windowTableNames.flatMap((name) =>
+  const closings = closingTableNames.flatMap((name) =>
     tables[name].map((row) => integer(row, 'aggregation_time')),
   )
   const times = new Set([...byTime.keys(), ...closings])

@@ -1,7 +1,7 @@
 // Judges a lakehouse of a million rows by the oracle, one table in memory at a time.
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { defaultConfig, recompute, windowTableNames } from '../oracle/oracle.ts'
+import { closingTableNames, defaultConfig, recompute } from '../oracle/oracle.ts'
 import { type RawRecord, type Row, type TableName, type Tables, tableNames } from '../oracle/rows.ts'
 import { tableDifferences } from './differences.ts'
 import { batchesOf } from './judge-lakehouse.ts'
@@ -53,7 +53,7 @@ async function factsOf(records: readonly RawRecord[], read: (name: TableName) =>
   const lost = records.filter((record) => !inBronze.has(place(record))).length
   const quarantine = await read('silver/quarantine')
   const refused = quarantine.filter((row) => String(row.reasons) === 'malformed')
-  const windows = await Promise.all(windowTableNames.map(read))
+  const windows = await Promise.all(closingTableNames.map(read))
   // What tells the batches: the times of bronze's records, and of the windows that were closed.
   const times: Tables = {
     'bronze/transactions': bronze,
@@ -66,7 +66,8 @@ async function factsOf(records: readonly RawRecord[], read: (name: TableName) =>
     'aggregations/country': [],
     'aggregations/hourly_summary': [],
     'quality/metrics': [],
-    ...Object.fromEntries(windowTableNames.map((name, index) => [name, windows[index]!])),
+    'aggregations/sessions': [],
+    ...Object.fromEntries(closingTableNames.map((name, index) => [name, windows[index]!])),
   }
   return { batches: batchesOf(times), malformed: new Set(refused.map(place)), lost }
 }

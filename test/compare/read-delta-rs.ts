@@ -67,5 +67,6 @@ function forEvery<Part>(of: (name: TableName) => Part): { [name in TableName]: P
     'aggregations/country': of('aggregations/country'),
     'aggregations/hourly_summary': of('aggregations/hourly_summary'),
     'quality/metrics': of('quality/metrics'),
+    'aggregations/sessions': of('aggregations/sessions'),
   }
 }

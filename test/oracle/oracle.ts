@@ -8,6 +8,7 @@ import { utcDate } from '../../src/verify/timestamp.ts'
 import { fraudRow } from './fraud.ts'
 import { type MeasuredColumn, measuredColumns, qualityRows } from './quality.ts'
 import { base64, type OracleBatch, type RawRecord, type Row, type TableName, type Tables } from './rows.ts'
+import { defaultLengths, type SessionLengths, sessionColumns, sessionsOf } from './sessions.ts'
 import { type SilverTransaction, silverRow } from './silver.ts'
 import { hour, minute } from './time.ts'
 import { groupsOf, type WindowTable, type WindowTableName, windowStarts, windowTables } from './windows.ts'
@@ -19,6 +20,8 @@ export type OracleConfig = {
   readonly highRiskCountries: readonly string[]
   /** A waiting partition whose last so many records had no valid row does not hold the watermark. */
   readonly recordsPerBatchMax?: number
+  /** When sessions end; absent: as the contract says. */
+  readonly sessionLengths?: SessionLengths
 }
 
 export const defaultConfig: OracleConfig = {
@@ -29,6 +32,7 @@ export const defaultConfig: OracleConfig = {
     'aggregations/user': hour,
     'aggregations/country': 30n * minute,
     'aggregations/hourly_summary': hour,
+    'aggregations/sessions': 30n * minute,
   },
   dedupWindow: 10n * minute,
   highRiskCountries: ['Nigeria', 'Russia', 'China'],
@@ -89,7 +93,8 @@ export type Recomputed = {
 
 export function recompute(input: OracleInput): Recomputed {
   const { shape = seedShape } = input
-  const windowNames = Object.keys(shape.windows)
+  const windowNames = [...Object.keys(shape.windows), 'aggregations/sessions']
+  const lengths = input.config.sessionLengths ?? defaultLengths
   const tables = emptyTables(windowNames)
   const records = byPartition(input.records)
   const silver = new Silver()
@@ -105,7 +110,12 @@ export function recompute(input: OracleInput): Recomputed {
     timeBefore = batch.timeMicros
     const config = batch.config ?? input.config
     const start = reached.get('silver/transactions') ?? null
-    if (batch.finalize) floor = later(floor, greatestWindowEnd(silver, shape.windows))
+    if (batch.finalize) {
+      floor = later(floor, greatestWindowEnd(silver, shape.windows))
+      const hasSessions = config.watermarks['aggregations/sessions'] !== undefined
+      const sessions = hasSessions ? sessionsOf(silver.rows, lengths) : []
+      for (const { closesAt } of sessions) floor = later(floor, closesAt)
+    }
     for (const record of recordsOf(batch, records)) {
       const eventTime = takeRecord(
         record,
@@ -119,7 +129,10 @@ export function recompute(input: OracleInput): Recomputed {
     }
     const followed = heldEventTime(silver, batch, partitionTimes, config)
     const end = (name: string): bigint | null => {
-      const following = followed === null ? null : followed - config.watermarks[name]!
+      const delay = config.watermarks[name]
+      // A lakehouse of a version that had no such table.
+      if (delay === undefined) return reached.get(name) ?? null
+      const following = followed === null ? null : followed - delay
       const is = later(reached.get(name) ?? null, later(following, floor))
       reached.set(name, is)
       return is
@@ -136,6 +149,8 @@ export function recompute(input: OracleInput): Recomputed {
     for (const row of closedWindows(name, table, silver.rows, input.batches, watermarks))
       tables[name]!.push(row)
   }
+  for (const row of closedSessions(silver.rows, lengths, input.batches, watermarks))
+    tables['aggregations/sessions'].push(row)
   tables['quality/metrics'].push(...closedMetrics(shape, silver.rows, input.batches, watermarks))
   return { tables, watermarks }
 }
@@ -167,12 +182,14 @@ function closedAt(name: string, end: bigint, watermarks: readonly Watermark[]): 
   return closedBy === watermarks.length ? null : closedBy
 }
 
-export const windowTableNames: readonly WindowTableName[] = [
+/** Whose rows come when a watermark closes them. */
+export const closingTableNames: readonly (WindowTableName | 'aggregations/sessions')[] = [
   'gold/transactions',
   'aggregations/merchant',
   'aggregations/user',
   'aggregations/country',
   'aggregations/hourly_summary',
+  'aggregations/sessions',
 ]
 
 type FilledTables = { [name in TableName]: Row[] } & { [name: string]: Row[] }
@@ -189,6 +206,7 @@ function emptyTables(windowNames: readonly string[]): FilledTables {
     'aggregations/country': [],
     'aggregations/hourly_summary': [],
     'quality/metrics': [],
+    'aggregations/sessions': [],
     ...Object.fromEntries(windowNames.map((name): [string, Row[]] => [name, []])),
   }
 }
@@ -362,6 +380,27 @@ function closedWindows(
     })
   }
   return rows
+}
+
+/** The same of sessions. */
+function closedSessions(
+  silver: readonly SilverTransaction[],
+  lengths: SessionLengths,
+  batches: readonly OracleBatch[],
+  watermarks: readonly Watermark[],
+): Row[] {
+  return sessionsOf(silver, lengths).flatMap((session) => {
+    const closedBy = firstIndex(watermarks.length, (index) => {
+      const own = watermarks[index]!.end['aggregations/sessions']
+      return own !== null && own !== undefined && session.closesAt <= own
+    })
+    if (closedBy === watermarks.length) return []
+    const aggregationTime = batches[closedBy]!.timeMicros
+    if (session.rows.some((row) => row.processingTime > aggregationTime)) {
+      throw new Error('a row arrived after its session was closed')
+    }
+    return [{ ...sessionColumns(session), aggregation_time: aggregationTime }]
+  })
 }
 
 /** What each partition has shown of event time. */

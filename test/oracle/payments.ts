@@ -334,6 +334,7 @@ export const paymentsConfig: OracleConfig = {
     'aggregations/user': hour,
     'aggregations/country': 30n * minute,
     'aggregations/hourly_summary': hour,
+    'aggregations/sessions': 30n * minute,
     'aggregations/channel': 10n * minute,
     'aggregations/card': 20n * minute,
   },

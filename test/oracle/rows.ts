@@ -28,6 +28,7 @@ export const tableNames = [
   'aggregations/country',
   'aggregations/hourly_summary',
   'quality/metrics',
+  'aggregations/sessions',
 ] as const
 export type TableName = (typeof tableNames)[number]
 export type Tables = { readonly [name in TableName]: readonly Row[] }

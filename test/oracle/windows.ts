@@ -5,7 +5,10 @@ import type { Cell, Row, TableName } from './rows.ts'
 import type { SilverTransaction } from './silver.ts'
 import { floorTo, hour, minute } from './time.ts'
 
-export type WindowTableName = Extract<TableName, 'gold/transactions' | `aggregations/${string}`>
+export type WindowTableName = Exclude<
+  Extract<TableName, 'gold/transactions' | `aggregations/${string}`>,
+  'aggregations/sessions'
+>
 
 export type WindowTable = {
   readonly size: bigint

@@ -11,7 +11,14 @@ import type { StagedAppend } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
 import { figurePathOf, figureRows, type SourceRow } from '../../javascript/index.ts'
 import { SharedLeaves } from '../../parquet/file.ts'
-import { type Lakehouse, type PlanNode, type TableDefinition, tableAt, windowOf } from '../../plan/index.ts'
+import {
+  hasClosingRows,
+  type Lakehouse,
+  type PlanNode,
+  sessionsIn,
+  type TableDefinition,
+  tableAt,
+} from '../../plan/index.ts'
 import { boundDuckdb, type ParameterValues } from '../../sql/index.ts'
 import { step } from '../../steps/step.ts'
 import {
@@ -33,6 +40,7 @@ import type { RecentSilver } from './recent.ts'
 import { type BatchInput, type BatchRows, computeRows, type RowPaths } from './row-batch.ts'
 import { schemasNamed } from './schemas-named.ts'
 import { eachRow } from './selected-rows.ts'
+import type { SessionTables } from './session-tables.ts'
 import type { WindowPanes } from './window-panes.ts'
 
 export type BatchContext = Committer & {
@@ -49,6 +57,7 @@ export type BatchContext = Committer & {
   readonly recent: RecentSilver
   /** null where batches are not carried from their records on: their windows are computed from files. */
   readonly panes: WindowPanes | null
+  readonly sessions: SessionTables
   readonly definitions: BatchDefinitions
   readonly schemas: SchemaStore
   /** Ends the wait for a registry. */
@@ -111,6 +120,8 @@ export async function carryRows(
     context.recent.forget(eventsWatermarkOf(context.lakehouse, recorded.progress), plan.settings.parameters)
     const ofSilver = rows.tables.get(context.lakehouse.events.path)
     await context.panes?.add(plan.definitions, ofSilver, recorded.progress.eventTimeMaxMicros)
+    const inSilver = { plan, before, recorded, definitions }
+    await context.sessions.add(inSilver, ofSilver ?? silverSelect(input), context.rowConnection)
     phases.end()
     const { rowsByTable } = run
     return { plan, before, recorded, definitions, rows, rowsByTable, phasesMs: phases.ms }
@@ -118,6 +129,12 @@ export async function carryRows(
     context.recent.rollback()
     throw isOfDuckdb(error) ? batchFailure(plan, error) : error
   }
+}
+
+/** The rows of a batch that silver has already; null where none are known. */
+function silverSelect(input: BatchInput): string | null {
+  if (input.kind === 'silver') return input.select
+  return input.kind === 'replay' ? input.silver : null
 }
 
 /** Of a batch that is carried again `ops/schemas` has what it knew. */
@@ -185,7 +202,7 @@ class BatchRun {
   async stageRows({ tables }: BatchRows): Promise<Staged[]> {
     const { plan } = this.#facts
     const shared = new SharedLeaves()
-    const staging = this.#lacking((table) => !this.#hasWindows(table)).map(async (table) => {
+    const staging = this.#lacking((table) => !this.#hasClosingRows(table)).map(async (table) => {
       const { path } = table.definition
       const { role } = table
       const isThere = role === 'records' && plan.readFrom === 'bronze'
@@ -218,9 +235,14 @@ class BatchRun {
 
   /** Silver has the batch. Windows of one table after another: each may need all of the memory. */
   async closeWindows(phases: Phases): Promise<void> {
-    for (const table of this.#lacking((one) => this.#hasWindows(one))) {
+    for (const table of this.#lacking((one) => this.#hasClosingRows(one))) {
       phases.begin(table.definition.path)
-      const [staged] = this.#withCommit([{ table, rows: await this.#stageWindows(table) }])
+      const definition = this.#definitionOf(table.definition.path)
+      const rows =
+        sessionsIn(definition.rows.node) === null
+          ? await this.#stageWindows(table, definition)
+          : await this.#stageSessions(table, definition)
+      const [staged] = this.#withCommit([{ table, rows }])
       if (staged !== undefined) await this.#commitOne(staged)
       table.usual.commit()
     }
@@ -243,13 +265,17 @@ class BatchRun {
     })
   }
 
-  #hasWindows({ definition: { path } }: BatchTable): boolean {
-    return windowOf(this.#definitionOf(path).rows.node) !== null
+  #hasClosingRows({ definition: { path } }: BatchTable): boolean {
+    return hasClosingRows(this.#definitionOf(path).rows.node)
   }
 
-  async #stageWindows(table: BatchTable): Promise<StagedAppend | null> {
+  #stageSessions(table: BatchTable, definition: TableDefinition): Promise<StagedAppend | null> {
+    const { sessions, connection } = this.#context
+    return sessions.stage(table, definition, this.#facts, connection)
+  }
+
+  async #stageWindows(table: BatchTable, definition: TableDefinition): Promise<StagedAppend | null> {
     const { before, recorded } = this.#facts
-    const definition = this.#definitionOf(table.definition.path)
     const closing = closingWindows(definition, before, recorded.progress)
     if (closing === null) return null // Most batches close no window.
     const rows =

@@ -26,6 +26,7 @@ import { type BatchContext, executeBatch } from './execute.ts'
 import { RecentSilver } from './recent.ts'
 import { type BatchInput, RowPaths } from './row-batch.ts'
 import { rowReport } from './row-report.ts'
+import { SessionTables } from './session-tables.ts'
 import { compactWith } from './upkeep.ts'
 
 /** How long one wait for a new commit of silver takes at most. */
@@ -165,16 +166,23 @@ type DecidingRules = Pick<BatchPlan, 'settings' | 'definitions'>
  */
 export class BatchContexts {
   readonly #load: (before: Progress, rules: DecidingRules) => Promise<BatchContext>
+  readonly #sessions: SessionTables
   #last: { readonly rules: string; readonly context: BatchContext } | null = null
 
   constructor(options: PipelineOptions, database: Database, silver: SilverRows, facts: RowPathFacts) {
-    this.#load = (before, rules) => contextOf(options, database, silver, facts, before, rules)
+    const sessions = new SessionTables(options, silver, facts.paths)
+    this.#sessions = sessions
+    this.#load = async (before, rules) => ({
+      ...(await contextOf(options, database, silver, facts, before, rules)),
+      sessions,
+    })
   }
 
   /** What is kept for the last batch. */
   get state(): StateSize {
     const recent = this.#last?.context.recent
-    return { rows: recent?.rowCount ?? 0, bytes: recent?.bytes ?? 0 }
+    const { count, bytes } = this.#sessions
+    return { rows: (recent?.rowCount ?? 0) + count, bytes: (recent?.bytes ?? 0) + bytes }
   }
 
   async of(before: Progress, plan: DecidingRules): Promise<BatchContext> {
@@ -189,10 +197,11 @@ export async function contextOf(
   options: PipelineOptions,
   database: Database,
   silver: SilverRows,
-  { definitions, paths, source }: RowPathFacts,
+  facts: RowPathFacts,
   before: Progress,
   rules: DecidingRules,
 ): Promise<BatchContext> {
+  const { definitions, paths, source } = facts
   const tables = await definitions.tablesOf(rules)
   const { lakehouse } = options
   const rowPaths = new RowPaths(lakehouse, paths)
@@ -213,6 +222,7 @@ export async function contextOf(
     paths: rowPaths,
     recent,
     panes: null,
+    sessions: new SessionTables(options, silver, facts.paths),
     definitions,
     schemas: await SchemaStore.open(options, database.load),
     signal: options.signal,

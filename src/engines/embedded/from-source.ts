@@ -11,7 +11,7 @@ import { assert } from '../../errors/errors.ts'
 import { step } from '../../steps/step.ts'
 import { Backlog } from '../backlog.ts'
 import type { BatchReport } from '../batch-report.ts'
-import { hasOpenWindows, rulesOf } from '../batch-rules.ts'
+import { isOpen, rulesOf } from '../batch-rules.ts'
 import { rowsInRanges } from '../bronze-rows.ts'
 import { endQueries } from '../bronze-writers.ts'
 import { type Database, rowsOf } from '../database.ts'
@@ -20,6 +20,7 @@ import type { PipelineOptions } from '../engine.ts'
 import { tellOpened } from '../events.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
+import { lastSessionEnd } from '../last-session-end.ts'
 import { type Resumed, resume } from '../resume.ts'
 import { Retention } from '../retention.ts'
 import { type OpenTable, tableOfRole } from '../tables.ts'
@@ -61,10 +62,14 @@ export async function runFromSource(
     resumed.progress.eventTimeMaxMicros,
   )
   const context = { ...(await contextOf(options, database, silver, facts, resumed.progress, rules)), panes }
+  await context.sessions.load(defined, resumed.progress, database.batch)
   const backlog = isStreamed((await bronze.snapshot()).txns) ? backlogOf(database, tables) : null
   const pipeline = new Pipeline(options, database, tables, { ...resumed, context, journal, backlog })
-  const { recent } = context
-  const state = () => ({ rows: recent.rowCount, bytes: recent.bytes + panes.bytes })
+  const { recent, sessions } = context
+  const state = () => ({
+    rows: recent.rowCount + sessions.count,
+    bytes: recent.bytes + panes.bytes + sessions.bytes,
+  })
   tellOpened(options, [...tables, ...journal.tables], resumed.progress, { state })
   try {
     await pipeline.run()
@@ -334,12 +339,18 @@ class Pipeline {
     this.#upkeep.betweenBatches()
   }
 
-  /** A batch without records that moves all watermarks behind the last window. */
+  /** A batch without records that moves all watermarks behind the last window and session. */
   async #finalize(): Promise<void> {
-    if (!hasOpenWindows(this.#progress, this.#context.definitions.current.tables)) return
+    const { tables } = this.#context.definitions.current
+    const { eventTimeMaxMicros: seenMicros } = this.#progress
+    const { delta } = tableOfRole(this.#tables, 'events')
+    const { deltaBasePath } = this.#options
+    const end = await lastSessionEnd(delta, deltaBasePath, tables, seenMicros, this.#database.load)
+    if (!isOpen(this.#progress, tables, end)) return
     await step('finalize begun')
     const input = { kind: 'records', records: noRecords } as const
-    await this.#carry(this.#plan([], { isFinal: true }), { input, count: 0, fetchMs: 0 })
+    const more = { isFinal: true, ...(end === null ? {} : { sessionsEndMicros: end }) }
+    await this.#carry(this.#plan([], more), { input, count: 0, fetchMs: 0 })
   }
 }
 

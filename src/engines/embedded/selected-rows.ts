@@ -20,6 +20,14 @@ export async function eachRow(
   select: string,
   add: (row: SourceRow) => void,
 ): Promise<void> {
+  for await (const rows of rowChunks(connection, select)) for (const row of rows) add(row)
+}
+
+/** The same, some rows at a time. */
+export async function* rowChunks(
+  connection: DuckDBConnection,
+  select: string,
+): AsyncGenerator<Iterable<SourceRow>> {
   const result = await streamOf(connection, select)
   const names = result.columnNames()
   const row: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]))
@@ -27,12 +35,21 @@ export async function eachRow(
     const chunk = await result.fetchChunk()
     if (chunk === null || chunk.rowCount === 0) return
     const columns = names.map((_, index) => chunk.getColumnValues(index))
-    for (let index = 0; index < chunk.rowCount; index++) {
-      for (let column = 0; column < names.length; column++) {
-        row[names[column]!] = javascriptValue(columns[column]![index]!)
-      }
-      add(row)
+    yield rowsOfChunk(names, columns, chunk.rowCount, row)
+  }
+}
+
+function* rowsOfChunk(
+  names: readonly string[],
+  columns: readonly (readonly DuckDBValue[])[],
+  rowCount: number,
+  row: Record<string, unknown>,
+): Generator<SourceRow> {
+  for (let index = 0; index < rowCount; index++) {
+    for (let column = 0; column < names.length; column++) {
+      row[names[column]!] = javascriptValue(columns[column]![index]!)
     }
+    yield row
   }
 }
 

@@ -8,6 +8,7 @@ import { assert, LakehouseError } from '../../errors/errors.ts'
 import {
   alreadyDecoded,
   decodeOf,
+  hasClosingRows,
   historiesOf,
   type InputNode,
   inputsOf,
@@ -20,8 +21,8 @@ import { type BusyKeys, boundSpark, type CompiledTable, compileTable, spark } fr
 import { step } from '../../steps/step.ts'
 import type { SilverBatch } from '../batch-history.ts'
 import {
+  closingSessions,
   closingWindows,
-  eventTimesOf,
   isAlwaysCommitted,
   lookBackOfInput,
   silentBatchesMax,
@@ -31,6 +32,7 @@ import type { PipelineOptions } from '../engine.ts'
 import { Phases } from '../phases.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
 import { busyKeysOf } from './busy-keys.ts'
+import { sessionInputs, windowInputs } from './closing-rows.ts'
 import { type Relation, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, HeldRelation, SparkSession } from './connect/session.ts'
 import { type Decoding, decodedRecordsSql } from './decoded-records.ts'
@@ -311,7 +313,7 @@ class BatchRun {
     if (table.role === 'events') return this.facts.accepted === 0 ? null : this.#silverRows()
     if (table.role === 'refused') return this.#quarantineRows(this.#compiled(table.definition.path).sql)
     const definition = tableAt(this.#definitions, table.definition.path)
-    if (windowOf(definition.rows.node) !== null) return this.#windowRows(definition)
+    if (hasClosingRows(definition.rows.node)) return this.#closingRows(table, definition)
     return this.#silverRowCount() === 0 ? null : await this.#rowsBehindSilver(definition)
   }
 
@@ -344,21 +346,21 @@ class BatchRun {
     return held.relation
   }
 
-  /** null where no window closes. */
-  #windowRows(definition: TableDefinition): Relation | null {
-    const closing = closingWindows(definition, this.#before, this.recorded.progress)
-    if (closing === null) return null
-    const { fromMicros, toMicros } = eventTimesOf(closing)
-    const inputs = inputsOf(definition.rows.node).map((input) => {
-      assert(input.reads.of === 'closing', `${definition.path} has rows of windows`)
-      const rows = deltaRows(this.#context.silver.directory, Object.keys(input.schema), {
-        ...this.#eventTimes(fromMicros, toMicros),
-        processing_time: { max: this.#plan.timeMicros },
-      })
-      return [input.name, sqlRelation(rows)]
-    })
-    const own = ownRows(this.#context.options.deltaBasePath, definition)
-    return sqlRelation(this.#compiled(definition.path).sql, { ...Object.fromEntries(inputs), ...own })
+  /** null where nothing closes. */
+  #closingRows(table: OpenTable, definition: TableDefinition): Relation | null {
+    const progress = this.recorded.progress
+    const { sql } = this.#compiled(definition.path)
+    const { options, silver } = this.#context
+    const { partitionBy } = options.lakehouse.events
+    const rows = { directory: silver.directory, partitionBy, timeMicros: this.#plan.timeMicros }
+    if (windowOf(definition.rows.node) !== null) {
+      const closing = closingWindows(definition, this.#before, progress)
+      if (closing === null) return null
+      const own = ownRows(options.deltaBasePath, definition)
+      return sqlRelation(sql, { ...windowInputs(rows, definition, closing), ...own })
+    }
+    const closing = closingSessions(definition, this.#before, progress)
+    return closing === null ? null : sqlRelation(sql, sessionInputs(rows, closing, table.delta.directory))
   }
 
   /** A range of event times, and of the days that silver is partitioned by. */

@@ -8,11 +8,12 @@ import type { Progress } from '../../batches/progress.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
 import { step } from '../../steps/step.ts'
 import { Backlog } from '../backlog.ts'
-import { hasOpenWindows, rulesOf } from '../batch-rules.ts'
+import { isOpen, rulesOf } from '../batch-rules.ts'
 import { currentDefinitions } from '../definition-changes.ts'
 import { noticesTo, tellOpened } from '../events.ts'
 import { Journal } from '../journal.ts'
 import { shownLag } from '../lag.ts'
+import { lastSessionEnd } from '../last-session-end.ts'
 import { type Resumed, resume } from '../resume.ts'
 import { Retention } from '../retention.ts'
 import { SchemaStore } from '../schema-store.ts'
@@ -235,11 +236,17 @@ class Pipeline {
     this.#upkeep.betweenBatches()
   }
 
-  /** A batch without records that moves all watermarks behind the last window. */
+  /** A batch without records that moves all watermarks behind the last window and session. */
   async #finalize(): Promise<void> {
-    if (!hasOpenWindows(this.#progress, this.#context.definitions.current.tables)) return
+    const { options, database } = this.#run
+    const { tables } = this.#context.definitions.current
+    const { eventTimeMaxMicros: seenMicros } = this.#progress
+    const { delta } = this.#silver
+    const end = await lastSessionEnd(delta, options.deltaBasePath, tables, seenMicros, database.load)
+    if (!isOpen(this.#progress, tables, end)) return
     await step('finalize begun')
-    await this.#carry(this.#plan([], { isFinal: true }), null)
+    const more = { isFinal: true, ...(end === null ? {} : { sessionsEndMicros: end }) }
+    await this.#carry(this.#plan([], more), null)
   }
 
   /** The next offsets behind all that the tables know: of silver, of bronze's own progress, of its rows. */

@@ -1,4 +1,5 @@
-// Text: trimming, splitting, lists of names.
+// Text: trimming, splitting, digests, lists of names.
+import { hash } from 'node:crypto'
 import type { Expr } from '../expression.ts'
 import { defineFunction, defineGeneric } from '../function.ts'
 
@@ -228,6 +229,29 @@ export const joined = defineFunction({
     { in: ['a', 'b'], out: 'ab' },
     { in: ['', ''], out: '' },
     { in: ['a', null], out: null },
+  ],
+})
+
+export const sha256Hex = defineFunction({
+  name: 'sha256Hex',
+  args: ['string', 'int'],
+  returns: 'string',
+  nulls: 'null if either is null',
+  meaning:
+    'The first so many bytes of the SHA-256 of the text in UTF-8, as lower-case hexadecimal digits; null where they are not 1 to 32.',
+  duckdb: (a, bytes) => `CASE WHEN ${bytes} BETWEEN 1 AND 32 THEN left(sha256(${a}), 2 * ${bytes}) END`,
+  spark: (a, bytes) => `CASE WHEN ${bytes} BETWEEN 1 AND 32 THEN left(sha2(${a}, 256), 2 * ${bytes}) END`,
+  javascript: (a, bytes) =>
+    a === null || bytes === null || bytes < 1 || bytes > 32
+      ? null
+      : hash('sha256', a, 'hex').slice(0, 2 * bytes),
+  examples: [
+    { in: ['', 32], out: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' },
+    { in: ['abc', 4], out: 'ba7816bf' },
+    { in: ['Zürich 😀', 16], out: '89b5866d12e4cecd81bb36ccd521300d' },
+    { in: ['abc', 33], out: null },
+    { in: ['abc', 0], out: null },
+    { in: [null, 16], out: null },
   ],
 })
 

@@ -74,6 +74,8 @@ export type Silver<U extends UserType = UserType, X = unknown> = {
   readonly batch: Relation<SilverColumns<U, X>>
   /** Silver's rows in windows that close, this batch's included. */
   readonly recent: Relation<RecentColumns<U> & X>
+  /** The same rows with what says in which order they came, for sessions that close. */
+  readonly ordered: Relation<OrderedColumns<U>>
 }
 
 /** What a record is, and what became of it. */
@@ -101,6 +103,24 @@ const recentColumns = [
 export type RecentColumns<U extends UserType = UserType> = Pick<
   FieldColumns<U>,
   (typeof recentColumns)[number]
+>
+
+const orderedColumns = [
+  'user_id',
+  'amount',
+  'merchant',
+  'country',
+  'device_id',
+  'is_fraud',
+  'event_time',
+  'topic',
+  'partition',
+  'offset',
+  'processing_time',
+] as const
+export type OrderedColumns<U extends UserType = UserType> = Pick<
+  SilverColumns<U, unknown>,
+  (typeof orderedColumns)[number]
 >
 
 /** Silver of records that look like this; fails with LAKEHOUSE_INVALID where they cannot. */
@@ -143,7 +163,9 @@ function silverBy(mapping: Mapping, checks: readonly Check<never, never>[]): Sil
     })),
   })
   const schema: Schema = transactions.rows.schema
-  const recent = [...recentColumns, ...Object.keys(own)].map((name) => [name, schema[name]])
+  // The keys are those of the lists.
+  const closingRows = (name: string, columns: readonly string[]) =>
+    input(name, Object.fromEntries(columns.map((one) => [one, schema[one]!])), closing) as never
   return {
     mapping,
     reading: { mapping, checkReasons: checks.map(({ reason }) => reason) },
@@ -153,7 +175,8 @@ function silverBy(mapping: Mapping, checks: readonly Check<never, never>[]): Sil
     ids,
     users,
     batch: input('silver_batch', transactions.rows.schema, { of: 'batch', table: path }),
-    recent: input('silver_recent', Object.fromEntries(recent), closing), // The keys are those of the lists.
+    recent: closingRows('silver_recent', [...recentColumns, ...Object.keys(own)]),
+    ordered: closingRows('silver_ordered', orderedColumns),
   }
 }
 

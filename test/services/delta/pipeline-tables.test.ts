@@ -21,7 +21,7 @@ const { tables: definitions } = standardLakehouse
 const batchesBefore = 100
 const [recordsBefore, recordsAfter, recordsPerBatch] = [5_600, 1_000, 55]
 /** One value of each table that few files have: a window, or the offset of a row. */
-const narrow: readonly [TableName, 'offset' | 'window_start'][] = [
+const narrow: readonly [TableName, 'offset' | 'window_start' | 'session_start'][] = [
   ['bronze/transactions', 'offset'],
   ['silver/transactions', 'offset'],
   ['silver/quarantine', 'offset'],
@@ -31,6 +31,7 @@ const narrow: readonly [TableName, 'offset' | 'window_start'][] = [
   ['aggregations/user', 'window_start'],
   ['aggregations/country', 'window_start'],
   ['aggregations/hourly_summary', 'window_start'],
+  ['aggregations/sessions', 'session_start'],
 ]
 
 let directory: string

@@ -35,6 +35,7 @@ import {
 } from '../../unit/sql/naive.ts'
 import { closings, duckdbFigures, shownFigures } from './figures.ts'
 import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
+import { cutRows, randomSessionRows } from './sessions.ts'
 import { randomRows, windows } from './windows.ts'
 
 const caseCount = 200
@@ -158,6 +159,34 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
     expect(expected.length).toBeGreaterThan(100)
     expect(expected.filter((row) => row.score !== null).length).toBeGreaterThan(50)
     expect(found).toEqual(expected)
+  })
+
+  test('sessions are those of DuckDB', async () => {
+    const { endMicros, ...of } = randomSessionRows(seed, 500)
+    const columns = 'k, c, u, path, moves, fast, odd'
+    const instance = await DuckDBInstance.create(':memory:')
+    const connection = await instance.connect()
+    await connection.run(`CREATE TABLE rows AS ${of.duckdb.rows}`)
+    await connection.run(`CREATE TABLE written_written_sessions AS ${of.duckdb.written}`)
+    const inputs = {
+      rows: sqlRelation(of.spark.rows),
+      written_written_sessions: sqlRelation(of.spark.written),
+    }
+    const values = { closed_after: -48_000_000n, closed_up_to: endMicros - 5_000_000n }
+    const reader = await connection.runAndReadAll(
+      `SELECT epoch_us(session_start) AS session_start, epoch_us(session_end) AS session_end, ${columns}
+      FROM (${compileTable(boundDuckdb(values), cutRows).sql}) ORDER BY session_start, k NULLS FIRST`,
+    )
+    const found = await server.session.rows(
+      `SELECT session_start, session_end, ${columns}
+      FROM (${compileTable(boundSpark(values), cutRows).sql}) ORDER BY session_start, k NULLS FIRST`,
+      { ...call, inputs },
+    )
+    const expected = reader.getRowObjectsJS()
+    expect(expected.length).toBeGreaterThan(10)
+    expect(found).toEqual(expected)
+    connection.closeSync()
+    instance.closeSync()
   })
 
   test('records of random projects are read as they were written', async () => {

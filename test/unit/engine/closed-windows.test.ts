@@ -47,7 +47,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-for (const { path, rows: all } of tables.filter((table) => table.watermark !== null)) {
+for (const { path, rows: all } of tables.filter((table) => windowOf(table.rows.node) !== null)) {
   const rows = belowFigures(all)
   test(`one window of ${path} with more rows than fit is what it is with memory for all`, async () => {
     const batch = {

@@ -106,6 +106,7 @@ export const testOptions: Omit<PipelineOptions, 'deltaBasePath' | 'source'> = {
     user: 60n * minute,
     country: 30n * minute,
     hourly_summary: 60n * minute,
+    sessions: 30n * minute,
   },
   parameters: testParameters,
   tableProperties: {},

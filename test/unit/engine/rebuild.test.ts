@@ -80,7 +80,7 @@ const derived = standardLakehouse.tables.filter(({ path }) => !isOfInput(standar
 test('every derived table has its rows again, also where all logs were cleaned and rules changed', async () => {
   await run(standardLakehouse, 40)
   const others = { parameters: { ...testParameters, high_risk_countries: ['Norway'] } }
-  await run(standardLakehouse, 80, others)
+  await run(standardLakehouse, 120, others)
   for (const { path } of standardLakehouse.tables)
     await cleanLog(await DeltaTable.open(join(lakehouse.base, path)))
   const before = await readTables(lakehouse.base)
@@ -90,7 +90,7 @@ test('every derived table has its rows again, also where all logs were cleaned a
     expect(rows).toBeGreaterThan(0n)
   }
   expect(differences(await readTables(lakehouse.base), before)).toEqual([])
-  await run(standardLakehouse, 100, others)
+  await run(standardLakehouse, 140, others)
   expect(await failures(standardLakehouse)).toEqual([])
 })
 

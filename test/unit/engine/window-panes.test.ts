@@ -42,6 +42,7 @@ import { boundDuckdb, columnDefinitions, compileTable, duckdb, literalSql } from
 import { newLakehouse, runOnce, writeInput } from './pipeline.ts'
 
 const { tables: seedTables } = standardLakehouse
+const seedWindows = seedTables.filter(({ rows }) => windowOf(rows.node) !== null)
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const { schema } = silverRecent
@@ -147,7 +148,7 @@ const cases: fc.Arbitrary<Case> = startMicros.chain((start) =>
     tables: fc
       .array(definitions, { minLength: 1, maxLength: 4 })
       .map((made) => made.map((table, index) => ({ ...table, path: `made/table_${index}` })))
-      .map((made) => [...made, ...seedTables.filter(({ watermark }) => watermark !== null).map(ofWindows)]),
+      .map((made) => [...made, ...seedWindows.map(ofWindows)]),
     batches: fc
       .array(fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 1 }), { minLength: 2, maxLength: 6 })
       .chain((shape) =>
@@ -251,7 +252,7 @@ test(`random windows over random rows (SEED=${seed})`, { timeout: 120_000 }, asy
 })
 
 test('all windows of the lakehouse are computed from panes, and tables with the same keys share them', () => {
-  const windows = seedTables.filter(({ watermark }) => watermark !== null)
+  const windows = seedWindows
   const twin = { ...windows[0]!, path: 'made/twin' }
   const { plans } = panePlans([...seedTables, twin])
   expect(plans.flatMap(({ tables }) => tables.map(({ path }) => path)).toSorted()).toEqual(
@@ -327,7 +328,7 @@ function panesOf(tables: readonly TableDefinition[], bytesMax: number): WindowPa
 
 test('a batch of rows far apart in time keeps the bound while it is added', async () => {
   const bytesMax = 4_000_000
-  const tables = seedTables.filter(({ watermark }) => watermark !== null)
+  const tables = seedWindows
   const panes = panesOf(tables, bytesMax)
   const count = 12_000
   let [most, isDone] = [0, false]

@@ -9,7 +9,7 @@ import {
   scoreOf,
   velocityMax,
 } from '../../oracle/fraud.ts'
-import { defaultConfig, recompute } from '../../oracle/oracle.ts'
+import { defaultConfig, type OracleConfig, recompute } from '../../oracle/oracle.ts'
 import type { OracleBatch, RawRecord, Row } from '../../oracle/rows.ts'
 import { hour, minute, second } from '../../oracle/time.ts'
 
@@ -21,6 +21,10 @@ type Fields = { id?: string; user?: number; amount?: number; time: string; [name
 
 /** Each inner list is a batch; null is the batch of --finalize. One partition, offsets in the order given. */
 function run(...batches: (Fields[] | null)[]) {
+  return runBy(defaultConfig, batches)
+}
+
+function runBy(config: OracleConfig, batches: readonly (Fields[] | null)[]) {
   const records: RawRecord[] = []
   const cut = batches.map((batch, index): OracleBatch => {
     const start = BigInt(records.length)
@@ -29,7 +33,7 @@ function run(...batches: (Fields[] | null)[]) {
     const finalize = batch === null
     return { batch: BigInt(index), timeMicros: batchTime(index), ranges: finalize ? [] : [range], finalize }
   })
-  return recompute({ records, batches: cut, config: defaultConfig })
+  return recompute({ records, batches: cut, config })
 }
 
 function recordOf({ id, user, amount, time, ...others }: Fields, index: number): RawRecord {
@@ -69,6 +73,7 @@ describe('the watermark', () => {
       'aggregations/user': at('09:00:00'),
       'aggregations/country': at('09:30:00'),
       'aggregations/hourly_summary': at('09:00:00'),
+      'aggregations/sessions': at('09:30:00'),
     })
   })
 
@@ -185,8 +190,12 @@ describe('windows', () => {
   })
 
   test('finalize goes to the end of the sliding window where that is the last one', () => {
+    // Sessions that end after a minute are over before that.
+    const config = { ...defaultConfig, sessionLengths: { gap: 1n, max: 60_000_000n } }
     const { watermarks } = run([{ time: '10:56:00' }], null, [])
-    expect(watermarks[2]!.start).toBe(at('11:10:00'))
+    const short = runBy(config, [[{ time: '10:56:00' }], null, []])
+    expect(short.watermarks[2]!.start).toBe(at('11:10:00'))
+    expect(watermarks[2]!.start).toBe(at('11:26:00.000001'))
     expect(run([], null, []).watermarks[2]!.start).toBeNull()
   })
 
@@ -430,5 +439,35 @@ describe('the rows', () => {
     expect(() => recompute({ records: [], batches: [batch, batch], config: defaultConfig })).toThrow(
       'goes back',
     )
+  })
+})
+
+describe('sessions', () => {
+  test('are closed by the first batch whose watermark lets nothing join them, and cut at their greatest length', () => {
+    const { tables } = run(
+      [{ time: '10:00:00', merchant: 'a', location: 'Oslo, Norway' }],
+      [{ time: '10:30:00', location: 'Paris, France' }],
+      // 30 minutes behind is 10:30, after which a row may still come.
+      [{ time: '11:00:00', user: 2 }],
+      [{ time: '11:30:00.000001', user: 2 }],
+      [{ time: '11:30:00.000002', user: 2, amount: 500 }],
+    )
+    const { 'aggregations/sessions': sessions } = tables
+    expect(sessions).toMatchObject([
+      {
+        user_id: 1n,
+        session_start: at('10:00:00'),
+        session_end: at('10:30:00'),
+        duration_seconds: 1800,
+        transaction_count: 2n,
+        journey: ['a', '?'],
+        country_changes: 1n,
+        is_impossible_travel: false,
+        session_date: '2026-11-02',
+        aggregation_time: batchTime(3),
+      },
+    ])
+    // printf '1|1793613600000000' | sha256sum
+    expect(sessions[0]!.session_id).toBe('2e3881814979eda94df6886a624a2087')
   })
 })

@@ -25,7 +25,7 @@ afterAll(() => connection.closeSync())
 const hour = 3_600_000_000n
 const startMicros = BigInt(Date.UTC(2024, 0, 1)) * 1000n
 
-for (const { path, rows } of tables.filter((table) => table.watermark !== null)) {
+for (const { path, rows } of tables.filter((table) => windowOf(table.rows.node) !== null)) {
   for (const partsPerCount of [1, 3]) {
     test(`${path} is the same from ${partsPerCount} parts for each count of distinct values`, async () => {
       const dialect = boundDuckdb({

@@ -47,6 +47,7 @@ const alterations: readonly (readonly [table: string, what: string, select: stri
       'silver/transactions': 'split',
       'silver/quarantine': 'rows',
       fraud_detection: 'rows',
+      'aggregations/sessions': 'sessions',
     }[path]
     return [
       [path, 'a row is gone', `SELECT * FROM rows ORDER BY ${order} OFFSET 1`, check ?? 'windows'],
@@ -124,6 +125,7 @@ const alterations: readonly (readonly [table: string, what: string, select: stri
     altered('aggregation_time', 'aggregation_time - INTERVAL 1 SECOND'),
     'windows',
   ],
+  ['aggregations/sessions', 'a journey is another', altered('journey', "['x']"), 'sessions'],
 ]
 
 /** All rows, the first one with another value. */

@@ -1,0 +1,182 @@
+// Sessions of a table as they grow in memory: which values of a row are needed, what is done with each, and
+// the rows of the table that are made of sessions that close.
+import { whole } from '../columns/whole.ts'
+import { assert, unreachable } from '../errors/errors.ts'
+import { aggregateNamed, type Expr, type Schema } from '../expr/index.ts'
+import {
+  columnType,
+  inputsOf,
+  type PlanNode,
+  type SessionsNode,
+  sessionsIn,
+  storedText,
+  type TableDefinition,
+} from '../plan/index.ts'
+import type { OpenShape } from '../state/open-sessions.ts'
+import { tableRows } from './pane-plan.ts'
+import type { RowPath } from './row-batch.ts'
+import { compileRowPath } from './row-path.ts'
+
+/** What becomes of an aggregate: by its place in the list of its kind. */
+export type SessionFigure = {
+  readonly name: string
+  readonly kind: 'fold' | 'distinct' | 'changes' | 'preceded' | 'first'
+  readonly index: number
+}
+
+export type SessionPlan = {
+  readonly node: SessionsNode
+  /** From rows of silver the output `sessionRows`: `time`, `key_0` .., `arrival_0` .. and `value_0` ... */
+  readonly rows: RowPath
+  /** From the same those columns alone that are not as silver has them; null where there are none. */
+  readonly computed: RowPath | null
+  /** By the names of the others the names that they have in silver. */
+  readonly given: Readonly<Record<string, string>>
+  readonly schema: Schema
+  readonly keys: readonly string[]
+  readonly arrival: readonly string[]
+  readonly values: readonly string[]
+  /** The places of values that are remembered as numbers, equal ones as the same. */
+  readonly interned: ReadonlySet<number>
+  readonly shape: OpenShape
+  readonly figures: readonly SessionFigure[]
+  /** From rows with the keys, `session_start`, `session_end` and the aggregates the rows of the table. */
+  readonly closed: RowPath
+}
+
+/** The output of `rows`. */
+export const sessionRows = 'session_rows'
+export const sessionTime = 'time'
+const closedSource = 'closed_sessions'
+
+/** null for a table without sessions. */
+export function sessionPlan({ rows }: TableDefinition): SessionPlan | null {
+  const node = sessionsIn(rows.node)
+  if (node === null) return null
+  const values = new Values()
+  const figures = new Figures(values)
+  for (const [name, one] of Object.entries(node.aggregates)) figures.add(name, one)
+  const { input } = node
+  const named = (names: readonly string[], as: string): [string, Expr][] =>
+    names.map((name, index) => [
+      `${as}_${index}`,
+      { kind: 'column', name, type: columnType(input, name) } as Expr,
+    ])
+  const [keys, arrival] = [named(node.keys, 'key'), named(node.arrival, 'arrival')]
+  const computed = values.exprs.map((expr, index): [string, Expr] => [`value_${index}`, expr])
+  const time = { kind: 'column', name: node.eventTime, type: 'timestamp' } as const
+  const columns = Object.fromEntries([[sessionTime, time], ...keys, ...arrival, ...computed])
+  const schema = Object.fromEntries(Object.entries(columns).map(([name, { type }]) => [name, type]))
+  const [source] = inputsOf(input)
+  assert(source !== undefined, 'sessions read rows')
+  const pathOf = (some: Readonly<Record<string, Expr>>): RowPath => {
+    const types = Object.fromEntries(Object.entries(some).map(([name, { type }]) => [name, type]))
+    const relation = { node: { kind: 'project', input, columns: some } as PlanNode, schema: types }
+    const outputs = { [sessionRows]: { relation, into: 'columns' } } as const
+    return compileRowPath({ source: source.name, outputs })
+  }
+  // A condition on rows leaves some out: then no column is as silver has it.
+  const isGiven = ([, expr]: [string, Expr]): boolean => input.kind === 'input' && expr.kind === 'column'
+  const entries = Object.entries<Expr>(columns)
+  const others = entries.filter((entry) => !isGiven(entry))
+  return {
+    node,
+    rows: pathOf(columns),
+    computed: others.length === 0 ? null : pathOf(Object.fromEntries(others)),
+    given: Object.fromEntries(
+      entries.filter(isGiven).map(([name, expr]) => [name, expr.kind === 'column' ? expr.name : name]),
+    ),
+    schema,
+    keys: keys.map(([name]) => name),
+    arrival: arrival.map(([name]) => name),
+    values: computed.map(([name]) => name),
+    interned: figures.interned,
+    shape: { gapMicros: whole(node.gapMicros), lengthMaxMicros: whole(node.lengthMaxMicros), ...figures },
+    figures: figures.figures,
+    closed: closedPath(rows, node),
+  }
+}
+
+function closedPath(rows: TableDefinition['rows'], node: SessionsNode): RowPath {
+  const names = [...node.keys, 'session_start', 'session_end', ...Object.keys(node.aggregates)]
+  const schema = Object.fromEntries(names.map((name) => [name, columnType(node, name)]))
+  const given: PlanNode = { kind: 'input', name: closedSource, schema, reads: { of: 'records' } }
+  const replaced = (one: PlanNode): PlanNode => {
+    if (one === node) return given
+    return 'input' in one ? { ...one, input: replaced(one.input) } : one
+  }
+  const relation = { node: replaced(rows.node), schema: rows.schema }
+  return compileRowPath({
+    source: closedSource,
+    outputs: { [tableRows]: { relation, into: 'columns' } },
+  })
+}
+
+/** Each value that is asked for once. */
+class Values {
+  readonly exprs: Expr[] = []
+  readonly #known = new Map<string, number>()
+
+  of(expr: Expr): number {
+    const text = storedText(expr)
+    const index = this.#known.get(text) ?? this.exprs.push(expr) - 1
+    this.#known.set(text, index)
+    return index
+  }
+}
+
+class Figures {
+  readonly folds: OpenShape['folds'][number][] = []
+  readonly distinct: number[] = []
+  readonly changes: OpenShape['changes'][number][] = []
+  readonly preceded: OpenShape['preceded'][number][] = []
+  readonly firsts: OpenShape['firsts'][number][] = []
+  readonly figures: SessionFigure[] = []
+  readonly interned = new Set<number>()
+  readonly #values: Values
+
+  constructor(values: Values) {
+    this.#values = values
+  }
+
+  add(name: string, one: SessionsNode['aggregates'][string]): void {
+    if (one.kind === 'aggregate') {
+      const { javascript } = aggregateNamed(one.function)
+      const [value] = one.args.map((arg) => this.#values.of(arg))
+      if (javascript.kind === 'fold')
+        this.#figure(name, 'fold', this.folds.push({ fold: javascript, value: value ?? null }))
+      else this.#figure(name, 'distinct', this.distinct.push(this.#remembered(one.args[0]!)))
+      return
+    }
+    switch (one.function) {
+      case 'changes': {
+        const within = one.withinMicros === null ? null : whole(one.withinMicros)
+        const change = { value: this.#remembered(one.of), withinMicros: within }
+        this.#figure(name, 'changes', this.changes.push(change))
+        break
+      }
+      case 'firstValues': {
+        const first = { value: this.#remembered(one.of), rowsMax: one.rowsMax }
+        this.#figure(name, 'first', this.firsts.push(first))
+        break
+      }
+      case 'isPreceded': {
+        const [where, by] = [this.#values.of(one.where), this.#values.of(one.by)]
+        this.#figure(name, 'preceded', this.preceded.push({ where, by, rowsMin: one.rowsMin }))
+        break
+      }
+      default:
+        unreachable(one)
+    }
+  }
+
+  #figure(name: string, kind: SessionFigure['kind'], count: number): void {
+    this.figures.push({ name, kind, index: count - 1 })
+  }
+
+  #remembered(expr: Expr): number {
+    const index = this.#values.of(expr)
+    this.interned.add(index)
+    return index
+  }
+}
