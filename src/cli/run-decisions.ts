@@ -1,15 +1,17 @@
 // `assay run decisions`: decides transactions as they come, from the topic and from requests.
 import type { OnNotice } from '../batches/notice.ts'
 import type { Offsets } from '../batches/offsets.ts'
+import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { Decider } from '../decisions/decider.ts'
 import { chunkOf } from '../decisions/decision-requests.ts'
 import { type DecisionServer, requestHeader, serveDecisions } from '../decisions/decision-server.ts'
 import { type DecidedRecord, runDecisionStream } from '../decisions/decision-stream.ts'
+import { refuseBeyondEnd } from '../decisions/group-offsets.ts'
 import { lockStreams } from '../engines/lock.ts'
 import { counted } from '../errors/counted.ts'
 import { Cluster } from '../kafka/cluster.ts'
-import { committedOffsets } from '../kafka/group.ts'
+import { commitOffsets, committedOffsets } from '../kafka/group.ts'
 import { topicNames } from '../kafka/options.ts'
 import { type KafkaProducer, openKafkaProducer } from '../kafka/producer.ts'
 import { Retrier } from '../kafka/retry.ts'
@@ -95,18 +97,17 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
   let decider: Decider | null = null
   let server: DecisionServer | null = null
   try {
-    const committed = await offsetsOfGroup(config, onNotice, ended)
     const known = await Decider.open({
       ...pipelineOptions(config),
-      ...(committed.size === 0 ? {} : { undecided: committed }),
+      ...{ ofGroup: await offsetsOfGroup(config, source, { onNotice, signal: ended }) },
     })
     decider = known
+    await beginGroup(config, known.decidedBefore, { onNotice, signal: ended })
     server = await decisionServer(config, known, outputs)
     run.onStart({ rows: known.rowCount, url: server?.url ?? null })
     await runDecisionStream({
       ...{ decider: known, source, onNotice, signal: ended },
-      // Where the group has nothing, what the tables have needs no decision any more.
-      committed: committed.size === 0 ? known.offsets : committed,
+      committed: known.decidedBefore,
       publish: async (decided) => (await outputs.decisions()).send(decided.map(recordOf)),
       onDecided: (decided) => {
         server?.onDecided(decided)
@@ -150,15 +151,36 @@ function recordOf({ decision, key }: DecidedRecord) {
   return { key, value: Buffer.from(JSON.stringify(decision)) }
 }
 
-async function offsetsOfGroup(config: Config, onNotice: OnNotice, signal: AbortSignal): Promise<Offsets> {
-  const cluster = new Cluster(kafkaConnectionOf(config.kafka))
-  const retrier = new Retrier(config.kafka.bootstrapServers.join(', '), { onNotice })
+type Asking = { readonly onNotice: OnNotice; readonly signal: AbortSignal }
+
+async function offsetsOfGroup(config: Config, source: RecordSource, asking: Asking): Promise<Offsets> {
+  const { groupId } = config.decisions
+  const topics = topicNames(config.kafka.topic)
+  return await askGroup(config, asking, async (cluster) => {
+    const committed = await committedOffsets(cluster, groupId, topics, asking.signal)
+    refuseBeyondEnd(committed, (await source.ends?.(asking.signal)) ?? [], groupId)
+    return committed
+  })
+}
+
+/** A first start that ends before its first decision must not begin elsewhere when the tables went on. */
+async function beginGroup(config: Config, decided: Offsets, asking: Asking): Promise<void> {
+  const topics = topicNames(config.kafka.topic)
+  const known = new Map([...decided].filter(([, { topic }]) => topics.includes(topic)))
+  if (known.size === 0) return
+  const { groupId } = config.decisions
+  await askGroup(config, asking, (cluster) => commitOffsets(cluster, groupId, known, asking.signal))
+}
+
+async function askGroup<Result>(
+  { kafka }: Config,
+  { onNotice, signal }: Asking,
+  ask: (cluster: Cluster) => Promise<Result>,
+): Promise<Result> {
+  const cluster = new Cluster(kafkaConnectionOf(kafka))
+  const retrier = new Retrier(kafka.bootstrapServers.join(', '), { onNotice })
   try {
-    const topics = topicNames(config.kafka.topic)
-    return await retrier.run(
-      () => committedOffsets(cluster, config.decisions.groupId, topics, signal),
-      signal,
-    )
+    return await retrier.run(() => ask(cluster), signal)
   } finally {
     await cluster.close()
   }

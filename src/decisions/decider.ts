@@ -21,6 +21,7 @@ import { JudgedFacts, type RowPath, type StateOfRows } from '../javascript/index
 import { progressOf, tableDirectory } from '../ops/tables.ts'
 import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
 import { type Decision, DecisionWriter } from './decision.ts'
+import { decidedBefore } from './group-offsets.ts'
 
 export type DeciderOptions = {
   readonly lakehouse: Lakehouse
@@ -30,10 +31,10 @@ export type DeciderOptions = {
   readonly recordsPerBatchMax: number
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   /**
-   * Where records are still to be decided, by partition: what the tables have from there on is not known yet.
-   * Absent: all that they have is known.
+   * What the group of decisions has: what the tables have from there on is not known yet. Absent: all that
+   * they have is known.
    */
-  readonly undecided?: Offsets
+  readonly ofGroup?: Offsets
 }
 
 /** Records as they come, one poll after another: chunks in the order of arrival. */
@@ -54,10 +55,13 @@ type Known = {
   readonly recent: RecentSilver
   readonly schemas: SchemaStore
   readonly progress: Progress
+  readonly decidedBefore: Offsets
   readonly close: () => Promise<void>
 }
 
 export class Decider {
+  /** Where the records begin that are still to be decided, by partition; absent ones are so as a whole. */
+  readonly decidedBefore: Offsets
   readonly #lakehouse: Lakehouse
   readonly #rules: BatchRules
   readonly #recent: RecentSilver
@@ -89,6 +93,7 @@ export class Decider {
     this.#writer = new DecisionWriter(lakehouse, scored)
     this.#close = known.close
     this.#progress = known.progress
+    this.decidedBefore = known.decidedBefore
   }
 
   /** Knows what the tables have. Fails with CONFIG_INVALID where the lakehouse scores nothing. */
@@ -188,11 +193,12 @@ export class Decider {
 
 /** The events that are known, and how far they go. */
 async function knownHistory(
-  { lakehouse, deltaBasePath, parameters, undecided }: DeciderOptions,
+  { lakehouse, deltaBasePath, parameters, ofGroup }: DeciderOptions,
   database: Database,
   { states }: RowPath,
-): Promise<Pick<Known, 'recent' | 'progress'>> {
-  const none = { recent: RecentSilver.empty(states, parameters, stateRowsMax), progress: noProgress }
+): Promise<Pick<Known, 'recent' | 'progress' | 'decidedBefore'>> {
+  const recent = RecentSilver.empty(states, parameters, stateRowsMax)
+  const none = { recent, progress: noProgress, decidedBefore: ofGroup ?? new Map() }
   const directory = tableDirectory(deltaBasePath, lakehouse.events)
   if (!(await DeltaTable.exists(directory))) return none
   const silver = await DeltaTable.open(directory)
@@ -200,21 +206,22 @@ async function knownHistory(
   const newest = await progressOf(silver, snapshot)
   if (newest === null) return none
   const history = new BatchHistory(deltaBasePath, silver, database.load)
-  const progress = undecided === undefined ? newest : await lastBefore(history, newest, undecided)
-  if (progress.batch === 0n) return none
-  const recent = await RecentSilver.load(database.rows, { snapshot, directory }, states, parameters, {
+  const decided = decidedBefore(ofGroup ?? new Map(), newest.offsets)
+  const progress = await lastBefore(history, newest, decided)
+  if (progress.batch === 0n) return { ...none, decidedBefore: decided }
+  const loaded = await RecentSilver.load(database.rows, { snapshot, directory }, states, parameters, {
     watermarkMicros: eventsWatermarkOf(lakehouse, progress),
     upToMicros: progress.timeMicros,
     stateRowsMax,
   })
-  return { recent, progress }
+  return { recent: loaded, progress, decidedBefore: decided }
 }
 
 /** The newest batch that has no record which is still to be decided, or one a little older. */
-async function lastBefore(history: BatchHistory, newest: Progress, undecided: Offsets): Promise<Progress> {
+async function lastBefore(history: BatchHistory, newest: Progress, decided: Offsets): Promise<Progress> {
   let progress = newest
   for (let back = 1n; ; back *= 4n) {
-    const isBefore = [...undecided].every(
+    const isBefore = [...decided].every(
       ([key, { offset }]) => (progress.offsets.get(key)?.offset ?? 0n) <= offset,
     )
     if (isBefore) return progress
