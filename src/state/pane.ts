@@ -1,8 +1,12 @@
 // The groups of a stretch of event time, with what their aggregates have come to.
 import type { Whole } from '../columns/whole.ts'
 import type { Accumulator } from '../expr/index.ts'
+import { turn } from '../steps/turn.ts'
 import { PairIndex } from './pair-index.ts'
 import { SortedDoubles } from './sorted-doubles.ts'
+
+/** So many values are counted without a look at the clock. */
+const pairsAtOnce = 4096
 
 type Fold = Extract<Accumulator, { kind: 'fold' }>
 
@@ -94,8 +98,8 @@ export class Pane {
     return this.#values[index]![group]!.sorted()
   }
 
-  /** Adds all of another pane of this shape. */
-  merge(other: Pane): void {
+  /** Adds all of another pane of this shape. Nothing else is added to either meanwhile. */
+  async merge(other: Pane): Promise<void> {
     const { folds } = this.#shape
     const groups = new Int32Array(other.#groupCount)
     for (let group = 0; group < groups.length; group++) {
@@ -112,6 +116,7 @@ export class Pane {
     for (const [index, pairs] of other.#pairs.entries()) {
       for (let place = 0; place < pairs.count; place++) {
         this.addDistinct(index, groups[pairs.first(place)]!, pairs.second(place))
+        if (place % pairsAtOnce === pairsAtOnce - 1) await turn()
       }
     }
   }

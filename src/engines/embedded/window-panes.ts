@@ -276,7 +276,7 @@ class PaneSet {
       ['window_start', 'window_end', ...names].map((name) => [name, null]),
     )
     for (const [start, panes] of this.#windows(table.window, closing)) {
-      const pane = panes.length === 1 ? panes[0]! : this.#merged(panes)
+      const pane = panes.length === 1 ? panes[0]! : await this.#merged(panes)
       row.window_start = start
       row.window_end = start + Number(table.window.sizeMicros)
       for (let group = 0; group < pane.groupCount; group++) {
@@ -320,9 +320,9 @@ class PaneSet {
     return new Pane(shape, start)
   }
 
-  #merged(panes: readonly Pane[]): Pane {
+  async #merged(panes: readonly Pane[]): Promise<Pane> {
     const merged = this.#newPane(panes[0]!.startMicros)
-    for (const pane of panes) merged.merge(pane)
+    for (const pane of panes) await merged.merge(pane)
     return merged
   }
 
