@@ -32,31 +32,35 @@ function columnsRead(node: OverNode): readonly string[] {
 
 /**
  * Statements within one another would grow with the product of how often each of them reads the one below it;
- * operators beside one another, joined to their rows by arrival, grow with the sum.
+ * operators beside one another, joined to their rows by arrival, grow with the sum. `hold` names a relation
+ * that is computed before; where it is null all is one statement.
  */
 export function overSql(
   dialect: Dialect,
   { nodes }: OverLayer,
   input: string,
   historyOf: (node: OverNode) => string,
+  hold: ((select: () => string) => string) | null,
 ): string {
   const [only, ...others] = nodes
   if (only !== undefined && others.length === 0 && carries(dialect, only)) {
     return sparkCountSql(dialect, only, input, historyOf(only))
   }
+  const isHeld = hold !== null && others.length > 0
+  const rows = isHeld ? input : 'layer_rows'
   const added = nodes.map((node, index) => {
     const read = columnsRead(node).map((column) => dialect.name(column))
-    const narrow = `(SELECT ${read.join(', ')} FROM layer_rows)`
+    const narrow = `(SELECT ${read.join(', ')} FROM ${indentRest(rows)})`
+    const select = () => foundSql(dialect, node, narrow, historyOf(node))
+    const found = isHeld ? hold(select) : `(\n  ${indentRest(select())}\n)`
     return {
-      columns: Object.keys(node.aggregates).map((as) => `found_${index}.${dialect.name(as)}`),
-      join:
-        `LEFT JOIN (\n  ${indentRest(foundSql(dialect, node, narrow, historyOf(node)))}\n) AS found_${index}\n` +
-        `  ON ${joinArrival(dialect, node, `found_${index}`)}`,
+      columns: Object.keys(node.aggregates).map((as) => `added_${index}.${dialect.name(as)}`),
+      join: `LEFT JOIN ${found} AS added_${index}\n  ON ${joinArrival(dialect, node, `added_${index}`)}`,
     }
   })
-  return `WITH layer_rows AS (SELECT * FROM ${indentRest(input)})
-SELECT batch_rows.*, ${added.flatMap(({ columns }) => columns).join(', ')}
-FROM layer_rows AS batch_rows
+  const named = isHeld ? '' : `WITH layer_rows AS (SELECT * FROM ${indentRest(input)})\n`
+  return `${named}SELECT batch_rows.*, ${added.flatMap(({ columns }) => columns).join(', ')}
+FROM ${indentRest(rows)} AS batch_rows
 ${added.map(({ join }) => join).join('\n')}`
 }
 

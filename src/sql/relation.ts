@@ -2,7 +2,7 @@
 // table.
 import { assert, unreachable } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
-import { earlierRows, type PlanNode, type WindowNode } from '../plan/index.ts'
+import { earlierRows, type OverNode, type PlanNode, type WindowNode } from '../plan/index.ts'
 import { decodeSql } from './decode.ts'
 import { deduplicateSql } from './deduplicate.ts'
 import type { Dialect } from './dialect.ts'
@@ -13,33 +13,38 @@ import { readJsonSql } from './read-json.ts'
 import { sessionsSql } from './sessions.ts'
 
 /** A relation that is computed once and named, for the statements after it. */
-export type SharedStatement = { readonly name: string; readonly sql: string }
+export type SharedStatement = {
+  readonly name: string
+  readonly sql: string
+  /** Names of the inputs and shared relations that it reads. */
+  readonly reads: readonly string[]
+}
 
 export type CompiledTable = {
   readonly shared: readonly SharedStatement[]
   readonly sql: string
-  /** Names of the inputs and shared relations that `sql` and `shared` read. */
-  readonly inputs: readonly string[]
+  /** Names of the inputs and shared relations that `sql` reads. */
+  readonly reads: readonly string[]
 }
 
 /** `windowsFrom` names a relation that has the rows of the window aggregate: it is not computed. */
 export function compileTable(dialect: Dialect, node: PlanNode, windowsFrom?: string): CompiledTable {
   const shared: SharedStatement[] = []
-  const inputs = new Set<string>()
-  const sql = new Compiler(dialect, shared, inputs, windowsFrom).select(node)
-  return { shared, sql, inputs: [...inputs] }
+  const reads = new Set<string>()
+  const sql = new Compiler(dialect, shared, reads, windowsFrom).select(node)
+  return { shared, sql, reads: [...reads] }
 }
 
 class Compiler {
   readonly dialect: Dialect
   readonly #shared: SharedStatement[]
-  readonly #inputs: Set<string>
+  #reads: Set<string>
   readonly #windowsFrom: string | undefined
 
-  constructor(dialect: Dialect, shared: SharedStatement[], inputs: Set<string>, windowsFrom?: string) {
+  constructor(dialect: Dialect, shared: SharedStatement[], reads: Set<string>, windowsFrom?: string) {
     this.dialect = dialect
     this.#shared = shared
-    this.#inputs = inputs
+    this.#reads = reads
     this.#windowsFrom = windowsFrom
   }
 
@@ -47,7 +52,7 @@ class Compiler {
     const { dialect } = this
     switch (node.kind) {
       case 'input':
-        this.#inputs.add(node.name)
+        this.#reads.add(node.name)
         return `SELECT ${names(dialect, Object.keys(node.schema))}\nFROM ${dialect.name(node.name)}`
       case 'project': {
         const columns = Object.entries(node.columns).map(([name, expr]) => {
@@ -66,17 +71,15 @@ class Compiler {
         return `SELECT *\nFROM ${this.from(node)}`
       case 'deduplicate':
         return deduplicateSql(dialect, node, this.from(node.input), this.from(node.history))
-      case 'over': {
-        const layer = overLayer(node)
-        return overSql(dialect, layer, this.from(layer.below), ({ history }) => this.from(history))
-      }
+      case 'over':
+        return this.#over(node)
       case 'window':
         if (this.#windowsFrom !== undefined) return `SELECT *\nFROM ${dialect.name(this.#windowsFrom)}`
         return node.slideMicros === node.sizeMicros ? this.#tumbling(node) : this.#sliding(node)
       case 'unpivot':
         return unpivotSql(dialect, node, this.from(node.input))
       case 'baseline':
-        this.#inputs.add(earlierRows)
+        this.#reads.add(earlierRows)
         return baselineSql(dialect, node, this.from(node.input))
       case 'sessions':
         return sessionsSql(dialect, node, this.from(node.input), this.from(node.written))
@@ -88,17 +91,48 @@ class Compiler {
   /** What stands behind FROM: a name, or the statement in parentheses. */
   from(node: PlanNode): string {
     if (node.kind === 'input') {
-      this.#inputs.add(node.name)
+      this.#reads.add(node.name)
       return this.dialect.name(node.name)
     }
     if (node.kind === 'shared') {
       if (!this.#shared.some((statement) => statement.name === node.name)) {
-        this.#shared.push({ name: node.name, sql: this.select(node.input) })
+        const { sql, reads } = this.#reading(() => this.select(node.input))
+        this.#shared.push({ name: node.name, sql, reads })
       }
-      this.#inputs.add(node.name)
+      this.#reads.add(node.name)
       return this.dialect.name(node.name)
     }
     return `(\n${indentSql(this.select(node))}\n)`
+  }
+
+  /**
+   * Spark plans a statement again whenever a part of it is done, so one of many operators would cost the
+   * square of their number: there, what each of them adds is a relation by itself. DuckDB plans once.
+   */
+  #over(node: OverNode): string {
+    const { dialect } = this
+    const layer = overLayer(node)
+    const below = this.#reading(() => this.from(layer.below))
+    for (const name of below.reads) this.#reads.add(name)
+    const hold = (select: () => string): string => {
+      const { sql, reads } = this.#reading(select)
+      const name = `found_${this.#shared.length}`
+      this.#shared.push({ name, sql, reads: [...below.reads, ...reads] })
+      this.#reads.add(name)
+      return dialect.name(name)
+    }
+    const historyOf = ({ history }: OverNode) => this.from(history)
+    return overSql(dialect, layer, below.sql, historyOf, dialect.engine === 'spark' ? hold : null)
+  }
+
+  /** A statement, and the names of what it reads. */
+  #reading(select: () => string): { readonly sql: string; readonly reads: readonly string[] } {
+    const outer = this.#reads
+    this.#reads = new Set()
+    const sql = select()
+    const reads = [...this.#reads]
+    this.#reads = outer
+    return { sql, reads }
   }
 
   /** Each row belongs to one window: one group by. */

@@ -33,9 +33,10 @@ import { Phases } from '../phases.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
 import { busyKeysOf } from './busy-keys.ts'
 import { sessionInputs, windowInputs } from './closing-rows.ts'
-import { type Relation, sqlRelation } from './connect/relations.ts'
-import type { CallOptions, HeldRelation, SparkSession } from './connect/session.ts'
+import { inputsNamed, type Relation, sqlRelation } from './connect/relations.ts'
+import type { CallOptions, SparkSession } from './connect/session.ts'
 import { type Decoding, decodedRecordsSql } from './decoded-records.ts'
+import { HeldRows } from './held-rows.ts'
 import { batchRowsSql, deltaRows, fileUri, instantsAndDays, ownRows, recordsSql } from './rows.ts'
 
 export type SparkContext = {
@@ -136,8 +137,8 @@ class BatchRun {
   /** The batch as silver has it, where it is in silver already. */
   readonly #inSilver: SilverBatch | null
   #recorded: RecordedBatch | null = null
-  #judged: HeldRelation | null = null
-  readonly #held: HeldRelation[] = []
+  readonly #held: HeldRows
+  #judged: Relation | null = null
 
   constructor(
     context: SparkContext,
@@ -151,6 +152,7 @@ class BatchRun {
     this.#before = before
     this.#definitions = definitions
     this.#inSilver = inSilver
+    this.#held = new HeldRows(context.session, (what) => this.#call(what))
     this.phases = new Phases(plan.batch, context.options.tell)
   }
 
@@ -169,7 +171,7 @@ class BatchRun {
    * written later is these rows, and never computed against a silver that has them already.
    */
   async judge(records: string, isNew: boolean): Promise<void> {
-    const { session, options, decoding } = this.#context
+    const { options, decoding } = this.#context
     const { events } = options.lakehouse
     const definition = tableAt(this.#definitions, events.path)
     const decode = decodeOf(definition.rows.node)
@@ -177,7 +179,6 @@ class BatchRun {
     const decoded =
       decode === null || decoding === null ? null : await decodedRecordsSql(decoding, options, decode, batch)
     const { shared } = this.#compiled(events.path, new Map(), decoded !== null)
-    const held: Record<string, HeldRelation> = {}
     const inputs: Record<string, Relation> = {}
     for (const input of inputsOf(definition.rows.node)) {
       const { of } = input.reads
@@ -186,21 +187,9 @@ class BatchRun {
         of === 'batch' ? (decoded ?? records) : this.#historySql(definition, input),
       )
     }
-    try {
-      for (const { name, sql } of shared) {
-        const relation = sqlRelation(sql, inputs)
-        held[name] = await session.checkpoint(relation, this.#call(`${name} could not be computed`))
-        inputs[name] = held[name].relation
-      }
-    } catch (error) {
-      // The server would hold them for as long as the session lives.
-      for (const each of Object.values(held)) await each.drop(this.#call('drop')).catch(() => undefined)
-      throw error
-    }
-    for (const [name, relation] of Object.entries(held)) {
-      if (name === this.#judgedName) this.#judged = relation
-      else await relation.drop(this.#call(`${name} could not be dropped`))
-    }
+    const held = await this.#held.holdShared(shared, inputs)
+    this.#judged = held[this.#judgedName] ?? null
+    await this.#held.dropOthers(this.#judgedName)
     this.facts = await this.#judgedFacts()
   }
 
@@ -221,7 +210,7 @@ class BatchRun {
         FROM judged
         GROUP BY topic, \`partition\`
       )`,
-      { inputs: { judged: this.#judged!.relation }, ...this.#call('The batch could not be counted') },
+      { inputs: { judged: this.#judged! }, ...this.#call('The batch could not be counted') },
     )
     const sum = (name: string): number => rows.reduce((total, row) => total + Number(row[name]), 0)
     const seen = rows.flatMap(({ seen: one }) => (typeof one === 'bigint' ? [one] : []))
@@ -301,11 +290,7 @@ class BatchRun {
   }
 
   async close(): Promise<void> {
-    const all = this.#judged === null ? this.#held : [this.#judged, ...this.#held]
-    for (const one of all) {
-      // A session that is gone holds nothing any more.
-      await one.drop(this.#call('The batch could not be dropped')).catch(() => undefined)
-    }
+    await this.#held.dropOthers(null)
   }
 
   /** null where the batch has no row for the table. */
@@ -332,18 +317,16 @@ class BatchRun {
     }
     const call = this.#call('The busy keys of the batch could not be counted')
     const busyKeys = await busyKeysOf(this.#context.session, definition.rows.node, inputs, call)
-    const { sql } = this.#compiled(path, busyKeys)
-    return sqlRelation(inTasks(sql, this.#silverRowCount()), inputs)
+    const { shared, sql, reads } = this.#compiled(path, busyKeys)
+    const held = await this.#held.holdShared(shared, inputs)
+    return sqlRelation(inTasks(sql, this.#silverRowCount()), inputsNamed(reads, { ...inputs, ...held }))
   }
 
   /** The batch's rows of silver. Operators that look back read them several times each: then they are held. */
   async #silverRowsFor({ path, rows }: TableDefinition): Promise<Relation> {
     const isHeld = this.#inSilver === null
     if (isHeld || historiesOf(rows.node).length < 2) return this.#silverRows()
-    const what = `The rows of the batch could not be read for ${path}`
-    const held = await this.#context.session.checkpoint(this.#silverRows(), this.#call(what))
-    this.#held.push(held)
-    return held.relation
+    return await this.#held.hold(`The batch of ${path}`, this.#silverRows())
   }
 
   /** null where nothing closes. */
@@ -373,7 +356,7 @@ class BatchRun {
   #quarantineRows(sql: string): Relation | null {
     // A batch without records was not judged.
     if (this.#judged === null || (this.#inSilver === null && this.facts.refused === 0)) return null
-    const judged = this.#judged.relation
+    const judged = this.#judged
     if (this.#inSilver === null) {
       return sqlRelation(inTasks(sql, this.facts.refused), { [this.#judgedName]: judged })
     }
@@ -396,7 +379,7 @@ class BatchRun {
     const { events } = this.#context.options.lakehouse
     if (this.#inSilver === null) {
       const { sql } = this.#compiled(events.path)
-      return sqlRelation(inTasks(sql, this.facts.accepted), { [this.#judgedName]: this.#judged!.relation })
+      return sqlRelation(inTasks(sql, this.facts.accepted), { [this.#judgedName]: this.#judged! })
     }
     const { timeMicros } = this.#plan
     const columns = Object.keys(events.rows.schema)

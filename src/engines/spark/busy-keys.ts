@@ -20,7 +20,7 @@ export async function busyKeysOf(
   options: CallOptions,
 ): Promise<BusyKeys> {
   const counting = historiesOf(plan).flatMap(({ node }) =>
-    node.kind === 'over' && countsAlone(node) ? [node] : [],
+    node.kind === 'over' && countsAlone(node) && isOfGivenRows(node) ? [node] : [],
   )
   const asked = counting.map((node, index) => {
     const [batch, past] = [overLayer(node).below, node.history].map(
@@ -36,4 +36,9 @@ export async function busyKeysOf(
       rows.flatMap((row) => (row.counting === index ? [keyLiteral(node, String(row.key_text))] : [])),
     ]),
   )
+}
+
+/** Rows that have to be computed before, by other operators, are not there to be asked. */
+function isOfGivenRows(node: OverNode): boolean {
+  return historiesOf(overLayer(node).below).length === 0
 }

@@ -4,7 +4,7 @@ import { tableDirectory } from '../../ops/tables.ts'
 import type { InputNode, TableDefinition } from '../../plan/index.ts'
 import { inputsOf } from '../../plan/index.ts'
 import { boundSpark, compileTable, type ParameterValues } from '../../sql/index.ts'
-import { type Relation, read, sqlRelation } from './connect/relations.ts'
+import { inputsNamed, type Relation, read, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, SparkSession } from './connect/session.ts'
 import { fileUri, ownRows } from './rows.ts'
 
@@ -15,13 +15,13 @@ export async function explainOnSpark(
   values: ParameterValues,
   options: CallOptions,
 ): Promise<string> {
-  const { shared, sql } = compileTable(boundSpark(values), table.rows.node)
+  const { shared, sql, reads } = compileTable(boundSpark(values), table.rows.node)
   const relations: Record<string, Relation> = { ...ownRows(deltaBasePath, table) }
   for (const node of inputsOf(table.rows.node)) {
     relations[node.name] = inputRelation(node, table, deltaBasePath)
   }
-  for (const one of shared) relations[one.name] = sqlRelation(one.sql, relations)
-  return await session.explain(sqlRelation(sql, relations), options)
+  for (const one of shared) relations[one.name] = sqlRelation(one.sql, inputsNamed(one.reads, relations))
+  return await session.explain(sqlRelation(sql, inputsNamed(reads, relations)), options)
 }
 
 /** A batch takes few of the rows of its table; the plan is the same. */

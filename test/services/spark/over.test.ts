@@ -1,10 +1,19 @@
 // The operator `over` on Spark against its meaning, on random rows.
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { sqlRelation } from '../../../src/engines/spark/connect/relations.ts'
+import { type Inputs, sqlRelation } from '../../../src/engines/spark/connect/relations.ts'
+import type { SparkRow } from '../../../src/engines/spark/connect/rows.ts'
+import { HeldRows } from '../../../src/engines/spark/held-rows.ts'
 import type { Schema } from '../../../src/expr/index.ts'
 import { columnType, countsAlone, type OverNode } from '../../../src/plan/index.ts'
-import { boundSpark, compileTable, keyLiteral, literalSql, spark } from '../../../src/sql/index.ts'
+import {
+  boundSpark,
+  type CompiledTable,
+  compileTable,
+  keyLiteral,
+  literalSql,
+  spark,
+} from '../../../src/sql/index.ts'
 import { chainByMeaning, literalValue, overCases, overChains, overSchema } from '../../generate/over.ts'
 import { type OracleRow, type OracleValue, overByMeaning } from '../../oracle/over.ts'
 import { call, sparkAbsent, startTestSpark, type TestSpark } from './harness.ts'
@@ -28,8 +37,7 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
       const keys = [...new Set(now.map((row) => row[node.key]!))].filter((key) => key !== null)
       for (const busy of countsAlone(node) ? [[], keys] : [[]]) {
         const busyKeys = new Map([[node, busy.map((key) => keyLiteral(node, keyText(node, key)))]])
-        const { sql } = compileTable({ ...boundSpark({}), busyKeys }, node)
-        const rows = await server.session.rows(`SELECT * FROM (${sql}) ORDER BY offset`, { ...call, inputs })
+        const rows = await rowsOf(compileTable({ ...boundSpark({}), busyKeys }, node), inputs)
         const found = new Map(rows.map((row) => [row.offset, shown(node, row)]))
         expect(
           now.map((row) => found.get(row.offset)),
@@ -39,6 +47,15 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
       }
     }
   })
+
+  async function rowsOf({ shared, sql }: CompiledTable, inputs: Inputs): Promise<SparkRow[]> {
+    const held = new HeldRows(server.session, (what) => ({ ...call, what }))
+    const all = { ...inputs, ...(await held.holdShared(shared, inputs)) }
+    const select = `SELECT * FROM (${sql}) ORDER BY offset`
+    const rows = await server.session.rows(select, { ...call, inputs: all })
+    await held.dropOthers(null)
+    return rows
+  }
 
   test('operators above one another give what their meanings say', { timeout: 600_000 }, async () => {
     const chains = fc.sample(overChains, { seed, numRuns: Math.ceil(caseCount / 2) })
@@ -50,8 +67,7 @@ describe.skipIf(sparkAbsent !== null)(`on Spark (SEED=${seed})`, () => {
         history_counted: relationOf(counted, { ...overSchema, counted: 'int' }),
         batch: relationOf(batches.at(-1)!),
       }
-      const { sql } = compileTable(boundSpark({}), node)
-      const rows = await server.session.rows(`SELECT * FROM (${sql}) ORDER BY offset`, { ...call, inputs })
+      const rows = await rowsOf(compileTable(boundSpark({}), node), inputs)
       const all = (row: Readonly<Record<string, unknown>>) => chain.map((each) => shown(each.node, row))
       const inOrder = wanted.toSorted((a, b) => Number(a.offset) - Number(b.offset))
       expect(rows.map(all), JSON.stringify(chain.map(({ oracle }) => ({ ...oracle, range: 0 })))).toEqual(

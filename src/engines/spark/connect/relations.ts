@@ -1,5 +1,6 @@
 // Relations as data: SQL over named inputs, a source to read, what the server holds.
 import { create } from '@bufbuild/protobuf'
+import { assert } from '../../../errors/errors.ts'
 import { type Relation, RelationSchema } from './gen/spark/connect/spark_connect_pb.ts'
 
 export type { Relation } from './gen/spark/connect/spark_connect_pb.ts'
@@ -37,6 +38,17 @@ function selectOf(input: Relation): { readonly select: string; readonly referenc
   const alias = `input_${viewCount}`
   const view = create(RelationSchema, { relType: { case: 'subqueryAlias', value: { alias, input } } })
   return { select: `SELECT * FROM ${alias}`, references: [view] }
+}
+
+/** Those of the relations that a statement reads, by their names. */
+export function inputsNamed(names: readonly string[], relations: Inputs): Inputs {
+  return Object.fromEntries(
+    names.map((name) => {
+      const relation = relations[name]
+      assert(relation !== undefined, `there is a relation ${name}`)
+      return [name, relation]
+    }),
+  )
 }
 
 export type ReadOptions = {
