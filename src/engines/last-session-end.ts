@@ -75,13 +75,13 @@ class Search {
   /** The rows of the sessions from an event time on, and the sessions that the table has. */
   async #bind(fromMicros: bigint | null): Promise<void> {
     const { silver, deltaBasePath, table, node, connection } = this.#facts
-    const { sql, inputs } = compileTable(duckdb, node.input)
+    const { sql, reads } = compileTable(duckdb, node.input)
     const scan = await fetchedScanSql(await silver.snapshot(), silver.directory, {
       where: fromMicros === null ? [] : [{ column: 'event_time', min: fromMicros }],
       naiveTimestamps: true,
     })
     const isRecent = fromMicros === null ? 'true' : `event_time >= make_timestamp(${fromMicros})`
-    for (const name of inputs) await setView(connection, name, `SELECT * FROM (${scan}) WHERE ${isRecent}`)
+    for (const name of reads) await setView(connection, name, `SELECT * FROM (${scan}) WHERE ${isRecent}`)
     await setView(
       connection,
       'session_times',
