@@ -27,8 +27,8 @@ export type TestSpark = {
 }
 
 /**
- * Little code is compiled, and that quickly: for many small plans. Java gives the one compiler 48 MB for its code,
- * which some minutes of plans fill; then it compiles nothing more, or ends.
+ * Little code is compiled, and that quickly: for many small plans. Java gives the one compiler 48 MB for its
+ * code, which some minutes of plans fill; then it compiles nothing more, or ends.
  */
 export const smallServer = {
   'spark.driver.extraJavaOptions': '-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC',
