@@ -44,8 +44,10 @@ export async function decideAll(config: Config, chunk: RecordChunk, nowMicros: b
 
 async function bytesOf(file: string): Promise<Buffer> {
   if (file === '-') return await buffer(process.stdin)
-  const size = statSync(file, { throwIfNoEntry: false })?.size
-  if (size === undefined) throw new LakehouseError('FILE_NOT_FOUND', `there is no file ${file}.`)
+  const found = statSync(file, { throwIfNoEntry: false })
+  if (found === undefined || found.isDirectory())
+    throw new LakehouseError('FILE_NOT_FOUND', `there is no file ${file}.`)
+  const { size } = found
   if (size > inputBytesMax) {
     const message = `${file} has ${size} bytes, and "assay decide" takes ${inputBytesMax}: run it with "assay run --from".`
     throw new LakehouseError('CONFIG_INVALID', message)

@@ -27,7 +27,7 @@ export function labelsCommand(project: Project): Command {
       }
       const { config } = openSession(project)
       const { lakehouse, deltaBasePath } = config
-      const { rows, imported, unknown } = await importLabels({
+      const { rows, imported, unknown, ignored } = await importLabels({
         ...{ lakehouse, deltaBasePath, file, source },
         importedBy: userInfo().username,
         nowMicros: BigInt(Date.now()) * 1000n,
@@ -36,6 +36,7 @@ export function labelsCommand(project: Project): Command {
       const old = rows - imported
       const lines = [
         `${counted(imported, 'label')} imported${old > 0 ? `, ${old} were there already` : ''}`,
+        ...(ignored.length > 0 ? [`columns that say nothing here: ${ignored.join(', ')}`] : []),
         ...(unknown > 0
           ? [
               `${counted(unknown, 'transaction')} of them ${unknown === 1 ? 'is' : 'are'} not among the events, or not yet: check the ids where that is a surprise`,

@@ -4,6 +4,7 @@ import type { Offsets } from '../batches/offsets.ts'
 import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { Decider } from '../decisions/decider.ts'
+import { cutDecision } from '../decisions/decision.ts'
 import { chunkOf } from '../decisions/decision-requests.ts'
 import { type DecisionServer, requestHeader, serveDecisions } from '../decisions/decision-server.ts'
 import { type DecidedRecord, runDecisionStream } from '../decisions/decision-stream.ts'
@@ -21,6 +22,11 @@ import { pipelineOptions } from './pipeline-options.ts'
 import type { Session } from './session.ts'
 
 const decisionsStream = 'decisions'
+
+/** A larger decision would not pass a broker's own limit. */
+const recordBytesMax = 512 * 1024
+/** How long a stop waits for brokers to take what is decided. */
+const publishMaxMs = 10_000
 
 /** How often the log says how many decisions were made. */
 const toldEveryMs = 10_000
@@ -88,7 +94,12 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
   const connection = kafkaConnectionOf(config.kafka)
   const { topic, startingOffsets } = config.kafka
   const { groupId } = config.decisions
-  const outputs = new Producers(config, ended, onNotice)
+  // What is decided is published after the stop, too.
+  const lastCall = new AbortController()
+  signal.addEventListener('abort', () => setTimeout(() => lastCall.abort(), publishMaxMs).unref(), {
+    once: true,
+  })
+  const outputs = new Producers(config, AbortSignal.any([lock.lost, lastCall.signal]), onNotice)
   const source = await openKafkaSource({
     ...connection,
     ...{ topic, groupId, startingOffsets, onNotice },
@@ -147,8 +158,11 @@ async function decisionServer(
   })
 }
 
+/** A record may hold a text that it is compressed with; its decision has it as it is. */
 function recordOf({ decision, key }: DecidedRecord) {
-  return { key, value: Buffer.from(JSON.stringify(decision)) }
+  const value = Buffer.from(JSON.stringify(decision))
+  if (value.length + (key?.length ?? 0) <= recordBytesMax) return { key, value }
+  return { key: null, value: Buffer.from(JSON.stringify(cutDecision(decision))) }
 }
 
 type Asking = { readonly onNotice: OnNotice; readonly signal: AbortSignal }

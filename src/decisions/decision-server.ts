@@ -35,6 +35,10 @@ const requestMaxMs = 10_000
 const waitingMax = 10_000
 /** How long an answer waits; what was produced is decided all the same. */
 const decisionMaxMs = 5_000
+/** Of one transaction: a broker takes no more, unless it is told to. */
+const recordBytesMax = 900_000
+/** Of the transactions that wait. */
+const waitingBytesMax = 64 * 2 ** 20
 
 /** Fails with CONFIG_INVALID where it can listen nowhere, or the file of the token has none. */
 export async function serveDecisions(options: DecisionServerOptions): Promise<DecisionServer> {
@@ -66,6 +70,7 @@ class DecisionRequests {
   readonly #token: TokenSource
   readonly #waiting = new Map<string, (decision: Decision) => void>()
   readonly #closed = new AbortController()
+  #waitingBytes = 0
 
   constructor(options: DecisionServerOptions) {
     this.#options = options
@@ -96,23 +101,29 @@ class DecisionRequests {
     const { records, isList } = body
     const isDryRun = new URL(request.url ?? '/', 'http://localhost').searchParams.get('dry_run') === 'true'
     if (isDryRun) return send(response, 200, answerOf(this.#options.tryOut(records), isList))
-    if (this.#waiting.size + records.length > waitingMax) {
-      response.setHeader('retry-after', '1')
-      return send(
-        response,
-        503,
-        failure('TOO_MANY', `more than ${waitingMax} transactions wait for decisions`),
-      )
+    const bytesOf = records.reduce((sum, { value }) => sum + value.length, 0)
+    const large = records.findIndex(({ value }) => value.length > recordBytesMax)
+    if (large >= 0) {
+      const message = `transaction ${large} has more than ${recordBytesMax} bytes`
+      return send(response, 413, failure('TOO_LARGE', message))
     }
+    const isFull = this.#waiting.size + records.length > waitingMax
+    if (isFull || this.#waitingBytes + bytesOf > waitingBytesMax) {
+      response.setHeader('retry-after', '1')
+      return send(response, 503, failure('TOO_MANY', 'too many transactions wait for decisions'))
+    }
+    this.#waitingBytes += bytesOf
     try {
       const decisions = await this.#decided(records)
       if (decisions !== null) return send(response, 200, answerOf(decisions, isList))
-      const message = `not decided within ${decisionMaxMs} ms; the records are in the topic, and are decided`
+      const message = `not decided within ${decisionMaxMs} ms; what is in the topic is decided`
       send(response, 504, failure('NOT_DECIDED_YET', message))
     } catch (error) {
       if (!(error instanceof LakehouseError)) throw error
       response.setHeader('retry-after', '1')
       send(response, 503, failure(error.code, error.message))
+    } finally {
+      this.#waitingBytes -= bytesOf
     }
   }
 
@@ -127,8 +138,9 @@ class DecisionRequests {
       asked.map(({ request }) => new Promise<Decision>((resolve) => this.#waiting.set(request, resolve))),
     )
     try {
-      await this.#options.produce(asked)
-      return await Promise.race([decided, over.promise])
+      const answered = this.#options.produce(asked).then(() => decided)
+      answered.catch(() => undefined) // Nobody may be there any more.
+      return await Promise.race([answered, over.promise])
     } finally {
       clearTimeout(timer)
       this.#closed.signal.removeEventListener('abort', onClosed)

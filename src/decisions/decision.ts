@@ -35,6 +35,16 @@ export type Decision =
       readonly reasons: readonly { readonly name: string; readonly meaning: string }[]
     })
 
+/** Characters of a text in a decision that is cut. */
+const cutTextMax = 1_000
+
+/** The decision with its long texts cut, for a topic that would not take it whole. */
+export function cutDecision(decision: Decision): Decision {
+  const cut = (_: string, value: unknown): unknown =>
+    typeof value === 'string' && value.length > cutTextMax ? `${value.slice(0, cutTextMax)}…` : value
+  return JSON.parse(JSON.stringify(decision, cut)) as Decision // What it was, with shorter texts.
+}
+
 /** A row in the order of the columns of its table. */
 type RowValues = readonly unknown[]
 

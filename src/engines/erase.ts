@@ -30,7 +30,7 @@ import { Backlog } from './backlog.ts'
 import { doneBatch } from './batch-rules.ts'
 import { endQueries } from './bronze-writers.ts'
 import { Database } from './database.ts'
-import { eraseLabels } from './erased-labels.ts'
+import { countErasedLabels, eraseLabels } from './erased-labels.ts'
 import {
   countAggregates,
   countErased,
@@ -314,6 +314,9 @@ export async function findErasable(
       const table = tables.get(path)
       if (table !== undefined) rows[path] = await countErased(connection, table)
     }
+    const events = tables.get(lakehouse.events.path)!
+    const labels = await countErasedLabels({ connection, lakehouse, deltaBasePath, events })
+    if (labels !== null) rows[labelsPath] = labels
     const verdicts = await verdictsTable(deltaBasePath)
     if (verdicts !== null) rows[verdictsPath] = await countErased(connection, verdicts)
     const aggregateRows = await countAggregates(of, persons)

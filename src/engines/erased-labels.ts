@@ -8,7 +8,7 @@ import { opsDirectory } from '../ops/tables.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { step } from '../steps/step.ts'
-import { setTable } from './database.ts'
+import { rowsOf, setTable } from './database.ts'
 import { isErased } from './erased-rows.ts'
 
 export type ErasedLabels = {
@@ -24,12 +24,23 @@ export type ErasedLabels = {
 
 const idsTable = 'erased_ids'
 
-/** Deletes the rows, with files and log entries; how many there were, or null where there is no table. */
-export async function eraseLabels(of: ErasedLabels): Promise<bigint | null> {
-  const { connection, lakehouse, deltaBasePath, events, mark, signal } = of
-  const directory = opsDirectory(deltaBasePath, labelsPath)
+/** How many rows that would be; null where there is no table. */
+export async function countErasedLabels(of: Omit<ErasedLabels, 'mark'>): Promise<bigint | null> {
+  const directory = opsDirectory(of.deltaBasePath, labelsPath)
   if (!(await DeltaTable.exists(directory))) return null
-  const table = await DeltaTable.open(directory)
+  await setErasedIds(of)
+  const columns = [labelColumns.event]
+  const scan = await fetchedScanSql(await (await DeltaTable.open(directory)).snapshot(), directory, {
+    columns,
+  })
+  const [row] = await rowsOf(
+    of.connection,
+    `SELECT count(*) AS count FROM (${scan}) WHERE ${labelColumns.event} IN (FROM ${idsTable})`,
+  )
+  return row?.count as bigint // As DuckDB counts.
+}
+
+async function setErasedIds({ connection, lakehouse, events }: Omit<ErasedLabels, 'mark'>): Promise<void> {
   const id = lakehouse.names.event.column
   const columns = ['topic', 'partition', 'offset', id]
   const scan = await fetchedScanSql(await events.snapshot(), events.directory, { columns })
@@ -38,6 +49,15 @@ export async function eraseLabels(of: ErasedLabels): Promise<bigint | null> {
     idsTable,
     `SELECT DISTINCT CAST(${duckdb.name(id)} AS VARCHAR) AS id FROM (${scan}) WHERE ${isErased}`,
   )
+}
+
+/** Deletes the rows, with files and log entries; how many there were, or null where there is no table. */
+export async function eraseLabels(of: ErasedLabels): Promise<bigint | null> {
+  const { connection, deltaBasePath, mark, signal } = of
+  const directory = opsDirectory(deltaBasePath, labelsPath)
+  if (!(await DeltaTable.exists(directory))) return null
+  const table = await DeltaTable.open(directory)
+  await setErasedIds(of)
   const options = { operation: 'ERASE', operationParameters: {}, txns: { [mark.appId]: mark.version } }
   const result = await table.deleteRows(connection, `${labelColumns.event} IN (FROM ${idsTable})`, {
     ...options,

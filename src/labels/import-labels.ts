@@ -29,6 +29,8 @@ export type ImportReport = {
   readonly imported: number
   /** Of the new ones, whose transaction is not among the events, or not yet. */
   readonly unknown: number
+  /** Columns of the file that say nothing here. */
+  readonly ignored: readonly string[]
 }
 
 /** A file with more mistakes is told by its first ones. */
@@ -45,7 +47,7 @@ export async function importLabels(options: ImportOptions): Promise<ImportReport
   const connection = await instance.connect()
   try {
     await connection.run("SET TimeZone = 'UTC'")
-    await readFile(connection, options)
+    const ignored = await readFile(connection, options)
     await refuseMistakes(connection, options)
     const events = await scanOfEvents(options)
     const table = await openOpsTable(options.deltaBasePath, labelsPath, {
@@ -57,7 +59,7 @@ export async function importLabels(options: ImportOptions): Promise<ImportReport
     const [rows, imported] = [await countOf(connection, 'given'), await countOf(connection, 'new_labels')]
     const unknown = await countOf(connection, `(${unknownSql(options, events)})`)
     if (imported > 0) await table.commit(await table.stage(connection, 'FROM new_labels'), {})
-    return { rows, imported, unknown }
+    return { rows, imported, unknown, ignored }
   } finally {
     connection.closeSync()
     instance.closeSync()
@@ -74,15 +76,18 @@ async function scanOfEvents({ lakehouse, deltaBasePath }: ImportOptions): Promis
   return await fetchedScanSql(snapshot, directory, { columns: [lakehouse.names.event.column] })
 }
 
-/** The table `given`: the file's rows as text. */
-async function readFile(connection: DuckDBConnection, { file, source }: ImportOptions): Promise<void> {
+/** The table `given`: the file's rows as text. Gives the columns that are none of ours. */
+async function readFile(
+  connection: DuckDBConnection,
+  { file, source }: ImportOptions,
+): Promise<readonly string[]> {
   const isJson = ['.ndjson', '.jsonl', '.json'].includes(extname(file).toLowerCase())
   // In a pattern a character in brackets is itself: it is this file that is read, whatever its name.
   const path = duckdb.text(file.replace(/[*?[]/g, '[$&]'))
   const rows = isJson
     ? `read_json_objects(${path}, format = 'newline_delimited', hive_partitioning = false)`
     : `read_csv(${path}, all_varchar = true, header = true, delim = ',', quote = '"', escape = '"', hive_partitioning = false)`
-  const columns = isJson ? ofJson : await ofCsv(connection, rows, file)
+  const { columns, ignored } = isJson ? { columns: ofJson, ignored: [] } : await ofCsv(connection, rows, file)
   const select = `SELECT row_number() OVER () AS row, ${columns.join(', ')} FROM ${rows}`
   try {
     await connection.run(
@@ -93,6 +98,7 @@ async function readFile(connection: DuckDBConnection, { file, source }: ImportOp
   } catch (cause) {
     throw unreadable(file, cause)
   }
+  return ignored
 }
 
 const ofJson = [
@@ -102,7 +108,7 @@ const ofJson = [
   ['source', 'source'],
 ].map(([name, as]) => `json ->> '$.${name}' AS ${as}`)
 
-async function ofCsv(connection: DuckDBConnection, rows: string, file: string): Promise<string[]> {
+async function ofCsv(connection: DuckDBConnection, rows: string, file: string) {
   const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${rows}`).catch((cause) => {
     throw unreadable(file, cause)
   })
@@ -115,12 +121,14 @@ async function ofCsv(connection: DuckDBConnection, rows: string, file: string): 
     throw new LakehouseError('LABELS_INVALID', message)
   }
   const text = (name: string) => (names.includes(name) ? duckdb.name(name) : 'NULL::VARCHAR')
-  return [
+  const columns = [
     `${text('transaction_id')} AS id`,
     `${text('known_at')} AS known`,
     `${text('is_fraud')} AS fraud`,
     `${text('source')} AS source`,
   ]
+  const known = ['transaction_id', 'known_at', 'is_fraud', 'source']
+  return { columns, ignored: names.filter((name) => !known.includes(name)) }
 }
 
 function unreadable(file: string, cause: unknown): LakehouseError {

@@ -1,7 +1,7 @@
 // Requests for decisions: who is let in, what is refused and why, and that the bytes of a transaction stay.
 import { request as httpRequest } from 'node:http'
 import { afterEach, expect, test, vi } from 'vitest'
-import type { Decision } from '../../../src/decisions/decision.ts'
+import { cutDecision, type Decision } from '../../../src/decisions/decision.ts'
 import { recordsOfBody } from '../../../src/decisions/decision-requests.ts'
 import {
   type DecisionServer,
@@ -166,4 +166,18 @@ test('what was not foreseen tells nothing of itself', async () => {
   const answer = await post('{}')
   expect(answer.status).toBe(500)
   expect(await answer.text()).not.toContain('secret')
+})
+
+test('a transaction that no broker takes is refused before it is sent, and brokers that do not answer hold up nobody', async () => {
+  const { produced, post } = await serve()
+  expect((await post(`{"a":"${'x'.repeat(950_000)}"}`)).status).toBe(413)
+  expect(produced).toEqual([])
+  await server!.close()
+  const { post: waiting } = await serve({ produce: () => new Promise(() => undefined) })
+  expect((await waiting('{}')).status).toBe(504)
+})
+
+test('a decision that is too large has its long texts cut', () => {
+  const decision = { ...decisionAt(1), topic: 'x'.repeat(2_000) }
+  expect(cutDecision(decision)).toEqual({ ...decision, topic: `${'x'.repeat(1_000)}…` })
 })

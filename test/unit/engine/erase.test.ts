@@ -79,6 +79,7 @@ describe('the rows of a person', () => {
     const report = await findErasable(options(), [BigInt(person)])
     expect(report).toMatchObject({ erase: null, records: BigInt(ofPerson.length) })
     expect(report.rows['bronze/transactions']).toBe(BigInt(ofPerson.length))
+    expect(report.rows.fraud_labels).toBe(10n)
     expect(await readTables(lakehouse.base)).toEqual(before)
     expect(await DeltaTable.exists(join(lakehouse.base, 'ops/erased'))).toBe(false)
     expect(await findErasable(options(), [99n])).toMatchObject({ records: 0n, aggregateRows: 0n })

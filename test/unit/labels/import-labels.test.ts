@@ -43,7 +43,10 @@ test('CSV: what a row leaves out has its default, ids are texts, and unknown tra
     '2026-10-02T08:30:00+02:00,0042,,FALSE,dispute',
     '2026-10-01,"x\'); DROP TABLE given; --",,true,',
   ].join('\n')
-  expect(await imported('first.csv', csv)).toEqual({ rows: 3, imported: 3, unknown: 2 })
+  expect(await imported('first.csv', csv)).toEqual({
+    ...{ rows: 3, imported: 3, unknown: 2 },
+    ignored: ['note'],
+  })
   const rows = await labels()
   const importedAt = BigInt(nowMs) * 1000n
   const all = { imported_at: importedAt, imported_by: "o'hara" }
