@@ -304,13 +304,15 @@ export class TableSessions {
       for (let row = 0; row < rowCount; row++) ids[row] = known.idOf(column.get(row), Number(times.get(row)))
       return ids
     }
-    return {
-      rowCount,
-      bytes: rowCount * 8 * (1 + keys.length + values.length),
-      times,
-      keys: keys.map(idsOf),
-      values: values.map((name, index) => (interned.has(index) ? new Ids(idsOf(name)) : columns[name]!)),
+    let rowBytes = timeBytes + keys.length * idBytes
+    const valuesOf = (name: string, index: number): RowValues[number] => {
+      const isFlag = this.#plan.schema[name] === 'boolean'
+      rowBytes += interned.has(index) ? idBytes : isFlag ? 1 : timeBytes
+      if (interned.has(index)) return new Ids(idsOf(name))
+      return isFlag ? new Flags(columns[name]!, rowCount) : columns[name]!
     }
+    const group = { rowCount, times, keys: keys.map(idsOf), values: values.map(valuesOf) }
+    return { ...group, bytes: rowCount * rowBytes }
   }
 
   /** Of each key the end of its last session that the table has, where it can matter. */
@@ -411,6 +413,8 @@ type RowRange = {
 /** In which order rows of silver arrived. */
 const arrivalColumns = ['processing_time', 'topic', 'partition', 'offset']
 const rowsOfGroup = 8_192
+/** What a value of a row takes. */
+const [timeBytes, idBytes] = [8, 4]
 
 /** Numbers of interned values, as the values of a column. */
 class Ids {
@@ -422,6 +426,20 @@ class Ids {
 
   get(row: number): number {
     return this.#ids[row]!
+  }
+}
+
+/** Conditions of rows: what is null is not true. */
+class Flags {
+  readonly #flags: Uint8Array
+
+  constructor(column: Column, rowCount: number) {
+    this.#flags = new Uint8Array(rowCount)
+    for (let row = 0; row < rowCount; row++) if (column.get(row) === true) this.#flags[row] = 1
+  }
+
+  get(row: number): boolean {
+    return this.#flags[row] === 1
   }
 }
 
