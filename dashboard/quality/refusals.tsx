@@ -86,6 +86,7 @@ function Samples({ reason }: { readonly reason: string }) {
 
 /** The reasons with how many records each has, and a column of hours for each of the first. */
 function byHour({ rows }: RowsAnswer) {
+  if (rows.length === 0) return { totals: [], columns: [] }
   const sums = new Map<string, number>()
   const at = new Map<string, number>()
   let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
