@@ -85,6 +85,21 @@ export function qualityRows<T>(windows: readonly MeasuredWindow<T>[]): Row[] {
   return made
 }
 
+/** The rows of the table, each judged by those that it has of earlier windows, whatever made their values. */
+export function judgedAmong(rows: readonly Row[]): Row[] {
+  const inOrder = rows.toSorted((a, b) => ((a.window_start as bigint) < (b.window_start as bigint) ? -1 : 1))
+  return inOrder.map((row) => {
+    const before = inOrder.filter(
+      ({ column_name, metric, window_start }) =>
+        column_name === row.column_name &&
+        metric === row.metric &&
+        (window_start as bigint) < (row.window_start as bigint),
+    )
+    const values = before.slice(-144).map(({ value }) => value as number)
+    return { ...row, ...judged(row.value as number, row.metric as string, values) }
+  })
+}
+
 function judged(value: number, metric: string, before: readonly number[]) {
   if (before.length < 12) return { expected: null, spread: null, score: null, is_anomaly: false }
   const expected = median(before)
