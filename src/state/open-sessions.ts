@@ -20,72 +20,66 @@ export type OpenShape = {
 /** Values of rows by place. Those that are counted or compared are numbers of interned values; 0 is null. */
 export type RowValues = readonly { get(row: number): unknown }[]
 
-/** About what the objects of a session take, and each value that is remembered beside them. */
-const [sessionBytes, rememberedBytes] = [500, 16]
-/** More different values than these are looked up in a set. */
-const listedMax = 12
-
 /** The number of a key's interned value; of several keys theirs with spaces between. */
 export type SessionKey = number | string
 
-/** So many sessions that are done lend their objects to new ones: most work would be to collect them. */
-const sparesMax = 20_000
+/** A session by its place in the columns of `OpenSessions`; another one has it when this one is closed. */
+export type SessionPlace = number
 
-export class OpenSession {
-  key: SessionKey
-  startMicros: Whole
-  endMicros: Whole
-  rowCount = 0
-  readonly folded: (Whole | null)[]
-  /** By count of different values: none, one, some, or many of them. */
-  readonly distinct: (0 | number | number[] | Set<number>)[]
+/** So many values of each kind have a place beside their session; more of them are lists of their own. */
+const placesOf = { distinct: 4, first: 8 } as const
+/** More different values than these are looked up in a set. */
+const listedMax = 16
+const capacityMin = 1_024
+/** About what a value takes that stands in a list or a set of its own. */
+const otherBytes = 16
+/** What a key takes in a map, and what a session takes beside its columns: its place among those that close. */
+const [keyBytes, queueBytes] = [60, 24]
+
+/**
+ * Sessions are rows of columns that grow: as objects they would live just long enough that most work is to
+ * collect them.
+ */
+export class OpenSessions {
+  readonly #shape: OpenShape
+  /** The place of a key's session: of numbers by the number, 0 for none, else one more. */
+  #byNumber = new Int32Array(capacityMin)
+  readonly #byText = new Map<string, SessionPlace>()
+  readonly #closing: ClosingQueue
+  readonly #free: SessionPlace[] = []
+  #capacity = 0
+  #used = 0
+  readonly #keys: SessionKey[] = []
+  readonly #starts: Whole[] = []
+  readonly #ends: Whole[] = []
+  #rowCounts = new Int32Array(0)
+  /** By fold; NaN is null. */
+  readonly #folded: Whole[][]
+  /** By count of different values: how many, and the first of them. */
+  readonly #distinctCounts: Int32Array[]
+  readonly #distinct: Int32Array[]
+  readonly #moreDistinct: Map<SessionPlace, number[] | Set<number>>[]
   /**
    * By change how often there was one, and the value of the last row; then by `preceded` whether there was one
    * (1) and how many rows could precede one.
    */
-  readonly counts: number[]
-  readonly firsts: number[][]
-
-  constructor(key: SessionKey, micros: Whole, shape: OpenShape) {
-    this.key = key
-    this.startMicros = micros
-    this.endMicros = micros
-    this.folded = shape.folds.map(({ fold }) => fold.empty)
-    this.distinct = shape.distinct.map(() => 0)
-    this.counts = new Array<number>((shape.changes.length + shape.preceded.length) * 2).fill(0)
-    this.firsts = shape.firsts.map(() => [])
-  }
-
-  /** Another session, without any row. */
-  begin(key: SessionKey, micros: Whole, shape: OpenShape): void {
-    this.key = key
-    this.startMicros = micros
-    this.endMicros = micros
-    this.rowCount = 0
-    for (let index = 0; index < this.folded.length; index++)
-      this.folded[index] = shape.folds[index]!.fold.empty
-    this.distinct.fill(0)
-    this.counts.fill(0)
-    for (const values of this.firsts) values.length = 0
-  }
-
-  distinctCount(index: number): number {
-    const values = this.distinct[index]!
-    if (typeof values === 'number') return values === 0 ? 0 : 1
-    return Array.isArray(values) ? values.length : values.size
-  }
-}
-
-export class OpenSessions {
-  readonly #shape: OpenShape
-  readonly #open = new Map<SessionKey, OpenSession>()
-  readonly #closing: ClosingQueue
-  readonly #spares: OpenSession[] = []
-  #remembered = 0
+  #counts = new Int32Array(0)
+  readonly #firstCounts: Int32Array[]
+  readonly #firsts: Int32Array[]
+  readonly #moreFirsts: Map<SessionPlace, number[]>[]
+  #others = 0
 
   constructor(shape: OpenShape) {
     this.#shape = shape
-    this.#closing = new ClosingQueue((session) => this.#closesAt(session))
+    this.#closing = new ClosingQueue((place) => this.#closesAt(place))
+    this.#folded = shape.folds.map(() => [])
+    this.#distinctCounts = shape.distinct.map(() => new Int32Array(0))
+    this.#distinct = shape.distinct.map(() => new Int32Array(0))
+    this.#moreDistinct = shape.distinct.map(() => new Map())
+    this.#firstCounts = shape.firsts.map(() => new Int32Array(0))
+    this.#firsts = shape.firsts.map(() => new Int32Array(0))
+    this.#moreFirsts = shape.firsts.map(() => new Map())
+    this.#grow(capacityMin)
   }
 
   /** Sessions in memory. */
@@ -94,117 +88,251 @@ export class OpenSessions {
   }
 
   get bytes(): number {
-    return this.count * sessionBytes + this.#remembered * rememberedBytes
+    const { folds, distinct, changes, preceded, firsts } = this.#shape
+    const numbers =
+      1 +
+      (changes.length + preceded.length) * 2 +
+      distinct.length * (1 + placesOf.distinct) +
+      firsts.length * (1 + placesOf.first)
+    const ofPlace = numbers * 4 + (3 + folds.length) * 8 + queueBytes
+    return (
+      this.#capacity * ofPlace +
+      this.#byNumber.byteLength +
+      this.#byText.size * keyBytes +
+      this.#others * otherBytes
+    )
   }
 
   /** A row that no later one precedes. */
   add(key: SessionKey, micros: Whole, values: RowValues, row: number): void {
-    const shape = this.#shape
-    let session = this.#open.get(key)
+    let place = this.#placeOf(key)
     if (
-      session === undefined ||
-      subtractWhole(micros, session.endMicros) > shape.gapMicros ||
-      subtractWhole(micros, session.startMicros) >= shape.lengthMaxMicros
+      place < 0 ||
+      subtractWhole(micros, this.#ends[place]!) > this.#shape.gapMicros ||
+      subtractWhole(micros, this.#starts[place]!) >= this.#shape.lengthMaxMicros
     ) {
-      session = this.#begun(key, micros)
-      this.#open.set(key, session)
-      this.#closing.add(session)
+      place = this.#begin(key, micros)
+      this.#closing.add(place)
     }
-    this.#count(session, micros, values, row)
-    session.endMicros = micros
-    session.rowCount++
+    this.#count(place, micros, values, row)
+    this.#ends[place] = micros
+    this.#rowCounts[place]!++
   }
 
   /** One that closes where all rows before this instant are there; null where there is none. */
-  nextClosed(toMicros: Whole): OpenSession | null {
-    const session = this.#closing.next(toMicros)
-    if (session === null) return null
-    if (this.#open.get(session.key) === session) this.#open.delete(session.key)
-    for (let index = 0; index < session.distinct.length; index++) {
-      this.#remembered -= session.distinctCount(index)
+  nextClosed(toMicros: Whole): SessionPlace | null {
+    const place = this.#closing.next(toMicros)
+    if (place === null) return null
+    const key = this.#keys[place]!
+    if (this.#placeOf(key) === place) {
+      if (typeof key === 'number') this.#byNumber[key] = 0
+      else this.#byText.delete(key)
     }
-    for (const values of session.firsts) this.#remembered -= values.length
-    return session
+    return place
   }
 
   /** Nobody looks at a session any more that was closed. */
-  release(session: OpenSession): void {
-    if (this.#spares.length < sparesMax) this.#spares.push(session)
+  release(place: SessionPlace): void {
+    for (const more of this.#moreDistinct) {
+      const values = more.get(place)
+      if (values === undefined) continue
+      this.#others -= Array.isArray(values) ? values.length : values.size
+      more.delete(place)
+    }
+    for (const more of this.#moreFirsts) {
+      this.#others -= more.get(place)?.length ?? 0
+      more.delete(place)
+    }
+    this.#free.push(place)
   }
 
-  #begun(key: SessionKey, micros: Whole): OpenSession {
-    const spare = this.#spares.pop()
-    if (spare === undefined) return new OpenSession(key, micros, this.#shape)
-    spare.begin(key, micros, this.#shape)
-    return spare
+  keyOf(place: SessionPlace): SessionKey {
+    return this.#keys[place]!
   }
 
-  changes(session: OpenSession, index: number): number {
-    return session.counts[index * 2]!
+  startOf(place: SessionPlace): Whole {
+    return this.#starts[place]!
   }
 
-  isPreceded(session: OpenSession, index: number): boolean {
-    return session.counts[(this.#shape.changes.length + index) * 2] === 1
+  endOf(place: SessionPlace): Whole {
+    return this.#ends[place]!
   }
 
-  #closesAt({ startMicros, endMicros }: OpenSession): Whole {
+  folded(place: SessionPlace, index: number): Whole | null {
+    const value = this.#folded[index]![place]!
+    return Number.isNaN(value) ? null : value
+  }
+
+  distinctCount(place: SessionPlace, index: number): number {
+    return this.#distinctCounts[index]![place]!
+  }
+
+  changes(place: SessionPlace, index: number): number {
+    return this.#counts[place * this.#countsOfPlace + index * 2]!
+  }
+
+  isPreceded(place: SessionPlace, index: number): boolean {
+    return this.#counts[place * this.#countsOfPlace + (this.#shape.changes.length + index) * 2] === 1
+  }
+
+  /** The numbers of the first values, in their order. */
+  firsts(place: SessionPlace, index: number): number[] {
+    const count = Math.min(this.#firstCounts[index]![place]!, placesOf.first)
+    const from = place * placesOf.first
+    const beside = Array.from(this.#firsts[index]!.subarray(from, from + count))
+    const more = this.#moreFirsts[index]!.get(place)
+    return more === undefined ? beside : beside.concat(more)
+  }
+
+  get #countsOfPlace(): number {
+    return (this.#shape.changes.length + this.#shape.preceded.length) * 2
+  }
+
+  /** Below 0 for none. */
+  #placeOf(key: SessionKey): SessionPlace {
+    if (typeof key === 'number') return (this.#byNumber[key] ?? 0) - 1
+    return this.#byText.get(key) ?? -1
+  }
+
+  #begin(key: SessionKey, micros: Whole): SessionPlace {
+    if (this.#free.length === 0 && this.#used === this.#capacity) this.#grow(this.#capacity * 2)
+    const place = this.#free.pop() ?? this.#used++
+    const { folds } = this.#shape
+    this.#keys[place] = key
+    this.#starts[place] = micros
+    this.#ends[place] = micros
+    this.#rowCounts[place] = 0
+    for (let index = 0; index < folds.length; index++)
+      this.#folded[index]![place] = folds[index]!.fold.empty ?? Number.NaN
+    for (const counts of this.#distinctCounts) counts[place] = 0
+    for (const counts of this.#firstCounts) counts[place] = 0
+    const width = this.#countsOfPlace
+    this.#counts.fill(0, place * width, (place + 1) * width)
+    this.#keep(key, place)
+    return place
+  }
+
+  #keep(key: SessionKey, place: SessionPlace): void {
+    if (typeof key !== 'number') {
+      this.#byText.set(key, place)
+      return
+    }
+    if (key >= this.#byNumber.length)
+      this.#byNumber = longer(this.#byNumber, Math.max(key + 1, this.#byNumber.length * 2))
+    this.#byNumber[key] = place + 1
+  }
+
+  #grow(capacity: number): void {
+    this.#capacity = capacity
+    this.#rowCounts = longer(this.#rowCounts, capacity)
+    this.#counts = longer(this.#counts, capacity * this.#countsOfPlace)
+    for (const [index, counts] of this.#distinctCounts.entries()) {
+      this.#distinctCounts[index] = longer(counts, capacity)
+      this.#distinct[index] = longer(this.#distinct[index]!, capacity * placesOf.distinct)
+    }
+    for (const [index, counts] of this.#firstCounts.entries()) {
+      this.#firstCounts[index] = longer(counts, capacity)
+      this.#firsts[index] = longer(this.#firsts[index]!, capacity * placesOf.first)
+    }
+    // A list that began with such a number holds numbers as they are, and no object for each.
+    for (const times of [this.#starts, this.#ends, ...this.#folded])
+      while (times.length < capacity) times.push(Number.NaN)
+  }
+
+  #closesAt(place: SessionPlace): Whole {
     const { gapMicros, lengthMaxMicros } = this.#shape
-    const behindGap = addWhole(addWhole(endMicros, gapMicros), 1)
-    const atLength = addWhole(startMicros, lengthMaxMicros)
+    const behindGap = addWhole(addWhole(this.#ends[place]!, gapMicros), 1)
+    const atLength = addWhole(this.#starts[place]!, lengthMaxMicros)
     return behindGap < atLength ? behindGap : atLength
   }
 
-  #count(session: OpenSession, micros: Whole, values: RowValues, row: number): void {
+  #count(place: SessionPlace, micros: Whole, values: RowValues, row: number): void {
     const { folds, distinct, changes, preceded, firsts } = this.#shape
-    const { folded, counts } = session
     for (let index = 0; index < folds.length; index++) {
       const { fold, value } = folds[index]!
-      folded[index] = fold.add(folded[index]!, value === null ? null : (values[value]!.get(row) as never))
+      const folded = this.#folded[index]!
+      const before = folded[place]!
+      const added = fold.add(
+        Number.isNaN(before) ? null : before,
+        value === null ? null : (values[value]!.get(row) as never),
+      )
+      folded[place] = added ?? Number.NaN
     }
     for (let index = 0; index < distinct.length; index++) {
       const id = values[distinct[index]!]!.get(row) as number
-      if (id !== 0) this.#addDistinct(session, index, id)
+      if (id !== 0) this.#addDistinct(place, index, id)
     }
-    for (let index = 0; index < changes.length; index++) {
+    const counts = this.#counts
+    let at = place * this.#countsOfPlace
+    for (let index = 0; index < changes.length; index++, at += 2) {
       const { value, withinMicros } = changes[index]!
-      const at = index * 2
       const [id, before] = [values[value]!.get(row) as number, counts[at + 1]!]
       counts[at + 1] = id
       if (id === 0 || before === 0 || id === before) continue
-      const isNear = withinMicros === null || subtractWhole(micros, session.endMicros) <= withinMicros
+      const isNear = withinMicros === null || subtractWhole(micros, this.#ends[place]!) <= withinMicros
       if (isNear) counts[at]!++
     }
-    for (let index = 0; index < preceded.length; index++) {
+    for (let index = 0; index < preceded.length; index++, at += 2) {
       const { where, by, rowsMin } = preceded[index]!
-      const at = (changes.length + index) * 2
       if (counts[at + 1]! >= rowsMin && values[where]!.get(row) === true) counts[at] = 1
       if (values[by]!.get(row) === true) counts[at + 1]!++
     }
     for (let index = 0; index < firsts.length; index++) {
       const { value, rowsMax } = firsts[index]!
-      if (session.rowCount >= rowsMax) continue
+      if (this.#rowCounts[place]! >= rowsMax) continue
       const id = values[value]!.get(row) as number
-      if (id === 0) continue
-      session.firsts[index]!.push(id)
-      this.#remembered++
+      if (id !== 0) this.#addFirst(place, index, id)
     }
   }
 
-  #addDistinct(session: OpenSession, index: number, id: number): void {
-    const values = session.distinct[index]!
-    if (values === id) return
-    if (values === 0) session.distinct[index] = id
-    else if (typeof values === 'number') session.distinct[index] = [values, id]
-    else if (Array.isArray(values)) {
-      if (values.includes(id)) return
-      values.push(id)
-      if (values.length > listedMax) session.distinct[index] = new Set(values)
-    } else {
-      if (values.has(id)) return
-      values.add(id)
-    }
-    this.#remembered++
+  #addDistinct(place: SessionPlace, index: number, id: number): void {
+    const counts = this.#distinctCounts[index]!
+    const values = this.#distinct[index]!
+    const from = place * placesOf.distinct
+    const count = counts[place]!
+    const beside = count < placesOf.distinct ? count : placesOf.distinct
+    for (let at = from; at < from + beside; at++) if (values[at] === id) return
+    if (count < placesOf.distinct) values[from + count] = id
+    else if (!this.#addMore(this.#moreDistinct[index]!, place, id)) return
+    counts[place] = count + 1
   }
+
+  /** False where the value is there already. */
+  #addMore(more: Map<SessionPlace, number[] | Set<number>>, place: SessionPlace, id: number): boolean {
+    const others = more.get(place)
+    if (others === undefined) more.set(place, [id])
+    else if (Array.isArray(others)) {
+      if (others.includes(id)) return false
+      others.push(id)
+      if (others.length > listedMax) more.set(place, new Set(others))
+    } else {
+      if (others.has(id)) return false
+      others.add(id)
+    }
+    this.#others++
+    return true
+  }
+
+  #addFirst(place: SessionPlace, index: number, id: number): void {
+    const counts = this.#firstCounts[index]!
+    const count = counts[place]!
+    counts[place] = count + 1
+    if (count < placesOf.first) {
+      this.#firsts[index]![place * placesOf.first + count] = id
+      return
+    }
+    const more = this.#moreFirsts[index]!
+    const others = more.get(place)
+    if (others === undefined) more.set(place, [id])
+    else others.push(id)
+    this.#others++
+  }
+}
+
+function longer(values: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const made = new Int32Array(length)
+  made.set(values)
+  return made
 }
 
 /**
@@ -212,11 +340,11 @@ export class OpenSessions {
  * came since. A heap: the least time stands first, and none is greater than those at twice its place.
  */
 class ClosingQueue {
-  readonly #sessions: OpenSession[] = []
+  readonly #sessions: SessionPlace[] = []
   readonly #times: Whole[] = []
-  readonly #closesAt: (session: OpenSession) => Whole
+  readonly #closesAt: (place: SessionPlace) => Whole
 
-  constructor(closesAt: (session: OpenSession) => Whole) {
+  constructor(closesAt: (place: SessionPlace) => Whole) {
     this.#closesAt = closesAt
   }
 
@@ -224,7 +352,7 @@ class ClosingQueue {
     return this.#sessions.length
   }
 
-  add(session: OpenSession): void {
+  add(session: SessionPlace): void {
     const [sessions, times] = [this.#sessions, this.#times]
     const micros = this.#closesAt(session)
     let place = sessions.length
@@ -242,7 +370,7 @@ class ClosingQueue {
   }
 
   /** Takes out one that closes up to an instant; null where there is none. */
-  next(toMicros: Whole): OpenSession | null {
+  next(toMicros: Whole): SessionPlace | null {
     const [sessions, times] = [this.#sessions, this.#times]
     while (sessions.length > 0 && times[0]! <= toMicros) {
       const first = sessions[0]!
@@ -260,7 +388,7 @@ class ClosingQueue {
   }
 
   /** Puts a session in the first place, and from there to where it belongs. */
-  #sink(session: OpenSession, micros: Whole): void {
+  #sink(session: SessionPlace, micros: Whole): void {
     const [sessions, times] = [this.#sessions, this.#times]
     let place = 0
     for (;;) {

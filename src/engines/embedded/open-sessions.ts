@@ -12,7 +12,12 @@ import { batchTimeColumn } from '../../plan/batch-time.ts'
 import type { Lakehouse, TableDefinition } from '../../plan/index.ts'
 import { duckdb, type ParameterValues } from '../../sql/index.ts'
 import { InternedValues } from '../../state/interned-values.ts'
-import { type OpenSession, OpenSessions, type RowValues, type SessionKey } from '../../state/open-sessions.ts'
+import {
+  OpenSessions,
+  type RowValues,
+  type SessionKey,
+  type SessionPlace,
+} from '../../state/open-sessions.ts'
 import { WaitingRows } from '../../state/waiting-rows.ts'
 import { turn } from '../../steps/turn.ts'
 import { type ClosingSessions, sessionsFrom } from '../batch-rules.ts'
@@ -264,21 +269,22 @@ export class TableSessions {
     }
   }
 
-  #fill(row: Record<string, unknown>, open: OpenSessions, session: OpenSession): void {
+  #fill(row: Record<string, unknown>, open: OpenSessions, session: SessionPlace): void {
     const { node, keys, values, figures, shape } = this.#plan
-    const ids = typeof session.key === 'number' ? [session.key] : session.key.split(' ').map(Number)
-    for (let key = 0; key < keys.length; key++) {
-      row[node.keys[key]!] = this.#interned.get(keys[key]!)!.valueOf(ids[key]!)
+    const key = open.keyOf(session)
+    const ids = typeof key === 'number' ? [key] : key.split(' ').map(Number)
+    for (let index = 0; index < keys.length; index++) {
+      row[node.keys[index]!] = this.#interned.get(keys[index]!)!.valueOf(ids[index]!)
     }
-    row.session_start = session.startMicros
-    row.session_end = session.endMicros
+    row.session_start = open.startOf(session)
+    row.session_end = open.endOf(session)
     for (const { name, kind, index } of figures) {
       switch (kind) {
         case 'fold':
-          row[name] = session.folded[index]
+          row[name] = open.folded(session, index)
           break
         case 'distinct':
-          row[name] = session.distinctCount(index)
+          row[name] = open.distinctCount(session, index)
           break
         case 'changes':
           row[name] = open.changes(session, index)
@@ -288,7 +294,7 @@ export class TableSessions {
           break
         default: {
           const interned = this.#interned.get(values[shape.firsts[index]!.value]!)!
-          row[name] = session.firsts[index]!.map((id) => interned.valueOf(id))
+          row[name] = open.firsts(session, index).map((id) => interned.valueOf(id))
         }
       }
     }
