@@ -324,7 +324,7 @@ class Pipeline {
       alertsMax,
     })
     const { rows: _, ...behind } = carried // What waits for its windows holds no rows.
-    this.#behind.add(plan.batch, () => this.#complete(behind, report))
+    this.#behind.add(plan.batch, count, () => this.#complete(behind, report))
     await source?.reportProgress(progress.offsets)
     await step('progress reported')
   }

@@ -4,10 +4,16 @@ import { assert } from '../../errors/errors.ts'
 
 /** So many batches may be ahead of it: what they hold in memory has a bound. */
 const batchesAheadMax = 16
+/**
+ * And so many records: what windows and sessions have of them in memory would be dropped, and be read from
+ * files again. One batch may be ahead whatever its size.
+ */
+const recordsAheadMax = 150_000
 
 export class WorkBehind {
   #last: Promise<void> = Promise.resolve()
   #waitingCount = 0
+  #waitingRecords = 0
   #doneBatch: bigint
   #failure: { readonly error: unknown } | null = null
 
@@ -26,17 +32,26 @@ export class WorkBehind {
 
   /** Resolves when one more batch may be ahead. Fails as the work did. */
   async room(): Promise<void> {
-    while (this.#waitingCount >= batchesAheadMax && this.#failure === null) await this.#next()
+    while (this.#isFull && this.#failure === null) await this.#next()
     this.#throwFailure()
   }
 
   /** After a failure nothing more is done. */
-  add(batch: bigint, work: () => Promise<void>): void {
+  add(batch: bigint, records: number, work: () => Promise<void>): void {
     assert(batch > this.#doneBatch, 'batches come in their order')
+    this.#waitingRecords += records
     this.#append(async () => {
-      await work()
-      this.#doneBatch = batch
+      try {
+        await work()
+        this.#doneBatch = batch
+      } finally {
+        this.#waitingRecords -= records
+      }
     })
+  }
+
+  get #isFull(): boolean {
+    return this.#waitingCount >= batchesAheadMax || this.#waitingRecords > recordsAheadMax
   }
 
   /** Work of no batch; not done while there is other work. */
