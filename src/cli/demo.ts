@@ -131,10 +131,12 @@ async function runDemo(
     await Promise.all([producing, running].map((work) => Promise.resolve(work).finally(abort)))
   } finally {
     if (timer) clearTimeout(timer)
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     await dashboard?.close()
     await observed.close()
     view.close()
+    await rm(input, { recursive: true, force: true })
+    // Until then a second signal has to remove it.
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
 }
 
