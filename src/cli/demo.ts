@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
@@ -32,6 +33,9 @@ type DemoFlags = {
   readonly seed: number
   readonly deltaBasePath?: string
 }
+
+/** How long a second signal waits for a file that is being written. */
+const lastWriteMaxMs = 500
 
 /** What was before the demo begins: enough for windows of every table to be closed at once. */
 const historyMs = 3 * 3_600_000
@@ -99,12 +103,11 @@ async function runDemo(
   const title = ['Assay demo', ...(dashboard === null ? [] : [dashboard.url]), config.deltaBasePath].join(
     '  ',
   )
-  const view = startLiveView(title, levelNames(project.lakehouse), process.stdout, process.env)
-  if (observed.url !== null) view.say(`metrics at ${observed.url}/metrics`)
+  let view: LiveView | null = null
   const abort = (): void => {
     stop.abort()
     dashboard?.stopping()
-    view.say('stopping: the batch at hand is finished')
+    view?.say('stopping: the batch at hand is finished')
   }
   const onSignal = (signal: NodeJS.Signals): void => {
     if (!stop.signal.aborted) {
@@ -113,15 +116,24 @@ async function runDemo(
     }
     // A second Ctrl-C ends the process at once; a signal that does so calls nobody to give the terminal back.
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
-    view.close()
-    rmSync(input, { recursive: true, force: true })
-    process.kill(process.pid, signal)
+    view?.close()
+    // A file that is being written would make the directory again.
+    const limit = sleep(lastWriteMaxMs)
+    void Promise.race([producing?.catch(() => undefined), limit]).then(() => {
+      rmSync(input, { recursive: true, force: true })
+      process.kill(process.pid, signal)
+    })
   }
+  let producing: Promise<void> | null = null
+  // Before there is anything to see: who sees it may answer with a signal.
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  const shown = startLiveView(title, levelNames(project.lakehouse), process.stdout, process.env)
+  view = shown
+  if (observed.url !== null) shown.say(`metrics at ${observed.url}/metrics`)
   const timer = flags.seconds === undefined ? null : setTimeout(abort, flags.seconds * 1000)
   try {
-    const producing = produceAll(flags, { path: input, shape: recordShape(project) }, stop.signal)
-    const listeners = [observed.onEvent, reportTo(view), ...(dashboard === null ? [] : [dashboard.onEvent])]
+    producing = produceAll(flags, { path: input, shape: recordShape(project) }, stop.signal)
+    const listeners = [observed.onEvent, reportTo(shown), ...(dashboard === null ? [] : [dashboard.onEvent])]
     const running = embeddedEngine.run({
       ...{ ...pipeline, streams, source, once: false, finalize: false, signal: stop.signal },
       // The view shows what matters; nothing scrolls it away.
@@ -133,7 +145,7 @@ async function runDemo(
     if (timer) clearTimeout(timer)
     await dashboard?.close()
     await observed.close()
-    view.close()
+    shown.close()
     await rm(input, { recursive: true, force: true })
     // Until then a second signal has to remove it.
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)

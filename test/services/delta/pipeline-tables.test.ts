@@ -120,7 +120,7 @@ result = [schema, metadata.partition_columns, protocol, metadata.configuration,
       const [all, needed, rows] = await python.run(
         `dataset = DeltaTable(inputs["path"]).to_pyarrow_dataset()
 value = inputs["value"]
-if inputs["column"] == "window_start":
+if inputs["column"].endswith("_start"):
     value = pa.scalar(int(value), pa.timestamp("us", "UTC"))
 else:
     value = int(value)
@@ -179,7 +179,7 @@ result = [opened.version(), opened.to_pyarrow_dataset().count_rows(), opened.tra
       const value = middle(found[name], column)
       const [all, needed, rows, detail] = await spark.run(
         `frame = spark.read.format("delta").load(inputs["path"])
-value = F.timestamp_micros(F.lit(int(inputs["value"]))) if inputs["column"] == "window_start" else int(inputs["value"])
+value = F.timestamp_micros(F.lit(int(inputs["value"]))) if inputs["column"].endswith("_start") else int(inputs["value"])
 some = frame.where(F.col(inputs["column"]) == value)
 detail = spark.sql("DESCRIBE DETAIL " + table(inputs["path"])).collect()[0].asDict()
 result = [len(frame.inputFiles()), len(some.inputFiles()), some.count(), detail]`,
