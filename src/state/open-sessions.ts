@@ -23,7 +23,7 @@ export type RowValues = readonly { get(row: number): unknown }[]
 /** The number of a key's interned value; of several keys theirs with spaces between. */
 export type SessionKey = number | string
 
-/** A session by its place in the columns of `OpenSessions`; another one has it when this one is closed. */
+/** The place of a session in the columns of `OpenSessions`: another one's when this one is closed. */
 export type SessionPlace = number
 
 /** So many values of each kind have a place beside their session; more of them are lists of their own. */
