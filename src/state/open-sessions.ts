@@ -33,7 +33,7 @@ const listedMax = 16
 const capacityMin = 1_024
 /** About what a value takes that stands in a list or a set of its own. */
 const otherBytes = 16
-/** What a key takes in a map, and what a session takes beside its columns: its place among those that close. */
+/** What a key takes in a map, and a session beside its columns: its place among those that close. */
 const [keyBytes, queueBytes] = [60, 24]
 
 /**
@@ -60,8 +60,8 @@ export class OpenSessions {
   readonly #distinct: Int32Array[]
   readonly #moreDistinct: Map<SessionPlace, number[] | Set<number>>[]
   /**
-   * By change how often there was one, and the value of the last row; then by `preceded` whether there was one
-   * (1) and how many rows could precede one.
+   * By change how often there was one, and the value of the last row; then by `preceded` whether there was
+   * one (1) and how many rows could precede one.
    */
   #counts = new Int32Array(0)
   readonly #firstCounts: Int32Array[]
