@@ -1,5 +1,6 @@
 // `assay produce`: synthetic transactions, with what an engineer wants to vary as options.
 
+import { writeFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { OnNotice } from '../batches/notice.ts'
 import type { Config } from '../config/config.ts'
@@ -7,7 +8,13 @@ import { inHome } from '../config/values.ts'
 import { unitOf } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaCompression } from '../kafka/producer.ts'
-import { type GeneratorOptions, generatorDefaults, MERCHANTS_MAX, USERS_MAX } from '../produce/generator.ts'
+import {
+  type GeneratedRecord,
+  type GeneratorOptions,
+  generatorDefaults,
+  MERCHANTS_MAX,
+  USERS_MAX,
+} from '../produce/generator.ts'
 import { compressions } from '../produce/kafka-writer.ts'
 import { type ProduceSummary, type ProduceTarget, produce } from '../produce/produce.ts'
 import { type RecordFormat, recordFormats } from '../produce/record-formats.ts'
@@ -35,6 +42,7 @@ type ProduceFlags = {
   readonly late: number
   readonly lateBy: number
   readonly malformed: number
+  readonly labels?: string
   readonly partitions: number
   readonly compression: KafkaCompression
   readonly format: RecordFormat
@@ -90,6 +98,12 @@ export function produceCommand(project: Project): Command {
       shareOption('--malformed', 'of the records that belong in quarantine', defaults.malformedShare),
     )
     .option(
+      '--labels <file>',
+      'leave is_fraud out of the records, and write what becomes known of them into this CSV file, as "assay labels ' +
+        'import" reads it; what would become known later than now is left out',
+      inHome,
+    )
+    .option(
       '--partitions <number>',
       'partitions of the topic, where it has to be created',
       wholeNumberFrom(1, 10_000),
@@ -120,6 +134,7 @@ async function runProduce(project: Project, flags: ProduceFlags): Promise<void> 
   // Once: a second Ctrl-C ends the process at once.
   process.once('SIGINT', abort).once('SIGTERM', abort)
   const bar = createProgressBar('records', process.stderr, process.env)
+  const labels = flags.labels === undefined ? null : new LabelsFile(flags.labels, Date.now())
   try {
     const generator = generatorOf(flags)
     const shape = await formattedShape(project, config, flags, generator, stop.signal)
@@ -131,11 +146,13 @@ async function runProduce(project: Project, flags: ProduceFlags): Promise<void> 
       shape,
       period: flags.period ?? null,
       signal: stop.signal,
+      ...(labels === null ? {} : { onWritten: labels.add }),
       onProgress: ({ records }) => bar.update(records, flags.count ?? null),
     })
     bar.update(summary.records, flags.count ?? null)
     bar.close()
     process.stdout.write(`${renderSummary(summary, to)}\n`)
+    if (labels !== null) process.stdout.write(`${labels.close()}\n`)
   } finally {
     process.off('SIGINT', abort).off('SIGTERM', abort)
   }
@@ -153,6 +170,38 @@ function generatorOf(flags: ProduceFlags): Omit<GeneratorOptions, 'startMs'> {
     lateShare: flags.late,
     lateByMs: flags.lateBy,
     malformedShare: flags.malformed,
+    isLabelled: flags.labels === undefined,
+  }
+}
+
+/** What becomes known of the records, as CSV. Few records are fraud: the file is written at the end. */
+class LabelsFile {
+  readonly #path: string
+  readonly #untilMs: number
+  readonly #lines: string[] = []
+
+  constructor(path: string, untilMs: number) {
+    this.#path = path
+    this.#untilMs = untilMs
+  }
+
+  readonly add = (records: readonly GeneratedRecord[]): void => {
+    for (const { label, pattern } of records) {
+      if (label === null || label.knownAtMs > this.#untilMs) continue
+      const knownAt = new Date(label.knownAtMs).toISOString()
+      this.#lines.push(`${label.transactionId},${knownAt},true,chargeback,${pattern ?? ''}\n`)
+    }
+  }
+
+  /** What was written, in words. */
+  close(): string {
+    try {
+      writeFileSync(this.#path, `transaction_id,known_at,is_fraud,source,pattern\n${this.#lines.join('')}`)
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new LakehouseError('CONFIG_INVALID', `--labels cannot be written: ${reason}`, { cause })
+    }
+    return `Labels of ${formatCount(this.#lines.length)} of them are in ${this.#path}.`
   }
 }
 

@@ -29,6 +29,8 @@ export type GeneratorOptions = {
   readonly lateByMs: number
   /** Share of the records that must end in quarantine. */
   readonly malformedShare: number
+  /** Whether the records themselves say what is fraud, which real ones do not. */
+  readonly isLabelled: boolean
 }
 
 export const generatorDefaults: GeneratorOptions = {
@@ -43,6 +45,7 @@ export const generatorDefaults: GeneratorOptions = {
   lateShare: 0,
   lateByMs: 30 * 60_000,
   malformedShare: 0,
+  isLabelled: true,
 }
 
 export const USERS_MAX = 10_000_000
@@ -59,8 +62,13 @@ export type GeneratedRecord = {
   /** The record timestamp: when it arrived, in whole milliseconds. */
   readonly timestampMs: number
   readonly pattern: FraudPattern | null
+  /** What becomes known of it; null where nothing does, and of repeats and malformed ones. */
+  readonly label: FraudLabel | null
   readonly defect: Defect | null
 }
+
+/** A fraud that is reported, such as by a chargeback. */
+export type FraudLabel = { readonly transactionId: string; readonly knownAtMs: number }
 
 export type TransactionGenerator = {
   /** The next record, arriving at `arrivalMs` (milliseconds since the epoch, perhaps with a fraction). */
@@ -78,6 +86,9 @@ export function createGenerator(given: Partial<GeneratorOptions> = {}): Transact
   const ordinary = createOrdinary(options)
   const fraud = createFraud(options, ordinary)
   const dirt = createDirt(options)
+  const reports = createReports(options)
+  const seen = (of: SyntheticTransaction): SyntheticTransaction =>
+    options.isLabelled ? of : { ...of, isFraud: null }
   let index = -1
 
   return {
@@ -87,13 +98,13 @@ export function createGenerator(given: Partial<GeneratorOptions> = {}): Transact
       const malformed = dirt.malformed.take(index)
       const repeated = malformed || !dirt.duplicates.take(index) ? null : dirt.repeats.take()
       if (repeated !== null) {
-        return record('duplicate', timestampMs, repeated, encoder.encode(renderTransaction(repeated)))
+        return record('duplicate', timestampMs, repeated, encoder.encode(renderTransaction(seen(repeated))))
       }
       const step = fraud.next(arrivalMs)
       const made = step ?? { pattern: null, transaction: ordinary.next(arrivalMs) }
       if (malformed) {
         const defect = dirt.random.pick(defects)
-        const spoilt = defect.spoil(made.transaction, dirt.random)
+        const spoilt = defect.spoil(seen(made.transaction), dirt.random)
         const value = typeof spoilt === 'string' ? encoder.encode(spoilt) : spoilt
         return { ...record('malformed', timestampMs, made.transaction, value), defect }
       }
@@ -101,8 +112,9 @@ export function createGenerator(given: Partial<GeneratorOptions> = {}): Transact
       const eventTimeMicros = Math.floor((arrivalMs - delayMs) * 1000)
       const transaction = delayMs === 0 ? made.transaction : { ...made.transaction, eventTimeMicros }
       if (kind === 'ordinary') dirt.repeats.remember(transaction, arrivalMs)
-      const value = encoder.encode(renderTransaction(transaction))
-      return { kind, key: transaction.key, value, timestampMs, pattern: made.pattern, defect: null }
+      const value = encoder.encode(renderTransaction(seen(transaction)))
+      const label = reports.of(transaction)
+      return { kind, key: transaction.key, value, timestampMs, pattern: made.pattern, label, defect: null }
     },
   }
 }
@@ -118,7 +130,7 @@ function record(
   of: SyntheticTransaction,
   value: Uint8Array,
 ): GeneratedRecord {
-  return { kind, key: of.key, value, timestampMs, pattern: null, defect: null }
+  return { kind, key: of.key, value, timestampMs, pattern: null, label: null, defect: null }
 }
 
 const drawsOf = ({ startMs }: GeneratorOptions, what: string): string =>
@@ -206,6 +218,23 @@ function createDirt(options: GeneratorOptions) {
       if (late.take(index)) return { kind: 'late', delayMs: options.lateByMs * random.between(1, 1.5) }
       if (!disorder.take(index)) return ordinaryDelay
       return { kind: 'disordered', delayMs: options.disorderMaxMs * (1 - random.float()) }
+    },
+  }
+}
+
+const dayMs = 86_400_000
+/** Half of the reports come within so many days; few before the first, none after the last. */
+const reportDays = { median: 12, sigma: 0.7, least: 1, most: 60 } as const
+
+/** When somebody finds out: customers read their statements some time later. */
+function createReports({ seed }: GeneratorOptions) {
+  const random = new Random(seed, 'reports')
+  return {
+    of({ isFraud, transactionId, eventTimeMicros }: SyntheticTransaction): FraudLabel | null {
+      if (isFraud !== true) return null
+      const { median, sigma, least, most } = reportDays
+      const days = Math.min(Math.max(median * Math.exp(sigma * random.normal()), least), most)
+      return { transactionId, knownAtMs: Math.floor(eventTimeMicros / 1000 + days * dayMs) }
     },
   }
 }

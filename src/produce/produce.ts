@@ -37,6 +37,8 @@ export type ProduceOptions = {
   readonly period: Period | null
   /** Ends the run cleanly: what was generated is sent. */
   readonly signal: AbortSignal
+  /** Told of records when they are written. */
+  readonly onWritten?: (records: readonly GeneratedRecord[]) => void
   readonly onProgress?: (progress: ProduceProgress) => void
   readonly clock?: ProduceClock
 }
@@ -120,6 +122,7 @@ async function sendAll(
       }
       await writer.write(records)
       tally.add(records)
+      options.onWritten?.(records)
     }
     const nowMs = clock.monotonicMs()
     if (options.onProgress !== undefined && tally.isDue(nowMs)) options.onProgress(tally.report(nowMs))

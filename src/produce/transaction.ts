@@ -14,7 +14,8 @@ export type SyntheticTransaction = {
   readonly deviceId: string
   /** Microseconds since the epoch; a whole number, exact in a double until the year 2255. */
   readonly eventTimeMicros: number
-  readonly isFraud: boolean
+  /** null leaves it out of the record. */
+  readonly isFraud: boolean | null
 }
 
 const digits2 = Array.from({ length: 100 }, (_, value) => String(value).padStart(2, '0'))
@@ -26,7 +27,7 @@ export function renderTransaction(of: SyntheticTransaction): string {
     `{"transaction_id":"${of.transactionId}","user_id":${of.userId},"amount":${renderCents(of.amountCents)},` +
     `"merchant":${of.merchant.nameJson},"payment_method":"${of.paymentMethod}",` +
     `"location":${of.city.locationJson},"device_id":"${of.deviceId}",` +
-    `"timestamp":"${renderTime(of.eventTimeMicros)}","is_fraud":${of.isFraud}}`
+    `"timestamp":"${renderTime(of.eventTimeMicros)}"${of.isFraud === null ? '' : `,"is_fraud":${of.isFraud}`}}`
   )
 }
 

@@ -49,6 +49,31 @@ describe('assay produce', () => {
     )
   })
 
+  test('leaves out what is fraud, and writes what becomes known of it beside them', async () => {
+    const period = ['--period', '2026-01-01/2026-01-08', '--count', '4000', '--fraud', '5%']
+    const { code, out } = await start('--to', 'data', '--labels', 'known.csv', ...period).ended
+    expect(code).toBe(0)
+    const records = (await lines()).map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(records.some((record) => 'is_fraud' in record)).toBe(false)
+    await rm(join(directory, 'data'), { recursive: true })
+    await start('--to', 'data', ...period).ended
+    // The same transactions with their labels.
+    const labelled = (await lines()).map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(labelled.map(({ is_fraud: _, ...record }) => record)).toEqual(records)
+    const frauds = labelled.filter(({ is_fraud }) => is_fraud === true)
+    const [header, ...rows] = (await readFile(join(directory, 'known.csv'), 'utf8')).trimEnd().split('\n')
+    expect(header).toBe('transaction_id,known_at,is_fraud,source,pattern')
+    const times = new Map(frauds.map(({ transaction_id, timestamp }) => [transaction_id, String(timestamp)]))
+    expect(rows.map((row) => row.split(',')[0]).sort()).toEqual([...times.keys()].sort())
+    const days = rows.map((row) => {
+      const [id, knownAt] = row.split(',')
+      return (Date.parse(knownAt!) - Date.parse(times.get(id)!)) / 86_400_000
+    })
+    expect(Math.min(...days)).toBeGreaterThanOrEqual(0.99)
+    expect(Math.max(...days)).toBeLessThanOrEqual(60)
+    expect(out).toContain(`Labels of ${rows.length} of them are in `)
+  })
+
   test('finishes cleanly at SIGTERM: what it counted is in whole lines', async () => {
     const { child, ended } = start('--to', 'data', '--rate', '2000')
     while ((await lines()).length < 500) await delay(20)
