@@ -11,8 +11,11 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { printable, printableLine } from './printable.ts'
+import { schemaRegistryOf } from './schema-registry.ts'
 import { openSession } from './session.ts'
 
+/** How long a registry may be away. */
+const registryMaxMs = 10_000
 /** Of a file; beyond it a run is what takes so many. */
 const inputBytesMax = 256 * 2 ** 20
 
@@ -34,11 +37,14 @@ export function decideCommand(project: Project): Command {
 }
 
 export async function decideAll(config: Config, chunk: RecordChunk, nowMicros: bigint): Promise<Decision[]> {
-  const decider = await Decider.open(pipelineOptions(config))
+  const registry = schemaRegistryOf(config, { giveUpAfterMs: registryMaxMs })
+  const decider = await Decider.open({ ...pipelineOptions(config), registry })
   try {
+    await decider.prepare([chunk], nowMicros, new AbortController().signal)
     return decider.tryOut(chunk, nowMicros)
   } finally {
     await decider.close()
+    registry?.close()
   }
 }
 

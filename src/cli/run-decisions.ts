@@ -19,6 +19,7 @@ import { Retrier } from '../kafka/retry.ts'
 import { openKafkaSource } from '../kafka/source.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { pipelineOptions } from './pipeline-options.ts'
+import { schemaRegistryOf } from './schema-registry.ts'
 import type { Session } from './session.ts'
 
 const decisionsStream = 'decisions'
@@ -105,11 +106,12 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
     ...{ topic, groupId, startingOffsets, onNotice },
     onDataLoss: 'continue', // What is gone from the topic cannot be decided, and the tables tell of it.
   })
+  const registry = schemaRegistryOf(config, { onNotice })
   let decider: Decider | null = null
   let server: DecisionServer | null = null
   try {
     const known = await Decider.open({
-      ...pipelineOptions(config),
+      ...{ ...pipelineOptions(config), registry },
       ...{ ofGroup: await offsetsOfGroup(config, source, { onNotice, signal: ended }) },
     })
     decider = known
@@ -132,6 +134,7 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
     await source.close()
     await outputs.close()
     await decider?.close()
+    registry?.close()
     await lock.release()
   }
 }

@@ -13,6 +13,7 @@ import { BatchHistory } from '../engines/batch-history.ts'
 import { eventsWatermarkOf, settingsOf } from '../engines/batch-rules.ts'
 import { Database } from '../engines/database.ts'
 import { RecentSilver } from '../engines/embedded/recent.ts'
+import { schemasNamedIn } from '../engines/embedded/schemas-named.ts'
 import { tellNobody } from '../engines/events.ts'
 import { addRecords, decisionRowPath, factsOutput } from '../engines/row-path.ts'
 import { SchemaStore } from '../engines/schema-store.ts'
@@ -20,6 +21,7 @@ import { assert, LakehouseError } from '../errors/errors.ts'
 import { JudgedFacts, type RowPath, type StateOfRows } from '../javascript/index.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
 import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
+import type { SchemaRegistry } from '../registry/registry.ts'
 import { type Decision, DecisionWriter } from './decision.ts'
 import { decidedBefore } from './group-offsets.ts'
 
@@ -29,6 +31,8 @@ export type DeciderOptions = {
   readonly parameters: Parameters
   readonly delays: Delays
   readonly recordsPerBatchMax: number
+  /** Asked for schemas that no run has met; what it says is recorded by runs alone. */
+  readonly registry: SchemaRegistry | null
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   /**
    * What the group of decisions has: what the tables have from there on is not known yet. Absent: all that
@@ -109,8 +113,8 @@ export class Decider {
       database.close()
       await rm(spillDirectory, { recursive: true, force: true })
     }
-    // Schemas that a run has met; a registry is not asked, since what it says would have to be recorded.
-    const store = { deltaBasePath, tableProperties: {}, tell: tellNobody, registry: null }
+    const { registry } = options
+    const store = { deltaBasePath, tableProperties: {}, tell: tellNobody, registry, isReadOnly: true }
     try {
       const schemas = await SchemaStore.open(store, database.load)
       const history = await knownHistory(options, database, path)
@@ -129,6 +133,12 @@ export class Decider {
   /** Rows of the events in memory. */
   get rowCount(): number {
     return this.#recent.rowCount
+  }
+
+  /** Asks for the schemas that records name, before they are decided; waits while the registry is away. */
+  async prepare(chunks: readonly RecordChunk[], nowMicros: bigint, signal: AbortSignal): Promise<void> {
+    if (!this.#schemas.mayKnow) return
+    await this.#schemas.prepare(schemasNamedIn(chunks), nowMicros, signal)
   }
 
   /** Decides records that have come, each with what came before it, and remembers them. */

@@ -45,6 +45,7 @@ export async function runDecisionStream(options: DecisionStreamOptions): Promise
     for (;;) {
       const chunks = await nextChunks(options)
       if (chunks === null) break
+      await decider.prepare(chunks.chunks, options.clock(), signal)
       const decided = decide(options, chunks)
       await publishing
       const { offsets } = decider

@@ -33,7 +33,10 @@ type Known = { readonly sinceMicros: bigint; readonly reading: SchemaReading }
 export type SchemaStoreOptions = Pick<
   PipelineOptions,
   'deltaBasePath' | 'tableProperties' | 'tell' | 'registry'
->
+> & {
+  /** What the registry says is remembered and not recorded: by who decides rows of no table. */
+  readonly isReadOnly?: boolean
+}
 
 export class SchemaStore {
   readonly #options: SchemaStoreOptions
@@ -88,7 +91,7 @@ export class SchemaStore {
       }
     }
     if (found.length === 0) return
-    await this.#record(found)
+    if (this.#options.isReadOnly !== true) await this.#record(found)
     for (const one of found) await this.#keep(one)
     this.#decoders.clear()
   }

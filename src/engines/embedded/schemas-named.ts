@@ -1,5 +1,6 @@
 // The schemas that the records of a batch name, by the few bytes that do.
 import type { DuckDBConnection } from '@duckdb/node-api'
+import type { RecordChunk } from '../../batches/source.ts'
 import { beginsAsWire, headerOf, namingIn, namingOf, type SchemaKey } from '../../formats/wire-format.ts'
 import { duckdb, isWireSql } from '../../sql/index.ts'
 import type { BatchInput } from './row-batch.ts'
@@ -9,16 +10,22 @@ export async function schemasNamed(
   input: Extract<BatchInput, { kind: 'records' | 'bronze' }>,
   connection: DuckDBConnection,
 ): Promise<ReadonlySet<SchemaKey>> {
-  const keys = new Set<SchemaKey>()
   if (input.kind === 'bronze') {
+    const keys = new Set<SchemaKey>()
     await eachWireRow(connection, input.select, ({ value, headers }) => {
       const naming = namingOf(value, headers)
       if (naming !== null) keys.add(naming.key)
     })
     return keys
   }
+  return schemasNamedIn(input.records.chunks)
+}
+
+/** The schemas that records in memory name. */
+export function schemasNamedIn(chunks: readonly RecordChunk[]): ReadonlySet<SchemaKey> {
+  const keys = new Set<SchemaKey>()
   const ids = new Set<number>()
-  for (const { values, headers } of input.records.chunks) {
+  for (const { values, headers } of chunks) {
     for (let index = 0; index < values.length; index++) {
       const value = values[index]!
       if (value === null) continue

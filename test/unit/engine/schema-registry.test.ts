@@ -6,6 +6,8 @@ import avsc from 'avsc'
 import protobufjs from 'protobufjs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { SourceNotice } from '../../../src/batches/notice.ts'
+import type { RecordChunk } from '../../../src/batches/source.ts'
+import { Decider } from '../../../src/decisions/decider.ts'
 import { findErasable } from '../../../src/engines/erase.ts'
 import { SchemaRegistry } from '../../../src/registry/registry.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
@@ -303,5 +305,34 @@ test('it is asked with the login, which is in no message', async () => {
   const failure = await registry.schema('4', AbortSignal.timeout(5_000)).catch((error: Error) => error)
   expect(String(failure)).toMatch(/login/)
   expect(String(failure)).not.toMatch(/pass-word/)
+  registry.close()
+})
+
+test('values are decided as the same transactions in JSON, by schemas that no run has met', async () => {
+  fill(server)
+  const registry = client()
+  const options = { ...testOptions, deltaBasePath: lakehouse.base, registry }
+  const decider = await Decider.open(options)
+  const records = Array.from({ length: 120 }, (_, index) => made(index))
+  const chunkOf = (values: readonly Buffer[], headers: RecordChunk['headers']): RecordChunk => ({
+    ...{ topic: 't', partition: 0, count: values.length, timestampsMs: null },
+    offsets: BigInt64Array.from(values, (_, index) => BigInt(index)),
+    keys: values.map(() => null),
+    ...{ values, headers },
+  })
+  const wired = chunkOf(
+    records.map(({ value }) => value),
+    records.map(({ headers }) => headers),
+  )
+  const asJson = chunkOf(
+    records.map(({ json }) => json),
+    records.map(() => null),
+  )
+  const nowMicros = BigInt(Date.UTC(2026, 9, 1, 12)) * 1000n
+  await decider.prepare([wired], nowMicros, new AbortController().signal)
+  const decisions = decider.tryOut(wired, nowMicros)
+  expect(decisions.filter(({ decision }) => decision === 'scored').length).toBeGreaterThan(100)
+  expect(decisions).toEqual(decider.tryOut(asJson, nowMicros))
+  await decider.close()
   registry.close()
 })
