@@ -3,6 +3,7 @@ import { counted } from '../errors/counted.ts'
 import type { BacktestReport } from './backtest.ts'
 import type { SideFigures } from './figures.ts'
 import type { Estimate } from './intervals.ts'
+import type { ReportSection } from './report-section.ts'
 
 export type TextTable = (
   names: readonly string[],
@@ -20,18 +21,8 @@ export function reportText(report: BacktestReport, table: TextTable): string {
     .join('\n')
 }
 
-export type Section = {
-  readonly title: string
-  readonly lines: readonly string[]
-  readonly rows: {
-    readonly names: readonly string[]
-    readonly cells: readonly (readonly string[])[]
-    readonly isRight: readonly boolean[]
-  } | null
-}
-
 /** What the report says, in the order in which people read it. */
-export function sectionsOf(report: BacktestReport): readonly Section[] {
+export function sectionsOf(report: BacktestReport): readonly ReportSection[] {
   const { figures } = report
   const { baseline, candidate } = figures
   return [
@@ -90,7 +81,7 @@ export function sectionsOf(report: BacktestReport): readonly Section[] {
   ]
 }
 
-function rulesSection(side: SideFigures): Section {
+function rulesSection(side: SideFigures): ReportSection {
   const leftOut = side.rulesLeftOut.join(', ')
   const names = ['rule', 'points', 'fired', 'fraud', 'good', 'precision', 'recall', 'money caught']
   return {
@@ -195,7 +186,7 @@ function rowsOf(
   names: readonly string[],
   cells: readonly (readonly string[])[],
   rightFrom: number,
-): Section['rows'] {
+): ReportSection['rows'] {
   return { names, cells, isRight: names.map((_, index) => index >= rightFrom) }
 }
 

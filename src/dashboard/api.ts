@@ -1,4 +1,5 @@
 // What server and pages tell each other: types alone, so that the pages load nothing of the server.
+import type { ReportSection } from '../backtest/report-section.ts'
 import type { CasePlace, OpenCase, ReviewView } from '../review/review-answers.ts'
 import type { UserRole } from './roles.ts'
 
@@ -239,15 +240,7 @@ export type RulesCheckAnswer = {
 export type BacktestAnswer = {
   readonly asOfMs: number
   readonly ms: number
-  readonly sections: readonly {
-    readonly title: string
-    readonly lines: readonly string[]
-    readonly rows: {
-      readonly names: readonly string[]
-      readonly cells: readonly (readonly string[])[]
-      readonly isRight: readonly boolean[]
-    } | null
-  }[]
+  readonly sections: readonly ReportSection[]
   readonly curves: readonly {
     readonly name: string
     readonly points: readonly { readonly precision: number; readonly recall: number }[]

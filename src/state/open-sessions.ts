@@ -175,13 +175,15 @@ export class OpenSessions {
     return this.#counts[place * this.#countsOfPlace + (this.#shape.changes.length + index) * 2] === 1
   }
 
-  /** The numbers of the first values, in their order. */
-  firsts(place: SessionPlace, index: number): number[] {
-    const count = Math.min(this.#firstCounts[index]![place]!, placesOf.first)
+  /** The first values, in their order, each by its number. */
+  firsts<T>(place: SessionPlace, index: number, decode: (id: number) => T): T[] {
+    const firsts = this.#firsts[index]!
     const from = place * placesOf.first
-    const beside = Array.from(this.#firsts[index]!.subarray(from, from + count))
-    const more = this.#moreFirsts[index]!.get(place)
-    return more === undefined ? beside : beside.concat(more)
+    const to = from + Math.min(this.#firstCounts[index]![place]!, placesOf.first)
+    const values: T[] = []
+    for (let at = from; at < to; at++) values.push(decode(firsts[at]!))
+    for (const id of this.#moreFirsts[index]!.get(place) ?? []) values.push(decode(id))
+    return values
   }
 
   get #countsOfPlace(): number {

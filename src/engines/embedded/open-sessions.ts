@@ -294,7 +294,7 @@ export class TableSessions {
           break
         default: {
           const interned = this.#interned.get(values[shape.firsts[index]!.value]!)!
-          row[name] = open.firsts(session, index).map((id) => interned.valueOf(id))
+          row[name] = open.firsts(session, index, (id) => interned.valueOf(id))
         }
       }
     }
