@@ -106,7 +106,12 @@ export const loadTransactions = (filters: readonly RowFilter[], text: string): P
 export const loadFacets = (filters: readonly RowFilter[], text: string): Promise<RowsAnswer> =>
   answerOf(`/api/facets?${chosen(filters, text)}`)
 
-export type PersonAnswer = FeedAnswer & { readonly facets: RowsAnswer; readonly hours: RowsAnswer }
+export type PersonAnswer = FeedAnswer & {
+  readonly facets: RowsAnswer
+  readonly hours: RowsAnswer
+  /** null where the lakehouse has no such table, or nobody has written it. */
+  readonly journeys: RowsAnswer | null
+}
 
 export const loadPerson = (id: string): Promise<PersonAnswer> =>
   answerOf(`/api/person?${new URLSearchParams({ id })}`)

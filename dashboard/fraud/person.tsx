@@ -8,6 +8,7 @@ import { goTo, linkTo } from '../router.ts'
 import { loadPerson, type PersonAnswer } from '../server.ts'
 import { Detail } from './detail.tsx'
 import { FeedList } from './feed-list.tsx'
+import { Journeys } from './journeys.tsx'
 
 export function PersonPage({ lakehouse, id }: { readonly lakehouse: LakehouseAnswer; readonly id: string }) {
   const [answer, setAnswer] = useState<PersonAnswer | null>(null)
@@ -19,7 +20,7 @@ export function PersonPage({ lakehouse, id }: { readonly lakehouse: LakehouseAns
   }, [id])
   if (failure !== null) return <Failed message={failure} />
   if (answer === null) return <Nothing>Reading the tables.</Nothing>
-  const { feed, facets, hours, asOfMs } = answer
+  const { feed, facets, hours, journeys, asOfMs } = answer
   const risky = feed.filter(({ cells }) => cells.requires_review === true).length
   return (
     <div class="page fraud">
@@ -46,6 +47,7 @@ export function PersonPage({ lakehouse, id }: { readonly lakehouse: LakehouseAns
             onFilter={() => goTo('fraud')}
           />
         )}
+        {journeys !== null && <Journeys journeys={journeys} />}
         <Velocity hours={hours} />
         <Used facets={facets} />
       </aside>

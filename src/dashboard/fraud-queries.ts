@@ -1,7 +1,7 @@
 // The queries of the fraud page, over the scored table of whatever lakehouse: its columns are those of the
 // table, and each value reaches DuckDB as a parameter.
 import type { ColumnType, Schema } from '../expr/index.ts'
-import type { Lakehouse, TableDefinition } from '../plan/index.ts'
+import { type Lakehouse, sessionsIn, type TableDefinition } from '../plan/index.ts'
 import { isMaskedColumn } from '../query/masking.ts'
 import { sqlName } from '../query/table-name.ts'
 import { duckdb } from '../sql/index.ts'
@@ -134,6 +134,34 @@ export function personHoursQuery(lakehouse: Lakehouse, id: string): DashboardQue
   const sql =
     `SELECT date_trunc('hour', event_time) AS hour, count(*) AS rows FROM ${sqlName(lakehouse.events)} ` +
     `WHERE ${personIs(lakehouse)} GROUP BY 1 ORDER BY 1 DESC LIMIT 168`
+  return { sql, parameters: { id } }
+}
+
+/** The table of what a person did in one go; null for a lakehouse that has none. */
+export function journeysTable({ tables, names }: Lakehouse): TableDefinition | null {
+  const isIt = ({ rows }: TableDefinition): boolean =>
+    sessionsIn(rows.node)?.keys.includes(names.person.column) === true && 'session_start' in rows.schema
+  return tables.find(isIt) ?? null
+}
+
+/** What of a journey is shown, where the table has it. */
+const journeyColumns = [
+  ...['transaction_count', 'total_amount', 'unique_merchants', 'unique_devices', 'unique_countries'],
+  ...['country_changes', 'device_changes', 'fraud_count', 'is_card_testing', 'is_impossible_travel'],
+]
+const journeysMax = 20
+
+/** The last journeys that are over, the newest first; the merchants of each as one text. */
+export function personJourneysQuery(
+  lakehouse: Lakehouse,
+  { path, rows: { schema } }: TableDefinition,
+  id: string,
+): DashboardQuery {
+  const columns = journeyColumns.filter((name) => name in schema).map(duckdb.name)
+  const journey = 'journey' in schema ? ["array_to_string(journey, ' → ') AS journey"] : []
+  const sql =
+    `SELECT ${['session_start', 'session_end', ...columns, ...journey].join(', ')} FROM ${sqlName({ path })} ` +
+    `WHERE ${personIs(lakehouse)} ORDER BY session_end DESC LIMIT ${journeysMax}`
   return { sql, parameters: { id } }
 }
 

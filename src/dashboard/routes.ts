@@ -12,8 +12,10 @@ import {
   facetsQuery,
   feedOfRows,
   filtersOf,
+  journeysTable,
   personFacetsQuery,
   personHoursQuery,
+  personJourneysQuery,
   personRowsQuery,
   transactionsQuery,
 } from './fraud-queries.ts'
@@ -53,13 +55,19 @@ const routes: Readonly<Record<string, DashboardRoute>> = {
       facetsQuery(lakehouse, scoredOf(context.config), ...chosenBy(url)),
     )
   },
-  'GET /api/person': async ({ access, desk, config: { lakehouse } }, request, response, url) => {
+  'GET /api/person': async ({ access, desk, config }, request, response, url) => {
+    const { lakehouse, deltaBasePath } = config
     const { role } = await access.allowed(request, 'viewer')
     const id = wantedOf(url, 'id')
     const asked = [personRowsQuery, personFacetsQuery, personHoursQuery].map((query) => query(lakehouse, id))
     const answers = await Promise.all(asked.map(({ sql, parameters }) => desk.rows(role, sql, parameters)))
     const [rows, facets, hours] = answers
-    sendJson(response, { feed: feedOfRows(lakehouse, rows!), facets, hours, asOfMs: rows!.asOfMs })
+    const table = journeysTable(lakehouse)
+    const hasJourneys = table !== null && (await DeltaTable.exists(tableDirectory(deltaBasePath, table)))
+    const query = hasJourneys ? personJourneysQuery(lakehouse, table, id) : null
+    const journeys = query === null ? null : await desk.rows(role, query.sql, query.parameters)
+    const { asOfMs } = rows!
+    sendJson(response, { feed: feedOfRows(lakehouse, rows!), facets, hours, journeys, asOfMs })
   },
   'GET /api/table': async ({ access, config }, request, response, url) => {
     await access.allowed(request, 'viewer')
