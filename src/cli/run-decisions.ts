@@ -5,6 +5,7 @@ import type { RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { Decider } from '../decisions/decider.ts'
 import { cutDecision } from '../decisions/decision.ts'
+import { DecisionMetrics } from '../decisions/decision-metrics.ts'
 import { chunkOf } from '../decisions/decision-requests.ts'
 import { type DecisionServer, requestHeader, serveDecisions } from '../decisions/decision-server.ts'
 import { type DecidedRecord, runDecisionStream } from '../decisions/decision-stream.ts'
@@ -17,7 +18,9 @@ import { topicNames } from '../kafka/options.ts'
 import { type KafkaProducer, openKafkaProducer } from '../kafka/producer.ts'
 import { Retrier } from '../kafka/retry.ts'
 import { openKafkaSource } from '../kafka/source.ts'
+import { type MetricsServer, serveMetrics } from '../metrics/http.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
+import { packageVersion } from './package-version.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
 import type { Session } from './session.ts'
@@ -39,7 +42,12 @@ export type DecisionsRun = {
   readonly config: Config
   readonly onNotice: OnNotice
   /** Told once, when decisions are made. */
-  readonly onStart: (facts: { readonly rows: number; readonly url: string | null }) => void
+  readonly onStart: (facts: {
+    readonly rows: number
+    /** null where it answers no requests, or serves no metrics. */
+    readonly url: string | null
+    readonly metricsUrl: string | null
+  }) => void
   readonly onDecided: (decided: readonly DecidedRecord[]) => void
   readonly signal: AbortSignal
 }
@@ -68,9 +76,10 @@ export async function runDecisionsLogged({ config, log }: Session): Promise<void
     await runDecisions({
       config,
       onNotice: ({ code, message, details }) => log.warn({ code, ...details }, message),
-      onStart: ({ rows, url }) => {
+      onStart: ({ rows, url, metricsUrl }) => {
         const where = url === null ? 'no requests' : `requests at ${url}/v1/decisions`
         log.info({ rows, url }, `decides: ${counted(rows, 'row')} known, ${where}`)
+        if (metricsUrl !== null) log.info(`metrics at ${metricsUrl}/metrics`)
       },
       onDecided: (decided) => {
         for (const { decision } of decided) counts[decision.decision]++
@@ -100,28 +109,38 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
   signal.addEventListener('abort', () => setTimeout(() => lastCall.abort(), publishMaxMs).unref(), {
     once: true,
   })
-  const outputs = new Producers(config, AbortSignal.any([lock.lost, lastCall.signal]), onNotice)
+  const metrics = new DecisionMetrics(packageVersion)
+  const tellNotice: OnNotice = (notice) => {
+    metrics.onNotice(notice)
+    onNotice(notice)
+  }
+  const served = await serveDecisionMetrics(config, metrics)
+  const outputs = new Producers(config, AbortSignal.any([lock.lost, lastCall.signal]), tellNotice)
   const source = await openKafkaSource({
     ...connection,
-    ...{ topic, groupId, startingOffsets, onNotice },
+    ...{ topic, groupId, startingOffsets, onNotice: tellNotice },
     onDataLoss: 'continue', // What is gone from the topic cannot be decided, and the tables tell of it.
   })
-  const registry = schemaRegistryOf(config, { onNotice })
+  const registry = schemaRegistryOf(config, { onNotice: tellNotice })
   let decider: Decider | null = null
   let server: DecisionServer | null = null
   try {
     const known = await Decider.open({
       ...{ ...pipelineOptions(config), registry },
-      ...{ ofGroup: await offsetsOfGroup(config, source, { onNotice, signal: ended }) },
+      ...{ ofGroup: await offsetsOfGroup(config, source, { onNotice: tellNotice, signal: ended }) },
     })
     decider = known
-    await beginGroup(config, known.decidedBefore, { onNotice, signal: ended })
-    server = await decisionServer(config, known, outputs)
-    run.onStart({ rows: known.rowCount, url: server?.url ?? null })
+    await beginGroup(config, known.decidedBefore, { onNotice: tellNotice, signal: ended })
+    server = await decisionServer(config, known, outputs, metrics)
+    metrics.opened(known)
+    run.onStart({ rows: known.rowCount, url: server?.url ?? null, metricsUrl: served?.url ?? null })
     await runDecisionStream({
-      ...{ decider: known, source, onNotice, signal: ended },
+      ...{ decider: known, source, onNotice: tellNotice, signal: ended },
       committed: known.decidedBefore,
-      publish: async (decided) => (await outputs.decisions()).send(decided.map(recordOf)),
+      publish: async (decided) => {
+        await (await outputs.decisions()).send(decided.map(recordOf))
+        metrics.onPublished(decided, Date.now())
+      },
       onDecided: (decided) => {
         server?.onDecided(decided)
         run.onDecided(decided)
@@ -131,6 +150,7 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
     lock.lost.throwIfAborted()
   } finally {
     await server?.close()
+    await served?.close()
     await source.close()
     await outputs.close()
     await decider?.close()
@@ -139,14 +159,28 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
   }
 }
 
+/** null where METRICS_PORT is 0. */
+async function serveDecisionMetrics(
+  { metrics: address, decisions }: Config,
+  metrics: DecisionMetrics,
+): Promise<MetricsServer | null> {
+  if (address.port === 0) return null
+  return await serveMetrics(address, {
+    metrics: async () => metrics.families(),
+    notReady: () => (metrics.isOpen ? null : 'what the tables know is being read'),
+    status: async () => ({ streams: [decisionsStream], topic: decisions.topic, isOpen: metrics.isOpen }),
+  })
+}
+
 async function decisionServer(
   { lakehouse, decisions, kafka }: Config,
   decider: Decider,
   outputs: Producers,
+  { onAnswer }: DecisionMetrics,
 ): Promise<DecisionServer | null> {
   if (decisions.http.port === 0) return null
   return await serveDecisions({
-    ...{ address: decisions.http, lakehouse },
+    ...{ address: decisions.http, lakehouse, onAnswer },
     tryOut: (records) =>
       decider.tryOut(chunkOf(topicNames(kafka.topic)[0]!, records), BigInt(Date.now()) * 1000n),
     produce: async (records) => {

@@ -141,6 +141,11 @@ export class Decider {
     await this.#schemas.prepare(schemasNamedIn(chunks), nowMicros, signal)
   }
 
+  /** Of these rows. */
+  get bytes(): number {
+    return this.#recent.bytes
+  }
+
   /** Decides records that have come, each with what came before it, and remembers them. */
   follow({ chunks, ranges, waiting }: ComingRecords, nowMicros: bigint): Decision[] {
     const plan = planBatch(this.#progress, ranges, nowMicros, this.#rules, { waiting })

@@ -16,6 +16,8 @@ export const requestHeader = 'assay-request'
 export type DecisionServerOptions = {
   readonly address: MetricsAddress
   readonly lakehouse: Pick<Lakehouse, 'names'>
+  /** Told of each answer. */
+  readonly onAnswer?: (status: number) => void
   /** Decides without a trace. */
   readonly tryOut: (records: readonly RequestedRecord[]) => readonly Decision[]
   /** Resolves when the records are in the input topic, each with its header. */
@@ -46,6 +48,7 @@ export async function serveDecisions(options: DecisionServerOptions): Promise<De
   await tokenOf(token)
   const requests = new DecisionRequests(options)
   const server = createServer({ requestTimeout: requestMaxMs }, (request, response) => {
+    response.once('finish', () => options.onAnswer?.(response.statusCode))
     requests.answer(request, response).catch(() => {
       // What was not foreseen may hold anything: who asks is told that it was, and no more.
       send(response, 500, failure('INTERNAL', 'the request failed'))

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OnNotice } from '../batches/notice.ts'
 import { type Offsets, partitionKey } from '../batches/offsets.ts'
-import type { RecordChunk, RecordSource } from '../batches/source.ts'
+import { isInstantMs, NO_TIMESTAMP_MS, type RecordChunk, type RecordSource } from '../batches/source.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { compareText } from '../expr/index.ts'
 import type { Decider } from './decider.ts'
@@ -14,6 +14,8 @@ export type DecidedRecord = {
   readonly decision: Decision
   readonly key: Uint8Array | null
   readonly headers: RecordChunk['headers'][number]
+  /** Of the record; null where it has none. */
+  readonly timestampMs: number | null
 }
 
 export type DecisionStreamOptions = {
@@ -88,11 +90,13 @@ function decide(options: DecisionStreamOptions, polled: Polled): DecidedRecord[]
   const decisions = decider.follow(polled, clock())
   const decided: DecidedRecord[] = []
   let at = 0
-  for (const { topic, partition, offsets, keys, headers, count } of polled.chunks) {
+  for (const { topic, partition, offsets, timestampsMs, keys, headers, count } of polled.chunks) {
     const from = committed.get(partitionKey({ topic, partition }))?.offset ?? 0n
     for (let index = 0; index < count; index++, at++) {
       if (offsets[index]! < from) continue
-      decided.push({ decision: decisions[at]!, key: keys[index]!, headers: headers[index]! })
+      const ms = timestampsMs?.[index] ?? NO_TIMESTAMP_MS
+      const timestampMs = isInstantMs(ms) ? Number(ms) : null
+      decided.push({ decision: decisions[at]!, key: keys[index]!, headers: headers[index]!, timestampMs })
     }
   }
   onDecided(decided)

@@ -5,6 +5,7 @@ import { holdingPartition } from '../batches/planner.ts'
 import { directoryOf } from '../delta/mounts.ts'
 import { levelNames } from '../fraud/score.ts'
 import { type MetricFamily, MetricValues } from '../metrics/metric-values.ts'
+import { setProcessMetrics } from '../metrics/process-metrics.ts'
 import { definitionsOf } from '../ops/definitions.ts'
 import { eventsWatermark, type Lakehouse, windowOf } from '../plan/index.ts'
 import type { BatchReport } from './batch-report.ts'
@@ -81,7 +82,7 @@ export class RunMetrics {
     this.#setTables(nowMs)
     this.#setLag(nowMs)
     this.#setTimes(nowMs)
-    this.#setProcess()
+    setProcessMetrics(this.#values)
     await this.#setDisk()
     return this.#values.families()
   }
@@ -214,18 +215,6 @@ export class RunMetrics {
       values.set('assay_partition_event_timestamp_seconds', of, seconds)
       values.set('assay_partition_delay_seconds', of, nowMs / 1000 - seconds)
     }
-  }
-
-  #setProcess(): void {
-    const values = this.#values
-    const { user, system } = process.cpuUsage()
-    const { rss, heapUsed, heapTotal, external } = process.memoryUsage()
-    values.set('process_cpu_seconds_total', {}, (user + system) / 1e6)
-    values.set('process_resident_memory_bytes', {}, rss)
-    values.set('process_start_time_seconds', {}, performance.timeOrigin / 1000)
-    values.set('nodejs_heap_size_used_bytes', {}, heapUsed)
-    values.set('nodejs_heap_size_total_bytes', {}, heapTotal)
-    values.set('nodejs_external_memory_bytes', {}, external)
   }
 
   async #setDisk(): Promise<void> {

@@ -152,6 +152,18 @@ export const metricCatalog = {
     ...{ ...fraud, labels: ['rule', 'version'] },
     help: 'Transactions in which a rule fired; the version is the hash of what the rule says',
   },
+  assay_decisions_total: {
+    ...{ ...fraud, labels: ['decision'] },
+    help: 'Decisions that "assay run decisions" has written to their topic: scored or refused',
+  },
+  assay_decision_latency_seconds: {
+    ...{ group: 'Fraud', kind: 'histogram', labels: [] },
+    help: "From the record's timestamp in Kafka to when its decision is in the topic of decisions",
+  },
+  assay_decision_requests_total: {
+    ...{ ...fraud, labels: ['status'] },
+    help: 'Requests for decisions that were answered, by the status of the answer',
+  },
   assay_refused_records_total: {
     ...{ ...trouble, kind: 'counter', labels: ['reason'] },
     help: 'Records that went to quarantine, by reason; one with several reasons counts for each',

@@ -33,7 +33,12 @@ describe.skipIf(javaAvailable !== null)(`decisions (repeat with SEED=${seed})`, 
     await broker.createTopic(topic, 1)
     const settings: Settings = {
       ...settingsFor(broker.bootstrapServers, topic, await temporaryDirectory()),
-      ...{ DECISIONS_TOPIC: 'decided-decisions', DECISIONS_PORT: '18081', LOG_FORMAT: 'json' },
+      ...{
+        DECISIONS_TOPIC: 'decided-decisions',
+        DECISIONS_PORT: '18081',
+        METRICS_PORT: '19464',
+        LOG_FORMAT: 'json',
+      },
     }
     const sent = records(topic, 900)
     await send(sent.slice(0, 300))
@@ -49,6 +54,7 @@ describe.skipIf(javaAvailable !== null)(`decisions (repeat with SEED=${seed})`, 
     await eventually(async () => (await decisionsOf(settings)).size >= 600)
     const url = urlOf(second)
     const answers = await request(url, topic)
+    await expectMetrics(second, answers.length)
     expect((await second.end('SIGTERM')).code).toBe(0)
     await runAssay(['run', '--once'], settings)
     const decided = await decisionsOf(settings)
@@ -131,6 +137,22 @@ async function request(url: string, topic: string): Promise<Decision[]> {
   ])
   expect(Buffer.from(written[0]!.key!).toString()).toBe('7')
   return [one, ...decisions]
+}
+
+/** What Prometheus would see of the second process. */
+async function expectMetrics(assay: Assay, requested: number): Promise<void> {
+  const at = /(http:\/\/localhost:\d+)\/metrics/.exec(assay.log())![1]!
+  expect((await fetch(`${at}/readyz`)).status).toBe(200)
+  const text = await (await fetch(`${at}/metrics`)).text()
+  const sum = (name: string): number =>
+    [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce(
+      (total, [, value]) => total + Number(value),
+      0,
+    )
+  // Of the records that waited for it, and of those that were asked for.
+  expect(sum('assay_decisions_total')).toBeGreaterThanOrEqual(300 + requested)
+  expect(sum('assay_decision_latency_seconds_count')).toBe(sum('assay_decisions_total'))
+  expect(text).toContain('assay_decision_requests_total{status="200"} 3')
 }
 
 async function expectAsTables(base: string, decided: ReadonlyMap<number, Decision>): Promise<void> {

@@ -33,7 +33,7 @@ async function serve(more: Partial<DecisionServerOptions> = {}) {
     const decided = records.map(({ value, request }) => {
       const offset = produced.push(Buffer.from(value).toString()) - 1
       const headers = [{ key: requestHeader, value: Buffer.from(request) }]
-      return { decision: decisionAt(offset), key: null, headers }
+      return { decision: decisionAt(offset), key: null, headers, timestampMs: null }
     })
     server!.onDecided(decided.toReversed())
   }

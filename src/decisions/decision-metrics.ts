@@ -1,0 +1,49 @@
+// What a process that decides tells of itself as metrics.
+import { type MetricFamily, MetricValues } from '../metrics/metric-values.ts'
+import { setProcessMetrics } from '../metrics/process-metrics.ts'
+import type { Decider } from './decider.ts'
+import type { DecidedRecord } from './decision-stream.ts'
+
+export class DecisionMetrics {
+  readonly #values = new MetricValues()
+  #decider: Decider | null = null
+
+  constructor(version: string) {
+    this.#values.set('assay_build_info', { version, engine: 'embedded', streams: 'decisions' }, 1)
+    // A rate needs a first value.
+    for (const decision of ['scored', 'refused']) this.#values.add('assay_decisions_total', { decision }, 0)
+  }
+
+  /** The process decides from now on. */
+  opened(decider: Decider): void {
+    this.#decider = decider
+  }
+
+  get isOpen(): boolean {
+    return this.#decider !== null
+  }
+
+  readonly onPublished = (decided: readonly DecidedRecord[], nowMs: number): void => {
+    for (const { decision, timestampMs } of decided) {
+      this.#values.add('assay_decisions_total', { decision: decision.decision })
+      // A clock that is ahead of this one is no negative wait.
+      if (timestampMs !== null)
+        this.#values.observe('assay_decision_latency_seconds', {}, Math.max(0, nowMs - timestampMs) / 1000)
+    }
+  }
+
+  readonly onAnswer = (status: number): void => {
+    this.#values.add('assay_decision_requests_total', { status: String(status) })
+  }
+
+  readonly onNotice = ({ code }: { readonly code: string }): void => {
+    this.#values.add('assay_notices_total', { code })
+  }
+
+  families(): readonly MetricFamily[] {
+    this.#values.set('assay_state_rows', {}, this.#decider?.rowCount ?? 0)
+    this.#values.set('assay_state_bytes', {}, this.#decider?.bytes ?? 0)
+    setProcessMetrics(this.#values)
+    return this.#values.families()
+  }
+}
