@@ -180,7 +180,7 @@ async function decisionServer(
 ): Promise<DecisionServer | null> {
   if (decisions.http.port === 0) return null
   return await serveDecisions({
-    ...{ address: decisions.http, lakehouse, onAnswer },
+    ...{ address: decisions.http, lakehouse, onAnswer, version: packageVersion },
     tryOut: (records) =>
       decider.tryOut(chunkOf(topicNames(kafka.topic)[0]!, records), BigInt(Date.now()) * 1000n),
     produce: async (records) => {

@@ -5,17 +5,22 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { LakehouseError } from '../errors/errors.ts'
 import { addressUrl, isLocalName, isLoopback, listenFrom } from '../metrics/listening.ts'
 import { isBearerOf, type MetricsAddress, type TokenSource, tokenOf } from '../metrics/token.ts'
-import type { Lakehouse } from '../plan/index.ts'
 import type { Decision } from './decision.ts'
 import { type RequestedRecord, recordsOfBody } from './decision-requests.ts'
 import type { DecidedRecord } from './decision-stream.ts'
+import { type DescribedLakehouse, decisionsApi } from './open-api.ts'
+
+/** The paths that there are, each with the one method that it takes. */
+const methodOf = { '/v1/decisions': 'POST', '/openapi.json': 'GET' } as const
 
 /** The header of a record by which its decision finds the request. */
 export const requestHeader = 'assay-request'
 
 export type DecisionServerOptions = {
   readonly address: MetricsAddress
-  readonly lakehouse: Pick<Lakehouse, 'names'>
+  readonly lakehouse: DescribedLakehouse
+  /** Of this program. */
+  readonly version: string
   /** Told of each answer. */
   readonly onAnswer?: (status: number) => void
   /** Decides without a trace. */
@@ -71,13 +76,16 @@ export async function serveDecisions(options: DecisionServerOptions): Promise<De
 class DecisionRequests {
   readonly #options: DecisionServerOptions
   readonly #token: TokenSource
+  readonly #api: unknown
   readonly #waiting = new Map<string, (decision: Decision) => void>()
   readonly #closed = new AbortController()
   #waitingBytes = 0
 
   constructor(options: DecisionServerOptions) {
+    const { lakehouse, version, address } = options
     this.#options = options
-    this.#token = options.address.token
+    this.#token = address.token
+    this.#api = decisionsApi(lakehouse, { version, needsToken: address.token.kind !== 'none' })
   }
 
   readonly onDecided = (decided: readonly DecidedRecord[]): void => {
@@ -95,7 +103,11 @@ class DecisionRequests {
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const refusal = await this.#refusalOf(request)
-    if (refusal !== null) return send(response, refusal.status, failure(refusal.code, refusal.message))
+    if (refusal !== null) {
+      if (refusal.allow !== undefined) response.setHeader('allow', refusal.allow)
+      return send(response, refusal.status, failure(refusal.code, refusal.message))
+    }
+    if (request.method === 'GET') return send(response, 200, this.#api)
     const bytes = await bodyOf(request)
     if (bytes === null)
       return send(response, 413, failure('TOO_LARGE', `the body has more than ${bodyBytesMax} bytes`))
@@ -151,28 +163,39 @@ class DecisionRequests {
     }
   }
 
-  async #refusalOf({ headers, method, url }: IncomingMessage) {
+  async #refusalOf({ headers, method, url = '/' }: IncomingMessage): Promise<Refusal | null> {
     const isLocal = isLoopback(this.#options.address.host)
     // A page of another site could point its own name here.
     if (this.#token.kind === 'none' && !(isLocal && isLocalName(headers.host)))
       return { status: 403, code: 'FORBIDDEN', message: 'ask for localhost' }
     if (this.#token.kind !== 'none' && !(await isBearerOf(this.#token, headers.authorization)))
       return { status: 401, code: 'UNAUTHORIZED', message: 'this needs the token of DECISIONS_TOKEN' }
-    if (url?.split('?')[0] !== '/v1/decisions')
-      return { status: 404, code: 'NOT_FOUND', message: 'there is POST /v1/decisions' }
+    const allow = new Map<string, string>(Object.entries(methodOf)).get(url.split('?')[0]!)
+    if (allow === undefined)
+      return { status: 404, code: 'NOT_FOUND', message: 'there is POST /v1/decisions and GET /openapi.json' }
+    if (method !== allow) return { status: 405, code: 'METHOD', message: `only ${allow}`, allow }
+    if (method === 'GET') return null
     // Whoever misspells dry_run did not mean to pay.
-    const query = new URL(url, 'http://localhost').searchParams
-    if (![...query].every(([name, value]) => name === 'dry_run' && /^(?:true|false)$/.test(value)))
+    const query = [...new URL(url, 'http://localhost').searchParams]
+    const isQuery = query.every(([name, value]) => name === 'dry_run' && /^(?:true|false)$/.test(value))
+    if (!isQuery || query.length > 1)
       return {
         status: 400,
         code: 'QUERY_INVALID',
         message: 'the query is dry_run=true, dry_run=false or none',
       }
-    if (method !== 'POST') return { status: 405, code: 'METHOD', message: 'only POST' }
     if (!/^application\/json *(?:;|$)/i.test(headers['content-type'] ?? ''))
       return { status: 415, code: 'NOT_JSON', message: 'the body has to be application/json' }
     return null
   }
+}
+
+type Refusal = {
+  readonly status: number
+  readonly code: string
+  readonly message: string
+  /** The method that the path takes. */
+  readonly allow?: string
 }
 
 function answerOf(decisions: readonly Decision[], isList: boolean): unknown {

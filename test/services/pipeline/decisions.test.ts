@@ -1,4 +1,8 @@
 // Decisions from the topic and from requests, against what the tables come to say of the same records.
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Decision } from '../../../src/decisions/decision.ts'
 import { createGenerator } from '../../../src/produce/generator.ts'
@@ -53,7 +57,7 @@ describe.skipIf(javaAvailable !== null)(`decisions (repeat with SEED=${seed})`, 
     const second = await started(settings)
     await eventually(async () => (await decisionsOf(settings)).size >= 600)
     const url = urlOf(second)
-    const answers = await request(url, topic)
+    const answers = [...(await request(url, topic)), ...(await guideExamples(url))]
     await expectMetrics(second, answers.length)
     expect((await second.end('SIGTERM')).code).toBe(0)
     await runAssay(['run', '--once'], settings)
@@ -139,6 +143,26 @@ async function request(url: string, topic: string): Promise<Decision[]> {
   return [one, ...decisions]
 }
 
+const guide = join(import.meta.dirname, '../../../docs/guide/decisions.md')
+const programs = { sh: 'bash', ts: process.execPath, python: 'python3' } as const
+
+/** What the guide shows, as it stands there but for the port. */
+async function guideExamples(url: string): Promise<Decision[]> {
+  const directory = await temporaryDirectory()
+  const blocks = [...(await readFile(guide, 'utf8')).matchAll(/^```(sh|ts|python)\n(.*?)^```$/gms)]
+  expect(blocks.map(([, language]) => language)).toEqual(Object.keys(programs))
+  const answers: Decision[] = []
+  for (const [, language, code] of blocks) {
+    const file = join(directory, `example.${language}`)
+    await writeFile(file, code!.replaceAll('http://localhost:8081', url))
+    const program = programs[language as keyof typeof programs]
+    const { stdout } = await promisify(execFile)(program, [file])
+    answers.push(JSON.parse(stdout) as Decision)
+  }
+  expect(answers.map((answer) => answer.decision === 'scored' && answer.id)).toEqual(['x-1', 'x-2', 'x-3'])
+  return answers
+}
+
 /** What Prometheus would see of the second process. */
 async function expectMetrics(assay: Assay, requested: number): Promise<void> {
   const at = /(http:\/\/localhost:\d+)\/metrics/.exec(assay.log())![1]!
@@ -152,7 +176,7 @@ async function expectMetrics(assay: Assay, requested: number): Promise<void> {
   // Of the records that waited for it, and of those that were asked for.
   expect(sum('assay_decisions_total')).toBeGreaterThanOrEqual(300 + requested)
   expect(sum('assay_decision_latency_seconds_count')).toBe(sum('assay_decisions_total'))
-  expect(text).toContain('assay_decision_requests_total{status="200"} 3')
+  expect(text).toContain('assay_decision_requests_total{status="200"} 6')
 }
 
 async function expectAsTables(base: string, decided: ReadonlyMap<number, Decision>): Promise<void> {

@@ -39,7 +39,7 @@ async function serve(more: Partial<DecisionServerOptions> = {}) {
   }
   server = await serveDecisions({
     address: { host: 'localhost', port: port++, token: { kind: 'none' } },
-    lakehouse: standardLakehouse,
+    ...{ lakehouse: standardLakehouse, version: '1.0.0' },
     tryOut: (records) => records.map((_, index) => decisionAt(index)),
     ...{ produce, ...more },
   })
