@@ -21,7 +21,7 @@ const { tables: definitions } = standardLakehouse
 const batchesBefore = 100
 const [recordsBefore, recordsAfter, recordsPerBatch] = [5_600, 1_000, 55]
 /** One value of each table that few files have: a window, or the offset of a row. */
-const narrow: readonly [TableName, 'offset' | 'window_start' | 'session_start'][] = [
+const narrow: readonly [TableName, 'offset' | 'window_start' | 'session_end'][] = [
   ['bronze/transactions', 'offset'],
   ['silver/transactions', 'offset'],
   ['silver/quarantine', 'offset'],
@@ -31,7 +31,8 @@ const narrow: readonly [TableName, 'offset' | 'window_start' | 'session_start'][
   ['aggregations/user', 'window_start'],
   ['aggregations/country', 'window_start'],
   ['aggregations/hourly_summary', 'window_start'],
-  ['aggregations/sessions', 'session_start'],
+  // A batch writes those that are over, however long they were.
+  ['aggregations/sessions', 'session_end'],
 ]
 
 let directory: string
@@ -120,7 +121,7 @@ result = [schema, metadata.partition_columns, protocol, metadata.configuration,
       const [all, needed, rows] = await python.run(
         `dataset = DeltaTable(inputs["path"]).to_pyarrow_dataset()
 value = inputs["value"]
-if inputs["column"].endswith("_start"):
+if inputs["column"] != "offset":
     value = pa.scalar(int(value), pa.timestamp("us", "UTC"))
 else:
     value = int(value)
@@ -179,7 +180,7 @@ result = [opened.version(), opened.to_pyarrow_dataset().count_rows(), opened.tra
       const value = middle(found[name], column)
       const [all, needed, rows, detail] = await spark.run(
         `frame = spark.read.format("delta").load(inputs["path"])
-value = F.timestamp_micros(F.lit(int(inputs["value"]))) if inputs["column"].endswith("_start") else int(inputs["value"])
+value = F.timestamp_micros(F.lit(int(inputs["value"]))) if inputs["column"] != "offset" else int(inputs["value"])
 some = frame.where(F.col(inputs["column"]) == value)
 detail = spark.sql("DESCRIBE DETAIL " + table(inputs["path"])).collect()[0].asDict()
 result = [len(frame.inputFiles()), len(some.inputFiles()), some.count(), detail]`,
