@@ -78,7 +78,9 @@ export async function runBacktest(
   const { lakehouse, deltaBasePath } = config
   const isBaselineActive = flags.against === 'active'
   const active = namedRules(project, config, undefined, 'active')
-  const baseline = isBaselineActive ? active : namedRules(project, config, flags.against)
+  const named = (rules: string, other: string): NamedRules =>
+    namedRules(project, config, rules, basename(rules) === basename(other) ? rules : basename(rules))
+  const baseline = isBaselineActive ? active : named(flags.against, file ?? '')
   const maturityMicros =
     flags.labelMaturity === undefined ? config.labelMaturityMicros : BigInt(flags.labelMaturity) * 1000n
   const nowMicros = BigInt(Date.now()) * 1000n
@@ -87,7 +89,7 @@ export async function runBacktest(
     throw new LakehouseError('CONFIG_INVALID', '--from has to be before --to.')
   return await backTest({
     ...{ lakehouse, deltaBasePath, baseline, isBaselineActive, fromMicros, toMicros, maturityMicros },
-    candidate: file === undefined ? active : namedRules(project, config, file),
+    candidate: file === undefined ? active : named(file, flags.against),
     asOfMicros: instantFlag('--as-of', flags.asOf, 'end') ?? nowMicros,
     capacityPerDay: flags.capacity ?? null,
     countsRecordLabel: flags.withRecordLabel ?? false,
@@ -97,12 +99,7 @@ export async function runBacktest(
 }
 
 /** The lists of the file are what they are where the environment does not say otherwise, as in a run. */
-function namedRules(
-  project: Project,
-  config: Config,
-  file: string | undefined,
-  name = basename(file ?? ''),
-): NamedRules {
+function namedRules(project: Project, config: Config, file: string | undefined, name: string): NamedRules {
   const { rules } = openRules(project, file)
   return { name, rules, parameters: withLists(config.lakehouse, config.parameters, rules.lists) }
 }

@@ -1,5 +1,5 @@
 // A back-test over tables that a run wrote, against figures that an oracle computes from the same records.
-import { rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -285,4 +285,13 @@ test('rules that are compared with themselves stand once in the report', async (
   expect(titles.filter((title) => title === 'Rules of active')).toHaveLength(1)
   expect(report.figures.candidate).toEqual(report.figures.baseline)
   expect(report.samples).toEqual([])
+})
+
+test('two files of one name are told apart by their paths', async () => {
+  const shipped = join(import.meta.dirname, '../../../src/lakehouse/rules.yaml')
+  const copied = join(config.deltaBasePath, 'rules.yaml')
+  copyFileSync(shipped, copied)
+  const report = await runBacktest(standardProject, config, copied, { against: shipped, samples: 0 })
+  const titles = sectionsOf(report).map(({ title }) => title)
+  expect(titles).toEqual(expect.arrayContaining([`Rules of ${copied}`, `Rules of ${shipped}`]))
 })
