@@ -33,19 +33,34 @@ export function recordsOfBody(bytes: Uint8Array, { names }: Pick<Lakehouse, 'nam
   const { path } = names.key ?? names.person
   return {
     ...{ kind: 'records', isList },
-    records: all.map((one, index) => ({ key: keyOf(one, path), value: Buffer.from(texts[index]!) })),
+    records: all.map((one, index) => ({
+      key: keyOf(one, path, texts[index]!),
+      value: Buffer.from(texts[index]!),
+    })),
   }
 }
 
 /** As the records of the topic have it: the value as text. */
-function keyOf(value: unknown, path: readonly string[]): Uint8Array | null {
+function keyOf(parsed: unknown, path: readonly string[], text: string): Uint8Array | null {
+  let found = valueAt(parsed, path)
+  // A number that a double does not hold is what stands in the text.
+  if (typeof found === 'number' && !Number.isSafeInteger(found))
+    found = valueAt(JSON.parse(text, numberAsText), path)
+  const isKey = typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean'
+  return isKey ? Buffer.from(String(found)) : null
+}
+
+function valueAt(value: unknown, path: readonly string[]): unknown {
   let found = value
   for (const name of path) {
     const isObject = typeof found === 'object' && found !== null && Object.hasOwn(found, name)
     found = isObject ? (found as Readonly<Record<string, unknown>>)[name] : null
   }
-  const isKey = typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean'
-  return isKey ? Buffer.from(String(found)) : null
+  return found
+}
+
+function numberAsText(_: string, value: unknown, context?: { readonly source?: string }): unknown {
+  return typeof value === 'number' ? context?.source : value
 }
 
 /** The texts of the elements of a list, which is JSON. */

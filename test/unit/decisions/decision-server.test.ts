@@ -71,9 +71,11 @@ test('the key is what records are keyed by, as text', () => {
     const read = recordsOfBody(Buffer.from(body), standardLakehouse)
     return read.kind === 'records' ? read.records.map(({ key }) => key && Buffer.from(key).toString()) : read
   }
-  expect(keys('[{"user_id":7},{"user_id":"a"},{"user_id":null},{"user_id":{}},{"__proto__":1}]')).toEqual([
-    ...['7', 'a', null, null, null],
-  ])
+  expect(
+    keys(
+      '[{"user_id":7},{"user_id":"a"},{"user_id":null},{"user_id":{}},{"__proto__":1},{"user_id":9007199254740993}]',
+    ),
+  ).toEqual([...['7', 'a', null, null, null, '9007199254740993']])
 })
 
 test.each([
