@@ -1,11 +1,11 @@
 // assay labels: brings what became known of transactions, such as chargebacks.
-import { userInfo } from 'node:os'
 import { Command } from 'commander'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { importLabels, sourceForm } from '../labels/import-labels.ts'
 import type { Project } from '../project/project.ts'
 import { instanceOptions } from '../query/reader.ts'
+import { commandUser } from './command-user.ts'
 import { printable } from './printable.ts'
 import { openSession } from './session.ts'
 
@@ -29,7 +29,7 @@ export function labelsCommand(project: Project): Command {
       const { lakehouse, deltaBasePath } = config
       const { rows, imported, unknown, ignored } = await importLabels({
         ...{ lakehouse, deltaBasePath, file, source },
-        importedBy: userInfo().username,
+        importedBy: commandUser(),
         nowMicros: BigInt(Date.now()) * 1000n,
         duckdb: instanceOptions(config),
       })

@@ -1,6 +1,5 @@
 // assay review: the queue of reviewers for scripts and terminals. The reviewer is the user of the machine,
 // and the answers are JSON.
-import { userInfo } from 'node:os'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { LakehouseError } from '../errors/errors.ts'
 import { type VerdictName, verdictNames } from '../ops/verdicts.ts'
@@ -9,6 +8,7 @@ import { noteLengthMax, type ReviewDesk, reasonLengthMax } from '../review/desk.
 import { openReview } from '../review/open-review.ts'
 import { type QueueOrder, queueOrders } from '../review/queue-sql.ts'
 import { type CasePlace, isRefused, type OpenCase, refusalText } from '../review/review-answers.ts'
+import { commandUser } from './command-user.ts'
 import { exitCodes } from './failure.ts'
 import { printable } from './printable.ts'
 import { openSession } from './session.ts'
@@ -78,7 +78,7 @@ async function answer(
   const desk = await openReview(config)
   if (desk === null) throw new LakehouseError('CONFIG_INVALID', 'this lakehouse scores no transactions.')
   try {
-    const found = await work(desk, userInfo().username)
+    const found = await work(desk, commandUser())
     if (isRefused(found)) process.exitCode = exitCodes.failed
     const shown = isRefused(found) ? { refused: found.why, message: refusalText(found) } : found
     process.stdout.write(`${printable(JSON.stringify(shown, null, 2))}\n`)

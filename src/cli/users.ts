@@ -1,7 +1,6 @@
 // assay users: who may log in to the dashboard. Passwords are read, never given as an argument: those are
 // seen by all who look at the processes of a machine.
 import { once } from 'node:events'
-import { userInfo } from 'node:os'
 import { createInterface } from 'node:readline'
 import { Command, Option } from 'commander'
 import type { Config } from '../config/config.ts'
@@ -17,6 +16,7 @@ import {
 } from '../dashboard/users.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
+import { commandUser } from './command-user.ts'
 import { tableText } from './result-output.ts'
 import { openSession } from './session.ts'
 
@@ -88,8 +88,7 @@ async function removeUser(config: Config, name: string): Promise<void> {
 }
 
 async function note(config: Config, action: string, subject: string, details: object): Promise<void> {
-  const { username } = userInfo()
-  const entry = { user: username, role: 'command line', action, subject, address: null }
+  const entry = { user: commandUser(), role: 'command line', action, subject, address: null }
   const atMicros = BigInt(Date.now()) * 1000n
   await writeAudit(config.deltaBasePath, [{ atMicros, ...entry, details: JSON.stringify(details) }])
 }

@@ -13,10 +13,11 @@ import { filesPath } from '../ops/files.ts'
 import { dayText, retainedOf, retentionOperation, retentionTxns } from '../ops/retained.ts'
 import { opsDirectory, progressOf, tableDirectory } from '../ops/tables.ts'
 import { batchTimeColumn } from '../plan/batch-time.ts'
-import type { TableDefinition } from '../plan/index.ts'
+import { type SessionsNode, sessionsIn, type TableDefinition } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { step } from '../steps/step.ts'
 import { BatchHistory } from './batch-history.ts'
+import { sessionsFrom } from './batch-rules.ts'
 import { rowsOf } from './database.ts'
 import { definitionsOfRun } from './definition-changes.ts'
 import { dayBeginning, neededFrom, reachOf, reachOfBatch } from './dropped-history.ts'
@@ -38,6 +39,11 @@ type Reached = {
   readonly done: Progress
   /** The table that is the furthest behind. */
   readonly slowest: string
+}
+
+function earlier(a: Hold | null, b: Hold | null): Hold | null {
+  if (a === null || b === null) return a ?? b
+  return b.beforeMicros < a.beforeMicros ? b : a
 }
 
 export class Retention {
@@ -134,25 +140,56 @@ export class Retention {
       done.batch === last
         ? null
         : { beforeMicros: done.timeMicros, why: `${slowest} is at batch ${done.batch} of ${last}` }
+    const sessions = sessionsIn(table.definition.rows.node)
+    if (sessions !== null) return await this.#sessionsHold(table, sessions, wanted, done, lag)
     if (table.role !== 'events') return lag
     const names = lakehouse.watermarks.map(({ name }) => name)
     const from = neededFrom(done, names, await this.#reachFrom(reached))
     const why = 'windows that are open, or operators over earlier rows, need rows of it'
     if (from === null) return { beforeMicros: 0n, why }
-    const scan = await fetchedScanSql(await silver.snapshot(), silver.directory, {
-      columns: ['event_time', 'processing_time'],
+    const first = await this.#firstOf(silver, 'processing_time', { column: 'event_time', from }, wanted)
+    return earlier(lag, first === null ? null : { beforeMicros: first, why })
+  }
+
+  /** What a table has of its last sessions says where those begin that are still open. */
+  async #sessionsHold(
+    { definition, delta }: OpenTable,
+    node: SessionsNode,
+    wanted: bigint,
+    done: Progress,
+    lag: Hold | null,
+  ): Promise<Hold | null> {
+    const { watermark } = definition
+    const closedToMicros = watermark === null ? null : (done.watermarks[watermark] ?? null)
+    const openFrom = sessionsFrom({ node, closedToMicros })
+    const why = 'sessions that are open go on behind those of it'
+    if (openFrom === null) return { beforeMicros: 0n, why }
+    const ends = { column: 'session_end', from: openFrom - node.gapMicros }
+    const first = await this.#firstOf(delta, this.#timeColumn(definition), ends, wanted)
+    return earlier(lag, first === null ? null : { beforeMicros: first, why })
+  }
+
+  /** When the first batch was, among those before `wanted`, of a row which is needed by its event time. */
+  async #firstOf(
+    delta: DeltaTable,
+    batchTime: string,
+    needed: { readonly column: string; readonly from: bigint },
+    wanted: bigint,
+  ): Promise<bigint | null> {
+    const { column, from } = needed
+    const scan = await fetchedScanSql(await delta.snapshot(), delta.directory, {
+      columns: [column, batchTime],
       where: [
-        { column: 'event_time', min: from },
-        { column: 'processing_time', max: wanted - 1n },
+        { column, min: from },
+        { column: batchTime, max: wanted - 1n },
       ],
       naiveTimestamps: true,
     })
-    const first = await this.#instant(
-      `SELECT min(epoch_us(processing_time)) AS instant FROM (${scan}) WHERE event_time >= make_timestamp(${from})
-        AND processing_time < make_timestamp(${wanted})`,
+    const [eventTime, time] = [duckdb.name(column), duckdb.name(batchTime)]
+    return await this.#instant(
+      `SELECT min(epoch_us(${time})) AS instant FROM (${scan}) WHERE ${eventTime} >= make_timestamp(${from})
+        AND ${time} < make_timestamp(${wanted})`,
     )
-    if (first === null) return lag
-    return lag === null || first < lag.beforeMicros ? { beforeMicros: first, why } : lag
   }
 
   /** By the definitions of today, and by those of the batches that some table is still to get. */

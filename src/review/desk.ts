@@ -136,7 +136,7 @@ export class ReviewDesk {
       const isMine = mine !== undefined && (skip === null || !isSamePlace(mine.place, skip))
       // What is held for long enough is held on.
       const left = isMine ? (mine.heldUntilMs ?? 0) - nowMs : 0
-      if (isMine && left > this.#options.lockMs / 2) return { result: mine, claims: [] }
+      if (skip === null && isMine && left > this.#options.lockMs / 2) return { result: mine, claims: [] }
       const skipped = skip === null ? [] : [this.#claim('skipped', reviewer, skip, nowMs)]
       const found = isMine ? mine : await this.#nextOf(reviewer, order, skip, nowMs)
       if (found === null) return { result: null, claims: skipped }
@@ -248,12 +248,7 @@ export class ReviewDesk {
     { verdict, reason, note }: VerdictGiven,
   ) {
     const nowMs = this.#options.nowMs()
-    const [taken] = await this.#query(
-      `SELECT epoch_ms(max("at")) AS at_ms FROM claims AS c
-       WHERE c.kind = 'taken' AND c.reviewer = $reviewer AND ${isCaseSql}`,
-      { reviewer, ...parametersOf(place) },
-    )
-    const takenMs = taken?.at_ms == null ? null : Number(taken.at_ms)
+    const takenMs = await this.#takenMs(reviewer, place, nowMs)
     const seconds = takenMs === null ? 'NULL' : String(Math.max(0, nowMs - takenMs) / 1000)
     const { event } = this.#options
     const eventSql = event in this.#schema ? `CAST(${duckdb.name(event)} AS VARCHAR)` : 'NULL::VARCHAR'
@@ -264,6 +259,21 @@ export class ReviewDesk {
         processing_time, ${moneySql(this.#schema)} AS money, fraud_score, risk_level, reasons AS rules
       FROM cases AS c WHERE ${isCaseSql}`
     return { select, parameters: { verdict, reason, note, reviewer, ...parametersOf(place) } }
+  }
+
+  /** Since when the reviewer holds the case without a break; null for who does not hold it. */
+  async #takenMs(reviewer: string, place: CasePlace, nowMs: number): Promise<number | null> {
+    const claims = await this.#query(
+      `SELECT c.kind = 'taken' AND ${isCaseSql} AS holds, epoch_ms("at") AS at_ms, epoch_ms(until) AS until_ms
+       FROM claims AS c WHERE c.reviewer = $reviewer ORDER BY sequence DESC`,
+      { reviewer, ...parametersOf(place) },
+    )
+    let takenMs: number | null = null
+    for (const { holds, at_ms, until_ms } of claims) {
+      if (holds !== true || Number(until_ms) < (takenMs ?? nowMs)) break
+      takenMs = Number(at_ms)
+    }
+    return takenMs
   }
 
   /**

@@ -5,8 +5,10 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { type DeltaSnapshot, DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { rowsOf } from '../engines/database.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import type { Schema } from '../expr/index.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
 import type { TableDefinition } from '../plan/index.ts'
+import { duckdb } from '../sql/index.ts'
 import { finalPlacesSql, type ReopenedCase } from './verdict-log.ts'
 
 /** The newest of them; whatever is older leaves the queue. */
@@ -19,6 +21,7 @@ type Known = { readonly id: string; readonly version: bigint; readonly micros: b
 const place = 'topic, "partition", "offset"'
 
 export class OpenCases {
+  readonly #schema: Schema
   readonly #directory: string
   readonly #connection: DuckDBConnection
   #table: DeltaTable | null = null
@@ -28,6 +31,7 @@ export class OpenCases {
   #isCut = false
 
   constructor(definition: TableDefinition, deltaBasePath: string, connection: DuckDBConnection) {
+    this.#schema = definition.rows.schema
     this.#directory = tableDirectory(deltaBasePath, definition)
     this.#connection = connection
   }
@@ -50,7 +54,7 @@ export class OpenCases {
   /** Brings the queue up to the table as it is now. */
   async refresh(): Promise<void> {
     if (this.#table === null) {
-      if (!(await DeltaTable.exists(this.#directory))) return
+      if (!(await DeltaTable.exists(this.#directory))) return await this.#readNone()
       this.#table = await DeltaTable.open(this.#directory)
     }
     const snapshot = await this.#table.snapshot()
@@ -87,6 +91,15 @@ export class OpenCases {
     const select = `SELECT coalesce(max(epoch_us(processing_time)), -1) AS micros FROM (${scan})`
     const [row] = await rowsOf(this.#connection, select)
     return BigInt(String(row?.micros))
+  }
+
+  async #readNone(): Promise<void> {
+    const columns = Object.entries(this.#schema).map(
+      ([name, type]) => `NULL::${duckdb.type(type)} AS ${duckdb.name(name)}`,
+    )
+    await this.#connection.run(
+      `CREATE OR REPLACE TEMP TABLE cases AS SELECT ${columns.join(', ')} WHERE false`,
+    )
   }
 
   async #readAll(snapshot: DeltaSnapshot): Promise<void> {

@@ -5,6 +5,7 @@ import { quoteIdentifier } from '../delta/sql.ts'
 import { streamOf } from '../engines/database.ts'
 import { counted } from '../errors/counted.ts'
 import { assert } from '../errors/errors.ts'
+import { retainedOf } from '../ops/retained.ts'
 import { batchTimeColumn } from '../plan/batch-time.ts'
 import { inputsOf, type SessionsNode, sessionsIn, type TableDefinition } from '../plan/index.ts'
 import { sessionBegin, sessionGroupsSql } from '../sql/index.ts'
@@ -171,7 +172,8 @@ class SessionJudge {
     const isOfPart =
       parts === 1 || keys.length === 0 ? 'true' : `hash(${keys.join(', ')}) % ${parts} = ${part}`
     const order = keys.length === 0 ? '1' : keys.join(', ')
-    const isOpen = sinceMicros === null ? 'true' : await this.#unwrittenSql(definition, node, sinceMicros)
+    const isCutAnew = sinceMicros === null || this.#isSilverLonger(definition)
+    const isOpen = isCutAnew ? 'true' : await this.#unwrittenSql(definition, node, sinceMicros)
     await connection.run(`CREATE OR REPLACE TEMP TABLE timed_rows AS
       SELECT *, dense_rank() OVER (ORDER BY ${order}) AS ${keyNumber},
         epoch_us(${quoteIdentifier(node.eventTime)}) AS ${micros}
@@ -207,6 +209,14 @@ class SessionJudge {
       }
     }
     return found
+  }
+
+  /** Days of the table were dropped and none of silver: silver alone says where sessions begin. */
+  #isSilverLonger({ path }: TableDefinition): boolean {
+    const [table, events] = [path, this.#lakehouse.paths.events].map((of) =>
+      retainedOf(this.#lakehouse.state(of).snapshot.txns),
+    )
+    return table !== null && events === null
   }
 
   /** Where earlier batches are not judged: what they wrote says where sessions go on. */

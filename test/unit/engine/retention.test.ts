@@ -16,7 +16,7 @@ import { retainedOf } from '../../../src/ops/retained.ts'
 import { batchTimeColumn } from '../../../src/plan/batch-time.ts'
 import { day, noonOf, recordsOfDays, retention, runDay, valuesOf, verifiedChecks } from './kept-days.ts'
 import { memorySource } from './memory-source.ts'
-import { type Lakehouse, newLakehouse, runOnce, testOptions } from './pipeline.ts'
+import { type Lakehouse, newLakehouse, runOnce, testOptions, writeInput } from './pipeline.ts'
 import { rowsOfTable } from './written-tables.ts'
 
 const last = 3
@@ -173,4 +173,54 @@ test('a person is found in the days of bronze that silver and quarantine have dr
   expect(records).toBe(BigInt(ofPerson.length))
   expect(rows['bronze/transactions']).toBe(records)
   expect(rows['silver/transactions']).toBeLessThan(records)
+})
+
+/** Of a user, minutes after six o'clock of the first day. */
+function transactionAt(minute: number): Buffer {
+  const timestamp = new Date(Number(noonOf(0) / 1000n) + (minute - 6 * 60) * 60_000).toISOString()
+  const facts = { transaction_id: `t-${minute}`, user_id: 1, amount: 5, timestamp }
+  return Buffer.from(JSON.stringify({ ...facts, merchant: 'm', location: 'Oslo, Norway' }))
+}
+
+test('sessions that end by their length alone are proved although earlier ones were dropped', async () => {
+  const path = 'aggregations/sessions'
+  const lakehouse = await another()
+  const values = Array.from({ length: 2.5 * 24 * 3 }, (_, index) => transactionAt(index * 20))
+  for (const index of [0, 1, 2]) {
+    await writeInput(lakehouse, values.slice(0, (index + 0.5) * 24 * 3))
+    const settings = { recordsPerBatchMax: 30, clock: () => noonOf(index), retention: { [path]: day } }
+    await runOnce(lakehouse, settings)
+  }
+  const table = await DeltaTable.open(join(lakehouse.base, path))
+  expect(retainedOf((await table.snapshot()).txns)).not.toBeNull()
+  expect((await verifiedChecks(lakehouse.base)).filter(({ ok }) => !ok)).toEqual([])
+})
+
+test('a session that is written is not written again when its day is over and a later one is still open', async () => {
+  const path = 'aggregations/sessions'
+  const values = [0, 10, 20, 60, 80, 100, 120, 140].map(transactionAt)
+  const lakehouse = await another()
+  await writeInput(lakehouse, values)
+  await runOnce(lakehouse, { recordsPerBatchMax: 4, clock: () => noonOf(0) })
+  const written = await rowsOfTable(join(lakehouse.base, path))
+  expect(written).toHaveLength(1)
+  const held: string[] = []
+  const later = {
+    ...{ recordsPerBatchMax: 4, clock: () => noonOf(2), retention: { [path]: day } },
+    onNotice: ({ code, message }: { readonly code: string; readonly message: string }) => {
+      if (code === 'DAYS_HELD') held.push(message)
+    },
+  }
+  for (const minute of [141, 160, 180, 400, 401]) {
+    values.push(transactionAt(minute))
+    await writeInput(lakehouse, values)
+    await runOnce(lakehouse, later)
+  }
+  expect(held).toContainEqual(expect.stringContaining('sessions that are open'))
+  const rows = await rowsOfTable(join(lakehouse.base, path))
+  const sixMs = Number(noonOf(0) / 1000n) - 6 * 3_600_000
+  const starts = rows.map(({ session_start }) => ((session_start as Date).getTime() - sixMs) / 60_000)
+  // What was written on the first day is held no longer when the second session is over.
+  expect(starts.toSorted((a, b) => a - b)).toEqual([60])
+  expect((await verifiedChecks(lakehouse.base)).filter(({ ok }) => !ok)).toEqual([])
 })

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ReviewDesk } from '../../../src/review/desk.ts'
 import { type CasePlace, isRefused, type OpenCase } from '../../../src/review/review-answers.ts'
@@ -87,6 +88,12 @@ describe('the queue', () => {
   })
 })
 
+test('where no run has been, nothing is to be reviewed', async () => {
+  const none = await reviewed.deskOf(join(reviewed.directory, 'none'))
+  expect(await none.next('ann', 'score')).toBeNull()
+  expect(await none.view('ann', 'score')).toMatchObject({ cases: [], figures: { open: 0 } })
+})
+
 describe('a case that is taken', () => {
   test('is nobody else’s until its time is over, and comes again to who has it', async () => {
     const other = await reviewed.desk()
@@ -136,6 +143,20 @@ describe('a verdict', () => {
     )
     const times = ['2026-11-03 00:00:00+00', '2026-11-03 00:00:42.5+00', '42.5']
     expect(row).toEqual(['1', 'fraud', 'null', 'stolen card', "it's <b>", 'ann', ...times, ...scored!])
+  })
+
+  test('was being made since the case was taken, also where that was extended; it is not known of who does not hold it', async () => {
+    const one = takenCase(await desk.next('ann', 'score'))
+    later(6 * 60_000)
+    expect(idOf(takenCase(await desk.next('ann', 'score')))).toBe(idOf(one))
+    later(1_000)
+    await desk.decide('ann', one.place, given)
+    const other = takenCase(await desk.next('ann', 'score'))
+    await desk.release('ann')
+    later(1_000)
+    await desk.decide('ann', other.place, given)
+    const rows = await reviewed.rows('select took_seconds from review.verdicts order by sequence')
+    expect(rows).toEqual([['361'], ['null']])
   })
 
   test('on what is decided is refused with who decided, by another process too', async () => {
