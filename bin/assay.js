@@ -6,7 +6,7 @@ import module from 'node:module'
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
   console.error(
-    `assay needs Node 24 or later, this is ${process.version}. In a checkout, "npm ci" brings it and "npx assay" uses it.`,
+    `assay needs Node 24 or later, this is ${process.version}. "npm ci" in a checkout brings it, as "npm install -D node@24" does in a project, and "npx assay" uses it.`,
   )
   process.exit(2)
 }

@@ -18,6 +18,8 @@ import { openSession } from './session.ts'
 type InferFlags = { readonly topic?: string; readonly from?: string }
 
 const sampleMaxMs = 20_000
+/** Brokers that have not answered by then are said to be away. */
+const answerMaxMs = 5_000
 
 export function inferCommand(project: Project): Command {
   return new Command('infer')
@@ -63,7 +65,7 @@ async function sampleValues(config: Config, { topic, from }: InferFlags): Promis
     groupId: kafka.groupId,
     startingOffsets: { kind: 'earliest' },
     onDataLoss: 'continue',
-    giveUpAfterMs: sampleMaxMs,
+    giveUpAfterMs: answerMaxMs,
   })
   try {
     await read(source, await newestRanges(source, signal))

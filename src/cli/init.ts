@@ -48,7 +48,8 @@ async function init(path: string): Promise<void> {
 
 /** From a checkout the project has the checkout, else the version that makes it. */
 async function packageText(path: string): Promise<string> {
-  const { version, engines } = JSON.parse(await readFile(join(packageDirectory, 'package.json'), 'utf8'))
+  const own = JSON.parse(await readFile(join(packageDirectory, 'package.json'), 'utf8'))
+  const { version, engines } = own
   const isCheckout = existsSync(join(packageDirectory, 'src'))
   const from = isCheckout ? `file:${relative(path, packageDirectory)}` : `^${version}`
   const about = {
@@ -62,6 +63,9 @@ async function packageText(path: string): Promise<string> {
     engines,
     scripts: { demo: 'assay demo', check: 'assay check', test: 'node --test "tests/*.test.ts"' },
     dependencies: { 'assay-lakehouse': from },
+    // Whoever has an older Node gets the one that is needed, for the commands of this project.
+    devDependencies: { node: own.devDependencies.node },
+    allowScripts: { node: true },
   }
   return `${JSON.stringify(about, null, 2)}\n`
 }

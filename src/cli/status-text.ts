@@ -57,32 +57,29 @@ function lagText(lag: LagStatus | null): string | null {
 }
 
 const columns = [
-  ['table', 30, 'left', ({ table }) => sqlName({ path: table })],
-  ['batch', 9, 'right', ({ batch }) => (batch === null ? '-' : formatCount(batch))],
-  ['version', 9, 'right', ({ version }) => formatCount(version)],
-  ['rows', 15, 'right', ({ rows }) => (rows === null ? '-' : formatCount(rows))],
-  [
-    'committed',
-    13,
-    'right',
-    ({ commitAgeSeconds: seconds }) => (seconds === null ? '-' : `${age(seconds)} ago`),
-  ],
-  ['watermark', 17, 'right', ({ watermarkDelaySeconds: seconds }) => behind(seconds)],
-] as const satisfies readonly (readonly [string, number, 'left' | 'right', (table: TableStatus) => string])[]
+  ['table', 'left', ({ table }) => sqlName({ path: table })],
+  ['batch', 'right', ({ batch }) => (batch === null ? '-' : formatCount(batch))],
+  ['version', 'right', ({ version }) => formatCount(version)],
+  ['rows', 'right', ({ rows }) => (rows === null ? '-' : formatCount(rows))],
+  ['committed', 'right', ({ commitAgeSeconds: seconds }) => (seconds === null ? '-' : `${age(seconds)} ago`)],
+  ['watermark', 'right', ({ watermarkDelaySeconds: seconds }) => behind(seconds)],
+] as const satisfies readonly (readonly [string, 'left' | 'right', (table: TableStatus) => string])[]
+
+const gap = '  '
 
 function tableLines(tables: readonly TableStatus[]): string[] {
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, index) => {
-        const [, width, side] = columns[index]!
-        return side === 'left' ? fitLeft(cell, width) : fitRight(cell, width)
-      })
-      .join('')
-      .trimEnd()
-  return [
-    line(columns.map(([title]) => title)),
-    ...tables.map((table) => line(columns.map(([, , , text]) => text(table)))),
-  ].map((text) => `  ${text}`)
+  const lines = [
+    columns.map(([title]) => title),
+    ...tables.map((table) => columns.map(([, , text]) => text(table))),
+  ]
+  const widths = columns.map((_, index) => Math.max(...lines.map((cells) => cells[index]!.length)))
+  return lines.map((cells) => {
+    const fitted = cells.map((cell, index) => {
+      const padded = columns[index]![1] === 'left' ? fitLeft : fitRight
+      return padded(cell, widths[index]!)
+    })
+    return `  ${fitted.join(gap)}`.trimEnd()
+  })
 }
 
 function findingText({ severity, text, help }: RunStatus['findings'][number]): string {
