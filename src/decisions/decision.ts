@@ -27,7 +27,7 @@ export type Decision =
       readonly requires_review: boolean
       /** In the order of the rules. */
       readonly rules: readonly FiredRule[]
-      /** Columns of the scored table that are neither the event's nor what was decided. */
+      /** By column. */
       readonly features: Readonly<Record<string, DecisionCell>>
     })
   | (DecidedPlace & {
@@ -43,6 +43,17 @@ export function cutDecision(decision: Decision): Decision {
   const cut = (_: string, value: unknown): unknown =>
     typeof value === 'string' && value.length > cutTextMax ? `${value.slice(0, cutTextMax)}…` : value
   return JSON.parse(JSON.stringify(decision, cut)) as Decision // What it was, with shorter texts.
+}
+
+/** Columns of the scored table that are neither the event's nor what was decided. */
+export function featureColumns(
+  { tables, events }: Pick<Lakehouse, 'tables' | 'events'>,
+  scoredPath: string,
+): Schema {
+  const { schema } = tableAt(tables, scoredPath).rows
+  return Object.fromEntries(
+    Object.entries(schema).filter(([name]) => !(name in roleColumns.scored) && !(name in events.rows.schema)),
+  )
 }
 
 /** A row in the order of the columns of its table. */
@@ -67,10 +78,7 @@ export class DecisionWriter {
     this.#scored = new Columns(scored.rows.schema)
     this.#events = new Columns(events.rows.schema)
     this.#refused = new Columns(refused.rows.schema)
-    const decided = Object.keys(roleColumns.scored)
-    this.#features = Object.keys(scored.rows.schema).filter(
-      (name) => !decided.includes(name) && !(name in events.rows.schema),
-    )
+    this.#features = Object.keys(featureColumns(lakehouse, scoredPath))
   }
 
   scored(event: RowValues, row: RowValues): Decision {

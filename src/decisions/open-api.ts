@@ -1,8 +1,9 @@
 // What the requests for decisions are, for programs: an OpenAPI description made of the lakehouse's own fields.
 import type { ColumnType } from '../expr/index.ts'
-import { type Lakehouse, roleColumns, tableAt } from '../plan/index.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import { isPlaceApart, type Mapping, type Source } from '../transactions/mapping.ts'
 import { shapedRecord } from '../transactions/shaped-record.ts'
+import { featureColumns } from './decision.ts'
 import { requestedMax } from './decision-requests.ts'
 
 export type DescribedLakehouse = Pick<
@@ -115,13 +116,10 @@ function schemasOf(lakehouse: DescribedLakehouse): Schema {
   }
 }
 
-function featureSchemas({ scored, events, tables }: DescribedLakehouse): Schema {
-  if (scored === null) return {}
-  const { schema } = tableAt(tables, scored.path).rows
-  const own = Object.entries<ColumnType>(schema).filter(
-    ([name]) => !(name in roleColumns.scored) && !(name in events.rows.schema),
-  )
-  return Object.fromEntries(own.map(([name, type]) => [name, cellSchema(type)]))
+function featureSchemas(lakehouse: DescribedLakehouse): Schema {
+  if (lakehouse.scored === null) return {}
+  const features = Object.entries(featureColumns(lakehouse, lakehouse.scored.path))
+  return Object.fromEntries(features.map(([name, type]) => [name, cellSchema(type)]))
 }
 
 /** As decisions have the values of columns. */
