@@ -31,7 +31,7 @@ export function TablesPage({
       <h1 class="hidden">Tables</h1>
       <TableList lakehouse={lakehouse} chosen={path} />
       <div class="table-side">
-        <SqlBox lakehouse={lakehouse} table={table?.sqlName ?? null} />
+        <SqlBox key={path} lakehouse={lakehouse} table={table?.sqlName ?? null} />
         {failure !== null && <Failed message={failure} />}
         {detail !== null && <TableDetail detail={detail} meaning={table?.meaning ?? ''} />}
       </div>

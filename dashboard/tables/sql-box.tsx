@@ -8,6 +8,7 @@ import { ResultChart } from './result-chart.tsx'
 
 type SqlBoxProps = { readonly lakehouse: LakehouseAnswer; readonly table: string | null }
 
+/** Each table has a box of its own (`key`): an effect that sets the text would run after what is typed at once. */
 export function SqlBox({ lakehouse, table }: SqlBoxProps) {
   const [sql, setSql] = useState(`from ${table ?? 'ops.batches'} limit 100`)
   const [answer, setAnswer] = useState<RowsAnswer | null>(null)
@@ -15,9 +16,6 @@ export function SqlBox({ lakehouse, table }: SqlBoxProps) {
   const [view, setView] = useState<'table' | 'chart'>('table')
   const [isBusy, setBusy] = useState(false)
   const running = useRef<AbortController | null>(null)
-  useEffect(() => {
-    if (table !== null) setSql(`from ${table} limit 100`)
-  }, [table])
   useEffect(() => () => running.current?.abort(), [])
   const run = async (): Promise<void> => {
     running.current?.abort()

@@ -181,6 +181,22 @@ describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
     await expect.poll(() => page.locator('.sql td').textContent(), { timeout: waitMaxMs }).toBe('700')
   })
 
+  test('what is typed as soon as the SQL box is drawn stays', async () => {
+    await isLoaded(page, 'pipeline')
+    const typed = 'select 1 from bronze.transactions limit 1'
+    await page.evaluate(`new MutationObserver((_, observer) => {
+      const box = document.querySelector('textarea')
+      if (box === null) return
+      observer.disconnect()
+      box.value = ${JSON.stringify(typed)}
+      box.dispatchEvent(new InputEvent('input', { bubbles: true }))
+    }).observe(document.body, { childList: true, subtree: true })`)
+    await page.keyboard.press('7')
+    await page.locator('.sql').waitFor()
+    await page.getByText('History').waitFor() // The effects of the page have run.
+    expect(await page.locator('textarea').inputValue()).toBe(typed)
+  })
+
   test('other rules are looked at as one types, and tried on the transactions that are there', async () => {
     await isLoaded(page, 'rules')
     const text = page.getByLabel('Text of the rules')
