@@ -1,17 +1,24 @@
 // `assay run decisions`: decides transactions as they come, from the topic and from requests.
 import type { OnNotice } from '../batches/notice.ts'
 import type { Offsets } from '../batches/offsets.ts'
-import type { RecordSource } from '../batches/source.ts'
+import type { PartitionEnd, RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
 import { Decider } from '../decisions/decider.ts'
 import { cutDecision } from '../decisions/decision.ts'
 import { DecisionMetrics } from '../decisions/decision-metrics.ts'
 import { chunkOf } from '../decisions/decision-requests.ts'
-import { type DecisionServer, requestHeader, serveDecisions } from '../decisions/decision-server.ts'
+import {
+  type DecisionServer,
+  type DecisionServerOptions,
+  serveDecisions,
+} from '../decisions/decision-server.ts'
 import { type DecidedRecord, runDecisionStream } from '../decisions/decision-stream.ts'
 import { refuseBeyondEnd } from '../decisions/group-offsets.ts'
+import { CaughtUp, readKeys } from '../decisions/read-keys.ts'
+import { headersOfDecision, keyRememberedMs, RequestKeys } from '../decisions/request-keys.ts'
 import { lockStreams } from '../engines/lock.ts'
 import { counted } from '../errors/counted.ts'
+import { LakehouseError } from '../errors/errors.ts'
 import { Cluster } from '../kafka/cluster.ts'
 import { commitOffsets, committedOffsets } from '../kafka/group.ts'
 import { topicNames } from '../kafka/options.ts'
@@ -109,7 +116,8 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
   signal.addEventListener('abort', () => setTimeout(() => lastCall.abort(), publishMaxMs).unref(), {
     once: true,
   })
-  const metrics = new DecisionMetrics(packageVersion)
+  const keys = new RequestKeys()
+  const metrics = new DecisionMetrics(packageVersion, keys)
   const tellNotice: OnNotice = (notice) => {
     metrics.onNotice(notice)
     onNotice(notice)
@@ -125,13 +133,17 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
   let decider: Decider | null = null
   let server: DecisionServer | null = null
   try {
-    const known = await Decider.open({
-      ...{ ...pipelineOptions(config), registry },
-      ...{ ofGroup: await offsetsOfGroup(config, source, { onNotice: tellNotice, signal: ended }) },
-    })
+    const asking = { onNotice: tellNotice, signal: ended }
+    const { committed, ends } = await groupAndEnds(config, source, asking)
+    const known = await Decider.open({ ...pipelineOptions(config), registry, ofGroup: committed })
     decider = known
-    await beginGroup(config, known.decidedBefore, { onNotice: tellNotice, signal: ended })
-    server = await decisionServer(config, known, outputs, metrics)
+    await beginGroup(config, known.decidedBefore, asking)
+    const caughtUp = new CaughtUp(ends)
+    caughtUp.onProgress(known.offsets)
+    const keysRead = Promise.all([keysOfTopic(config, keys, outputs, asking), caughtUp.reached]).then(
+      () => {},
+    )
+    server = await decisionServer(config, known, outputs, { metrics, keys, keysRead })
     metrics.opened(known)
     run.onStart({ rows: known.rowCount, url: server?.url ?? null, metricsUrl: served?.url ?? null })
     await runDecisionStream({
@@ -139,8 +151,11 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
       committed: known.decidedBefore,
       publish: async (decided) => {
         await (await outputs.decisions()).send(decided.map(recordOf))
-        metrics.onPublished(decided, Date.now())
+        const nowMs = Date.now()
+        for (const { headers, decision } of decided) keys.onPublished(headers, () => decision, nowMs)
+        metrics.onPublished(decided, nowMs)
       },
+      onProgress: caughtUp.onProgress,
       onDecided: (decided) => {
         server?.onDecided(decided)
         run.onDecided(decided)
@@ -176,41 +191,86 @@ async function decisionServer(
   { lakehouse, decisions, kafka }: Config,
   decider: Decider,
   outputs: Producers,
-  { onAnswer }: DecisionMetrics,
+  {
+    metrics,
+    keys,
+    keysRead,
+  }: { readonly metrics: DecisionMetrics } & Pick<DecisionServerOptions, 'keys' | 'keysRead'>,
 ): Promise<DecisionServer | null> {
   if (decisions.http.port === 0) return null
   return await serveDecisions({
-    ...{ address: decisions.http, lakehouse, onAnswer, version: packageVersion },
+    ...{ address: decisions.http, lakehouse, onAnswer: metrics.onAnswer, version: packageVersion },
+    ...{ keys, keysRead },
     tryOut: (records) =>
       decider.tryOut(chunkOf(topicNames(kafka.topic)[0]!, records), BigInt(Date.now()) * 1000n),
     produce: async (records) => {
       const producer = await outputs.input()
       await producer.send(
-        records.map(({ request, ...record }) => ({
-          ...record,
-          headers: { [requestHeader]: Buffer.from(request) },
-        })),
+        records.map(({ headers, ...record }) => {
+          const bytes = Object.entries(headers).map(([name, text]) => [name, Buffer.from(text)])
+          return { ...record, headers: Object.fromEntries(bytes) as Readonly<Record<string, Buffer>> }
+        }),
       )
     },
   })
 }
 
 /** A record may hold a text that it is compressed with; its decision has it as it is. */
-function recordOf({ decision, key }: DecidedRecord) {
+function recordOf({ decision, key, headers }: DecidedRecord) {
   const value = Buffer.from(JSON.stringify(decision))
-  if (value.length + (key?.length ?? 0) <= recordBytesMax) return { key, value }
-  return { key: null, value: Buffer.from(JSON.stringify(cutDecision(decision))) }
+  const kept = headersOfDecision(headers)
+  const more = kept === null ? {} : { headers: kept }
+  if (value.length + (key?.length ?? 0) <= recordBytesMax) return { key, value, ...more }
+  return { key: null, value: Buffer.from(JSON.stringify(cutDecision(decision))), ...more }
+}
+
+/** Never rejects unheard: who waits for it is told, and so is the log. */
+function keysOfTopic(
+  config: Config,
+  keys: RequestKeys,
+  outputs: Producers,
+  { onNotice, signal }: Asking,
+): Promise<void> {
+  const reading = readKeysOfTopic(config, keys, outputs, { onNotice, signal })
+  reading.catch((error: unknown) => {
+    if (!signal.aborted && error instanceof LakehouseError)
+      onNotice({ code: error.code, message: error.message, details: error.details })
+  })
+  return reading
+}
+
+async function readKeysOfTopic(
+  config: Config,
+  keys: RequestKeys,
+  outputs: Producers,
+  { onNotice, signal }: Asking,
+): Promise<void> {
+  await outputs.decisions() // It makes the topic where there is none.
+  const source = await openKafkaSource({
+    ...kafkaConnectionOf(config.kafka),
+    ...{ topic: config.decisions.topic, groupId: config.decisions.groupId },
+    startingOffsets: { kind: 'time', timestampMs: Date.now() - keyRememberedMs },
+    ...{ onDataLoss: 'continue', untilNow: true, onNotice },
+  })
+  try {
+    await readKeys(source, keys, signal)
+  } finally {
+    await source.close()
+  }
 }
 
 type Asking = { readonly onNotice: OnNotice; readonly signal: AbortSignal }
 
-async function offsetsOfGroup(config: Config, source: RecordSource, asking: Asking): Promise<Offsets> {
+type GroupAndEnds = { readonly committed: Offsets; readonly ends: readonly PartitionEnd[] }
+
+async function groupAndEnds(config: Config, source: RecordSource, asking: Asking): Promise<GroupAndEnds> {
   const { groupId } = config.decisions
   const topics = topicNames(config.kafka.topic)
   return await askGroup(config, asking, async (cluster) => {
     const committed = await committedOffsets(cluster, groupId, topics, asking.signal)
-    refuseBeyondEnd(committed, (await source.ends?.(asking.signal)) ?? [], groupId)
-    return committed
+    const ends = (await source.ends?.(asking.signal)) ?? []
+    refuseBeyondEnd(committed, ends, groupId)
+    return { committed, ends }
   })
 }
 

@@ -3,12 +3,15 @@ import { type MetricFamily, MetricValues } from '../metrics/metric-values.ts'
 import { setProcessMetrics } from '../metrics/process-metrics.ts'
 import type { Decider } from './decider.ts'
 import type { DecidedRecord } from './decision-stream.ts'
+import type { RequestKeys } from './request-keys.ts'
 
 export class DecisionMetrics {
   readonly #values = new MetricValues()
+  readonly #keys: RequestKeys
   #decider: Decider | null = null
 
-  constructor(version: string) {
+  constructor(version: string, keys: RequestKeys) {
+    this.#keys = keys
     this.#values.set('assay_build_info', { version, engine: 'embedded', streams: 'decisions' }, 1)
     // A rate needs a first value.
     for (const decision of ['scored', 'refused']) this.#values.add('assay_decisions_total', { decision }, 0)
@@ -43,6 +46,7 @@ export class DecisionMetrics {
   families(): readonly MetricFamily[] {
     this.#values.set('assay_state_rows', {}, this.#decider?.rowCount ?? 0)
     this.#values.set('assay_state_bytes', {}, this.#decider?.bytes ?? 0)
+    this.#values.set('assay_decision_keys', {}, this.#keys.count)
     setProcessMetrics(this.#values)
     return this.#values.families()
   }

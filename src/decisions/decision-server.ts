@@ -9,6 +9,14 @@ import type { Decision } from './decision.ts'
 import { type RequestedRecord, recordsOfBody } from './decision-requests.ts'
 import type { DecidedRecord } from './decision-stream.ts'
 import { type DescribedLakehouse, decisionsApi } from './open-api.ts'
+import {
+  digestOf,
+  keyHeader,
+  keyHeadersOf,
+  keyLengthMax,
+  keyPattern,
+  type RequestKeys,
+} from './request-keys.ts'
 
 /** The paths that there are, each with the one method that it takes. */
 const methodOf = { '/v1/decisions': 'POST', '/openapi.json': 'GET' } as const
@@ -25,9 +33,14 @@ export type DecisionServerOptions = {
   readonly onAnswer?: (status: number) => void
   /** Decides without a trace. */
   readonly tryOut: (records: readonly RequestedRecord[]) => readonly Decision[]
-  /** Resolves when the records are in the input topic, each with its header. */
-  readonly produce: (records: readonly (RequestedRecord & { readonly request: string })[]) => Promise<void>
+  /** Resolves when the records are in the input topic, each with its headers. */
+  readonly produce: (records: readonly ProducedRequest[]) => Promise<void>
+  readonly keys: RequestKeys
+  /** Resolves when the keys are known that requests before had. */
+  readonly keysRead: Promise<void>
 }
+
+export type ProducedRequest = RequestedRecord & { readonly headers: Readonly<Record<string, string>> }
 
 export type DecisionServer = {
   readonly url: string
@@ -80,6 +93,7 @@ class DecisionRequests {
   readonly #waiting = new Map<string, (decision: Decision) => void>()
   readonly #closed = new AbortController()
   #waitingBytes = 0
+  #waitingCount = 0
 
   constructor(options: DecisionServerOptions) {
     const { lakehouse, version, address } = options
@@ -122,44 +136,72 @@ class DecisionRequests {
       const message = `transaction ${large} has more than ${recordBytesMax} bytes`
       return send(response, 413, failure('TOO_LARGE', message))
     }
-    const isFull = this.#waiting.size + records.length > waitingMax
-    if (isFull || this.#waitingBytes + bytesOf > waitingBytesMax) {
-      response.setHeader('retry-after', '1')
-      return send(response, 503, failure('TOO_MANY', 'too many transactions wait for decisions'))
-    }
+    const isFull = this.#waitingCount + records.length > waitingMax
+    if (isFull || this.#waitingBytes + bytesOf > waitingBytesMax)
+      return this.#later(response, 'TOO_MANY', 'too many transactions wait for decisions')
     this.#waitingBytes += bytesOf
+    this.#waitingCount += records.length
     try {
-      const decisions = await this.#decided(records)
-      if (decisions !== null) return send(response, 200, answerOf(decisions, isList))
+      const key = keyOf(request)
+      const decisions = key === null ? await this.#decided(records) : await this.#decidedUnder(key, body)
+      if (decisions === 'of another') return send(response, 422, failure('KEY_OF_ANOTHER', keyOfAnother))
+      if (decisions !== 'not yet') return send(response, 200, answerOf(decisions, isList))
       const message = `not decided within ${decisionMaxMs} ms; what is in the topic is decided`
       send(response, 504, failure('NOT_DECIDED_YET', message))
     } catch (error) {
       if (!(error instanceof LakehouseError)) throw error
-      response.setHeader('retry-after', '1')
-      send(response, 503, failure(error.code, error.message))
+      this.#later(response, error.code, error.message)
     } finally {
       this.#waitingBytes -= bytesOf
+      this.#waitingCount -= records.length
     }
   }
 
-  /** null where the time is over. */
-  async #decided(records: readonly RequestedRecord[]): Promise<readonly Decision[] | null> {
-    const asked = records.map((record) => ({ ...record, request: randomUUID() }))
-    const over = Promise.withResolvers<null>()
-    const timer = setTimeout(() => over.resolve(null), decisionMaxMs)
-    const onClosed = (): void => over.resolve(null)
-    this.#closed.signal.addEventListener('abort', onClosed)
+  #later(response: ServerResponse, code: string, message: string): void {
+    response.setHeader('retry-after', '1')
+    send(response, 503, failure(code, message))
+  }
+
+  async #decided(records: readonly RequestedRecord[]): Promise<readonly Decision[] | 'not yet'> {
+    const asked = records.map((record) => ({ ...record, headers: { [requestHeader]: randomUUID() } }))
+    const ids = asked.map(({ headers }) => headers[requestHeader]!)
     const decided = Promise.all(
-      asked.map(({ request }) => new Promise<Decision>((resolve) => this.#waiting.set(request, resolve))),
+      ids.map((id) => new Promise<Decision>((resolve) => this.#waiting.set(id, resolve))),
     )
     try {
-      const answered = this.#options.produce(asked).then(() => decided)
-      answered.catch(() => undefined) // Nobody may be there any more.
-      return await Promise.race([answered, over.promise])
+      return await this.#inTime(this.#options.produce(asked).then(() => decided))
+    } finally {
+      for (const id of ids) this.#waiting.delete(id)
+    }
+  }
+
+  /** What was decided of the first request under the key, which this may be. */
+  async #decidedUnder(
+    key: string,
+    { records, isList }: { readonly records: readonly RequestedRecord[]; readonly isList: boolean },
+  ): Promise<readonly Decision[] | 'not yet' | 'of another'> {
+    const { keys, keysRead, produce } = this.#options
+    const read = await this.#inTime(keysRead)
+    if (read === 'not yet') return read
+    const asked = { key, digest: digestOf(records, isList), count: records.length }
+    const begun = keys.begin(asked, Date.now())
+    if (begun === null) return 'of another'
+    const unsent = begun.unsent.map((at) => ({ ...records[at]!, headers: keyHeadersOf(asked, at) }))
+    if (unsent.length > 0) produce(unsent).catch((error: unknown) => keys.failed(asked, error))
+    return await this.#inTime(begun.answer)
+  }
+
+  async #inTime<Result>(result: Promise<Result>): Promise<Result | 'not yet'> {
+    const over = Promise.withResolvers<'not yet'>()
+    const timer = setTimeout(() => over.resolve('not yet'), decisionMaxMs)
+    const onClosed = (): void => over.resolve('not yet')
+    this.#closed.signal.addEventListener('abort', onClosed)
+    try {
+      result.catch(() => undefined) // Nobody may be there any more.
+      return await Promise.race([result, over.promise])
     } finally {
       clearTimeout(timer)
       this.#closed.signal.removeEventListener('abort', onClosed)
-      for (const { request } of asked) this.#waiting.delete(request)
     }
   }
 
@@ -184,10 +226,24 @@ class DecisionRequests {
         code: 'QUERY_INVALID',
         message: 'the query is dry_run=true, dry_run=false or none',
       }
+    const key = headers[keyHeader]
+    if (key !== undefined && !new RegExp(keyPattern).test(String(key))) {
+      const message = `an Idempotency-Key is 1 to ${keyLengthMax} visible characters of ASCII`
+      return { status: 400, code: 'KEY_INVALID', message }
+    }
     if (!/^application\/json *(?:;|$)/i.test(headers['content-type'] ?? ''))
       return { status: 415, code: 'NOT_JSON', message: 'the body has to be application/json' }
     return null
   }
+}
+
+const keyOfAnother =
+  'a request with another body had this Idempotency-Key: repeat its body, or take a new key; nothing was written'
+
+/** null where the request has none. */
+function keyOf({ headers }: IncomingMessage): string | null {
+  const key = headers[keyHeader]
+  return key === undefined ? null : String(key)
 }
 
 type Refusal = {

@@ -27,6 +27,8 @@ export type DecisionStreamOptions = {
   readonly publish: (decided: readonly DecidedRecord[]) => Promise<void>
   /** Told of decisions before they are published. */
   readonly onDecided: (decided: readonly DecidedRecord[]) => void
+  /** Told how far the decisions that are in their topic are. */
+  readonly onProgress: (offsets: Offsets) => void
   readonly onNotice: OnNotice
   /** Microseconds since the epoch. */
   readonly clock: () => bigint
@@ -51,7 +53,10 @@ export async function runDecisionStream(options: DecisionStreamOptions): Promise
       const decided = decide(options, chunks)
       await publishing
       const { offsets } = decider
-      publishing = published(options, decided).then(() => source.reportProgress(offsets))
+      publishing = published(options, decided).then(() => {
+        options.onProgress(offsets)
+        return source.reportProgress(offsets)
+      })
       // Told when it is awaited.
       publishing.catch(() => undefined)
     }

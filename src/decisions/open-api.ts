@@ -5,6 +5,7 @@ import { isPlaceApart, type Mapping, type Source } from '../transactions/mapping
 import { shapedRecord } from '../transactions/shaped-record.ts'
 import { featureColumns } from './decision.ts'
 import { requestedMax } from './decision-requests.ts'
+import { keyPattern, keyRememberedMs } from './request-keys.ts'
 
 export type DescribedLakehouse = Pick<
   Lakehouse,
@@ -41,7 +42,7 @@ export function decisionsApi(
 
 function operation(lakehouse: DescribedLakehouse, needsToken: boolean): Schema {
   const failure = { $ref: '#/components/responses/Failure' }
-  const statuses = ['400', needsToken ? '401' : '403', '413', '415', '500', '503', '504']
+  const statuses = ['400', needsToken ? '401' : '403', '413', '415', '422', '500', '503', '504']
   return {
     operationId: 'decide',
     summary: 'Decides one transaction, or a list of them',
@@ -50,6 +51,13 @@ function operation(lakehouse: DescribedLakehouse, needsToken: boolean): Schema {
         ...{ name: 'dry_run', in: 'query', required: false },
         description: 'true decides without writing anything, and forgets it.',
         schema: { type: 'string', enum: ['true', 'false'], default: 'false' },
+      },
+      {
+        ...{ name: 'Idempotency-Key', in: 'header', required: false },
+        description:
+          `For ${keyRememberedMs / 3_600_000} hours a request that is repeated under its key is answered with the ` +
+          'decisions of the first, and not written again; one with another body is 422. Of no meaning to a dry run.',
+        schema: { type: 'string', pattern: keyPattern },
       },
     ],
     requestBody: {

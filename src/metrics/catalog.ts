@@ -164,6 +164,10 @@ export const metricCatalog = {
     ...{ ...fraud, labels: ['status'] },
     help: 'Requests for decisions that were answered, by the status of the answer',
   },
+  assay_decision_keys: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: [] },
+    help: 'Idempotency keys of requests for decisions that are remembered',
+  },
   assay_refused_records_total: {
     ...{ ...trouble, kind: 'counter', labels: ['reason'] },
     help: 'Records that went to quarantine, by reason; one with several reasons counts for each',

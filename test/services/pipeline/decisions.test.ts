@@ -59,7 +59,14 @@ describe.skipIf(javaAvailable !== null)(`decisions (repeat with SEED=${seed})`, 
     const url = urlOf(second)
     const answers = [...(await request(url, topic)), ...(await guideExamples(url))]
     await expectMetrics(second, answers.length)
-    expect((await second.end('SIGTERM')).code).toBe(0)
+    const keyed = await requestUnderKey(url, topic)
+    answers.push(...keyed)
+    await second.end('SIGKILL')
+    const third = await started(settings)
+    expect(await requestUnderKey(urlOf(third), topic)).toEqual(keyed)
+    expect((await third.end('SIGTERM')).code).toBe(0)
+    // What was asked again was not written again.
+    expect(await consumer.read(topic)).toHaveLength(900 + answers.length)
     await runAssay(['run', '--once'], settings)
     const decided = await decisionsOf(settings)
     // 600 that came after the first run, and those of the requests.
@@ -141,6 +148,33 @@ async function request(url: string, topic: string): Promise<Decision[]> {
   ])
   expect(Buffer.from(written[0]!.key!).toString()).toBe('7')
   return [one, ...decisions]
+}
+
+/** The examples of the guide are of now: what is earlier is late. */
+const atStart = new Date().toISOString()
+
+/** Twice at once, and once more: all have one answer. */
+async function requestUnderKey(url: string, topic: string): Promise<Decision[]> {
+  const post = async (body: string) => {
+    const answer = await fetch(`${url}/v1/decisions`, {
+      ...{ method: 'POST', body },
+      headers: { 'content-type': 'application/json', 'idempotency-key': 'key-of-two' },
+    })
+    return { status: answer.status, body: (await answer.json()) as { readonly decisions: Decision[] } }
+  }
+  const body =
+    `[{"transaction_id":"i-1","user_id":8,"amount":1.0,"timestamp":"${atStart}","payment_method":"crypto"},` +
+    '{"amount":2}]'
+  const [one, two] = await Promise.all([post(body), post(body)])
+  expect([one.status, two.status]).toEqual([200, 200])
+  expect(two).toEqual(one)
+  expect(await post(body)).toEqual(one)
+  expect((await post('{"amount":3}')).status).toBe(422)
+  expect(one.body.decisions.map(({ topic: of, decision }) => [of, decision])).toEqual([
+    [topic, 'scored'],
+    [topic, 'refused'],
+  ])
+  return one.body.decisions
 }
 
 const guide = join(import.meta.dirname, '../../../docs/guide/decisions.md')

@@ -6,9 +6,9 @@ import { recordsOfBody } from '../../../src/decisions/decision-requests.ts'
 import {
   type DecisionServer,
   type DecisionServerOptions,
-  requestHeader,
   serveDecisions,
 } from '../../../src/decisions/decision-server.ts'
+import { RequestKeys } from '../../../src/decisions/request-keys.ts'
 import { LakehouseError } from '../../../src/errors/errors.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 
@@ -29,19 +29,21 @@ type Produced = Parameters<DecisionServerOptions['produce']>[0]
 /** What is produced is decided at once, in another order. */
 async function serve(more: Partial<DecisionServerOptions> = {}) {
   const produced: string[] = []
+  const keys = new RequestKeys()
   const produce = async (records: Produced): Promise<void> => {
-    const decided = records.map(({ value, request }) => {
+    const decided = records.map(({ value, headers: texts }) => {
       const offset = produced.push(Buffer.from(value).toString()) - 1
-      const headers = [{ key: requestHeader, value: Buffer.from(request) }]
+      const headers = Object.entries(texts).map(([key, text]) => ({ key, value: Buffer.from(text) }))
       return { decision: decisionAt(offset), key: null, headers, timestampMs: null }
     })
     server!.onDecided(decided.toReversed())
+    for (const { headers, decision } of decided) keys.onPublished(headers, () => decision, Date.now())
   }
   server = await serveDecisions({
     address: { host: 'localhost', port: port++, token: { kind: 'none' } },
     ...{ lakehouse: standardLakehouse, version: '1.0.0' },
     tryOut: (records) => records.map((_, index) => decisionAt(index)),
-    ...{ produce, ...more },
+    ...{ produce, keys, keysRead: Promise.resolve(), ...more },
   })
   const post = (body: string | Buffer, headers: Readonly<Record<string, string>> = {}, query = '') =>
     fetch(`${server!.url}/v1/decisions${query}`, {
@@ -139,6 +141,54 @@ test.each(['?dry_run=1', '?dryrun=true', '?dry_run=true&dry_run=no'])(
     expect((await post('{}', {}, '?dry_run=false')).status).toBe(200)
   },
 )
+
+test('a request that is repeated under its key has the answer of the first, and is produced once', async () => {
+  const { produced, post } = await serve()
+  const under = (key: string) => ({ 'idempotency-key': key })
+  const first = await (await post('[{"a":1},{"a":2}]', under('k-1'))).json()
+  expect(await (await post('[{"a":1}, {"a":2}]', under('k-1'))).json()).toEqual(first)
+  expect(produced).toEqual(['{"a":1}', '{"a":2}'])
+  for (const other of ['[{"a":1},{"a":3}]', '[{"a":1}]', '{"a":1}']) {
+    const answer = await post(other, under('k-1'))
+    expect(answer.status).toBe(422)
+    expect(await answer.text()).toContain('another body')
+  }
+  expect(produced).toHaveLength(2)
+  expect(await (await post('[{"a":1},{"a":2}]', under('k-2'))).json()).not.toEqual(first)
+  for (const bad of ['', 'a b', 'x'.repeat(256)]) expect((await post('{}', under(bad))).status).toBe(400)
+})
+
+test('a repeated request waits for the first, and takes its place where brokers did not take it', async () => {
+  const sent = Promise.withResolvers<void>()
+  const calls: Produced[] = []
+  const keys = new RequestKeys()
+  const produce = (records: Produced): Promise<void> => {
+    calls.push(records)
+    return calls.length === 1 ? sent.promise : Promise.resolve()
+  }
+  const { post } = await serve({ produce, keys })
+  const ask = () => post('{"a":1}', { 'idempotency-key': 'k' })
+  const both = [ask(), ask()]
+  await expect.poll(() => calls.length).toBe(1)
+  sent.reject(new LakehouseError('KAFKA_UNREACHABLE', 'no broker answers'))
+  expect((await Promise.all(both)).map(({ status }) => status)).toEqual([503, 503])
+  const third = ask()
+  await expect.poll(() => calls.length).toBe(2)
+  const headers = Object.entries(calls[1]![0]!.headers)
+  const asRead = headers.map(([key, text]) => ({ key, value: Buffer.from(text) }))
+  keys.onPublished(asRead, () => decisionAt(3), Date.now())
+  expect(await (await third).json()).toMatchObject({ offset: '3' })
+})
+
+test('keys that are still being read are waited for', async () => {
+  const read = Promise.withResolvers<void>()
+  const { produced, post } = await serve({ keysRead: read.promise })
+  const asked = post('{"a":1}', { 'idempotency-key': 'k' })
+  expect((await post('{"a":2}')).status).toBe(200)
+  expect(produced).toEqual(['{"a":2}'])
+  read.resolve()
+  expect((await asked).status).toBe(200)
+})
 
 test('a request that is answered leaves nothing behind', async () => {
   const { post } = await serve()

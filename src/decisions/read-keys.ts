@@ -1,0 +1,59 @@
+// What is known of idempotency keys at a start: the topic of decisions has them all, with their answers.
+import { setImmediate as turn } from 'node:timers/promises'
+import { type Offsets, partitionKey } from '../batches/offsets.ts'
+import { isInstantMs, NO_TIMESTAMP_MS, type PartitionEnd, type RecordSource } from '../batches/source.ts'
+import type { KafkaPositions } from '../kafka/source.ts'
+import type { Decision } from './decision.ts'
+import type { RequestKeys } from './request-keys.ts'
+
+/** Reads what the topic of decisions has now; decisions are made meanwhile. */
+export async function readKeys(
+  source: RecordSource & KafkaPositions,
+  keys: RequestKeys,
+  signal: AbortSignal,
+): Promise<void> {
+  const ranges = await source.positions(new Map(), signal)
+  await source.read(
+    ranges,
+    async ({ count, headers, values, timestampsMs }) => {
+      for (let index = 0; index < count; index++) {
+        const [value, ofRecord] = [values[index] ?? null, headers[index] ?? null]
+        if (ofRecord === null || value === null) continue
+        const ms = timestampsMs?.[index] ?? NO_TIMESTAMP_MS
+        keys.onPublished(ofRecord, () => decisionOf(value), isInstantMs(ms) ? Number(ms) : Date.now())
+      }
+      await turn()
+    },
+    signal,
+  )
+}
+
+/** Resolves when all that a topic had is decided: what is not known by then is in no topic. */
+export class CaughtUp {
+  readonly reached: Promise<void>
+  readonly #reach: () => void
+  readonly #ends: readonly PartitionEnd[]
+
+  constructor(ends: readonly PartitionEnd[]) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.reached = promise
+    this.#reach = resolve
+    this.#ends = ends.filter(({ earliest, end }) => earliest < end)
+  }
+
+  /** Told how far the decisions on their topic are. */
+  readonly onProgress = (offsets: Offsets): void => {
+    const isDone = ({ end, ...of }: PartitionEnd): boolean =>
+      (offsets.get(partitionKey(of))?.offset ?? 0n) >= end
+    if (this.#ends.every(isDone)) this.#reach()
+  }
+}
+
+/** Anybody may write to a topic. */
+function decisionOf(value: Uint8Array): Decision | null {
+  try {
+    return JSON.parse(Buffer.from(value).toString()) as Decision // As it was written.
+  } catch {
+    return null
+  }
+}
