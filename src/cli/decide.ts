@@ -9,7 +9,7 @@ import { Decider } from '../decisions/decider.ts'
 import type { Decision, DecisionCell } from '../decisions/decision.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
-import { pipelineOptions } from './pipeline-options.ts'
+import { deciderOptions } from './pipeline-options.ts'
 import { printable, printableLine } from './printable.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
 import { openSession } from './session.ts'
@@ -38,7 +38,7 @@ export function decideCommand(project: Project): Command {
 
 export async function decideAll(config: Config, chunk: RecordChunk, nowMicros: bigint): Promise<Decision[]> {
   const registry = schemaRegistryOf(config, { giveUpAfterMs: registryMaxMs })
-  const decider = await Decider.open({ ...pipelineOptions(config), registry })
+  const decider = await Decider.open({ ...deciderOptions(config), registry })
   try {
     await decider.prepare([chunk], nowMicros, new AbortController().signal)
     return decider.tryOut(chunk, nowMicros)

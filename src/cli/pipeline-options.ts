@@ -1,5 +1,6 @@
 // From the configuration to what an engine takes.
 import type { Config } from '../config/config.ts'
+import type { DeciderOptions } from '../decisions/decider.ts'
 import type { PipelineOptions } from '../engines/engine.ts'
 
 /** How many of a batch's riskiest transactions are shown. */
@@ -36,6 +37,10 @@ export function pipelineOptions(config: Config): FromConfig {
     clock: () => BigInt(Date.now()) * 1000n,
     alertsMax,
   }
+}
+
+export function deciderOptions(config: Config): Omit<DeciderOptions, 'registry' | 'ofGroup'> {
+  return { ...pipelineOptions(config), stateBytesMax: config.decisions.stateBytesMax }
 }
 
 /** As Delta spells it. */

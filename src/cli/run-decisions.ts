@@ -28,7 +28,7 @@ import { openKafkaSource } from '../kafka/source.ts'
 import { type MetricsServer, serveMetrics } from '../metrics/http.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { packageVersion } from './package-version.ts'
-import { pipelineOptions } from './pipeline-options.ts'
+import { deciderOptions } from './pipeline-options.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
 import type { Session } from './session.ts'
 
@@ -135,7 +135,7 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
   try {
     const asking = { onNotice: tellNotice, signal: ended }
     const { committed, ends } = await groupAndEnds(config, source, asking)
-    const known = await Decider.open({ ...pipelineOptions(config), registry, ofGroup: committed })
+    const known = await Decider.open({ ...deciderOptions(config), registry, ofGroup: committed })
     decider = known
     await beginGroup(config, known.decidedBefore, asking)
     const caughtUp = new CaughtUp(ends)

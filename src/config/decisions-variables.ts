@@ -2,7 +2,7 @@
 import { isLoopback } from '../metrics/listening.ts'
 import type { MetricsAddress } from '../metrics/token.ts'
 import { metricsToken } from '../metrics/token.ts'
-import { localPath, type Secret, secretMatching, textMatching, wholeNumber } from './values.ts'
+import { byteSize, localPath, type Secret, secretMatching, textMatching, wholeNumber } from './values.ts'
 
 const decisions = { group: 'Decisions' } as const
 
@@ -23,6 +23,14 @@ export const decisionsVariables = {
     meaning: 'Consumer group that remembers which records are decided',
     default: 'assay-decisions',
     example: 'payments-decisions',
+  },
+  DECISIONS_STATE_MAX: {
+    ...decisions,
+    ...byteSize(2 ** 20),
+    meaning:
+      'Most memory for the rows that decisions look back at; beyond, they end with DECISIONS_STATE_FULL',
+    default: '4 GiB',
+    example: '16 GiB',
   },
   DECISIONS_PORT: {
     ...decisions,
@@ -60,6 +68,7 @@ export const decisionsVariables = {
 type DecisionsValues = {
   readonly DECISIONS_TOPIC: string
   readonly DECISIONS_GROUP_ID: string
+  readonly DECISIONS_STATE_MAX: number
   readonly DECISIONS_HOST: string
   readonly DECISIONS_PORT: number
   readonly DECISIONS_TOKEN: Secret | null
@@ -69,6 +78,7 @@ type DecisionsValues = {
 export type DecisionsConfig = {
   readonly topic: string
   readonly groupId: string
+  readonly stateBytesMax: number
   readonly http: MetricsAddress
 }
 
@@ -78,7 +88,8 @@ export function decisionsConfigOf(values: DecisionsValues): DecisionsConfig {
   const { DECISIONS_TOKEN: text, DECISIONS_TOKEN_FILE: path } = values
   const variable = 'DECISIONS_TOKEN_FILE'
   const ofFile = path === null ? ({ kind: 'none' } as const) : ({ kind: 'file', variable, path } as const)
-  return { topic, groupId, http: { host, port, token: text === null ? ofFile : { kind: 'text', text } } }
+  const http = { host, port, token: text === null ? ofFile : ({ kind: 'text', text } as const) }
+  return { topic, groupId, stateBytesMax: values.DECISIONS_STATE_MAX, http }
 }
 
 /** What is wrong between them, of those that could be parsed. */

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { OffsetRange, Offsets, TopicPartition } from '../batches/offsets.ts'
+import type { NextOffset, OffsetRange, Offsets, TopicPartition } from '../batches/offsets.ts'
 import type { Delays, Parameters } from '../batches/plan.ts'
 import { type BatchRules, planBatch, progressAfter } from '../batches/planner.ts'
 import { noProgress, type Progress } from '../batches/progress.ts'
@@ -17,6 +17,7 @@ import { schemasNamedIn } from '../engines/embedded/schemas-named.ts'
 import { tellNobody } from '../engines/events.ts'
 import { addRecords, decisionRowPath, factsOutput } from '../engines/row-path.ts'
 import { SchemaStore } from '../engines/schema-store.ts'
+import { counted } from '../errors/counted.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { JudgedFacts, type RowPath, type StateOfRows } from '../javascript/index.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
@@ -24,6 +25,7 @@ import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
 import type { SchemaRegistry } from '../registry/registry.ts'
 import { type Decision, DecisionWriter } from './decision.ts'
 import { decidedBefore } from './group-offsets.ts'
+import { knownBefore } from './known-before.ts'
 
 export type DeciderOptions = {
   readonly lakehouse: Lakehouse
@@ -33,6 +35,8 @@ export type DeciderOptions = {
   readonly recordsPerBatchMax: number
   /** Asked for schemas that no run has met; what it says is recorded by runs alone. */
   readonly registry: SchemaRegistry | null
+  /** More than this of rows in memory is a failure: all of them can still be asked for. */
+  readonly stateBytesMax: number
   readonly duckdb: { readonly memoryLimitBytes: number | null; readonly threads: number | null }
   /**
    * What the group of decisions has: what the tables have from there on is not known yet. Absent: all that
@@ -49,8 +53,11 @@ export type ComingRecords = {
   readonly waiting: readonly TopicPartition[]
 }
 
-/** Rows beyond it are kept all the same: whose they are is not known before a record comes. */
+/** No operator has its rows looked up: whose they are is not known before a record comes. */
 const stateRowsMax = Number.MAX_SAFE_INTEGER
+
+/** So many records are decided between two looks at how much is in memory. */
+const recordsPerLook = 10_000
 
 /** What is decided goes by the definitions of today, which nobody records. */
 const definitionsOfToday = 'today'
@@ -75,7 +82,9 @@ export class Decider {
   readonly #paths: { readonly scored: string; readonly events: string; readonly refused: string }
   readonly #writer: DecisionWriter
   readonly #close: () => Promise<void>
+  readonly #stateBytesMax: number
   #progress: Progress
+  #sinceLook = 0
 
   private constructor(options: DeciderOptions, scored: string, path: RowPath, known: Known) {
     const { lakehouse, parameters } = options
@@ -98,6 +107,8 @@ export class Decider {
     this.#close = known.close
     this.#progress = known.progress
     this.decidedBefore = known.decidedBefore
+    this.#stateBytesMax = options.stateBytesMax
+    this.#refuseTooLarge()
   }
 
   /** Knows what the tables have. Fails with CONFIG_INVALID where the lakehouse scores nothing. */
@@ -156,6 +167,8 @@ export class Decider {
     this.#progress = progressAfter(this.#progress, plan, facts.times, this.#lakehouse.tables)
     const watermarkMicros = eventsWatermarkOf(this.#lakehouse, this.#progress)
     this.#recent.forget(watermarkMicros, this.#rules.settings.parameters)
+    this.#sinceLook += decisions.length
+    if (this.#sinceLook >= recordsPerLook) this.#refuseTooLarge()
     return decisions
   }
 
@@ -172,6 +185,18 @@ export class Decider {
 
   async close(): Promise<void> {
     await this.#close()
+  }
+
+  /** What no later record can reach is forgotten by now: a decision without one of the others were wrong. */
+  #refuseTooLarge(): void {
+    this.#sinceLook = 0
+    const { bytes, rowCount } = this
+    if (bytes <= this.#stateBytesMax) return
+    const message =
+      `Decisions look back at ${counted(rowCount, 'row')}, which take ${counted(bytes, 'byte')} in memory, and ` +
+      `DECISIONS_STATE_MAX is ${this.#stateBytesMax}. Raise it, or let operators look back less far: DEDUP_WINDOW, the windows of ` +
+      'features.'
+    throw new LakehouseError('DECISIONS_STATE_FULL', message, { details: { rowCount, bytes } })
   }
 
   #decided(chunks: readonly RecordChunk[], timeMicros: bigint, facts: JudgedFacts): Decision[] {
@@ -213,7 +238,7 @@ async function knownHistory(
   { states }: RowPath,
 ): Promise<Pick<Known, 'recent' | 'progress' | 'decidedBefore'>> {
   const recent = RecentSilver.empty(states, parameters, stateRowsMax)
-  const none = { recent, progress: noProgress, decidedBefore: ofGroup ?? new Map() }
+  const none = { recent, progress: noProgress, decidedBefore: ofGroup ?? new Map<string, NextOffset>() }
   const directory = tableDirectory(deltaBasePath, lakehouse.events)
   if (!(await DeltaTable.exists(directory))) return none
   const silver = await DeltaTable.open(directory)
@@ -222,24 +247,12 @@ async function knownHistory(
   if (newest === null) return none
   const history = new BatchHistory(deltaBasePath, silver, database.load)
   const decided = decidedBefore(ofGroup ?? new Map(), newest.offsets)
-  const progress = await lastBefore(history, newest, decided)
-  if (progress.batch === 0n) return { ...none, decidedBefore: decided }
+  const progress = await knownBefore(history, newest, decided)
+  if (progress.batch === 0n) return { recent, progress, decidedBefore: decided }
   const loaded = await RecentSilver.load(database.rows, { snapshot, directory }, states, parameters, {
     watermarkMicros: eventsWatermarkOf(lakehouse, progress),
     upToMicros: progress.timeMicros,
     stateRowsMax,
   })
   return { recent: loaded, progress, decidedBefore: decided }
-}
-
-/** The newest batch that has no record which is still to be decided, or one a little older. */
-async function lastBefore(history: BatchHistory, newest: Progress, decided: Offsets): Promise<Progress> {
-  let progress = newest
-  for (let back = 1n; ; back *= 4n) {
-    const isBefore = [...decided].every(
-      ([key, { offset }]) => (progress.offsets.get(key)?.offset ?? 0n) <= offset,
-    )
-    if (isBefore) return progress
-    progress = await history.progressAt(newest.batch > back ? newest.batch - back : 0n)
-  }
 }

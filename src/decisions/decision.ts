@@ -32,6 +32,8 @@ export type Decision =
     })
   | (DecidedPlace & {
       readonly decision: 'refused'
+      /** Where the record stands, as topic/partition/offset: what it names is not to be relied on. */
+      readonly id: string
       readonly reasons: readonly { readonly name: string; readonly meaning: string }[]
     })
 
@@ -104,7 +106,9 @@ export class DecisionWriter {
   refused(row: RowValues): Decision {
     const names = this.#refused.value(row, 'reasons') as readonly string[]
     const reasons = names.map((name) => ({ name, meaning: this.#reasons[name] ?? '' }))
-    return { ...this.#refused.place(row), decision: 'refused', reasons }
+    const place = this.#refused.place(row)
+    const id = `${place.topic}/${place.partition}/${place.offset}`
+    return { ...place, decision: 'refused', id, reasons }
   }
 }
 

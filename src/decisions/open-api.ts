@@ -112,6 +112,7 @@ function schemasOf(lakehouse: DescribedLakehouse): Schema {
     Refused: objectOf({
       ...place,
       decision: { const: 'refused' },
+      id: { type: 'string', description: 'Of the record: topic/partition/offset' },
       reasons: {
         type: 'array',
         items: objectOf({ name: { type: 'string', examples: reasons }, meaning: { type: 'string' } }),

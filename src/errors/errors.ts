@@ -78,6 +78,12 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'A table was deleted that cannot be computed again from silver.',
   },
+  DECISIONS_STATE_FULL: {
+    blame: 'user',
+    retry: 'never',
+    meaning:
+      'The rows that decisions look back at take more memory than they may: without one of them a decision were wrong.',
+  },
   STREAM_LOCKED: {
     blame: 'user',
     retry: 'never',

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { pipelineOptions } from '../../../src/cli/pipeline-options.ts'
+import { deciderOptions } from '../../../src/cli/pipeline-options.ts'
 import { loadConfig } from '../../../src/config/config.ts'
 import { Decider } from '../../../src/decisions/decider.ts'
 import type { Decision } from '../../../src/decisions/decision.ts'
@@ -75,7 +75,7 @@ function ran(
 async function served() {
   const base = await temporaryDirectory()
   const config = loadConfig(standardLakehouse, { DELTA_BASE_PATH: base }, join(base, '.env'))
-  const decider = await Decider.open({ ...pipelineOptions(config), registry: null })
+  const decider = await Decider.open({ ...deciderOptions(config), registry: null })
   onTestFinished(() => decider.close())
   const decided = new Set<Decision['decision']>()
   let next = 0n

@@ -57,6 +57,7 @@ test('each record that comes has the score, reasons and features, or the refusal
     kinds[decision.decision]++
     const offset = Number(decision.offset)
     if (decision.decision === 'refused') {
+      expect(decision.id).toBe(`input/0/${offset}`)
       expect(decision.reasons.map(({ name }) => name)).toEqual(refused.get(offset)?.reasons)
       continue
     }
@@ -73,6 +74,13 @@ test('each record that comes has the score, reasons and features, or the refusal
   }
   expect(kinds.scored).toBeGreaterThan(asked / 2)
   expect(kinds.refused).toBeGreaterThan(asked / 20)
+})
+
+test('rows that take more memory than they may are no reason for wrong decisions', async () => {
+  const { decisions: of, ...others } = config
+  const little = { ...others, decisions: { ...of, stateBytesMax: 1_000 } }
+  const deciding = decideAll(little, linesOf(Buffer.from('{}'), 'x'), nowMicros)
+  await expect(deciding).rejects.toMatchObject({ code: 'DECISIONS_STATE_FULL' })
 })
 
 test('a lakehouse without a row decides all the same', async () => {

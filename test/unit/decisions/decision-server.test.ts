@@ -19,7 +19,8 @@ afterEach(async () => {
 })
 
 const decisionAt = (offset: number): Decision => ({
-  ...{ topic: 't', partition: 0, offset: String(offset), decision: 'refused', reasons: [] },
+  ...{ topic: 't', partition: 0, offset: String(offset), decision: 'refused' },
+  ...{ id: `t/0/${offset}`, reasons: [] },
 })
 /** Each server has one of its own: fetch keeps connections to those that are gone. */
 let port = 20_000 + (process.pid % 20_000)

@@ -18,7 +18,8 @@ const headersOf = (key: string, count = 1, at = 0) =>
     ...{ key: name, value: Buffer.from(text) },
   }))
 const decisionAt = (offset: number): Decision => ({
-  ...{ topic: 't', partition: 0, offset: String(offset), decision: 'refused', reasons: [] },
+  ...{ topic: 't', partition: 0, offset: String(offset), decision: 'refused' },
+  ...{ id: `t/0/${offset}`, reasons: [] },
 })
 const offsetsOf = (decisions: readonly Decision[]) => decisions.map(({ offset }) => offset)
 

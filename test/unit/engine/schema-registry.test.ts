@@ -311,7 +311,7 @@ test('it is asked with the login, which is in no message', async () => {
 test('values are decided as the same transactions in JSON, by schemas that no run has met', async () => {
   fill(server)
   const registry = client()
-  const options = { ...testOptions, deltaBasePath: lakehouse.base, registry }
+  const options = { ...testOptions, deltaBasePath: lakehouse.base, registry, stateBytesMax: 2 ** 30 }
   const decider = await Decider.open(options)
   const records = Array.from({ length: 120 }, (_, index) => made(index))
   const chunkOf = (values: readonly Buffer[], headers: RecordChunk['headers']): RecordChunk => ({
