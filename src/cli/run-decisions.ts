@@ -151,9 +151,8 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
       committed: known.decidedBefore,
       publish: async (decided) => {
         await (await outputs.decisions()).send(decided.map(recordOf))
-        const nowMs = Date.now()
-        for (const { headers, decision } of decided) keys.onPublished(headers, () => decision, nowMs)
-        metrics.onPublished(decided, nowMs)
+        server?.onPublished(decided)
+        metrics.onPublished(decided, Date.now())
       },
       onProgress: caughtUp.onProgress,
       onDecided: (decided) => {

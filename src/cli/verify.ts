@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { counted } from '../errors/counted.ts'
+import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
 import { sqlName, tableNamed } from '../query/table-name.ts'
 import type { CheckResult, Finding } from '../verify/check.ts'
@@ -18,12 +19,16 @@ import { printableLine } from './printable.ts'
 import { createProgressBar, type ProgressBar } from './progress-bar.ts'
 import { openSession } from './session.ts'
 
-export type VerifyFlags = { readonly json?: true; readonly since?: bigint }
+export type VerifyFlags = { readonly json?: true; readonly since?: bigint; readonly decisions?: true }
 
 export function verifyCommand(project: Project): Command {
   return new Command('verify')
     .argument('[table]', 'only the checks of this table (default: all)')
     .addOption(sinceOption())
+    .option(
+      '--decisions',
+      'only what was decided of records as they came, on DECISIONS_TOPIC, against their rows',
+    )
     .option('--json', 'as one JSON object')
     .action((table: string | undefined, flags: VerifyFlags) =>
       verify(openSession(project).config, table, flags),
@@ -57,6 +62,7 @@ export async function verify(config: Config, table: string | undefined, flags: V
 }
 
 async function judge(config: Config, table: string | undefined, flags: VerifyFlags): Promise<void> {
+  if (flags.decisions) return judgeDecisions(config, table, flags)
   const { verifyLakehouse } = await import('../verify/verify.ts')
   const only = table === undefined ? null : tableNamed(table, config.lakehouse.tables).path
   const { lakehouse, deltaBasePath, watermarkMicros, parameters, duckdb } = config
@@ -78,6 +84,16 @@ async function judge(config: Config, table: string | undefined, flags: VerifyFla
   if (flags.json) process.stdout.write(`${JSON.stringify({ ok, checks }, exact)}\n`)
   else process.stdout.write(summaryText(config.deltaBasePath, checks))
   if (!ok) await sayWhereNoTables(config)
+  process.exitCode = ok ? exitCodes.ok : exitCodes.failed
+}
+
+async function judgeDecisions(config: Config, table: string | undefined, flags: VerifyFlags): Promise<void> {
+  if (table !== undefined) throw new LakehouseError('CONFIG_INVALID', '--decisions is about no single table.')
+  const { verifyDecisions } = await import('./verify-decisions.ts')
+  const { check, ...decisions } = await verifyDecisions(config, flags.since ?? null)
+  const { ok } = check
+  if (flags.json) process.stdout.write(`${JSON.stringify({ ok, checks: [check], decisions }, exact)}\n`)
+  else process.stdout.write(resultText(check))
   process.exitCode = ok ? exitCodes.ok : exitCodes.failed
 }
 

@@ -20,10 +20,12 @@ import { SchemaStore } from '../engines/schema-store.ts'
 import { counted } from '../errors/counted.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { JudgedFacts, type RowPath, type StateOfRows } from '../javascript/index.ts'
+import { definitionsOf } from '../ops/definitions.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
 import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
 import type { SchemaRegistry } from '../registry/registry.ts'
 import { type Decision, DecisionWriter } from './decision.ts'
+import { decisionVersion } from './decision-version.ts'
 import { decidedBefore } from './group-offsets.ts'
 import { knownBefore } from './known-before.ts'
 
@@ -59,9 +61,6 @@ const stateRowsMax = Number.MAX_SAFE_INTEGER
 /** So many records are decided between two looks at how much is in memory. */
 const recordsPerLook = 10_000
 
-/** What is decided goes by the definitions of today, which nobody records. */
-const definitionsOfToday = 'today'
-
 type Known = {
   readonly recent: RecentSilver
   readonly schemas: SchemaStore
@@ -89,11 +88,9 @@ export class Decider {
   private constructor(options: DeciderOptions, scored: string, path: RowPath, known: Known) {
     const { lakehouse, parameters } = options
     this.#lakehouse = lakehouse
-    this.#rules = {
-      settings: settingsOf(options),
-      definitions: definitionsOfToday,
-      eventsWatermark: eventsWatermark(lakehouse),
-    }
+    const settings = settingsOf(options)
+    const definitions = definitionsOf(lakehouse, settings)
+    this.#rules = { settings, definitions: definitions.hash, eventsWatermark: eventsWatermark(lakehouse) }
     this.#recent = known.recent
     this.#states = path.states.map((node) => {
       const kept = known.recent.of(node, parameters)
@@ -103,7 +100,7 @@ export class Decider {
     this.#schemas = known.schemas
     this.#path = path
     this.#paths = { scored, events: lakehouse.events.path, refused: lakehouse.refused.path }
-    this.#writer = new DecisionWriter(lakehouse, scored)
+    this.#writer = new DecisionWriter(lakehouse, scored, decisionVersion(definitions, lakehouse))
     this.#close = known.close
     this.#progress = known.progress
     this.decidedBefore = known.decidedBefore

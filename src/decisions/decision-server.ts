@@ -6,6 +6,7 @@ import { LakehouseError } from '../errors/errors.ts'
 import { addressUrl, isLocalName, isLoopback, listenFrom } from '../metrics/listening.ts'
 import { isBearerOf, type MetricsAddress, type TokenSource, tokenOf } from '../metrics/token.ts'
 import type { Decision } from './decision.ts'
+import { DecisionEvents, eventClientsMax } from './decision-events.ts'
 import { type RequestedRecord, recordsOfBody } from './decision-requests.ts'
 import type { DecidedRecord } from './decision-stream.ts'
 import { type DescribedLakehouse, decisionsApi } from './open-api.ts'
@@ -19,7 +20,7 @@ import {
 } from './request-keys.ts'
 
 /** The paths that there are, each with the one method that it takes. */
-const methodOf = { '/v1/decisions': 'POST', '/openapi.json': 'GET' } as const
+const methodOf = { '/v1/decisions': 'POST', '/v1/decisions/stream': 'GET', '/openapi.json': 'GET' } as const
 
 /** The header of a record by which its decision finds the request. */
 export const requestHeader = 'assay-request'
@@ -45,6 +46,8 @@ export type ProducedRequest = RequestedRecord & { readonly headers: Readonly<Rec
 export type DecisionServer = {
   readonly url: string
   readonly onDecided: (decided: readonly DecidedRecord[]) => void
+  /** Told of decisions that are on their topic. */
+  readonly onPublished: (decided: readonly DecidedRecord[]) => void
   close(): Promise<void>
 }
 
@@ -77,6 +80,7 @@ export async function serveDecisions(options: DecisionServerOptions): Promise<De
   return {
     url: addressUrl(host, taken),
     onDecided: requests.onDecided,
+    onPublished: requests.onPublished,
     close: () =>
       new Promise((resolve) => {
         requests.close()
@@ -92,6 +96,7 @@ class DecisionRequests {
   readonly #api: unknown
   readonly #waiting = new Map<string, (decision: Decision) => void>()
   readonly #closed = new AbortController()
+  readonly #events = new DecisionEvents()
   #waitingBytes = 0
   #waitingCount = 0
 
@@ -111,8 +116,16 @@ class DecisionRequests {
     }
   }
 
+  readonly onPublished = (decided: readonly DecidedRecord[]): void => {
+    const nowMs = Date.now()
+    for (const { headers, decision } of decided)
+      this.#options.keys.onPublished(headers, () => decision, nowMs)
+    this.#events.onPublished(decided.map(({ decision }) => decision))
+  }
+
   close(): void {
     this.#closed.abort()
+    this.#events.close()
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -121,7 +134,11 @@ class DecisionRequests {
       if (refusal.allow !== undefined) response.setHeader('allow', refusal.allow)
       return send(response, refusal.status, failure(refusal.code, refusal.message))
     }
-    if (request.method === 'GET') return send(response, 200, this.#api)
+    if (request.method === 'GET') {
+      if (pathOf(request) === '/openapi.json') return send(response, 200, this.#api)
+      if (this.#events.open(response)) return
+      return this.#later(response, 'TOO_MANY', `at most ${eventClientsMax} are told of decisions`)
+    }
     const bytes = await bodyOf(request)
     if (bytes === null)
       return send(response, 413, failure('TOO_LARGE', `the body has more than ${bodyBytesMax} bytes`))
@@ -205,16 +222,16 @@ class DecisionRequests {
     }
   }
 
-  async #refusalOf({ headers, method, url = '/' }: IncomingMessage): Promise<Refusal | null> {
+  async #refusalOf(request: IncomingMessage): Promise<Refusal | null> {
+    const { headers, method, url = '/' } = request
     const isLocal = isLoopback(this.#options.address.host)
     // A page of another site could point its own name here.
     if (this.#token.kind === 'none' && !(isLocal && isLocalName(headers.host)))
       return { status: 403, code: 'FORBIDDEN', message: 'ask for localhost' }
     if (this.#token.kind !== 'none' && !(await isBearerOf(this.#token, headers.authorization)))
       return { status: 401, code: 'UNAUTHORIZED', message: 'this needs the token of DECISIONS_TOKEN' }
-    const allow = new Map<string, string>(Object.entries(methodOf)).get(url.split('?')[0]!)
-    if (allow === undefined)
-      return { status: 404, code: 'NOT_FOUND', message: 'there is POST /v1/decisions and GET /openapi.json' }
+    const allow = new Map<string, string>(Object.entries(methodOf)).get(pathOf(request))
+    if (allow === undefined) return { status: 404, code: 'NOT_FOUND', message: `there is ${pathsTold}` }
     if (method !== allow) return { status: 405, code: 'METHOD', message: `only ${allow}`, allow }
     if (method === 'GET') return null
     // Whoever misspells dry_run did not mean to pay.
@@ -235,6 +252,14 @@ class DecisionRequests {
       return { status: 415, code: 'NOT_JSON', message: 'the body has to be application/json' }
     return null
   }
+}
+
+const pathsTold = Object.entries(methodOf)
+  .map(([path, method]) => `${method} ${path}`)
+  .join(', ')
+
+function pathOf({ url = '/' }: IncomingMessage): string {
+  return url.split('?')[0]!
 }
 
 const keyOfAnother =

@@ -7,6 +7,9 @@ import { ruleSentence, textOfValue } from '../rules/index.ts'
 /** Where the record stands. */
 export type DecidedPlace = { readonly topic: string; readonly partition: number; readonly offset: string }
 
+/** By which definitions and settings: `decisionVersion`. */
+type ByVersion = { readonly version: string }
+
 export type FiredRule = {
   readonly name: string
   readonly points: number | null
@@ -18,27 +21,29 @@ export type FiredRule = {
 export type DecisionCell = string | number | boolean | readonly string[] | null
 
 export type Decision =
-  | (DecidedPlace & {
-      readonly decision: 'scored'
-      /** What names the transaction. */
-      readonly id: string
-      readonly fraud_score: number
-      readonly risk_level: string
-      readonly requires_review: boolean
-      /** In the order of the rules. */
-      readonly rules: readonly FiredRule[]
-      /** By column. */
-      readonly features: Readonly<Record<string, DecisionCell>>
-    })
-  | (DecidedPlace & {
-      readonly decision: 'refused'
-      /** Where the record stands, as topic/partition/offset: what it names is not to be relied on. */
-      readonly id: string
-      readonly reasons: readonly { readonly name: string; readonly meaning: string }[]
-    })
+  | (DecidedPlace &
+      ByVersion & {
+        readonly decision: 'scored'
+        /** What names the transaction. */
+        readonly id: string
+        readonly fraud_score: number
+        readonly risk_level: string
+        readonly requires_review: boolean
+        /** In the order of the rules. */
+        readonly rules: readonly FiredRule[]
+        /** By column. */
+        readonly features: Readonly<Record<string, DecisionCell>>
+      })
+  | (DecidedPlace &
+      ByVersion & {
+        readonly decision: 'refused'
+        /** Where the record stands, as topic/partition/offset: what it names is not to be relied on. */
+        readonly id: string
+        readonly reasons: readonly { readonly name: string; readonly meaning: string }[]
+      })
 
 /** Characters of a text in a decision that is cut. */
-const cutTextMax = 1_000
+export const cutTextMax = 1_000
 
 /** The decision with its long texts cut, for a topic that would not take it whole. */
 export function cutDecision(decision: Decision): Decision {
@@ -70,8 +75,10 @@ export class DecisionWriter {
   readonly #events: Columns
   readonly #refused: Columns
   readonly #features: readonly string[]
+  readonly #version: string
 
-  constructor(lakehouse: Lakehouse, scoredPath: string) {
+  constructor(lakehouse: Lakehouse, scoredPath: string, version: string) {
+    this.#version = version
     const { tables, events, refused } = lakehouse
     const scored = tableAt(tables, scoredPath)
     this.#rules = lakehouse.rules
@@ -100,6 +107,7 @@ export class DecisionWriter {
       requires_review: scored('requires_review') === true,
       rules: fired,
       features: Object.fromEntries(this.#features.map((name) => [name, this.#scored.cell(row, name)])),
+      version: this.#version,
     }
   }
 
@@ -108,7 +116,7 @@ export class DecisionWriter {
     const reasons = names.map((name) => ({ name, meaning: this.#reasons[name] ?? '' }))
     const place = this.#refused.place(row)
     const id = `${place.topic}/${place.partition}/${place.offset}`
-    return { ...place, decision: 'refused', id, reasons }
+    return { ...place, decision: 'refused', id, reasons, version: this.#version }
   }
 }
 

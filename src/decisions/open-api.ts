@@ -31,7 +31,10 @@ export function decisionsApi(
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     security: needsToken ? [{ token: [] }] : [],
-    paths: { '/v1/decisions': { post: operation(lakehouse, needsToken) } },
+    paths: {
+      '/v1/decisions': { post: operation(lakehouse, needsToken) },
+      '/v1/decisions/stream': { get: streamOperation(needsToken) },
+    },
     components: {
       schemas: schemasOf(lakehouse),
       responses: { Failure: jsonOf('Why there is no decision.', ref('Failure')) },
@@ -83,6 +86,24 @@ function operation(lakehouse: DescribedLakehouse, needsToken: boolean): Schema {
   }
 }
 
+function streamOperation(needsToken: boolean): Schema {
+  const failure = { $ref: '#/components/responses/Failure' }
+  return {
+    operationId: 'follow',
+    summary: 'All decisions from now on, as server-sent events',
+    description:
+      'Events `decision` have a decision as data, and the place of its record as id. An event `missed` has ' +
+      '`{"count": ..}` of decisions that came faster than the client read.',
+    responses: {
+      '200': {
+        description: 'It goes on until one of the two ends it.',
+        content: { 'text/event-stream': { schema: { type: 'string' } } },
+      },
+      ...Object.fromEntries([needsToken ? '401' : '403', '503'].map((status) => [status, failure])),
+    },
+  }
+}
+
 function schemasOf(lakehouse: DescribedLakehouse): Schema {
   const place = {
     topic: { type: 'string' },
@@ -90,6 +111,10 @@ function schemasOf(lakehouse: DescribedLakehouse): Schema {
     offset: { type: 'string', description: 'Of the record in its partition; a whole number of 64 bits.' },
   }
   const reasons = Object.keys(lakehouse.reasons)
+  const version = {
+    type: 'string',
+    description: 'The definitions and settings that decided, as a short hash',
+  }
   return {
     Transaction: transactionSchema(lakehouse),
     Scored: objectOf({
@@ -108,6 +133,7 @@ function schemasOf(lakehouse: DescribedLakehouse): Schema {
         }),
       },
       features: objectOf(featureSchemas(lakehouse)),
+      version,
     }),
     Refused: objectOf({
       ...place,
@@ -117,6 +143,7 @@ function schemasOf(lakehouse: DescribedLakehouse): Schema {
         type: 'array',
         items: objectOf({ name: { type: 'string', examples: reasons }, meaning: { type: 'string' } }),
       },
+      version,
     }),
     Decisions: objectOf({
       decisions: { type: 'array', items: { oneOf: [ref('Scored'), ref('Refused')] } },

@@ -75,6 +75,7 @@ describe.skipIf(javaAvailable !== null)(`decisions (repeat with SEED=${seed})`, 
     )
     for (const answer of answers) expect(decided.get(Number(answer.offset))).toEqual(answer)
     await expectAsTables(settings.DELTA_BASE_PATH!, decided)
+    await expectVerified(settings, decided)
   })
 })
 
@@ -229,6 +230,24 @@ async function expectAsTables(base: string, decided: ReadonlyMap<number, Decisio
     })
     expect(decision.rules.map(({ name }) => name)).toEqual(row?.reasons)
   }
+}
+
+/** One partition in order: there is nothing that may differ, but what is written here. */
+async function expectVerified(settings: Settings, decided: ReadonlyMap<number, Decision>): Promise<void> {
+  type Verified = { readonly decisions: { readonly compared: number; readonly differing: object } }
+  const verified = await runAssay(['verify', '--decisions', '--json'], settings)
+  expect(JSON.parse(verified.stdout) as Verified).toMatchObject({
+    ...{ ok: true, decisions: { compared: decided.size, differing: {} } },
+  })
+  const scored = [...decided.values()].find(({ decision }) => decision === 'scored')!
+  producer.send({
+    ...{ topic: settings.DECISIONS_TOPIC!, partition: 0, timestampMs: Date.now(), key: null, headers: [] },
+    value: Buffer.from(JSON.stringify({ ...scored, fraud_score: 99 })),
+  })
+  await producer.command('flush')
+  const refuted = await startAssay(['verify', '--decisions'], settings).ended
+  expect(refuted.code).toBe(1)
+  expect(refuted.stdout).toMatch(/offset \d+: decided otherwise: fraud_score: found 99/)
 }
 
 async function eventually(isSo: () => Promise<boolean>): Promise<void> {

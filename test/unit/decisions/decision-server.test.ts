@@ -20,7 +20,7 @@ afterEach(async () => {
 
 const decisionAt = (offset: number): Decision => ({
   ...{ topic: 't', partition: 0, offset: String(offset), decision: 'refused' },
-  ...{ id: `t/0/${offset}`, reasons: [] },
+  ...{ id: `t/0/${offset}`, reasons: [], version: 'v' },
 })
 /** Each server has one of its own: fetch keeps connections to those that are gone. */
 let port = 20_000 + (process.pid % 20_000)
@@ -38,7 +38,7 @@ async function serve(more: Partial<DecisionServerOptions> = {}) {
       return { decision: decisionAt(offset), key: null, headers, timestampMs: null }
     })
     server!.onDecided(decided.toReversed())
-    for (const { headers, decision } of decided) keys.onPublished(headers, () => decision, Date.now())
+    server!.onPublished(decided)
   }
   server = await serveDecisions({
     address: { host: 'localhost', port: port++, token: { kind: 'none' } },
@@ -179,6 +179,44 @@ test('a repeated request waits for the first, and takes its place where brokers 
   const asRead = headers.map(([key, text]) => ({ key, value: Buffer.from(text) }))
   keys.onPublished(asRead, () => decisionAt(3), Date.now())
   expect(await (await third).json()).toMatchObject({ offset: '3' })
+})
+
+test('who follows decisions is told of those that come, and of how many were missed', async () => {
+  const { post, url } = await serve()
+  const asked = await fetch(`${url}/v1/decisions/stream`)
+  expect(asked.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
+  const reader = asked.body!.pipeThrough(new TextDecoderStream()).getReader()
+  let told = ''
+  const until = async (text: string): Promise<void> => {
+    while (!told.includes(text)) {
+      const { value, done } = await reader.read()
+      if (done) throw new Error(`it ended before ${text}`)
+      told += value
+    }
+  }
+  await until('from now on')
+  await post('[{"a":1},{"a":2}]')
+  await until('id: t/0/1\n')
+  const events = [...told.matchAll(/^event: decision\nid: (.*)\ndata: (.*)$/gm)]
+  expect(events.map(([, id]) => id)).toEqual(['t/0/0', 't/0/1'])
+  expect(JSON.parse(events[0]![2]!)).toEqual(decisionAt(0))
+  // More than sockets hold, while nobody reads.
+  const large = { ...decisionAt(7), topic: 'x'.repeat(900_000) }
+  const record = { decision: large, key: null, headers: null, timestampMs: null }
+  for (let index = 0; index < 40; index++) server!.onPublished([record])
+  await until('/0/7')
+  await expect
+    .poll(
+      async () => {
+        server!.onPublished([{ ...record, decision: decisionAt(8) }])
+        await Promise.race([until('event: missed'), new Promise((resolve) => setTimeout(resolve, 20))])
+        return told.includes('event: missed')
+      },
+      { timeout: 10_000 },
+    )
+    .toBe(true)
+  expect(Number(/event: missed\ndata: \{"count":(\d+)\}/.exec(told)![1])).toBeGreaterThan(0)
+  await reader.cancel()
 })
 
 test('keys that are still being read are waited for', async () => {

@@ -19,7 +19,7 @@ const headersOf = (key: string, count = 1, at = 0) =>
   }))
 const decisionAt = (offset: number): Decision => ({
   ...{ topic: 't', partition: 0, offset: String(offset), decision: 'refused' },
-  ...{ id: `t/0/${offset}`, reasons: [] },
+  ...{ id: `t/0/${offset}`, reasons: [], version: 'v' },
 })
 const offsetsOf = (decisions: readonly Decision[]) => decisions.map(({ offset }) => offset)
 

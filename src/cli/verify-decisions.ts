@@ -1,0 +1,100 @@
+// assay verify --decisions: what was decided of transactions as they came, against the rows of the tables.
+import { mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Config } from '../config/config.ts'
+import { type ComparedDecisions, compareDecisions } from '../decisions/compare-decisions.ts'
+import { differenceCauses } from '../decisions/difference-causes.ts'
+import { writeDecisions } from '../decisions/read-decisions.ts'
+import { settingsOf } from '../engines/batch-rules.ts'
+import { Database } from '../engines/database.ts'
+import { counted } from '../errors/counted.ts'
+import { openKafkaSource } from '../kafka/source.ts'
+import { definitionsOf } from '../ops/definitions.ts'
+import type { CheckResult } from '../verify/check.ts'
+import { kafkaConnectionOf } from './kafka-connection.ts'
+import { pipelineOptions } from './pipeline-options.ts'
+
+/** How long brokers may be away. */
+const brokersMaxMs = 30_000
+
+export type VerifiedDecisions = Pick<ComparedDecisions, 'compared' | 'withoutRow' | 'differing'> & {
+  readonly check: CheckResult
+}
+
+/** Of the decisions from that instant on, or of all that the topic has. */
+export async function verifyDecisions(
+  config: Config,
+  sinceMicros: bigint | null,
+): Promise<VerifiedDecisions> {
+  const directory = await mkdtemp(join(tmpdir(), 'assay-verify-decisions-'))
+  try {
+    const file = join(directory, 'decisions.ndjson')
+    const { others } = await readTopic(config, file, sinceMicros)
+    const database = await Database.open({ ...config.duckdb, spillDirectory: directory })
+    try {
+      const { lakehouse, deltaBasePath, watermarkMicros: delays } = config
+      const current = definitionsOf(lakehouse, settingsOf(pipelineOptions(config)))
+      const options = { lakehouse, deltaBasePath, delays, current, file }
+      const comparison = await compareDecisions(database.load, options)
+      const { compared, withoutRow, differing } = comparison
+      return { compared, withoutRow, differing, check: checkOf(config, comparison, others) }
+    } finally {
+      database.close()
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function readTopic(config: Config, file: string, sinceMicros: bigint | null) {
+  const { kafka, decisions } = config
+  const source = await openKafkaSource({
+    ...kafkaConnectionOf(kafka),
+    ...{ topic: decisions.topic, groupId: decisions.groupId, untilNow: true },
+    ...{ onDataLoss: 'continue', giveUpAfterMs: brokersMaxMs },
+    startingOffsets:
+      sinceMicros === null
+        ? { kind: 'earliest' }
+        : { kind: 'time', timestampMs: Number(sinceMicros / 1000n) },
+  })
+  const out = await open(file, 'w')
+  try {
+    return await writeDecisions(source, out, new AbortController().signal)
+  } finally {
+    await out.close()
+    await source.close()
+  }
+}
+
+function checkOf({ lakehouse }: Config, comparison: ComparedDecisions, others: number): CheckResult {
+  const { compared, withoutRow, differing, unexplained, isVersionKnown } = comparison
+  const failures = differing.unexplained ?? 0
+  const causes = differenceCauses.flatMap((cause) => {
+    const count = differing[cause]
+    return count === undefined || cause === 'unexplained' ? [] : [`${count} ${cause}`]
+  })
+  const told = causes.length === 0 ? 'none differs' : `that differ: ${causes.join(', ')}`
+  const notes = [
+    ...(withoutRow === 0
+      ? []
+      : [`${counted(withoutRow, 'decision')} of records that are in no table: not yet, or not any more`]),
+    ...(others === 0 ? [] : [`${counted(others, 'record')} of the topic that are no decisions`]),
+    ...(isVersionKnown
+      ? []
+      : ['the log does not go back to the first batch: by what rows were decided is not known']),
+  ]
+  return {
+    ...{ table: lakehouse.scored?.path ?? '', check: 'decisions', ok: failures === 0 },
+    message:
+      failures === 0
+        ? `${counted(compared, 'decision')} compared with rows, ${told}`
+        : `${counted(failures, 'decision')} of ${compared} that differ from rows without a cause; ${told}`,
+    failures: BigInt(failures),
+    findings: unexplained.map(({ topic, partition, offset, column, decided, written }) => ({
+      ...{ at: { topic, partition, offset }, problem: 'decided otherwise', column },
+      ...{ found: decided, expected: written },
+    })),
+    ...{ notes, hint: null },
+  }
+}

@@ -1,0 +1,111 @@
+// Why a decision and the row of its record differ, as SQL over both: what may be, and what is a fault. A
+// decision goes by the order in which records came, and by a watermark that moves with each poll; a row by
+// the order of its batch, and by the watermark at the batch's start. Whatever differs has to follow from one
+// of these by another record, which is found by its id or by a key that features look back at.
+import { duckdb } from '../sql/index.ts'
+
+export const differenceCauses = ['version', 'late', 'repeated', 'order', 'unexplained'] as const
+export type DifferenceCause = (typeof differenceCauses)[number]
+
+export type CausesOf = {
+  /** The reasons of records that are late, and of those that repeat another. */
+  readonly late: string
+  readonly repeated: string
+  /** How far the events' watermark stays behind, in microseconds. */
+  readonly delayMicros: bigint
+  /** What the features look back at, by columns of the events. */
+  readonly looks: readonly { readonly key: string; readonly rangeMicros: bigint }[]
+}
+
+/** The column of `compared` with a key that features look back at. */
+export function keyColumn(key: string): string {
+  return duckdb.name(`key ${key}`)
+}
+
+/**
+ * Statements that set `cause` in `differing`, a part of `compared`, one after another: a cause that is set
+ * stays. `compared` has a row for each record with what was decided of it (`d_`) and what became of it (`t_`).
+ */
+export function causeStatements(of: CausesOf): string[] {
+  const [late, repeated] = [of.late, of.repeated].map(duckdb.text) as [string, string]
+  const onlyOf = (reason: string, one: 'd' | 't', other: 'd' | 't'): string =>
+    `list_contains(${one}_reasons, ${reason}) AND NOT list_contains(${other}_reasons, ${reason})`
+  return [
+    causeWhere('version', 't_version <> d_version'),
+    // The tables prove by themselves that a row is late. A decision may say so where the event time of some
+    // record is far enough ahead.
+    causeWhere('late', onlyOf(late, 't', 'd')),
+    causeWhere(
+      'late',
+      `${onlyOf(late, 'd', 't')} AND (t_time IS NULL OR epoch_us(t_time) + ${of.delayMicros} <
+        (SELECT max(epoch_us(t_time)) FROM compared))`,
+    ),
+    causeWhere(
+      'repeated',
+      `(${onlyOf(repeated, 't', 'd')} OR ${onlyOf(repeated, 'd', 't')}) AND n IN (${ofSameId('t_id')} UNION ${ofSameId('d_id')})`,
+    ),
+    ...['late', 'repeated'].map((cause) =>
+      causeWhere(cause, `both_scored AND n IN (${behind(of, cause).join(' UNION ') || none})`),
+    ),
+    causeWhere('order', `both_scored AND n IN (${metOtherwise(of).join(' UNION ') || none})`),
+    causeWhere('unexplained', 'true'),
+  ]
+}
+
+function causeWhere(cause: string, where: string): string {
+  return `UPDATE differing SET cause = '${cause}' WHERE cause IS NULL AND (${where})`
+}
+
+const none = 'SELECT n FROM differing WHERE false'
+
+const isAnother = '(q.topic, q.partition, q."offset") IS DISTINCT FROM (r.topic, r.partition, r."offset")'
+
+/** In both an event of the same id: met in another order, or an event for the one alone. */
+function ofSameId(id: 'd_id' | 't_id'): string {
+  return `SELECT r.n FROM differing r JOIN compared q ON q.${id} = coalesce(r.d_id, r.t_id)
+    WHERE ${isAnother} AND (NOT q.both_scored OR ${isMetOtherwise})`
+}
+
+/** Behind a record that is an event for the tables or for the decisions alone. */
+function behind({ looks }: CausesOf, cause: string): string[] {
+  const ofTables = looks.map(
+    ({ key, rangeMicros }) =>
+      `SELECT r.n FROM differing r JOIN differing q ON q.${keyColumn(key)} = r.${keyColumn(key)}
+       WHERE q.cause = '${cause}' AND q.t_kind = 'scored' AND NOT q.both_scored
+         AND ${orderOf('q')} < ${orderOf('r')} AND ${isWithin(rangeMicros)}`,
+  )
+  // Of what the tables refused they know the key of the record alone.
+  const ofDecisions = `SELECT r.n FROM differing r JOIN differing q
+      ON q.record_key IS NULL OR q.record_key = r.record_key
+    WHERE q.cause = '${cause}' AND q.d_kind = 'scored' AND NOT q.both_scored AND q.decided_ms <= r.decided_ms`
+  return looks.length === 0 ? [] : [...ofTables, ofDecisions]
+}
+
+function metOtherwise({ looks }: CausesOf): string[] {
+  return looks.map(
+    ({ key, rangeMicros }) =>
+      `SELECT r.n FROM differing r JOIN compared q ON q.${keyColumn(key)} = r.${keyColumn(key)}
+       WHERE q.both_scored AND ${isMetOtherwise} AND ${isWithin(rangeMicros)}`,
+  )
+}
+
+function isWithin(rangeMicros: bigint): string {
+  return `abs(epoch_us(q.t_time) - epoch_us(r.t_time)) <= ${rangeMicros}`
+}
+
+/**
+ * Those of one partition are met in their order; those of two in the same one where both are known to agree.
+ */
+const isMetOtherwise = `(q.topic, q.partition) IS DISTINCT FROM (r.topic, r.partition)
+  AND NOT (${orderOf('q')} < ${orderOf('r')} AND ${isDecidedBefore('q', 'r')})
+  AND NOT (${orderOf('r')} < ${orderOf('q')} AND ${isDecidedBefore('r', 'q')})`
+
+/** In which the tables meet records. */
+function orderOf(alias: string): string {
+  return `(${alias}.t_batch, ${alias}.topic, ${alias}.partition, ${alias}."offset")`
+}
+
+function isDecidedBefore(a: string, b: string): string {
+  return `(${a}.decided_ms < ${b}.decided_ms
+    OR (${a}.decided_partition = ${b}.decided_partition AND ${a}.decided_offset < ${b}.decided_offset))`
+}

@@ -1,0 +1,154 @@
+// Decisions of records as they came against the rows that batches made of them: what differs has a cause,
+// and where nothing can differ nothing does.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import type { RecordChunk } from '../../../src/batches/source.ts'
+import { type ComparedDecisions, compareDecisions } from '../../../src/decisions/compare-decisions.ts'
+import { Decider } from '../../../src/decisions/decider.ts'
+import type { Decision } from '../../../src/decisions/decision.ts'
+import type { DecidedLine } from '../../../src/decisions/read-decisions.ts'
+import { settingsOf } from '../../../src/engines/batch-rules.ts'
+import { Database } from '../../../src/engines/database.ts'
+import { definitionsOf } from '../../../src/ops/definitions.ts'
+import { createGenerator, type GeneratorOptions } from '../../../src/produce/generator.ts'
+import { randomOf } from '../../generate/random.ts'
+import type { RawRecord } from '../../oracle/rows.ts'
+import { turnSeed as seed } from '../../turns.ts'
+import { memorySource } from '../engine/memory-source.ts'
+import { newLakehouse, runOnce, testOptions } from '../engine/pipeline.ts'
+
+console.log(`seed ${seed}`)
+
+const startMs = Date.parse('2026-10-31T12:00:00Z')
+const nowMicros = BigInt(Date.parse('2026-11-02T00:00:00Z')) * 1000n
+const { signal } = new AbortController()
+const random = randomOf(seed)
+const below = (count: number): number => Math.floor(random() * count)
+
+function recordsOf(count: number, partitions: number, more: Partial<GeneratorOptions>): RawRecord[] {
+  const generator = createGenerator({ seed, users: 40, fraudShare: 0.1, startMs, ...more })
+  const ends = new Array<bigint>(partitions).fill(0n)
+  return Array.from({ length: count }, (_, index) => {
+    const timestampMs = startMs + index * 2_000
+    const { key, value } = generator.next(timestampMs)
+    const partition = below(partitions)
+    return {
+      ...{ topic: 't', partition, offset: ends[partition]!++, timestampMs, headers: null },
+      ...{ key: Buffer.from(key), value: Buffer.from(value) },
+    }
+  })
+}
+
+type Decided = { readonly decision: Decision } & DecidedLine
+
+/** As many records a poll as have come since the last. */
+async function decidedOf(records: readonly RawRecord[]): Promise<Decided[]> {
+  const { base, remove } = await newLakehouse()
+  const decider = await Decider.open({
+    ...{ ...testOptions, deltaBasePath: base, registry: null, stateBytesMax: 2 ** 30 },
+  })
+  const decided: Decided[] = []
+  let come = 0
+  for (let poll = 1; come < records.length || decided.length < records.length; poll++) {
+    come = Math.min(records.length, come + 1 + below(60))
+    const source = memorySource(records.slice(0, come))
+    const { ranges, waiting } = await source.cut(decider.offsets, 1 + below(100), signal)
+    const chunks: RecordChunk[] = []
+    await source.read(ranges, (chunk) => void chunks.push(chunk), signal)
+    chunks.sort((a, b) => a.partition - b.partition)
+    const keys = chunks.flatMap((chunk) => chunk.keys)
+    for (const [index, decision] of decider.follow({ chunks, ranges, waiting }, nowMicros).entries()) {
+      const decided_partition = below(2)
+      const record_key = Buffer.from(keys[index]!).toString('hex')
+      decided.push({
+        decision,
+        record_key,
+        decided_ms: poll,
+        decided_partition,
+        decided_offset: decided.length,
+      })
+    }
+  }
+  await decider.close()
+  await remove()
+  return decided
+}
+
+async function compared(
+  records: readonly RawRecord[],
+  decided: readonly Decided[],
+  options: Partial<Parameters<typeof runOnce>[1]> = {},
+): Promise<ComparedDecisions> {
+  const { base, remove } = await newLakehouse()
+  const directory = await mkdtemp(join(tmpdir(), 'assay-compared-'))
+  const database = await Database.open({ ...testOptions.duckdb, spillDirectory: directory })
+  onTestFinished(async () => {
+    database.close()
+    await rm(directory, { recursive: true })
+    await remove()
+  })
+  await runOnce({ base, input: '', remove }, { recordsPerBatchMax: 300, ...options }, memorySource(records))
+  const file = join(directory, 'decisions.ndjson')
+  await writeFile(file, decided.map((one) => `${JSON.stringify(one)}\n`).join(''))
+  const { lakehouse, delays } = testOptions
+  const current = definitionsOf(lakehouse, settingsOf(testOptions))
+  return await compareDecisions(database.load, { lakehouse, deltaBasePath: base, delays, current, file })
+}
+
+const odd = { duplicateShare: 0.08, disorderShare: 0.2, lateShare: 0.06, malformedShare: 0.1 }
+
+test('with disorder, repeats, late records and partitions each difference has a cause', async () => {
+  const records = recordsOf(2_400, 3, odd)
+  const decided = await decidedOf(records)
+  const { compared: count, withoutRow, differing, unexplained } = await compared(records, decided)
+  expect([count, withoutRow]).toEqual([records.length, 0])
+  expect(unexplained).toEqual([])
+  expect(differing.unexplained).toBeUndefined()
+  for (const cause of ['late', 'order'] as const) expect(differing[cause], cause).toBeGreaterThan(0)
+  // What is decided twice is one, and what has not come yet is no difference.
+  const half = decided.slice(0, 1_200)
+  const behind = await compared(records.slice(0, 800), [...half, ...half.slice(0, 500)])
+  expect(behind.compared).toBeLessThanOrEqual(800)
+  expect(behind.compared + behind.withoutRow).toBe(1_200)
+  expect(behind.differing.unexplained).toBeUndefined()
+})
+
+test('of one partition without late records nothing differs, in polls and batches of whatever size', async () => {
+  const records = recordsOf(1_200, 1, { duplicateShare: 0.08, malformedShare: 0.1 })
+  const decided = await decidedOf(records)
+  const { compared: count, differing } = await compared(records, decided)
+  expect([count, differing]).toEqual([records.length, {}])
+})
+
+test('a decision that is another one has no cause, whatever is wrong about it', async () => {
+  const records = recordsOf(600, 1, { duplicateShare: 0.08, malformedShare: 0.1 })
+  const decided = await decidedOf(records)
+  const scored = decided.filter(({ decision }) => decision.decision === 'scored')
+  const falsified = (one: Decided, change: object): Decided => ({
+    ...one,
+    decision: { ...one.decision, ...change },
+  })
+  const wrong = [
+    falsified(scored[3]!, { fraud_score: 99 }),
+    falsified(scored[7]!, { rules: [{ name: 'late_night', points: 1, says: '' }] }),
+    falsified(scored[11]!, { features: { is_high_velocity: false, tx_count_30min: 77 } }),
+    falsified(scored[13]!, { decision: 'refused', reasons: [{ name: 'duplicate', meaning: '' }] }),
+    falsified(scored[17]!, { decision: 'refused', reasons: [{ name: 'amount_missing', meaning: '' }] }),
+    falsified(scored.at(-1)!, { decision: 'refused', reasons: [{ name: 'late', meaning: '' }] }),
+  ]
+  const places = new Set(wrong.map(({ decision }) => decision.offset))
+  const others = decided.filter(({ decision }) => !places.has(decision.offset))
+  const { differing, unexplained } = await compared(records, [...others, ...wrong])
+  expect(differing).toEqual({ unexplained: wrong.length })
+  expect(unexplained[0]).toMatchObject({ topic: 't', column: 'fraud_score', decided: '99' })
+})
+
+test('by other lists or rules than the batch has a decision may be another one', async () => {
+  const records = recordsOf(300, 1, {})
+  const decided = await decidedOf(records)
+  const parameters = { ...testOptions.parameters, high_risk_countries: ['United States', 'Germany'] }
+  const { differing } = await compared(records, decided, { parameters })
+  expect(Object.keys(differing)).toEqual(['version'])
+})
