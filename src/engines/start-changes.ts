@@ -73,7 +73,7 @@ export async function refuseIncompatible(
 
 /** Tells what is another than in the last batch; its rows, and all before, stay as they are. */
 export async function tellChanges(
-  options: Pick<PipelineOptions, 'lakehouse' | 'tell'>,
+  options: Pick<PipelineOptions, 'lakehouse' | 'deltaBasePath' | 'tell'>,
   store: DefinitionStore,
   { plan, progress: { batch } }: RecordedBatch,
 ): Promise<void> {
@@ -83,7 +83,12 @@ export async function tellChanges(
   const changes =
     before === null
       ? ['the definitions of then are lost']
-      : changesBetween(options.lakehouse, before, store.current, new Map()).map(changeText)
+      : changesBetween(
+          options.lakehouse,
+          before,
+          store.current,
+          await filledTables(options, store, batch),
+        ).map(changeText)
   if (changes.length === 0) return
   const message = `Since batch ${batch} these have changed: ${changes.join('; ')}. Rows that are there stay as they are.`
   options.tell({ kind: 'notice', code: 'DEFINITIONS_CHANGED', message, details: { batch, changes } })
@@ -256,6 +261,16 @@ async function progressOfJournal({ txns }: DeltaSnapshot): Promise<bigint> {
 
 async function openIfThere(directory: string): Promise<DeltaTable | null> {
   return (await DeltaTable.exists(directory)) ? DeltaTable.open(directory) : null
+}
+
+/** The same when tables are open: a new one has been made by then, and gets its rows from silver's history. */
+async function filledTables(
+  of: StartFacts,
+  store: DefinitionStore,
+  lastBatch: bigint,
+): Promise<ReadonlyMap<string, WrittenTable>> {
+  const written = await writtenTables(of, store, lastBatch)
+  return new Map([...written].map(([path, { rebuiltAs }]) => [path, { isThere: false, rebuiltAs }]))
 }
 
 async function writtenTables(

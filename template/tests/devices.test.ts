@@ -34,7 +34,7 @@ test('a window of a device closes', async () => {
   await using lake = await testLakehouse(config)
   const both = [payment('a', 'anna', '2026-10-01T10:00:00Z'), payment('b', 'ben', '2026-10-01T10:09:00Z')]
   await lake.at('2026-10-01T10:10:00Z').send(both)
-  await lake.at('2026-10-01T10:30:00Z').send([payment('c', 'anna', '2026-10-01T10:30:00Z')])
+  await lake.at('2026-10-01T11:00:00Z').send([payment('c', 'anna', '2026-10-01T11:00:00Z')])
   assert.deepEqual(await lake.rows('aggregations/device'), [
     {
       window_start: '2026-10-01T10:00:00.000Z',
@@ -44,7 +44,7 @@ test('a window of a device closes', async () => {
       payments: 2,
       users: 2,
       total: '25.00',
-      aggregation_time: '2026-10-01T10:30:00.000Z',
+      aggregation_time: '2026-10-01T11:00:00.000Z',
     },
   ])
 })

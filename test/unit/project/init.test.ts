@@ -12,10 +12,14 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import type { DefinedRule, Lakehouse } from '../../../src/plan/index.ts'
+import template from '../../../template/assay.config.ts'
 import { runCommand, type Said } from './command.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'assay-init-'))
 const project = join(root, 'my payments')
+const plain = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value)
 const assay = (...args: string[]): Promise<Said> => runCommand(project, args)
 
 beforeAll(async () => {
@@ -44,6 +48,26 @@ test('it has what a person looks for, and nothing is written over', async () => 
   expect(example).toContain('#DELTA_BASE_PATH=lakehouse\n')
   const again = await runCommand(root, ['init', 'my payments'])
   expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('is not empty')])
+})
+
+test('its README names all that goes by the records of the example', () => {
+  const page = readFileSync(join(project, 'README.md'), 'utf8')
+  const example = template.in(join(import.meta.dirname, '../../../template'))
+  const own = (of: (lakehouse: Lakehouse) => readonly string[]): string[] =>
+    of(example).filter((name) => !of(standardLakehouse).includes(name))
+  const columns = own(({ scored }) => Object.keys(scored!.rows.schema))
+  const asks = ({ fires }: DefinedRule): boolean =>
+    columns.some((name) => JSON.stringify(fires, plain).includes(`"${name}"`))
+  const named = [
+    ...columns,
+    ...own(({ reasons }) => Object.keys(reasons)).filter((reason) => !reason.endsWith('_invalid')),
+    ...own(({ watermarks }) => watermarks.map(({ name }) => name)),
+    ...example.rules.filter(asks).map(({ name }) => name),
+    ...readdirSync(join(project, 'tables')),
+    ...readdirSync(join(project, 'tests')),
+  ]
+  expect(named).toEqual(expect.arrayContaining(['channel', 'currency_unknown', 'device', 'shared_device']))
+  expect(named.filter((name) => !page.includes(`${name}\``))).toEqual([])
 })
 
 test('records that are made up go through all of its tables, and their fields are found', async () => {

@@ -61,15 +61,18 @@ test('what the page says can be done, and does what it says', async () => {
   const refused = await runCommand(project, ['run', '--once', '--from', 'data'])
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('DEFINITION_INCOMPATIBLE')])
   expect(await assay('rebuild', 'aggregations.device')).toContain('aggregations.device is rebuilt')
-  await assay('run', '--once', '--finalize', '--from', 'data')
+  const started = await assay('run', '--once', '--finalize', '--from', 'data')
+  expect(started).toContain('DEFINITIONS_CHANGED')
+  expect(started).not.toContain('assay rebuild')
   const sql =
     'select bool_and(window_end - window_start = interval 30 minutes) as long from aggregations.device'
   expect(JSON.parse((await runCommand(project, ['query', '--json', sql])).stdout)).toEqual({ long: true })
   mkdirSync(join(project, 'node_modules'))
   symlinkSync(root, join(project, 'node_modules/assay-lakehouse')) // As npm does.
-  const tests = spawnSync(process.execPath, ['--test', '--test-reporter=tap', 'tests/addresses.test.ts'], {
+  const tests = spawnSync(process.execPath, ['--test', '--test-reporter=tap', 'tests/*.test.ts'], {
     cwd: project,
     encoding: 'utf8',
   })
-  expect(tests.stdout).toContain('# pass 1')
+  expect(tests.stdout).toContain('# pass 4')
+  expect(tests.stdout).toContain('# fail 0')
 })
