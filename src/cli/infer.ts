@@ -7,7 +7,7 @@ import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
 import { type InferredFields, inferFields } from '../transactions/infer-fields.ts'
-import { sampleOf } from '../transactions/sample.ts'
+import { sampleOf, writtenPath } from '../transactions/sample.ts'
 import { decodedValues } from './decoded-values.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { printable } from './printable.ts'
@@ -75,32 +75,29 @@ async function sampleValues(config: Config, { topic, from }: InferFlags): Promis
   return await decoded()
 }
 
-const isName = /^[A-Za-z_$][\w$]*$/
-
 /** As it stands in a config. */
 function configText({ fields, missing, others }: InferredFields): string {
   const lacking = missing.map(
     (field) => `  // ${field}: nothing was found for it, and every record must have one`,
   )
   const lines = Object.entries(fields).map(([field, value]) => `  ${field}: ${written(value)},`)
-  const extra = others.map(({ path, as }) => {
-    const name = path
-      .at(-1)!
-      .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
-      .toLowerCase()
-      .replaceAll(/\W+/g, '_')
-    const kind = as === 'boolean' ? 'bool' : as
-    const at = path.some((one) => one.includes('.')) ? path : path.join('.')
-    return `  // ${isName.test(name) ? name : written(name)}: ${kind}(${written(at)}),`
+  const readers = others.map(({ as }) => (as === 'boolean' ? 'bool' : as))
+  const extra = others.map(({ name, path }, index) => {
+    return `  // ${name}: ${readers[index]}(${written(writtenPath(path))}),`
   })
-  const further = extra.length === 0 ? [] : ['// Columns that you may add:', 'extra: {', ...extra, '},']
+  const imported = [...new Set(readers)].sort().join(', ')
+  const heading = `// Columns that you may add, by import { ${imported} } from 'assay-lakehouse':`
+  const further = extra.length === 0 ? [] : [heading, 'extra: {', ...extra, '},']
   return `${['fields: {', ...lacking, ...lines, '},', ...further].join('\n')}\n`
 }
 
 /** A value as TypeScript: what JSON writes, with single quotes, and names without any. */
 function written(value: unknown): string {
-  if (typeof value === 'string')
-    return `'${JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`
+  if (typeof value === 'string') {
+    const text = JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")
+    // These end a line of a comment too.
+    return `'${text.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')}'`
+  }
   if (Array.isArray(value)) return `[${value.map(written).join(', ')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const entries = Object.entries(value).map(([name, one]) => `${name}: ${written(one)}`)

@@ -45,7 +45,7 @@ export type SilverColumns<U extends UserType = UserType, X = unknown> = FieldCol
 
 /**
  * Names that a project's columns cannot have: those of other columns that stand beside them, in a table or on
- * the way to one.
+ * the way to one, and the one that every object of JavaScript has.
  */
 export const reservedColumns: ReadonlySet<string> = new Set([
   ...Object.keys(fieldColumns),
@@ -53,5 +53,5 @@ export const reservedColumns: ReadonlySet<string> = new Set([
   ...['timestamp', 'kafka_key', 'value', 'headers', 'kafka_timestamp', 'is_document'],
   ...['invalid', 'is_late', 'is_candidate', 'is_duplicate', 'is_accepted', 'reasons'],
   ...['fraud_score', 'risk_level', 'requires_review', 'is_high_velocity', 'tx_count_30min'],
-  ...['window_start', 'window_end', 'aggregation_time', 'batch'],
+  ...['window_start', 'window_end', 'aggregation_time', 'batch', 'constructor'],
 ])

@@ -1,9 +1,11 @@
 // The fields of a config, proposed from a sample of records: by what things are called, and by what they are.
 // A proposal is for a person to read; what was guessed is said.
 import type { JsonPath } from '../plan/index.ts'
+import { reservedColumns } from './columns.ts'
 import { nameFit } from './field-names.ts'
 import type { Fields } from './fields.ts'
 import { timeReadings } from './mapping.ts'
+import { columnMistakes, plainName, unreadableNameText } from './mapping-of.ts'
 import { isReadable } from './readable.ts'
 import { type Sample, type SampledPath, writtenPath } from './sample.ts'
 
@@ -14,8 +16,14 @@ export type InferredFields = {
   readonly missing: readonly string[]
   /** What a person should look at, one sentence each. */
   readonly notes: readonly string[]
-  /** Paths with values that no field takes: columns that a project may add. */
-  readonly others: readonly { readonly path: JsonPath; readonly as: 'text' | 'number' | 'boolean' }[]
+  /** Paths with values that no field takes: columns that a project may add, each with a name that is free. */
+  readonly others: readonly OtherColumn[]
+}
+
+export type OtherColumn = {
+  readonly name: string
+  readonly path: JsonPath
+  readonly as: 'text' | 'number' | 'boolean'
 }
 
 type Choice = { readonly sampled: SampledPath; readonly as: string; readonly isGuess: boolean }
@@ -26,6 +34,7 @@ const requiredShareMin = 0.9
 const optionalShareMin = 0.02
 /** Of so many amounts one would have a fraction if any could. */
 const wholeAmountsMin = 8
+const namesShownMax = 10
 /** Years that transactions are of, in seconds. */
 const usualSeconds = [946_684_800, 4_102_444_800] as const // 2000 to 2100
 const epochUnits = { epoch_s: 1, epoch_ms: 1_000, epoch_us: 1_000_000 } as const
@@ -42,7 +51,7 @@ export function inferFields(sample: Sample): InferredFields {
     if (choice === null) return null
     taken.add(choice.sampled)
     if (choice.isGuess)
-      notes.push(`${field}: guessed from its values, nothing is called so: ${shown(choice)}`)
+      notes.push(`${field}: guessed from its values, nothing is called so: ${shown(choice.sampled)}`)
     return choice
   }
   const time = choose('timestamp', requiredShareMin, timeReading)
@@ -61,7 +70,7 @@ export function inferFields(sample: Sample): InferredFields {
   const country = location === null ? optional('country', 'text') : null
   if (amount?.as === 'minor_units') {
     notes.push(
-      `amount: every ${shown(amount)} is a whole number, read as cents; if it is not, say as: 'number'`,
+      `amount: every ${shown(amount.sampled)} is a whole number, read as cents; if it is not, say as: 'number'`,
     )
   }
   const required = { transaction_id: id, user_id: user, amount, timestamp: time }
@@ -77,7 +86,15 @@ export function inferFields(sample: Sample): InferredFields {
     device_id: pathOrNone(device),
     is_fraud: pathOrNone(fraud),
   } as Fields // The readings are those that their fields have.
-  return { fields, missing, notes, others: othersOf(sample, taken) }
+  const others = othersOf(sample, taken, notes)
+  if (sample.unreadable.length > 0) notes.push(unreadableText(sample.unreadable))
+  return { fields, missing, notes, others }
+}
+
+function unreadableText(names: readonly string[]): string {
+  const shownNames = names.slice(0, namesShownMax).map((name) => JSON.stringify(name))
+  const more = names.length > shownNames.length ? ` and ${names.length - shownNames.length} more` : ''
+  return `no field can read ${shownNames.join(', ')}${more}: ${unreadableNameText}`
 }
 
 function bestOf(
@@ -189,12 +206,32 @@ function placeOf(location: Choice | null, city: Choice | null, country: Choice |
   }
 }
 
-const shown = ({ sampled }: Choice): string => sampled.path.join('.')
+const shown = ({ path }: SampledPath): string => path.join('.')
 
-function othersOf(sample: Sample, taken: ReadonlySet<SampledPath>): InferredFields['others'] {
+function othersOf(sample: Sample, taken: ReadonlySet<SampledPath>, notes: string[]): OtherColumn[] {
+  const names = new Set<string>()
   return sample.paths.flatMap((sampled) => {
     if (taken.has(sampled)) return []
     const as = (['text', 'boolean', 'number'] as const).find((one) => isMostly(sampled, one))
-    return as === undefined ? [] : [{ path: sampled.path, as }]
+    if (as === undefined) {
+      notes.push(`${shown(sampled)}: no column takes it, its values are lists or of several kinds`)
+      return []
+    }
+    const name = freeName(sampled.path, names)
+    names.add(name)
+    return [{ name, path: sampled.path, as }]
   })
+}
+
+/** The last name of the path, with those before it where another column has it, else with a number. */
+function freeName(path: JsonPath, names: ReadonlySet<string>): string {
+  const candidates = path.map((_, index) => plainName(path.slice(-1 - index).join('_')))
+  const usual = candidates.map((name) => (reservedColumns.has(name) ? `record_${name}` : name))
+  const isFree = (name: string): boolean =>
+    name !== '' && columnMistakes(name).length === 0 && !names.has(name)
+  const found = usual.find(isFree)
+  if (found !== undefined) return found
+  const base = usual[0] === '' ? 'column' : usual[0]!.slice(0, 50)
+  for (let count = usual[0] === '' ? 1 : 2; ; count++)
+    if (isFree(`${base}_${count}`)) return `${base}_${count}`
 }

@@ -54,8 +54,7 @@ export function mappingOf(fields: Fields = {}, extra: ExtraFields = {}): Mapping
 /** A column's name has to be free, and one that every reader of tables takes without quotes. */
 export function columnMistakes(column: string): string[] {
   if (!/^[a-z][a-z0-9_]{0,62}$/.test(column)) {
-    const wish = column.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase()
-    const plain = wish.replaceAll(/[^a-z0-9]+/g, '_').replaceAll(/^[_0-9]+|_+$/g, '')
+    const plain = plainName(column)
     const advice = plain === '' ? '' : `, such as ${plain}`
     return [`extra.${JSON.stringify(column)}: a column is called in small letters, digits and _${advice}`]
   }
@@ -63,6 +62,19 @@ export function columnMistakes(column: string): string[] {
   return [
     `extra.${column}: Assay has a column of this name; call it record_${column} or what it means to you`,
   ]
+}
+
+/** What a column of this name can be called; empty where nothing of it can stay. */
+export function plainName(name: string): string {
+  const parted = name
+    .normalize('NFKD')
+    .replaceAll(/\p{M}/gu, '')
+    .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
+  const plain = parted.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_')
+  return plain
+    .replaceAll(/^[_0-9]+/g, '')
+    .slice(0, 63)
+    .replaceAll(/_+$/g, '')
 }
 
 /** Reasons of checks: each stands for one thing. */
@@ -130,6 +142,10 @@ function sourceOf(name: string, field: unknown, readings: readonly string[], mis
   return places === undefined || places === 2 ? source : ({ ...source, digits: places } as Source)
 }
 
+/** Of a name that is none for `isJsonName`. */
+export const unreadableNameText =
+  'it has a quote, a backslash, a question mark or a control character, begins with a space, or is *'
+
 const noPath: JsonPath = ['unknown']
 
 function pathOf(at: string, path: unknown, mistakes: string[]): JsonPath {
@@ -142,7 +158,7 @@ function pathOf(at: string, path: unknown, mistakes: string[]): JsonPath {
   mistakes.push(
     odd === undefined || odd === ''
       ? `${at}: ${said} is no path; write names with a point between them, 'customer.id', or a list of names, ['customer.id'], where a name has a point itself`
-      : `${at}: the name ${JSON.stringify(odd)} cannot be read: it has a quote, a backslash, a question mark or a control character, begins with a space, or is *`,
+      : `${at}: the name ${JSON.stringify(odd)} cannot be read: ${unreadableNameText}`,
   )
   return noPath
 }

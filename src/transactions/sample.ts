@@ -17,6 +17,8 @@ export type Sample = {
   readonly malformed: number
   /** In the order in which they first came. */
   readonly paths: readonly SampledPath[]
+  /** Names that no path can say; what is in them is in no path. */
+  readonly unreadable: readonly string[]
 }
 
 const levelsMax = 8
@@ -25,14 +27,20 @@ const valuesMax = 500
 
 export function sampleOf(values: readonly (Uint8Array | null)[]): Sample {
   const paths = new Map<string, SampledPath>()
+  const unreadable = new Set<string>()
   let records = 0
   for (const value of values) {
     const record = value === null ? null : objectFrom(value)
     if (record === null) continue
     records++
-    for (const [path, found] of leavesOf(record, [])) take(paths, path, found)
+    for (const [path, found] of leavesOf(record, [], unreadable)) take(paths, path, found)
   }
-  return { records, malformed: values.length - records, paths: [...paths.values()] }
+  return {
+    records,
+    malformed: values.length - records,
+    paths: [...paths.values()],
+    unreadable: [...unreadable],
+  }
 }
 
 function objectFrom(value: Uint8Array): object | null {
@@ -49,11 +57,16 @@ function objectFrom(value: Uint8Array): object | null {
 const isObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function* leavesOf(record: object, before: readonly string[]): Generator<readonly [JsonPath, unknown]> {
+function* leavesOf(
+  record: object,
+  before: readonly string[],
+  unreadable: Set<string>,
+): Generator<readonly [JsonPath, unknown]> {
   for (const [name, value] of Object.entries(record)) {
-    if (!isJsonName(name)) continue
-    if (isObject(value)) {
-      if (before.length + 1 < levelsMax) yield* leavesOf(value, [...before, name])
+    if (!isJsonName(name)) {
+      if (unreadable.size < pathsMax) unreadable.add(name)
+    } else if (isObject(value)) {
+      if (before.length + 1 < levelsMax) yield* leavesOf(value, [...before, name], unreadable)
     } else if (value !== null) yield [[...before, name] as unknown as JsonPath, value]
   }
 }

@@ -15,6 +15,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import type { DefinedRule, Lakehouse } from '../../../src/plan/index.ts'
 import template from '../../../template/assay.config.ts'
+import { oddColumns, oddRecords } from '../../generate/odd-names.ts'
 import { runCommand, type Said } from './command.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'assay-init-'))
@@ -107,6 +108,27 @@ test('infer proposes fields by which less than one in a hundred is refused', asy
     "select (select count(*) from silver.quarantine where not reasons in (['late'], ['duplicate'])) as refused"
   const { stdout: rows } = await runCommand(other, ['query', '--json', sql])
   expect(Number(JSON.parse(rows).refused)).toBeLessThan(30)
+})
+
+test('what infer proposes for records of odd names runs, every proposed column with it', async () => {
+  const odd = join(root, 'odd')
+  mkdirSync(join(odd, 'data'), { recursive: true })
+  writeFileSync(join(odd, 'data/a.ndjson'), oddRecords.map((one) => `${JSON.stringify(one)}\n`).join(''))
+  writeFileSync(
+    join(odd, 'assay.config.ts'),
+    "import { transactions } from 'assay-lakehouse'\nexport default transactions({ topic: 'odd' })\n",
+  )
+  const { stdout } = await runCommand(odd, ['infer', '--from', 'data'])
+  const imported = /import .* from 'assay-lakehouse'/.exec(stdout)![0].replace('{', '{ transactions,')
+  const config = `${imported}\nexport default transactions({ topic: 'odd',\n${stdout.replaceAll(/^ +\/\/ /gm, '')}})\n`
+  writeFileSync(join(odd, 'assay.config.ts'), config)
+  expect(await runCommand(odd, ['run', '--once', '--from', 'data'])).toMatchObject({ code: 0 })
+  const counts = Object.keys(oddColumns).map((name) => `count("${name}") = 20`)
+  const sql = `select count(*) as count, ${counts.join(' and ')} as has_all from silver.transactions`
+  expect(JSON.parse((await runCommand(odd, ['query', '--json', sql])).stdout)).toEqual({
+    count: 20,
+    has_all: true,
+  })
 })
 
 test('a field that no record has is told, with the names that are there', async () => {

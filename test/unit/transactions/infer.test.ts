@@ -6,6 +6,7 @@ import { mappingOf } from '../../../src/transactions/mapping-of.ts'
 import { sampleOf } from '../../../src/transactions/sample.ts'
 import { judge } from '../../../src/verify/judge.ts'
 import { topics } from '../../generate/foreign-topics.ts'
+import { oddColumns, oddRecords } from '../../generate/odd-names.ts'
 
 const later = BigInt(Date.UTC(2026, 11, 1)) * 1000n
 
@@ -102,11 +103,23 @@ test('what no field takes may become columns', () => {
   }))
   const { others } = inferFields(sampleOf(records.map((record) => Buffer.from(JSON.stringify(record)))))
   expect(others).toEqual([
-    { path: ['channel'], as: 'text' },
-    { path: ['card', 'bin'], as: 'text' },
-    { path: ['card', 'is_new'], as: 'boolean' },
-    { path: ['risk'], as: 'number' },
+    { name: 'channel', path: ['channel'], as: 'text' },
+    { name: 'bin', path: ['card', 'bin'], as: 'text' },
+    { name: 'is_new', path: ['card', 'is_new'], as: 'boolean' },
+    { name: 'risk', path: ['risk'], as: 'number' },
   ])
+})
+
+test('columns of odd names get names that are free, and what nothing can read is told', () => {
+  const { others, notes } = inferFields(sampleOf(oddRecords.map((one) => Buffer.from(JSON.stringify(one)))))
+  expect(Object.fromEntries(others.map(({ name, path }) => [name, path]))).toEqual(oddColumns)
+  expect(others.length).toBe(Object.keys(oddColumns).length)
+  const extra = Object.fromEntries(others.map(({ name, path, as }) => [name, { path, as }]))
+  expect(() => mappingOf({}, extra as never)).not.toThrow()
+  expect(notes).toContainEqual(
+    expect.stringMatching(/^no field can read "it's", " lead", "what\?", "": it has a quote/),
+  )
+  expect(notes).toContainEqual(expect.stringMatching(/^tags: no column takes it/))
 })
 
 test('a guess by values is said', () => {
