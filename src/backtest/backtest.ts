@@ -72,6 +72,7 @@ export async function backTest(options: BacktestOptions): Promise<BacktestReport
   const history = await openHistory({ ...options, columns })
   try {
     const tally = await tallyOf(history, sides.baseline, sides.candidate, asked)
+    if (tally.days.length === 0) throw await nothingToCount(options)
     const figures = backtestFigures(tally, sides, options.capacityPerDay)
     return {
       from: instantText(options.fromMicros),
@@ -83,6 +84,23 @@ export async function backTest(options: BacktestOptions): Promise<BacktestReport
       written: options.isBaselineActive ? await comparedToWritten(history, baseline) : null,
       samples: await changedSamples(history, sides, lakehouse.names.event.column, options.samplesMax),
     }
+  } finally {
+    history.close()
+  }
+}
+
+/** Of what is there it says when it was, so that the next try finds it. */
+async function nothingToCount(options: BacktestOptions): Promise<LakehouseError> {
+  const always = { fromMicros: null, toMicros: null, columns: ['event_time'] }
+  const history = await openHistory({ ...options, ...always })
+  try {
+    const sql = `SELECT epoch_us(min(event_time)), epoch_us(max(event_time)) FROM (${history.rows})`
+    const [first, last] = (await history.connection.runAndReadAll(sql)).getRows()[0]! as (bigint | null)[]
+    const message =
+      first === null
+        ? `no transaction of ${options.deltaBasePath} has been scored yet: run first, or set DELTA_BASE_PATH.`
+        : `no transaction is of this period: those that are there are from ${instantText(first!)} to ${instantText(last!)}.`
+    return new LakehouseError('CONFIG_INVALID', message)
   } finally {
     history.close()
   }

@@ -1,5 +1,6 @@
 // assay backtest: tries rules on the transactions that are there.
-import { basename } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
 import { Command } from 'commander'
 import { type BacktestReport, backTest, type NamedRules } from '../backtest/backtest.ts'
 import { reportHtml } from '../backtest/report-html.ts'
@@ -29,7 +30,7 @@ type BacktestFlags = {
   readonly samples: number
   readonly withRecordLabel?: true
   readonly json?: true
-  readonly html?: true
+  readonly html?: string
 }
 
 export function backtestCommand(project: Project): Command {
@@ -51,18 +52,32 @@ export function backtestCommand(project: Project): Command {
       'count rules too that ask the record itself whether it is fraud, such as known_fraud',
     )
     .option('--json', 'all figures as JSON')
-    .option('--html', 'the report as one HTML file')
+    .option('--html <file>', 'the report as one HTML file for people')
     .action(async (file: string | undefined, flags: BacktestFlags) => {
+      if (flags.json && flags.html !== undefined)
+        throw new LakehouseError('CONFIG_INVALID', 'give --json or --html, not both.')
       const { config } = openSession(project)
       const report = await runBacktest(project, config, file, flags)
-      process.stdout.write(outputOf(report, flags))
+      if (flags.html === undefined) process.stdout.write(outputOf(report, flags))
+      else
+        process.stdout.write(printable(`the report is in ${writtenHtml(flags.html, reportHtml(report))}\n`))
     })
 }
 
-function outputOf(report: BacktestReport, { json, html }: BacktestFlags): string {
-  if (json && html) throw new LakehouseError('CONFIG_INVALID', 'give --json or --html, not both.')
+/** The path of the file. */
+function writtenHtml(file: string, html: string): string {
+  const path = resolve(file)
+  try {
+    writeFileSync(path, html)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new LakehouseError('CONFIG_INVALID', `--html: ${path} cannot be written: ${why}`, { cause })
+  }
+  return path
+}
+
+function outputOf(report: BacktestReport, { json }: BacktestFlags): string {
   if (json) return `${JSON.stringify(report, null, 2)}\n`
-  if (html) return reportHtml(report)
   const width = process.stdout.columns ?? Infinity
   return printable(
     reportText(report, (names, rows, isRight) => tableText(names, rows, { widthMax: width, isRight })),

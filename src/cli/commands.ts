@@ -134,7 +134,7 @@ export const commands: readonly CommandEntry[] = [
     does:
       'Tells the story of one transaction: the record it came from, the rules that fired with their points, and what its ' +
       'user did before; or why it was refused.',
-    examples: ['assay why 1f0732f8-c436-4850-99ed-1a44067773a0'],
+    examples: ['assay why 1f0732f8-c436-4850-99ed-1a44067773a0', 'assay why ecommerce.transactions/0/4711'],
     load: async (project) => (await import('./why.ts')).whyCommand(project),
   },
   {
@@ -244,7 +244,7 @@ export const commands: readonly CommandEntry[] = [
       'and how much money by level, what is known to be fraud since, and what each rule brings. It reads alone.',
     examples: [
       'assay backtest rules.yaml --from 2026-10-01 --to 2026-10-31',
-      'assay backtest rules.yaml --capacity 200 --html > report.html',
+      'assay backtest rules.yaml --capacity 200 --html report.html',
     ],
     load: async (project) => (await import('./backtest.ts')).backtestCommand(project),
   },

@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts'
 import { Decider } from '../decisions/decider.ts'
 import type { Decision, DecisionCell } from '../decisions/decision.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { fileMissing } from '../files/file-missing.ts'
 import type { Project } from '../project/project.ts'
 import { deciderOptions } from './pipeline-options.ts'
 import { printable, printableLine } from './printable.ts'
@@ -51,8 +52,7 @@ export async function decideAll(config: Config, chunk: RecordChunk, nowMicros: b
 async function bytesOf(file: string): Promise<Buffer> {
   if (file === '-') return await buffer(process.stdin)
   const found = statSync(file, { throwIfNoEntry: false })
-  if (found === undefined || found.isDirectory())
-    throw new LakehouseError('FILE_NOT_FOUND', `there is no file ${file}.`)
+  if (found === undefined || found.isDirectory()) throw fileMissing(file)
   const { size } = found
   if (size > inputBytesMax) {
     const message = `${file} has ${size} bytes, and "assay decide" takes ${inputBytesMax}: run it with "assay run --from".`

@@ -2,6 +2,7 @@
 // and the answers are JSON.
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { LakehouseError } from '../errors/errors.ts'
+import { refuseNoTables } from '../ops/readable.ts'
 import { type VerdictName, verdictNames } from '../ops/verdicts.ts'
 import type { Project } from '../project/project.ts'
 import { noteLengthMax, type ReviewDesk, reasonLengthMax } from '../review/desk.ts'
@@ -11,6 +12,7 @@ import { type CasePlace, isRefused, type OpenCase, refusalText } from '../review
 import { commandUser } from './command-user.ts'
 import { exitCodes } from './failure.ts'
 import { printable } from './printable.ts'
+import { recordPlace } from './record-place.ts'
 import { openSession } from './session.ts'
 
 type DecideFlags = { readonly reason?: string; readonly note?: string }
@@ -75,6 +77,7 @@ async function answer(
   work: (desk: ReviewDesk, reviewer: string) => Promise<unknown>,
 ): Promise<void> {
   const { config } = openSession(project)
+  await refuseNoTables(config.lakehouse, config.deltaBasePath)
   const desk = await openReview(config)
   if (desk === null) throw new LakehouseError('CONFIG_INVALID', 'this lakehouse scores no transactions.')
   try {
@@ -95,12 +98,10 @@ function caseName({ topic, partition, offset }: CasePlace): string {
   return `${topic}/${partition}/${offset}`
 }
 
-/** A file of the input is a topic with a name that may have a slash. */
 function placeOf(text: string): CasePlace {
-  const found = /^(.+)\/(\d{1,9})\/(\d{1,18})$/s.exec(text)
-  if (found === null) throw new InvalidArgumentError('It must be topic/partition/offset.')
-  const [, topic = '', partition = '', offset = ''] = found
-  return { topic, partition: Number(partition), offset }
+  const place = recordPlace(text)
+  if (place === null) throw new InvalidArgumentError('It must be topic/partition/offset.')
+  return place
 }
 
 function sequenceOf(text: string): bigint {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { fileMissing } from '../files/file-missing.ts'
 import type { RulesSource } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
 import { listParameters } from '../project/rule-lists.ts'
@@ -87,6 +88,7 @@ function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') throw fileMissing(file)
     const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
     throw new LakehouseError('RULES_INVALID', `${file} cannot be read: ${why}.`, { cause })
   }

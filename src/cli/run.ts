@@ -12,6 +12,7 @@ import type { Dashboard } from '../dashboard/server.ts'
 import type { Engine } from '../engines/engine.ts'
 import { listener, noticesTo, type OnEvent, tellAll } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { inputMissing } from '../files/file-missing.ts'
 import { levelNames } from '../fraud/score.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream, tablesOf } from '../plan/index.ts'
@@ -224,10 +225,7 @@ type Source = RecordSource | (RecordSource & KafkaPositions)
 
 async function openSource(flags: RunFlags, config: Config, onNotice: OnNotice): Promise<Source> {
   if (flags.from !== undefined) {
-    if (!existsSync(flags.from)) {
-      const what = flags.from === '' ? '--from names nothing' : `there is no file or directory ${flags.from}`
-      throw new LakehouseError('FILE_NOT_FOUND', `${what}: give an NDJSON file or a directory of such files.`)
-    }
+    if (!existsSync(flags.from)) throw inputMissing(flags.from)
     const { openFileSource } = await import('../files/source.ts')
     const { checkpointDirectory } = await import('../engines/lock.ts')
     const checkpoints = checkpointDirectory(config.deltaBasePath, inputStream(config.lakehouse))

@@ -69,7 +69,11 @@ async function addUser(config: Config, name: string, role: UserRole, password: s
   }
   if (password.length < passwordLengthMin || password.length > passwordLengthMax) {
     const lengths = `${passwordLengthMin} to ${passwordLengthMax}`
-    throw new LakehouseError('CONFIG_INVALID', `a password has ${lengths} characters; nothing was changed.`)
+    const given =
+      password === ''
+        ? 'no password came by standard input: type it at a terminal, or pipe one line, as in assay users add NAME < password.txt'
+        : `the password has ${password.length} characters`
+    throw new LakehouseError('CONFIG_INVALID', `${given}; it is ${lengths} characters. Nothing was changed.`)
   }
   const others = (await readUsers(file)).filter((user) => user.name !== name)
   await writeUsers(file, [...others, { name, role, hash: await hashPassword(password) }])

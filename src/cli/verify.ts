@@ -8,13 +8,13 @@ import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { refuseNoTables } from '../ops/readable.ts'
 import type { Project } from '../project/project.ts'
 import { sqlName, tableNamed } from '../query/table-name.ts'
 import type { CheckResult, Finding } from '../verify/check.ts'
 import { exitCodes } from './failure.ts'
 import { mountLakehouse } from './lakehouse-store.ts'
 import { isInteractive } from './live-painter.ts'
-import { sayWhereNoTables } from './no-tables.ts'
 import { printableLine } from './printable.ts'
 import { createProgressBar, type ProgressBar } from './progress-bar.ts'
 import { openSession } from './session.ts'
@@ -66,6 +66,7 @@ async function judge(config: Config, table: string | undefined, flags: VerifyFla
   const { verifyLakehouse } = await import('../verify/verify.ts')
   const only = table === undefined ? null : tableNamed(table, config.lakehouse.tables).path
   const { lakehouse, deltaBasePath, watermarkMicros, parameters, duckdb } = config
+  await refuseNoTables(lakehouse, deltaBasePath)
   const bar = isInteractive(process.stderr, process.env)
     ? createProgressBar('rows', process.stderr, process.env)
     : null
@@ -83,7 +84,6 @@ async function judge(config: Config, table: string | undefined, flags: VerifyFla
   bar?.close()
   if (flags.json) process.stdout.write(`${JSON.stringify({ ok, checks }, exact)}\n`)
   else process.stdout.write(summaryText(config.deltaBasePath, checks))
-  if (!ok) await sayWhereNoTables(config)
   process.exitCode = ok ? exitCodes.ok : exitCodes.failed
 }
 

@@ -7,6 +7,7 @@ import { formatDuration } from '../config/duration.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { hasTables, noLakehouse } from '../ops/readable.ts'
 import { type DefinedRule, historiesOf, type Lakehouse, type TableDefinition } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
 import { type LakehouseReader, openReader } from '../query/reader.ts'
@@ -14,12 +15,16 @@ import { resultCellText } from '../query/result-cell.ts'
 import { sqlName } from '../query/table-name.ts'
 import { filledSentence } from '../rules/index.ts'
 import { printable, printableLine } from './printable.ts'
+import { recordPlace } from './record-place.ts'
 import { tableText } from './result-output.ts'
 import { openSession } from './session.ts'
 
 export function whyCommand(project: Project): Command {
   return new Command('why')
-    .argument('<transaction_id>', 'as it is in the record, without white space around it')
+    .argument(
+      '<transaction>',
+      'its id as it is in the record, without white space around it, or the topic/partition/offset of its record',
+    )
     .action(async (id: string) => {
       const { config } = openSession(project)
       process.stdout.write(printable(await why(config, id, process.stdout.columns ?? Infinity)))
@@ -37,24 +42,47 @@ export async function why(config: Config, id: string, widthMax = Infinity): Prom
   if (id.trim() === '') throw new LakehouseError('TRANSACTION_NOT_FOUND', 'no transaction has an empty id.')
   const reader = await openReader(config)
   try {
-    const accepted = await acceptedRows(reader, id)
-    const refused = (await refusedRows(reader, id)).filter(({ value }) =>
-      isValueOf(reader.lakehouse, value, id),
-    )
-    if (accepted.length + refused.length === 0) throw notFound(config, id)
+    const { accepted, refused } = await rowsNamed(reader, id)
+    if (accepted.length + refused.length === 0) throw await notFound(config, id)
     const sections: string[] = []
     for (const silver of accepted) sections.push(await acceptedText(reader, silver, widthMax))
-    for (const row of refused) sections.push(await refusedText(reader, row, id))
+    for (const { row, what } of refused) sections.push(await refusedText(reader, row, what))
     return sections.join('\n')
   } finally {
     reader.close()
   }
 }
 
-function notFound(config: Config, id: string): LakehouseError {
-  const { events, refused } = config.lakehouse
+type NamedRows = {
+  readonly accepted: readonly Row[]
+  /** Each with what it is called. */
+  readonly refused: readonly { readonly row: Row; readonly what: string }[]
+}
+
+/** The rows of the id; where there is none, those of the record that the text says the place of. */
+async function rowsNamed(reader: LakehouseReader, id: string): Promise<NamedRows> {
+  const { events, refused } = reader.lakehouse
+  const accepted = await acceptedRows(reader, id)
+  const named = (await refusedRows(reader, id)).filter(({ value }) => isValueOf(reader.lakehouse, value, id))
+  const place = accepted.length + named.length === 0 ? recordPlace(id) : null
+  if (place === null) {
+    // Of malformed bytes nobody can say which id they have.
+    const what = (row: Row): string =>
+      reasonsOf(row).includes('malformed') ? `${id} (${malformedTold})` : id
+    return { accepted, refused: named.map((row) => ({ row, what: what(row) })) }
+  }
+  const at = { ...place, offset: BigInt(place.offset) }
+  return {
+    accepted: await atPosition(reader, events, at),
+    refused: (await atPosition(reader, refused, at)).map((row) => ({ row, what: id })),
+  }
+}
+
+async function notFound({ lakehouse, deltaBasePath }: Config, id: string): Promise<LakehouseError> {
+  if (!(await hasTables(lakehouse, deltaBasePath))) return noLakehouse(deltaBasePath)
+  const { events, refused } = lakehouse
   const message =
-    `no transaction ${JSON.stringify(id)} in ${config.deltaBasePath}: it is neither in ${sqlName(events)} ` +
+    `no transaction ${JSON.stringify(id)} in ${deltaBasePath}: it is neither in ${sqlName(events)} ` +
     `nor in ${sqlName(refused)}. It was not read yet, its id is another, or DELTA_BASE_PATH is.`
   return new LakehouseError('TRANSACTION_NOT_FOUND', message)
 }
@@ -135,7 +163,7 @@ function atPosition(reader: LakehouseReader, table: TableDefinition, row: Row): 
 }
 
 function scoreText({ rules }: Lakehouse, fraud: Row, event: Row): string {
-  const fired = fraud.reasons == null ? [] : (JSON.parse(resultCellText(fraud.reasons)) as string[])
+  const fired = reasonsOf(fraud)
   const lines = fired.map((name) => {
     const rule = rules.find((known) => known.name === name)
     const sign = rule !== undefined && rule.points < 0 ? '' : '+'
@@ -217,10 +245,8 @@ function windowText(
   return `${heading}\n${tableText(['time', ...shown], cells, { widthMax, isRight: [false, false, true] })}`
 }
 
-async function refusedText(reader: LakehouseReader, row: Row, id: string): Promise<string> {
-  const reasons = row.reasons == null ? [] : (JSON.parse(resultCellText(row.reasons)) as string[])
-  // Of malformed bytes nobody can say which id they have.
-  const what = reasons.includes('malformed') ? `${id} (${malformedTold})` : id
+async function refusedText(reader: LakehouseReader, row: Row, what: string): Promise<string> {
+  const reasons = reasonsOf(row)
   const title = `${printableLine(what)}: refused: ${reasons.join(', ')}`
   const meanings = reasons.map((reason) => `  ${reason.padEnd(22)} ${reader.lakehouse.reasons[reason] ?? ''}`)
   return [
@@ -228,6 +254,10 @@ async function refusedText(reader: LakehouseReader, row: Row, id: string): Promi
     `${meanings.join('\n')}\n`,
     await originText(reader, row),
   ].join('\n')
+}
+
+function reasonsOf({ reasons }: Row): readonly string[] {
+  return reasons == null ? [] : (JSON.parse(resultCellText(reasons)) as string[])
 }
 
 function factsText(heading: string, facts: Row, hidden: ReadonlySet<string> = new Set()): string {

@@ -5,7 +5,7 @@ import { type DeltaCommit, type DeltaSnapshot, DeltaTable } from '../delta/index
 import { listLog, logDirectory, versionDigits } from '../delta/log-files.ts'
 import { isOddPath } from '../delta/paths.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { readableTables } from '../ops/readable.ts'
+import { noLakehouse, readableTables } from '../ops/readable.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { versionBefore } from './batch-history.ts'
@@ -33,10 +33,7 @@ export async function cutLakehouse(lakehouse: Lakehouse, deltaBasePath: string):
   const { events, records } = lakehouse
   const silver = await tableIfThere(deltaBasePath, events.path)
   if (silver === null || (await tableIfThere(deltaBasePath, records.path)) === null) {
-    throw new LakehouseError(
-      'DELTA_TABLE_NOT_FOUND',
-      `${deltaBasePath} has no lakehouse: there is nothing to copy. Is DELTA_BASE_PATH right?`,
-    )
+    throw noLakehouse(deltaBasePath)
   }
   // Asked first: the journal that is copied has all of these batches.
   const journal = await journalTxns(deltaBasePath)

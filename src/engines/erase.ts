@@ -22,6 +22,7 @@ import {
 } from '../ops/erased.ts'
 import { filesPath } from '../ops/files.ts'
 import { labelsPath } from '../ops/labels.ts'
+import { noLakehouse } from '../ops/readable.ts'
 import { openOpsTable, opsDirectory, tableDirectory } from '../ops/tables.ts'
 import { verdictsPath } from '../ops/verdicts.ts'
 import { inputStream, type Lakehouse } from '../plan/index.ts'
@@ -362,11 +363,6 @@ async function openDatabase({ lakehouse, deltaBasePath, duckdb }: EraseOptions):
   assert(spillDirectory !== undefined)
   await mkdir(spillDirectory, { recursive: true })
   return Database.open({ spillDirectory, ...duckdb })
-}
-
-function noLakehouse(deltaBasePath: string): LakehouseError {
-  const message = `${deltaBasePath} has no silver table: there is nothing to erase. Is DELTA_BASE_PATH right?`
-  return new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
 }
 
 function overtaken({ directory }: DeltaTable): LakehouseError {

@@ -25,6 +25,7 @@ import {
 import { duckdbType, typeText } from '../delta/schema.ts'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { tableHash } from '../ops/definitions.ts'
+import { noLakehouse } from '../ops/readable.ts'
 import { rebuiltTxns } from '../ops/rebuilt.ts'
 import { dayText, retainedOf } from '../ops/retained.ts'
 import { deltaDefinition, openTable, tableDirectory } from '../ops/tables.ts'
@@ -76,6 +77,8 @@ export async function rebuildTable(options: RebuildOptions, path: string): Promi
     )
   }
   await refuseCopy(deltaBasePath)
+  if (!(await DeltaTable.exists(tableDirectory(deltaBasePath, lakehouse.events))))
+    throw noLakehouse(deltaBasePath)
   const directory = tableDirectory(deltaBasePath, definition)
   // A directory that was removed is made again: by another definition than before no run would fill it.
   if (!(await DeltaTable.exists(directory)))

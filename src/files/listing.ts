@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { LakehouseError } from '../errors/errors.ts'
+import { inputMissing } from './file-missing.ts'
 
 /**
  * A file as it was when it was listed. `topic` is its path below the directory, with `/` between the parts.
@@ -23,14 +24,7 @@ const STATS_IN_FLIGHT_MAX = 64
  */
 export async function listFiles(root: string, signal: AbortSignal): Promise<ListedFile[]> {
   const rootStat = await statOrNull(root)
-  if (rootStat === null) {
-    throw new LakehouseError(
-      'FILE_NOT_FOUND',
-      `There is no file or directory ${root}. Give the path of an NDJSON file or of a directory of ` +
-        'such files.',
-      { details: { path: root } },
-    )
-  }
+  if (rootStat === null) throw inputMissing(root)
   if (rootStat.isFile()) {
     const topic = basename(root)
     refuseUnusableName(topic, root)

@@ -5,6 +5,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { fileMissing } from '../files/file-missing.ts'
 import { labelsDefinition, labelsPath } from '../ops/labels.ts'
 import { openOpsTable, tableDirectory } from '../ops/tables.ts'
 import type { Lakehouse } from '../plan/index.ts'
@@ -42,7 +43,7 @@ const sourcesTaken = ['reviewer', 'record']
 /** Fails with LABELS_INVALID, whose message has a line for each mistake; then nothing was written. */
 export async function importLabels(options: ImportOptions): Promise<ImportReport> {
   const found = await stat(options.file).catch(() => null)
-  if (!found?.isFile()) throw new LakehouseError('FILE_NOT_FOUND', `there is no file ${options.file}.`)
+  if (!found?.isFile()) throw fileMissing(options.file)
   const instance = await DuckDBInstance.create(':memory:', { ...options.duckdb })
   const connection = await instance.connect()
   try {

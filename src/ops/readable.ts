@@ -1,4 +1,6 @@
 // Every table that a query can name: those of the lakehouse, and what Assay keeps of its own work.
+import { DeltaTable } from '../delta/index.ts'
+import { LakehouseError } from '../errors/errors.ts'
 import type { Lakehouse, TableDefinition } from '../plan/index.ts'
 import { alertLogDefinition, alertLogPath } from './alerts.ts'
 import { auditDefinition, auditPath } from './audit.ts'
@@ -9,6 +11,7 @@ import { erasedDefinition, erasedPath } from './erased.ts'
 import { filesDefinition, filesPath } from './files.ts'
 import { labelsDefinition, labelsPath } from './labels.ts'
 import { schemasDefinition, schemasPath } from './schemas.ts'
+import { tableDirectory } from './tables.ts'
 import { verdictsDefinition, verdictsPath } from './verdicts.ts'
 
 /** A table as those know it who only read it. */
@@ -29,4 +32,28 @@ export const opsTables: readonly NamedTable[] = [
 
 export function readableTables({ tables }: Pick<Lakehouse, 'tables'>): readonly NamedTable[] {
   return [...tables, ...opsTables]
+}
+
+/** What to look at where a table is not there. */
+export const notWrittenAdvice = 'is DELTA_BASE_PATH right, and did "assay run" run?'
+
+export function noLakehouse(deltaBasePath: string): LakehouseError {
+  return new LakehouseError('DELTA_TABLE_NOT_FOUND', `${deltaBasePath} has no table yet: ${notWrittenAdvice}`)
+}
+
+export async function hasTables(
+  lakehouse: Pick<Lakehouse, 'tables'>,
+  deltaBasePath: string,
+): Promise<boolean> {
+  for (const table of readableTables(lakehouse))
+    if (await DeltaTable.exists(tableDirectory(deltaBasePath, table))) return true
+  return false
+}
+
+/** Fails with DELTA_TABLE_NOT_FOUND where no table is written: what only reads would find nothing wrong. */
+export async function refuseNoTables(
+  lakehouse: Pick<Lakehouse, 'tables'>,
+  deltaBasePath: string,
+): Promise<void> {
+  if (!(await hasTables(lakehouse, deltaBasePath))) throw noLakehouse(deltaBasePath)
 }

@@ -6,8 +6,8 @@ import type { Config } from '../config/config.ts'
 import { type DeltaSnapshot, type DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
-import { type NamedTable, readableTables } from '../ops/readable.ts'
-import { notWrittenAdvice, sqlName } from './table-name.ts'
+import { type NamedTable, notWrittenAdvice, readableTables } from '../ops/readable.ts'
+import { sqlName } from './table-name.ts'
 import { createTableView, openWritten } from './table-view.ts'
 
 export type Catalog = {

@@ -6,7 +6,7 @@ import { inHome } from '../config/values.ts'
 import { DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { editDistance } from '../errors/nearest-name.ts'
-import { type NamedTable, readableTables } from '../ops/readable.ts'
+import { type NamedTable, notWrittenAdvice, readableTables } from '../ops/readable.ts'
 import { tableDirectory } from '../ops/tables.ts'
 
 /** The name of a table in SQL: `silver/transactions` is silver.transactions. */
@@ -53,9 +53,6 @@ export function tableNamed<T extends NamedTable>(name: string, among: readonly T
       : `there is no table ${JSON.stringify(name)}${advice || `; the tables are ${known.join(', ')}`}`
   throw new LakehouseError('TABLE_UNKNOWN', message)
 }
-
-/** What to look at where a table is not there. */
-export const notWrittenAdvice = 'is DELTA_BASE_PATH right, and did "assay run" run?'
 
 /** Opens a table of the lakehouse by its name, or any Delta table by a path that starts with /, . or ~. */
 export async function openNamedTable(config: Config, name: string): Promise<DeltaTable> {

@@ -254,6 +254,15 @@ test('a period has its first day and its last, and nothing else', async () => {
   expect(figures.all.transactions).toBe(within.length)
 })
 
+test('a period without transactions is refused, with the time of those that are there', async () => {
+  const times = made.map(({ atMs }) => atMs)
+  const [first, last] = [Math.min(...times), Math.max(...times)].map((ms) => new Date(ms).toISOString())
+  await expect(backtested({ from: '2025-01-01', to: '2025-01-31' })).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: `no transaction is of this period: those that are there are from ${first} to ${last}.`,
+  })
+})
+
 describe('the rule that asks the record itself', () => {
   test('counts where that is asked for', async () => {
     const { figures } = await backtested({ withRecordLabel: true })

@@ -60,7 +60,7 @@ test('with --from the files are looked at in place of Kafka', async () => {
     expect(text).not.toMatch(/kafka/)
     expect(code).toBe(0)
     const absent = await lines(environment, join(input, 'absent'))
-    expect(absent.text).toMatch(/^FAIL +files .*There is no file or directory/m)
+    expect(absent.text).toMatch(/^FAIL +files .*there is no file or directory/m)
     expect(absent.code).toBe(1)
   } finally {
     rmSync(input, { recursive: true })

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { commands } from '../../../src/cli/commands.ts'
 import { runProgram } from '../../../src/cli/program.ts'
 
@@ -80,21 +82,71 @@ test('the help of what is no command names the nearest one', async () => {
   expect(stderr).toBe("error: unknown command 'dmo'\n(Did you mean demo?)\n")
 })
 
-test.each([['verify'], ['table', 'describe', 'silver.transactions']])(
-  'assay %s %s asks for DELTA_BASE_PATH where nothing is written',
-  (...args) => {
-    const { status, stderr } = assay(...args.filter((argument) => argument !== undefined))
-    expect(status).toBe(1)
-    expect(stderr).toMatch(
-      /written yet in .*absent; is DELTA_BASE_PATH right|absent has no table yet: is DELTA_BASE_PATH/,
-    )
+test.each(
+  [
+    'verify',
+    'verify --json',
+    'status',
+    'status --json',
+    'why nobody',
+    'backtest',
+    'review list',
+    'rebuild gold.transactions',
+    'backup COPY',
+    'table describe silver.transactions',
+  ].map((line) => [line]),
+)(
+  'assay %s of a path without tables fails, asks for DELTA_BASE_PATH and makes nothing there',
+  async (line) => {
+    const directory = mkdtempSync(join(tmpdir(), 'assay-absent-'))
+    vi.stubEnv('DELTA_BASE_PATH', join(directory, 'absent'))
+    try {
+      const { status, stdout, stderr } = await said(
+        ...line.replace('COPY', join(directory, 'copy')).split(' '),
+      )
+      expect([status, stdout]).toEqual([1, ''])
+      expect(stderr).toMatch(/^assay: .*absent.*DELTA_BASE_PATH.* \[DELTA_TABLE_NOT_FOUND\]\n$/)
+      expect(existsSync(join(directory, 'absent'))).toBe(false)
+    } finally {
+      vi.unstubAllEnvs()
+      rmSync(directory, { recursive: true })
+    }
   },
 )
+
+test.each([
+  ['run', '--once', '--from'],
+  ['infer', '--from'],
+  ['labels', 'import'],
+  ['decide'],
+  ['rules', 'check'],
+  ['backtest'],
+])('assay %s %s of a file that is not there fails alike', async (...given) => {
+  const args = given.filter((argument) => argument !== undefined)
+  vi.stubEnv('DELTA_BASE_PATH', join(import.meta.dirname, 'absent'))
+  const { status, stderr } = await said(...args, 'nowhere').finally(() => vi.unstubAllEnvs())
+  expect(status).toBe(1)
+  const advice = ': give an NDJSON file or a directory of such files.'
+  const text = args.includes('--from') ? `file or directory nowhere${advice}` : 'file nowhere.'
+  expect(stderr.split('\n').at(-2)).toBe(`assay: there is no ${text} [FILE_NOT_FOUND]`)
+})
+
+test('a user without a password is told how one is given', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'assay-users-'))
+  const { status, stderr } = spawnSync(process.execPath, [bin, 'users', 'add', 'ann'], {
+    ...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+    env: { ...process.env, DASHBOARD_USERS_FILE: join(directory, 'users.json'), DELTA_BASE_PATH: directory },
+  })
+  expect(status).toBe(2)
+  expect(stderr).toMatch(/no password came by standard input: type it at a terminal, or pipe one line/)
+  expect(readdirSync(directory)).toEqual([])
+  rmSync(directory, { recursive: true })
+})
 
 test('a failure has exit code 1 and one line on stderr', () => {
   const { status, stderr } = assay('why', 'nobody')
   expect(status).toBe(1)
-  expect(stderr).toMatch(/^assay: .*\[TRANSACTION_NOT_FOUND\]\n$/)
+  expect(stderr).toMatch(/^assay: .*\[DELTA_TABLE_NOT_FOUND\]\n$/)
 })
 
 test('a reader that closes the pipe early ends the command without a failure', () => {

@@ -38,6 +38,12 @@ test('a refused transaction tells every reason and its value', async () => {
   expect(story).toContain('{"transaction_id":"t-9"}')
 })
 
+test('the place of a record names it too, accepted or refused', async () => {
+  expect(await why(lakehouse.config, 'tx/0/0')).toBe(await why(lakehouse.config, 't-1'))
+  expect(await why(lakehouse.config, 'tx/0/4')).toMatch(/^tx\/0\/4: refused: malformed\n/)
+  await expect(why(lakehouse.config, 'tx/0/5')).rejects.toMatchObject({ code: 'TRANSACTION_NOT_FOUND' })
+})
+
 test('an id that no table knows is a failure of its own, also where it is a part of another', async () => {
   for (const id of ['t-', 'nobody', "' or 1=1 --", '', ' ']) {
     await expect(why(lakehouse.config, id)).rejects.toMatchObject({ code: 'TRANSACTION_NOT_FOUND' })
