@@ -14,8 +14,8 @@ const mebibytes = (value: number): string => `${grouped(value)} MiB`
 
 const millionTexts: Readonly<Record<MillionName, string>> = {
   bareDuckdb: 'DuckDB alone, from files: one SQL statement for each table',
-  assayFromFiles: 'Assay, from the same files through all nine tables',
-  assayFromKafka: 'Assay, from Kafka through all nine tables',
+  assayFromFiles: 'Assay, from the same files through all tables',
+  assayFromKafka: 'Assay, from Kafka through all tables',
   flink: 'Flink, from Kafka: four of the tables as Parquet files',
 }
 
@@ -74,7 +74,7 @@ function batchRows({ batch }: Figures): string[][] {
   const { medianMs, p95Ms, processorMs, residentMiB, durableCommitMs, records } = batch
   const commits = `${short(medianMs / durableCommitMs)} durable commits (write, fsync, link) of ${short(durableCommitMs)} ms`
   const time = `${grouped(medianMs)} ms (p95 ${grouped(p95Ms)} ms)`
-  const text = `a batch of ${grouped(records)} through all nine tables`
+  const text = `a batch of ${grouped(records)} through all tables`
   return [[text, time, `${short(processorMs)} ms`, mebibytes(residentMiB), commits]]
 }
 

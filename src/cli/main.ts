@@ -11,4 +11,18 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Nobody reads the log any more; the pipeline itself goes on.
 process.stderr.on('error', () => {})
 
+const starterAskedEveryMs = 500
+
+endWithStarter()
 process.exitCode = await runProgram(process.argv.slice(2))
+
+/** npm hands a signal to its shell, and not to what that runs: when npm is gone, this process ends as by SIGTERM. */
+function endWithStarter(): void {
+  if (process.env.npm_command === undefined) return
+  const starter = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === starter) return
+    clearInterval(watch)
+    process.kill(process.pid, 'SIGTERM')
+  }, starterAskedEveryMs).unref()
+}

@@ -62,11 +62,11 @@ export async function verify(config: Config, table: string | undefined, flags: V
 }
 
 async function judge(config: Config, table: string | undefined, flags: VerifyFlags): Promise<void> {
+  await refuseNoTables(config.lakehouse, config.deltaBasePath)
   if (flags.decisions) return judgeDecisions(config, table, flags)
   const { verifyLakehouse } = await import('../verify/verify.ts')
   const only = table === undefined ? null : tableNamed(table, config.lakehouse.tables).path
   const { lakehouse, deltaBasePath, watermarkMicros, parameters, duckdb } = config
-  await refuseNoTables(lakehouse, deltaBasePath)
   const bar = isInteractive(process.stderr, process.env)
     ? createProgressBar('rows', process.stderr, process.env)
     : null

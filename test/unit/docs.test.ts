@@ -42,6 +42,11 @@ const packed = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).fil
 /** npm packs package.json without being asked. */
 const isPacked = (path: string): boolean => path === 'package.json' || packed.some((one) => one.test(path))
 
+test.each(pages)('a command of %s is called by npx, as it works in a checkout and in a project', (page) => {
+  const lines = readFileSync(join(root, page), 'utf8').split('\n')
+  expect(lines.filter((line) => /^( {4})?assay /.test(line))).toEqual([])
+})
+
 test.each(pages)('every relative link of %s leads somewhere, in the package too', (page) => {
   const whole = readFileSync(join(root, page), 'utf8')
   expect(whole).not.toMatch(/^(<{7}|>{7}) /m) // A merge that was left undone.

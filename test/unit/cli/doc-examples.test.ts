@@ -1,12 +1,14 @@
 // What the pages say of queries is so: examples run, and columns have the types that the tables page names.
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { query } from '../../../src/cli/query.ts'
 import { openTable } from '../../../src/ops/tables.ts'
 import { openReview } from '../../../src/review/open-review.ts'
+import { runCommand } from '../project/command.ts'
 import { type SmallLakehouse, smallLakehouse } from './small-lakehouse.ts'
 
 const root = dirname(dirname(dirname(import.meta.dirname)))
@@ -49,6 +51,38 @@ test.each(examples)('%s: %s', async (_, sql) => {
     throw error
   })
   expect((await rows).split('\n').length).toBeGreaterThan(1)
+})
+
+/** Pages that say by which commands their queries find rows. */
+const withTables = pages.flatMap((page) => {
+  const text = readFileSync(join(root, page), 'utf8')
+  const made = [...text.matchAll(/^ {4}npx assay ((?:produce --to|run --once) .*)$/gm)].map(
+    ([, line]) => line!,
+  )
+  const asked = examples.filter(([of]) => of === page).map(([, sql]) => sql)
+  return page.startsWith('docs/guide/') && made.length === 2 && asked.length > 0
+    ? [{ page, made, asked }]
+    : []
+})
+
+describe('queries behind the commands of their page find rows', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'assay-doc-rows-'))
+  const environment = { DELTA_BASE_PATH: join(directory, 'lakehouse') }
+  const assay = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await runCommand(directory, args, environment)
+    expect(code, stderr).toBe(0)
+    return stdout
+  }
+  beforeAll(async () => {
+    expect(new Set(withTables.map(({ made }) => made.join())).size).toBe(1)
+    for (const line of withTables[0]!.made) await assay(...line.split(' '))
+  })
+  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+  test.each(withTables)('$page', async ({ asked }) => {
+    for (const sql of asked)
+      expect((await assay('query', '--csv', sql)).split('\n').length, sql).toBeGreaterThan(2)
+  })
 })
 
 test('the pages have examples', () => {

@@ -56,6 +56,18 @@ test('a run without end says what it reads, that it waits, that it stops, and wh
   expect(entries(log).at(-1)).toMatchObject({ level: 'info', batches: 0, records: 0, lost: 0 })
 })
 
+test.skipIf(process.platform === 'win32')('a run that npx started stops when npx is gone', async () => {
+  // As npx does: by a shell, which does not hand on the signals that it gets.
+  const command = `"${process.execPath}" "${bin}" run --from "${join(home, 'input')}"; true`
+  const env = { ...process.env, npm_command: 'exec', DELTA_BASE_PATH: join(home, 'tables') }
+  const shell = spawn('sh', ['-c', command], { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  const { log } = await ended(shell, 'waiting for more')
+  expect(shell.signalCode).toBe('SIGTERM')
+  expect(entries(log).map(({ msg }) => String(msg).split(/[,:;]/)[0])).toEqual(
+    expect.arrayContaining(['SIGTERM', 'ended']),
+  )
+})
+
 test('a run that refuses everything says so at its end, with a record', async () => {
   writeFileSync(join(home, 'input', 'a.ndjson'), '{"transaction_id":"t-1","amount":1}\n'.repeat(20))
   const { code, log } = await ended(run('--once'))

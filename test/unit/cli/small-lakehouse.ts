@@ -89,12 +89,12 @@ const rowsByPath: Readonly<Record<string, FilledTable>> = {
   fraud_detection: {
     columns: [
       ...['transaction_id', 'fraud_score', 'risk_level', 'requires_review', 'tx_count_30min', 'reasons'],
-      ...['transaction_date', ...position],
+      ...['amount', 'event_time', 'transaction_date', ...position],
     ],
     rows: [
       `('t-1', ${scoreOfFirst}, 'HIGH', true, 1, [${rulesOfFirst.map((name) => `'${name}'`).join(', ')}], ` +
-        "'2024-03-10', 'tx', 0, 0)",
-      "('t-2', 20, 'LOW', false, 2, ['high_risk_country', 'weekend'], '2024-03-10', 'tx', 0, 1)",
+        "6000.00, '2024-03-10 10:00:00.000001+00', '2024-03-10', 'tx', 0, 0)",
+      "('t-2', 20, 'LOW', false, 2, ['high_risk_country', 'weekend'], 12.50, '2024-03-10 10:20:00+00', '2024-03-10', 'tx', 0, 1)",
     ],
   },
 }
