@@ -16,7 +16,7 @@ const starterAskedEveryMs = 500
 endWithStarter()
 process.exitCode = await runProgram(process.argv.slice(2))
 
-/** npm hands a signal to its shell, and not to what that runs: when npm is gone, this process ends as by SIGTERM. */
+/** npm hands a signal to its shell, and not to what that runs: when both are gone, this process ends too. */
 function endWithStarter(): void {
   if (process.env.npm_command === undefined) return
   const starter = process.ppid
