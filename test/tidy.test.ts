@@ -1,5 +1,6 @@
 // The rules of the house that a machine can check and the linter does not.
-import { readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { expect, test } from 'vitest'
@@ -302,4 +303,11 @@ test('the lock has the optional packages of every platform, or npm ci refuses it
     .flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
     .filter((name) => !(`node_modules/${name}` in packages))
   expect(missing).toEqual([])
+})
+
+test.skipIf(!existsSync(join(root, '.git')))('no file of the repository is a symbolic link', () => {
+  // One that leads to modules elsewhere would replace those of whoever checks it out.
+  const { stdout } = spawnSync('git', ['ls-files', '--stage'], { cwd: root, encoding: 'utf8' })
+  expect(stdout).toContain('package.json')
+  expect(stdout.split('\n').filter((line) => line.startsWith('120000'))).toEqual([])
 })
