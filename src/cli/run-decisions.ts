@@ -27,6 +27,7 @@ import { Retrier } from '../kafka/retry.ts'
 import { openKafkaSource } from '../kafka/source.ts'
 import { type MetricsServer, serveMetrics } from '../metrics/http.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
+import type { Logger } from './logger.ts'
 import { packageVersion } from './package-version.ts'
 import { deciderOptions } from './pipeline-options.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
@@ -45,16 +46,19 @@ const toldEveryMs = 10_000
 /** A topic of decisions that is made has so many partitions. */
 const partitionsDefault = 4
 
+/** What is known at the start, and where it is asked. */
+export type DecidesAt = {
+  readonly rows: number
+  /** null where it answers no requests, or serves no metrics. */
+  readonly url: string | null
+  readonly metricsUrl: string | null
+}
+
 export type DecisionsRun = {
   readonly config: Config
   readonly onNotice: OnNotice
   /** Told once, when decisions are made. */
-  readonly onStart: (facts: {
-    readonly rows: number
-    /** null where it answers no requests, or serves no metrics. */
-    readonly url: string | null
-    readonly metricsUrl: string | null
-  }) => void
+  readonly onStart: (facts: DecidesAt) => void
   readonly onDecided: (decided: readonly DecidedRecord[]) => void
   readonly signal: AbortSignal
 }
@@ -83,11 +87,7 @@ export async function runDecisionsLogged({ config, log }: Session): Promise<void
     await runDecisions({
       config,
       onNotice: ({ code, message, details }) => log.warn({ code, ...details }, message),
-      onStart: ({ rows, url, metricsUrl }) => {
-        const where = url === null ? 'no requests' : `requests at ${url}/v1/decisions`
-        log.info({ rows, url }, `decides: ${counted(rows, 'row')} known, ${where}`)
-        if (metricsUrl !== null) log.info(`metrics at ${metricsUrl}/metrics`)
-      },
+      onStart: (facts) => tellDecides(log, facts),
       onDecided: (decided) => {
         for (const { decision } of decided) counts[decision.decision]++
       },
@@ -98,6 +98,12 @@ export async function runDecisionsLogged({ config, log }: Session): Promise<void
     tell()
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
+}
+
+export function tellDecides(log: Logger, { rows, url, metricsUrl }: DecidesAt): void {
+  const where = url === null ? 'no requests' : `requests at ${url}/v1/decisions`
+  log.info({ rows, url }, `decides: ${counted(rows, 'row')} known, ${where}`)
+  if (metricsUrl !== null) log.info(`metrics of decisions at ${metricsUrl}/metrics`)
 }
 
 /** Runs until the signal aborts. Of a lakehouse there is one such process: others fail with STREAM_LOCKED. */

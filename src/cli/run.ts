@@ -18,12 +18,15 @@ import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream, tablesOf } from '../plan/index.ts'
 import { type Project, projectTitle } from '../project/project.ts'
 import { sqlName } from '../query/table-name.ts'
+import type { DecisionsBeside } from './decisions-beside.ts'
 import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { isInteractive } from './live-painter.ts'
 import { liveRunView } from './live-run-view.ts'
+import type { Logger } from './logger.ts'
 import { type ObservedRun, observeRun } from './observed-run.ts'
 import { pipelineOptions } from './pipeline-options.ts'
+import type { DecidesAt } from './run-decisions.ts'
 import { openRunView, type RunFacts, type RunView } from './run-view.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
 import { type ServedDashboard, serveDashboard } from './served-dashboard.ts'
@@ -32,6 +35,9 @@ import { type ToldAlerts, tellAlerts } from './told-alerts.ts'
 
 /** The stream that decides transactions as they come; it writes no table. */
 const decisionsStream = 'decisions'
+
+const untilStopped =
+  'are made of what comes in Kafka, until they are stopped: give neither --once nor --from.'
 
 /** How long `--once` waits for a broker that is away or a topic that is not there. */
 const onceWaitMaxMs = 30_000
@@ -61,17 +67,15 @@ export function runCommand(project: Project): Command {
     .option('--engine <engine>', 'embedded or spark (default: ENGINE)')
     .addHelpText('after', `\n${variablesHelp(project.lakehouse, projectDefaults(project))}`)
     .action((named: readonly string[], flags: RunFlags) =>
-      named.includes(decisionsStream)
-        ? runDecisionsAlone(project, named, flags)
+      named.length === 1 && named[0] === decisionsStream
+        ? runDecisionsAlone(project, flags)
         : runPipeline(project, named, flags),
     )
 }
 
-async function runDecisionsAlone(project: Project, named: readonly string[], flags: RunFlags): Promise<void> {
-  if (named.length > 1 || Object.keys(flags).some((flag) => flag !== 'log')) {
-    const message = `${decisionsStream} is a process of its own, that reads Kafka until it is stopped: "assay run ${decisionsStream}".`
-    throw new LakehouseError('CONFIG_INVALID', message)
-  }
+async function runDecisionsAlone(project: Project, flags: RunFlags): Promise<void> {
+  if (Object.keys(flags).some((flag) => flag !== 'log'))
+    throw new LakehouseError('CONFIG_INVALID', `${decisionsStream} ${untilStopped}`)
   const { runDecisionsLogged } = await import('./run-decisions.ts')
   await runDecisionsLogged(openSession(project))
 }
@@ -82,6 +86,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const all = lakehouse.streams
   const streams = named.length === 0 ? all : all.filter((name) => named.includes(name))
   checkFlags(flags, config)
+  const decides = isDeciding(named, flags, config)
   const engineName = flags.engine ?? config.engine
   const about = runFacts(config, { project, streams, engine: engineName, from: flags.from ?? null })
   const view = isLive(flags, config)
@@ -108,6 +113,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const registry = source === null ? null : schemaRegistryOf(config, asked)
   const pipeline = pipelineOptions({ ...config, engine: engineName })
   const of = { streams, engine: engineName, reads: about.input } as const
+  let decisions: DecisionsBeside | null = null
   const observed = await observeRun({ ...pipeline, ...of, source, metrics: config.metrics })
   listeners.push(observed.onEvent)
   try {
@@ -121,6 +127,11 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
     if (alerts !== null) listeners.push(alerts.onEvent)
     view.onStart({ ...observed, dashboard })
     const engine = await openEngine(engineName, config, source)
+    if (decides) {
+      const told = isLive(flags, config) ? null : log
+      decisions = await startDecisions(project, engineName, noticesTo(tell), told)
+    }
+    decisions?.failed.addEventListener('abort', () => stop.abort(), { once: true })
     await engine.run({
       ...pipeline,
       streams,
@@ -131,11 +142,14 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
       signal: stop.signal,
       tell,
     })
+    await decisions?.close()
+    decisions?.failed.throwIfAborted()
     if (view.onEnd() === 'all refused') process.exitCode = exitCodes.failed
   } catch (error) {
     view.onFailure()
     throw error
   } finally {
+    await decisions?.close()
     await dashboard?.close()
     await alerts?.close(flags.once ? onceTellMaxMs : 0)
     await observed.close()
@@ -143,6 +157,26 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
     registry?.close()
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
+}
+
+/** A run with an end, or of files, decides nothing: DECISIONS_IN_RUN is about what comes. */
+function isDeciding(named: readonly string[], { once, from }: RunFlags, config: Config): boolean {
+  const isOfKafka = once !== true && from === undefined
+  if (!named.includes(decisionsStream)) return named.length === 0 && config.decisions.isInRun && isOfKafka
+  if (isOfKafka) return true
+  throw new LakehouseError('CONFIG_INVALID', `${decisionsStream} ${untilStopped}`)
+}
+
+async function startDecisions(
+  project: Project,
+  engine: Config['engine'],
+  onNotice: OnNotice,
+  log: Logger | null,
+): Promise<DecisionsBeside> {
+  const { decideBeside } = await import('./decisions-beside.ts')
+  const { tellDecides } = await import('./run-decisions.ts')
+  const onStart = (facts: DecidesAt): void => (log === null ? undefined : tellDecides(log, facts))
+  return decideBeside(project, { engine, onNotice, onStart })
 }
 
 function dashboardOf(

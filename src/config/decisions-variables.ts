@@ -2,11 +2,26 @@
 import { isLoopback } from '../metrics/listening.ts'
 import type { MetricsAddress } from '../metrics/token.ts'
 import { metricsToken } from '../metrics/token.ts'
-import { byteSize, localPath, type Secret, secretMatching, textMatching, wholeNumber } from './values.ts'
+import {
+  byteSize,
+  localPath,
+  oneOf,
+  type Secret,
+  secretMatching,
+  textMatching,
+  wholeNumber,
+} from './values.ts'
 
 const decisions = { group: 'Decisions' } as const
 
 export const decisionsVariables = {
+  DECISIONS_IN_RUN: {
+    ...decisions,
+    ...oneOf('on', 'off'),
+    meaning: 'Whether "assay run" decides transactions too as they come, in a thread of its own',
+    default: 'off',
+    example: 'on',
+  },
   DECISIONS_TOPIC: {
     ...decisions,
     ...textMatching(
@@ -66,6 +81,7 @@ export const decisionsVariables = {
 } as const
 
 type DecisionsValues = {
+  readonly DECISIONS_IN_RUN: 'on' | 'off'
   readonly DECISIONS_TOPIC: string
   readonly DECISIONS_GROUP_ID: string
   readonly DECISIONS_STATE_MAX: number
@@ -76,6 +92,8 @@ type DecisionsValues = {
 }
 
 export type DecisionsConfig = {
+  /** Whether a run decides, too. */
+  readonly isInRun: boolean
   readonly topic: string
   readonly groupId: string
   readonly stateBytesMax: number
@@ -89,7 +107,8 @@ export function decisionsConfigOf(values: DecisionsValues): DecisionsConfig {
   const variable = 'DECISIONS_TOKEN_FILE'
   const ofFile = path === null ? ({ kind: 'none' } as const) : ({ kind: 'file', variable, path } as const)
   const http = { host, port, token: text === null ? ofFile : ({ kind: 'text', text } as const) }
-  return { topic, groupId, stateBytesMax: values.DECISIONS_STATE_MAX, http }
+  const isInRun = values.DECISIONS_IN_RUN === 'on'
+  return { isInRun, topic, groupId, stateBytesMax: values.DECISIONS_STATE_MAX, http }
 }
 
 /** What is wrong between them, of those that could be parsed. */

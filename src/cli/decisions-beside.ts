@@ -1,0 +1,65 @@
+// Decides transactions beside the batches of a run, in a thread of its own: while a batch is computed nothing
+// else would get its turn. Both end together.
+import { Worker } from 'node:worker_threads'
+import type { OnNotice } from '../batches/notice.ts'
+import type { Config } from '../config/config.ts'
+import { type ErrorCode, LakehouseError } from '../errors/errors.ts'
+import type { Project } from '../project/project.ts'
+import type { DecisionsRun } from './run-decisions.ts'
+
+/** What the thread is started with. */
+export type BesideStart = { readonly projectDirectory: string | null; readonly engine: Config['engine'] }
+
+/** What the thread tells. */
+export type BesideTold =
+  | { readonly kind: 'notice'; readonly notice: Parameters<OnNotice>[0] }
+  | { readonly kind: 'started'; readonly facts: Parameters<DecisionsRun['onStart']>[0] }
+  | { readonly kind: 'failed'; readonly failure: TransferredFailure }
+
+export type TransferredFailure = {
+  /** null for what has no code: a defect. */
+  readonly code: ErrorCode | null
+  readonly message: string
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+export type DecisionsBeside = {
+  /** Aborted with its failure where it has failed. */
+  readonly failed: AbortSignal
+  /** What is decided is published, then it ends. */
+  close(): Promise<void>
+}
+
+export function decideBeside(
+  { home }: Project,
+  options: {
+    readonly engine: Config['engine']
+    readonly onNotice: OnNotice
+    readonly onStart: DecisionsRun['onStart']
+  },
+): DecisionsBeside {
+  const start: BesideStart = { projectDirectory: home?.directory ?? null, engine: options.engine }
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  const worker = new Worker(new URL(`./decisions-thread.${extension}`, import.meta.url), {
+    workerData: start,
+  })
+  const failed = new AbortController()
+  worker.on('message', (told: BesideTold) => {
+    if (told.kind === 'notice') options.onNotice(told.notice)
+    else if (told.kind === 'started') options.onStart(told.facts)
+    else failed.abort(errorOf(told.failure))
+  })
+  worker.on('error', (error) => failed.abort(error))
+  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+  return {
+    failed: failed.signal,
+    async close() {
+      worker.postMessage('stop')
+      await ended
+    },
+  }
+}
+
+function errorOf({ code, message, details }: TransferredFailure): Error {
+  return code === null ? new Error(message) : new LakehouseError(code, message, { details })
+}

@@ -1,0 +1,98 @@
+// A run that decides too: one process writes the tables and the decisions, and both say the same.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createGenerator } from '../../../src/produce/generator.ts'
+import { turnSeed as seed } from '../../turns.ts'
+import { type JavaProducer, openJavaProducer } from '../kafka/java-producer.ts'
+import { type SharedBroker, sharedBroker } from '../shared.ts'
+import { javaAvailable } from '../tools.ts'
+import { type Assay, runAssay, type Settings, startAssay, temporaryDirectory } from './assay.ts'
+import { settingsFor } from './lakehouse.ts'
+
+let broker: SharedBroker
+let producer: JavaProducer
+const topic = 'decided-in-run'
+
+describe.skipIf(javaAvailable !== null)(`a run that decides (repeat with SEED=${seed})`, () => {
+  beforeAll(async () => {
+    broker = await sharedBroker()
+    producer = await openJavaProducer(broker.bootstrapServers, {})
+  })
+  afterAll(async () => {
+    await producer?.close()
+    await broker?.leave()
+  })
+
+  test('it decides what comes, answers requests, and ends with its decisions', async () => {
+    await broker.createTopic(topic, 3)
+    const settings: Settings = {
+      ...settingsFor(broker.bootstrapServers, topic, await temporaryDirectory()),
+      ...{ DECISIONS_IN_RUN: 'on', DECISIONS_TOPIC: `${topic}-decisions`, DECISIONS_PORT: '18181' },
+      ...{ METRICS_PORT: '19664', LOG_FORMAT: 'json' },
+    }
+    const run = startAssay(['run'], settings)
+    await eventually(run, () => run.log().includes('decides: '))
+    await send(600)
+    await eventually(run, async () => (await decidedOf(run)) >= 600)
+    const url = /(http:\/\/localhost:\d+)\/v1\/decisions/.exec(run.log())![1]!
+    const body = JSON.stringify({
+      ...{ transaction_id: 'r-1', user_id: 7, amount: 9000, payment_method: 'crypto' },
+      timestamp: new Date().toISOString(),
+    })
+    const headers = { 'content-type': 'application/json' }
+    const answer = await fetch(`${url}/v1/decisions`, { method: 'POST', body, headers })
+    expect(await answer.json()).toMatchObject({ decision: 'scored', id: 'r-1' })
+    // Whoever decides holds the stream of decisions, in whatever process.
+    const second = await startAssay(['run', 'decisions'], settings).ended
+    expect([second.code, second.log]).toEqual([1, expect.stringContaining('STREAM_LOCKED')])
+    expect((await run.end('SIGTERM')).code).toBe(0)
+    await runAssay(['run', '--once'], settings)
+    const { stdout } = await runAssay(['verify', '--decisions', '--json'], settings)
+    type Verified = { readonly decisions: { readonly compared: number; readonly withoutRow: number } }
+    const { compared, withoutRow } = (JSON.parse(stdout) as Verified).decisions
+    expect([compared, withoutRow]).toEqual([601, 0])
+  })
+
+  test('where it cannot decide it ends, and says why', async () => {
+    const settings: Settings = {
+      ...settingsFor(broker.bootstrapServers, topic, await temporaryDirectory()),
+      ...{ DECISIONS_TOPIC: `${topic}-decisions`, DECISIONS_PORT: '0', METRICS_PORT: '0' },
+      ...{ DECISIONS_GROUP_ID: 'decided-in-run-2', LOG_FORMAT: 'json' },
+    }
+    const holder = startAssay(['run', 'decisions'], settings)
+    await eventually(holder, () => holder.log().includes('decides: '))
+    const run = await startAssay(['run', 'decisions', 'kafka-to-delta'], settings).ended
+    expect([run.code, run.log]).toEqual([1, expect.stringContaining('STREAM_LOCKED')])
+    expect((await holder.end('SIGTERM')).code).toBe(0)
+  })
+})
+
+async function send(count: number): Promise<void> {
+  const startMs = Date.parse('2026-10-31T12:00:00Z')
+  const generator = createGenerator({
+    ...{ seed, users: 60, fraudShare: 0.1, startMs, duplicateShare: 0.05, malformedShare: 0.1 },
+  })
+  for (let index = 0; index < count; index++) {
+    const timestampMs = startMs + index * 2_000
+    const { key, value } = generator.next(timestampMs)
+    const at = { topic, partition: index % 3, timestampMs, headers: [] }
+    producer.send({ ...at, key: Buffer.from(key), value: Buffer.from(value) })
+  }
+  await producer.command('flush')
+}
+
+/** By the metrics of its decisions. */
+async function decidedOf(run: Assay): Promise<number> {
+  const url = /metrics of decisions at (http:\/\/localhost:\d+\/metrics)/.exec(run.log())
+  if (url === null) return 0
+  const text = await (await fetch(url[1]!)).text()
+  const counts = [...text.matchAll(/^assay_decisions_total\{[^}]*\} (\d+)$/gm)]
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0)
+}
+
+async function eventually(run: Assay, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const check = async (): Promise<boolean> => {
+    if (run.hasEnded()) throw new Error(`it ended:\n${run.log()}`)
+    return await isSo()
+  }
+  await expect.poll(check, { timeout: 60_000, interval: 100 }).toBe(true)
+}
