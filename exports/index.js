@@ -74,6 +74,7 @@ export const {
   extend,
   filter,
   finiteNumber,
+  firstRulesVersion,
   firstValues,
   functionNamed,
   greaterThan,

@@ -24,8 +24,12 @@ export type BacktestOptions = HistoryPeriod & {
   readonly deltaBasePath: string
   readonly candidate: NamedRules
   readonly baseline: NamedRules
-  /** The baseline is what the lakehouse goes by today: the report compares it with what was written. */
+  /**
+   * The baseline is what the lakehouse goes by today: the report compares what was written with what the
+   * rules give, each row by its own version. The versions are those that were active, by their numbers.
+   */
   readonly isBaselineActive: boolean
+  readonly versions: ReadonlyMap<number, NamedRules>
   readonly asOfMicros: bigint
   readonly maturityMicros: bigint
   readonly capacityPerDay: number | null
@@ -65,7 +69,7 @@ export async function backTest(options: BacktestOptions): Promise<BacktestReport
   const sides = { candidate: candidate === baseline ? ofBaseline : sideOf(candidate), baseline: ofBaseline }
   const asked = columnsAsked(sides.candidate)
   const whole = columnsAsked(baseline.rules)
-  const compared = options.isBaselineActive ? [...whole, 'fraud_score', 'reasons'] : []
+  const compared = options.isBaselineActive ? [...whole, ...columnsWritten(options.versions)] : []
   const columns = [
     ...new Set([...asked, ...columnsAsked(sides.baseline), ...compared, ...sampleColumns(lakehouse)]),
   ]
@@ -81,7 +85,7 @@ export async function backTest(options: BacktestOptions): Promise<BacktestReport
       labelMaturityDays: Number(options.maturityMicros) / 86_400_000_000,
       reviewCapacityPerDay: options.capacityPerDay,
       figures,
-      written: options.isBaselineActive ? await comparedToWritten(history, baseline) : null,
+      written: options.isBaselineActive ? await comparedToWritten(history, baseline, options.versions) : null,
       samples: await changedSamples(history, sides, lakehouse.names.event.column, options.samplesMax),
     }
   } finally {
@@ -110,18 +114,34 @@ function sampleColumns({ names }: Lakehouse): string[] {
   return [names.event.column, 'amount']
 }
 
-/** Whether the rules of today give what was written, score and reasons; all rules count. */
+function columnsWritten(versions: BacktestOptions['versions']): string[] {
+  const asked = [...versions.values()].flatMap(({ rules }) => columnsAsked(rules))
+  return ['fraud_score', 'reasons', ...(versions.size === 0 ? [] : ['rules_version', ...asked])]
+}
+
+/**
+ * Whether the rules give what was written, score and reasons: those of a row's version, and the baseline where
+ * it has none. All rules count.
+ */
 async function comparedToWritten(
   { connection, rows }: ScoredHistory,
-  { rules, parameters }: NamedRules,
+  baseline: NamedRules,
+  versions: BacktestOptions['versions'],
 ): Promise<{ transactions: number; same: number }> {
-  const dialect = boundDuckdb(parameters)
+  const byVersion = [...versions].map(([version, rules]) => `WHEN ${version} THEN ${isAsWritten(rules)}`)
   const isSame =
-    `${duckdb.name('fraud_score')} = ${expressionSql(dialect, fraudScore(rules.rules))} AND ` +
-    `${duckdb.name('reasons')} = ${expressionSql(dialect, firedRules(rules.rules))}`
+    byVersion.length === 0
+      ? isAsWritten(baseline)
+      : `CASE ${duckdb.name('rules_version')} ${byVersion.join(' ')} ELSE ${isAsWritten(baseline)} END`
   const reader = await connection.runAndReadAll(`SELECT count(*), count(*) FILTER (${isSame}) FROM (${rows})`)
   const [transactions, same] = reader.getRows()[0]!.map(Number)
   return { transactions: transactions!, same: same! }
+}
+
+function isAsWritten({ rules, parameters }: NamedRules): string {
+  const dialect = boundDuckdb(parameters)
+  const score = `${duckdb.name('fraud_score')} = ${expressionSql(dialect, fraudScore(rules.rules))}`
+  return `(${score} AND ${duckdb.name('reasons')} = ${expressionSql(dialect, firedRules(rules.rules))})`
 }
 
 function instantText(micros: bigint | null): string | null {

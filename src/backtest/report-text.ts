@@ -118,7 +118,7 @@ function transactionLines({ figures, from, to, asOf, labelMaturityDays, written 
     ...(written === null
       ? []
       : [
-          `the rules of today give score and reasons as written for ${countText(written.same)} of ${countText(written.transactions)}`,
+          `the rules, each row by its version, give score and reasons as written for ${countText(written.same)} of ${countText(written.transactions)}`,
         ]),
     ...gaps.map(
       ([name, count]) =>

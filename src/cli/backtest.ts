@@ -11,10 +11,12 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
 import { withLists } from '../project/rule-lists.ts'
 import { instanceOptions } from '../query/reader.ts'
+import { versionedRules } from '../versions/configured-rules.ts'
+import { readVersions, rulesOfVersion } from '../versions/rules-in-force.ts'
 import { durationMs, wholeNumberFrom } from './option-values.ts'
 import { printable } from './printable.ts'
 import { tableText } from './result-output.ts'
-import { openRules } from './rules.ts'
+import { isVersionName, namedRules } from './rule-versions.ts'
 import { openSession } from './session.ts'
 
 const dayMs = 86_400_000
@@ -35,10 +37,10 @@ type BacktestFlags = {
 
 export function backtestCommand(project: Project): Command {
   return new Command('backtest')
-    .argument('[rules]', 'the file of rules to try (default: that of the lakehouse)')
+    .argument('[rules]', 'a file of rules to try, or the number of a version (default: the active one)')
     .option('--from <day|instant>', 'transactions from then on (default: the first)')
     .option('--to <day|instant>', 'up to then; a day is in it (default: the last)')
-    .option('--against <rules>', 'active, or a file of rules', 'active')
+    .option('--against <rules>', 'active, the number of a version, or a file of rules', 'active')
     .option('--as-of <day|instant>', 'with what was known at that time (default: now)')
     .option(
       '--label-maturity <duration>',
@@ -57,7 +59,7 @@ export function backtestCommand(project: Project): Command {
       if (flags.json && flags.html !== undefined)
         throw new LakehouseError('CONFIG_INVALID', 'give --json or --html, not both.')
       const { config } = openSession(project)
-      const report = await runBacktest(project, config, file, flags)
+      const report = await runBacktest(config, file, flags)
       if (flags.html === undefined) process.stdout.write(outputOf(report, flags))
       else
         process.stdout.write(printable(`the report is in ${writtenHtml(flags.html, reportHtml(report))}\n`))
@@ -85,17 +87,18 @@ function outputOf(report: BacktestReport, { json }: BacktestFlags): string {
 }
 
 export async function runBacktest(
-  project: Project,
   config: Config,
   file: string | undefined,
   flags: BacktestFlags,
 ): Promise<BacktestReport> {
   const { lakehouse, deltaBasePath } = config
   const isBaselineActive = flags.against === 'active'
-  const active = namedRules(project, config, undefined, 'active')
-  const named = (rules: string, other: string): NamedRules =>
-    namedRules(project, config, rules, basename(rules) === basename(other) ? rules : basename(rules))
-  const baseline = isBaselineActive ? active : named(flags.against, file ?? '')
+  const active = await sideOf(config, 'active', 'active')
+  const named = (rules: string, other: string): Promise<NamedRules> => {
+    const shown = basename(rules) === basename(other) ? rules : basename(rules)
+    return sideOf(config, rules, isVersionName(rules) ? `version ${rules}` : shown)
+  }
+  const baseline = isBaselineActive ? active : await named(flags.against, file ?? '')
   const maturityMicros =
     flags.labelMaturity === undefined ? config.labelMaturityMicros : BigInt(flags.labelMaturity) * 1000n
   const nowMicros = BigInt(Date.now()) * 1000n
@@ -104,7 +107,8 @@ export async function runBacktest(
     throw new LakehouseError('CONFIG_INVALID', '--from has to be before --to.')
   return await backTest({
     ...{ lakehouse, deltaBasePath, baseline, isBaselineActive, fromMicros, toMicros, maturityMicros },
-    candidate: file === undefined ? active : named(file, flags.against),
+    versions: isBaselineActive ? await versionsOf(config) : new Map(),
+    candidate: file === undefined ? active : await named(file, flags.against),
     asOfMicros: instantFlag('--as-of', flags.asOf, 'end') ?? nowMicros,
     capacityPerDay: flags.capacity ?? null,
     countsRecordLabel: flags.withRecordLabel ?? false,
@@ -113,10 +117,23 @@ export async function runBacktest(
   })
 }
 
-/** The lists of the file are what they are where the environment does not say otherwise, as in a run. */
-function namedRules(project: Project, config: Config, file: string | undefined, name: string): NamedRules {
-  const { rules } = openRules(project, file)
-  return { name, rules, parameters: withLists(config.lakehouse, config.parameters, rules.lists) }
+/** The lists of the rules are what they are where the environment does not say otherwise, as in a run. */
+async function sideOf(config: Config, rules: string, name: string): Promise<NamedRules> {
+  const found = await namedRules(config, rules)
+  return { name, rules: found, parameters: withLists(config.lakehouse, config.parameters, found.lists) }
+}
+
+/** Of all that were ever active. */
+async function versionsOf(config: Config): Promise<ReadonlyMap<number, NamedRules>> {
+  const { all } = await readVersions(await versionedRules(config))
+  const found = new Map<number, NamedRules>()
+  for (const one of all) {
+    if (one.activatedAtMicros === null) continue
+    const rules = rulesOfVersion(config.lakehouse, one)
+    const parameters = withLists(config.lakehouse, config.parameters, rules.lists)
+    found.set(one.version, { name: `version ${one.version}`, rules, parameters })
+  }
+  return found
 }
 
 /** Microseconds since the epoch. A day is its begin, or, as an end, that of the next one. */

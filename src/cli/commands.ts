@@ -139,11 +139,19 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'rules',
-    summary: 'check rules.yaml, run its examples, or say what conditions may ask',
+    summary: 'check rules.yaml, run its examples; propose, approve and activate versions of it',
     does:
-      'Looks for mistakes in a file of rules, each told with its line and column; runs the examples that the rules carry; or ' +
-      'prints what an editor completes. docs/guide/rules.md says how rules are written.',
-    examples: ['assay rules check', 'assay rules test rules.yaml', 'assay rules complete > names.json'],
+      'Looks for mistakes in a file of rules, each told with its line and column; runs the examples that the rules carry; ' +
+      'prints what an editor completes; and says which version of the rules decides. docs/guide/rules.md says how rules are ' +
+      'written, docs/guide/rule-versions.md how they come into force.',
+    examples: [
+      'assay rules check',
+      'assay rules test rules.yaml',
+      'assay rules list',
+      'assay rules propose candidate.yaml --reason "fewer reviews"',
+      'assay rules activate 2',
+      'assay rules rollback',
+    ],
     load: async (project) => (await import('./rules.ts')).rulesCommand(project),
   },
   {

@@ -10,6 +10,7 @@ import type { Decision, DecisionCell } from '../decisions/decision.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { fileMissing } from '../files/file-missing.ts'
 import type { Project } from '../project/project.ts'
+import { withDecidingRules } from '../versions/configured-rules.ts'
 import { deciderOptions } from './pipeline-options.ts'
 import { printable, printableLine } from './printable.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
@@ -25,7 +26,7 @@ export function decideCommand(project: Project): Command {
     .argument('<file>', 'transactions as they are on the topic: one JSON object, several one a line, or -')
     .option('--json', 'an object a line (default where the output is no terminal)')
     .action(async (file: string, { json }: { readonly json?: true }) => {
-      const { config } = openSession(project)
+      const config = await withDecidingRules(openSession(project).config)
       const chunk = linesOf(await bytesOf(file), file === '-' ? 'standard input' : basename(file))
       const decisions = await decideAll(config, chunk, BigInt(Date.now()) * 1000n)
       const isJson = json === true || !process.stdout.isTTY

@@ -24,6 +24,7 @@ import { observeRun } from './observed-run.ts'
 import { positiveNumber, seedNumber } from './option-values.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { recordShape } from './record-shape.ts'
+import { rulesInForce } from './running-rules.ts'
 import { serveDashboard } from './served-dashboard.ts'
 import { openSession, type Session } from './session.ts'
 
@@ -73,7 +74,8 @@ async function demo(project: Project, flags: DemoFlags): Promise<void> {
     : (given ?? (await mkdtemp(join(tmpdir(), 'assay-demo-'))))
   const input = await mkdtemp(join(tmpdir(), 'assay-demo-input-'))
   try {
-    await runDemo(project, flags, { ...session.config, deltaBasePath }, { input, log: session.log })
+    const config = { ...session.config, deltaBasePath }
+    await runDemo(project, flags, config, { input, log: session.log })
   } finally {
     await rm(input, { recursive: true, force: true })
   }
@@ -134,10 +136,11 @@ async function runDemo(
   try {
     producing = produceAll(flags, { path: input, shape: recordShape(project) }, stop.signal)
     const listeners = [observed.onEvent, reportTo(shown), ...(dashboard === null ? [] : [dashboard.onEvent])]
+    // The view shows what matters; nothing scrolls it away.
+    const tell = withoutHistory(tellAll(listeners))
     const running = embeddedEngine.run({
       ...{ ...pipeline, streams, source, once: false, finalize: false, signal: stop.signal },
-      // The view shows what matters; nothing scrolls it away.
-      tell: withoutHistory(tellAll(listeners)),
+      ...{ tell, inForce: await rulesInForce(config, tell) },
     })
     // Whichever fails first stops the other.
     await Promise.all([producing, running].map((work) => Promise.resolve(work).finally(abort)))

@@ -10,6 +10,7 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
 import { sqlName, tableNamed } from '../query/table-name.ts'
+import { withDecidingRules } from '../versions/configured-rules.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { printable } from './printable.ts'
 import { openSession } from './session.ts'
@@ -45,7 +46,8 @@ export function eraseCommand(project: Project): Command {
     )
     .argument('[version]', 'with --adopt: the version of the table that the deletion made')
     .action(async (version: string | undefined, flags: EraseFlags) => {
-      const text = await erase(openSession(project).config, version, flags)
+      const config = await withDecidingRules(openSession(project).config)
+      const text = await erase(config, version, flags)
       process.stdout.write(printable(text))
     })
 }

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { counted } from '../errors/counted.ts'
 import type { Project } from '../project/project.ts'
 import { sqlName, tableNamed } from '../query/table-name.ts'
+import { withDecidingRules } from '../versions/configured-rules.ts'
 import { waitDefaultSeconds, waitSeconds } from './erase.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { printable } from './printable.ts'
@@ -21,7 +22,7 @@ export function rebuildCommand(project: Project): Command {
 }
 
 async function rebuild(project: Project, name: string, waitMaxSeconds: number): Promise<void> {
-  const { config } = openSession(project)
+  const config = await withDecidingRules(openSession(project).config)
   const { path } = tableNamed(name, config.lakehouse.tables)
   const { rebuildTable } = await import('../engines/rebuild.ts')
   const stop = new AbortController()

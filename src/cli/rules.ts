@@ -22,6 +22,7 @@ import {
 } from '../rules/index.ts'
 import { exitCodes } from './failure.ts'
 import { printable, printableLine } from './printable.ts'
+import { addVersionCommands } from './rule-versions.ts'
 
 type Out = { write(text: string): unknown }
 
@@ -53,6 +54,7 @@ export function rulesCommand(project: Project): Command {
     .action((file: string | undefined) => {
       process.stdout.write(`${JSON.stringify(completionOf(project, file), null, 2)}\n`)
     })
+  addVersionCommands(command, project)
   return command
 }
 

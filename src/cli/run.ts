@@ -18,6 +18,7 @@ import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream, tablesOf } from '../plan/index.ts'
 import { type Project, projectTitle } from '../project/project.ts'
 import { sqlName } from '../query/table-name.ts'
+import { withDecidingRules } from '../versions/configured-rules.ts'
 import type { DecisionsBeside } from './decisions-beside.ts'
 import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
@@ -28,6 +29,7 @@ import { type ObservedRun, observeRun } from './observed-run.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import type { DecidesAt } from './run-decisions.ts'
 import { openRunView, type RunFacts, type RunView } from './run-view.ts'
+import { rulesInForce } from './running-rules.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
 import { type ServedDashboard, serveDashboard } from './served-dashboard.ts'
 import { openSession, projectDefaults, sinkEnvironment } from './session.ts'
@@ -77,11 +79,14 @@ async function runDecisionsAlone(project: Project, flags: RunFlags): Promise<voi
   if (Object.keys(flags).some((flag) => flag !== 'log'))
     throw new LakehouseError('CONFIG_INVALID', `${decisionsStream} ${untilStopped}`)
   const { runDecisionsLogged } = await import('./run-decisions.ts')
-  await runDecisionsLogged(openSession(project))
+  const session = openSession(project)
+  await runDecisionsLogged({ ...session, config: await withDecidingRules(session.config) })
 }
 
 async function runPipeline(project: Project, named: readonly string[], flags: RunFlags): Promise<void> {
-  const { config, log } = openSession(project)
+  const session = openSession(project)
+  const { log } = session
+  const config = await withDecidingRules(session.config)
   const { lakehouse } = project
   const all = lakehouse.streams
   const streams = named.length === 0 ? all : all.filter((name) => named.includes(name))
@@ -141,6 +146,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
       finalize: flags.finalize ?? false,
       signal: stop.signal,
       tell,
+      ...(source === null ? {} : { inForce: await rulesInForce(session.config, tell) }),
     })
     await decisions?.close()
     decisions?.failed.throwIfAborted()

@@ -8,6 +8,7 @@ import { writeAudit } from '../dashboard/audit.ts'
 import { roles, type UserRole } from '../dashboard/roles.ts'
 import {
   hashPassword,
+  newToken,
   passwordLengthMax,
   passwordLengthMin,
   readUsers,
@@ -39,6 +40,15 @@ export function usersCommand(project: Project): Command {
     .action(async (name: string) => {
       await removeUser(openSession(project).config, name)
       process.stdout.write(`${name} is no user any more\n`)
+    })
+  command
+    .command('token')
+    .description(
+      'print a new token, by which commands are the user (ASSAY_TOKEN); an older one counts no more',
+    )
+    .argument('<name>')
+    .action(async (name: string) => {
+      process.stdout.write(`${await giveToken(openSession(project).config, name)}\n`)
     })
   command
     .command('list')
@@ -75,18 +85,35 @@ async function addUser(config: Config, name: string, role: UserRole, password: s
         : `the password has ${password.length} characters`
     throw new LakehouseError('CONFIG_INVALID', `${given}; it is ${lengths} characters. Nothing was changed.`)
   }
-  const others = (await readUsers(file)).filter((user) => user.name !== name)
-  await writeUsers(file, [...others, { name, role, hash: await hashPassword(password) }])
+  const users = await readUsers(file)
+  const others = users.filter((user) => user.name !== name)
+  const { token } = users.find((user) => user.name === name) ?? {}
+  await writeUsers(file, [...others, { name, role, hash: await hashPassword(password), token }])
   await note(config, 'user_added', name, { role })
+}
+
+async function giveToken(config: Config, name: string): Promise<string> {
+  const file = usersFileOf(config)
+  const users = await readUsers(file)
+  if (!users.some((user) => user.name === name)) throw noUser(name, file)
+  const { token, hash } = newToken()
+  await writeUsers(
+    file,
+    users.map((user) => (user.name === name ? { ...user, token: hash } : user)),
+  )
+  await note(config, 'user_token', name, {})
+  return token
+}
+
+function noUser(name: string, file: string): LakehouseError {
+  return new LakehouseError('CONFIG_INVALID', `there is no user ${JSON.stringify(name)} in ${file}.`)
 }
 
 async function removeUser(config: Config, name: string): Promise<void> {
   const file = usersFileOf(config)
   const users = await readUsers(file)
   const others = users.filter((user) => user.name !== name)
-  if (others.length === users.length) {
-    throw new LakehouseError('CONFIG_INVALID', `there is no user ${JSON.stringify(name)} in ${file}.`)
-  }
+  if (others.length === users.length) throw noUser(name, file)
   await writeUsers(file, others)
   await note(config, 'user_removed', name, {})
 }

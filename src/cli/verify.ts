@@ -12,6 +12,7 @@ import { refuseNoTables } from '../ops/readable.ts'
 import type { Project } from '../project/project.ts'
 import { sqlName, tableNamed } from '../query/table-name.ts'
 import type { CheckResult, Finding } from '../verify/check.ts'
+import { withDecidingRules } from '../versions/configured-rules.ts'
 import { exitCodes } from './failure.ts'
 import { mountLakehouse } from './lakehouse-store.ts'
 import { isInteractive } from './live-painter.ts'
@@ -65,8 +66,9 @@ async function judge(config: Config, table: string | undefined, flags: VerifyFla
   await refuseNoTables(config.lakehouse, config.deltaBasePath)
   if (flags.decisions) return judgeDecisions(config, table, flags)
   const { verifyLakehouse } = await import('../verify/verify.ts')
+  const { lakehouse, parameters } = await withDecidingRules(config)
   const only = table === undefined ? null : tableNamed(table, config.lakehouse.tables).path
-  const { lakehouse, deltaBasePath, watermarkMicros, parameters, duckdb } = config
+  const { deltaBasePath, watermarkMicros, duckdb } = config
   const bar = isInteractive(process.stderr, process.env)
     ? createProgressBar('rows', process.stderr, process.env)
     : null

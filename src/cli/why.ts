@@ -14,6 +14,8 @@ import { type LakehouseReader, openReader } from '../query/reader.ts'
 import { resultCellText } from '../query/result-cell.ts'
 import { sqlName } from '../query/table-name.ts'
 import { filledSentence } from '../rules/index.ts'
+import { versionedRules } from '../versions/configured-rules.ts'
+import { type RulesByVersion, rulesByVersion } from '../versions/rules-in-force.ts'
 import { printable, printableLine } from './printable.ts'
 import { recordPlace } from './record-place.ts'
 import { tableText } from './result-output.ts'
@@ -38,14 +40,16 @@ const windowRowsMax = 100
 type Row = Readonly<Record<string, DuckDBValue>>
 
 /** Fails with TRANSACTION_NOT_FOUND where no table knows the id. */
-export async function why(config: Config, id: string, widthMax = Infinity): Promise<string> {
+export async function why(of: Config, id: string, widthMax = Infinity): Promise<string> {
   if (id.trim() === '') throw new LakehouseError('TRANSACTION_NOT_FOUND', 'no transaction has an empty id.')
+  const rules = await rulesByVersion(await versionedRules(of))
+  const config = { ...of, lakehouse: rules.lakehouse }
   const reader = await openReader(config)
   try {
     const { accepted, refused } = await rowsNamed(reader, id)
     if (accepted.length + refused.length === 0) throw await notFound(config, id)
     const sections: string[] = []
-    for (const silver of accepted) sections.push(await acceptedText(reader, silver, widthMax))
+    for (const silver of accepted) sections.push(await acceptedText(reader, rules, silver, widthMax))
     for (const { row, what } of refused) sections.push(await refusedText(reader, row, what))
     return sections.join('\n')
   } finally {
@@ -123,7 +127,12 @@ function isValueOf({ names }: Lakehouse, value: DuckDBValue | undefined, id: str
   }
 }
 
-async function acceptedText(reader: LakehouseReader, event: Row, widthMax: number): Promise<string> {
+async function acceptedText(
+  reader: LakehouseReader,
+  rules: RulesByVersion,
+  event: Row,
+  widthMax: number,
+): Promise<string> {
   const { events, scored, names } = reader.lakehouse
   const title = `${text(event[names.event.column])}: accepted`
   const hidden = new Set(['topic', 'partition', 'offset', 'processing_time', 'processing_date'])
@@ -131,14 +140,19 @@ async function acceptedText(reader: LakehouseReader, event: Row, widthMax: numbe
     `${title}\n${'═'.repeat(title.length)}`,
     await originText(reader, event),
     factsText(sqlName(events), event, hidden),
-    ...(scored === null ? [] : [await scoredText(reader, scored, event)]),
+    ...(scored === null ? [] : [await scoredText(reader, rules, scored, event)]),
     ...(await lookBackTexts(reader, event, widthMax)),
   ].join('\n')
 }
 
-async function scoredText(reader: LakehouseReader, scored: TableDefinition, event: Row): Promise<string> {
+async function scoredText(
+  reader: LakehouseReader,
+  rules: RulesByVersion,
+  scored: TableDefinition,
+  event: Row,
+): Promise<string> {
   const [score] = await atPosition(reader, scored, event)
-  if (score !== undefined) return scoreText(reader.lakehouse, score, event)
+  if (score !== undefined) return scoreText(rules.at(versionOf(score)), score, event)
   return `score\n  not scored yet: ${sqlName(scored)} has no row for it\n`
 }
 
@@ -162,7 +176,12 @@ function atPosition(reader: LakehouseReader, table: TableDefinition, row: Row): 
   return select(reader, table, sql, { topic: row.topic!, partition: row.partition!, offset: row.offset! })
 }
 
-function scoreText({ rules }: Lakehouse, fraud: Row, event: Row): string {
+/** null in rows that are older than versions of rules. */
+function versionOf({ rules_version: version }: Row): number | null {
+  return typeof version === 'number' ? version : null
+}
+
+function scoreText(rules: readonly DefinedRule[], fraud: Row, event: Row): string {
   const fired = reasonsOf(fraud)
   const lines = fired.map((name) => {
     const rule = rules.find((known) => known.name === name)
@@ -174,7 +193,9 @@ function scoreText({ rules }: Lakehouse, fraud: Row, event: Row): string {
   const sum = rules
     .filter(({ name }) => fired.includes(name))
     .reduce((total, { points }) => total + points, 0)
-  const heading = `score ${text(fraud.fraud_score)}, ${text(fraud.risk_level)}${review}`
+  const version = versionOf(fraud)
+  const by = version === null ? '' : `, by version ${version} of the rules`
+  const heading = `score ${text(fraud.fraud_score)}, ${text(fraud.risk_level)}${review}${by}`
   if (fired.length === 0) lines.push('  no rule fired')
   if (sum !== fraud.fraud_score)
     lines.push(`  the points are today's (${sum} together): the rules have changed since`)

@@ -10,6 +10,7 @@ import { formatDuration } from './duration.ts'
 import { readEnvFile } from './env-file.ts'
 import { metricsConfigOf, metricsContradictions } from './metrics-variables.ts'
 import { retentionVariable } from './retention-variables.ts'
+import { type RulesConfig, rulesConfigOf, rulesContradictions } from './rules-variables.ts'
 import { spellingHints } from './spelling.ts'
 import { type StoreConfig, storeConfigOf, storeContradictions } from './store-variables.ts'
 import type { Secret, StartingOffsets } from './values.ts'
@@ -126,6 +127,7 @@ export type Config = {
   }
   readonly metrics: MetricsAddress
   readonly decisions: DecisionsConfig
+  readonly rules: RulesConfig
   readonly labelMaturityMicros: bigint
   /** null: nobody is told. */
   readonly alertsFile: string | null
@@ -196,12 +198,14 @@ const pathVariables: readonly VariableName[] = [
   'AWS_CA_BUNDLE',
   'CACHE_DIR',
   'DASHBOARD_USERS_FILE',
+  'DECISIONS_TOKEN_FILE',
   'DELTA_BASE_PATH',
   'KAFKA_SASL_TOKEN_CA_FILE',
   'KAFKA_SSL_CA_FILE',
   'KAFKA_SSL_CERT_FILE',
   'KAFKA_SSL_KEY_FILE',
   'METRICS_TOKEN_FILE',
+  'RULES_KEY_FILE',
   'SCHEMA_REGISTRY_SSL_CA_FILE',
   'SCHEMA_REGISTRY_SSL_CERT_FILE',
   'SCHEMA_REGISTRY_SSL_KEY_FILE',
@@ -309,6 +313,7 @@ function contradictions(values: Partial<Values>): string[] {
     ...kafkaContradictions(values),
     ...metricsContradictions(values),
     ...decisionsContradictions(values),
+    ...rulesContradictions(values),
     ...ofEngine,
   ]
 }
@@ -408,6 +413,7 @@ function configOf(
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
     metrics: metricsConfigOf(values),
     decisions: decisionsConfigOf(values),
+    rules: rulesConfigOf(values),
     labelMaturityMicros: values.LABEL_MATURITY,
     alertsFile: values.ALERTS_CONFIG,
     dashboard: {

@@ -9,6 +9,7 @@ import { labelVariables } from './label-variables.ts'
 import { metricsVariables } from './metrics-variables.ts'
 import { registryVariables } from './registry-variables.ts'
 import { retentionVariables } from './retention-variables.ts'
+import { rulesVariables } from './rules-variables.ts'
 import { storeVariables } from './store-variables.ts'
 import {
   byteSize,
@@ -430,6 +431,7 @@ export const variables = {
   ...alertVariables,
   ...dashboardVariables,
   ...decisionsVariables,
+  ...rulesVariables,
 } as const satisfies Record<string, Variable<unknown>>
 
 export type VariableName = keyof typeof variables

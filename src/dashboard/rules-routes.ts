@@ -8,7 +8,16 @@ import { parseInstantMs } from '../config/values.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { listParameters, withLists } from '../project/rule-lists.ts'
 import { instanceOptions } from '../query/reader.ts'
-import { givenText, type ParsedRules, parseRules, type RuleSet, runExamples } from '../rules/index.ts'
+import {
+  givenText,
+  type ParsedRules,
+  parseRules,
+  type RuleSet,
+  ruleDifference,
+  runExamples,
+} from '../rules/index.ts'
+import { versionedRules } from '../versions/configured-rules.ts'
+import { readVersions } from '../versions/rules-in-force.ts'
 import type { BacktestAnswer, RulesAnswer, RulesCheckAnswer } from './api.ts'
 import { bodyOf, Refusal, sendJson, textOfBody } from './http.ts'
 import type { DashboardRoute } from './route-context.ts'
@@ -23,8 +32,7 @@ export const rulesRoutes = {
   'GET /api/rules': async ({ access, config }, request, response) => {
     await access.allowed(request, 'viewer')
     const { file } = sourceOf(config)
-    const text = await readFile(file, 'utf8')
-    const rules = rulesIn(config, text)
+    const { text, rules } = await activeRules(config)
     const answer: RulesAnswer = {
       ...{ file: basename(file), text, reviewFrom: rules.reviewFrom, levels: rules.levels },
       rules: rules.rules.map(({ name, points, when, meaning }) => ({ name, points, when, meaning })),
@@ -34,14 +42,15 @@ export const rulesRoutes = {
   'POST /api/rules/check': async ({ access, config }, request, response) => {
     await access.allowed(request, 'viewer')
     const text = textOfBody(await bodyOf(request, textMaxBytes), 'text')
-    sendJson(response, checked(config, text, await readFile(sourceOf(config).file, 'utf8')))
+    const { rules } = await activeRules(config)
+    sendJson(response, checked(config, text, rules))
   },
   'POST /api/backtest': async ({ access, config }, request, response) => {
     await access.allowed(request, 'analyst')
     const body = await bodyOf(request, textMaxBytes)
     const asked = {
       candidate: rulesIn(config, textOfBody(body, 'text')),
-      active: rulesIn(config, await readFile(sourceOf(config).file, 'utf8')),
+      active: (await activeRules(config)).rules,
       fromMs: dayOf(body, 'from'),
       toMs: dayOf(body, 'to'),
       capacity: wholeOf(body, 'capacity'),
@@ -60,6 +69,13 @@ function sourceOf({ lakehouse }: Config) {
   return { ...rulesFrom, parameters: listParameters(settings) }
 }
 
+/** Those of the active version, or of the file where no start has numbered them. */
+async function activeRules(config: Config): Promise<{ readonly text: string; readonly rules: RuleSet }> {
+  const { active } = await readVersions(await versionedRules(config))
+  const text = active?.text ?? (await readFile(sourceOf(config).file, 'utf8'))
+  return { text, rules: rulesIn(config, text) }
+}
+
 /** Fails with RULES_INVALID where there are mistakes: the page has told them where it asked for a check. */
 function rulesIn(config: Config, text: string): RuleSet {
   const parsed = parseRules(text, sourceOf(config))
@@ -68,7 +84,7 @@ function rulesIn(config: Config, text: string): RuleSet {
   throw new LakehouseError('RULES_INVALID', `line ${first?.line}: ${first?.message}`)
 }
 
-function checked(config: Config, text: string, activeText: string): RulesCheckAnswer {
+function checked(config: Config, text: string, active: RuleSet): RulesCheckAnswer {
   const { columns, ...names } = sourceOf(config)
   const parsed: ParsedRules = parseRules(text, { columns, ...names })
   if (parsed.kind === 'mistakes') return { mistakes: parsed.mistakes, wrongExamples: [], changes: [] }
@@ -80,36 +96,8 @@ function checked(config: Config, text: string, activeText: string): RulesCheckAn
       line: example.line,
       text: `given ${givenText(example, columns)}, ${rule.name} ${fired ? 'fires, and should not' : 'does not fire, and should'}`,
     })),
-    changes: changesOf(rulesIn(config, activeText), parsed.rules),
+    changes: ruleDifference(active, parsed.rules),
   }
-}
-
-/** What is other than in the active rules, in words. */
-function changesOf(active: RuleSet, candidate: RuleSet): string[] {
-  const before = new Map(active.rules.map((rule) => [rule.name, rule]))
-  const after = new Set(candidate.rules.map(({ name }) => name))
-  const changed = candidate.rules.flatMap(({ name, when, points }) => {
-    const was = before.get(name)
-    if (was === undefined) return [`${name}: new, ${points} points where ${when}`]
-    return [
-      ...(was.points === points ? [] : [`${name}: ${points} points, ${was.points} before`]),
-      ...(was.when === when ? [] : [`${name}: where ${when}; before where ${was.when}`]),
-    ]
-  })
-  const levels = (rules: RuleSet): string =>
-    rules.levels.map(({ name, scoreMin }) => `${name} ${scoreMin}`).join(', ')
-  const lists = (rules: RuleSet): string => JSON.stringify(rules.lists)
-  return [
-    ...changed,
-    ...active.rules.filter(({ name }) => !after.has(name)).map(({ name }) => `${name}: gone`),
-    ...(levels(active) === levels(candidate)
-      ? []
-      : [`levels: ${levels(candidate)}; before ${levels(active)}`]),
-    ...(active.reviewFrom === candidate.reviewFrom
-      ? []
-      : [`reviewed from ${candidate.reviewFrom}, from ${active.reviewFrom} before`]),
-    ...(lists(active) === lists(candidate) ? [] : ['lists: other elements than before']),
-  ]
 }
 
 type Asked = {
@@ -132,6 +120,7 @@ async function backtested(config: Config, asked: Asked, gone: AbortSignal): Prom
   try {
     report = await backTest({
       ...{ lakehouse, deltaBasePath, samplesMax, isBaselineActive: true, countsRecordLabel: false },
+      versions: new Map(),
       candidate: named('candidate', asked.candidate),
       baseline: named('active', asked.active),
       fromMicros: fromMs === null ? null : BigInt(fromMs) * 1000n,

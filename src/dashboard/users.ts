@@ -1,11 +1,17 @@
 // The users of the dashboard: a JSON file, private to its owner, with a scrypt hash for each.
-import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { LakehouseError } from '../errors/errors.ts'
 import { roles, type UserRole } from './roles.ts'
 
-export type DashboardUser = { readonly name: string; readonly role: UserRole; readonly hash: string }
+export type DashboardUser = {
+  readonly name: string
+  readonly role: UserRole
+  readonly hash: string
+  /** SHA-256 of the token by which commands are this user's; absent: none. */
+  readonly token?: string | undefined
+}
 
 /** Cost, block size and parallelism: 32 MiB and about a tenth of a second. */
 const cost = { N: 2 ** 15, r: 8, p: 1 } as const
@@ -23,6 +29,10 @@ const usersSchema = z.object({
       name: z.string().regex(userName, 'is letters, digits and . _ @ -'),
       role: z.enum(roles),
       hash: z.string().regex(hashPattern, 'is no scrypt hash'),
+      token: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/, 'is no SHA-256 of a token')
+        .optional(),
     }),
   ),
 })
@@ -47,6 +57,21 @@ export async function isPasswordOf(user: DashboardUser | undefined, password: st
 }
 
 const nobody = `scrypt$${cost.N}$${cost.r}$${cost.p}$${'A'.repeat(22)}$${'A'.repeat(43)}`
+
+/** A token is long and random: it needs no slow hash. */
+export function newToken(): { readonly token: string; readonly hash: string } {
+  const token = `assay_${randomBytes(hashLength).toString('base64url')}`
+  return { token, hash: tokenHash(token) }
+}
+
+export function userOfToken(users: readonly DashboardUser[], token: string): DashboardUser | undefined {
+  const hash = tokenHash(token)
+  return users.find((user) => user.token === hash)
+}
+
+function tokenHash(token: string): string {
+  return createHash('sha256').update(token).digest('hex')
+}
 
 function scryptOf(
   password: string,

@@ -5,8 +5,18 @@ import type { Lakehouse } from '../plan/index.ts'
 import type { SchemaRegistry } from '../registry/registry.ts'
 import type { OnEvent } from './events.ts'
 
+/** Which lakehouse decides, where that may change while a run goes on. */
+export type InForce = {
+  /** Asked at each opening of the tables. */
+  now(): Promise<Pick<PipelineOptions, 'lakehouse' | 'parameters'>>
+  /** Whether it is another than `now` said last. */
+  isOther(): Promise<boolean>
+}
+
 export type PipelineOptions = {
   readonly lakehouse: Lakehouse
+  /** Absent: the lakehouse stays as it is. */
+  readonly inForce?: InForce
   readonly deltaBasePath: string
   /** Those of the lakehouse that run. */
   readonly streams: readonly string[]

@@ -17,6 +17,8 @@ export const failuresMax = 10
 /** A run with an end has somebody who waits for it. */
 export const onceFailuresMax = 5
 const backOffMostMs = 60_000
+/** How often it is looked whether another lakehouse is in force. */
+const inForceLookMs = 1_000
 /** A stopped run that failed within a batch has so long to open its engine again and end the batch. */
 const endingOpensMs = 60_000
 /** What is written to learn whether the disk takes anything: more than what a full disk may still have. */
@@ -67,12 +69,14 @@ export async function runLocked(
   attempt: Attempt,
   onceOnly: readonly ErrorCode[] = [],
 ): Promise<void> {
-  const { deltaBasePath, signal } = options
+  const { deltaBasePath, signal, inForce } = options
   const told = { ...options, tell: tellAll([options.tell]) }
+  const attemptNow: Attempt = async (of, gotOn) => attempt({ ...of, ...(await inForce?.now()) }, gotOn)
   try {
     const pauses = await RunPauses.of(told)
-    while (await runUntilPause(told, pauses, attempt, onceOnly)) {
-      // All that a process knows of the tables is older than the erasure: the next attempt reads it anew.
+    while (await runUntilPause(told, pauses, attemptNow, onceOnly)) {
+      // What a process knows of the tables is older than the erasure, or goes by other rules: the next
+      // attempt reads it anew.
     }
   } catch (error) {
     if (signal.aborted && isAbort(error, signal)) return
@@ -89,18 +93,40 @@ async function runUntilPause(
 ): Promise<boolean> {
   const lock = await pauses.lock()
   const { asked, end } = pauses.watch()
+  const changed = watchInForce(options)
   try {
     // A holder that lost its lock stops after the batch at hand, as on SIGTERM, and then says why.
     const stop = AbortSignal.any([options.signal, lock.lost])
     const { lost } = lock
-    const signal = AbortSignal.any([stop, asked])
+    const signal = AbortSignal.any([stop, asked, changed.signal])
     await runWithRetries({ ...options, signal, stop, lost }, attempt, onceOnly)
     lost.throwIfAborted()
-    return asked.aborted && !stop.aborted
+    return (asked.aborted || changed.signal.aborted) && !stop.aborted
   } finally {
     await end()
+    await changed.end()
     await lock.release()
   }
+}
+
+/** A signal that aborts when another lakehouse is in force; `end` ends the looking. */
+function watchInForce({ inForce }: PipelineOptions): { signal: AbortSignal; end: () => Promise<void> } {
+  const changed = new AbortController()
+  let looking: Promise<void> | null = null
+  const look = async (): Promise<void> => {
+    // A disk that fails for a moment is looked at again.
+    if (await inForce?.isOther().catch(() => false)) changed.abort()
+    looking = null
+  }
+  const timer = setInterval(() => {
+    looking ??= look()
+  }, inForceLookMs)
+  timer.unref()
+  const end = async (): Promise<void> => {
+    clearInterval(timer)
+    await looking
+  }
+  return { signal: changed.signal, end }
 }
 
 type Stoppable = PipelineOptions & { readonly stop: AbortSignal; readonly lost: AbortSignal }

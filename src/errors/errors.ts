@@ -43,6 +43,12 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'A file of rules has mistakes; the message tells each with its line and column.',
   },
+  RULES_VERSION_REFUSED: {
+    blame: 'user',
+    retry: 'never',
+    meaning:
+      'A version of the rules cannot be approved, rejected or activated; the message says why, and nothing was written.',
+  },
   LABELS_INVALID: {
     blame: 'user',
     retry: 'never',

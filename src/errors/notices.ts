@@ -22,6 +22,11 @@ export const noticeCodes = {
     'Nearly every record was refused; the message names the commonest reason and a record that has it.',
   DEFINITIONS_CHANGED:
     'Rules, lists, tables or settings are others than in the last batch: rows that are there stay as they are.',
+  RULES_ACTIVE: 'Another version of the rules decides from the next batch on.',
+  RULES_PROPOSED:
+    'The file of rules was changed, and its rules are not active: "assay rules list" shows their version, and who may approve it.',
+  RULES_ROWS_IGNORED:
+    'Rows of rules/versions were written, altered or removed by hand, or say what is not allowed: they count for nothing.',
   DAYS_DROPPED: 'Rows of a table went whose days are over, as RETENTION_<TABLE> says.',
   DAYS_HELD:
     'Days of a table are over, and something still needs them: they are dropped when it no longer does.',

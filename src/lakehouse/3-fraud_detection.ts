@@ -1,8 +1,8 @@
 // The fraud score of every transaction with its reasons, at once: it waits for no window to close.
-import { atLeast, type ColumnType, columnsOf, greaterThan, int } from '../expr/index.ts'
+import { atLeast, type ColumnType, columnsOf, greaterThan, int, nullOf } from '../expr/index.ts'
 import { firedRules, fraudScore, riskLevel } from '../fraud/score.ts'
 import { velocityMax, velocityRangeMinutes } from '../fraud/velocity.ts'
-import { defineTable, extend, over, project, type Relation } from '../plan/index.ts'
+import { defineTable, extend, firstRulesVersion, over, project, type Relation } from '../plan/index.ts'
 import { ownSchema } from '../transactions/mapping.ts'
 import { type Silver, seedSilver } from './2-silver/transactions.ts'
 import { minutes } from './batch.ts'
@@ -10,12 +10,15 @@ import { shopRules } from './rules.ts'
 
 export const fraudDetection = fraudOf(seedSilver, shopRules)
 
-export type ScoringRules = Pick<typeof shopRules, 'rules' | 'levels' | 'reviewFrom'>
+export type ScoringRules = Pick<typeof shopRules, 'rules' | 'levels' | 'reviewFrom'> & {
+  /** Their number among the versions of rules; absent: they are the first. */
+  readonly version?: number
+}
 
 /** The table over the silver of a project, by its rules: its own columns and features stand in it too. */
 export function fraudOf(
   { mapping, batch, users }: Silver,
-  { rules, levels, reviewFrom }: ScoringRules,
+  { rules, levels, reviewFrom, version = firstRulesVersion }: ScoringRules,
   withFeatures: (rows: Relation) => Relation = (rows) => rows,
 ) {
   const counted = over(batch, {
@@ -67,6 +70,8 @@ export function fraudOf(
       partition: row.partition,
       offset: row.offset,
       processing_time: row.processing_time,
+      rules_version: int(version),
+      variant: nullOf('string'),
       // Behind all others: there a table gets them that is older than they are.
       ...columnsOf(ownSchema(mapping)),
       ...columnsOf(ownFeatures),

@@ -1,5 +1,6 @@
 // The lakehouse that ships: transactions of an online shop. A table reads only what stands above it.
-import { defineLakehouse } from '../plan/index.ts'
+import { defineLakehouse, firstRulesVersion, type Lakehouse } from '../plan/index.ts'
+import { type RuleSet, validRules } from '../rules/index.ts'
 import { bronzeTransactions } from './1-bronze/transactions.ts'
 import { quarantine } from './2-silver/quarantine.ts'
 import { seedSilver, silverTransactions } from './2-silver/transactions.ts'
@@ -8,65 +9,76 @@ import { hourlySummary } from './3-aggregations/hourly_summary.ts'
 import { merchantAggregation } from './3-aggregations/merchant.ts'
 import { sessionLengths, userSessions } from './3-aggregations/sessions.ts'
 import { userAggregation } from './3-aggregations/user.ts'
-import { fraudDetection } from './3-fraud_detection.ts'
+import { fraudOf } from './3-fraud_detection.ts'
 import { goldTransactions } from './3-gold/transactions.ts'
 import { qualityMetrics } from './3-quality/metrics.ts'
 import { reasonMeanings } from './reasons.ts'
-import { ruleColumns, rulesFile, shopRules } from './rules.ts'
+import { ruleColumns, rulesFile, shopNames, shopRules } from './rules.ts'
 
-export const standardLakehouse = defineLakehouse({
-  topic: 'ecommerce.transactions',
-  records: bronzeTransactions,
-  events: silverTransactions,
-  refused: quarantine,
-  scored: fraudDetection,
-  tables: [
-    goldTransactions,
-    merchantAggregation,
-    userAggregation,
-    countryAggregation,
-    hourlySummary,
-    userSessions,
-    qualityMetrics,
-  ],
-  shipped: [qualityMetrics.path],
-  streams: ['kafka-to-delta', 'fraud-detection', 'aggregations'],
-  watermarks: [
-    { name: 'silver', default: '10 minutes' },
-    { name: 'gold', default: '10 minutes' },
-    { name: 'merchant', default: '15 minutes' },
-    { name: 'user', default: '1 hour' },
-    { name: 'country', default: '30 minutes' },
-    { name: 'hourly_summary', default: '1 hour' },
-    { name: 'sessions', default: '30 minutes' },
-  ],
-  settings: [
-    {
-      parameter: 'dedup_micros',
-      kind: 'duration',
-      variable: 'DEDUP_WINDOW',
-      group: 'Time',
-      meaning: 'How far apart in event time two rows with one transaction_id still are the same transaction',
-      default: '10 minutes',
-      example: '1 hour',
+/** The lakehouse by these rules. */
+function lakehouseOf(rules: RuleSet, version: number): Lakehouse {
+  return defineLakehouse({
+    topic: 'ecommerce.transactions',
+    records: bronzeTransactions,
+    events: silverTransactions,
+    refused: quarantine,
+    scored: fraudOf(seedSilver, { ...rules, version }),
+    tables: [
+      goldTransactions,
+      merchantAggregation,
+      userAggregation,
+      countryAggregation,
+      hourlySummary,
+      userSessions,
+      qualityMetrics,
+    ],
+    shipped: [qualityMetrics.path],
+    streams: ['kafka-to-delta', 'fraud-detection', 'aggregations'],
+    watermarks: [
+      { name: 'silver', default: '10 minutes' },
+      { name: 'gold', default: '10 minutes' },
+      { name: 'merchant', default: '15 minutes' },
+      { name: 'user', default: '1 hour' },
+      { name: 'country', default: '30 minutes' },
+      { name: 'hourly_summary', default: '1 hour' },
+      { name: 'sessions', default: '30 minutes' },
+    ],
+    settings: [
+      {
+        parameter: 'dedup_micros',
+        kind: 'duration',
+        variable: 'DEDUP_WINDOW',
+        group: 'Time',
+        meaning:
+          'How far apart in event time two rows with one transaction_id still are the same transaction',
+        default: '10 minutes',
+        example: '1 hour',
+      },
+      {
+        parameter: 'high_risk_countries',
+        kind: 'names',
+        variable: 'HIGH_RISK_COUNTRIES',
+        group: 'Fraud rules',
+        meaning: 'Countries that the rule high_risk_country looks for',
+        default: rules.lists.high_risk_countries?.elements.join(',') || 'none',
+        example: 'Nigeria,Russia',
+      },
+    ],
+    definitionSettings: sessionLengths,
+    rules: rules.rules,
+    rulesFrom: {
+      file: rulesFile,
+      columns: ruleColumns,
+      by: ({ version, text }) =>
+        lakehouseOf(validRules(text, { ...shopNames, file: `version ${version} of the rules` }), version),
     },
-    {
-      parameter: 'high_risk_countries',
-      kind: 'names',
-      variable: 'HIGH_RISK_COUNTRIES',
-      group: 'Fraud rules',
-      meaning: 'Countries that the rule high_risk_country looks for',
-      default: shopRules.lists.high_risk_countries!.elements.join(','),
-      example: 'Nigeria,Russia',
+    names: {
+      event: { column: 'transaction_id', path: ['transaction_id'] },
+      person: { column: 'user_id', path: ['user_id'] },
     },
-  ],
-  definitionSettings: sessionLengths,
-  rules: shopRules.rules,
-  rulesFrom: { file: rulesFile, columns: ruleColumns },
-  names: {
-    event: { column: 'transaction_id', path: ['transaction_id'] },
-    person: { column: 'user_id', path: ['user_id'] },
-  },
-  reasons: reasonMeanings,
-  reading: seedSilver.reading,
-})
+    reasons: reasonMeanings,
+    reading: seedSilver.reading,
+  })
+}
+
+export const standardLakehouse = lakehouseOf(shopRules, firstRulesVersion)

@@ -14,8 +14,7 @@ export const ruleColumns: Schema = {
 
 export const rulesFile = fileURLToPath(new URL('rules.yaml', import.meta.url))
 
-export const shopRules = validRules(readFileSync(rulesFile, 'utf8'), {
-  file: rulesFile,
-  columns: ruleColumns,
-  parameters: ['high_risk_countries'],
-})
+/** What conditions may ask. */
+export const shopNames = { columns: ruleColumns, parameters: ['high_risk_countries'] }
+
+export const shopRules = validRules(readFileSync(rulesFile, 'utf8'), { ...shopNames, file: rulesFile })

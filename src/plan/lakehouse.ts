@@ -54,8 +54,19 @@ export type DefinedRule = {
   readonly says?: Sentence
 }
 
+/** Rules that decide: their number among the versions, and their text. */
+export type RulesVersion = { readonly version: number; readonly text: string }
+
 /** The file of rules, and the columns that its conditions may ask. */
-export type RulesSource = { readonly file: string; readonly columns: Schema }
+export type RulesSource = {
+  readonly file: string
+  readonly columns: Schema
+  /** The lakehouse as it is by other rules. Fails with RULES_INVALID. */
+  readonly by: (rules: RulesVersion) => Lakehouse
+}
+
+/** The version of rules that nobody has numbered: those that a lakehouse begins with. */
+export const firstRulesVersion = 1
 
 /** Text, and columns whose values stand in it. */
 export type Sentence = readonly SentencePart[]

@@ -12,6 +12,7 @@ import { ruleColumns, rulesFile } from '../lakehouse/rules.ts'
 import { tablesOfSilver } from '../lakehouse/tables-of-silver.ts'
 import {
   defineLakehouse,
+  firstRulesVersion,
   type Lakehouse,
   type NamingColumn,
   type Relation,
@@ -86,9 +87,18 @@ export function transactions<
 
   function lakehouseIn(directory: string): Lakehouse {
     const file = of.rules === undefined ? rulesFile : join(directory, of.rules)
+    return lakehouseBy(file, rulesText(file), firstRulesVersion, file)
+  }
+
+  /** `called`: what the text is called where it has mistakes. */
+  function lakehouseBy(file: string, text: string, version: number, called: string): Lakehouse {
     const settings = [...standardLakehouse.settings, ...(of.settings ?? [])]
-    const rules = validRules(rulesText(file), { file, columns, parameters: listParameters(settings) })
-    const [records, transactionsTable, refused, scored, ...tables] = tablesOfSilver(silver, rules, add)
+    const rules = validRules(text, { file: called, columns, parameters: listParameters(settings) })
+    const [records, transactionsTable, refused, scored, ...tables] = tablesOfSilver(
+      silver,
+      { ...rules, version },
+      add,
+    )
     const { mapping, reading, reasonMeanings } = silver
     return defineLakehouse({
       topic: of.topic,
@@ -103,7 +113,11 @@ export function transactions<
       settings: settings.flatMap((setting) => settingOf(setting, rules.lists)),
       definitionSettings: standardLakehouse.definitionSettings ?? [],
       rules: rules.rules,
-      rulesFrom: { file, columns },
+      rulesFrom: {
+        file,
+        columns,
+        by: (other) => lakehouseBy(file, other.text, other.version, `version ${other.version} of the rules`),
+      },
       names: {
         event: { column: 'transaction_id', path: mapping.transaction_id.path },
         person: { column: 'user_id', path: mapping.user_id.path },

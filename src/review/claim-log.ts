@@ -1,8 +1,8 @@
 // review/claims read and written: who looks at which case. The last row of a reviewer says what is held: one
 // case at most, until its time is over. Times are by the clocks of who wrote them.
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { SequencedTable } from '../engines/sequenced-table.ts'
 import { type ClaimKind, claimsAppId, claimsDefinition, claimsPath } from '../ops/claims.ts'
-import { SequencedTable } from './sequenced-table.ts'
 
 export type Claim = {
   readonly kind: ClaimKind

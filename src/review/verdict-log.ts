@@ -1,8 +1,8 @@
 // review/verdicts read and written: the verdicts that stand, in a table of the connection.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { rowsOf } from '../engines/database.ts'
+import { SequencedTable } from '../engines/sequenced-table.ts'
 import { verdictsAppId, verdictsDefinition, verdictsPath } from '../ops/verdicts.ts'
-import { SequencedTable } from './sequenced-table.ts'
 
 /** A case whose verdict was taken back; `micros` is when its row was scored. */
 export type ReopenedCase = {

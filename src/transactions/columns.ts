@@ -53,5 +53,6 @@ export const reservedColumns: ReadonlySet<string> = new Set([
   ...['timestamp', 'kafka_key', 'value', 'headers', 'kafka_timestamp', 'is_document'],
   ...['invalid', 'is_late', 'is_candidate', 'is_duplicate', 'is_accepted', 'reasons'],
   ...['fraud_score', 'risk_level', 'requires_review', 'is_high_velocity', 'tx_count_30min'],
+  ...['rules_version', 'variant'],
   ...['window_start', 'window_end', 'aggregation_time', 'batch', 'constructor'],
 ])

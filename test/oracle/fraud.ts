@@ -86,6 +86,8 @@ export function fraudRow(
     partition: BigInt(of.record.partition),
     offset: of.record.offset,
     processing_time: of.processingTime,
+    rules_version: 1n,
+    variant: null,
   }
 }
 

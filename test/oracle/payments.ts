@@ -272,6 +272,8 @@ function scoredPayment(of: SilverTransaction, { rows }: EarlierRows, config: Ora
     tx_count_30min: BigInt(ofUser.length + 1),
     reasons: fired.map(([name]) => name),
     ...placeOf(of),
+    rules_version: 1n,
+    variant: null,
     ...ownOf(of),
     ...features,
     user_amount_1h: money(features.user_amount_1h),

@@ -14,7 +14,6 @@ import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { openOpsTable } from '../../../src/ops/tables.ts'
 import { verdictsDefinition, verdictsPath } from '../../../src/ops/verdicts.ts'
 import { Random } from '../../../src/produce/random.ts'
-import { standardProject } from '../../../src/project/project.ts'
 import { type OracleTransaction, oracleFigures } from '../../oracle/backtest.ts'
 import { turnSeed } from '../../turns.ts'
 import { newLakehouse, runOnce, writeInput } from '../engine/pipeline.ts'
@@ -179,11 +178,11 @@ function oracleTransactions(): OracleTransaction[] {
   })
 }
 
-async function backtested(flags: Partial<Parameters<typeof runBacktest>[3]> = {}): Promise<BacktestReport> {
+async function backtested(flags: Partial<Parameters<typeof runBacktest>[2]> = {}): Promise<BacktestReport> {
   const file = join(directory, 'candidate.yaml')
   writeFileSync(file, rulesText)
   const labelMaturity = maturityDays * dayMs
-  return await runBacktest(standardProject, config, file, {
+  return await runBacktest(config, file, {
     ...{ against: 'active', asOf, labelMaturity, samples: 1_000 },
     ...flags,
   })
@@ -289,7 +288,7 @@ test('an interval is the same in whatever order the scores come', () => {
 })
 
 test('rules that are compared with themselves stand once in the report', async () => {
-  const report = await runBacktest(standardProject, config, undefined, { against: 'active', samples: 10 })
+  const report = await runBacktest(config, undefined, { against: 'active', samples: 10 })
   const titles = sectionsOf(report).map(({ title }) => title)
   expect(titles.filter((title) => title === 'Rules of active')).toHaveLength(1)
   expect(report.figures.candidate).toEqual(report.figures.baseline)
@@ -300,7 +299,7 @@ test('two files of one name are told apart by their paths', async () => {
   const shipped = join(import.meta.dirname, '../../../src/lakehouse/rules.yaml')
   const copied = join(config.deltaBasePath, 'rules.yaml')
   copyFileSync(shipped, copied)
-  const report = await runBacktest(standardProject, config, copied, { against: shipped, samples: 0 })
+  const report = await runBacktest(config, copied, { against: shipped, samples: 0 })
   const titles = sectionsOf(report).map(({ title }) => title)
   expect(titles).toEqual(expect.arrayContaining([`Rules of ${copied}`, `Rules of ${shipped}`]))
 })

@@ -10,15 +10,17 @@ import {
 } from '../delta/index.ts'
 import { purgeCount, purgedAppId } from '../delta/purge-log.ts'
 import { duckdbType } from '../delta/schema.ts'
-import { refuseCopy } from '../engines/copied-place.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { openOpsTable, opsDirectory } from '../ops/tables.ts'
 import { duckdb } from '../sql/index.ts'
+import { refuseCopy } from './copied-place.ts'
 
 export type SequencedTableOptions = {
   readonly deltaBasePath: string
   readonly path: string
   readonly definition: Omit<DeltaTableDefinition, 'properties'>
+  /** What the log of the table calls the commits. */
+  readonly operation?: string
   /** Its version is the greatest number. */
   readonly appId: string
   readonly connection: DuckDBConnection
@@ -113,7 +115,7 @@ export class SequencedTable {
     const sequence = this.sequence
     const staged = await this.#table.stage(connection, select, parameters)
     const outcome = await this.#table.commit(staged, {
-      ...{ operation: 'REVIEW', operationParameters: {} },
+      ...{ operation: this.#options.operation ?? 'REVIEW', operationParameters: {} },
       ...{ appId, version: sequence + count, after: sequence },
       // What an erasure deletes when it purges the log may be files that no commit names yet.
       fence: { appId: purgedAppId, version: purgeCount(snapshot) },

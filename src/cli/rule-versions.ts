@@ -1,0 +1,264 @@
+// assay rules list, log, show, diff, propose, approve, reject, activate, rollback: the versions of the rules.
+import { existsSync } from 'node:fs'
+import { Argument, type Command, InvalidArgumentError } from 'commander'
+import type { Config } from '../config/config.ts'
+import { mayDo, type UserRole } from '../dashboard/roles.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import type { Project } from '../project/project.ts'
+import { type RuleSet, ruleDifference } from '../rules/index.ts'
+import {
+  type Actor,
+  activateVersion,
+  approveVersion,
+  type NewRow,
+  proposeVersion,
+  rejectVersion,
+  rollBack,
+} from '../versions/change-versions.ts'
+import { versionedRules } from '../versions/configured-rules.ts'
+import type { RuleVersion, Versions } from '../versions/rule-version.ts'
+import {
+  type RulesOfLakehouse,
+  readVersions,
+  rulesOfFile,
+  rulesOfVersion,
+} from '../versions/rules-in-force.ts'
+import { withVersionLog } from '../versions/version-log.ts'
+import { commandActor } from './command-user.ts'
+import { printable, printableLine } from './printable.ts'
+import { tableText } from './result-output.ts'
+import { openSession } from './session.ts'
+
+type Reason = { readonly reason?: string }
+const reasonLengthMax = 1_000
+
+export function addVersionCommands(command: Command, project: Project): void {
+  addReading(command, project)
+  addChanging(command, project)
+}
+
+function addReading(command: Command, project: Project): void {
+  command
+    .command('list')
+    .description('the versions of the rules: what became of each, and by whom')
+    .option('--json', 'as JSON')
+    .action(async ({ json }: { readonly json?: true }) => {
+      const of = await versionedRules(openSession(project).config)
+      const versions = await readVersions(of)
+      write(json ? `${JSON.stringify(versions.all.map(asJson), null, 2)}\n` : listText(of, versions))
+    })
+  command
+    .command('log')
+    .description('what happened to the versions, the newest last')
+    .action(async () => {
+      const of = await versionedRules(openSession(project).config)
+      write(await logText(of))
+    })
+  command
+    .command('show')
+    .description('print the text of a version')
+    .addArgument(versionArgument())
+    .action(async (version: number) => {
+      const { all } = await readVersions(await versionedRules(openSession(project).config))
+      process.stdout.write(versionOf(all, version).text)
+    })
+  command
+    .command('diff')
+    .description('what is other in one set of rules than in another, in words')
+    .argument('[before]', 'a version, "active", or a file', 'active')
+    .argument('[after]', 'the same (default: the file of the lakehouse)')
+    .action(async (before: string, after: string | undefined) => {
+      const { config } = openSession(project)
+      const [was, is] = [await namedRules(config, before), await namedRules(config, after ?? 'file')]
+      const lines = ruleDifference(was, is)
+      write(lines.length === 0 ? 'they say the same\n' : `${lines.map(printableLine).join('\n')}\n`)
+    })
+}
+
+function addChanging(command: Command, project: Project): void {
+  const propose = command
+    .command('propose')
+    .description('make the rules of a file a version, which decides nothing yet')
+    .argument('[file]', 'the rules (default: the file of the lakehouse)')
+  change<string | undefined>(project, propose, 'analyst', async ({ config }, file, reason, by) => {
+    const { text, hash } = await rulesOfFile(config.lakehouse, file)
+    return (versions) => proposeVersion(versions, { text, hash, reason }, by)
+  })
+  const approve = command
+    .command('approve')
+    .description('say that a version may become active')
+    .addArgument(versionArgument())
+  change<number>(project, approve, 'approver', async (_, version, reason, by) => {
+    return (versions) => approveVersion(versions, version, reason, by)
+  })
+  const reject = command
+    .command('reject')
+    .description('say that a version may not become active')
+    .addArgument(versionArgument())
+  change<number>(project, reject, 'approver', async (_, version, reason, by) => {
+    return (versions) => rejectVersion(versions, version, reason, by)
+  })
+  const activate = command
+    .command('activate')
+    .description('let a version decide from the next batch on; a run goes on meanwhile')
+    .addArgument(versionArgument())
+  change<number>(project, activate, 'approver', async ({ config, of }, version, reason, by) => {
+    return (versions) => {
+      const rows = activateVersion(versions, version, reason, by, of.policy)
+      // Before it decides: a column that it asks for may be gone.
+      if (rows.length > 0) rulesOfVersion(config.lakehouse, versionOf(versions.all, version))
+      return rows
+    }
+  })
+  const rollback = command
+    .command('rollback')
+    .description('let the version decide again that was active before')
+  change<undefined>(project, rollback, 'approver', async (_, __, reason, by) => {
+    return (versions) => rollBack(versions, reason, by)
+  })
+}
+
+type Decide<A> = (
+  on: { readonly config: Config; readonly of: RulesOfLakehouse },
+  argument: A,
+  reason: string | null,
+  by: Actor,
+) => Promise<(versions: Versions) => readonly NewRow[]>
+
+function change<A>(project: Project, command: Command, least: UserRole, decide: Decide<A>): void {
+  command.option('--reason <text>', 'why, for the log', reasonText)
+  command.action(async (...given: unknown[]) => {
+    const hasArgument = command.registeredArguments.length > 0
+    const argument = (hasArgument ? given[0] : undefined) as A // As commander parsed it.
+    const { reason = null } = given[hasArgument ? 1 : 0] as Reason
+    const { config } = openSession(project)
+    const of = await versionedRules(config)
+    const by = await commandActor(config)
+    if (of.policy.kind === 'other_person') refuseRole(by, least)
+    const decided = await decide({ config, of }, argument, reason, by)
+    const before = await readVersions(of)
+    const versions = await withVersionLog(of, (log) => log.change(decided))
+    write(outcomeText(before, versions))
+  })
+}
+
+function refuseRole({ user, role }: Actor, least: UserRole): void {
+  if (role === null) {
+    throw new LakehouseError(
+      'RULES_VERSION_REFUSED',
+      'RULES_APPROVAL is other_person: ASSAY_TOKEN has to say which user gives the command; "assay users token" prints one.',
+    )
+  }
+  if (mayDo(role as UserRole, least)) return
+  throw new LakehouseError('RULES_VERSION_REFUSED', `${user} is ${role}: this needs the role ${least}.`)
+}
+
+function versionArgument(): Argument {
+  return new Argument('<version>', 'its number, as "assay rules list" shows it').argParser((text) => {
+    if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+    throw new InvalidArgumentError('It must be the number of a version.')
+  })
+}
+
+function reasonText(text: string): string {
+  if (text.length <= reasonLengthMax) return text
+  throw new InvalidArgumentError(`It has at most ${reasonLengthMax} characters.`)
+}
+
+/** A version by its number, the active one, or those of a file. */
+export async function namedRules(config: Config, name: string): Promise<RuleSet> {
+  if (name === 'file') return (await rulesOfFile(config.lakehouse)).rules
+  if (name !== 'active' && !isVersionName(name)) return (await rulesOfFile(config.lakehouse, name)).rules
+  const { all, active } = await readVersions(await versionedRules(config))
+  if (name === 'active' && active === null) return (await rulesOfFile(config.lakehouse)).rules
+  return rulesOfVersion(config.lakehouse, name === 'active' ? active! : versionOf(all, Number(name)))
+}
+
+/** A file of such a name is meant only where there is one. */
+export function isVersionName(name: string): boolean {
+  return /^[1-9]\d{0,8}$/.test(name) && !existsSync(name)
+}
+
+function versionOf(all: readonly RuleVersion[], version: number): RuleVersion {
+  const found = all.find((one) => one.version === version)
+  if (found !== undefined) return found
+  const message = `there is no version ${version} of the rules: "assay rules list" shows those that there are.`
+  throw new LakehouseError('RULES_VERSION_REFUSED', message)
+}
+
+function outcomeText(before: Versions, { all, active }: Versions): string {
+  const changed = all.filter((is) => {
+    const was = before.all.find(({ version }) => version === is.version)
+    return was?.status !== is.status || was.authors.length !== is.authors.length
+  })
+  if (changed.length === 0) return `nothing to do: ${activeText(active)}\n`
+  return `${changed.map(({ version, status }) => `version ${version} is ${status}`).join('\n')}\n`
+}
+
+function activeText(active: RuleVersion | null): string {
+  return active === null ? 'no version is active yet' : `version ${active.version} is active`
+}
+
+function listText({ lakehouse }: RulesOfLakehouse, { all, ignored }: Versions): string {
+  if (all.length === 0) {
+    return 'no start has numbered the rules yet: those of the file are version 1 with the first run\n'
+  }
+  const rows = all.map((one) => [
+    String(one.version),
+    one.status,
+    rulesCount(lakehouse, one),
+    one.authors.map(({ user }) => user).join(', '),
+    one.approvedBy ?? '',
+    instantText(one.activatedAtMicros),
+    one.hash,
+    one.reason ?? '',
+  ])
+  const names = ['version', 'status', 'rules', 'proposed by', 'approved by', 'active since', 'hash', 'reason']
+  const told = ignored.map(({ sequence, why }) => `row ${sequence} counts for nothing: ${why}\n`)
+  return [tableText(names, rows), ...told].join('')
+}
+
+/** A version may ask for columns that are gone. */
+function rulesCount(lakehouse: RulesOfLakehouse['lakehouse'], version: RuleVersion): string {
+  try {
+    return String(rulesOfVersion(lakehouse, version).rules.length)
+  } catch (error) {
+    if (error instanceof LakehouseError) return 'invalid'
+    throw error
+  }
+}
+
+async function logText(of: RulesOfLakehouse): Promise<string> {
+  const rows = await withVersionLog(of, async (log) => {
+    await log.read()
+    return log.rows
+  })
+  const names = ['row', 'at', 'event', 'version', 'user', 'role', 'origin', 'reason']
+  const cells = rows.map((row) => [
+    String(row.sequence),
+    instantText(row.atMicros),
+    row.event,
+    String(row.version),
+    row.user,
+    row.role ?? '',
+    row.origin,
+    row.reason ?? '',
+  ])
+  return tableText(names, cells)
+}
+
+function asJson({ activatedAtMicros, proposedAtMicros, text: _, ...version }: RuleVersion): object {
+  return {
+    ...version,
+    proposedAt: instantText(proposedAtMicros),
+    activatedAt: activatedAtMicros === null ? null : instantText(activatedAtMicros),
+  }
+}
+
+function instantText(micros: bigint | null): string {
+  return micros === null ? '' : new Date(Number(micros / 1000n)).toISOString()
+}
+
+function write(text: string): void {
+  process.stdout.write(printable(text))
+}

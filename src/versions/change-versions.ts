@@ -1,0 +1,134 @@
+// What may be done to a version of the rules, and by whom: each function gives the rows that say it, or fails
+// with RULES_VERSION_REFUSED, which says why not.
+import { LakehouseError } from '../errors/errors.ts'
+import type { ApprovalPolicy, RuleVersion, Versions } from './rule-version.ts'
+import { approvalMistake } from './rule-version.ts'
+import type { VersionOrigin, VersionRow } from './version-row.ts'
+
+/** Who acts: `role` is null for one who is no user of the users file. */
+export type Actor = {
+  readonly user: string
+  readonly role: string | null
+  readonly origin: VersionOrigin
+}
+
+/** A row that is not numbered yet. */
+export type NewRow = Pick<
+  VersionRow,
+  'event' | 'version' | 'hash' | 'text' | 'reason' | 'user' | 'role' | 'origin'
+>
+
+export type ProposedText = { readonly text: string; readonly hash: string; readonly reason: string | null }
+
+/** A text that is a version already stays that version. */
+export function proposeVersion(
+  versions: Versions,
+  { text, hash, reason }: ProposedText,
+  by: Actor,
+): NewRow[] {
+  const same = versions.all.find((one) => one.hash === hash)
+  const isAuthor = same?.authors.some(({ user }) => user === by.user) === true
+  if (same !== undefined && isAuthor && same.status !== 'rejected' && by.origin !== 'file') return []
+  const version = same?.version ?? (versions.all.at(-1)?.version ?? 0) + 1
+  return [{ event: 'proposed', version, hash, text: same === undefined ? text : null, reason, ...by }]
+}
+
+export function approveVersion(
+  versions: Versions,
+  version: number,
+  reason: string | null,
+  by: Actor,
+): NewRow[] {
+  const found = versionAt(versions, version)
+  if (found.status !== 'proposed' && found.status !== 'rejected') {
+    throw refused(`version ${version} is ${found.status}: only what is proposed can be approved.`)
+  }
+  const mistake = by.role === null ? null : approvalMistake(found, by.user, by.role)
+  if (mistake !== null) throw refused(`${mistake}. Somebody else has to approve it.`)
+  return [{ event: 'approved', version, hash: found.hash, text: null, reason, ...by }]
+}
+
+export function rejectVersion(
+  versions: Versions,
+  version: number,
+  reason: string | null,
+  by: Actor,
+): NewRow[] {
+  const found = versionAt(versions, version)
+  if (found.status !== 'proposed' && found.status !== 'approved') {
+    throw refused(`version ${version} is ${found.status}: only what is proposed or approved can be rejected.`)
+  }
+  return [{ event: 'rejected', version, hash: found.hash, text: null, reason, ...by }]
+}
+
+/** One that is active already stays so, and nothing is written. */
+export function activateVersion(
+  versions: Versions,
+  version: number,
+  reason: string | null,
+  by: Actor,
+  policy: ApprovalPolicy,
+): NewRow[] {
+  const found = versionAt(versions, version)
+  if (found.status === 'active') return []
+  if (policy.kind === 'other_person' && found.approvedBy === null && found.activatedAtMicros === null) {
+    throw refused(
+      `version ${version} is not approved: "assay rules approve ${version}", by another user than its author.`,
+    )
+  }
+  if (found.status === 'rejected') throw refused(`version ${version} was rejected: propose it again first.`)
+  return activation(versions, found, reason, by)
+}
+
+/** The version that was active before is active again. */
+export function rollBack(versions: Versions, reason: string | null, by: Actor): NewRow[] {
+  if (versions.before === null)
+    throw refused('no other version was active before: there is nothing to go back to.')
+  return activation(versions, versions.before, reason, by)
+}
+
+/** Takes in what was written before approval was asked for. */
+export function sealVersions({ all, active, isSealed }: Versions, by: Actor): NewRow[] {
+  const last = active ?? all.at(-1)
+  if (isSealed || last === undefined) return []
+  return [{ event: 'sealed', version: last.version, hash: null, text: null, reason: null, ...by }]
+}
+
+/** What a start makes of the file of rules as it is now; nothing where the last start saw it as it is. */
+export function takeFile(
+  versions: Versions,
+  file: Pick<ProposedText, 'text' | 'hash'>,
+  by: Omit<Actor, 'origin'>,
+  policy: ApprovalPolicy,
+): NewRow[] {
+  if (versions.fileHash === file.hash) return []
+  const actor = { ...by, origin: 'file' } as const
+  const proposed = proposeVersion(versions, { ...file, reason: null }, actor)
+  const [{ version, hash }] = proposed as [NewRow]
+  const isFirst = versions.active === null
+  const isActive = versions.active?.version === version
+  if (isActive || (policy.kind === 'other_person' && !isFirst)) return proposed
+  return [...proposed, ...activation(versions, { version, hash }, null, actor)]
+}
+
+function activation(
+  { active }: Versions,
+  { version, hash }: Pick<NewRow, 'version' | 'hash'>,
+  reason: string | null,
+  by: Actor,
+): NewRow[] {
+  const activated: NewRow = { event: 'activated', version, hash, text: null, reason, ...by }
+  if (active === null) return [activated]
+  return [{ ...activated, event: 'retired', version: active.version, hash: active.hash }, activated]
+}
+
+function versionAt({ all }: Versions, version: number): RuleVersion {
+  const found = all.find((one) => one.version === version)
+  if (found !== undefined) return found
+  const known = all.length === 0 ? 'there is none' : `there is ${all.map((one) => one.version).join(', ')}`
+  throw refused(`there is no version ${version}; ${known}.`)
+}
+
+function refused(message: string): LakehouseError {
+  return new LakehouseError('RULES_VERSION_REFUSED', message)
+}

@@ -1,0 +1,192 @@
+// Which rules decide: the active version of rules/versions. A run asks at each opening of its tables, and is
+// told when another version has become active; commands that read ask once.
+import { readFile } from 'node:fs/promises'
+import type { Parameters } from '../batches/plan.ts'
+import type { InForce } from '../engines/engine.ts'
+import type { OnEvent } from '../engines/events.ts'
+import { noticesTo } from '../engines/events.ts'
+import { counted } from '../errors/counted.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { ruleVersionsPath } from '../ops/rule-versions.ts'
+import { firstRulesVersion, type Lakehouse, type RulesSource } from '../plan/index.ts'
+import { listParameters, withLists } from '../project/rule-lists.ts'
+import { type RuleSet, validRules } from '../rules/index.ts'
+import { type Actor, sealVersions, takeFile } from './change-versions.ts'
+import { type ApprovalPolicy, contentHash, type RuleVersion, type Versions } from './rule-version.ts'
+import { versionLogVersion, withVersionLog } from './version-log.ts'
+
+export type RulesOfLakehouse = {
+  /** By the file of rules. */
+  readonly lakehouse: Lakehouse
+  readonly parameters: Parameters
+  readonly deltaBasePath: string
+  readonly policy: ApprovalPolicy
+  readonly clock: () => bigint
+}
+
+export type DecidingRules = {
+  readonly lakehouse: Lakehouse
+  readonly parameters: Parameters
+  readonly version: number
+}
+
+/** The rules that decide now; those of the file where no start has numbered them. Nothing is written. */
+export async function decidingRules(of: RulesOfLakehouse): Promise<DecidingRules> {
+  const { active } = await readVersions(of)
+  return active === null ? ofFile(of) : ofVersion(of, active)
+}
+
+/** Without the rules of versions that are not there: a lakehouse without a file of rules has none. */
+export async function readVersions(of: RulesOfLakehouse): Promise<Versions> {
+  if ((await versionLogVersion(of.deltaBasePath)) === null) return noVersions
+  return await withVersionLog(of, (log) => log.read())
+}
+
+const noVersions: Versions = {
+  ...{ all: [], active: null, before: null, fileHash: null },
+  ...{ ignored: [], link: '', isSealed: false },
+}
+
+/** The file of rules, as text and by what it says. Fails with RULES_INVALID where it has mistakes. */
+export async function rulesOfFile(lakehouse: Lakehouse, file = lakehouse.rulesFrom?.file) {
+  const { rulesFrom } = lakehouse
+  if (rulesFrom === undefined || file === undefined) {
+    throw new LakehouseError(
+      'RULES_INVALID',
+      'the rules of this lakehouse stand in its sources, and not in a file: they have no versions.',
+    )
+  }
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new LakehouseError('RULES_INVALID', `the rules cannot be read: ${why}.`, { cause })
+  })
+  const rules = rulesOfText(lakehouse, rulesFrom, text, file)
+  return { text, rules, hash: contentHash(rules) }
+}
+
+/** The rules of a version, as this lakehouse reads them. */
+export function rulesOfVersion(lakehouse: Lakehouse, { version, text }: RuleVersion): RuleSet {
+  return rulesOfText(lakehouse, lakehouse.rulesFrom!, text, `version ${version} of the rules`)
+}
+
+function rulesOfText({ settings }: Lakehouse, from: RulesSource, text: string, file: string): RuleSet {
+  return validRules(text, { file, columns: from.columns, parameters: listParameters(settings) })
+}
+
+function ofFile({ lakehouse, parameters }: RulesOfLakehouse): DecidingRules {
+  return { lakehouse, parameters, version: firstRulesVersion }
+}
+
+export function ofVersion(of: RulesOfLakehouse, version: RuleVersion): DecidingRules {
+  const { lakehouse, parameters } = of
+  if (lakehouse.rulesFrom === undefined) return ofFile(of)
+  const { lists } = rulesOfVersion(lakehouse, version)
+  return {
+    lakehouse: lakehouse.rulesFrom.by(version),
+    parameters: withLists(lakehouse, parameters, lists),
+    version: version.version,
+  }
+}
+
+export type RulesByVersion = {
+  /** By the rules that decide now. */
+  readonly lakehouse: Lakehouse
+  /** The rules of a version; those that decide now where it is null, or not known. */
+  at(version: number | null): Lakehouse['rules']
+}
+
+/** For rows that other versions scored. */
+export async function rulesByVersion(of: RulesOfLakehouse): Promise<RulesByVersion> {
+  const { all, active } = await readVersions(of)
+  const { lakehouse } = active === null ? ofFile(of) : ofVersion(of, active)
+  return {
+    lakehouse,
+    at: (version) => {
+      const found = all.find((one) => one.version === version)
+      return found === undefined || found === active
+        ? lakehouse.rules
+        : rulesOfVersion(lakehouse, found).rules
+    },
+  }
+}
+
+export type RunningRules = RulesOfLakehouse & {
+  /** Who starts the run. */
+  readonly by: Omit<Actor, 'origin'>
+  readonly tell: OnEvent
+}
+
+/**
+ * For a run: its first opening takes a file of rules that was changed since the last start as a new version,
+ * which is active at once, or proposed where approval is asked for.
+ */
+export class RulesInForce implements InForce {
+  readonly #of: RunningRules
+  #isFileTaken = false
+  #logVersion: bigint | null = null
+  #version: number | null = null
+
+  constructor(of: RunningRules) {
+    this.#of = of
+  }
+
+  async now(): Promise<DecidingRules> {
+    const of = this.#of
+    if (of.lakehouse.rulesFrom === undefined) return ofFile(of)
+    const versions = this.#isFileTaken ? await readVersions(of) : await this.#takeFile()
+    this.#isFileTaken = true
+    this.#logVersion = await versionLogVersion(of.deltaBasePath)
+    tellIgnored(versions, of.tell)
+    const { active } = versions
+    const rules = active === null ? ofFile(of) : ofVersion(of, active)
+    this.#tellVersion(rules.version, active)
+    return rules
+  }
+
+  async isOther(): Promise<boolean> {
+    const { lakehouse, deltaBasePath } = this.#of
+    if (lakehouse.rulesFrom === undefined || this.#version === null) return false
+    const logVersion = await versionLogVersion(deltaBasePath)
+    if (logVersion === this.#logVersion) return false
+    const versions = await readVersions(this.#of)
+    this.#logVersion = logVersion
+    tellIgnored(versions, this.#of.tell)
+    return versions.active !== null && versions.active.version !== this.#version
+  }
+
+  async #takeFile(): Promise<Versions> {
+    const { by, policy, tell, lakehouse } = this.#of
+    const file = await rulesOfFile(lakehouse)
+    const versions = await withVersionLog(this.#of, (log) =>
+      log.change((known) => {
+        const taken = takeFile(known, file, by, policy)
+        const isSealed = policy.kind === 'none' || taken.length > 0
+        return isSealed ? taken : sealVersions(known, { ...by, origin: 'file' })
+      }),
+    )
+    const ofThis = versions.all.find(({ hash }) => hash === file.hash)
+    if (ofThis?.status === 'proposed' || ofThis?.status === 'approved') {
+      const { version, status } = ofThis
+      const message = `The file of rules is version ${version}, which is ${status} and not active: "assay rules list" shows all.`
+      noticesTo(tell)({ code: 'RULES_PROPOSED', message, details: { version, status } })
+    }
+    return versions
+  }
+
+  #tellVersion(version: number, active: RuleVersion | null): void {
+    const before = this.#version
+    this.#version = version
+    if (before === null ? version === firstRulesVersion : before === version) return
+    const of = active?.reason == null ? '' : ` (${active.reason})`
+    const message = `Version ${version} of the rules decides from the next batch on${of}.`
+    noticesTo(this.#of.tell)({ code: 'RULES_ACTIVE', message, details: { version, before } })
+  }
+}
+
+/** Somebody wrote, altered or removed rows by hand. */
+function tellIgnored({ ignored }: Versions, tell: OnEvent): void {
+  if (ignored.length === 0) return
+  const why = ignored.slice(0, 5).map((row) => `row ${row.sequence}: ${row.why}`)
+  const message = `${ruleVersionsPath} has ${counted(ignored.length, 'row')} that count for nothing: ${why.join('; ')}.`
+  noticesTo(tell)({ code: 'RULES_ROWS_IGNORED', message, details: { rows: ignored.length } })
+}

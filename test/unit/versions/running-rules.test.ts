@@ -1,0 +1,129 @@
+// A version that becomes active while a run goes on decides from a batch on, without a restart; a file that
+// was changed between two starts is the next version.
+import { readFileSync } from 'node:fs'
+import { appendFile } from 'node:fs/promises'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { tellNobody } from '../../../src/engines/events.ts'
+import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { rulesFile } from '../../../src/lakehouse/rules.ts'
+import { verifyLakehouse } from '../../../src/verify/verify.ts'
+import { activateVersion, proposeVersion, rollBack } from '../../../src/versions/change-versions.ts'
+import type { ApprovalPolicy } from '../../../src/versions/rule-version.ts'
+import { decidingRules, RulesInForce, type RulesOfLakehouse } from '../../../src/versions/rules-in-force.ts'
+import { withVersionLog } from '../../../src/versions/version-log.ts'
+import { readTables } from '../../compare/read-in-process.ts'
+import {
+  type Lakehouse,
+  newLakehouse,
+  runOnce,
+  testOptions,
+  testParameters,
+  writeInput,
+} from '../engine/pipeline.ts'
+
+const policy: ApprovalPolicy = { kind: 'none' }
+const by = { user: 'ann', role: null, origin: 'command line' } as const
+const shipped = readFileSync(rulesFile, 'utf8')
+const listed = shipped.replace('[Nigeria, Russia, China]', '[France]')
+
+let lakehouse: Lakehouse
+beforeEach(async () => {
+  lakehouse = await newLakehouse()
+})
+afterEach(() => lakehouse.remove())
+
+function rulesOfTest(): RulesOfLakehouse {
+  const { base: deltaBasePath } = lakehouse
+  return {
+    ...{ lakehouse: standardLakehouse, parameters: testParameters, deltaBasePath, policy },
+    clock: () => BigInt(Date.now()) * 1000n,
+  }
+}
+
+const record = (index: number): Buffer => {
+  const facts = { transaction_id: `t${index}`, user_id: index, amount: 10, location: 'Paris, France' }
+  return Buffer.from(JSON.stringify({ ...facts, timestamp: '2026-10-01T10:00:00Z' }))
+}
+const append = (index: number) =>
+  appendFile(lakehouse.input, Buffer.concat([record(index), Buffer.from('\n')]))
+
+async function scored(): Promise<string[]> {
+  const { fraud_detection: rows } = await readTables(lakehouse.base)
+  return rows.map((row) => `${row.transaction_id} ${row.rules_version} ${row.fraud_score}`).sort()
+}
+
+async function findings() {
+  const { delays, duckdb } = testOptions
+  const { lakehouse: now, parameters } = await decidingRules(rulesOfTest())
+  const of = { lakehouse: now, deltaBasePath: lakehouse.base, parameters, delays, duckdb, sinceMicros: null }
+  return (await verifyLakehouse(of, null)).checks.flatMap((check) => check.findings)
+}
+
+test('versions and a rollback come into force in a run that goes on, each from a batch on', async () => {
+  const of = rulesOfTest()
+  const changes = [
+    () => withVersionLog(of, (log) => log.change((now) => activateVersion(now, 2, null, by, policy))),
+    () => withVersionLog(of, (log) => log.change((now) => rollBack(now, null, by))),
+  ]
+  const stop = new AbortController()
+  const told: string[] = []
+  let index = 0
+  await writeInput(lakehouse, [record(index)])
+  await runOnce(lakehouse, {
+    recordsPerBatchMax: 10,
+    once: false,
+    signal: stop.signal,
+    inForce: new RulesInForce({ ...of, by, tell: tellNobody }),
+    onBatch: ({ batch }) => void told.push(`batch ${batch}`),
+    onEvent: async (event) => {
+      // Each opening after the first is by other rules: it gets a record, and then the next change.
+      if (event.kind !== 'opened') return
+      if (index > 0) await append(index)
+    },
+    onWait: async () => {
+      if (told.length <= index) return
+      index = told.length
+      const change = changes.shift()
+      if (change === undefined) return stop.abort()
+      if (index === 1)
+        await withVersionLog(of, (log) =>
+          log.change((now) => proposeVersion(now, { text: listed, hash: 'listed', reason: null }, by)),
+        )
+      await change()
+    },
+  })
+  expect(told).toEqual(['batch 1', 'batch 2', 'batch 3'])
+  // The list of the second version has the country, which is worth 15 points.
+  expect(await scored()).toEqual(['t0 1 0', 't1 2 15', 't2 1 0'])
+  expect(await findings()).toEqual([])
+})
+
+test('the lakehouse that a restart finds is that of the active version', async () => {
+  const of = rulesOfTest()
+  const inForce = () => new RulesInForce({ ...of, by, tell: tellNobody })
+  await writeInput(lakehouse, [record(0)])
+  await runOnce(lakehouse, { recordsPerBatchMax: 10, inForce: inForce() })
+  await withVersionLog(of, async (log) => {
+    await log.change((now) => proposeVersion(now, { text: listed, hash: 'listed', reason: 'France' }, by))
+    await log.change((now) => activateVersion(now, 2, null, by, policy))
+  })
+  await append(1)
+  await runOnce(lakehouse, { recordsPerBatchMax: 10, inForce: inForce() })
+  expect(await scored()).toEqual(['t0 1 0', 't1 2 15'])
+  expect(await findings()).toEqual([])
+})
+
+test('two that write at once get numbers of their own', async () => {
+  const of = rulesOfTest()
+  const texts = Array.from({ length: 8 }, (_, index) => shipped.replace('amount > 5000', `amount > ${index}`))
+  await Promise.all(
+    texts.map((text, index) =>
+      withVersionLog(of, (log) =>
+        log.change((now) => proposeVersion(now, { text, hash: String(index), reason: null }, by)),
+      ),
+    ),
+  )
+  const { all } = await withVersionLog(of, (log) => log.read())
+  expect(all.map(({ version }) => version)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  expect(new Set(all.map(({ text }) => text)).size).toBe(8)
+})
