@@ -14,6 +14,7 @@ import type {
   RulesCheckAnswer,
   SessionAnswer,
   TableDetailAnswer,
+  VersionsAnswer,
 } from '../src/dashboard/api.ts'
 import { createStore } from './store.ts'
 
@@ -79,6 +80,17 @@ export const loadTable = (path: string): Promise<TableDetailAnswer> =>
   answerOf(`/api/table?${new URLSearchParams({ path })}`)
 
 export const loadRules = (): Promise<RulesAnswer> => answerOf('/api/rules')
+
+export const loadVersions = (): Promise<VersionsAnswer> => answerOf('/api/rules/versions')
+
+export type VersionAction = 'propose' | 'approve' | 'reject' | 'activate' | 'rollback'
+
+export async function changeVersion(
+  action: VersionAction,
+  of: { readonly version?: number; readonly text?: string; readonly reason: string },
+): Promise<VersionsAnswer> {
+  return (await (await post(`/api/rules/${action}`, of)).json()) as VersionsAnswer
+}
 
 export async function checkRules(text: string, signal: AbortSignal): Promise<RulesCheckAnswer> {
   return (await (await post('/api/rules/check', { text }, signal)).json()) as RulesCheckAnswer

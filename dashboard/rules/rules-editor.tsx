@@ -1,4 +1,5 @@
 // The text of rules to try: it is looked at as one types, and each mistake leads to its place.
+import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { RulesCheckAnswer } from '../../src/dashboard/api.ts'
 import { seen } from '../format.ts'
@@ -12,9 +13,11 @@ type RulesEditorProps = {
   readonly isChanged: boolean
   readonly onText: (text: string) => void
   readonly onReset: () => void
+  /** What can be done with them. */
+  readonly children: ComponentChildren
 }
 
-export function RulesEditor({ text, isChanged, onText, onReset }: RulesEditorProps) {
+export function RulesEditor({ text, isChanged, onText, onReset, children }: RulesEditorProps) {
   const box = useRef<HTMLTextAreaElement>(null)
   const [answer, setAnswer] = useState<RulesCheckAnswer | null>(null)
   const [failure, setFailure] = useState<string | null>(null)
@@ -46,7 +49,7 @@ export function RulesEditor({ text, isChanged, onText, onReset }: RulesEditorPro
   return (
     <Card
       title="Try other rules"
-      note="nothing here counts: what counts is the file"
+      note="nothing here counts before it is a version that is active"
       actions={
         isChanged && (
           <button type="button" onClick={onReset}>
@@ -67,6 +70,7 @@ export function RulesEditor({ text, isChanged, onText, onReset }: RulesEditorPro
       </label>
       {failure !== null && <Failed message={failure} />}
       <div role="status">{answer !== null && <Checked answer={answer} onPlace={goTo} />}</div>
+      {isChanged && answer?.mistakes.length === 0 && answer.changes.length > 0 && children}
     </Card>
   )
 }

@@ -86,19 +86,21 @@ async function runDecisionsAlone(project: Project, flags: RunFlags): Promise<voi
 async function runPipeline(project: Project, named: readonly string[], flags: RunFlags): Promise<void> {
   const session = openSession(project)
   const { log } = session
-  const config = await withDecidingRules(session.config)
+  const decided = await withDecidingRules(session.config)
   const { lakehouse } = project
   const all = lakehouse.streams
   const streams = named.length === 0 ? all : all.filter((name) => named.includes(name))
-  checkFlags(flags, config)
-  const decides = isDeciding(named, flags, config)
-  const engineName = flags.engine ?? config.engine
-  const about = runFacts(config, { project, streams, engine: engineName, from: flags.from ?? null })
-  const view = isLive(flags, config)
+  checkFlags(flags, decided)
+  const decides = isDeciding(named, flags, decided)
+  const engineName = flags.engine ?? decided.engine
+  const about = runFacts(decided, { project, streams, engine: engineName, from: flags.from ?? null })
+  const view = isLive(flags, decided)
     ? liveRunView(about, log)
-    : openRunView(about, log, flags.once ?? false, config.log)
+    : openRunView(about, log, flags.once ?? false, decided.log)
   const listeners = [listenerOf(view)]
   const tell = tellAll(listeners)
+  const inForce = await rulesInForce(session.config, tell)
+  const config = { ...decided, lakehouse: inForce.shown(decided.lakehouse) }
   const stop = new AbortController()
   let dashboard: Dashboard | null = null
   let alerts: ToldAlerts | null = null
@@ -146,7 +148,8 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
       finalize: flags.finalize ?? false,
       signal: stop.signal,
       tell,
-      ...(source === null ? {} : { inForce: await rulesInForce(session.config, tell) }),
+      // A stream behind silver goes by the plans of its batches.
+      ...(source === null ? {} : { inForce }),
     })
     await decisions?.close()
     decisions?.failed.throwIfAborted()

@@ -230,6 +230,29 @@ export type RulesAnswer = {
   }[]
 }
 
+/** The versions of the rules, the newest first. */
+export type VersionsAnswer = {
+  readonly approval: 'none' | 'other_person'
+  readonly user: string
+  readonly mayPropose: boolean
+  readonly mayDecide: boolean
+  readonly mayRollBack: boolean
+  /** Rows of rules/versions that count for nothing, and why. */
+  readonly ignored: readonly string[]
+  readonly versions: readonly {
+    readonly version: number
+    readonly status: 'proposed' | 'approved' | 'rejected' | 'active' | 'retired'
+    readonly text: string
+    readonly authors: readonly string[]
+    readonly approvedBy: string | null
+    readonly proposedAtMs: number
+    readonly activatedAtMs: number | null
+    readonly reason: string | null
+    /** What is other than in the active version, in words. */
+    readonly changes: readonly string[]
+  }[]
+}
+
 export type RulesCheckAnswer = {
   readonly mistakes: readonly { readonly line: number; readonly column: number; readonly message: string }[]
   readonly wrongExamples: readonly { readonly line: number; readonly text: string }[]

@@ -26,6 +26,7 @@ import { reviewRoutes } from './review-routes.ts'
 import type { DashboardRoute, RouteContext } from './route-context.ts'
 import { rulesRoutes } from './rules-routes.ts'
 import { tableDetail } from './table-detail.ts'
+import { versionRoutes } from './version-routes.ts'
 import { keyWindowsQuery, windowKeysQuery, windowRowsQuery, windowsQuery } from './window-queries.ts'
 
 const sqlLimits: QueryLimits = { timeMaxMs: 10_000, rowsMax: 1_000, bytesMax: 4 * 2 ** 20 }
@@ -113,6 +114,7 @@ const routes: Readonly<Record<string, DashboardRoute>> = {
   ...qualityRoutes,
   ...reviewRoutes,
   ...rulesRoutes,
+  ...versionRoutes,
 }
 
 /** Fails with what is wrong where there is none. */

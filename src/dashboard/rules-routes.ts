@@ -77,7 +77,7 @@ async function activeRules(config: Config): Promise<{ readonly text: string; rea
 }
 
 /** Fails with RULES_INVALID where there are mistakes: the page has told them where it asked for a check. */
-function rulesIn(config: Config, text: string): RuleSet {
+export function rulesIn(config: Config, text: string): RuleSet {
   const parsed = parseRules(text, sourceOf(config))
   if (parsed.kind === 'rules') return parsed.rules
   const [first] = parsed.mistakes

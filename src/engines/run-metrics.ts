@@ -29,7 +29,7 @@ export class RunMetrics {
   readonly #watch: RunWatch
   readonly #values = new MetricValues()
   readonly #windowTables: ReadonlySet<string>
-  readonly #ruleVersions: ReadonlyMap<string, string>
+  #ruleVersions: ReadonlyMap<string, string>
   readonly #nowMs: () => number
 
   constructor(run: MeteredRun, watch: RunWatch, nowMs: () => number = Date.now) {
@@ -45,6 +45,10 @@ export class RunMetrics {
   }
 
   readonly onEvent = listener({
+    // The tables are opened anew where other rules decide.
+    opened: () => {
+      this.#ruleVersions = ruleVersionsOf(this.#run)
+    },
     phase: (event) => {
       this.#values.observe('assay_batch_phase_duration_seconds', this.#phaseOf(event), event.ms / 1000)
     },

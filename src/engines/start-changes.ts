@@ -178,7 +178,9 @@ function tableChanges(
   const others = [
     ...reasons,
     ...recomputed.flatMap((name) =>
-      isByReasons && name === 'reasons' ? [] : [`${name} is computed in another way`],
+      (isByReasons && name === 'reasons') || isConstant(is, name)
+        ? []
+        : [`${name} is computed in another way`],
     ),
     ...(isOfOtherRows && !isByReasons ? ['which rows it has goes by another condition'] : []),
     ...layout,
@@ -188,6 +190,11 @@ function tableChanges(
   if (others.length === 0) return columns
   const text = `${others.join('; ')}; rows that are there stay as they are`
   return [...columns, { kind: 'next batch', name: path, text }]
+}
+
+/** What stands in every row, such as the version of the rules, goes with what it names. */
+function isConstant({ rows: { node } }: TableDefinition, name: string): boolean {
+  return node.kind === 'project' && node.columns[name]?.kind === 'literal'
 }
 
 /** Names are those of checks, and of what every mapping asks for. */

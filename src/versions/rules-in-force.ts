@@ -125,9 +125,21 @@ export class RulesInForce implements InForce {
   #isFileTaken = false
   #logVersion: bigint | null = null
   #version: number | null = null
+  #rules: Lakehouse['rules'] | null = null
 
   constructor(of: RunningRules) {
     this.#of = of
+  }
+
+  /** The lakehouse for those who look at the run: its rules are those that decide by then. */
+  shown(lakehouse: Lakehouse): Lakehouse {
+    const rules = (): Lakehouse['rules'] => this.#rules ?? lakehouse.rules
+    return {
+      ...lakehouse,
+      get rules() {
+        return rules()
+      },
+    }
   }
 
   async now(): Promise<DecidingRules> {
@@ -139,6 +151,7 @@ export class RulesInForce implements InForce {
     tellIgnored(versions, of.tell)
     const { active } = versions
     const rules = active === null ? ofFile(of) : ofVersion(of, active)
+    this.#rules = rules.lakehouse.rules
     this.#tellVersion(rules.version, active)
     return rules
   }
