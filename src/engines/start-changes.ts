@@ -8,6 +8,7 @@ import { batchesPath } from '../ops/batches.ts'
 import { type Definitions, settingChanges } from '../ops/definitions.ts'
 import { newestRebuild } from '../ops/rebuilt.ts'
 import { opsDirectory, progressOf, tableDirectory } from '../ops/tables.ts'
+import { isConstant } from '../plan/constants.ts'
 import {
   hasClosingRows,
   isOfInput,
@@ -190,11 +191,6 @@ function tableChanges(
   if (others.length === 0) return columns
   const text = `${others.join('; ')}; rows that are there stay as they are`
   return [...columns, { kind: 'next batch', name: path, text }]
-}
-
-/** What stands in every row, such as the version of the rules, goes with what it names. */
-function isConstant({ rows: { node } }: TableDefinition, name: string): boolean {
-  return node.kind === 'project' && node.columns[name]?.kind === 'literal'
 }
 
 /** Names are those of checks, and of what every mapping asks for. */

@@ -8,6 +8,7 @@ import { streamOf } from '../engines/database.ts'
 import { isByRebuild } from '../engines/rebuilt-definitions.ts'
 import { type Definitions, tableHash } from '../ops/definitions.ts'
 import { tableAlone } from '../plan/alone.ts'
+import { withoutConstants } from '../plan/constants.ts'
 import { type TableDefinition, tableAt } from '../plan/index.ts'
 import { instantSql, type Verdict } from './check.ts'
 import { erasedInBatches } from './erased.ts'
@@ -103,7 +104,8 @@ export class Slice {
     const { lakehouse, rules } = this
     const today = lakehouse.definitions.current.tables
     const tables = this.#ofBatches(path) === null ? today : rules.definitions.tables
-    return tableAlone(lakehouse.defined, tables, tableAt(tables, path))
+    const defined = tableAlone(lakehouse.defined, tables, tableAt(tables, path))
+    return rules.isPlanned && rules.isDefined ? defined : withoutConstants(defined)
   }
 
   /** Two slices with the same hash have one definition of the table. */
