@@ -87,16 +87,13 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const session = openSession(project)
   const { log } = session
   const decided = await withDecidingRules(session.config)
-  const { lakehouse } = project
-  const all = lakehouse.streams
+  const all = project.lakehouse.streams
   const streams = named.length === 0 ? all : all.filter((name) => named.includes(name))
   checkFlags(flags, decided)
   const decides = isDeciding(named, flags, decided)
   const engineName = flags.engine ?? decided.engine
   const about = runFacts(decided, { project, streams, engine: engineName, from: flags.from ?? null })
-  const view = isLive(flags, decided)
-    ? liveRunView(about, log)
-    : openRunView(about, log, flags.once ?? false, decided.log)
+  const view = viewOf(flags, decided, about, log)
   const listeners = [listenerOf(view)]
   const tell = tellAll(listeners)
   const inForce = await rulesInForce(session.config, tell)
@@ -104,15 +101,12 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const stop = new AbortController()
   let dashboard: Dashboard | null = null
   let alerts: ToldAlerts | null = null
-  const onSignal = (signal: NodeJS.Signals): void => {
+  const unheard = onFirstSignal((signal) => {
     dashboard?.stopping()
-    // A second Ctrl-C ends the process at once, which loses nothing either.
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
     view.onStop(signal)
     stop.abort()
-  }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
-  const source = streams.includes(inputStream(lakehouse))
+  })
+  const source = streams.includes(inputStream(project.lakehouse))
     ? await openSource(flags, config, noticesTo(tell))
     : null
   const bounds = flags.once ? { giveUpAfterMs: onceWaitMaxMs } : {}
@@ -135,8 +129,8 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
     view.onStart({ ...observed, dashboard })
     const engine = await openEngine(engineName, config, source)
     if (decides) {
-      const told = isLive(flags, config) ? null : log
-      decisions = await startDecisions(project, engineName, noticesTo(tell), told)
+      const lines = isLive(flags, config) ? null : log
+      decisions = await startDecisions(project, engineName, noticesTo(tell), lines)
     }
     decisions?.failed.addEventListener('abort', () => stop.abort(), { once: true })
     await engine.run({
@@ -164,8 +158,19 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
     await observed.close()
     await source?.close()
     registry?.close()
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    unheard()
   }
+}
+
+/** A second Ctrl-C ends the process at once, which loses nothing either. */
+function onFirstSignal(hear: (signal: NodeJS.Signals) => void): () => void {
+  const onSignal = (signal: NodeJS.Signals): void => {
+    unheard()
+    hear(signal)
+  }
+  const unheard = (): void => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  return unheard
 }
 
 /** A run with an end, or of files, decides nothing: DECISIONS_IN_RUN is about what comes. */
@@ -194,6 +199,12 @@ function dashboardOf(
   observed: ObservedRun,
 ): ServedDashboard {
   return { ...of, inputUnit: from === undefined ? 'records' : 'bytes', title: 'Assay', observed }
+}
+
+function viewOf(flags: RunFlags, config: Config, about: RunFacts, log: Logger): RunView {
+  return isLive(flags, config)
+    ? liveRunView(about, log)
+    : openRunView(about, log, flags.once ?? false, config.log)
 }
 
 /** Lines that scroll and a picture do not share a terminal. */
