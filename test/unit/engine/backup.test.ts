@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { appendFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { mountStore } from '../../../src/delta/mounts.ts'
 import { backUp, restoreBackup } from '../../../src/engines/backup.ts'
@@ -12,6 +12,7 @@ import { setStepHook } from '../../../src/steps/step.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { memoryStore } from '../../crash/memory-store.ts'
+import { takingTurns, turnSeed } from '../../turns.ts'
 import { noonOf, valuesOf, verifiedChecks } from './kept-days.ts'
 import { type Lakehouse, newLakehouse, runOnce, writeInput } from './pipeline.ts'
 import { rowsOfTable } from './written-tables.ts'
@@ -22,6 +23,8 @@ const another = async (): Promise<Lakehouse> => {
   made.push(lakehouse)
   return lakehouse
 }
+beforeEach(takingTurns(turnSeed, 3, 1))
+
 afterEach(async () => {
   setStepHook(null)
   for (const one of made.splice(0)) await one.remove()

@@ -8,6 +8,7 @@ import { DeltaTable } from '../../../src/delta/index.ts'
 import { erasePersons, findErasable } from '../../../src/engines/erase.ts'
 import { lockStreams } from '../../../src/engines/lock.ts'
 import { readTables } from '../../compare/read-in-process.ts'
+import { takingTurns, turnSeed } from '../../turns.ts'
 import {
   chargeBack,
   eraseOptions,
@@ -21,6 +22,8 @@ import {
 } from './erased-person.ts'
 import { memorySource } from './memory-source.ts'
 import { type Lakehouse, newLakehouse, runOnce, testParameters } from './pipeline.ts'
+
+beforeEach(takingTurns(turnSeed, 3, 1))
 
 let whole: Lakehouse
 let lakehouse: Lakehouse

@@ -21,11 +21,14 @@ import { readTables } from '../../compare/read-in-process.ts'
 import { type MeasuredColumn, qualityRows } from '../../oracle/quality.ts'
 import type { Row } from '../../oracle/rows.ts'
 import { floorTo, minute } from '../../oracle/time.ts'
+import { takingTurns, turnSeed } from '../../turns.ts'
 import { type Lakehouse, newLakehouse, recordsOf, runOnce, testOptions, writeInput } from './pipeline.ts'
 
 const table = 'quality/metrics'
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const random = mulberry(seed)
+
+beforeEach(takingTurns(turnSeed, 3, 1))
 
 let lakehouse: Lakehouse
 beforeEach(async () => {

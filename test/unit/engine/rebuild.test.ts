@@ -21,9 +21,12 @@ import { setStepHook } from '../../../src/steps/step.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import { differences } from '../../compare/differences.ts'
 import { readTables } from '../../compare/read-in-process.ts'
+import { takingTurns, turnSeed } from '../../turns.ts'
 import { editColumns, editWindow, withMore, withTable } from './edited-lakehouse.ts'
 import { type Lakehouse, newLakehouse, runOnce, testOptions, testParameters, writeInput } from './pipeline.ts'
 import { cleanLog, rowsOfTable } from './written-tables.ts'
+
+beforeEach(takingTurns(turnSeed, 3, 1))
 
 const made: Lakehouse[] = []
 const another = async (): Promise<Lakehouse> => {

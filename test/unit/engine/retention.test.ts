@@ -6,7 +6,7 @@ import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { endsOf } from '../../../src/batches/streamed.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { findErasable } from '../../../src/engines/erase.ts'
@@ -14,6 +14,7 @@ import { rebuildTable } from '../../../src/engines/rebuild.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { retainedOf } from '../../../src/ops/retained.ts'
 import { batchTimeColumn } from '../../../src/plan/batch-time.ts'
+import { takingTurns, turnSeed } from '../../turns.ts'
 import { day, noonOf, recordsOfDays, retention, runDay, valuesOf, verifiedChecks } from './kept-days.ts'
 import { memorySource } from './memory-source.ts'
 import { type Lakehouse, newLakehouse, runOnce, testOptions, writeInput } from './pipeline.ts'
@@ -27,6 +28,8 @@ const another = async (): Promise<Lakehouse> => {
   made.push(lakehouse)
   return lakehouse
 }
+beforeEach(takingTurns(turnSeed, 3, 1))
+
 /** The same days without retention. */
 let oracle: Lakehouse
 beforeAll(async () => {

@@ -15,6 +15,7 @@ import { readTables } from '../../compare/read-in-process.ts'
 import { journeys } from '../../generate/journeys.ts'
 import { defaultConfig, type OracleConfig } from '../../oracle/oracle.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
+import { takingTurns, turnSeed } from '../../turns.ts'
 import { memorySource } from '../engine/memory-source.ts'
 import { type Lakehouse, newLakehouse, runOnce, testOptions } from '../engine/pipeline.ts'
 import { withSessionLengths } from './edited-sessions.ts'
@@ -22,6 +23,8 @@ import { withSessionLengths } from './edited-sessions.ts'
 const path = 'aggregations/sessions'
 const minute = 60_000_000n
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
+
+beforeEach(takingTurns(turnSeed, 3, 1))
 
 let lakehouse: Lakehouse
 beforeEach(async () => {

@@ -2,13 +2,13 @@
 // the erased ones is told, and damage is found all the same.
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { adoptDeletion } from '../../../src/engines/adopt.ts'
 import { erasePersons } from '../../../src/engines/erase.ts'
 import { setStepHook } from '../../../src/steps/step.ts'
 import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
-import { isItsTurn, turnSeed } from '../../turns.ts'
+import { isItsTurn, takingTurns, turnSeed } from '../../turns.ts'
 import { eraseOptions, isOfPerson, person, personRecords } from '../engine/erased-person.ts'
 import { memorySource } from '../engine/memory-source.ts'
 import { type Lakehouse, newLakehouse, runOnce } from '../engine/pipeline.ts'
@@ -52,6 +52,8 @@ afterAll(async () => {
 })
 
 describe('a lakehouse without a person', () => {
+  beforeEach(takingTurns(turnSeed, 3, 1))
+
   test('is proved but for what the person had a part in, which is counted', async () => {
     expect(failed(await verify(whole.base))).toEqual([])
     const verification = await verify(erased)
@@ -212,6 +214,8 @@ async function rewriteAll(base: string, path: string, select: string): Promise<v
 }
 
 describe('a deletion by another program', () => {
+  beforeEach(takingTurns(turnSeed, 3, 1))
+
   const table = 'silver/transactions'
   const someGone = 'FROM rows ORDER BY topic, partition, "offset" OFFSET 3'
 

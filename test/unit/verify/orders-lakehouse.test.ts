@@ -1,12 +1,12 @@
 // The proof of a lakehouse of somebody's own: it is written by the real engine, proved, and then damaged.
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { embeddedEngine } from '../../../src/engines/embedded/run.ts'
 import { erasePersons } from '../../../src/engines/erase.ts'
 import { openFileSource } from '../../../src/files/source.ts'
 import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
-import { isItsTurn, turnSeed } from '../../turns.ts'
+import { isItsTurn, takingTurns, turnSeed } from '../../turns.ts'
 import { eraseOptions } from '../engine/erased-person.ts'
 import { testOptions } from '../engine/pipeline.ts'
 import {
@@ -107,6 +107,8 @@ const countIn = ({ checks }: Verification, table: string, check: string): number
   Number(/\d+/.exec(checks.find((one) => one.table === table && one.check === check)?.message ?? '')?.[0])
 
 describe('a lakehouse of other tables', () => {
+  beforeEach(takingTurns(turnSeed, 3, 1))
+
   test('is proved, at once and slice by slice', async () => {
     const whole = await verify()
     expect(whole.checks.filter(({ ok }) => !ok)).toEqual([])

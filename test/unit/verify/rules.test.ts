@@ -2,11 +2,12 @@
 // its batch, and a row that was altered is found all the same.
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { type Verification, verifyLakehouse } from '../../../src/verify/verify.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
+import { takingTurns, turnSeed } from '../../turns.ts'
 import { memorySource } from '../engine/memory-source.ts'
 import { newLakehouse, runOnce } from '../engine/pipeline.ts'
 import {
@@ -26,6 +27,8 @@ const { tables } = standardLakehouse
 
 const minute = 60_000_000n
 const firstMs = 1_790_000_000_000
+
+beforeEach(takingTurns(turnSeed, 3, 1))
 
 let work: string
 let base: string
