@@ -1,4 +1,5 @@
 // The generator's records as those of a project look.
+import { jsonValueAt } from '../json/json-value-at.ts'
 import type { NamingColumn } from '../plan/index.ts'
 import type { ProduceOptions } from '../produce/produce.ts'
 import type { Project } from '../project/project.ts'
@@ -25,9 +26,7 @@ export function recordShape({ lakehouse, home }: Project): NonNullable<ProduceOp
 
 /** The key as text; null where the record has no such value. */
 function keyOf(shaped: unknown, { path }: NamingColumn): Uint8Array | null {
-  const value = path.reduce((of: unknown, name) => {
-    return typeof of === 'object' && of !== null ? Reflect.get(of, name) : undefined
-  }, shaped)
+  const value = jsonValueAt(shaped, path)
   return value === undefined || value === null ? null : Buffer.from(String(value))
 }
 

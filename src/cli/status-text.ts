@@ -3,7 +3,8 @@ import type { LagStatus, RunStatus, TableStatus } from '../engines/run-status.ts
 import { unitOf } from '../errors/counted.ts'
 import { sqlName } from '../query/table-name.ts'
 import { printableLine } from './printable.ts'
-import { fitLeft, fitRight, formatCount, formatElapsed } from './terminal-text.ts'
+import { tableText } from './result-output.ts'
+import { formatCount, formatElapsed } from './terminal-text.ts'
 
 const labelWidth = 11
 
@@ -65,21 +66,14 @@ const columns = [
   ['watermark', 'right', ({ watermarkDelaySeconds: seconds }) => behind(seconds)],
 ] as const satisfies readonly (readonly [string, 'left' | 'right', (table: TableStatus) => string])[]
 
-const gap = '  '
-
 function tableLines(tables: readonly TableStatus[]): string[] {
-  const lines = [
-    columns.map(([title]) => title),
-    ...tables.map((table) => columns.map(([, , text]) => text(table))),
-  ]
-  const widths = columns.map((_, index) => Math.max(...lines.map((cells) => cells[index]!.length)))
-  return lines.map((cells) => {
-    const fitted = cells.map((cell, index) => {
-      const padded = columns[index]![1] === 'left' ? fitLeft : fitRight
-      return padded(cell, widths[index]!)
-    })
-    return `  ${fitted.join(gap)}`.trimEnd()
-  })
+  const names = columns.map(([title]) => title)
+  const rows = tables.map((table) => columns.map(([, , text]) => text(table)))
+  const isRight = columns.map(([, side]) => side === 'right')
+  return tableText(names, rows, { isRight })
+    .trimEnd()
+    .split('\n')
+    .map((line) => `  ${line}`)
 }
 
 function findingText({ severity, text, help }: RunStatus['findings'][number]): string {

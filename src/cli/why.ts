@@ -7,6 +7,7 @@ import { formatDuration } from '../config/duration.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { jsonValueAt } from '../json/json-value-at.ts'
 import { hasTables, noLakehouse } from '../ops/readable.ts'
 import { type DefinedRule, historiesOf, type Lakehouse, type TableDefinition } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
@@ -117,10 +118,7 @@ function refusedRows(reader: LakehouseReader, id: string): Promise<Row[]> {
 function isValueOf({ names }: Lakehouse, value: DuckDBValue | undefined, id: string): boolean {
   const text = value == null ? '' : resultCellText(value)
   try {
-    let its: unknown = JSON.parse(text)
-    for (const name of names.event.path) {
-      its = typeof its === 'object' && its !== null ? (its as Record<string, unknown>)[name] : null
-    }
+    const its = jsonValueAt(JSON.parse(text), names.event.path)
     return typeof its === 'string' ? its.trim() === id : String(its) === id
   } catch {
     return text.includes(id)

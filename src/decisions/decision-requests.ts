@@ -1,6 +1,7 @@
 // Bodies of requests for decisions: transactions as they are on the topic, their bytes untouched.
 import type { RecordChunk } from '../batches/source.ts'
 import { counted } from '../errors/counted.ts'
+import { jsonValueAt } from '../json/json-value-at.ts'
 import type { Lakehouse } from '../plan/index.ts'
 
 export const requestedMax = 1_000
@@ -42,21 +43,12 @@ export function recordsOfBody(bytes: Uint8Array, { names }: Pick<Lakehouse, 'nam
 
 /** As the records of the topic have it: the value as text. */
 function keyOf(parsed: unknown, path: readonly string[], text: string): Uint8Array | null {
-  let found = valueAt(parsed, path)
+  let found = jsonValueAt(parsed, path)
   // A number that a double does not hold is what stands in the text.
   if (typeof found === 'number' && !Number.isSafeInteger(found))
-    found = valueAt(JSON.parse(text, numberAsText), path)
+    found = jsonValueAt(JSON.parse(text, numberAsText), path)
   const isKey = typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean'
   return isKey ? Buffer.from(String(found)) : null
-}
-
-function valueAt(value: unknown, path: readonly string[]): unknown {
-  let found = value
-  for (const name of path) {
-    const isObject = typeof found === 'object' && found !== null && Object.hasOwn(found, name)
-    found = isObject ? (found as Readonly<Record<string, unknown>>)[name] : null
-  }
-  return found
 }
 
 function numberAsText(_: string, value: unknown, context?: { readonly source?: string }): unknown {

@@ -1,6 +1,7 @@
 // Records that silver does not have, whose values go by a schema: whose they are stands in what they are
 // decoded to.
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { jsonValueAt } from '../json/json-value-at.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { duckdb, isWireSql } from '../sql/index.ts'
 import { eachRow } from './embedded/selected-rows.ts'
@@ -42,9 +43,7 @@ function textAt(document: Uint8Array, path: readonly string[]): string {
     // Whole numbers beyond 2^53 keep their digits.
     const exact = (_: string, value: unknown, context?: { readonly source?: string }): unknown =>
       typeof value === 'number' && Number.isInteger(value) ? (context?.source ?? value) : value
-    let at: unknown = JSON.parse(source, exact)
-    for (const name of path) at = typeof at === 'object' && at !== null ? Reflect.get(at, name) : undefined
-    return String(at)
+    return String(jsonValueAt(JSON.parse(source, exact), path))
   } catch {
     return '' // No document: it is in no way a person's.
   }
