@@ -151,6 +151,8 @@ export const commands: readonly CommandEntry[] = [
       'assay rules propose candidate.yaml --reason "fewer reviews"',
       'assay rules activate 2',
       'assay rules rollback',
+      'assay rules add high_risk_countries Peru --until "7 days"',
+      'assay rules snooze high_velocity 42 --until "2 hours" --note "called: a wedding"',
     ],
     load: async (project) => (await import('./rules.ts')).rulesCommand(project),
   },

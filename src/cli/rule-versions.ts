@@ -142,7 +142,8 @@ function change<A>(project: Project, command: Command, least: UserRole, decide: 
   })
 }
 
-function refuseRole({ user, role }: Actor, least: UserRole): void {
+/** Fails with RULES_VERSION_REFUSED where the user may not. */
+export function refuseRole({ user, role }: Actor, least: UserRole): void {
   if (role === null) {
     throw new LakehouseError(
       'RULES_VERSION_REFUSED',
@@ -229,10 +230,7 @@ function rulesCount(lakehouse: RulesOfLakehouse['lakehouse'], version: RuleVersi
 }
 
 async function logText(of: RulesOfLakehouse): Promise<string> {
-  const rows = await withVersionLog(of, async (log) => {
-    await log.read()
-    return log.rows
-  })
+  const rows = await withVersionLog(of, (log) => log.rows())
   const names = ['row', 'at', 'event', 'version', 'user', 'role', 'origin', 'reason']
   const cells = rows.map((row) => [
     String(row.sequence),

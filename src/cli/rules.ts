@@ -22,6 +22,7 @@ import {
 } from '../rules/index.ts'
 import { exitCodes } from './failure.ts'
 import { printable, printableLine } from './printable.ts'
+import { addEntryCommands } from './rule-entries.ts'
 import { addVersionCommands } from './rule-versions.ts'
 
 type Out = { write(text: string): unknown }
@@ -55,6 +56,7 @@ export function rulesCommand(project: Project): Command {
       process.stdout.write(`${JSON.stringify(completionOf(project, file), null, 2)}\n`)
     })
   addVersionCommands(command, project)
+  addEntryCommands(command, project)
   return command
 }
 

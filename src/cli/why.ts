@@ -1,6 +1,6 @@
 // assay why: the story of one transaction, from the tables alone.
 
-import type { DuckDBValue } from '@duckdb/node-api'
+import { DuckDBTimestampTZValue, type DuckDBValue } from '@duckdb/node-api'
 import { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import { formatDuration } from '../config/duration.ts'
@@ -150,7 +150,7 @@ async function scoredText(
   event: Row,
 ): Promise<string> {
   const [score] = await atPosition(reader, scored, event)
-  if (score !== undefined) return scoreText(rules.at(versionOf(score)), score, event)
+  if (score !== undefined) return scoreText(rules, score, event)
   return `score\n  not scored yet: ${sqlName(scored)} has no row for it\n`
 }
 
@@ -179,13 +179,14 @@ function versionOf({ rules_version: version }: Row): number | null {
   return typeof version === 'number' ? version : null
 }
 
-function scoreText(rules: readonly DefinedRule[], fraud: Row, event: Row): string {
+function scoreText(versions: RulesByVersion, fraud: Row, event: Row): string {
+  const rules = versions.at(versionOf(fraud))
   const fired = reasonsOf(fraud)
   const lines = fired.map((name) => {
     const rule = rules.find((known) => known.name === name)
     const sign = rule !== undefined && rule.points < 0 ? '' : '+'
     const points = (rule === undefined ? '?' : `${sign}${rule.points}`).padStart(3)
-    return `  ${points}  ${name.padEnd(18)} ${rule === undefined ? '' : printableLine(saidOf(rule, fraud, event))}`.trimEnd()
+    return `  ${points}  ${name.padEnd(18)} ${rule === undefined ? '' : printableLine(saidOf(rule, fraud, event))}${entryText(versions, name, fraud, event)}`.trimEnd()
   })
   const review = fraud.requires_review === true ? ', requires review' : ''
   const sum = rules
@@ -198,6 +199,19 @@ function scoreText(rules: readonly DefinedRule[], fraud: Row, event: Row): strin
   if (sum !== fraud.fraud_score)
     lines.push(`  the points are today's (${sum} together): the rules have changed since`)
   return `${[heading, ...lines].join('\n')}\n`
+}
+
+/** Which entry of a list it was, where it is none of the version's own. */
+function entryText(versions: RulesByVersion, rule: string, fraud: Row, event: Row): string {
+  const at = fraud.processing_time ?? event.processing_time
+  if (!(at instanceof DuckDBTimestampTZValue)) return ''
+  const values = Object.values({ ...event, ...fraud }).flatMap((cell) =>
+    typeof cell === 'string' ? [cell] : [],
+  )
+  const entry = versions.entryOf(rule, versionOf(fraud), values, at.micros)
+  if (entry === null) return ''
+  const note = entry.note === null ? '' : `: ${printableLine(entry.note)}`
+  return ` (${printableLine(entry.value)} was added to ${entry.list} by ${printableLine(entry.user)}${note})`
 }
 
 /** In place of a value that the row does not have stands that it is unknown. */

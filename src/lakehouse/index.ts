@@ -1,6 +1,6 @@
 // The lakehouse that ships: transactions of an online shop. A table reads only what stands above it.
 import { defineLakehouse, firstRulesVersion, type Lakehouse } from '../plan/index.ts'
-import { type RuleSet, validRules } from '../rules/index.ts'
+import { type PersonColumn, type RuleSet, validRules, withSnoozes } from '../rules/index.ts'
 import { bronzeTransactions } from './1-bronze/transactions.ts'
 import { quarantine } from './2-silver/quarantine.ts'
 import { seedSilver, silverTransactions } from './2-silver/transactions.ts'
@@ -14,6 +14,8 @@ import { goldTransactions } from './3-gold/transactions.ts'
 import { qualityMetrics } from './3-quality/metrics.ts'
 import { reasonMeanings } from './reasons.ts'
 import { ruleColumns, rulesFile, shopNames, shopRules } from './rules.ts'
+
+const person: PersonColumn = { name: 'user_id', type: 'int' }
 
 /** The lakehouse by these rules. */
 function lakehouseOf(rules: RuleSet, version: number): Lakehouse {
@@ -69,8 +71,10 @@ function lakehouseOf(rules: RuleSet, version: number): Lakehouse {
     rulesFrom: {
       file: rulesFile,
       columns: ruleColumns,
-      by: ({ version, text }) =>
-        lakehouseOf(validRules(text, { ...shopNames, file: `version ${version} of the rules` }), version),
+      by: ({ version, text, entries = [], snoozes = [] }) => {
+        const names = { ...shopNames, entries, file: `version ${version} of the rules` }
+        return lakehouseOf(withSnoozes(validRules(text, names), snoozes, person), version)
+      },
     },
     names: {
       event: { column: 'transaction_id', path: ['transaction_id'] },

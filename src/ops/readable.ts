@@ -10,6 +10,7 @@ import { definitionsDefinition, definitionsPath } from './definitions.ts'
 import { erasedDefinition, erasedPath } from './erased.ts'
 import { filesDefinition, filesPath } from './files.ts'
 import { labelsDefinition, labelsPath } from './labels.ts'
+import { ruleListsDefinition, ruleListsPath } from './rule-lists.ts'
 import { ruleVersionsDefinition, ruleVersionsPath } from './rule-versions.ts'
 import { schemasDefinition, schemasPath } from './schemas.ts'
 import { tableDirectory } from './tables.ts'
@@ -25,6 +26,7 @@ export const opsTables: readonly NamedTable[] = [
   { path: filesPath, meaning: filesDefinition.description },
   { path: erasedPath, meaning: erasedDefinition.description },
   { path: alertLogPath, meaning: alertLogDefinition.description },
+  { path: ruleListsPath, meaning: ruleListsDefinition.description },
   { path: ruleVersionsPath, meaning: ruleVersionsDefinition.description },
   { path: verdictsPath, meaning: verdictsDefinition.description },
   { path: claimsPath, meaning: claimsDefinition.description },

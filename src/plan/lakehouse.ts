@@ -54,8 +54,19 @@ export type DefinedRule = {
   readonly says?: Sentence
 }
 
-/** Rules that decide: their number among the versions, and their text. */
-export type RulesVersion = { readonly version: number; readonly text: string }
+/** An element that is added to a list of the rules: it counts in batches before `untilMicros`; null: in all. */
+export type ListEntry = { readonly list: string; readonly value: string; readonly untilMicros: bigint | null }
+
+/** A rule that does not fire for a person, in batches before `untilMicros`. */
+export type Snooze = { readonly rule: string; readonly person: string; readonly untilMicros: bigint }
+
+/** Rules that decide: their number among the versions, their text, and what is added to it. */
+export type RulesVersion = {
+  readonly version: number
+  readonly text: string
+  readonly entries?: readonly ListEntry[]
+  readonly snoozes?: readonly Snooze[]
+}
 
 /** The file of rules, and the columns that its conditions may ask. */
 export type RulesSource = {

@@ -16,11 +16,12 @@ import {
   type Lakehouse,
   type NamingColumn,
   type Relation,
+  type RulesVersion,
   type Setting,
   type TableDefinition,
   type Watermark,
 } from '../plan/index.ts'
-import { validRules } from '../rules/index.ts'
+import { type PersonColumn, validRules, withSnoozes } from '../rules/index.ts'
 import type { SilverColumns } from '../transactions/columns.ts'
 import type {
   ExtraFields,
@@ -87,13 +88,16 @@ export function transactions<
 
   function lakehouseIn(directory: string): Lakehouse {
     const file = of.rules === undefined ? rulesFile : join(directory, of.rules)
-    return lakehouseBy(file, rulesText(file), firstRulesVersion, file)
+    return lakehouseBy(file, { version: firstRulesVersion, text: rulesText(file) }, file)
   }
 
   /** `called`: what the text is called where it has mistakes. */
-  function lakehouseBy(file: string, text: string, version: number, called: string): Lakehouse {
+  function lakehouseBy(file: string, by: RulesVersion, called: string): Lakehouse {
+    const { version, text, entries = [], snoozes = [] } = by
     const settings = [...standardLakehouse.settings, ...(of.settings ?? [])]
-    const rules = validRules(text, { file: called, columns, parameters: listParameters(settings) })
+    const names = { file: called, columns, entries, parameters: listParameters(settings) }
+    const person: PersonColumn = { name: 'user_id', type: silver.transactions.rows.schema.user_id }
+    const rules = withSnoozes(validRules(text, names), snoozes, person)
     const [records, transactionsTable, refused, scored, ...tables] = tablesOfSilver(
       silver,
       { ...rules, version },
@@ -116,7 +120,7 @@ export function transactions<
       rulesFrom: {
         file,
         columns,
-        by: (other) => lakehouseBy(file, other.text, other.version, `version ${other.version} of the rules`),
+        by: (other) => lakehouseBy(file, other, `version ${other.version} of the rules`),
       },
       names: {
         event: { column: 'transaction_id', path: mapping.transaction_id.path },

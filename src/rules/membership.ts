@@ -1,7 +1,8 @@
 // `in`: a value among the elements of a list.
 import { likelyName } from '../errors/nearest-name.ts'
 import { column, literal, or, parameter } from '../expr/index.ts'
-import { compared, inTexts, numberTyped } from './operators.ts'
+import type { ListEntry } from '../plan/index.ts'
+import { type AddedTexts, compared, inTexts, numberTyped } from './operators.ts'
 import type { Compiler, RuleList } from './scope.ts'
 import type { CelNode } from './syntax.ts'
 import { exactTruth, kindNames, type Typed, typeName } from './typed.ts'
@@ -71,7 +72,8 @@ function inNamed(
   if (list.kind === 'texts') {
     const isBound = compiler.scope.parameters.has(name)
     const type = 'array<string>'
-    return inTexts(value, isBound ? parameter(name, type) : literal(type, list.elements))
+    const elements = isBound ? parameter(name, type) : literal(type, list.elements)
+    return inTexts(value, elements, { isAlsoIn: addedTexts(list.entries ?? []) })
   }
   const elements: Typed[] = []
   for (const number of list.elements) {
@@ -82,10 +84,18 @@ function inNamed(
   return equalToOne(compiler, node, value, elements)
 }
 
+/** Those of one end together: which of them count goes by the time of the batch. */
+function addedTexts(entries: readonly ListEntry[]): AddedTexts[] {
+  return [...Map.groupBy(entries, ({ untilMicros }) => untilMicros)].map(([untilMicros, of]) => {
+    return { texts: of.map(({ value }) => value), untilMicros }
+  })
+}
+
 function inColumn(compiler: Compiler, list: CelNode & { readonly op: 'id' }, value: Typed): Typed | null {
   const name = list.args
   const type = Object.hasOwn(compiler.scope.columns, name) ? compiler.scope.columns[name] : undefined
-  if (type === 'array<string>' && value.kind === 'text') return inTexts(value, column(name, type), true)
+  if (type === 'array<string>' && value.kind === 'text')
+    return inTexts(value, column(name, type), { isListNullable: true })
   if (type === undefined) return compiler.compiled(list)
   return compiler.refuse(list, `${name} is ${typeName(type)} and no list: write == to compare`)
 }

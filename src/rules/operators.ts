@@ -4,21 +4,25 @@ import {
   addDecimals,
   addDoubles,
   addLongs,
+  and,
   asDecimal,
   asDouble,
   asLong,
   atLeast,
   type ColumnType,
+  column,
   divideDecimals,
   divideDoubles,
   type Expr,
   equals,
   greaterThan,
+  instantOfEpoch,
   isNull,
   isOneOf,
   joined,
   laterBy,
   lessThan,
+  literal,
   long,
   microsBetween,
   multiplyDecimals,
@@ -239,15 +243,39 @@ function calculated(kind: Kind, expr: Expr, operands: readonly Typed[]): Compute
 }
 
 /** Null in no list is null; a rule that only fires when it is true need not know. */
-export function inTexts(value: Typed, list: Expr<'array<string>'>, isListNullable = false): Typed {
+export type AddedTexts = { readonly texts: readonly string[]; readonly untilMicros: bigint | null }
+
+export type TextList = {
+  readonly isListNullable?: boolean
+  /** Texts that count beside those of the list, each in batches before its end. */
+  readonly isAlsoIn?: readonly AddedTexts[]
+}
+
+export function inTexts(
+  value: Typed,
+  list: Expr<'array<string>'>,
+  { isListNullable = false, isAlsoIn = [] }: TextList = {},
+): Typed {
   const text = value.expr as Expr<'string'> // Its kind was looked at.
-  const truth = isOneOf(text, list)
+  const added = isAlsoIn.map(({ texts, untilMicros }) => {
+    const isIn = isOneOf(text, literal('array<string>', texts))
+    return untilMicros === null ? isIn : and(isIn, isBefore(untilMicros))
+  })
+  const truth = added.length === 0 ? isOneOf(text, list) : or(isOneOf(text, list), ...added)
   const unknown = [...(value.isPresent ? [] : [isNull(text)]), ...(isListNullable ? [isNull(list)] : [])]
   if (unknown.length === 0) return { kind: 'truth', expr: truth }
   const [only, ...others] = unknown
   const isUnknown = others.length === 0 ? only! : or(...unknown)
   return { kind: 'truth', expr: when([[isUnknown, nullOf('boolean')]], truth), truth }
 }
+
+/** True for rows of batches before that time. */
+export function isBefore(untilMicros: bigint): Expr<'boolean'> {
+  return lessThan(column(batchTime, 'timestamp'), instantOfEpoch(long(untilMicros), long(1n)))
+}
+
+/** The column with the time of a row's batch. */
+const batchTime = 'processing_time'
 
 /** Both as values of one type: what `? :` chooses between. */
 export function sameType(a: Typed, b: Typed): readonly [Expr, Expr] | Impossible {

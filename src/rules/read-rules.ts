@@ -1,6 +1,7 @@
 // rules.yaml read: what an analyst writes becomes a value, or a list of mistakes with their places.
 import { LakehouseError } from '../errors/errors.ts'
 import { levelLowest, type RiskLevel } from '../fraud/score.ts'
+import type { ListEntry } from '../plan/index.ts'
 import { compileCondition } from './condition.ts'
 import { exampleOf } from './example.ts'
 import { Mistakes } from './mistake.ts'
@@ -13,6 +14,8 @@ import { type Entry, type YamlNode, YamlReader } from './yaml-reader.ts'
 export type RuleNames = Pick<Scope, 'columns'> & {
   /** Lists of texts that each batch brings, as parameters of their names; the file has their defaults. */
   readonly parameters?: readonly string[]
+  /** Elements that are added to lists of texts; those of other lists, or of none, count for nothing. */
+  readonly entries?: readonly ListEntry[]
 }
 
 /** Of a file of rules. */
@@ -114,7 +117,8 @@ class RulesReader {
       if (list === null) continue
       const isBound = this.#names.parameters?.includes(name) === true
       if (isBound && list.kind === 'numbers') this.#yaml.tell(value, `${name} is a list of texts`)
-      lists.push([name, list])
+      const entries = this.#names.entries?.filter((entry) => entry.list === name) ?? []
+      lists.push([name, list.kind === 'texts' && entries.length > 0 ? { ...list, entries } : list])
     }
     return Object.fromEntries(lists)
   }

@@ -1,5 +1,6 @@
 // What the names in a condition are, and what its parts are compiled with.
 import type { Schema } from '../expr/index.ts'
+import type { ListEntry } from '../plan/index.ts'
 import type { Tell } from './mistake.ts'
 import type { NumberLiteral } from './number-literal.ts'
 import type { Computed, Impossible } from './operators.ts'
@@ -8,7 +9,12 @@ import type { Typed } from './typed.ts'
 
 /** A named list; all its elements are of one kind. */
 export type RuleList =
-  | { readonly kind: 'texts'; readonly elements: readonly string[] }
+  | {
+      readonly kind: 'texts'
+      readonly elements: readonly string[]
+      /** Elements that are none of the file's. */
+      readonly entries?: readonly ListEntry[]
+    }
   | { readonly kind: 'numbers'; readonly elements: readonly NumberLiteral[] }
 
 /** What the names in a condition are. */

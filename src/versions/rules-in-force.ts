@@ -12,6 +12,7 @@ import { firstRulesVersion, type Lakehouse, type RulesSource } from '../plan/ind
 import { listParameters, withLists } from '../project/rule-lists.ts'
 import { type RuleSet, validRules } from '../rules/index.ts'
 import { type Actor, sealVersions, takeFile } from './change-versions.ts'
+import { type Addition, entriesOf, listLogVersion, readAdditions, snoozesOf, standing } from './list-log.ts'
 import { type ApprovalPolicy, contentHash, type RuleVersion, type Versions } from './rule-version.ts'
 import { versionLogVersion, withVersionLog } from './version-log.ts'
 
@@ -33,7 +34,12 @@ export type DecidingRules = {
 /** The rules that decide now; those of the file where no start has numbered them. Nothing is written. */
 export async function decidingRules(of: RulesOfLakehouse): Promise<DecidingRules> {
   const { active } = await readVersions(of)
-  return active === null ? ofFile(of) : ofVersion(of, active)
+  return active === null ? ofFile(of) : ofVersion(of, active, await additionsOf(of))
+}
+
+/** What is added to the rules now. */
+async function additionsOf({ deltaBasePath, clock }: RulesOfLakehouse): Promise<readonly Addition[]> {
+  return standing(await readAdditions(deltaBasePath), clock())
 }
 
 /** Without the rules of versions that are not there: a lakehouse without a file of rules has none. */
@@ -77,12 +83,21 @@ function ofFile({ lakehouse, parameters }: RulesOfLakehouse): DecidingRules {
   return { lakehouse, parameters, version: firstRulesVersion }
 }
 
-export function ofVersion(of: RulesOfLakehouse, version: RuleVersion): DecidingRules {
+export function ofVersion(
+  of: RulesOfLakehouse,
+  version: RuleVersion,
+  additions: readonly Addition[],
+): DecidingRules {
   const { lakehouse, parameters } = of
   if (lakehouse.rulesFrom === undefined) return ofFile(of)
   const { lists } = rulesOfVersion(lakehouse, version)
   return {
-    lakehouse: lakehouse.rulesFrom.by(version),
+    lakehouse: lakehouse.rulesFrom.by({
+      version: version.version,
+      text: version.text,
+      entries: entriesOf(additions),
+      snoozes: snoozesOf(additions),
+    }),
     parameters: withLists(lakehouse, parameters, lists),
     version: version.version,
   }
@@ -93,19 +108,36 @@ export type RulesByVersion = {
   readonly lakehouse: Lakehouse
   /** The rules of a version; those that decide now where it is null, or not known. */
   at(version: number | null): Lakehouse['rules']
+  /** What was added to lists that the rule asks and had this text when the batch of that time was cut. */
+  entryOf(
+    rule: string,
+    version: number | null,
+    values: readonly string[],
+    batchMicros: bigint,
+  ): Addition | null
 }
 
 /** For rows that other versions scored. */
 export async function rulesByVersion(of: RulesOfLakehouse): Promise<RulesByVersion> {
   const { all, active } = await readVersions(of)
-  const { lakehouse } = active === null ? ofFile(of) : ofVersion(of, active)
+  const additions = await readAdditions(of.deltaBasePath)
+  const { lakehouse } = active === null ? ofFile(of) : ofVersion(of, active, [])
+  const setOf = (version: number | null): RuleSet | null => {
+    const found = all.find((one) => one.version === version)
+    return found === undefined ? null : rulesOfVersion(lakehouse, found)
+  }
   return {
     lakehouse,
-    at: (version) => {
-      const found = all.find((one) => one.version === version)
-      return found === undefined || found === active
-        ? lakehouse.rules
-        : rulesOfVersion(lakehouse, found).rules
+    at: (version) =>
+      version === active?.version ? lakehouse.rules : (setOf(version)?.rules ?? lakehouse.rules),
+    entryOf(rule, version, values, batchMicros) {
+      const when = setOf(version)?.rules.find(({ name }) => name === rule)?.when ?? ''
+      const lists = [...when.matchAll(/\blists\.(\w+)/g)].map(([, name]) => name)
+      const stood = additions.filter(({ atMicros, untilMicros, removedAtMicros }) => {
+        const [end, back] = [untilMicros ?? batchMicros + 1n, removedAtMicros ?? batchMicros + 1n]
+        return atMicros <= batchMicros && batchMicros < end && batchMicros < back
+      })
+      return stood.find(({ list, value }) => lists.includes(list ?? '') && values.includes(value)) ?? null
     },
   }
 }
@@ -123,7 +155,8 @@ export type RunningRules = RulesOfLakehouse & {
 export class RulesInForce implements InForce {
   readonly #of: RunningRules
   #isFileTaken = false
-  #logVersion: bigint | null = null
+  /** Those of rules/versions and of rules/lists. */
+  #logVersions: readonly [bigint | null, bigint | null] = [null, null]
   #version: number | null = null
   #rules: Lakehouse['rules'] | null = null
 
@@ -145,12 +178,13 @@ export class RulesInForce implements InForce {
   async now(): Promise<DecidingRules> {
     const of = this.#of
     if (of.lakehouse.rulesFrom === undefined) return ofFile(of)
+    const { deltaBasePath } = of
+    this.#logVersions = [await versionLogVersion(deltaBasePath), await listLogVersion(deltaBasePath)]
     const versions = this.#isFileTaken ? await readVersions(of) : await this.#takeFile()
     this.#isFileTaken = true
-    this.#logVersion = await versionLogVersion(of.deltaBasePath)
     tellIgnored(versions, of.tell)
     const { active } = versions
-    const rules = active === null ? ofFile(of) : ofVersion(of, active)
+    const rules = active === null ? ofFile(of) : ofVersion(of, active, await additionsOf(of))
     this.#rules = rules.lakehouse.rules
     this.#tellVersion(rules.version, active)
     return rules
@@ -159,10 +193,12 @@ export class RulesInForce implements InForce {
   async isOther(): Promise<boolean> {
     const { lakehouse, deltaBasePath } = this.#of
     if (lakehouse.rulesFrom === undefined || this.#version === null) return false
-    const logVersion = await versionLogVersion(deltaBasePath)
-    if (logVersion === this.#logVersion) return false
+    const [ofVersions, ofLists] = this.#logVersions
+    const now = [await versionLogVersion(deltaBasePath), await listLogVersion(deltaBasePath)] as const
+    if (now[1] !== ofLists) return true
+    if (now[0] === ofVersions) return false
     const versions = await readVersions(this.#of)
-    this.#logVersion = logVersion
+    this.#logVersions = now
     tellIgnored(versions, this.#of.tell)
     return versions.active !== null && versions.active.version !== this.#version
   }

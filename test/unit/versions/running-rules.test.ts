@@ -8,6 +8,7 @@ import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { rulesFile } from '../../../src/lakehouse/rules.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import { activateVersion, proposeVersion, rollBack } from '../../../src/versions/change-versions.ts'
+import { changeLists, type ListChange } from '../../../src/versions/list-log.ts'
 import type { ApprovalPolicy } from '../../../src/versions/rule-version.ts'
 import { decidingRules, RulesInForce, type RulesOfLakehouse } from '../../../src/versions/rules-in-force.ts'
 import { withVersionLog } from '../../../src/versions/version-log.ts'
@@ -111,6 +112,35 @@ test('the lakehouse that a restart finds is that of the active version', async (
   await runOnce(lakehouse, { recordsPerBatchMax: 10, inForce: inForce() })
   expect(await scored()).toEqual(['t0 1 0', 't1 2 15'])
   expect(await findings()).toEqual([])
+})
+
+test('what is added to a list counts in batches before its end, and a snoozed rule does not fire for that person', async () => {
+  const of = rulesOfTest()
+  const inForce = () => new RulesInForce({ ...of, by, tell: tellNobody })
+  const oneBatch = async (index: number, timeMicros: bigint) => {
+    await append(index)
+    await runOnce(lakehouse, { recordsPerBatchMax: 10, inForce: inForce(), clock: () => timeMicros })
+  }
+  const change = (more: Partial<ListChange>) => {
+    const none = { event: 'added', list: null, rule: null, untilMicros: null, note: null } as const
+    return changeLists(lakehouse.base, { ...none, value: 'France', ...more }, by, of.clock())
+  }
+  const now = of.clock()
+  const hour = 3_600_000_000n
+  await writeInput(lakehouse, [])
+  await oneBatch(0, now)
+  await change({ list: 'high_risk_countries', untilMicros: now + hour, note: 'a wave' })
+  await oneBatch(1, now + 1n)
+  await change({ rule: 'high_risk_country', value: '2', untilMicros: now + hour })
+  await oneBatch(2, now + 2n)
+  await oneBatch(3, now + hour - 1n)
+  await oneBatch(4, now + hour)
+  await change({ list: 'high_risk_countries', untilMicros: now + 9n * hour })
+  await change({ event: 'removed', list: 'high_risk_countries' })
+  await oneBatch(5, now + 2n * hour)
+  expect(await scored()).toEqual(['t0 1 0', 't1 1 15', 't2 1 0', 't3 1 15', 't4 1 0', 't5 1 0'])
+  expect(await findings()).toEqual([])
+  await expect(change({ event: 'removed', list: 'high_risk_countries' })).rejects.toThrow('was not added')
 })
 
 test('two that write at once get numbers of their own', async () => {
