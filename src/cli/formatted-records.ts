@@ -1,7 +1,7 @@
 // The generator's records in the format that is asked for, by a schema that is registered for the topic.
 import type { Config } from '../config/config.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { createGenerator, type GeneratorOptions } from '../produce/generator.ts'
+import { createGenerator, type WorldOptions } from '../produce/generator.ts'
 import type { KeyAndValue } from '../produce/produce.ts'
 import { type RecordFormat, recordEncoder, recordFormats, wireValue } from '../produce/record-formats.ts'
 import type { Project } from '../project/project.ts'
@@ -22,7 +22,7 @@ export async function formattedShape(
   project: Project,
   config: Config,
   { format, to }: { readonly format: RecordFormat; readonly to: string },
-  generator: Omit<GeneratorOptions, 'startMs'>,
+  generator: WorldOptions,
   signal: AbortSignal,
 ): Promise<Shape | null> {
   const type = recordFormats[format]
@@ -49,8 +49,8 @@ export async function formattedShape(
   }
 }
 
-function sampleOf(shape: Shape | null, options: Omit<GeneratorOptions, 'startMs'>): JsonRecord[] {
-  const generator = createGenerator({ ...options, malformedShare: 0, startMs: null })
+function sampleOf(shape: Shape | null, options: WorldOptions): JsonRecord[] {
+  const generator = createGenerator({ ...options, malformedShare: 0 })
   return Array.from({ length: sampleRecords }, (_, index) => {
     const record = generator.next(index)
     return objectOf((shape === null ? record : shape(record)).value) ?? {}

@@ -10,14 +10,15 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { KafkaCompression } from '../kafka/producer.ts'
 import {
   type GeneratedRecord,
-  type GeneratorOptions,
   generatorDefaults,
   MERCHANTS_MAX,
   USERS_MAX,
+  type WorldOptions,
 } from '../produce/generator.ts'
 import { compressions } from '../produce/kafka-writer.ts'
 import { type ProduceSummary, type ProduceTarget, produce } from '../produce/produce.ts'
 import { type RecordFormat, recordFormats } from '../produce/record-formats.ts'
+import { type ScenarioName, scenarioNames, scenarios } from '../produce/scenarios.ts'
 import type { Period } from '../produce/schedule.ts'
 import type { Project } from '../project/project.ts'
 import { formattedShape } from './formatted-records.ts'
@@ -35,7 +36,8 @@ type ProduceFlags = {
   readonly period?: Period
   readonly users: number
   readonly merchants: number
-  readonly fraud: number
+  readonly scenario: ScenarioName
+  readonly fraud: number | null
   readonly duplicates: number
   readonly disorder: number
   readonly disorderMax: number
@@ -43,6 +45,7 @@ type ProduceFlags = {
   readonly lateBy: number
   readonly malformed: number
   readonly labels?: string
+  readonly withoutIsFraud?: true
   readonly partitions: number
   readonly compression: KafkaCompression
   readonly format: RecordFormat
@@ -55,8 +58,7 @@ const RATE_MAX = 10_000_000
 const RATE_DEFAULT = 1_000
 
 export function produceCommand(project: Project): Command {
-  const defaults = generatorDefaults
-  return new Command('produce')
+  const command = new Command('produce')
     .option(
       '--to <kafka|directory>',
       'send to KAFKA_TOPIC, or write NDJSON files into this directory',
@@ -73,12 +75,21 @@ export function produceCommand(project: Project): Command {
       'stop after so many (default: go on until Ctrl-C or SIGTERM)',
       wholeNumberFrom(0, COUNT_MAX),
     )
-    .option('--seed <number>', 'the same seed makes the same data', seedNumber, defaults.seed)
+    .option('--seed <number>', 'the same seed makes the same data', seedNumber, generatorDefaults.seed)
     .option(
       '--period <from/to>',
       'spread the event times over a past period, such as 2026-10-01/2026-10-02',
       period,
     )
+  return withTarget(withLabels(withDirt(withWorld(command))))
+    .addHelpText('after', '\nA share is a percentage or a fraction: 2% and 0.02 are the same.')
+    .action((flags: ProduceFlags) => runProduce(project, flags))
+}
+
+/** Who buys, where, and what fraud there is. */
+function withWorld(command: Command): Command {
+  const defaults = generatorDefaults
+  return command
     .option('--users <number>', 'how many users there are', wholeNumberFrom(1, USERS_MAX), defaults.users)
     .option(
       '--merchants <number>',
@@ -86,7 +97,29 @@ export function produceCommand(project: Project): Command {
       wholeNumberFrom(1, MERCHANTS_MAX),
       defaults.merchants,
     )
-    .addOption(shareOption('--fraud', 'of the transactions that are fraud', defaults.fraudShare))
+    .addOption(
+      new Option(
+        '--scenario <name>',
+        'basic: fraud in episodes of minutes; realistic: six patterns of up to weeks that change over the ' +
+          'months, and honest people who look like them',
+      )
+        .choices(scenarioNames)
+        .default(defaults.scenario),
+    )
+    .addOption(
+      new Option('--fraud <share>', 'share of the transactions that are fraud')
+        .argParser(share)
+        .default(
+          null,
+          scenarioNames.map((name) => `${scenarios[name].fraudShare * 100}%, ${name}`).join('; '),
+        ),
+    )
+}
+
+/** What can be wrong with the data. */
+function withDirt(command: Command): Command {
+  const defaults = generatorDefaults
+  return command
     .addOption(
       shareOption('--duplicates', 'of the records that repeat an earlier one', defaults.duplicateShare),
     )
@@ -97,12 +130,23 @@ export function produceCommand(project: Project): Command {
     .addOption(
       shareOption('--malformed', 'of the records that belong in quarantine', defaults.malformedShare),
     )
+}
+
+/** What is told of fraud. */
+function withLabels(command: Command): Command {
+  return command
     .option(
       '--labels <file>',
       'leave is_fraud out of the records, and write what becomes known of them into this CSV file, as "assay labels ' +
         'import" reads it; what would become known later than now is left out',
       inHome,
     )
+    .option('--without-is-fraud', 'leave is_fraud out of the records, as real ones do')
+}
+
+/** How records are written. */
+function withTarget(command: Command): Command {
+  return command
     .option(
       '--partitions <number>',
       'partitions of the topic, where it has to be created',
@@ -119,8 +163,6 @@ export function produceCommand(project: Project): Command {
     )
     .option('--rotate-rows <rows>', 'rows of a full file', wholeNumberFrom(1, 100_000_000), 100_000)
     .option('--rotate-seconds <seconds>', 'age of a full file', wholeNumberFrom(1, 86_400), 60)
-    .addHelpText('after', '\nA share is a percentage or a fraction: 2% and 0.02 are the same.')
-    .action((flags: ProduceFlags) => runProduce(project, flags))
 }
 
 async function runProduce(project: Project, flags: ProduceFlags): Promise<void> {
@@ -158,11 +200,12 @@ async function runProduce(project: Project, flags: ProduceFlags): Promise<void> 
   }
 }
 
-function generatorOf(flags: ProduceFlags): Omit<GeneratorOptions, 'startMs'> {
+function generatorOf(flags: ProduceFlags): WorldOptions {
   return {
     seed: flags.seed,
     users: flags.users,
     merchants: flags.merchants,
+    scenario: flags.scenario,
     fraudShare: flags.fraud,
     duplicateShare: flags.duplicates,
     disorderShare: flags.disorder,
@@ -170,7 +213,7 @@ function generatorOf(flags: ProduceFlags): Omit<GeneratorOptions, 'startMs'> {
     lateShare: flags.late,
     lateByMs: flags.lateBy,
     malformedShare: flags.malformed,
-    isLabelled: flags.labels === undefined,
+    isLabelled: flags.labels === undefined && flags.withoutIsFraud !== true,
   }
 }
 

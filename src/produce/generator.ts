@@ -1,24 +1,31 @@
 // Synthetic transactions: a pure function of the seed, the options and the times it is asked for. Nothing
 // here reads a clock or the machine's randomness, so the same call sequence gives the same bytes everywhere.
 import { LakehouseError } from '../errors/errors.ts'
-import { createFraudSchedule, type FraudPattern, planEpisode, REPORTED_SHARE } from './fraud-patterns.ts'
+import { createEpisodeSchedule, type FraudPattern } from './episodes.ts'
 import { type Defect, defects } from './malformed.ts'
 import { Random, ShareSampler, shuffledIndexes, WeightedIndex, zipfWeights } from './random.ts'
+import type { FraudScene, RecentBuyer } from './realistic-fraud.ts'
+import { type Scenario, type ScenarioName, scenarios } from './scenarios.ts'
 import { inventUuid, renderTransaction, type SyntheticTransaction } from './transaction.ts'
-import { createUserLookup, paymentOf, type User, whereabouts } from './users.ts'
-import { activityAt, inventMerchants, isWeekendAt, type Merchants } from './world.ts'
+import { createUserLookup, type User } from './users.ts'
+import { activityAt, DAY_MS, inventMerchants, isWeekendAt, type Merchants } from './world.ts'
 
 export type GeneratorOptions = {
   readonly seed: number
+  readonly scenario: ScenarioName
   /**
    * When a stream began, so that each start makes other transactions of the same users and merchants; null
    * for data that depend on the seed alone.
    */
   readonly startMs: number | null
+  /** When a period ends that begins at `startMs`; null where the stream goes on. */
+  readonly endMs: number | null
   readonly users: number
   readonly merchants: number
-  /** Share of the rows that are fraud, most of them in episodes of a known pattern. */
-  readonly fraudShare: number
+  /**
+   * Share of the rows that are fraud, most of them in episodes of a known pattern; null is the scenario's own.
+   */
+  readonly fraudShare: number | null
   /** Share of the records that are an earlier one again, within minutes; some with other content. */
   readonly duplicateShare: number
   /** Share of the records whose event time lies up to `disorderMaxMs` before they arrive. */
@@ -35,10 +42,12 @@ export type GeneratorOptions = {
 
 export const generatorDefaults: GeneratorOptions = {
   seed: 1,
+  scenario: 'basic',
   startMs: null,
+  endMs: null,
   users: 10_000,
   merchants: 1_000,
-  fraudShare: 0.02,
+  fraudShare: null,
   duplicateShare: 0,
   disorderShare: 0,
   disorderMaxMs: 60_000,
@@ -47,6 +56,9 @@ export const generatorDefaults: GeneratorOptions = {
   malformedShare: 0,
   isLabelled: true,
 }
+
+/** What whoever starts a run may choose. */
+export type WorldOptions = Omit<GeneratorOptions, 'startMs' | 'endMs'>
 
 export const USERS_MAX = 10_000_000
 export const MERCHANTS_MAX = 100_000
@@ -76,15 +88,16 @@ export type TransactionGenerator = {
 }
 
 const USER_TRIES_MAX = 12
-const USER_EXPONENT = 0.8
 const AMOUNT_CENTS_MAX = 99_999_999
 
 /** Fails with GENERATOR_OPTIONS_INVALID where the options contradict each other. */
 export function createGenerator(given: Partial<GeneratorOptions> = {}): TransactionGenerator {
   const options = { ...generatorDefaults, ...given }
   checkOptions(options)
-  const ordinary = createOrdinary(options)
-  const fraud = createFraud(options, ordinary)
+  const scenario = scenarios[options.scenario]
+  const fraudShare = options.fraudShare ?? scenario.fraudShare
+  const ordinary = createOrdinary(options, scenario, fraudShare)
+  const episodes = createEpisodes(options, scenario, fraudShare, ordinary)
   const dirt = createDirt(options)
   const reports = createReports(options)
   const seen = (of: SyntheticTransaction): SyntheticTransaction =>
@@ -100,8 +113,8 @@ export function createGenerator(given: Partial<GeneratorOptions> = {}): Transact
       if (repeated !== null) {
         return record('duplicate', timestampMs, repeated, encoder.encode(renderTransaction(seen(repeated))))
       }
-      const step = fraud.next(arrivalMs)
-      const made = step ?? { pattern: null, transaction: ordinary.next(arrivalMs) }
+      const step = episodes.next(arrivalMs)
+      const made = step ?? { pattern: null, knownAfterMs: null, transaction: ordinary.next(arrivalMs) }
       if (malformed) {
         const defect = dirt.random.pick(defects)
         const spoilt = defect.spoil(seen(made.transaction), dirt.random)
@@ -113,7 +126,7 @@ export function createGenerator(given: Partial<GeneratorOptions> = {}): Transact
       const transaction = delayMs === 0 ? made.transaction : { ...made.transaction, eventTimeMicros }
       if (kind === 'ordinary') dirt.repeats.remember(transaction, arrivalMs)
       const value = encoder.encode(renderTransaction(seen(transaction)))
-      const label = reports.of(transaction)
+      const label = reports.of(transaction, made.knownAfterMs)
       return { kind, key: transaction.key, value, timestampMs, pattern: made.pattern, label, defect: null }
     },
   }
@@ -133,70 +146,100 @@ function record(
   return { kind, key: of.key, value, timestampMs, pattern: null, label: null, defect: null }
 }
 
-const drawsOf = ({ startMs }: GeneratorOptions, what: string): string =>
-  startMs === null ? what : `${what} from ${startMs}`
+/** Other draws for each stream and for each period, so that what one makes is not made again by another. */
+function drawsOf({ startMs, endMs }: GeneratorOptions, what: string): string {
+  const from = startMs === null ? '' : ` from ${startMs}`
+  return `${what}${from}${endMs === null ? '' : ` to ${endMs}`}`
+}
 
 type Ordinary = {
   next(arrivalMs: number): SyntheticTransaction
+  /** Who bought last; null before the first. */
+  latest(): RecentBuyer | null
   readonly merchants: Merchants
   readonly userOf: (userId: number) => User
+  /** Somebody who is awake. */
+  readonly pickUser: (timeMs: number, random: Random) => User
 }
 
 /** People going about their business: who is awake buys, from whom they like, about what it costs there. */
-function createOrdinary(options: GeneratorOptions): Ordinary {
+function createOrdinary(
+  options: GeneratorOptions,
+  { habits, reportedOrdinaryShare }: Scenario,
+  fraudShare: number,
+): Ordinary {
   const random = new Random(options.seed, drawsOf(options, 'ordinary'))
   const merchants = inventMerchants(options.seed, options.merchants)
   const userOf = createUserLookup(options.seed)
-  const userRank = new WeightedIndex(zipfWeights(options.users, USER_EXPONENT))
+  const userRank = new WeightedIndex(zipfWeights(options.users, habits.userExponent))
   const userIdByRank = shuffledIndexes(options.users, new Random(options.seed, 'user ranks'))
-  // Some honest rows are reported as fraud too: together with the reported ones of the patterns it is the
-  // share.
-  const chargebackShare = (options.fraudShare * (1 - REPORTED_SHARE)) / Math.max(1 - options.fraudShare, 0.01)
+  // Together with the reported ones of the patterns they are the share.
+  const reportedShare = (fraudShare * reportedOrdinaryShare) / Math.max(1 - fraudShare, 0.01)
+  let buyer: User | null = null
+  let at: SyntheticTransaction | null = null
 
-  const pickUser = (timeMs: number): User => {
-    let user = userOf(1 + userIdByRank[userRank.pick(random)]!)
+  const pickUser = (timeMs: number, by: Random): User => {
+    let user = userOf(1 + userIdByRank[userRank.pick(by)]!)
     for (let tries = 1; tries < USER_TRIES_MAX; tries++) {
-      if (random.float() < activityAt(timeMs, user.home.utcOffsetHours)) break
-      user = userOf(1 + userIdByRank[userRank.pick(random)]!)
+      if (by.float() < activityAt(timeMs, user.home.utcOffsetHours)) break
+      user = userOf(1 + userIdByRank[userRank.pick(by)]!)
     }
     return user
   }
 
   const next = (arrivalMs: number): SyntheticTransaction => {
-    const user = pickUser(arrivalMs)
+    const user = pickUser(arrivalMs, random)
     const weekend = isWeekendAt(arrivalMs, user.home.utcOffsetHours)
     const merchant = merchants.all[(weekend ? merchants.onWeekends : merchants.onWorkingDays).pick(random)]!
     const { medianAmount, sigma } = merchant.category
-    const amount = medianAmount * merchant.priceFactor * user.spendFactor * Math.exp(sigma * random.normal())
-    return {
+    const price = medianAmount * merchant.priceFactor * habits.spending(user, arrivalMs)
+    const amount = price * Math.exp(sigma * random.normal())
+    buyer = user
+    at = {
       transactionId: inventUuid(random),
       userId: user.userId,
       key: user.key,
       amountCents: Math.min(Math.max(Math.round(amount * 100), 1), AMOUNT_CENTS_MAX),
       merchant,
-      paymentMethod: paymentOf(user, random),
-      city: whereabouts(user, arrivalMs),
-      deviceId: user.devices[random.chance(0.75) ? 0 : random.whole(0, user.devices.length - 1)]!,
+      paymentMethod: habits.payment(user, arrivalMs, random),
+      city: habits.city(user, arrivalMs),
+      deviceId: habits.device(user, arrivalMs, random),
       eventTimeMicros: Math.floor(arrivalMs * 1000),
-      isFraud: random.chance(chargebackShare),
+      isFraud: random.chance(reportedShare),
     }
+    return at
   }
-  return { next, merchants, userOf }
+  const latest = () => (buyer === null || at === null ? null : { user: buyer, city: at.city })
+  return { next, latest, merchants, userOf, pickUser }
 }
 
-function createFraud(options: GeneratorOptions, { merchants, userOf }: Ordinary) {
-  const random = new Random(options.seed, drawsOf(options, 'fraud'))
-  const plan = () => planEpisode(userOf(random.whole(1, options.users)), merchants, random)
-  const schedule = createFraudSchedule(options.fraudShare, random, plan)
+function createEpisodes(
+  options: GeneratorOptions,
+  { habits, episodes }: Scenario,
+  fraudShare: number,
+  { merchants, userOf, pickUser, latest }: Ordinary,
+) {
+  const randomOf = (what: string) => new Random(options.seed, drawsOf(options, what))
+  const scene = (nowMs: number, random: Random): FraudScene => {
+    const anybody = () => userOf(random.whole(1, options.users))
+    return { nowMs, random, merchants, habits, anybody, user: () => pickUser(nowMs, random), recent: latest }
+  }
+  const streams = episodes({ fraudShare, scene, randomOf }).map((of) => ({
+    random: of.random,
+    schedule: createEpisodeSchedule(of),
+  }))
   return {
-    next(arrivalMs: number): { pattern: FraudPattern; transaction: SyntheticTransaction } | null {
-      const due = schedule.next(arrivalMs)
-      if (due === null) return null
-      const { afterMs: _, ...step } = due.step
-      const { userId, key } = due.victim
-      const eventTimeMicros = Math.floor(arrivalMs * 1000)
-      const transaction = { ...step, transactionId: inventUuid(random), userId, key, eventTimeMicros }
-      return { pattern: due.pattern, transaction }
+    next(arrivalMs: number) {
+      for (const { random, schedule } of streams) {
+        const due = schedule.next(arrivalMs)
+        if (due === null) continue
+        const { afterMs: _, user, knownAfterMs, ...step } = due.step
+        const { userId, key } = user
+        const eventTimeMicros = Math.floor(arrivalMs * 1000)
+        const transaction = { ...step, transactionId: inventUuid(random), userId, key, eventTimeMicros }
+        return { pattern: due.pattern, knownAfterMs, transaction }
+      }
+      return null
     },
   }
 }
@@ -222,7 +265,6 @@ function createDirt(options: GeneratorOptions) {
   }
 }
 
-const dayMs = 86_400_000
 /** Half of the reports come within so many days; few before the first, none after the last. */
 const reportDays = { median: 12, sigma: 0.7, least: 1, most: 60 } as const
 
@@ -230,11 +272,15 @@ const reportDays = { median: 12, sigma: 0.7, least: 1, most: 60 } as const
 function createReports({ seed }: GeneratorOptions) {
   const random = new Random(seed, 'reports')
   return {
-    of({ isFraud, transactionId, eventTimeMicros }: SyntheticTransaction): FraudLabel | null {
+    of(
+      { isFraud, transactionId, eventTimeMicros }: SyntheticTransaction,
+      knownAfterMs: number | null,
+    ): FraudLabel | null {
       if (isFraud !== true) return null
       const { median, sigma, least, most } = reportDays
-      const days = Math.min(Math.max(median * Math.exp(sigma * random.normal()), least), most)
-      return { transactionId, knownAtMs: Math.floor(eventTimeMicros / 1000 + days * dayMs) }
+      const afterMs =
+        knownAfterMs ?? Math.min(Math.max(median * Math.exp(sigma * random.normal()), least), most) * DAY_MS
+      return { transactionId, knownAtMs: Math.floor(eventTimeMicros / 1000 + afterMs) }
     },
   }
 }
@@ -291,13 +337,11 @@ function checkOptions(options: GeneratorOptions): void {
       fail(`The number of ${name} must be a whole number from 1 to ${max}, not ${value}.`)
     }
   }
-  for (const name of [
-    'fraudShare',
-    'duplicateShare',
-    'disorderShare',
-    'lateShare',
-    'malformedShare',
-  ] as const) {
+  const { fraudShare } = options
+  if (fraudShare !== null && !(fraudShare >= 0 && fraudShare <= 1)) {
+    fail(`fraudShare must be a share between 0 and 1, not ${fraudShare}.`)
+  }
+  for (const name of ['duplicateShare', 'disorderShare', 'lateShare', 'malformedShare'] as const) {
     const value = options[name]
     if (!(value >= 0 && value <= 1)) fail(`${name} must be a share between 0 and 1, not ${value}.`)
   }

@@ -5,9 +5,9 @@ import { openDirectoryWriter } from './directory-writer.ts'
 import {
   createGenerator,
   type GeneratedRecord,
-  type GeneratorOptions,
   type RecordKind,
   type TransactionGenerator,
+  type WorldOptions,
 } from './generator.ts'
 import { type KafkaTarget, openKafkaWriter } from './kafka-writer.ts'
 import type { RecordWriter } from './record-writer.ts'
@@ -25,7 +25,7 @@ export type ProduceTarget =
 export type KeyAndValue = Pick<GeneratedRecord, 'key' | 'value'>
 
 export type ProduceOptions = {
-  readonly generator: Partial<Omit<GeneratorOptions, 'startMs'>>
+  readonly generator: Partial<WorldOptions>
   /** How many records; Infinity goes on until the signal. */
   readonly count: number
   /** null is as fast as possible. */
@@ -82,8 +82,8 @@ const PROGRESS_EVERY_MS = 1_000
 export async function produce(options: ProduceOptions): Promise<ProduceSummary> {
   checkOptions(options)
   const clock = options.clock ?? systemClock
-  const startMs = options.period === null ? clock.wallMs() : null
-  const generator = createGenerator({ ...options.generator, startMs })
+  const { fromMs, toMs } = options.period ?? { fromMs: clock.wallMs(), toMs: null }
+  const generator = createGenerator({ ...options.generator, startMs: fromMs, endMs: toMs })
   const tally = createTally(clock.monotonicMs())
   const writer = await openWriter(options, clock).catch((error: unknown) => {
     if (options.signal.aborted) return null // Stopped while it waited for Kafka: that is no failure.

@@ -64,6 +64,7 @@ export function inventUuid(random: Random): string {
   return `${hex4(a >>> 16)}${hex4(a)}-${hex4(b >>> 16)}-${hex4(b)}-${hex4(c >>> 16)}-${hex4(c)}${hex4(d >>> 16)}${hex4(d)}`
 }
 
-function hex4(value: number): string {
+/** The lower 16 bits as four digits. */
+export function hex4(value: number): string {
   return hex2[(value >>> 8) & 0xff]! + hex2[value & 0xff]!
 }

@@ -74,6 +74,16 @@ describe('assay produce', () => {
     expect(out).toContain(`Labels of ${rows.length} of them are in `)
   })
 
+  test('makes months of a realistic scenario, without is_fraud where it is not wanted', async () => {
+    const period = ['--period', '2026-01-01/2026-03-01', '--count', '3000', '--without-is-fraud']
+    const { code } = await start('--to', 'data', '--scenario', 'realistic', ...period).ended
+    expect(code).toBe(0)
+    const records = (await lines()).map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(records.length).toBe(3_000)
+    expect(records.some((record) => 'is_fraud' in record)).toBe(false)
+    expect(String(records.at(-1)!.timestamp)).toMatch(/^2026-02-28T/)
+  })
+
   test('finishes cleanly at SIGTERM: what it counted is in whole lines', async () => {
     const { child, ended } = start('--to', 'data', '--rate', '2000')
     while ((await lines()).length < 500) await delay(20)
@@ -132,6 +142,7 @@ describe('an option', () => {
     ['--period', '2026-02-30/2026-10-01', 'two times in order'],
     ['--period', '2026-10-01/2026-10-02/2026-10-03', 'two times in order'],
     ['--partitions', '0', 'whole number from 1'],
+    ['--scenario', 'real', 'Allowed choices are basic, realistic'],
     ['--compression', 'zip', 'Allowed choices are none, gzip, snappy, lz4, zstd'],
     ['--rotate-rows', '0', 'whole number from 1'],
   ])('%s %s is refused, and told what it may be', async (option, value, hint) => {

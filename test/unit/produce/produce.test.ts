@@ -117,6 +117,29 @@ describe('producing into a directory', () => {
   })
 })
 
+test('two periods of one seed have no transaction in common, and the same users', async () => {
+  const read = async (fromMs: number, toMs: number) => {
+    await produce(options({ period: { fromMs, toMs }, count: 2_000 }))
+    const rows = (await files()).flatMap(({ lines }) => lines.map((line) => JSON.parse(line)))
+    await rm(directory, { recursive: true })
+    return rows
+  }
+  const dayMs = 86_400_000
+  const first = await read(startMs, startMs + dayMs)
+  for (const period of [
+    [startMs + dayMs, startMs + 2 * dayMs],
+    [startMs, startMs + 2 * dayMs],
+  ] as const) {
+    const second = await read(...period)
+    const ids = new Set(first.map(({ transaction_id }) => transaction_id))
+    expect(second.filter(({ transaction_id }) => ids.has(transaction_id))).toEqual([])
+    const homes = new Map(first.map(({ user_id, location }) => [user_id, location]))
+    const known = second.filter(({ user_id }) => homes.has(user_id))
+    const atHome = known.filter(({ user_id, location }) => homes.get(user_id) === location)
+    expect(atHome.length / known.length).toBeGreaterThan(0.9)
+  }
+})
+
 describe('the time of events', () => {
   test('is the clock, each row at the moment it was due', async () => {
     await produce(options({ ratePerSecond: 200 }))
