@@ -86,7 +86,7 @@ function options(topic: string, more: Partial<ProduceOptions> = {}): ProduceOpti
 }
 
 function generated(count: number, dirt = {}, period = october): GeneratedRecord[] {
-  const generator = createGenerator({ seed, ...dirt })
+  const generator = createGenerator({ seed, ...dirt, startMs: period.fromMs, endMs: period.toMs })
   const timeOf = spreadOverPeriod(period, count)
   return Array.from({ length: count }, (_, index) => generator.next(timeOf(index)))
 }

@@ -12,7 +12,7 @@ let directory: string
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'assay-produce-'))
 })
-afterEach(() => rm(directory, { recursive: true }))
+afterEach(() => rm(directory, { recursive: true, force: true }))
 
 /** Time that passes only while somebody sleeps. */
 function fakeClock(): ProduceClock & { slept: number[] } {
