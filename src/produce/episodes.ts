@@ -36,7 +36,10 @@ export type Episode = {
   readonly steps: readonly EpisodeStep[]
 }
 
-/** An episode that comes next: how many of its rows are expected to count, and how it is planned when it begins. */
+/**
+ * An episode that comes next: how many of its rows are expected to count, and how it is planned when it
+ * begins.
+ */
 export type UpcomingEpisode = { readonly rows: number; readonly begin: (nowMs: number) => Episode }
 
 /** Rows that a schedule may be short of the asked share while episodes run at their own pace. */

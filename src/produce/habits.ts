@@ -1,6 +1,6 @@
-// How people live beside what they buy: where they are, which device and payment they use, how much they spend.
-// In the plain world that stays as it is; in the varied one some travel for days, spend much more than others
-// and buy new devices, and prices and payment methods move over the months.
+// How people live beside what they buy: where they are, which device and payment they use, how much they
+// spend. In the plain world that stays as it is; in the varied one some travel for days, spend much more than
+// others and buy new devices, and prices and payment methods move over the months.
 import { mix32, type Random } from './random.ts'
 import { hex4 } from './transaction.ts'
 import { paymentOf, type User, whereabouts } from './users.ts'

@@ -24,7 +24,7 @@ export type FraudScene = Scene & {
   readonly recent: () => RecentBuyer | null
 }
 
-/** When it is reported: half of the reports within `median` days after the payment, or after the whole episode. */
+/** When it is reported: half of it within `median` days after the payment, or after the whole episode. */
 type Reports = {
   readonly share: number
   readonly median: number
@@ -134,7 +134,7 @@ function reportDays({ median, sigma, least, most }: Reports, random: Random): nu
 const minutes = (count: number): number => count * 60_000
 const hours = (count: number): number => count * 3_600_000
 
-/** One machine tries the cards of several people at one shop; with those that work, something dear is bought. */
+/** One machine tries the cards of several people at one shop, and buys something dear with those that work. */
 function cardTesting({ anybody, random, merchants }: FraudScene): Plan {
   const deviceId = inventDevice(random)
   const city = random.pick(cities)
