@@ -134,7 +134,7 @@ function reportDays({ median, sigma, least, most }: Reports, random: Random): nu
 const minutes = (count: number): number => count * 60_000
 const hours = (count: number): number => count * 3_600_000
 
-/** One machine tries the cards of several people at one shop, and buys something dear with those that work. */
+/** One machine tries the cards of several people at one shop, then buys dear things with those that work. */
 function cardTesting({ anybody, random, merchants }: FraudScene): Plan {
   const deviceId = inventDevice(random)
   const city = random.pick(cities)
