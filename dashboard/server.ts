@@ -15,6 +15,8 @@ import type {
   SessionAnswer,
   TableDetailAnswer,
   VersionsAnswer,
+  WhatIfAnswer,
+  WhatIfStart,
 } from '../src/dashboard/api.ts'
 import { createStore } from './store.ts'
 
@@ -106,6 +108,12 @@ export type WantedBacktest = {
 
 export async function runBacktest(wanted: WantedBacktest, signal: AbortSignal): Promise<BacktestAnswer> {
   return (await (await post('/api/backtest', wanted, signal)).json()) as BacktestAnswer
+}
+
+export const loadExample = (): Promise<WhatIfStart> => answerOf('/api/decide')
+
+export async function tryOut(text: string, signal: AbortSignal): Promise<WhatIfAnswer> {
+  return (await (await post('/api/decide', { text }, signal)).json()) as WhatIfAnswer
 }
 
 export type RowFilter = { readonly column: string; readonly operator: string; readonly value: string }

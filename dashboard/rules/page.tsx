@@ -8,6 +8,7 @@ import { BacktestForm } from './backtest-form.tsx'
 import { ProposeForm } from './propose-form.tsx'
 import { RulesEditor } from './rules-editor.tsx'
 import { VersionsCard } from './versions-card.tsx'
+import { WhatIf } from './what-if.tsx'
 
 export function RulesPage() {
   const [rules, setRules] = useState<RulesAnswer | null>(null)
@@ -45,6 +46,7 @@ export function RulesPage() {
       >
         <ProposeForm text={tried} versions={versions} onVersions={setVersions} />
       </RulesEditor>
+      <WhatIf />
       <BacktestForm text={tried} />
       <VersionsCard versions={versions} onVersions={setVersions} onText={setText} />
     </div>

@@ -26,6 +26,8 @@ export type TransferredFailure = {
 export type DecisionsBeside = {
   /** Aborted with its failure where it has failed. */
   readonly failed: AbortSignal
+  /** Of its requests; null before it answers any. */
+  readonly url: () => string | null
   /** What is decided is published, then it ends. */
   close(): Promise<void>
 }
@@ -44,15 +46,19 @@ export function decideBeside(
     workerData: start,
   })
   const failed = new AbortController()
+  let url: string | null = null
   worker.on('message', (told: BesideTold) => {
     if (told.kind === 'notice') options.onNotice(told.notice)
-    else if (told.kind === 'started') options.onStart(told.facts)
-    else failed.abort(errorOf(told.failure))
+    else if (told.kind === 'started') {
+      url = told.facts.url
+      options.onStart(told.facts)
+    } else failed.abort(errorOf(told.failure))
   })
   worker.on('error', (error) => failed.abort(error))
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   return {
     failed: failed.signal,
+    url: () => url,
     async close() {
       worker.postMessage('stop')
       await ended

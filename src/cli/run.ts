@@ -115,13 +115,14 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const pipeline = pipelineOptions({ ...config, engine: engineName })
   const of = { streams, engine: engineName, reads: about.input } as const
   let decisions: DecisionsBeside | null = null
+  const decidesAt = (): string | null => decisions?.url() ?? null
   const observed = await observeRun({ ...pipeline, ...of, source, metrics: config.metrics })
   listeners.push(observed.onEvent)
   try {
     // A run with an end is over before somebody looks.
     dashboard = flags.once
       ? null
-      : await serveDashboard(config, dashboardOf(of, flags, observed), noticesTo(tell))
+      : await serveDashboard(config, { ...dashboardOf(of, flags, observed), decidesAt }, noticesTo(tell))
     if (dashboard !== null) listeners.push(dashboard.onEvent)
     const told = { streams, environment: sinkEnvironment(project), status: observed.status, tell }
     alerts = await tellAlerts(config, { ...told, onNotice: noticesTo(tell) })
@@ -135,9 +136,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
     decisions?.failed.addEventListener('abort', () => stop.abort(), { once: true })
     await engine.run({
       ...pipeline,
-      streams,
-      source,
-      registry,
+      ...{ streams, source, registry },
       once: flags.once ?? false,
       finalize: flags.finalize ?? false,
       signal: stop.signal,

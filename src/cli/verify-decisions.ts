@@ -1,5 +1,5 @@
 // assay verify --decisions: what was decided of transactions as they came, against the rows of the tables.
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
@@ -9,7 +9,10 @@ import { writeDecisions } from '../decisions/read-decisions.ts'
 import { settingsOf } from '../engines/batch-rules.ts'
 import { Database } from '../engines/database.ts'
 import { counted } from '../errors/counted.ts'
+import { LakehouseError } from '../errors/errors.ts'
 import { openKafkaSource } from '../kafka/source.ts'
+import { expositionText } from '../metrics/exposition-text.ts'
+import { MetricValues } from '../metrics/metric-values.ts'
 import { definitionsOf } from '../ops/definitions.ts'
 import type { CheckResult } from '../verify/check.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
@@ -44,6 +47,29 @@ export async function verifyDecisions(
     }
   } finally {
     await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** For the textfile collector of Prometheus' node exporter, which must not read half a file. */
+export async function writeDecisionMetrics(
+  path: string,
+  { compared, differing }: Pick<VerifiedDecisions, 'compared' | 'differing'>,
+  nowMs: number,
+): Promise<void> {
+  const values = new MetricValues()
+  values.set('assay_decisions_compared', {}, compared)
+  for (const cause of differenceCauses)
+    values.set('assay_decision_differences', { cause }, differing[cause] ?? 0)
+  values.set('assay_decisions_verified_timestamp_seconds', {}, nowMs / 1000)
+  const told = values.families().filter(({ samples }) => samples.length > 0)
+  const draft = `${path}.${process.pid}`
+  try {
+    await writeFile(draft, expositionText(told, 'prometheus'))
+    await rename(draft, path)
+  } catch (cause) {
+    await rm(draft, { force: true })
+    const message = `${path} could not be written: ${cause instanceof Error ? cause.message : String(cause)}`
+    throw new LakehouseError('CONFIG_INVALID', message, { cause })
   }
 }
 

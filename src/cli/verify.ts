@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
-import { parseInstantMs } from '../config/values.ts'
+import { inHome, parseInstantMs } from '../config/values.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { refuseNoTables } from '../ops/readable.ts'
@@ -20,7 +20,12 @@ import { printableLine } from './printable.ts'
 import { createProgressBar, type ProgressBar } from './progress-bar.ts'
 import { openSession } from './session.ts'
 
-export type VerifyFlags = { readonly json?: true; readonly since?: bigint; readonly decisions?: true }
+export type VerifyFlags = {
+  readonly json?: true
+  readonly since?: bigint
+  readonly decisions?: true
+  readonly metrics?: string
+}
 
 export function verifyCommand(project: Project): Command {
   return new Command('verify')
@@ -30,6 +35,7 @@ export function verifyCommand(project: Project): Command {
       '--decisions',
       'only what was decided of records as they came, on DECISIONS_TOPIC, against their rows',
     )
+    .option('--metrics <file>', 'with --decisions: the counts as metrics of Prometheus, too', inHome)
     .option('--json', 'as one JSON object')
     .action((table: string | undefined, flags: VerifyFlags) =>
       verify(openSession(project).config, table, flags),
@@ -65,6 +71,8 @@ export async function verify(config: Config, table: string | undefined, flags: V
 async function judge(config: Config, table: string | undefined, flags: VerifyFlags): Promise<void> {
   await refuseNoTables(config.lakehouse, config.deltaBasePath)
   if (flags.decisions) return judgeDecisions(config, table, flags)
+  if (flags.metrics !== undefined)
+    throw new LakehouseError('CONFIG_INVALID', '--metrics is of --decisions: give both.')
   const { verifyLakehouse } = await import('../verify/verify.ts')
   const { lakehouse, parameters } = await withDecidingRules(config)
   const only = table === undefined ? null : tableNamed(table, config.lakehouse.tables).path
@@ -91,9 +99,10 @@ async function judge(config: Config, table: string | undefined, flags: VerifyFla
 
 async function judgeDecisions(config: Config, table: string | undefined, flags: VerifyFlags): Promise<void> {
   if (table !== undefined) throw new LakehouseError('CONFIG_INVALID', '--decisions is about no single table.')
-  const { verifyDecisions } = await import('./verify-decisions.ts')
+  const { verifyDecisions, writeDecisionMetrics } = await import('./verify-decisions.ts')
   const { check, ...decisions } = await verifyDecisions(config, flags.since ?? null)
   const { ok } = check
+  if (flags.metrics !== undefined) await writeDecisionMetrics(flags.metrics, decisions, Date.now())
   if (flags.json) process.stdout.write(`${JSON.stringify({ ok, checks: [check], decisions }, exact)}\n`)
   else process.stdout.write(resultText(check))
   process.exitCode = ok ? exitCodes.ok : exitCodes.failed

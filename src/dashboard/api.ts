@@ -1,5 +1,6 @@
 // What server and pages tell each other: types alone, so that the pages load nothing of the server.
 import type { ReportSection } from '../backtest/report-section.ts'
+import type { Decision } from '../decisions/decision-answer.ts'
 import type { CasePlace, OpenCase, ReviewView } from '../review/review-answers.ts'
 import type { UserRole } from './roles.ts'
 
@@ -269,3 +270,8 @@ export type BacktestAnswer = {
     readonly points: readonly { readonly precision: number; readonly recall: number }[]
   }[]
 }
+
+/** A transaction to begin with, as JSON. */
+export type WhatIfStart = { readonly example: string }
+
+export type WhatIfAnswer = { readonly decisions: readonly Decision[]; readonly ms: number }

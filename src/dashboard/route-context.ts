@@ -14,6 +14,8 @@ export type RouteContext = {
   readonly about: LakehouseAnswer
   readonly mask: IdMask
   readonly review: ServedReview
+  /** Where the run itself decides; null where it does not, or not yet. */
+  readonly decidesAt: () => string | null
 }
 
 export type DashboardRoute = (

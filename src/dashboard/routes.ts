@@ -7,6 +7,7 @@ import { tableDirectory } from '../ops/tables.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { tableNamed } from '../query/table-name.ts'
 import { csvOf } from './csv.ts'
+import { decideRoutes } from './decide-routes.ts'
 import {
   type DashboardQuery,
   facetsQuery,
@@ -111,6 +112,7 @@ const routes: Readonly<Record<string, DashboardRoute>> = {
     })
     response.end(csvOf(answer))
   },
+  ...decideRoutes,
   ...qualityRoutes,
   ...reviewRoutes,
   ...rulesRoutes,

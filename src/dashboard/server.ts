@@ -33,6 +33,8 @@ export type DashboardOptions = {
   readonly title: string
   readonly onNotice: OnNotice
   readonly observed: Observed
+  /** Where the run itself answers requests for decisions; null where it does not, or not yet. */
+  readonly decidesAt?: () => string | null
 }
 
 export type Dashboard = {
@@ -126,7 +128,8 @@ class ServedRun {
     const desk = new QueryDesk(config, this.#mask)
     const access = new Access(users, this.audit, title)
     this.review = new ServedReview(config, options.observed.onEvent)
-    this.#context = { config, access, desk, about, mask: this.#mask, review: this.review }
+    const { decidesAt = () => null } = options
+    this.#context = { config, access, desk, about, mask: this.#mask, review: this.review, decidesAt }
     this.#state = this.live.state()
     this.onEvent = (event) => {
       this.live.onEvent(event)

@@ -1,7 +1,7 @@
 // GET /v1/decisions/stream: decisions as server-sent events, from when a client comes. Nobody waits for a
 // client: what one does not read in time it misses, and it is told how much that was.
 import type { ServerResponse } from 'node:http'
-import type { Decision } from './decision.ts'
+import type { Decision } from './decision-answer.ts'
 
 export const eventClientsMax = 64
 /** Of one client: what is written and not taken yet. */

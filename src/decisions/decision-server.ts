@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { LakehouseError } from '../errors/errors.ts'
 import { addressUrl, isLocalName, isLoopback, listenFrom } from '../metrics/listening.ts'
 import { isBearerOf, type MetricsAddress, type TokenSource, tokenOf } from '../metrics/token.ts'
-import type { Decision } from './decision.ts'
+import type { Decision } from './decision-answer.ts'
 import { DecisionEvents, eventClientsMax } from './decision-events.ts'
 import { type RequestedRecord, recordsOfBody } from './decision-requests.ts'
 import type { DecidedRecord } from './decision-stream.ts'

@@ -7,7 +7,7 @@ import { isInstantMs, NO_TIMESTAMP_MS, type RecordChunk, type RecordSource } fro
 import { LakehouseError } from '../errors/errors.ts'
 import { compareText } from '../expr/index.ts'
 import type { Decider } from './decider.ts'
-import type { Decision } from './decision.ts'
+import type { Decision } from './decision-answer.ts'
 
 /** A decision with the record that it is about. */
 export type DecidedRecord = {

@@ -206,11 +206,18 @@ const exampleRecord = {
   device_id: 'd-1',
 } as const
 
-/** A transaction as records of this lakehouse look. */
-function examplesOf({ reading }: DescribedLakehouse): Schema {
-  if (reading === undefined) return {}
-  const value = shapedRecord(reading.mapping as Mapping, reading.samples ?? {}, exampleRecord, 0)
-  return { examples: { one: { value }, list: { value: [value] } } }
+/** A transaction as records of this lakehouse look; null where it does not say how they do. */
+export function exampleTransaction(
+  { reading }: Pick<DescribedLakehouse, 'reading'>,
+  timestamp: string = exampleRecord.timestamp,
+): unknown {
+  if (reading === undefined) return null
+  return shapedRecord(reading.mapping as Mapping, reading.samples ?? {}, { ...exampleRecord, timestamp }, 0)
+}
+
+function examplesOf(lakehouse: DescribedLakehouse): Schema {
+  const value = exampleTransaction(lakehouse)
+  return value === null ? {} : { examples: { one: { value }, list: { value: [value] } } }
 }
 
 function sourcesOf(mapping: Mapping): [string, Source][] {

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { type Offsets, partitionKey } from '../batches/offsets.ts'
 import { isInstantMs, NO_TIMESTAMP_MS, type PartitionEnd, type RecordSource } from '../batches/source.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
-import type { Decision } from './decision.ts'
+import type { Decision } from './decision-answer.ts'
 import type { RequestKeys } from './request-keys.ts'
 
 /** Reads what the topic of decisions has now; decisions are made meanwhile. */

@@ -3,7 +3,7 @@
 // keys were there.
 import { createHash } from 'node:crypto'
 import type { RecordHeader } from '../batches/source.ts'
-import type { Decision } from './decision.ts'
+import type { Decision } from './decision-answer.ts'
 import { type RequestedRecord, requestedMax } from './decision-requests.ts'
 
 /** The header of a record with the key of its request. */

@@ -168,6 +168,18 @@ export const metricCatalog = {
     ...{ group: 'Fraud', kind: 'gauge', labels: [] },
     help: 'Idempotency keys of requests for decisions that are remembered',
   },
+  assay_decisions_compared: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: [] },
+    help: 'Decisions that "assay verify --decisions --metrics" compared with the rows of their records',
+  },
+  assay_decision_differences: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: ['cause'] },
+    help: 'Those that differ, by cause; what is unexplained is a fault',
+  },
+  assay_decisions_verified_timestamp_seconds: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: [] },
+    help: 'When they were compared, in seconds since the epoch',
+  },
   assay_refused_records_total: {
     ...{ ...trouble, kind: 'counter', labels: ['reason'] },
     help: 'Records that went to quarantine, by reason; one with several reasons counts for each',

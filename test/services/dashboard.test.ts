@@ -10,6 +10,7 @@ import { embeddedEngine } from '../../src/engines/embedded/run.ts'
 import { openFileSource } from '../../src/files/source.ts'
 import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import { openReader } from '../../src/query/reader.ts'
+import { type Deciding, serveDeciding } from '../unit/dashboard/deciding.ts'
 import { observedTest, serve } from '../unit/dashboard/served.ts'
 import { type Lakehouse, newLakehouse, testOptions, writeInput } from '../unit/engine/pipeline.ts'
 import { chromiumAvailable, chromiumPath } from './tools.ts'
@@ -42,6 +43,7 @@ describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
   let config: Config
   let dashboard: Dashboard
   let observed: ReturnType<typeof observedTest>
+  let deciding: Deciding
   let browser: Browser
   let page: Page
   let running: Promise<void>
@@ -57,7 +59,8 @@ describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
     )
     config = loadConfig(standardLakehouse, { DELTA_BASE_PATH: lakehouse.base }, `${lakehouse.base}/.env`)
     observed = observedTest(config)
-    dashboard = await serve(config, { observed })
+    deciding = await serveDeciding(config)
+    dashboard = await serve(deciding.config, { observed })
     const source = await openFileSource(lakehouse.input, { takeUnterminatedTail: false })
     const options = { ...testOptions, once: false, clock: () => BigInt(Date.now()) * 1000n }
     running = embeddedEngine
@@ -80,6 +83,7 @@ describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
     await running
     await browser?.close()
     await dashboard?.close()
+    await deciding?.close()
     await lakehouse?.remove()
   })
 
@@ -195,6 +199,19 @@ describe.skipIf(chromiumAvailable !== null)('the dashboard in Chromium', () => {
     await page.locator('.sql').waitFor()
     await page.getByText('History').waitFor() // The effects of the page have run.
     expect(await page.locator('textarea').inputValue()).toBe(typed)
+  })
+
+  test('a made-up transaction is decided, with its reasons, and leaves no row', async () => {
+    await isLoaded(page, 'rules')
+    const card = page.locator('.what-if')
+    const box = card.getByLabel('Transaction as JSON')
+    await expect.poll(() => box.inputValue(), { timeout: waitMaxMs }).toContain('"amount": 9000')
+    await card.getByRole('button', { name: 'Decide' }).click()
+    await card.getByText('+30 high_amount').waitFor()
+    await box.fill('[{"amount": 1}]')
+    await card.getByRole('button', { name: 'Decide' }).click()
+    await card.getByText('Refused').waitFor()
+    expect(await card.locator('.decided').textContent()).toContain('id_missing')
   })
 
   test('other rules are looked at as one types, and tried on the transactions that are there', async () => {

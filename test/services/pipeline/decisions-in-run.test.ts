@@ -1,4 +1,6 @@
 // A run that decides too: one process writes the tables and the decisions, and both say the same.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createGenerator } from '../../../src/produce/generator.ts'
 import { turnSeed as seed } from '../../turns.ts'
@@ -46,10 +48,15 @@ describe.skipIf(javaAvailable !== null)(`a run that decides (repeat with SEED=${
     expect([second.code, second.log]).toEqual([1, expect.stringContaining('STREAM_LOCKED')])
     expect((await run.end('SIGTERM')).code).toBe(0)
     await runAssay(['run', '--once'], settings)
-    const { stdout } = await runAssay(['verify', '--decisions', '--json'], settings)
+    const file = join(await temporaryDirectory(), 'decisions.prom')
+    const options = ['--decisions', '--json', '--metrics', file]
+    const { stdout } = await runAssay(['verify', ...options], settings)
     type Verified = { readonly decisions: { readonly compared: number; readonly withoutRow: number } }
     const { compared, withoutRow } = (JSON.parse(stdout) as Verified).decisions
     expect([compared, withoutRow]).toEqual([601, 0])
+    const metrics = await readFile(file, 'utf8')
+    expect(metrics).toMatch(/^assay_decisions_compared 601$/m)
+    expect(metrics).toMatch(/^assay_decision_differences\{cause="unexplained"\} 0$/m)
   })
 
   test('where it cannot decide it ends, and says why', async () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { decideAll, linesOf } from '../../../src/cli/decide.ts'
 import { type Config, loadConfig } from '../../../src/config/config.ts'
-import type { Decision } from '../../../src/decisions/decision.ts'
+import type { Decision } from '../../../src/decisions/decision-answer.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { createGenerator } from '../../../src/produce/generator.ts'
 import { readTables } from '../../compare/read-in-process.ts'

@@ -1,7 +1,8 @@
 // Requests for decisions: who is let in, what is refused and why, and that the bytes of a transaction stay.
 import { request as httpRequest } from 'node:http'
 import { afterEach, expect, test, vi } from 'vitest'
-import { cutDecision, type Decision } from '../../../src/decisions/decision.ts'
+import { cutDecision } from '../../../src/decisions/decision.ts'
+import type { Decision } from '../../../src/decisions/decision-answer.ts'
 import { recordsOfBody } from '../../../src/decisions/decision-requests.ts'
 import {
   type DecisionServer,

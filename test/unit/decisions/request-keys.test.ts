@@ -1,6 +1,6 @@
 // Idempotency keys: what is remembered, for how long, and what of it the headers of records tell.
 import { expect, test } from 'vitest'
-import type { Decision } from '../../../src/decisions/decision.ts'
+import type { Decision } from '../../../src/decisions/decision-answer.ts'
 import { CaughtUp } from '../../../src/decisions/read-keys.ts'
 import {
   digestOf,
