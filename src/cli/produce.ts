@@ -244,7 +244,11 @@ class LabelsFile {
       const reason = cause instanceof Error ? cause.message : String(cause)
       throw new LakehouseError('CONFIG_INVALID', `--labels cannot be written: ${reason}`, { cause })
     }
-    return `Labels of ${formatCount(this.#lines.length)} of them are in ${this.#path}.`
+    const hint =
+      this.#lines.length > 0
+        ? ''
+        : ' What becomes known later than now is left out: give a --period of the past.'
+    return `Labels of ${formatCount(this.#lines.length)} of them are in ${this.#path}.${hint}`
   }
 }
 

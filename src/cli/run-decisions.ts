@@ -17,6 +17,7 @@ import { refuseBeyondEnd } from '../decisions/group-offsets.ts'
 import { CaughtUp, readKeys } from '../decisions/read-keys.ts'
 import { headersOfDecision, keyRememberedMs, RequestKeys } from '../decisions/request-keys.ts'
 import { lockStreams } from '../engines/lock.ts'
+import { isAbort } from '../engines/retry.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { Cluster } from '../kafka/cluster.ts'
@@ -168,6 +169,9 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
       clock: () => BigInt(Date.now()) * 1000n,
     })
     lock.lost.throwIfAborted()
+  } catch (error) {
+    // A stop ends what waits for brokers, too.
+    if (!signal.aborted || !isAbort(error, signal)) throw error
   } finally {
     await server?.close()
     await served?.close()

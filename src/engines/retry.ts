@@ -190,7 +190,7 @@ async function runWithRetries(
   }
 }
 
-function isAbort(error: unknown, signal: AbortSignal): boolean {
+export function isAbort(error: unknown, signal: AbortSignal): boolean {
   if (error instanceof LakehouseError) return false
   return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
 }

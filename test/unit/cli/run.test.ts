@@ -68,6 +68,17 @@ test.skipIf(process.platform === 'win32')('a run that npx started stops when npx
   )
 })
 
+test('decisions that wait for brokers stop when they are told to', async () => {
+  // Nobody listens at port 1.
+  const kafka = { KAFKA_BOOTSTRAP_SERVERS: '127.0.0.1:1', DELTA_BASE_PATH: join(home, 'tables') }
+  const env = { ...process.env, ...kafka, METRICS_PORT: '0', DECISIONS_PORT: '0', LOG_LEVEL: 'info' }
+  const stdio = ['ignore', 'ignore', 'pipe'] as const
+  const child = spawn(process.execPath, [bin, 'run', 'decisions'], { env, stdio: [...stdio] })
+  const { code, log } = await ended(child, 'KAFKA_UNREACHABLE')
+  expect(code, log).toBe(0)
+  expect(log.trimEnd().split('\n').at(-1)).toContain('SIGTERM')
+})
+
 test('a run that refuses everything says so at its end, with a record', async () => {
   writeFileSync(join(home, 'input', 'a.ndjson'), '{"transaction_id":"t-1","amount":1}\n'.repeat(20))
   const { code, log } = await ended(run('--once'))
