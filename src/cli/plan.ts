@@ -11,6 +11,9 @@ import { type KeptRows, keptRows, type SilverHistory, silverHistory } from '../e
 import { type StartChange, type StartChanges, startChanges, stopsStart } from '../engines/start-changes.ts'
 import { counted } from '../errors/counted.ts'
 import { type Project, projectTitle } from '../project/project.ts'
+import { versionedRules } from '../versions/configured-rules.ts'
+import { type StartingRules, startingRules } from '../versions/rules-in-force.ts'
+import { commandActor } from './command-user.ts'
 import { exitCodes } from './failure.ts'
 import { pipelineOptions } from './pipeline-options.ts'
 import { printable } from './printable.ts'
@@ -20,22 +23,28 @@ export function planCommand(project: Project): Command {
   return new Command('plan')
     .option('--json', 'as one JSON object')
     .action(async ({ json }: { json?: true }) => {
-      const options = pipelineOptions(openSession(project).config)
-      const plan = await planOf(options)
+      const { config } = openSession(project)
+      const rules = await startingRules(await versionedRules(config), await commandActor(config))
+      const { lakehouse, parameters, file } = rules
+      const options = pipelineOptions({ ...config, lakehouse, parameters })
+      const plan = { ...(await planOf(options)), rules: file }
       const text = json ? jsonText(project, plan) : planText(project, plan)
       process.stdout.write(text)
       if (plan.changes.some(stopsStart)) process.exitCode = exitCodes.failed
     })
 }
 
-type Plan = StartChanges & { readonly kept: readonly KeptRows[]; readonly history: SilverHistory }
+type PlanOfTables = StartChanges & { readonly kept: readonly KeptRows[]; readonly history: SilverHistory }
+
+/** What becomes of a changed file of rules. */
+type Plan = PlanOfTables & { readonly rules: StartingRules['file'] }
 
 type PlanOptions = Pick<
   PipelineOptions,
   'lakehouse' | 'deltaBasePath' | 'delays' | 'parameters' | 'recordsPerBatchMax' | 'stateRowsMax' | 'duckdb'
 >
 
-async function planOf(options: PlanOptions): Promise<Plan> {
+async function planOf(options: PlanOptions): Promise<PlanOfTables> {
   const spillDirectory = await mkdtemp(join(tmpdir(), 'assay-plan-')) // A run may be at work in its own.
   const database = await Database.open({ spillDirectory, ...options.duckdb })
   try {
@@ -52,7 +61,7 @@ async function planOf(options: PlanOptions): Promise<Plan> {
   }
 }
 
-function planText(project: Project, { last, changes, kept, history }: Plan): string {
+function planText(project: Project, { last, changes, kept, history, rules }: Plan): string {
   const title = projectTitle(project)
   const lines = title === null ? [] : [`project ${title}`]
   const tables = counted(project.lakehouse.tables.length, 'table')
@@ -62,6 +71,12 @@ function planText(project: Project, { last, changes, kept, history }: Plan): str
   const width = Math.max(0, ...changes.map(({ kind }) => kind.length))
   for (const change of changes) {
     lines.push(`  ${change.kind.padEnd(width)}  ${change.name}: ${change.text}${taken(change, history)}`)
+  }
+  if (last !== null && rules !== null) {
+    const { version, becomes } = rules
+    const next =
+      becomes === 'active' ? 'which decides from then on' : 'which decides nothing before it is approved'
+    lines.push(`the file of rules becomes version ${version} of the rules, ${next}`)
   }
   const nameWidth = Math.max(0, ...kept.map(({ column }) => column.length))
   if (kept.length > 0) lines.push('kept between batches, about:')
@@ -82,10 +97,11 @@ function taken({ kind }: StartChange, { rows, days }: SilverHistory): string {
   return kind === 'new table' ? `: ${counted(rows, 'row')} of ${days.toFixed(1)} d` : ''
 }
 
-function jsonText(project: Project, { last, changes, kept, history }: Plan): string {
+function jsonText(project: Project, { last, changes, kept, history, rules }: Plan): string {
   const plan = {
     project: project.home?.configFile ?? null,
     batch: last === null ? null : Number(last.progress.batch),
+    rules,
     isRefused: changes.some(stopsStart),
     changes: changes.map((one) => (one.kind === 'new table' ? { ...one, history } : one)),
     kept: kept.map((one) => ({ ...one, rangeMicros: Number(one.rangeMicros) })),

@@ -71,7 +71,10 @@ export async function rulesOfFile(lakehouse: Lakehouse, file = lakehouse.rulesFr
 }
 
 /** The rules of a version, as this lakehouse reads them. */
-export function rulesOfVersion(lakehouse: Lakehouse, { version, text }: RuleVersion): RuleSet {
+export function rulesOfVersion(
+  lakehouse: Lakehouse,
+  { version, text }: Pick<RuleVersion, 'version' | 'text'>,
+): RuleSet {
   return rulesOfText(lakehouse, lakehouse.rulesFrom!, text, `version ${version} of the rules`)
 }
 
@@ -85,7 +88,7 @@ function ofFile({ lakehouse, parameters }: RulesOfLakehouse): DecidingRules {
 
 export function ofVersion(
   of: RulesOfLakehouse,
-  version: RuleVersion,
+  version: Pick<RuleVersion, 'version' | 'text'>,
   additions: readonly Addition[],
 ): DecidingRules {
   const { lakehouse, parameters } = of
@@ -101,6 +104,26 @@ export function ofVersion(
     parameters: withLists(lakehouse, parameters, lists),
     version: version.version,
   }
+}
+
+export type StartingRules = DecidingRules & {
+  /** What becomes of the file of rules; null where the last start saw it as it is, or there is none. */
+  readonly file: { readonly version: number; readonly becomes: 'active' | 'proposed' } | null
+}
+
+/** The rules that a start would decide by; nothing is written. */
+export async function startingRules(of: RulesOfLakehouse, by: Omit<Actor, 'origin'>): Promise<StartingRules> {
+  if (of.lakehouse.rulesFrom === undefined) return { ...ofFile(of), file: null }
+  const versions = await readVersions(of)
+  const additions = await additionsOf(of)
+  const { text, hash } = await rulesOfFile(of.lakehouse)
+  const rows = takeFile(versions, { text, hash }, by, of.policy)
+  const version = rows[0]?.version ?? null
+  const activates = rows.some(({ event }) => event === 'activated')
+  const becomes = activates || version === versions.active?.version ? 'active' : 'proposed'
+  const file = version === null ? null : ({ version, becomes } as const)
+  if (version !== null && activates) return { ...ofVersion(of, { version, text }, additions), file }
+  return { ...(versions.active === null ? ofFile(of) : ofVersion(of, versions.active, additions)), file }
 }
 
 export type RulesByVersion = {

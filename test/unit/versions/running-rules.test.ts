@@ -1,7 +1,7 @@
 // A version that becomes active while a run goes on decides from a batch on, without a restart; a file that
 // was changed between two starts is the next version.
 import { readFileSync } from 'node:fs'
-import { appendFile } from 'node:fs/promises'
+import { appendFile, writeFile } from 'node:fs/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { tellNobody } from '../../../src/engines/events.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
@@ -10,7 +10,12 @@ import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import { activateVersion, proposeVersion, rollBack } from '../../../src/versions/change-versions.ts'
 import { changeLists, type ListChange } from '../../../src/versions/list-log.ts'
 import type { ApprovalPolicy } from '../../../src/versions/rule-version.ts'
-import { decidingRules, RulesInForce, type RulesOfLakehouse } from '../../../src/versions/rules-in-force.ts'
+import {
+  decidingRules,
+  RulesInForce,
+  type RulesOfLakehouse,
+  startingRules,
+} from '../../../src/versions/rules-in-force.ts'
 import { withVersionLog } from '../../../src/versions/version-log.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import {
@@ -141,6 +146,27 @@ test('what is added to a list counts in batches before its end, and a snoozed ru
   expect(await scored()).toEqual(['t0 1 0', 't1 1 15', 't2 1 0', 't3 1 15', 't4 1 0', 't5 1 0'])
   expect(await findings()).toEqual([])
   await expect(change({ event: 'removed', list: 'high_risk_countries' })).rejects.toThrow('was not added')
+})
+
+test('what a start would make of the file is told before, and what it makes is the same', async () => {
+  const file = `${lakehouse.base}.rules.yaml`
+  const ofFile = { ...standardLakehouse, rulesFrom: { ...standardLakehouse.rulesFrom!, file } }
+  const of = { ...rulesOfTest(), lakehouse: ofFile }
+  const asking: RulesOfLakehouse = { ...of, policy: { kind: 'other_person', key: Buffer.alloc(32, 1) } }
+  const start = async (text: string, rules: RulesOfLakehouse) => {
+    await writeFile(file, text)
+    const told = await startingRules(rules, by)
+    const { version } = await new RulesInForce({ ...rules, by, tell: tellNobody }).now()
+    expect(told.version).toBe(version)
+    return [version, told.file]
+  }
+  expect(await start(shipped, of)).toEqual([1, { version: 1, becomes: 'active' }])
+  expect(await start(`# another comment\n${shipped}`, of)).toEqual([1, null])
+  expect(await start(listed, of)).toEqual([2, { version: 2, becomes: 'active' }])
+  expect(await start(shipped, of)).toEqual([1, { version: 1, becomes: 'active' }])
+  const third = shipped.replace('amount > 5000', 'amount > 1')
+  expect(await start(third, asking)).toEqual([1, { version: 3, becomes: 'proposed' }])
+  expect(await start(third, asking)).toEqual([1, null])
 })
 
 test('two that write at once get numbers of their own', async () => {
