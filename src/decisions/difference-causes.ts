@@ -2,6 +2,7 @@
 // decision goes by the order in which records came, and by a watermark that moves with each poll; a row by
 // the order of its batch, and by the watermark at the batch's start. Whatever differs has to follow from one
 // of these by another record, which is found by its id or by a key that features look back at.
+import { placeColumns } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 
 export const differenceCauses = ['version', 'late', 'repeated', 'order', 'unexplained'] as const
@@ -38,16 +39,18 @@ export function causeStatements(of: CausesOf): string[] {
     causeWhere(
       'late',
       `${onlyOf(late, 'd', 't')} AND (t_time IS NULL OR epoch_us(t_time) + ${of.delayMicros} <
-        (SELECT max(epoch_us(t_time)) FROM compared))`,
+        (SELECT max(epoch_us(t_time)) FROM compared) OR n IN (${behindUnwritten('true')}))`,
     ),
     causeWhere(
       'repeated',
-      `(${onlyOf(repeated, 't', 'd')} OR ${onlyOf(repeated, 'd', 't')}) AND n IN (${ofSameId('t_id')} UNION ${ofSameId('d_id')})`,
+      `(${onlyOf(repeated, 't', 'd')} OR ${onlyOf(repeated, 'd', 't')}) AND n IN
+        (${ofSameId('t_id')} UNION ${ofSameId('d_id')} UNION ${behindUnwritten('q.d_id = coalesce(r.d_id, r.t_id)')})`,
     ),
     ...['late', 'repeated'].map((cause) =>
       causeWhere(cause, `both_scored AND n IN (${behind(of, cause).join(' UNION ') || none})`),
     ),
     causeWhere('order', `both_scored AND n IN (${metOtherwise(of).join(' UNION ') || none})`),
+    causeWhere('order', `both_scored AND n IN (${behindUnwritten(isOfKey)})`),
     causeWhere('unexplained', 'true'),
   ]
 }
@@ -56,6 +59,7 @@ function causeWhere(cause: string, where: string): string {
   return `UPDATE differing SET cause = '${cause}' WHERE cause IS NULL AND (${where})`
 }
 
+const place = Object.keys(placeColumns).map(duckdb.name).join(', ')
 const none = 'SELECT n FROM differing WHERE false'
 
 const isAnother = '(q.topic, q.partition, q."offset") IS DISTINCT FROM (r.topic, r.partition, r."offset")'
@@ -76,9 +80,17 @@ function behind({ looks }: CausesOf, cause: string): string[] {
   )
   // Of what the tables refused they know the key of the record alone.
   const ofDecisions = `SELECT r.n FROM differing r JOIN differing q
-      ON q.record_key IS NULL OR q.record_key = r.record_key
+      ON ${isOfKey}
     WHERE q.cause = '${cause}' AND q.d_kind = 'scored' AND NOT q.both_scored AND q.decided_ms <= r.decided_ms`
   return looks.length === 0 ? [] : [...ofTables, ofDecisions]
+}
+
+const isOfKey = '(q.record_key IS NULL OR q.record_key = r.record_key)'
+
+/** Behind an event of the decisions that no table has yet: of it nothing is known but its id and its key. */
+function behindUnwritten(where: string): string {
+  return `SELECT r.n FROM differing r JOIN (FROM decided ANTI JOIN written USING (${place})) q
+    ON q.d_kind = 'scored' AND q.decided_ms <= r.decided_ms AND ${where}`
 }
 
 function metOtherwise({ looks }: CausesOf): string[] {
