@@ -2,7 +2,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, LakehouseError } from '../errors/errors.ts'
 import { openProject } from '../project/project.ts'
-import { withDecidingRules } from '../versions/configured-rules.ts'
 import type { BesideStart, BesideTold, TransferredFailure } from './decisions-beside.ts'
 import { mountLakehouse } from './lakehouse-store.ts'
 import { runDecisions } from './run-decisions.ts'
@@ -17,9 +16,8 @@ port.once('message', () => stop.abort())
 const { projectDirectory, engine } = workerData as BesideStart // As decideBeside started it.
 try {
   const project = await openProject(process.cwd(), projectDirectory)
-  const configured = projectConfig(project, { ENGINE: engine })
-  mountLakehouse(configured)
-  const config = await withDecidingRules(configured)
+  const config = projectConfig(project, { ENGINE: engine })
+  mountLakehouse(config)
   await runDecisions({
     config,
     onNotice: (notice) =>

@@ -3,6 +3,7 @@ import type { OnNotice } from '../batches/notice.ts'
 import type { Offsets } from '../batches/offsets.ts'
 import type { PartitionEnd, RecordSource } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
+import { ActiveRules } from '../decisions/active-rules.ts'
 import { Decider } from '../decisions/decider.ts'
 import { cutDecision } from '../decisions/decision.ts'
 import { DecisionMetrics } from '../decisions/decision-metrics.ts'
@@ -41,6 +42,9 @@ const recordBytesMax = 512 * 1024
 /** How long a stop waits for brokers to take what is decided. */
 const publishMaxMs = 10_000
 
+/** How often another version of the rules is looked for. */
+const rulesEveryMs = 1_000
+
 /** How often the log says how many decisions were made. */
 const toldEveryMs = 10_000
 
@@ -56,6 +60,7 @@ export type DecidesAt = {
 }
 
 export type DecisionsRun = {
+  /** By the file of rules, whichever version of them is active. */
   readonly config: Config
   readonly onNotice: OnNotice
   /** Told once, when decisions are made. */
@@ -139,10 +144,12 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
   const registry = schemaRegistryOf(config, { onNotice: tellNotice })
   let decider: Decider | null = null
   let server: DecisionServer | null = null
+  let stopLooking = (): void => {}
   try {
     const asking = { onNotice: tellNotice, signal: ended }
     const { committed, ends } = await groupAndEnds(config, source, asking)
-    const known = await Decider.open({ ...deciderOptions(config), registry, ofGroup: committed })
+    const { rules, active } = await ActiveRules.open(config)
+    const known = await Decider.open({ ...deciderOptions(config), ...rules, registry, ofGroup: committed })
     decider = known
     await beginGroup(config, known.decidedBefore, asking)
     const caughtUp = new CaughtUp(ends)
@@ -152,6 +159,8 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
     )
     server = await decisionServer(config, known, outputs, { metrics, keys, keysRead })
     metrics.opened(known)
+    const looking = lookAtRules(known, active, asking)
+    stopLooking = () => clearInterval(looking)
     run.onStart({ rows: known.rowCount, url: server?.url ?? null, metricsUrl: served?.url ?? null })
     await runDecisionStream({
       ...{ decider: known, source, onNotice: tellNotice, signal: ended },
@@ -173,6 +182,7 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
     // A stop ends what waits for brokers, too.
     if (!signal.aborted || !isAbort(error, signal)) throw error
   } finally {
+    stopLooking()
     await server?.close()
     await served?.close()
     await source.close()
@@ -181,6 +191,31 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
     registry?.close()
     await lock.release()
   }
+}
+
+/** Another version of the rules decides from when it is seen. */
+function lookAtRules(decider: Decider, active: ActiveRules, { onNotice, signal }: Asking): NodeJS.Timeout {
+  let isLooking = false
+  const look = async (): Promise<void> => {
+    const rules = await active.changed()
+    if (rules === null || signal.aborted) return
+    decider.goBy(rules)
+    const { version } = rules
+    const message = `Version ${version} of the rules decides from the next record on.`
+    onNotice({ code: 'RULES_ACTIVE', message, details: { version } })
+  }
+  return setInterval(() => {
+    if (isLooking) return
+    isLooking = true
+    look()
+      .catch((error: unknown) => {
+        if (!(error instanceof LakehouseError)) throw error
+        onNotice({ code: error.code, message: error.message, details: error.details })
+      })
+      .finally(() => {
+        isLooking = false
+      })
+  }, rulesEveryMs)
 }
 
 /** null where METRICS_PORT is 0. */

@@ -79,8 +79,7 @@ async function runDecisionsAlone(project: Project, flags: RunFlags): Promise<voi
   if (Object.keys(flags).some((flag) => flag !== 'log'))
     throw new LakehouseError('CONFIG_INVALID', `${decisionsStream} ${untilStopped}`)
   const { runDecisionsLogged } = await import('./run-decisions.ts')
-  const session = openSession(project)
-  await runDecisionsLogged({ ...session, config: await withDecidingRules(session.config) })
+  await runDecisionsLogged(openSession(project))
 }
 
 async function runPipeline(project: Project, named: readonly string[], flags: RunFlags): Promise<void> {

@@ -62,6 +62,8 @@ const stateRowsMax = Number.MAX_SAFE_INTEGER
 /** So many records are decided between two looks at how much is in memory. */
 const recordsPerLook = 10_000
 
+type DecidingOptions = Pick<DeciderOptions, 'lakehouse' | 'parameters' | 'delays' | 'recordsPerBatchMax'>
+
 type Known = {
   readonly recent: RecentSilver
   readonly schemas: SchemaStore
@@ -70,51 +72,68 @@ type Known = {
   readonly close: () => Promise<void>
 }
 
+/** All that follows from the rules and the definitions by which records are decided. */
+type Deciding = {
+  readonly lakehouse: Lakehouse
+  readonly rules: BatchRules
+  readonly path: RowPath
+  readonly states: readonly StateOfRows[]
+  readonly paths: { readonly scored: string; readonly events: string; readonly refused: string }
+  readonly writer: DecisionWriter
+}
+
+/** What is remembered of rows is the same by whatever rules: no feature is a part of them. */
+function decidingBy(options: DecidingOptions, recent: RecentSilver): Deciding {
+  const { lakehouse, parameters } = options
+  const path = decisionRowPath(lakehouse, lakehouse.tables)
+  const settings = settingsOf(options)
+  const definitions = definitionsOf(lakehouse, settings)
+  const scored = scoredPath(lakehouse)
+  return {
+    ...{ lakehouse, path },
+    rules: { settings, definitions: definitions.hash, eventsWatermark: eventsWatermark(lakehouse) },
+    states: path.states.map((node) => {
+      const kept = recent.of(node, parameters)
+      assert(kept !== null, 'all rows that an operator looks back at are kept')
+      return kept
+    }),
+    paths: { scored, events: lakehouse.events.path, refused: lakehouse.refused.path },
+    writer: new DecisionWriter(lakehouse, scored, decisionVersion(definitions, lakehouse)),
+  }
+}
+
+/** Fails with CONFIG_INVALID where the lakehouse scores nothing. */
+function scoredPath({ scored }: Lakehouse): string {
+  if (scored !== null) return scored.path
+  throw new LakehouseError('CONFIG_INVALID', 'this lakehouse scores nothing: there is nothing to decide.')
+}
+
 export class Decider {
   /** Where the records begin that are still to be decided, by partition; absent ones are so as a whole. */
   readonly decidedBefore: Offsets
-  readonly #lakehouse: Lakehouse
-  readonly #rules: BatchRules
+  readonly #options: DeciderOptions
   readonly #recent: RecentSilver
-  readonly #states: readonly StateOfRows[]
   readonly #schemas: SchemaStore
-  readonly #path: RowPath
-  readonly #paths: { readonly scored: string; readonly events: string; readonly refused: string }
-  readonly #writer: DecisionWriter
   readonly #close: () => Promise<void>
-  readonly #stateBytesMax: number
+  #deciding: Deciding
   #progress: Progress
   #sinceLook = 0
 
-  private constructor(options: DeciderOptions, scored: string, path: RowPath, known: Known) {
-    const { lakehouse, parameters } = options
-    this.#lakehouse = lakehouse
-    const settings = settingsOf(options)
-    const definitions = definitionsOf(lakehouse, settings)
-    this.#rules = { settings, definitions: definitions.hash, eventsWatermark: eventsWatermark(lakehouse) }
+  private constructor(options: DeciderOptions, known: Known) {
+    this.#options = options
     this.#recent = known.recent
-    this.#states = path.states.map((node) => {
-      const kept = known.recent.of(node, parameters)
-      assert(kept !== null, 'all rows that an operator looks back at are kept')
-      return kept
-    })
+    this.#deciding = decidingBy(options, known.recent)
     this.#schemas = known.schemas
-    this.#path = path
-    this.#paths = { scored, events: lakehouse.events.path, refused: lakehouse.refused.path }
-    this.#writer = new DecisionWriter(lakehouse, scored, decisionVersion(definitions, lakehouse))
     this.#close = known.close
     this.#progress = known.progress
     this.decidedBefore = known.decidedBefore
-    this.#stateBytesMax = options.stateBytesMax
     this.#refuseTooLarge()
   }
 
   /** Knows what the tables have. Fails with CONFIG_INVALID where the lakehouse scores nothing. */
   static async open(options: DeciderOptions): Promise<Decider> {
-    const { lakehouse, deltaBasePath } = options
-    if (lakehouse.scored === null) {
-      throw new LakehouseError('CONFIG_INVALID', 'this lakehouse scores nothing: there is nothing to decide.')
-    }
+    const { lakehouse, deltaBasePath, registry } = options
+    scoredPath(lakehouse)
     const path = decisionRowPath(lakehouse, lakehouse.tables)
     const spillDirectory = await mkdtemp(join(tmpdir(), 'assay-decide-'))
     const database = await Database.open({ ...options.duckdb, spillDirectory })
@@ -122,16 +141,20 @@ export class Decider {
       database.close()
       await rm(spillDirectory, { recursive: true, force: true })
     }
-    const { registry } = options
     const store = { deltaBasePath, tableProperties: {}, tell: tellNobody, registry, isReadOnly: true }
     try {
       const schemas = await SchemaStore.open(store, database.load)
       const history = await knownHistory(options, database, path)
-      return new Decider(options, lakehouse.scored.path, path, { ...history, schemas, close })
+      return new Decider(options, { ...history, schemas, close })
     } catch (error) {
       await close()
       throw error
     }
+  }
+
+  /** Decides by other rules from the next record on. */
+  goBy(rules: Pick<DeciderOptions, 'lakehouse' | 'parameters'>): void {
+    this.#deciding = decidingBy({ ...this.#options, ...rules }, this.#recent)
   }
 
   /** The next record of each partition that is not known yet. */
@@ -157,14 +180,15 @@ export class Decider {
 
   /** Decides records that have come, each with what came before it, and remembers them. */
   follow({ chunks, ranges, waiting }: ComingRecords, nowMicros: bigint): Decision[] {
-    const plan = planBatch(this.#progress, ranges, nowMicros, this.#rules, { waiting })
+    const { lakehouse, rules } = this.#deciding
+    const plan = planBatch(this.#progress, ranges, nowMicros, rules, { waiting })
     const facts = new JudgedFacts()
     this.#recent.mark()
     const decisions = this.#decided(chunks, plan.timeMicros, facts)
     this.#recent.commit()
-    this.#progress = progressAfter(this.#progress, plan, facts.times, this.#lakehouse.tables)
-    const watermarkMicros = eventsWatermarkOf(this.#lakehouse, this.#progress)
-    this.#recent.forget(watermarkMicros, this.#rules.settings.parameters)
+    this.#progress = progressAfter(this.#progress, plan, facts.times, lakehouse.tables)
+    const watermarkMicros = eventsWatermarkOf(lakehouse, this.#progress)
+    this.#recent.forget(watermarkMicros, rules.settings.parameters)
     this.#sinceLook += decisions.length
     if (this.#sinceLook >= recordsPerLook) this.#refuseTooLarge()
     return decisions
@@ -189,16 +213,17 @@ export class Decider {
   #refuseTooLarge(): void {
     this.#sinceLook = 0
     const { bytes, rowCount } = this
-    if (bytes <= this.#stateBytesMax) return
+    if (bytes <= this.#options.stateBytesMax) return
     const message =
       `Decisions look back at ${counted(rowCount, 'row')}, which take ${counted(bytes, 'byte')} in memory, and ` +
-      `DECISIONS_STATE_MAX is ${this.#stateBytesMax}. Raise it, or let operators look back less far: DEDUP_WINDOW, the windows of ` +
+      `DECISIONS_STATE_MAX is ${this.#options.stateBytesMax}. Raise it, or let operators look back less far: DEDUP_WINDOW, the windows of ` +
       'features.'
     throw new LakehouseError('DECISIONS_STATE_FULL', message, { details: { rowCount, bytes } })
   }
 
   #decided(chunks: readonly RecordChunk[], timeMicros: bigint, facts: JudgedFacts): Decision[] {
-    const { scored, events, refused } = this.#paths
+    const { lakehouse, rules, path, states, paths, writer } = this.#deciding
+    const { scored, events, refused } = paths
     const decisions: Decision[] = []
     let event: readonly unknown[] = []
     const functions = {
@@ -206,17 +231,17 @@ export class Decider {
       [events]: (...values: unknown[]) => {
         event = values
       },
-      [scored]: (...values: unknown[]) => void decisions.push(this.#writer.scored(event, values)),
-      [refused]: (...values: unknown[]) => void decisions.push(this.#writer.refused(values)),
+      [scored]: (...values: unknown[]) => void decisions.push(writer.scored(event, values)),
+      [refused]: (...values: unknown[]) => void decisions.push(writer.refused(values)),
     }
-    const batch = this.#path.start({
+    const batch = path.start({
       parameters: {
-        ...this.#rules.settings.parameters,
+        ...rules.settings.parameters,
         processing_time: timeMicros,
-        watermark: eventsWatermarkOf(this.#lakehouse, this.#progress),
+        watermark: eventsWatermarkOf(lakehouse, this.#progress),
       },
       functions,
-      states: this.#states,
+      states,
       decoder: this.#schemas.decoderAt(timeMicros),
     })
     let count = 0

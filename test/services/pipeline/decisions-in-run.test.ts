@@ -1,7 +1,8 @@
 // A run that decides too: one process writes the tables and the decisions, and both say the same.
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { rulesFile } from '../../../src/lakehouse/rules.ts'
 import { createGenerator } from '../../../src/produce/generator.ts'
 import { turnSeed as seed } from '../../turns.ts'
 import { type JavaProducer, openJavaProducer } from '../kafka/java-producer.ts'
@@ -43,6 +44,14 @@ describe.skipIf(javaAvailable !== null)(`a run that decides (repeat with SEED=${
     const headers = { 'content-type': 'application/json' }
     const answer = await fetch(`${url}/v1/decisions`, { method: 'POST', body, headers })
     expect(await answer.json()).toMatchObject({ decision: 'scored', id: 'r-1' })
+    await activateOther(settings)
+    const decide = async (): Promise<unknown> => {
+      const another = { method: 'POST', body: body.replace('r-1', 'r-2'), headers }
+      const again = await fetch(`${url}/v1/decisions?dry_run=true`, another)
+      return ((await again.json()) as { readonly fraud_score?: number }).fraud_score
+    }
+    // By the other version the amount alone is so much.
+    await expect.poll(decide, { timeout: 30_000, interval: 200 }).toBeGreaterThanOrEqual(91)
     // Whoever decides holds the stream of decisions, in whatever process.
     const second = await startAssay(['run', 'decisions'], settings).ended
     expect([second.code, second.log]).toEqual([1, expect.stringContaining('STREAM_LOCKED')])
@@ -73,6 +82,17 @@ describe.skipIf(javaAvailable !== null)(`a run that decides (repeat with SEED=${
   })
 })
 
+/** Another version of the rules, while the run goes on. */
+async function activateOther(settings: Settings): Promise<void> {
+  const file = join(await temporaryDirectory(), 'rules.yaml')
+  const text = await readFile(rulesFile, 'utf8')
+  const changed = text.replace(/(?<=- name: high_amount[\s\S]*?points: )30/, '91')
+  expect(changed).not.toBe(text)
+  await writeFile(file, changed)
+  await runAssay(['rules', 'propose', file, '--reason', 'a test'], settings)
+  await runAssay(['rules', 'activate', '2', '--reason', 'a test'], settings)
+}
+
 async function send(count: number): Promise<void> {
   const startMs = Date.parse('2026-10-31T12:00:00Z')
   const generator = createGenerator({
@@ -101,5 +121,5 @@ async function eventually(run: Assay, isSo: () => boolean | Promise<boolean>): P
     if (run.hasEnded()) throw new Error(`it ended:\n${run.log()}`)
     return await isSo()
   }
-  await expect.poll(check, { timeout: 60_000, interval: 100 }).toBe(true)
+  await expect.poll(check, { timeout: 120_000, interval: 100 }).toBe(true)
 }

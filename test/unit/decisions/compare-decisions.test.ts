@@ -1,5 +1,6 @@
 // Decisions of records as they came against the rows that batches made of them: what differs has a cause,
 // and where nothing can differ nothing does.
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +12,9 @@ import type { Decision } from '../../../src/decisions/decision-answer.ts'
 import type { DecidedLine } from '../../../src/decisions/read-decisions.ts'
 import { settingsOf } from '../../../src/engines/batch-rules.ts'
 import { Database } from '../../../src/engines/database.ts'
+import { rulesFile } from '../../../src/lakehouse/rules.ts'
 import { definitionsOf } from '../../../src/ops/definitions.ts'
+import type { Lakehouse } from '../../../src/plan/index.ts'
 import { createGenerator, type GeneratorOptions } from '../../../src/produce/generator.ts'
 import { randomOf } from '../../generate/random.ts'
 import type { RawRecord } from '../../oracle/rows.ts'
@@ -43,16 +46,24 @@ function recordsOf(count: number, partitions: number, more: Partial<GeneratorOpt
 
 type Decided = { readonly decision: Decision } & DecidedLine
 
-/** As many records a poll as have come since the last. */
-async function decidedOf(records: readonly RawRecord[]): Promise<Decided[]> {
+type Other = { readonly lakehouse: Lakehouse; readonly from: number }
+
+/** As many records a poll as have come since the last; by another lakehouse once so many are decided. */
+async function decidedOf(
+  records: readonly RawRecord[],
+  other: Other | null = null,
+  lakehouse: Lakehouse = testOptions.lakehouse,
+): Promise<Decided[]> {
   const { base, remove } = await newLakehouse()
   const decider = await Decider.open({
-    ...{ ...testOptions, deltaBasePath: base, registry: null, stateBytesMax: 2 ** 30 },
+    ...{ ...testOptions, lakehouse, deltaBasePath: base, registry: null, stateBytesMax: 2 ** 30 },
   })
   const decided: Decided[] = []
   let come = 0
   for (let poll = 1; come < records.length || decided.length < records.length; poll++) {
     come = Math.min(records.length, come + 1 + below(60))
+    if (other !== null && decided.length >= other.from)
+      decider.goBy({ lakehouse: other.lakehouse, parameters: testOptions.parameters })
     const source = memorySource(records.slice(0, come))
     const { ranges, waiting } = await source.cut(decider.offsets, 1 + below(100), signal)
     const chunks: RecordChunk[] = []
@@ -151,4 +162,18 @@ test('by other lists or rules than the batch has a decision may be another one',
   const parameters = { ...testOptions.parameters, high_risk_countries: ['United States', 'Germany'] }
   const { differing } = await compared(records, decided, { parameters })
   expect(Object.keys(differing)).toEqual(['version'])
+})
+
+test('another version of the rules decides what comes next, by all that came before', async () => {
+  const text = readFileSync(rulesFile, 'utf8').replace('amount > 5000', 'amount > 50')
+  const lakehouse = testOptions.lakehouse.rulesFrom!.by({ version: 2, text })
+  const records = recordsOf(600, 1, { duplicateShare: 0.08 })
+  const changed = await decidedOf(records, { lakehouse, from: 300 })
+  const throughout = await decidedOf(records, null, lakehouse)
+  const versionOf = ({ decision }: Decided): string => decision.version
+  const at = changed.findIndex((one) => versionOf(one) === versionOf(throughout[0]!))
+  expect(at).toBeGreaterThanOrEqual(300)
+  const decisionsFrom = (all: readonly Decided[]) => all.slice(at).map(({ decision }) => decision)
+  expect(decisionsFrom(changed)).toEqual(decisionsFrom(throughout))
+  expect(new Set(changed.map(versionOf)).size).toBe(2)
 })
