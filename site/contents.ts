@@ -22,6 +22,7 @@ export const chapters: readonly Chapter[] = [
       'docs/guide/your-own-topic': 'Your own topic',
       'docs/guide/rules': 'Write a rule',
       'docs/guide/backtest': 'Try it on what was there',
+      'docs/guide/worked-example': 'A worked example',
       'docs/guide/rule-versions': 'Versions of rules',
       'docs/guide/decisions': 'Decide as transactions come',
       'docs/guide/changing': 'Add a column, a table, a setting',
