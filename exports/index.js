@@ -123,6 +123,7 @@ export const {
   microsBetween,
   minMoney,
   minutes,
+  modelScore,
   money,
   multiplyDecimals,
   multiplyDoubles,
@@ -189,4 +190,5 @@ export const {
   windowOf,
   windowStart,
   withDefinitionSettings,
+  withInPlaceOf,
 } = await import((existsSync(source) ? source : built).href)

@@ -24,6 +24,7 @@ export const chapters: readonly Chapter[] = [
       'docs/guide/backtest': 'Try it on what was there',
       'docs/guide/worked-example': 'A worked example',
       'docs/guide/rule-versions': 'Versions of rules',
+      'docs/guide/model': 'A model in the rules',
       'docs/guide/decisions': 'Decide as transactions come',
       'docs/guide/changing': 'Add a column, a table, a setting',
       'examples/payments/README': 'An example of everything',

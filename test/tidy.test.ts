@@ -14,7 +14,7 @@ const root = dirname(import.meta.dirname)
 /** Imports go down only: a folder may import from the layers above its own in this list, and from itself. */
 const layers: readonly (readonly string[])[] = [
   ['errors', 'steps'],
-  ['columns', 'json', 'formats'],
+  ['columns', 'json', 'formats', 'model'],
   ['expr'],
   ['plan'],
   ['fraud', 'sql', 'batches', 'parquet', 'state', 'transactions', 'objects', 'metrics'],
@@ -39,6 +39,7 @@ const pureFolders = [
   'expr',
   'json',
   'formats',
+  'model',
   'plan',
   'columns',
   'sql',

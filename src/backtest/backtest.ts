@@ -7,7 +7,7 @@ import type { RuleSet } from '../rules/index.ts'
 import { boundDuckdb, duckdb, expressionSql, type ParameterValues } from '../sql/index.ts'
 import { type ChangedSample, changedSamples } from './changed-samples.ts'
 import { backtestFigures, type Figures } from './figures.ts'
-import { columnsAsked, type RuleSide, ruleSide } from './rule-side.ts'
+import { columnsAsked, type RuleSide, ruleSide, rulesWithModel } from './rule-side.ts'
 import { type HistoryPeriod, openHistory, type ScoredHistory } from './scored-history.ts'
 import { tallyOf } from './tally.ts'
 
@@ -68,7 +68,7 @@ export async function backTest(options: BacktestOptions): Promise<BacktestReport
   const ofBaseline = sideOf(baseline)
   const sides = { candidate: candidate === baseline ? ofBaseline : sideOf(candidate), baseline: ofBaseline }
   const asked = columnsAsked(sides.candidate)
-  const whole = columnsAsked(baseline.rules)
+  const whole = columnsAsked({ rules: rulesWithModel(baseline.rules) })
   const compared = options.isBaselineActive ? [...whole, ...columnsWritten(options.versions)] : []
   const columns = [
     ...new Set([...asked, ...columnsAsked(sides.baseline), ...compared, ...sampleColumns(lakehouse)]),
@@ -115,7 +115,7 @@ function sampleColumns({ names }: Lakehouse): string[] {
 }
 
 function columnsWritten(versions: BacktestOptions['versions']): string[] {
-  const asked = [...versions.values()].flatMap(({ rules }) => columnsAsked(rules))
+  const asked = [...versions.values()].flatMap(({ rules }) => columnsAsked({ rules: rulesWithModel(rules) }))
   return ['fraud_score', 'reasons', ...(versions.size === 0 ? [] : ['rules_version', ...asked])]
 }
 
@@ -140,8 +140,9 @@ async function comparedToWritten(
 
 function isAsWritten({ rules, parameters }: NamedRules): string {
   const dialect = boundDuckdb(parameters)
-  const score = `${duckdb.name('fraud_score')} = ${expressionSql(dialect, fraudScore(rules.rules))}`
-  return `(${score} AND ${duckdb.name('reasons')} = ${expressionSql(dialect, firedRules(rules.rules))})`
+  const all = rulesWithModel(rules)
+  const score = `${duckdb.name('fraud_score')} = ${expressionSql(dialect, fraudScore(all))}`
+  return `(${score} AND ${duckdb.name('reasons')} = ${expressionSql(dialect, firedRules(all))})`
 }
 
 function instantText(micros: bigint | null): string | null {

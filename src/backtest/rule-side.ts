@@ -1,7 +1,7 @@
 // A set of rules as a back-test asks it: which of its rules fire, as bits of whole numbers.
-import { columnNames } from '../expr/index.ts'
+import { columnNames, type Expr, withInPlaceOf } from '../expr/index.ts'
 import { levelLowest } from '../fraud/score.ts'
-import type { Rule, RuleSet } from '../rules/index.ts'
+import { modelScoreColumn, type Rule, type RuleSet } from '../rules/index.ts'
 import { type Dialect, duckdb, expressionSql } from '../sql/index.ts'
 import { recordLabel } from './scored-history.ts'
 
@@ -23,13 +23,22 @@ const bitsOfWord = 60
 /** A rule that knows the answer says nothing about the others: it is left out unless it is asked for. */
 export function ruleSide(
   name: string,
-  { rules, levels, reviewFrom }: RuleSet,
+  ruleSet: RuleSet,
   { dialect, countsRecordLabel }: { readonly dialect: Dialect; readonly countsRecordLabel: boolean },
 ): RuleSide {
+  const { levels, reviewFrom } = ruleSet
+  const rules = rulesWithModel(ruleSet)
   const asksLabel = ({ value }: Rule): boolean => columnNames(value).includes(recordLabel)
   const counted = countsRecordLabel ? rules : rules.filter((rule) => !asksLabel(rule))
   const leftOut = rules.filter((rule) => !counted.includes(rule)).map((rule) => rule.name)
   return { name, rules: counted, leftOut, levels, reviewFrom, dialect }
+}
+
+/** The rules with the model itself where they ask for its score: it is tried as they are. */
+export function rulesWithModel({ rules, model }: Pick<RuleSet, 'rules' | 'model'>): readonly Rule[] {
+  if (model === null) return rules
+  const scored = (expr: Expr<'boolean'>) => withInPlaceOf(expr, modelScoreColumn, model.score)
+  return rules.map((rule) => ({ ...rule, fires: scored(rule.fires), value: scored(rule.value) }))
 }
 
 export function columnsAsked({ rules }: Pick<RuleSide, 'rules'>): string[] {

@@ -2,6 +2,7 @@
 // what is known of each by now.
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
+import { addFunctions } from '../engines/duckdb-functions.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
 import { labelsPath } from '../ops/labels.ts'
@@ -88,6 +89,7 @@ export async function openHistory(options: HistoryOptions): Promise<ScoredHistor
   }
   try {
     await connection.run("SET TimeZone = 'UTC'")
+    addFunctions(connection)
     await connection.run(`CREATE TEMP TABLE known_labels AS ${knownLabelsSql(labels, options)}`)
   } catch (error) {
     close()

@@ -259,6 +259,15 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./backtest.ts')).backtestCommand(project),
   },
   {
+    name: 'model',
+    summary: 'a model that others trained, for the rules',
+    does:
+      "Checks a model of LightGBM or XGBoost and lays it beside the project's rules, which can ask its model_score then. " +
+      'The rules stay as they are: it prints what to write into them.',
+    examples: ['assay model import fraud.txt'],
+    load: async (project) => (await import('./model.ts')).modelCommand(project),
+  },
+  {
     name: 'labels',
     summary: 'bring what became known of transactions, such as chargebacks',
     does:

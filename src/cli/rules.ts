@@ -5,6 +5,7 @@ import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { fileMissing } from '../files/file-missing.ts'
 import type { RulesSource } from '../plan/index.ts'
+import { besideRules } from '../project/model-file.ts'
 import type { Project } from '../project/project.ts'
 import { listParameters } from '../project/rule-lists.ts'
 import {
@@ -19,6 +20,7 @@ import {
   readExamples,
   runExamples,
   validRules,
+  withModelScore,
 } from '../rules/index.ts'
 import { exitCodes } from './failure.ts'
 import { printable, printableLine } from './printable.ts'
@@ -68,14 +70,17 @@ export type OpenedRules = {
 
 /** Fails with RULES_INVALID where there are mistakes. */
 export function openRules(project: Project, named?: string): OpenedRules {
-  const { file, columns, parameters } = sourceOf(project, named)
-  return { rules: validRules(textOf(file), { file, columns, parameters }), file, columns }
+  const { file, ...names } = sourceOf(project, named)
+  const rules = validRules(textOf(file), { file, ...names })
+  return { rules, file, columns: rules.model === null ? names.columns : withModelScore(names.columns) }
 }
 
 /** Without lists where the file has mistakes: whoever writes it wants to go on. */
 function completionOf(project: Project, named?: string): CompletionData {
-  const { file, columns, parameters } = sourceOf(project, named)
-  const parsed = parseRules(textOf(file), { columns, parameters })
+  const { file, ...names } = sourceOf(project, named)
+  const parsed = parseRules(textOf(file), names)
+  const hasModel = parsed.kind === 'rules' && parsed.rules.model !== null
+  const columns = hasModel ? withModelScore(names.columns) : names.columns
   return completionData(columns, parsed.kind === 'rules' ? parsed.rules.lists : {})
 }
 
@@ -85,7 +90,8 @@ function sourceOf({ lakehouse: { rulesFrom, settings } }: Project, named?: strin
     throw new LakehouseError('RULES_INVALID', message)
   }
   const { file, columns } = rulesFrom
-  return { file: named ?? file, columns, parameters: listParameters(settings) }
+  const beside = besideRules(named ?? file)
+  return { file: named ?? file, columns, parameters: listParameters(settings), beside }
 }
 
 function textOf(file: string): string {

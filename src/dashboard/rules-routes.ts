@@ -6,6 +6,7 @@ import { sectionsOf } from '../backtest/report-text.ts'
 import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { besideRules } from '../project/model-file.ts'
 import { listParameters, withLists } from '../project/rule-lists.ts'
 import { instanceOptions } from '../query/reader.ts'
 import {
@@ -15,6 +16,7 @@ import {
   type RuleSet,
   ruleDifference,
   runExamples,
+  withModelScore,
 } from '../rules/index.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
 import { readVersions } from '../versions/rules-in-force.ts'
@@ -66,7 +68,7 @@ function sourceOf({ lakehouse }: Config) {
   if (rulesFrom === undefined) {
     throw new Refusal(404, 'NO_RULES', 'the rules of this lakehouse stand in its sources, and not in a file')
   }
-  return { ...rulesFrom, parameters: listParameters(settings) }
+  return { ...rulesFrom, parameters: listParameters(settings), beside: besideRules(rulesFrom.file) }
 }
 
 /** Those of the active version, or of the file where no start has numbered them. */
@@ -88,13 +90,14 @@ function checked(config: Config, text: string, active: RuleSet): RulesCheckAnswe
   const { columns, ...names } = sourceOf(config)
   const parsed: ParsedRules = parseRules(text, { columns, ...names })
   if (parsed.kind === 'mistakes') return { mistakes: parsed.mistakes, wrongExamples: [], changes: [] }
-  const results = runExamples(parsed.rules, columns, ({ examples }) => examples)
+  const asked = parsed.rules.model === null ? columns : withModelScore(columns)
+  const results = runExamples(parsed.rules, asked, ({ examples }) => examples)
   const wrong = results.filter(({ example, fired }) => fired !== example.fires)
   return {
     mistakes: [],
     wrongExamples: wrong.map(({ rule, example, fired }) => ({
       line: example.line,
-      text: `given ${givenText(example, columns)}, ${rule.name} ${fired ? 'fires, and should not' : 'does not fire, and should'}`,
+      text: `given ${givenText(example, asked)}, ${rule.name} ${fired ? 'fires, and should not' : 'does not fire, and should'}`,
     })),
     changes: ruleDifference(active, parsed.rules),
   }

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { type DuckDBConnection, DuckDBInstance, type DuckDBResult, type DuckDBValue } from '@duckdb/node-api'
 import { duckdb } from '../sql/index.ts'
+import { addFunctions } from './duckdb-functions.ts'
 
 export type DatabaseOptions = {
   readonly spillDirectory: string
@@ -69,6 +70,7 @@ export class Database {
       await instance.connect(),
     ]
     await batch.run(`SET GLOBAL TimeZone = 'UTC'`) // Instants are UTC, whatever the machine's zone is.
+    addFunctions(batch)
     return new Database(instance, threadsMax, { batch, rows, load, upkeep })
   }
 

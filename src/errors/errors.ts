@@ -54,6 +54,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'A file of labels has mistakes; the message tells each with its row, and nothing was imported.',
   },
+  MODEL_INVALID: {
+    blame: 'user',
+    retry: 'never',
+    meaning: 'The file of a model is damaged or of a kind that is not read; the message tells where.',
+  },
   ALERTS_INVALID: {
     blame: 'user',
     retry: 'never',

@@ -3,6 +3,7 @@
 // function of the record gives; the tests run both.
 import { hundredthsAsDouble, multiplyWhole, type Whole } from '../columns/whole.ts'
 import type { ColumnType, Expr, Value } from '../expr/index.ts'
+import { evaluatorOf } from '../model/index.ts'
 import { type Block, type Code, type CodeWriter, type Resolve, unwrapped } from './block.ts'
 
 type Form<Written> = (
@@ -253,6 +254,21 @@ function wholeAsMillionths(value: Value): Whole | null {
   return value === null ? null : multiplyWhole(value as Whole, 1_000_000)
 }
 
+/** The text of a model that is written down is read once. */
+const modelScore: Form<Code> = (writer, [model, ...features], block, resolve) => {
+  const text = model!.kind === 'literal' ? model!.value : null
+  const evaluator = typeof text === 'string' ? evaluatorOf(text) : null
+  if (evaluator === null) return undefined
+  const codes = features.map((feature) => writer.value(feature, block, resolve))
+  const name = writer.bound.name(evaluator, 'model')
+  const values = codes.map((code) => unwrapped(code.text)).join(', ')
+  return {
+    text: `${name}.scoreOf([${values}])`,
+    isNullable: false,
+    isOfBatch: codes.every((code) => code.isOfBatch),
+  }
+}
+
 export const inlineForms: Readonly<Record<string, Form<Code>>> = {
   equals: compared('==='),
   lessThan: compared('<'),
@@ -268,6 +284,7 @@ export const inlineForms: Readonly<Record<string, Form<Code>>> = {
   coalesce,
   presentNames,
   addInts,
+  modelScore,
   [toDouble]: asDouble,
   [toDecimal]: asDecimal,
 }

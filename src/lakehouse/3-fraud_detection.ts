@@ -10,7 +10,7 @@ import { shopRules } from './rules.ts'
 
 export const fraudDetection = fraudOf(seedSilver, shopRules)
 
-export type ScoringRules = Pick<typeof shopRules, 'rules' | 'levels' | 'reviewFrom'> & {
+export type ScoringRules = Pick<typeof shopRules, 'rules' | 'levels' | 'reviewFrom' | 'model'> & {
   /** Their number among the versions of rules; absent: they are the first. */
   readonly version?: number
 }
@@ -18,7 +18,7 @@ export type ScoringRules = Pick<typeof shopRules, 'rules' | 'levels' | 'reviewFr
 /** The table over the silver of a project, by its rules: its own columns and features stand in it too. */
 export function fraudOf(
   { mapping, batch, users }: Silver,
-  { rules, levels, reviewFrom, version = firstRulesVersion }: ScoringRules,
+  { rules, levels, reviewFrom, model, version = firstRulesVersion }: ScoringRules,
   withFeatures: (rows: Relation) => Relation = (rows) => rows,
 ) {
   const counted = over(batch, {
@@ -35,8 +35,12 @@ export function fraudOf(
   const features = Object.entries<ColumnType>(featured.schema).filter(([name]) => !(name in counted.schema))
   const ownFeatures: Readonly<Record<never, ColumnType>> = Object.fromEntries(features)
 
+  const judged = extend(featured, (row) => ({
+    is_high_velocity: greaterThan(row.tx_count_30min, int(velocityMax)),
+  }))
   const scored = extend(
-    extend(featured, (row) => ({ is_high_velocity: greaterThan(row.tx_count_30min, int(velocityMax)) })),
+    // The column is there without a model too: a set of rules can be taken back, and a column cannot.
+    extend(judged, () => ({ model_score: model?.score ?? nullOf('double') })),
     () => ({ fraud_score: fraudScore(rules), reasons: firedRules(rules) }),
   )
 
@@ -72,6 +76,7 @@ export function fraudOf(
       processing_time: row.processing_time,
       rules_version: int(version),
       variant: nullOf('string'),
+      model_score: row.model_score,
       // Behind all others: there a table gets them that is older than they are.
       ...columnsOf(ownSchema(mapping)),
       ...columnsOf(ownFeatures),

@@ -167,7 +167,7 @@ export function exprText(expr: Expr, nameOf: (column: string) => string | null =
     case 'column':
       return nameOf(expr.name) ?? expr.name
     case 'literal':
-      return expr.type === 'string' ? `'${expr.value}'` : String(expr.value)
+      return expr.type === 'string' ? `'${shortened(String(expr.value))}'` : String(expr.value)
     case 'parameter':
       return `$${expr.name}`
     case 'call':
@@ -181,6 +181,15 @@ export function exprText(expr: Expr, nameOf: (column: string) => string | null =
       return unreachable(expr)
   }
 }
+
+/** The text of a model is as long as a book. */
+function shortened(text: string): string {
+  return text.length <= literalShownMax
+    ? text
+    : `${text.slice(0, literalShownMax)}.. (${text.length} characters)`
+}
+
+const literalShownMax = 200
 
 function callText(
   call: Pick<Aggregate, 'function' | 'args'>,

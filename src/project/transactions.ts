@@ -33,6 +33,7 @@ import type {
 import type { Mapping } from '../transactions/mapping.ts'
 import { columnMistakes, refuse } from '../transactions/mapping-of.ts'
 import { type FeatureRows, type Features, withFeatures } from './features.ts'
+import { besideRules } from './model-file.ts'
 import type { ProjectLakehouse } from './project.ts'
 import { type ListsOfRules, listParameters, withListDefault } from './rule-lists.ts'
 
@@ -95,7 +96,8 @@ export function transactions<
   function lakehouseBy(file: string, by: RulesVersion, called: string): Lakehouse {
     const { version, text, entries = [], snoozes = [] } = by
     const settings = [...standardLakehouse.settings, ...(of.settings ?? [])]
-    const names = { file: called, columns, entries, parameters: listParameters(settings) }
+    const parameters = listParameters(settings)
+    const names = { file: called, columns, entries, parameters, beside: besideRules(file) }
     const person: PersonColumn = { name: 'user_id', type: silver.transactions.rows.schema.user_id }
     const rules = withSnoozes(validRules(text, names), snoozes, person)
     const [records, transactionsTable, refused, scored, ...tables] = tablesOfSilver(

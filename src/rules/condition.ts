@@ -76,6 +76,15 @@ export function compileCondition(source: string, scope: Scope, tell: Tell): Cond
   return { fires: truthOf(typed), value, overflows }
 }
 
+/** Of a value that stands for itself, such as a feature of a model; null where there are mistakes. */
+export function compileValue(source: string, scope: Scope, tell: Tell): Typed | null {
+  const node = parseCondition(source, tell)
+  const typed = node && new ConditionCompiler(source, scope, tell).compiled(node)
+  if (node === null || typed === null || sizeOf(typed.expr, sizeMax) <= sizeMax) return typed
+  tell(node.start, 'this calculates too much')
+  return null
+}
+
 class ConditionCompiler implements Compiler {
   /** Of each calculation: where it gave null although it was given values. */
   readonly lost: Expr<'boolean'>[] = []

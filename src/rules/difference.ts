@@ -15,6 +15,8 @@ export function ruleDifference(active: RuleSet, candidate: RuleSet): string[] {
   })
   const levels = (rules: RuleSet): string =>
     rules.levels.map(({ name, scoreMin }) => `${name} ${scoreMin}`).join(', ')
+  const model = ({ model: one }: RuleSet): string => JSON.stringify(one?.score ?? null)
+  const modelName = ({ model: one }: RuleSet): string => one?.file ?? 'none'
   const lists = (rules: RuleSet): string => JSON.stringify(rules.lists)
   return [
     ...changed,
@@ -26,5 +28,8 @@ export function ruleDifference(active: RuleSet, candidate: RuleSet): string[] {
       ? []
       : [`reviewed from ${candidate.reviewFrom}, from ${active.reviewFrom} before`]),
     ...(lists(active) === lists(candidate) ? [] : ['lists: other elements than before']),
+    ...(model(active) === model(candidate)
+      ? []
+      : [`model: ${modelName(candidate)}; before ${modelName(active)}`]),
   ]
 }

@@ -5,6 +5,7 @@ import type { ListEntry } from '../plan/index.ts'
 import { compileCondition } from './condition.ts'
 import { exampleOf } from './example.ts'
 import { Mistakes } from './mistake.ts'
+import { type BesideFile, ModelReader, type ScoringModel, withModelScore } from './model.ts'
 import { type NumberLiteral, negated, numberLiteralOf } from './number-literal.ts'
 import type { ParsedRules, Rule, RuleExample, RuleSet } from './rule-set.ts'
 import type { RuleList, Scope } from './scope.ts'
@@ -16,6 +17,8 @@ export type RuleNames = Pick<Scope, 'columns'> & {
   readonly parameters?: readonly string[]
   /** Elements that are added to lists of texts; those of other lists, or of none, count for nothing. */
   readonly entries?: readonly ListEntry[]
+  /** What lies beside the file of rules; absent: nothing does. */
+  readonly beside?: (file: string) => BesideFile
 }
 
 /** Of a file of rules. */
@@ -69,7 +72,7 @@ class RulesReader {
     const keys = this.#yaml.known(
       document,
       'a map with levels, review_from and rules',
-      [...required, 'lists'],
+      [...required, 'lists', 'model'],
       required,
     )
     if (keys === null) return null
@@ -79,8 +82,25 @@ class RulesReader {
       keys.review_from === undefined
         ? null
         : this.#yaml.wholeNumber(keys.review_from.value, 'a score', -pointsMax, pointsMax)
-    const rules = keys.rules === undefined ? [] : this.#rules(keys.rules.value, lists)
-    return { levels, reviewFrom: reviewFrom ?? 0, lists, rules }
+    const scope: Scope = {
+      columns: this.#names.columns,
+      lists,
+      parameters: new Set(this.#names.parameters),
+    }
+    const { model: given } = keys
+    const model = given === undefined ? null : this.#model(given.value, scope)
+    // One with mistakes is there all the same: a rule that asks it has none of its own.
+    const columns = given === undefined ? scope.columns : withModelScore(scope.columns)
+    const rules = keys.rules === undefined ? [] : this.#rules(keys.rules.value, { ...scope, columns })
+    return { levels, reviewFrom: reviewFrom ?? 0, lists, model, rules }
+  }
+
+  #model(node: YamlNode, scope: Scope): ScoringModel | null {
+    const nothing = (file: string): BesideFile => ({
+      kind: 'absent',
+      reason: `no ${file} lies beside the rules`,
+    })
+    return new ModelReader(this.#yaml, scope, this.#names.beside ?? nothing).read(node)
   }
 
   #levels(node: YamlNode): readonly RiskLevel[] {
@@ -157,15 +177,10 @@ class RulesReader {
     return { kind: 'numbers', elements: numbers }
   }
 
-  #rules(node: YamlNode, lists: Scope['lists']): readonly Rule[] {
+  #rules(node: YamlNode, scope: Scope): readonly Rule[] {
     const items = this.#yaml.items(node, 'a list of rules') ?? []
     if (items.length === 0) this.#yaml.tell(node, 'at least one rule is expected')
     if (items.length > rulesMax) this.#yaml.tell(items[rulesMax]!, `a file has at most ${rulesMax} rules`)
-    const scope: Scope = {
-      columns: this.#names.columns,
-      lists,
-      parameters: new Set(this.#names.parameters),
-    }
     const rules: Rule[] = []
     for (const item of items.slice(0, rulesMax)) {
       const rule = this.#rule(item, scope, rules)

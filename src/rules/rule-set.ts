@@ -3,6 +3,7 @@ import type { Expr, LiteralValue } from '../expr/index.ts'
 import type { RiskLevel } from '../fraud/score.ts'
 import type { Sentence } from '../plan/index.ts'
 import type { Mistake } from './mistake.ts'
+import type { ScoringModel } from './model.ts'
 import type { RuleList } from './scope.ts'
 
 export type Rule = {
@@ -42,6 +43,8 @@ export type RuleSet = {
   /** From this score on a transaction requires review. */
   readonly reviewFrom: number
   readonly lists: Readonly<Record<string, RuleList>>
+  /** null: there is no model. */
+  readonly model: ScoringModel | null
 }
 
 export type ParsedRules =

@@ -53,6 +53,6 @@ export const reservedColumns: ReadonlySet<string> = new Set([
   ...['timestamp', 'kafka_key', 'value', 'headers', 'kafka_timestamp', 'is_document'],
   ...['invalid', 'is_late', 'is_candidate', 'is_duplicate', 'is_accepted', 'reasons'],
   ...['fraud_score', 'risk_level', 'requires_review', 'is_high_velocity', 'tx_count_30min'],
-  ...['rules_version', 'variant'],
+  ...['rules_version', 'variant', 'model_score'],
   ...['window_start', 'window_end', 'aggregation_time', 'batch', 'constructor'],
 ])

@@ -17,6 +17,7 @@ import {
 } from '../delta/index.ts'
 import { quoteIdentifier } from '../delta/sql.ts'
 import { DefinitionStore } from '../engines/definition-store.ts'
+import { addFunctions } from '../engines/duckdb-functions.ts'
 import { withFileOffsets } from '../engines/file-progress.ts'
 import { assert } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
@@ -177,6 +178,7 @@ export class WrittenLakehouse {
     })
     const connection = await instance.connect()
     await connection.run(`SET TimeZone = 'UTC'`)
+    addFunctions(connection)
     await addFileOffsets(states, options, connection)
     const erased = await ErasedRecords.open(connection, options.deltaBasePath)
     const database = { instance, connection, spillDirectory }

@@ -45,9 +45,15 @@ export type ApprovalPolicy =
   | { readonly kind: 'other_person'; readonly key: Buffer }
 
 /** The first 16 hexadecimal digits of SHA-256 over what the rules say: neither comments nor layout count. */
-export function contentHash({ rules, levels, reviewFrom, lists }: RuleSet): string {
+export function contentHash({ rules, levels, reviewFrom, lists, model }: RuleSet): string {
   const said = rules.map(({ name, points, meaning, when, says }) => ({ name, points, meaning, when, says }))
-  const text = storedText({ rules: said, levels, reviewFrom, lists })
+  const text = storedText({
+    rules: said,
+    levels,
+    reviewFrom,
+    lists,
+    ...(model === null ? {} : { model: model.score }),
+  })
   return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }
 

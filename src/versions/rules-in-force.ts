@@ -9,6 +9,7 @@ import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { ruleVersionsPath } from '../ops/rule-versions.ts'
 import { firstRulesVersion, type Lakehouse, type RulesSource } from '../plan/index.ts'
+import { besideRules } from '../project/model-file.ts'
 import { listParameters, withLists } from '../project/rule-lists.ts'
 import { type RuleSet, validRules } from '../rules/index.ts'
 import { type Actor, sealVersions, takeFile } from './change-versions.ts'
@@ -79,7 +80,12 @@ export function rulesOfVersion(
 }
 
 function rulesOfText({ settings }: Lakehouse, from: RulesSource, text: string, file: string): RuleSet {
-  return validRules(text, { file, columns: from.columns, parameters: listParameters(settings) })
+  const names = {
+    columns: from.columns,
+    parameters: listParameters(settings),
+    beside: besideRules(from.file),
+  }
+  return validRules(text, { ...names, file })
 }
 
 function ofFile({ lakehouse, parameters }: RulesOfLakehouse): DecidingRules {

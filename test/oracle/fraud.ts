@@ -88,6 +88,7 @@ export function fraudRow(
     processing_time: of.processingTime,
     rules_version: 1n,
     variant: null,
+    model_score: null,
   }
 }
 

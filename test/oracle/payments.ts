@@ -274,6 +274,7 @@ function scoredPayment(of: SilverTransaction, { rows }: EarlierRows, config: Ora
     ...placeOf(of),
     rules_version: 1n,
     variant: null,
+    model_score: null,
     ...ownOf(of),
     ...features,
     user_amount_1h: money(features.user_amount_1h),

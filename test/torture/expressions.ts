@@ -2,6 +2,7 @@
 // Run: npm run test:expressions -- [expressions] [seed], npm run test:rules -- [conditions] [seed]
 import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
+import { addFunctions } from '../../src/engines/duckdb-functions.ts'
 import type { Expr } from '../../src/expr/index.ts'
 import { type Difference, differencesOf, onDuckdb, onJavascript, onRecords } from '../compare/evaluators.ts'
 import { anyCondition } from '../generate/conditions.ts'
@@ -20,6 +21,7 @@ async function main(generator: fc.Arbitrary<Expr>, count: number, seed: number):
   const server = sparkAbsent === null ? await startTestSpark() : null
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
+  addFunctions(connection)
   const wrong: Difference[] = []
   try {
     for (let [batch, done] = [0, 0]; done < count; batch++) {

@@ -3,6 +3,7 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { addFunctions } from '../../../src/engines/duckdb-functions.ts'
 import { type Expr, jsonBoolean, jsonIsAbsent, jsonNumber, jsonText } from '../../../src/expr/index.ts'
 import { project } from '../../../src/plan/index.ts'
 import { compileTable, duckdb, expressionSql, literalSql, spark } from '../../../src/sql/index.ts'
@@ -35,6 +36,7 @@ describe.skipIf(sparkAbsent !== null)(`on both engines (SEED=${seed})`, () => {
     const rows = fc.sample(anyRow, { seed, numRuns: rowCount })
     const instance = await DuckDBInstance.create(':memory:')
     const connection = await instance.connect()
+    addFunctions(connection)
     const given = await onDuckdb(connection, expressions, rows)
     connection.closeSync()
     instance.closeSync()

@@ -42,7 +42,8 @@ async function carryOn(): Promise<number> {
 
 /** Rows that are there have null in the columns that came later. */
 function asOfToday(tables: Tables): Tables {
-  const scored = tables.fraud_detection.map((row) => ({ ...row, rules_version: null, variant: null }))
+  const later = { rules_version: null, variant: null, model_score: null }
+  const scored = tables.fraud_detection.map((row) => ({ ...row, ...later }))
   return { ...tables, fraud_detection: scored }
 }
 

@@ -2,6 +2,7 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { addFunctions } from '../../../src/engines/duckdb-functions.ts'
 import { differencesOf, onDuckdb, onJavascript, onRecords } from '../../compare/evaluators.ts'
 import { anyCondition } from '../../generate/conditions.ts'
 import { anyExpression, anyRow } from '../../generate/expressions.ts'
@@ -18,6 +19,7 @@ test.each(Object.entries(generators))(
   async (_, generator) => {
     const instance = await DuckDBInstance.create(':memory:')
     const connection = await instance.connect()
+    addFunctions(connection)
     for (let batch = 0; batch < batchCount; batch++) {
       const expressions = fc.sample(generator, { seed: seed + batch, numRuns: expressionsPerBatch })
       const rows = fc.sample(anyRow, { seed: seed + batch, numRuns: rowsPerBatch })

@@ -2,6 +2,7 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Whole } from '../../../src/columns/whole.ts'
+import { addFunctions } from '../../../src/engines/duckdb-functions.ts'
 import {
   addInts,
   allAggregates,
@@ -27,6 +28,7 @@ import { plainTypes } from '../../generate/expressions.ts'
 let connection: DuckDBConnection
 beforeAll(async () => {
   connection = await (await DuckDBInstance.create(':memory:')).connect()
+  addFunctions(connection)
 })
 afterAll(() => connection.closeSync())
 
