@@ -31,6 +31,7 @@ const layers: readonly (readonly string[])[] = [
   ['query'],
   ['versions'],
   ['labels', 'backtest', 'review', 'decisions'],
+  ['training'],
   ['dashboard', 'alerts'],
   ['cli'],
 ]

@@ -1,12 +1,25 @@
 // A back-test as one HTML file, to be kept or sent on: it asks nothing of any network and runs no script.
 import type { BacktestReport } from './backtest.ts'
 import type { CurvePoint, SideFigures } from './figures.ts'
+import type { ReportSection } from './report-section.ts'
 import { sectionsOf } from './report-text.ts'
 
 /** A whole document. Texts of the data stand in it as text. */
 export function reportHtml(report: BacktestReport): string {
   const { baseline, candidate } = report.figures
-  const sections = sectionsOf(report).map(({ title, lines, rows }) => {
+  const title = `Back-test of ${candidate.name}`
+  const curve = curveSvg([baseline, ...(candidate === baseline ? [] : [candidate])])
+  return reportPage(title, `${title} against ${baseline.name}`, curve, sectionsOf(report))
+}
+
+/** `figure` is markup; all else is text. */
+export function reportPage(
+  title: string,
+  heading: string,
+  figure: string,
+  sections: readonly ReportSection[],
+): string {
+  const parts = sections.map(({ title, lines, rows }) => {
     const list =
       lines.length === 0 ? '' : `<ul>${lines.map((line) => `<li>${escaped(line)}</li>`).join('')}</ul>`
     const table =
@@ -22,14 +35,14 @@ export function reportHtml(report: BacktestReport): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Back-test of ${escaped(candidate.name)}</title>
+<title>${escaped(title)}</title>
 <style>${style}</style>
 </head>
 <body>
 <main>
-<h1>Back-test of ${escaped(candidate.name)} against ${escaped(baseline.name)}</h1>
-${curveSvg([baseline, ...(candidate === baseline ? [] : [candidate])])}
-${sections.join('\n')}
+<h1>${escaped(heading)}</h1>
+${figure}
+${parts.join('\n')}
 </main>
 </body>
 </html>

@@ -102,9 +102,7 @@ export async function runBacktest(
   const maturityMicros =
     flags.labelMaturity === undefined ? config.labelMaturityMicros : BigInt(flags.labelMaturity) * 1000n
   const nowMicros = BigInt(Date.now()) * 1000n
-  const [fromMicros, toMicros] = [instantFlag('--from', flags.from), instantFlag('--to', flags.to, 'end')]
-  if (fromMicros !== null && toMicros !== null && fromMicros >= toMicros)
-    throw new LakehouseError('CONFIG_INVALID', '--from has to be before --to.')
+  const { fromMicros, toMicros } = periodFlags(flags)
   return await backTest({
     ...{ lakehouse, deltaBasePath, baseline, isBaselineActive, fromMicros, toMicros, maturityMicros },
     versions: isBaselineActive ? await versionsOf(config) : new Map(),
@@ -134,6 +132,13 @@ async function versionsOf(config: Config): Promise<ReadonlyMap<number, NamedRule
     found.set(one.version, { name: `version ${one.version}`, rules, parameters })
   }
   return found
+}
+
+export function periodFlags({ from, to }: Pick<BacktestFlags, 'from' | 'to'>) {
+  const [fromMicros, toMicros] = [instantFlag('--from', from), instantFlag('--to', to, 'end')]
+  if (fromMicros !== null && toMicros !== null && fromMicros >= toMicros)
+    throw new LakehouseError('CONFIG_INVALID', '--from has to be before --to.')
+  return { fromMicros, toMicros }
 }
 
 /** Microseconds since the epoch. A day is its begin, or, as an end, that of the next one. */

@@ -260,11 +260,15 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'model',
-    summary: 'a model that others trained, for the rules',
+    summary: 'models for the rules: bring one, train one, its card, its drift',
     does:
-      "Checks a model of LightGBM or XGBoost and lays it beside the project's rules, which can ask its model_score then. " +
-      'The rules stay as they are: it prints what to write into them.',
-    examples: ['assay model import fraud.txt'],
+      "Brings a model of LightGBM or XGBoost, or trains one, and lays it beside the project's rules, which can ask its model_score " +
+      'then. The rules stay as they are: it prints what to write into them.',
+    examples: [
+      'assay model import fraud.txt',
+      'assay model train --test-from 2026-09-01',
+      'assay model drift',
+    ],
     load: async (project) => (await import('./model.ts')).modelCommand(project),
   },
   {

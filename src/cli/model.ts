@@ -1,4 +1,4 @@
-// assay model: brings a model that others trained.
+// assay model: brings a model that others trained, or trains one.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { Command } from 'commander'
@@ -9,6 +9,7 @@ import { nodeCount, readModel, type TreeModel } from '../model/index.ts'
 import type { RulesSource } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
 import { modelFileName } from '../rules/index.ts'
+import { addTraining } from './model-training.ts'
 import { printable } from './printable.ts'
 
 export function modelCommand(project: Project): Command {
@@ -21,6 +22,7 @@ export function modelCommand(project: Project): Command {
       const { path, model } = importModel(rulesOf(project), file)
       process.stdout.write(printable(importedText(model, path, rulesOf(project))))
     })
+  addTraining(command, project, () => rulesOf(project))
   return command
 }
 

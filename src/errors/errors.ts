@@ -59,6 +59,11 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'The file of a model is damaged or of a kind that is not read; the message tells where.',
   },
+  TRAINING_FAILED: {
+    blame: 'external',
+    retry: 'never',
+    meaning: 'LightGBM could not train a model; the message is its own.',
+  },
   ALERTS_INVALID: {
     blame: 'user',
     retry: 'never',

@@ -102,17 +102,19 @@ function withKinds(
   used: ReadonlySet<number>,
   lines: readonly string[],
 ): ModelFeature[] {
-  const isCategory = features.map(
-    ({ info }, index) => used.has(index) || (!info.startsWith('[') && info !== 'none'),
-  )
+  const setting = lines.findLast((line) => line.startsWith('[categorical_feature: ')) ?? ''
+  const told = new Set(setting.match(/\d+(?=[,\]])/g)?.map(Number))
+  const isCategory = features.map(({ info }, index) => {
+    return used.has(index) || told.has(index) || (!info.startsWith('[') && info !== 'none')
+  })
   const at = lines.findLastIndex((line) => line.startsWith('pandas_categorical:'))
   const lists = at < 0 ? null : textLists(lines[at]!.slice('pandas_categorical:'.length), at + 1)
-  // One that no row had is none for LightGBM, and has a list: then nobody can tell whose they are.
-  const isTold = lists !== null && lists.length === isCategory.filter(Boolean).length
-  let told = 0
+  // Where the file does not say which they all are, nobody can tell whose a list is.
+  const isListed = lists !== null && lists.length === isCategory.filter(Boolean).length
+  let listed = 0
   return features.map(({ name }, index) => {
     if (!isCategory[index]) return { name, kind: 'number', values: null }
-    return { name, kind: 'category', values: isTold ? lists[told++]! : null }
+    return { name, kind: 'category', values: isListed ? lists[listed++]! : null }
   })
 }
 

@@ -1,0 +1,75 @@
+// Distances of distributions: what is put in is found, what chance makes is not, and both figures are what
+// their definitions say.
+import { expect, test } from 'vitest'
+import { Random } from '../../../src/produce/random.ts'
+import { distanceOf, distributionOf } from '../../../src/training/distribution.ts'
+
+const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
+const random = new Random(seed, 'drift')
+const normals = (count: number, shift = 0, missing = 0): Float64Array =>
+  Float64Array.from({ length: count }, () =>
+    random.float() < missing ? Number.NaN : random.normal() + shift,
+  )
+const categories = (count: number, weights: readonly number[]): Float64Array =>
+  Float64Array.from({ length: count }, () => {
+    const at = random.float()
+    const code = weights.findIndex((_, index) => at < weights.slice(0, index + 1).reduce((a, b) => a + b))
+    return code < 0 ? Number.NaN : code
+  })
+
+test(`no day of 1,000 days of the same kind has drifted (SEED=${seed})`, () => {
+  const learned = distributionOf(normals(50_000, 0, 0.1), null)
+  const texts = distributionOf(categories(50_000, [0.6, 0.3, 0.08]), ['a', 'b', 'c'])
+  let drifted = 0
+  for (let day = 0; day < 1_000; day++) {
+    const rows = [120, 300, 1_000][day % 3]!
+    if (distanceOf(learned, normals(rows, 0, 0.1)).drifted) drifted++
+    if (distanceOf(texts, categories(rows, [0.6, 0.3, 0.08])).drifted) drifted++
+  }
+  expect(drifted).toBe(0)
+})
+
+test('a value that moves, one that goes missing and a category that comes are found in a day', () => {
+  const learned = distributionOf(normals(50_000, 0, 0.1), null)
+  const texts = distributionOf(categories(50_000, [0.6, 0.3, 0.08]), ['a', 'b', 'c'])
+  expect(distanceOf(learned, normals(500, 0.8, 0.1))).toMatchObject({ drifted: true })
+  expect(distanceOf(learned, normals(500, 0, 0.6))).toMatchObject({ drifted: true })
+  expect(distanceOf(texts, categories(500, [0.2, 0.7, 0.08]))).toMatchObject({ drifted: true })
+  expect(distanceOf(texts, categories(500, [0.3, 0.2, 0.05]))).toMatchObject({ drifted: true })
+})
+
+test('PSI and KS are what their definitions say', () => {
+  const learned = distributionOf(
+    Float64Array.from({ length: 1_000 }, (_, index) => index),
+    null,
+  )
+  // All of the lower half: five of the ten bins have a fifth each, five have nothing.
+  const half = distanceOf(
+    learned,
+    Float64Array.from({ length: 500 }, (_, index) => index),
+  )
+  const expected = 5 * (0.2 - 0.1) * Math.log(0.2 / 0.1) + 5 * (1e-4 - 0.1) * Math.log(1e-4 / 0.1)
+  expect(half.psi).toBeCloseTo(expected, 1)
+  expect(half.ks).toBeCloseTo(0.5, 2)
+  expect(
+    distanceOf(
+      learned,
+      Float64Array.from({ length: 1_000 }, (_, index) => index),
+    ),
+  ).toMatchObject({
+    psi: 0,
+    drifted: false,
+  })
+  const texts = distributionOf(Float64Array.of(0, 0, 1, 1), ['a', 'b'])
+  const moved = distanceOf(texts, Float64Array.of(0, 0, 0, 1))
+  expect(moved.psi).toBeCloseTo(0.25 * Math.log(1.5) - 0.25 * Math.log(0.5), 10)
+  expect(moved.ks).toBeCloseTo(0.25, 10)
+})
+
+test('a feature without a value, of one value, and a day without rows are no mistake', () => {
+  const nothing = distributionOf(new Float64Array(10).fill(Number.NaN), null)
+  expect(distanceOf(nothing, new Float64Array(200).fill(Number.NaN))).toMatchObject({ psi: 0, ks: 0 })
+  const one = distributionOf(new Float64Array(10).fill(3), null)
+  expect(distanceOf(one, new Float64Array(200).fill(3))).toMatchObject({ psi: 0, ks: 0, drifted: false })
+  expect(distanceOf(one, new Float64Array(0)).drifted).toBe(false)
+})
