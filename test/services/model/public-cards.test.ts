@@ -1,5 +1,5 @@
-// The public set of card fraud (284,807 transactions of two days, 492 of them fraud), which PyPI has: records,
-// run, model, card and scores by the commands alone. It is used where pip puts it.
+// The public set of card fraud (284,807 transactions of two days, 492 of them fraud), which PyPI has:
+// records, run, model, card and scores by the commands alone. It is used where pip puts it.
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
