@@ -1,18 +1,21 @@
 // Sessions of a table as they grow in memory: which values of a row are needed, what is done with each, and
 // the rows of the table that are made of sessions that close.
+import { NumberColumn, newColumn } from '../columns/column.ts'
 import { whole } from '../columns/whole.ts'
 import { assert, unreachable } from '../errors/errors.ts'
-import { aggregateNamed, type Expr, type Schema } from '../expr/index.ts'
+import { aggregateNamed, type ColumnType, type Expr, type Schema } from '../expr/index.ts'
 import {
   columnType,
   inputsOf,
   type PlanNode,
+  type Relation,
   type SessionsNode,
   sessionsIn,
   storedText,
   type TableDefinition,
 } from '../plan/index.ts'
 import type { OpenShape } from '../state/open-sessions.ts'
+import type { RowValueKind } from '../state/waiting-rows.ts'
 import { tableRows } from './pane-plan.ts'
 import type { RowPath } from './row-batch.ts'
 import { compileRowPath } from './row-path.ts'
@@ -36,12 +39,22 @@ export type SessionPlan = {
   readonly keys: readonly string[]
   readonly arrival: readonly string[]
   readonly values: readonly string[]
-  /** The places of values that are remembered as numbers, equal ones as the same. */
-  readonly interned: ReadonlySet<number>
+  /** By value; what is an id is remembered as a number, equal ones as the same. */
+  readonly kinds: readonly RowValueKind[]
   readonly shape: OpenShape
   readonly figures: readonly SessionFigure[]
-  /** From rows with the keys, `session_start`, `session_end` and the aggregates the rows of the table. */
-  readonly closed: RowPath
+  readonly closed: ClosedPlan
+}
+
+/** The rows of the table, from those of sessions: keys, `session_start`, `session_end` and the aggregates. */
+export type ClosedPlan = {
+  readonly schema: Schema
+  /** The columns of sessions. */
+  readonly columns: Schema
+  /** The output `tableRows` with what is not as sessions have it; null where there is nothing. */
+  readonly computed: RowPath | null
+  /** By the names of the others the names that they have in sessions. */
+  readonly given: Readonly<Record<string, string>>
 }
 
 /** The output of `rows`. */
@@ -50,7 +63,8 @@ export const sessionTime = 'time'
 const closedSource = 'closed_sessions'
 
 /** null for a table without sessions. */
-export function sessionPlan({ rows }: TableDefinition): SessionPlan | null {
+export function sessionPlan(definition: TableDefinition): SessionPlan | null {
+  const { rows } = definition
   const node = sessionsIn(rows.node)
   if (node === null) return null
   const values = new Values()
@@ -90,26 +104,50 @@ export function sessionPlan({ rows }: TableDefinition): SessionPlan | null {
     keys: keys.map(([name]) => name),
     arrival: arrival.map(([name]) => name),
     values: computed.map(([name]) => name),
-    interned: figures.interned,
+    kinds: computed.map(([, { type }], index) => kindOf(type, figures.interned.has(index))),
     shape: { gapMicros: whole(node.gapMicros), lengthMaxMicros: whole(node.lengthMaxMicros), ...figures },
     figures: figures.figures,
-    closed: closedPath(rows, node),
+    closed: closedPlan(definition, node),
   }
 }
 
-function closedPath(rows: TableDefinition['rows'], node: SessionsNode): RowPath {
+/** What is no whole number can only be told apart. */
+function kindOf(type: ColumnType, isInterned: boolean): RowValueKind {
+  if (isInterned) return 'id'
+  if (type === 'boolean') return 'flag'
+  return type !== 'double' && newColumn(type) instanceof NumberColumn ? 'whole' : 'id'
+}
+
+function closedPlan({ rows }: TableDefinition, node: SessionsNode): ClosedPlan {
   const names = [...node.keys, 'session_start', 'session_end', ...Object.keys(node.aggregates)]
-  const schema = Object.fromEntries(names.map((name) => [name, columnType(node, name)]))
-  const given: PlanNode = { kind: 'input', name: closedSource, schema, reads: { of: 'records' } }
+  const columns = Object.fromEntries(names.map((name) => [name, columnType(node, name)]))
+  const input: PlanNode = { kind: 'input', name: closedSource, schema: columns, reads: { of: 'records' } }
   const replaced = (one: PlanNode): PlanNode => {
-    if (one === node) return given
+    if (one === node) return input
     return 'input' in one ? { ...one, input: replaced(one.input) } : one
   }
-  const relation = { node: replaced(rows.node), schema: rows.schema }
-  return compileRowPath({
-    source: closedSource,
-    outputs: { [tableRows]: { relation, into: 'columns' } },
-  })
+  const pathOf = (relation: Relation): RowPath => {
+    return compileRowPath({
+      source: closedSource,
+      outputs: { [tableRows]: { relation, into: 'columns' } },
+    })
+  }
+  const { schema } = rows
+  const top = replaced(rows.node)
+  // Where rows are left out, no column is as sessions have it.
+  if (top.kind !== 'project' || top.input !== input)
+    return { schema, columns, computed: pathOf({ node: top, schema }), given: {} }
+  const entries = Object.entries<Expr>(top.columns)
+  const given = entries.flatMap(([name, expr]) => (expr.kind === 'column' ? [[name, expr.name]] : []))
+  const others = entries.filter(([, { kind }]) => kind !== 'column')
+  const types = Object.fromEntries(others.map(([name]) => [name, schema[name]!]))
+  const ofOthers = { ...top, columns: Object.fromEntries(others) }
+  return {
+    schema,
+    columns,
+    computed: others.length === 0 ? null : pathOf({ node: ofOthers, schema: types }),
+    given: Object.fromEntries(given) as Record<string, string>,
+  }
 }
 
 /** Each value that is asked for once. */
@@ -150,7 +188,7 @@ class Figures {
     }
     switch (one.function) {
       case 'changes': {
-        const within = one.withinMicros === null ? null : whole(one.withinMicros)
+        const within = one.withinMicros === null ? null : Number(one.withinMicros)
         const change = { value: this.#remembered(one.of), withinMicros: within }
         this.#figure(name, 'changes', this.changes.push(change))
         break

@@ -11,8 +11,10 @@ import { aggregateSql, expressionSql } from './expression.ts'
 /** The rows of sessions that close, from a relation of rows and one of the sessions that were written. */
 export function sessionsSql(dialect: Dialect, node: SessionsNode, rows: string, written: string): string {
   const sql = new SessionSql(dialect, node)
-  const closes = `max(${sql.micros}) + ${node.gapMicros} < ${sql.parameter(node.closedUpTo)}
-  OR ${sql.begin} + ${node.lengthMaxMicros} <= ${sql.parameter(node.closedUpTo)}`
+  const closes = (name: string): string => {
+    const to = sql.parameter(name)
+    return `(max(${sql.micros}) + ${node.gapMicros} < ${to} OR ${sql.begin} + ${node.lengthMaxMicros} <= ${to})`
+  }
   return `WITH session_rows AS (
   ${indented(sql.unwritten(rows, written))}
 ),
@@ -23,7 +25,7 @@ placed AS (
   ${indented(sql.placed('stretches'))}
 )
 ${sql.grouped('placed')}
-HAVING ${closes}`
+HAVING ${closes(node.closedUpTo)} AND ${closes(node.closedAfter)} IS NOT TRUE`
 }
 
 /** Name of the column that has, in microseconds, when the session of a row begins. */

@@ -111,7 +111,7 @@ class SessionJudge {
     const lakehouse = this.#lakehouse
     const { stream } = this.#state.definition
     let findings = nothingFound
-    let [sessions, unproved] = [0n, 0n]
+    let [sessions, unproved, unknownKeys] = [0n, 0n, 0n]
     const events = lakehouse.state(lakehouse.paths.events)
     const rows = Number(rowsOfFiles([...events.snapshot.files.values()]) ?? 0n)
     const parts = Math.max(1, Math.ceil(rows / lakehouse.rowsAtOnce))
@@ -122,6 +122,7 @@ class SessionJudge {
         findings = together(findings, judged.findings)
         sessions += judged.sessions
         unproved += judged.unproved
+        unknownKeys += judged.unknownKeys
         lakehouse.work.add(rows / parts / definitions.length)
       }
     }
@@ -133,24 +134,29 @@ class SessionJudge {
     return {
       proved: `${counted(sessions, 'closed session')}, every cell as silver's rows give it`,
       findings,
-      notes: [...(lag <= 1 ? [] : [behind]), ...unprovedNote(unproved, 'session')],
+      notes: [
+        ...(lag <= 1 ? [] : [behind]),
+        ...unprovedNote(unproved, 'session'),
+        ...(unknownKeys === 0n ? [] : [unknownNote(unknownKeys)]),
+      ],
     }
   }
 
-  async #judge(of: Part): Promise<{ findings: Findings; sessions: bigint; unproved: bigint }> {
+  async #judge(of: Part): Promise<Judged> {
     const lakehouse = this.#lakehouse
     const { connection } = lakehouse
     const { definition } = of
     const node = nodeOf(definition)
     const keys = [...node.keys, 'session_start']
     const columns = Object.keys(definition.rows.schema).filter((name) => !keys.includes(name))
-    await this.#placeRows(of, node)
+    const unknownKeys = await this.#placeRows(of, node)
     await this.#group(of, node)
     await connection.run(`CREATE OR REPLACE TEMP TABLE expected_sessions AS ${this.#expectedSql(of, node)}`)
     const found = `(${this.#foundSql(of, node)})`
     const compared = { found, expected: 'expected_sessions', keys, columns, isComplete: true, extra }
     await connection.run(`CREATE OR REPLACE TEMP TABLE session_differences AS ${differencesSql(compared)}`)
     const unproved = await this.#excuseErased(node)
+    await this.#excuseUnknown(node)
     const findings = await findingsOf(connection, 'FROM session_differences', keys)
     const sessions = await lakehouse.number('SELECT count(*) FROM expected_sessions')
     for (const final of this.#finals.batches) {
@@ -162,22 +168,25 @@ class SessionJudge {
     }
     for (const name of ['session_differences', 'expected_sessions', 'session_groups', 'session_rows'])
       await connection.run(`DROP TABLE ${name}`)
-    return { findings, sessions, unproved }
+    return { findings, sessions, unproved, unknownKeys }
   }
 
-  /** The rows of the part as `session_rows`, each with the beginning of its session. */
-  async #placeRows({ definition, parameters, part, parts }: Part, node: SessionsNode): Promise<void> {
-    const { connection, sinceMicros } = this.#lakehouse
+  /**
+   * The rows of the part as `session_rows`, each with the beginning of its session. How many keys are judged
+   * from a later row on than their first one.
+   */
+  async #placeRows({ definition, parameters, part, parts }: Part, node: SessionsNode): Promise<bigint> {
+    const { connection } = this.#lakehouse
     const keys = node.keys.map(quoteIdentifier)
     const isOfPart =
       parts === 1 || keys.length === 0 ? 'true' : `hash(${keys.join(', ')}) % ${parts} = ${part}`
     const order = keys.length === 0 ? '1' : keys.join(', ')
-    const isCutAnew = sinceMicros === null || this.#isSilverLonger(definition)
-    const isOpen = isCutAnew ? 'true' : await this.#unwrittenSql(definition, node, sinceMicros)
+    const isOpen = this.#unwrittenSql(definition, node)
     await connection.run(`CREATE OR REPLACE TEMP TABLE timed_rows AS
       SELECT *, dense_rank() OVER (ORDER BY ${order}) AS ${keyNumber},
         epoch_us(${quoteIdentifier(node.eventTime)}) AS ${micros}
       FROM (${inputSql(this.#lakehouse, node, parameters)}) AS r WHERE ${isOfPart} AND ${isOpen}`)
+    const unknownKeys = await this.#leaveUnknown(definition, node)
     const begins = await this.#begins(node)
     await connection.run('CREATE OR REPLACE TEMP TABLE session_begins (k BIGINT, begins BIGINT)')
     for (let from = 0; from < begins.length; from += tuplesPerInsert) {
@@ -189,6 +198,7 @@ class SessionJudge {
       ASOF JOIN session_begins AS b ON r.${keyNumber} = b.k AND r.${micros} >= b.begins`)
     await connection.run('DROP TABLE timed_rows')
     await connection.run('DROP TABLE session_begins')
+    return unknownKeys
   }
 
   /** Of each key when its sessions begin. */
@@ -211,28 +221,75 @@ class SessionJudge {
     return found
   }
 
-  /** Days of the table were dropped and none of silver: silver alone says where sessions begin. */
-  #isSilverLonger({ path }: TableDefinition): boolean {
-    const [table, events] = [path, this.#lakehouse.paths.events].map((of) =>
-      retainedOf(this.#lakehouse.state(of).snapshot.txns),
-    )
-    return table !== null && events === null
+  /** Where earlier batches are not judged: what they wrote says where sessions go on. */
+  #unwrittenSql(definition: TableDefinition, node: SessionsNode): string {
+    const fromMicros = this.#seenFrom(node)
+    if (fromMicros === null) return 'true'
+    const time = `r.${quoteIdentifier(node.eventTime)}`
+    const isOfOne = `${sameKeys(node, 'w', 'r')} AND w.session_end >= ${time}`
+    return `${time} >= make_timestamp(${fromMicros})
+      AND NOT EXISTS (SELECT 1 FROM (${this.#writtenSql(definition, node)}) AS w WHERE ${isOfOne})`
   }
 
-  /** Where earlier batches are not judged: what they wrote says where sessions go on. */
-  async #unwrittenSql(definition: TableDefinition, node: SessionsNode, since: bigint): Promise<string> {
+  /** The sessions that batches before those that are judged wrote, as far as an open one can follow them. */
+  #writtenSql(definition: TableDefinition, node: SessionsNode): string {
+    const { path } = definition
+    const { defined, sinceMicros } = this.#lakehouse
+    const column = batchTimeColumn(defined, definition)
+    if (this.#before === null || column === null || sinceMicros === null)
+      return `SELECT * FROM ${this.#lakehouse.rows(path)} WHERE false`
+    const range = { fromMicros: this.#before - node.lengthMaxMicros + 1n, toMicros: null }
+    const rows = this.#lakehouse.rowsWithin(path, 'session_end', range)
+    return `SELECT * FROM (${rows}) WHERE ${quoteIdentifier(column)} < make_timestamp(${sinceMicros})`
+  }
+
+  /** From which event time on all rows of silver are looked at; null where none is left out. */
+  #seenFrom(node: SessionsNode): bigint | null {
     const lakehouse = this.#lakehouse
-    const column = batchTimeColumn(lakehouse.defined, definition)
-    if (this.#before === null || column === null) return 'true'
-    const fromMicros = this.#before - node.lengthMaxMicros + 1n
-    const rows = lakehouse.rowsWithin(definition.path, 'session_end', { fromMicros, toMicros: null })
-    const isSame = node.keys.map(
-      (key) => `w.${quoteIdentifier(key)} IS NOT DISTINCT FROM r.${quoteIdentifier(key)}`,
-    )
-    const isLater = `w.session_end >= r.${quoteIdentifier(node.eventTime)}`
-    const isEarlier = `w.${quoteIdentifier(column)} < make_timestamp(${since})`
-    return `r.${quoteIdentifier(node.eventTime)} >= make_timestamp(${fromMicros})
-      AND NOT EXISTS (SELECT 1 FROM (${rows}) AS w WHERE ${[...isSame, isLater, isEarlier].join(' AND ')})`
+    if (lakehouse.sinceMicros === null) return null
+    const events = lakehouse.state(lakehouse.paths.events)
+    const dropped = retainedOf(events.snapshot.txns)?.droppedTimeMicros ?? null
+    const kept = dropped === null ? null : dropped + 1n
+    if (this.#before === null) return kept
+    const needed = this.#before - node.lengthMaxMicros + 1n - node.gapMicros
+    return kept !== null && kept > needed ? kept : needed
+  }
+
+  /**
+   * Where a key's first row may go on in a session that nobody has any more, what is judged begins with the
+   * first row behind a gap: `unknown_keys` has that, or null where there is none.
+   */
+  async #leaveUnknown(definition: TableDefinition, node: SessionsNode): Promise<bigint> {
+    const { connection } = this.#lakehouse
+    const seenFrom = this.#seenFrom(node)
+    const keys = node.keys.map((key) => `${quoteIdentifier(key)}, `).join('')
+    const written = `SELECT 1 FROM (${this.#writtenSql(definition, node)}) AS w`
+    const isBehindGap = `${micros} - ${node.gapMicros} >= ${seenFrom}`
+    const isFirstKnown =
+      seenFrom === null ? 'true' : `${isBehindGap} OR EXISTS (${written} WHERE ${sameKeys(node, 'w', 'r')})`
+    const isKnown = `CASE WHEN previous IS NULL THEN ${isFirstKnown} ELSE ${micros} - previous > ${node.gapMicros} END`
+    await connection.run(`CREATE OR REPLACE TEMP TABLE unknown_keys AS
+      SELECT ${keys}${keyNumber}, min(${micros}) FILTER (WHERE is_known) AS known_from
+      FROM (
+        SELECT *, ${isKnown} AS is_known
+        FROM (
+          SELECT *, lag(${micros}) OVER (PARTITION BY ${keyNumber} ORDER BY ${micros}) AS previous
+          FROM (SELECT DISTINCT ${keys}${keyNumber}, ${micros} FROM timed_rows)
+        ) AS r
+      )
+      GROUP BY ${keys}${keyNumber}
+      HAVING NOT bool_or(previous IS NULL AND is_known)`)
+    await connection.run(`DELETE FROM timed_rows AS r USING unknown_keys AS u
+      WHERE r.${keyNumber} = u.${keyNumber} AND (u.known_from IS NULL OR r.${micros} < u.known_from)`)
+    return await this.#lakehouse.number('SELECT count(*) FROM unknown_keys')
+  }
+
+  /** Sessions of such keys before that are neither right nor wrong. */
+  async #excuseUnknown(node: SessionsNode): Promise<void> {
+    await this.#lakehouse.connection.run(`DELETE FROM session_differences AS d USING unknown_keys AS u
+      WHERE ${sameKeys(node, 'd', 'u')} AND d.problem <> 'is there more than once'
+        AND (u.known_from IS NULL OR epoch_us(d.session_start) < u.known_from)`)
+    await this.#lakehouse.connection.run('DROP TABLE unknown_keys')
   }
 
   /** All sessions that are closed as `session_groups`, with what closed them. */
@@ -298,12 +355,31 @@ SELECT ${Object.keys(definition.rows.schema).map(quoteIdentifier).join(', ')} FR
   }
 }
 
+type Judged = {
+  readonly findings: Findings
+  readonly sessions: bigint
+  readonly unproved: bigint
+  readonly unknownKeys: bigint
+}
+
 /** One of the definitions, and some of the keys. */
 type Part = ClosingDefinition & {
   readonly index: number
   readonly count: number
   readonly part: number
   readonly parts: number
+}
+
+function unknownNote(keys: bigint): string {
+  const ofKeys = counted(keys, 'key')
+  return `of ${ofKeys} nothing that is left says where the first session began: judged from the first gap on`
+}
+
+function sameKeys({ keys }: SessionsNode, one: string, other: string): string {
+  const isSame = keys.map(
+    (key) => `${one}.${quoteIdentifier(key)} IS NOT DISTINCT FROM ${other}.${quoteIdentifier(key)}`,
+  )
+  return isSame.length === 0 ? 'true' : isSame.join(' AND ')
 }
 
 function nodeOf({ path, rows }: TableDefinition): SessionsNode {

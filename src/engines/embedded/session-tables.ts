@@ -11,7 +11,8 @@ import { closingSessions } from '../batch-rules.ts'
 import type { PipelineOptions } from '../engine.ts'
 import type { SilverRows } from '../followed-silver.ts'
 import type { BatchTable } from '../tables.ts'
-import { type SessionFiles, type SessionsOfBatch, TableSessions } from './open-sessions.ts'
+import { type SessionsOfBatch, TableSessions } from './open-sessions.ts'
+import type { SessionFiles } from './session-files.ts'
 
 type Options = Pick<PipelineOptions, 'lakehouse' | 'deltaBasePath'>
 

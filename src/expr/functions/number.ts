@@ -274,14 +274,27 @@ export const wholeText = defineFunction({
   meaning: 'The digits of the number, with a minus where it is below 0.',
   duckdb: (a) => `CAST(${a} AS VARCHAR)`,
   spark: (a) => `CAST(${a} AS STRING)`,
-  javascript: (a) => (a === null ? null : String(a)),
+  javascript: (a) => (a === null ? null : wholeDigits(a)),
   examples: [
     { in: [42n], out: '42' },
+    { in: [0n], out: '0' },
+    { in: [1790812800000045n], out: '1790812800000045' },
+    { in: [100000000n], out: '100000000' },
+    { in: [-1000000001n], out: '-1000000001' },
     { in: [-9223372036854775808n], out: '-9223372036854775808' },
     { in: [9007199254740993n], out: '9007199254740993' },
     { in: [null], out: null },
   ],
 })
+
+/** Two numbers of up to eight digits are written far faster than one of sixteen. */
+function wholeDigits(value: Whole): string {
+  if (typeof value === 'bigint' || value < digitsSplit) return String(value)
+  const upper = Math.floor(value / digitsSplit)
+  return `${upper}${String(value - upper * digitsSplit + digitsSplit).slice(1)}`
+}
+
+const digitsSplit = 100_000_000
 
 function centsOf(amount: number): Whole | null {
   const rounded = Math.round(amount * 100)

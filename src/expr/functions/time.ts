@@ -201,6 +201,7 @@ export const microsBetween = defineFunction({
   javascript: (from, to) => {
     if (from === null || to === null) return null
     const between = subtractWhole(to, from)
+    if (typeof between === 'number') return between
     return between >= -(2n ** 63n) && between < 2n ** 63n ? between : null
   },
   examples: [

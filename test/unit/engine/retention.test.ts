@@ -199,6 +199,55 @@ test('sessions that end by their length alone are proved although earlier ones w
   expect((await verifiedChecks(lakehouse.base)).filter(({ ok }) => !ok)).toEqual([])
 })
 
+test('where silver has dropped days, and a table of sessions more of them, nothing that it kept is a finding', async () => {
+  const path = 'aggregations/sessions'
+  const lakehouse = await another()
+  const perDay = 24 * 3
+  const values = Array.from({ length: 3.5 * perDay }, (_, index) => transactionAt(index * 20))
+  for (const index of [0, 1, 2, 3]) {
+    await writeInput(lakehouse, values.slice(0, (index + 0.5) * perDay))
+    const dropped = { 'silver/transactions': 2n * day, [path]: day }
+    await runOnce(lakehouse, { recordsPerBatchMax: 40, clock: () => noonOf(index), retention: dropped })
+  }
+  for (const one of [path, 'silver/transactions']) {
+    const table = await DeltaTable.open(join(lakehouse.base, one))
+    expect(retainedOf((await table.snapshot()).txns), one).not.toBeNull()
+  }
+  expect((await rowsOfTable(join(lakehouse.base, path))).length).toBeGreaterThan(3)
+  await expectProved(lakehouse)
+})
+
+test('a table of sessions that is new behind dropped days has none that earlier batches had closed', async () => {
+  const path = 'aggregations/sessions'
+  const lakehouse = await another()
+  // Of each hour twenty minutes: a session an hour.
+  const values = [...Array(48).keys()].flatMap((hour) =>
+    [0, 10, 20].map((at) => transactionAt(hour * 60 + at)),
+  )
+  let seconds = 0n
+  const run = (index: number) =>
+    runOnce(lakehouse, {
+      recordsPerBatchMax: 12,
+      clock: () => noonOf(index) + seconds++ * 1_000_000n,
+      retention: index === 2 ? { 'silver/transactions': day } : {},
+    })
+  for (const index of [0, 1]) {
+    await writeInput(lakehouse, values.slice(0, (index + 1) * 24 * 3))
+    await run(index)
+  }
+  values.push(transactionAt(48 * 60))
+  await writeInput(lakehouse, values)
+  await run(2)
+  const before = await rowsOfTable(join(lakehouse.base, path))
+  await rm(join(lakehouse.base, path), { recursive: true })
+  await run(2)
+  const after = await rowsOfTable(join(lakehouse.base, path))
+  expect(after.length).toBeGreaterThan(3)
+  expect(after.length).toBeLessThan(before.length)
+  expect(before).toEqual(expect.arrayContaining(after))
+  await expectProved(lakehouse)
+})
+
 test('a session that is written is not written again when its day is over and a later one is still open', async () => {
   const path = 'aggregations/sessions'
   const values = [0, 10, 20, 60, 80, 100, 120, 140].map(transactionAt)
