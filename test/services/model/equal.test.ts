@@ -24,7 +24,7 @@ describe.skipIf(pythonAvailable !== null)(`models (SEED=${seed})`, () => {
     const types = Object.entries({ row: 'int', ...trainedColumns } as const)
     const columns = types.map(([name, type]) => `'${name}': '${duckdb.type(type)}'`).join(', ')
     await connection.run(
-      `CREATE TABLE rows AS SELECT * FROM read_csv('${trained.rows}', header = true, escape = '\\', columns = {${columns}})`,
+      `CREATE TABLE rows AS SELECT * FROM read_csv('${trained.rows}', header = true, columns = {${columns}})`,
     )
   })
   afterAll(async () => {

@@ -4,7 +4,7 @@ import { modelFileName, validRules } from '../../../src/rules/index.ts'
 import { trainedColumns } from './trained.ts'
 
 /** XGBoost's file cuts texts that are not ASCII, so they have to be given. */
-const methods = `payment_method: { value: payment_method, categories: [card, crypto, "it's \\"quoted\\"", Überweisung] }`
+const methods = `payment_method: { value: payment_method, categories: [card, crypto, "it's quoted", Überweisung] }`
 
 /** The score of a model whose features are the columns of their names. */
 export function scoreOfModel(text: string): Expr<'double'> {

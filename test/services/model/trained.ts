@@ -19,7 +19,7 @@ export type TrainedModel = {
 }
 
 export type TrainedModels = {
-  /** A CSV file of the rows with a row of names, `row` before those of the columns; it escapes as Spark does. */
+  /** A CSV file of the rows with a row of names, `row` before those of the columns. */
   readonly rows: string
   readonly models: readonly TrainedModel[]
   close(): Promise<void>
@@ -42,7 +42,7 @@ const code = `
 import os
 import numpy as np, pandas as pd, lightgbm as lgb
 folder, count, seed, boosters = inputs["folder"], inputs["count"], inputs["seed"], inputs["boosters"]
-methods = ["card", "crypto", "it's \\"quoted\\"", "Überweisung"]
+methods = ["card", "crypto", "it's quoted", "Überweisung"]
 countries = [f"country {i}" for i in range(70)]
 def rows(n, r):
     d = pd.DataFrame({
@@ -76,7 +76,7 @@ shown["payment_method"] = shown.payment_method.astype(object)
 shown["country"] = shown.country.astype(object)
 shown["is_new"] = shown.is_new.map({True: "true", False: "false"})
 shown.insert(0, "row", np.arange(count))
-shown.to_csv(os.path.join(folder, "rows.csv"), index=False, na_rep="", doublequote=False, escapechar="\\\\")
+shown.to_csv(os.path.join(folder, "rows.csv"), index=False, na_rep="")
 result = []
 def done(name, suffix, booster, predicted):
     booster.save_model(os.path.join(folder, name + suffix))
