@@ -7,6 +7,7 @@ import type { OnEvent } from '../engines/events.ts'
 import { noticesTo } from '../engines/events.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { fileMissing } from '../files/file-missing.ts'
 import { ruleVersionsPath } from '../ops/rule-versions.ts'
 import { firstRulesVersion, type Lakehouse, type RulesSource } from '../plan/index.ts'
 import { besideRules } from '../project/model-file.ts'
@@ -64,6 +65,7 @@ export async function rulesOfFile(lakehouse: Lakehouse, file = lakehouse.rulesFr
     )
   }
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') throw fileMissing(file)
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new LakehouseError('RULES_INVALID', `the rules cannot be read: ${why}.`, { cause })
   })
