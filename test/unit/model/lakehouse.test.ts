@@ -147,4 +147,4 @@ test('each row has the score of the model of its batch, and the proof, a rebuild
     .filter((one) => smallModelRaw(one.amount, one.hour, one.method) > Math.log(0.2 / 0.8))
   const { fired } = report.figures.candidate.rules.find(({ name }) => name === 'model')!
   expect(fired.transactions).toBe(risky.length)
-}, 120_000)
+})
