@@ -31,7 +31,7 @@ const layers: readonly (readonly string[])[] = [
   ['query'],
   ['versions'],
   ['labels', 'backtest', 'review', 'decisions'],
-  ['training'],
+  ['experiments', 'training'],
   ['dashboard', 'alerts'],
   ['cli'],
 ]

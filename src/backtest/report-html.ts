@@ -55,7 +55,7 @@ const bodyCell = (isRight: readonly boolean[]) => (cell: string, index: number) 
   `<td${isRight[index] ? ' class="right"' : ''}>${escaped(cell)}</td>`
 
 /** Characters that turn or hide others are shown as what they are. */
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return text
     .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\ufffd')
     .replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
@@ -108,6 +108,7 @@ th, td { text-align: left; white-space: nowrap }
 figure { margin: 16px 0; max-width: ${width}px } svg { width: 100%; height: auto }
 svg text { fill: var(--ink); font-size: 12px } .grid { stroke: var(--line) }
 polyline { fill: none; stroke-width: 2 } .line-0 { stroke: var(--a) } .line-1 { stroke: var(--b) }
+.band { fill: var(--b); opacity: 0.2 }
 svg .name-0 { fill: var(--a) } svg .name-1 { fill: var(--b) }
 figcaption { font-size: 13px }
 `

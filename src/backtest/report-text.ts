@@ -3,7 +3,7 @@ import { counted } from '../errors/counted.ts'
 import type { BacktestReport } from './backtest.ts'
 import type { SideFigures } from './figures.ts'
 import type { Estimate } from './intervals.ts'
-import type { ReportSection } from './report-section.ts'
+import { amountText, countText, type ReportSection, sectionRows, shareText } from './report-section.ts'
 
 export type TextTable = (
   names: readonly string[],
@@ -30,7 +30,7 @@ export function sectionsOf(report: BacktestReport): readonly ReportSection[] {
     {
       title: 'Decisions',
       lines: [],
-      rows: rowsOf(
+      rows: sectionRows(
         ['', baseline.name, candidate.name],
         decisionRows(baseline, candidate, report.reviewCapacityPerDay),
         1,
@@ -42,7 +42,7 @@ export function sectionsOf(report: BacktestReport): readonly ReportSection[] {
       rows:
         report.samples.length === 0
           ? null
-          : rowsOf(
+          : sectionRows(
               ['transaction', 'time', 'amount', 'label', baseline.name, candidate.name],
               report.samples.map((one) => [
                 ...[one.id, one.eventTime.slice(0, 19), one.amount, one.label],
@@ -57,7 +57,7 @@ export function sectionsOf(report: BacktestReport): readonly ReportSection[] {
     {
       title: `Rules of ${candidate.name} that fire together`,
       lines: [],
-      rows: rowsOf(
+      rows: sectionRows(
         ['', ...candidate.rules.map((_, index) => `${index + 1}`)],
         candidate.overlap.map((counts, index) => [
           `${index + 1} ${candidate.rules[index]!.name}`,
@@ -69,11 +69,11 @@ export function sectionsOf(report: BacktestReport): readonly ReportSection[] {
     {
       title: `Scores of ${candidate.name}`,
       lines: [],
-      rows: rowsOf(
+      rows: sectionRows(
         ['reviewed from', 'reviews a day', 'precision', 'recall'],
         candidate.curve.map((point) => [
           ...[String(point.reviewFrom), decimal(point.reviewsPerDay)],
-          ...[share(point.precision), share(point.recall)],
+          ...[shareText(point.precision), shareText(point.recall)],
         ]),
         0,
       ),
@@ -87,7 +87,7 @@ function rulesSection(side: SideFigures): ReportSection {
   return {
     title: `Rules of ${side.name}`,
     lines: leftOut === '' ? [] : [`left out, because they ask the record's own label: ${leftOut}`],
-    rows: rowsOf(
+    rows: sectionRows(
       [...names, 'adds reviews', 'of them fraud'],
       side.rules.map((rule) => [
         ...[
@@ -111,9 +111,9 @@ function transactionLines({ figures, from, to, asOf, labelMaturityDays, written 
     from === null && to === null ? 'all there are' : `${from ?? 'the first'} to ${to ?? 'the last'}`
   const gaps = Object.entries(unknown).filter(([, count]) => count > 0)
   return [
-    `${countText(all.transactions)} of ${amount(all.money)} in all, on ${counted(figures.days.length, 'day')}; period: ${period}`,
-    `labels as of ${asOf}, matured after ${decimal(labelMaturityDays)} days: ${share(maturedShare)} of the transactions`,
-    `fraud ${countText(byLabel.fraud.transactions)} (${amount(byLabel.fraud.money)}), good ${countText(byLabel.good.transactions)}, ` +
+    `${countText(all.transactions)} of ${amountText(all.money)} in all, on ${counted(figures.days.length, 'day')}; period: ${period}`,
+    `labels as of ${asOf}, matured after ${decimal(labelMaturityDays)} days: ${shareText(maturedShare)} of the transactions`,
+    `fraud ${countText(byLabel.fraud.transactions)} (${amountText(byLabel.fraud.money)}), good ${countText(byLabel.good.transactions)}, ` +
       `pending ${countText(byLabel.pending.transactions)}: pending ones count for no precision and no recall`,
     ...(written === null
       ? []
@@ -132,7 +132,7 @@ function decisionRows(a: SideFigures, b: SideFigures, capacity: number | null): 
   const levels = [...new Set([...a.levels, ...b.levels].map(({ level }) => level))]
   const level = (side: SideFigures, name: string): string => {
     const found = side.levels.find((one) => one.level === name)
-    return found === undefined ? '' : `${countText(found.transactions)} (${amount(found.money)})`
+    return found === undefined ? '' : `${countText(found.transactions)} (${amountText(found.money)})`
   }
   return [
     ...levels.map((name) => row(name, (side) => level(side, name))),
@@ -153,13 +153,13 @@ function decisionRows(a: SideFigures, b: SideFigures, capacity: number | null): 
           row('best that fits', ({ atCapacity }) =>
             atCapacity === null
               ? 'nothing fits'
-              : `from score ${atCapacity.reviewFrom}: recall ${share(atCapacity.recall)}, precision ${share(atCapacity.precision)}`,
+              : `from score ${atCapacity.reviewFrom}: recall ${shareText(atCapacity.recall)}, precision ${shareText(atCapacity.precision)}`,
           ),
         ]),
     row('precision', ({ precision }) => percent(precision)),
     row('recall', ({ recall }) => percent(recall)),
     row('fraud caught', ({ caught }) => countText(caught.transactions)),
-    row('fraud missed', ({ missed }) => `${countText(missed.transactions)} (${amount(missed.money)})`),
+    row('fraud missed', ({ missed }) => `${countText(missed.transactions)} (${amountText(missed.money)})`),
     row('money caught', ({ moneyCaught }) => money(moneyCaught)),
     row('good ones reviewed', ({ goodReviewed }) => countText(goodReviewed.transactions)),
     row('money of good ones', ({ moneyOfGoodReviewed }) => money(moneyOfGoodReviewed)),
@@ -177,32 +177,23 @@ function changedLines({ figures: { changed } }: BacktestReport): string[] {
   return [
     `newly reviewed: ${labelled(more)}`,
     `no longer reviewed: ${labelled(fewer)}`,
-    ...levels.map((one) => `${one.from} -> ${one.to}: ${countText(one.transactions)} (${amount(one.money)})`),
+    ...levels.map(
+      (one) => `${one.from} -> ${one.to}: ${countText(one.transactions)} (${amountText(one.money)})`,
+    ),
   ]
 }
 
-/** Columns are to the right from one on. */
-function rowsOf(
-  names: readonly string[],
-  cells: readonly (readonly string[])[],
-  rightFrom: number,
-): ReportSection['rows'] {
-  return { names, cells, isRight: names.map((_, index) => index >= rightFrom) }
-}
-
-const countText = (value: number): string => Math.round(value).toLocaleString('en-US')
 const decimal = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 1 })
-const amount = (value: number): string =>
-  value.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })
 const signed = (value: number): string => `${value < 0 ? '-' : '+'}${countText(Math.abs(value))}`
-const share = (value: number | null): string => (value === null ? '-' : `${(value * 100).toFixed(1)} %`)
 
 function percent({ value, low, high }: Estimate): string {
-  return value === null ? '-' : `${share(value)} (${(low * 100).toFixed(1)} to ${(high * 100).toFixed(1)})`
+  return value === null
+    ? '-'
+    : `${shareText(value)} (${(low * 100).toFixed(1)} to ${(high * 100).toFixed(1)})`
 }
 
 function money({ value, low, high }: Estimate): string {
-  return value === null ? '-' : `${amount(value)} (${countText(low)} to ${countText(high)})`
+  return value === null ? '-' : `${amountText(value)} (${countText(low)} to ${countText(high)})`
 }
 
 function figure({ value, low, high }: Estimate): string {

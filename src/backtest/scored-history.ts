@@ -28,6 +28,8 @@ export type HistoryOptions = LabelOptions &
     readonly deltaBasePath: string
     /** The columns that are wanted of each transaction. */
     readonly columns: readonly string[]
+    /** Only what batches of this time scored; absent: of any. */
+    readonly scored?: { readonly fromMicros: bigint; readonly toMicros: bigint | null }
     /** Ends the queries. */
     readonly signal?: AbortSignal
     /** Of the instance of DuckDB. */
@@ -69,8 +71,10 @@ export async function openHistory(options: HistoryOptions): Promise<ScoredHistor
   }
   const inScored = columns.filter((name) => name in ofScored)
   // What is scored is among the events: the table that is read first has nothing that the other lacks.
-  const scoredRows = await scanOf(options, scored, inScored)
-  const eventRows = joined.length === 0 ? null : await scanOf(options, events, [...place, ...joined])
+  const periods = periodsOf(options)
+  const scoredRows = await scanOf(options, scored, inScored, periods)
+  const eventRows =
+    joined.length === 0 ? null : await scanOf(options, events, [...place, ...joined], periods.slice(0, 1))
   const labels = await labelsOf(options)
   const instance = await DuckDBInstance.create(':memory:', { ...options.duckdb })
   const connection = await instance.connect()
@@ -106,11 +110,20 @@ const place = ['topic', 'partition', 'offset']
 const interruptEveryMs = 50
 const places = place.map(duckdb.name).join(', ')
 
-/** The rows of the period; only files whose statistics may hold such rows are read. */
+type Period = HistoryPeriod & { readonly column: string }
+
+/** The first one is that of the events. */
+function periodsOf({ fromMicros, toMicros, scored }: HistoryOptions): Period[] {
+  const ofEvents = { column: 'event_time', fromMicros, toMicros }
+  return scored === undefined ? [ofEvents] : [ofEvents, { column: 'processing_time', ...scored }]
+}
+
+/** The rows of the periods; only files whose statistics may hold such rows are read. */
 async function scanOf(
-  { deltaBasePath, fromMicros, toMicros }: HistoryOptions,
+  { deltaBasePath }: HistoryOptions,
   table: TableDefinition,
   columns: readonly string[],
+  periods: readonly Period[],
 ): Promise<string> {
   const directory = tableDirectory(deltaBasePath, table)
   if (!(await DeltaTable.exists(directory))) {
@@ -118,20 +131,19 @@ async function scanOf(
     throw new LakehouseError('DELTA_TABLE_NOT_FOUND', message)
   }
   const snapshot = await (await DeltaTable.open(directory)).snapshot()
-  const range = {
-    ...(fromMicros === null ? {} : { min: fromMicros }),
-    ...(toMicros === null ? {} : { max: toMicros - 1n }),
-  }
-  const all = [...new Set([...columns, 'event_time'])]
   const scan = await fetchedScanSql(snapshot, directory, {
-    columns: all,
-    where: [{ column: 'event_time', ...range }],
+    columns: [...new Set([...columns, ...periods.map(({ column }) => column)])],
+    where: periods.map(({ column, fromMicros, toMicros }) => ({
+      column,
+      ...(fromMicros === null ? {} : { min: fromMicros }),
+      ...(toMicros === null ? {} : { max: toMicros - 1n }),
+    })),
     naiveTimestamps: true,
   })
-  const within = [
-    ...(fromMicros === null ? [] : [`event_time >= make_timestamp(${fromMicros})`]),
-    ...(toMicros === null ? [] : [`event_time < make_timestamp(${toMicros})`]),
-  ]
+  const within = periods.flatMap(({ column, fromMicros, toMicros }) => [
+    ...(fromMicros === null ? [] : [`${column} >= make_timestamp(${fromMicros})`]),
+    ...(toMicros === null ? [] : [`${column} < make_timestamp(${toMicros})`]),
+  ])
   const where = within.length === 0 ? '' : ` WHERE ${within.join(' AND ')}`
   return `SELECT ${columns.map(duckdb.name).join(', ')} FROM (${scan})${where}`
 }
