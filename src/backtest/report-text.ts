@@ -13,7 +13,11 @@ export type TextTable = (
 
 /** `table` draws one; texts of the data are still to be made harmless for a terminal. */
 export function reportText(report: BacktestReport, table: TextTable): string {
-  return sectionsOf(report)
+  return sectionsText(sectionsOf(report), table)
+}
+
+export function sectionsText(sections: readonly ReportSection[], table: TextTable): string {
+  return sections
     .map(({ title, lines, rows }) => {
       const drawn = rows === null ? '' : table(rows.names, rows.cells, rows.isRight)
       return `${title}\n${lines.map((line) => `  ${line}\n`).join('')}${drawn}`

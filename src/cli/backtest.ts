@@ -6,20 +6,19 @@ import { type BacktestReport, backTest, type NamedRules } from '../backtest/back
 import { reportHtml } from '../backtest/report-html.ts'
 import { reportText } from '../backtest/report-text.ts'
 import type { Config } from '../config/config.ts'
-import { parseInstantMs } from '../config/values.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
 import { withLists } from '../project/rule-lists.ts'
 import { instanceOptions } from '../query/reader.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
 import { readVersions, rulesOfVersion } from '../versions/rules-in-force.ts'
+import { instantFlag } from './instant-flag.ts'
 import { durationMs, wholeNumberFrom } from './option-values.ts'
 import { printable } from './printable.ts'
 import { tableText } from './result-output.ts'
 import { isVersionName, namedRules } from './rule-versions.ts'
 import { openSession } from './session.ts'
 
-const dayMs = 86_400_000
 const samplesMax = 1_000
 
 type BacktestFlags = {
@@ -139,16 +138,4 @@ export function periodFlags({ from, to }: Pick<BacktestFlags, 'from' | 'to'>) {
   if (fromMicros !== null && toMicros !== null && fromMicros >= toMicros)
     throw new LakehouseError('CONFIG_INVALID', '--from has to be before --to.')
   return { fromMicros, toMicros }
-}
-
-/** Microseconds since the epoch. A day is its begin, or, as an end, that of the next one. */
-function instantFlag(flag: string, given: string | undefined, as: 'begin' | 'end' = 'begin'): bigint | null {
-  if (given === undefined) return null
-  const ms = parseInstantMs(given)
-  if (ms === null) {
-    const message = `${flag} is a day or an instant, as in 2026-10-01 or 2026-10-01T08:00:00Z, not ${given}.`
-    throw new LakehouseError('CONFIG_INVALID', message)
-  }
-  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(given)
-  return BigInt(isDay && as === 'end' ? ms + dayMs : ms) * 1000n
 }

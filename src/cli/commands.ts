@@ -138,6 +138,19 @@ export const commands: readonly CommandEntry[] = [
     load: async (project) => (await import('./why.ts')).whyCommand(project),
   },
   {
+    name: 'experiment',
+    summary: 'let a version of the rules decide for a share of the customers, and see what differs',
+    does:
+      'Puts a share of the customers into the arm of another version of the rules, from a batch on and without a restart, ' +
+      'and reports what differs: fraud money let through, good customers reviewed, reviews a day. One may look every day.',
+    examples: [
+      'assay experiment start less-friction --candidate 2 --share 10%',
+      'assay experiment report less-friction',
+      'assay experiment promote less-friction',
+    ],
+    load: async (project) => (await import('./experiment.ts')).experimentCommand(project),
+  },
+  {
     name: 'rules',
     summary: 'check rules.yaml, run its examples; propose, approve and activate versions of it',
     does:

@@ -29,7 +29,7 @@ import { printable, printableLine } from './printable.ts'
 import { tableText } from './result-output.ts'
 import { openSession } from './session.ts'
 
-type Reason = { readonly reason?: string }
+export type Reason = { readonly reason?: string }
 const reasonLengthMax = 1_000
 
 export function addVersionCommands(command: Command, project: Project): void {
@@ -118,14 +118,21 @@ function addChanging(command: Command, project: Project): void {
   })
 }
 
-type Decide<A> = (
+export type Decide<A> = (
   on: { readonly config: Config; readonly of: RulesOfLakehouse },
   argument: A,
   reason: string | null,
   by: Actor,
 ) => Promise<(versions: Versions) => readonly NewRow[]>
 
-function change<A>(project: Project, command: Command, least: UserRole, decide: Decide<A>): void {
+/** `told` says what came of it. */
+export function change<A>(
+  project: Project,
+  command: Command,
+  least: UserRole,
+  decide: Decide<A>,
+  told = outcomeText,
+): void {
   command.option('--reason <text>', 'why, for the log', reasonText)
   command.action(async (...given: unknown[]) => {
     const hasArgument = command.registeredArguments.length > 0
@@ -138,7 +145,7 @@ function change<A>(project: Project, command: Command, least: UserRole, decide: 
     const decided = await decide({ config, of }, argument, reason, by)
     const before = await readVersions(of)
     const versions = await withVersionLog(of, (log) => log.change(decided))
-    write(outcomeText(before, versions))
+    write(told(before, versions))
   })
 }
 
@@ -180,7 +187,7 @@ export function isVersionName(name: string): boolean {
   return /^[1-9]\d{0,8}$/.test(name) && !existsSync(name)
 }
 
-function versionOf(all: readonly RuleVersion[], version: number): RuleVersion {
+export function versionOf(all: readonly RuleVersion[], version: number): RuleVersion {
   const found = all.find((one) => one.version === version)
   if (found !== undefined) return found
   const message = `there is no version ${version} of the rules: "assay rules list" shows those that there are.`

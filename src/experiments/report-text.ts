@@ -136,4 +136,4 @@ function daysSection({ name, days }: ExperimentFigure): ReportSection {
   }
 }
 
-const percentText = (share: number): string => `${Number((share * 100).toPrecision(6))} %`
+export const percentText = (share: number): string => `${Number((share * 100).toPrecision(6))} %`

@@ -25,6 +25,8 @@ export type Experiment = {
   readonly startedAtMicros: bigint
   /** null while it goes on. */
   readonly endedAtMicros: bigint | null
+  /** Batches from then on are another experiment's; null: there is none. */
+  readonly scoredBeforeMicros: bigint | null
 }
 
 export type ExperimentOptions = {
@@ -72,7 +74,7 @@ export async function reportExperiment(options: ExperimentOptions): Promise<Expe
     ...options,
     ...{ fromMicros: null, toMicros: null },
     columns: [...Object.keys(neededColumns), 'rules_version', experiment.by].filter((name) => name in schema),
-    scored: { fromMicros: experiment.startedAtMicros, toMicros: experiment.endedAtMicros },
+    scored: { fromMicros: experiment.startedAtMicros, toMicros: experiment.scoredBeforeMicros },
   })
   try {
     const { name, share, by } = experiment

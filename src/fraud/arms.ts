@@ -1,6 +1,7 @@
 // In which arm of an experiment a customer is: by the name of the experiment and the customer's key alone, so
 // that every engine, every batch and whoever reads the tables says the same.
-import { type Expr, int, joined, lessThan, sha256Hex, text, when } from '../expr/index.ts'
+import { LakehouseError } from '../errors/errors.ts'
+import { asLong, type Expr, int, joined, lessThan, sha256Hex, text, when, wholeText } from '../expr/index.ts'
 
 export const armNames = ['control', 'candidate'] as const
 export type ArmName = (typeof armNames)[number]
@@ -31,4 +32,18 @@ export function armBound(share: number): string {
   return Math.ceil(share * 16 ** armDigits)
     .toString(16)
     .padStart(armDigits, '0')
+}
+
+/** Types of columns that can name a customer. */
+export const customerTypes: readonly string[] = ['string', 'int', 'long']
+
+/** The column that names the customer, as text: a whole number by its digits. Fails with CONFIG_INVALID. */
+export function customerKey(row: Readonly<Record<string, Expr>>, by: string): Expr<'string'> {
+  const column = Object.hasOwn(row, by) ? row[by]! : null
+  if (column === null || !customerTypes.includes(column.type)) {
+    const message = `customers are named by a column of text or whole numbers, and ${by} is ${column === null ? 'no column' : `of type ${column.type}`}.`
+    throw new LakehouseError('CONFIG_INVALID', message)
+  }
+  if (column.type === 'string') return column as Expr<'string'>
+  return wholeText(column.type === 'int' ? asLong(column as Expr<'int'>) : (column as Expr<'long'>))
 }

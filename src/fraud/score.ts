@@ -21,9 +21,15 @@ export const levelLowest = 'MINIMAL'
 export function levelNames({ scored }: Pick<Lakehouse, 'scored'>): readonly string[] {
   const node = scored?.rows.node
   const level = node?.kind === 'project' ? node.columns.risk_level : undefined
-  if (level?.kind !== 'case') return []
-  const names = [...level.branches.map(({ then }) => then), level.otherwise]
-  return names.flatMap((name) => (name.kind === 'literal' ? [String(name.value)] : []))
+  return level?.kind === 'case' ? [...new Set(textsOf(level))] : []
+}
+
+/** What a text can be, where the expression says it: that of an experiment has a case for each arm. */
+function textsOf(text: Expr): string[] {
+  if (text.kind === 'literal') return [String(text.value)]
+  return text.kind === 'case'
+    ? [...text.branches.map(({ then }) => then), text.otherwise].flatMap(textsOf)
+    : []
 }
 
 /** `levels` are in the order of their scores, highest first. */

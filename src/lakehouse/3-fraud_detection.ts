@@ -1,24 +1,31 @@
 // The fraud score of every transaction with its reasons, at once: it waits for no window to close.
-import { atLeast, type ColumnType, columnsOf, greaterThan, int, nullOf } from '../expr/index.ts'
+import {
+  atLeast,
+  type ColumnType,
+  columnsOf,
+  type Expr,
+  equals,
+  greaterThan,
+  int,
+  nullOf,
+  text,
+  when,
+} from '../expr/index.ts'
+import { armOf, customerKey } from '../fraud/arms.ts'
 import { firedRules, fraudScore, riskLevel } from '../fraud/score.ts'
 import { velocityMax, velocityRangeMinutes } from '../fraud/velocity.ts'
 import { defineTable, extend, firstRulesVersion, over, project, type Relation } from '../plan/index.ts'
 import { ownSchema } from '../transactions/mapping.ts'
 import { type Silver, seedSilver } from './2-silver/transactions.ts'
 import { minutes } from './batch.ts'
-import { shopRules } from './rules.ts'
+import { type ScoringRules, shopRules } from './rules.ts'
 
 export const fraudDetection = fraudOf(seedSilver, shopRules)
-
-export type ScoringRules = Pick<typeof shopRules, 'rules' | 'levels' | 'reviewFrom' | 'model'> & {
-  /** Their number among the versions of rules; absent: they are the first. */
-  readonly version?: number
-}
 
 /** The table over the silver of a project, by its rules: its own columns and features stand in it too. */
 export function fraudOf(
   { mapping, batch, users }: Silver,
-  { rules, levels, reviewFrom, model, version = firstRulesVersion }: ScoringRules,
+  rules: ScoringRules,
   withFeatures: (rows: Relation) => Relation = (rows) => rows,
 ) {
   const counted = over(batch, {
@@ -35,14 +42,19 @@ export function fraudOf(
   const features = Object.entries<ColumnType>(featured.schema).filter(([name]) => !(name in counted.schema))
   const ownFeatures: Readonly<Record<never, ColumnType>> = Object.fromEntries(features)
 
-  const judged = extend(featured, (row) => ({
+  const { experiment } = rules
+  const ready = extend(featured, (row) => ({
     is_high_velocity: greaterThan(row.tx_count_30min, int(velocityMax)),
+    variant: experiment === undefined ? nullOf('string') : armOf(experiment, customerKey(row, experiment.by)),
   }))
-  const scored = extend(
-    // The column is there without a model too: a set of rules can be taken back, and a column cannot.
-    extend(judged, () => ({ model_score: model?.score ?? nullOf('double') })),
-    () => ({ fraud_score: fraudScore(rules), reasons: firedRules(rules) }),
-  )
+  // The column is there without a model too: a set of rules can be taken back, and a column cannot.
+  const judged = extend(ready, (row) => ({
+    model_score: byArm(rules, row.variant, ({ model }) => model?.score ?? nullOf('double')),
+  }))
+  const scored = extend(judged, (row) => ({
+    fraud_score: byArm(rules, row.variant, (of) => fraudScore(of.rules)),
+    reasons: byArm(rules, row.variant, (of) => firedRules(of.rules)),
+  }))
 
   return defineTable({
     path: 'fraud_detection',
@@ -65,8 +77,8 @@ export function fraudOf(
       is_weekend: row.is_weekend,
       is_fraud: row.is_fraud,
       fraud_score: row.fraud_score,
-      risk_level: riskLevel(levels, row.fraud_score),
-      requires_review: atLeast(row.fraud_score, int(reviewFrom)),
+      risk_level: byArm(rules, row.variant, (of) => riskLevel(of.levels, row.fraud_score)),
+      requires_review: byArm(rules, row.variant, (of) => atLeast(row.fraud_score, int(of.reviewFrom))),
       is_high_velocity: row.is_high_velocity,
       tx_count_30min: row.tx_count_30min,
       reasons: row.reasons,
@@ -74,12 +86,22 @@ export function fraudOf(
       partition: row.partition,
       offset: row.offset,
       processing_time: row.processing_time,
-      rules_version: int(version),
-      variant: nullOf('string'),
+      rules_version: byArm(rules, row.variant, ({ version = firstRulesVersion }) => int(version)),
+      variant: row.variant,
       model_score: row.model_score,
       // Behind all others: there a table gets them that is older than they are.
       ...columnsOf(ownSchema(mapping)),
       ...columnsOf(ownFeatures),
     })),
   })
+}
+
+/** A value by the rules of the arm in which the customer is. */
+function byArm<T extends ColumnType>(
+  { experiment, ...control }: ScoringRules,
+  variant: Expr<'string'>,
+  value: (rules: ScoringRules) => Expr<T>,
+): Expr<T> {
+  if (experiment === undefined) return value(control)
+  return when([[equals(variant, text('candidate')), value(experiment.candidate)]], value(control))
 }

@@ -1,5 +1,5 @@
 // The lakehouse that ships: transactions of an online shop. A table reads only what stands above it.
-import { defineLakehouse, firstRulesVersion, type Lakehouse } from '../plan/index.ts'
+import { defineLakehouse, firstRulesVersion, type Lakehouse, type RulesVersion } from '../plan/index.ts'
 import { type PersonColumn, type RuleSet, validRules, withSnoozes } from '../rules/index.ts'
 import { bronzeTransactions } from './1-bronze/transactions.ts'
 import { quarantine } from './2-silver/quarantine.ts'
@@ -13,18 +13,19 @@ import { fraudOf } from './3-fraud_detection.ts'
 import { goldTransactions } from './3-gold/transactions.ts'
 import { qualityMetrics } from './3-quality/metrics.ts'
 import { reasonMeanings } from './reasons.ts'
-import { ruleColumns, rulesFile, shopNames, shopRules } from './rules.ts'
+import { inArms, ruleColumns, rulesFile, shopNames, shopRules } from './rules.ts'
 
 const person: PersonColumn = { name: 'user_id', type: 'int' }
 
 /** The lakehouse by these rules. */
-function lakehouseOf(rules: RuleSet, version: number): Lakehouse {
+function lakehouseOf(rules: RuleSet, of: Omit<RulesVersion, 'text'>): Lakehouse {
+  const arms = inArms(rules, of, rulesOfText)
   return defineLakehouse({
     topic: 'ecommerce.transactions',
     records: bronzeTransactions,
     events: silverTransactions,
     refused: quarantine,
-    scored: fraudOf(seedSilver, { ...rules, version }),
+    scored: fraudOf(seedSilver, arms.scoring),
     tables: [
       goldTransactions,
       merchantAggregation,
@@ -67,14 +68,11 @@ function lakehouseOf(rules: RuleSet, version: number): Lakehouse {
       },
     ],
     definitionSettings: sessionLengths,
-    rules: rules.rules,
+    ...arms.defined,
     rulesFrom: {
       file: rulesFile,
       columns: ruleColumns,
-      by: ({ version, text, entries = [], snoozes = [] }) => {
-        const names = { ...shopNames, entries, file: `version ${version} of the rules` }
-        return lakehouseOf(withSnoozes(validRules(text, names), snoozes, person), version)
-      },
+      by: (other) => lakehouseOf(rulesOfText(other), other),
     },
     names: {
       event: { column: 'transaction_id', path: ['transaction_id'] },
@@ -85,4 +83,9 @@ function lakehouseOf(rules: RuleSet, version: number): Lakehouse {
   })
 }
 
-export const standardLakehouse = lakehouseOf(shopRules, firstRulesVersion)
+function rulesOfText({ version, text, entries = [], snoozes = [] }: RulesVersion): RuleSet {
+  const names = { ...shopNames, entries, file: `version ${version} of the rules` }
+  return withSnoozes(validRules(text, names), snoozes, person)
+}
+
+export const standardLakehouse = lakehouseOf(shopRules, { version: firstRulesVersion })

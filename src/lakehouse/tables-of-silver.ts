@@ -9,10 +9,10 @@ import { hoursOf } from './3-aggregations/hourly_summary.ts'
 import { merchantsOf } from './3-aggregations/merchant.ts'
 import { userSessionsOf } from './3-aggregations/sessions.ts'
 import { usersOf } from './3-aggregations/user.ts'
-import { fraudOf, type ScoringRules } from './3-fraud_detection.ts'
+import { fraudOf } from './3-fraud_detection.ts'
 import { goldOf } from './3-gold/transactions.ts'
 import { metricsOf } from './3-quality/metrics.ts'
-import { shopRules } from './rules.ts'
+import { type ScoringRules, shopRules } from './rules.ts'
 
 /** In the order in which a batch writes them. */
 export function tablesOfSilver(

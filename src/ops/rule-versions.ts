@@ -8,7 +8,16 @@ export const ruleVersionsPath = 'rules/versions'
 export const ruleVersionsAppId = 'assay/rules/versions'
 
 /** What can happen to a version. */
-export const versionEvents = ['proposed', 'approved', 'rejected', 'activated', 'retired', 'sealed'] as const
+export const versionEvents = [
+  'proposed',
+  'approved',
+  'rejected',
+  'activated',
+  'retired',
+  'sealed',
+  'experiment_started',
+  'experiment_stopped',
+] as const
 export type VersionEvent = (typeof versionEvents)[number]
 
 const column = (name: string, type: DeltaType) => ({ name, type, nullable: true, metadata: {} })
@@ -22,7 +31,7 @@ export const ruleVersionsDefinition = {
     column('event', 'string'), // Of `versionEvents`.
     column('version', 'integer'),
     column('hash', 'string'), // Of what the text says: comments and white space are no part of it.
-    column('text', 'string'), // Of a proposed version; null in other rows.
+    column('text', 'string'), // Of a proposed version; of an experiment what it is, as JSON; null in other rows.
     column('user', 'string'),
     column('role', 'string'), // null for one who is no user of the users file.
     column('at', 'timestamp'),

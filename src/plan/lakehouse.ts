@@ -66,6 +66,17 @@ export type RulesVersion = {
   readonly text: string
   readonly entries?: readonly ListEntry[]
   readonly snoozes?: readonly Snooze[]
+  /** Other rules decide for a part of the customers. */
+  readonly experiment?: RulesExperiment
+}
+
+export type RulesExperiment = {
+  readonly name: string
+  /** Of the customers, the share that the candidate decides for: more than 0, less than 1. */
+  readonly share: number
+  /** The column that names the customer. */
+  readonly by: string
+  readonly candidate: Omit<RulesVersion, 'experiment'>
 }
 
 /** The file of rules, and the columns that its conditions may ask. */
@@ -120,6 +131,8 @@ export type LakehouseParts = {
   readonly rules: readonly DefinedRule[]
   /** Where the rules are text. */
   readonly rulesFrom?: RulesSource
+  /** The rules of the candidate, where an experiment goes on; `rules` has those that only it has, too. */
+  readonly candidateRules?: readonly DefinedRule[]
   /**
    * The column of the events that names one, that names the person whom it is about, and that records have
    * for their key, as text; absent: the person.

@@ -8,7 +8,7 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
 import { silverOf } from '../lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../lakehouse/index.ts'
-import { ruleColumns, rulesFile } from '../lakehouse/rules.ts'
+import { inArms, ruleColumns, rulesFile } from '../lakehouse/rules.ts'
 import { tablesOfSilver } from '../lakehouse/tables-of-silver.ts'
 import {
   defineLakehouse,
@@ -21,7 +21,7 @@ import {
   type TableDefinition,
   type Watermark,
 } from '../plan/index.ts'
-import { type PersonColumn, validRules, withSnoozes } from '../rules/index.ts'
+import { type PersonColumn, type RuleSet, validRules, withSnoozes } from '../rules/index.ts'
 import type { SilverColumns } from '../transactions/columns.ts'
 import type {
   ExtraFields,
@@ -93,18 +93,18 @@ export function transactions<
   }
 
   /** `called`: what the text is called where it has mistakes. */
-  function lakehouseBy(file: string, by: RulesVersion, called: string): Lakehouse {
-    const { version, text, entries = [], snoozes = [] } = by
+  function lakehouseBy(file: string, decides: RulesVersion, called?: string): Lakehouse {
     const settings = [...standardLakehouse.settings, ...(of.settings ?? [])]
     const parameters = listParameters(settings)
-    const names = { file: called, columns, entries, parameters, beside: besideRules(file) }
     const person: PersonColumn = { name: 'user_id', type: silver.transactions.rows.schema.user_id }
-    const rules = withSnoozes(validRules(text, names), snoozes, person)
-    const [records, transactionsTable, refused, scored, ...tables] = tablesOfSilver(
-      silver,
-      { ...rules, version },
-      add,
-    )
+    const read = ({ version, text, entries = [], snoozes = [] }: RulesVersion): RuleSet => {
+      const names = { columns, entries, parameters, beside: besideRules(file) }
+      const named = { ...names, file: called ?? `version ${version} of the rules` }
+      return withSnoozes(validRules(text, named), snoozes, person)
+    }
+    const rules = read(decides)
+    const { scoring, defined } = inArms(rules, decides, read)
+    const [records, transactionsTable, refused, scored, ...tables] = tablesOfSilver(silver, scoring, add)
     const { mapping, reading, reasonMeanings } = silver
     return defineLakehouse({
       topic: of.topic,
@@ -118,11 +118,11 @@ export function transactions<
       watermarks: [...standardLakehouse.watermarks, ...(of.watermarks ?? [])],
       settings: settings.flatMap((setting) => settingOf(setting, rules.lists)),
       definitionSettings: standardLakehouse.definitionSettings ?? [],
-      rules: rules.rules,
+      ...defined,
       rulesFrom: {
         file,
         columns,
-        by: (other) => lakehouseBy(file, other, `version ${other.version} of the rules`),
+        by: (other) => lakehouseBy(file, other),
       },
       names: {
         event: { column: 'transaction_id', path: mapping.transaction_id.path },

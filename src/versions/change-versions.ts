@@ -1,6 +1,7 @@
 // What may be done to a version of the rules, and by whom: each function gives the rows that say it, or fails
 // with RULES_VERSION_REFUSED, which says why not.
 import { LakehouseError } from '../errors/errors.ts'
+import { type ExperimentPlan, experimentText, type RuleExperiment } from './experiment.ts'
 import type { ApprovalPolicy, RuleVersion, Versions } from './rule-version.ts'
 import { approvalMistake } from './rule-version.ts'
 import type { VersionOrigin, VersionRow } from './version-row.ts'
@@ -61,6 +62,19 @@ export function rejectVersion(
   return [{ event: 'rejected', version, hash: found.hash, text: null, reason, ...by }]
 }
 
+/** The version may decide for customers: for all of them, or for those of an experiment. */
+function refuseUnapproved(
+  { version, status, approvedBy, activatedAtMicros }: RuleVersion,
+  policy: ApprovalPolicy,
+): void {
+  if (policy.kind === 'other_person' && approvedBy === null && activatedAtMicros === null) {
+    throw refused(
+      `version ${version} is not approved: "assay rules approve ${version}", by another user than its author.`,
+    )
+  }
+  if (status === 'rejected') throw refused(`version ${version} was rejected: propose it again first.`)
+}
+
 /** One that is active already stays so, and nothing is written. */
 export function activateVersion(
   versions: Versions,
@@ -71,12 +85,7 @@ export function activateVersion(
 ): NewRow[] {
   const found = versionAt(versions, version)
   if (found.status === 'active') return []
-  if (policy.kind === 'other_person' && found.approvedBy === null && found.activatedAtMicros === null) {
-    throw refused(
-      `version ${version} is not approved: "assay rules approve ${version}", by another user than its author.`,
-    )
-  }
-  if (found.status === 'rejected') throw refused(`version ${version} was rejected: propose it again first.`)
+  refuseUnapproved(found, policy)
   return activation(versions, found, reason, by)
 }
 
@@ -85,6 +94,52 @@ export function rollBack(versions: Versions, reason: string | null, by: Actor): 
   if (versions.before === null)
     throw refused('no other version was active before: there is nothing to go back to.')
   return activation(versions, versions.before, reason, by)
+}
+
+/** The candidate decides for a share of the customers; `plan` says which. */
+export function startExperiment(
+  versions: Versions,
+  { candidate, ...plan }: ExperimentPlan & { readonly candidate: number },
+  reason: string | null,
+  by: Actor,
+  policy: ApprovalPolicy,
+): NewRow[] {
+  const { experiment, experiments, active } = versions
+  const { version, hash } = versionAt(versions, candidate)
+  if (active === null) throw refused('no version decides yet: the first run makes the rules of the file one.')
+  if (experiment !== null)
+    throw refused(`experiment ${experiment.name} goes on: stop it or promote its version first.`)
+  if (experiments.some(({ name }) => name === plan.name)) {
+    throw refused(`there was an experiment ${plan.name}: another name puts the customers into other arms.`)
+  }
+  if (version === active.version) throw refused(`version ${version} is active: it decides for all customers.`)
+  refuseUnapproved(versionAt(versions, candidate), policy)
+  return [{ event: 'experiment_started', version, hash, text: experimentText(plan), reason, ...by }]
+}
+
+/** The active version decides for all customers again. */
+export function stopExperiment(versions: Versions, name: string, reason: string | null, by: Actor): NewRow[] {
+  const { candidateVersion } = runningExperiment(versions, name)
+  const { version, hash } = versionAt(versions, candidateVersion)
+  return [{ event: 'experiment_stopped', version, hash, text: null, reason, ...by }]
+}
+
+/** The candidate decides for all customers. */
+export function promoteExperiment(
+  versions: Versions,
+  name: string,
+  reason: string | null,
+  by: Actor,
+): NewRow[] {
+  const { candidateVersion } = runningExperiment(versions, name)
+  return activation(versions, versionAt(versions, candidateVersion), reason, by)
+}
+
+function runningExperiment({ experiment }: Versions, name: string): RuleExperiment {
+  if (experiment?.name === name) return experiment
+  throw refused(
+    experiment === null ? 'no experiment goes on.' : `the experiment that goes on is ${experiment.name}.`,
+  )
 }
 
 /** Takes in what was written before approval was asked for. */

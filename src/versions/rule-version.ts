@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { storedText } from '../plan/index.ts'
 import type { RuleSet } from '../rules/index.ts'
+import { ExperimentFold, type RuleExperiment } from './experiment.ts'
 import { isSealOf, linkOf } from './seal.ts'
 import type { VersionRow } from './version-row.ts'
 
@@ -31,6 +32,10 @@ export type Versions = {
   readonly active: RuleVersion | null
   /** The one that was active before it: where a rollback goes. */
   readonly before: RuleVersion | null
+  /** In the order in which they started. */
+  readonly experiments: readonly RuleExperiment[]
+  /** The experiment that goes on. */
+  readonly experiment: RuleExperiment | null
   /** What the file of rules said when a start last looked at it; null where none did. */
   readonly fileHash: string | null
   readonly ignored: readonly IgnoredRow[]
@@ -91,6 +96,7 @@ function linksOf(rows: readonly VersionRow[]): string[] {
 class Fold {
   readonly #all = new Map<number, Known>()
   readonly #activated: number[] = []
+  readonly #experiments = new ExperimentFold()
   #fileHash: string | null = null
 
   /** Why the row counts for nothing; null where it counts. `isJudged`: approval was asked for by then. */
@@ -103,7 +109,10 @@ class Fold {
     if (known === undefined) return `there is no version ${version}`
     const why = isJudged ? this.#whyNot(row, known) : null
     if (why !== null) return why
+    if (event === 'experiment_started') return this.#experiments.start(row, this.#activated.at(-1) ?? null)
+    if (event === 'experiment_stopped') return this.#experiments.stop(row)
     if (event === 'activated') {
+      this.#experiments.activated(row)
       known.activatedAtMicros = row.atMicros
       this.#activated.push(version)
     }
@@ -134,11 +143,12 @@ class Fold {
     if (event === 'approved') return approvalMistake(known, user, role)
     // The first version of all has nobody whose rules it could change.
     const isFirst = event === 'activated' && this.#activated.length === 0
-    if (event !== 'activated' || isFirst || known.activatedAtMicros !== null) return null
+    const decides = event === 'activated' || event === 'experiment_started'
+    if (!decides || isFirst || known.activatedAtMicros !== null) return null
     return known.approvedBy === null ? `version ${known.version} is not approved` : null
   }
 
-  versions(): Pick<Versions, 'all' | 'active' | 'before' | 'fileHash'> {
+  versions(): Omit<Versions, 'ignored' | 'link' | 'isSealed'> {
     const active = this.#activated.at(-1) ?? null
     const all = [...this.#all.values()]
       .map((known) => versionOf(known, active))
@@ -148,6 +158,8 @@ class Fold {
       all,
       active: at(active),
       before: at(this.#activated.findLast((version) => version !== active)),
+      experiments: this.#experiments.all,
+      experiment: this.#experiments.running,
       fileHash: this.#fileHash,
     }
   }

@@ -9,11 +9,12 @@ import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { fileMissing } from '../files/file-missing.ts'
 import { ruleVersionsPath } from '../ops/rule-versions.ts'
-import { firstRulesVersion, type Lakehouse, type RulesSource } from '../plan/index.ts'
+import { firstRulesVersion, type Lakehouse, type RulesSource, type RulesVersion } from '../plan/index.ts'
 import { besideRules } from '../project/model-file.ts'
 import { listParameters, withLists } from '../project/rule-lists.ts'
 import { type RuleSet, validRules } from '../rules/index.ts'
 import { type Actor, sealVersions, takeFile } from './change-versions.ts'
+import type { RuleExperiment } from './experiment.ts'
 import { type Addition, entriesOf, listLogVersion, readAdditions, snoozesOf, standing } from './list-log.ts'
 import { type ApprovalPolicy, contentHash, type RuleVersion, type Versions } from './rule-version.ts'
 import { versionLogVersion, withVersionLog } from './version-log.ts'
@@ -35,8 +36,7 @@ export type DecidingRules = {
 
 /** The rules that decide now; those of the file where no start has numbered them. Nothing is written. */
 export async function decidingRules(of: RulesOfLakehouse): Promise<DecidingRules> {
-  const { active } = await readVersions(of)
-  return active === null ? ofFile(of) : ofVersion(of, active, await additionsOf(of))
+  return decidedBy(of, await readVersions(of), await additionsOf(of))
 }
 
 /** What is added to the rules now. */
@@ -51,7 +51,7 @@ export async function readVersions(of: RulesOfLakehouse): Promise<Versions> {
 }
 
 const noVersions: Versions = {
-  ...{ all: [], active: null, before: null, fileHash: null },
+  ...{ all: [], active: null, before: null, experiments: [], experiment: null, fileHash: null },
   ...{ ignored: [], link: '', isSealed: false },
 }
 
@@ -74,10 +74,7 @@ export async function rulesOfFile(lakehouse: Lakehouse, file = lakehouse.rulesFr
 }
 
 /** The rules of a version, as this lakehouse reads them. */
-export function rulesOfVersion(
-  lakehouse: Lakehouse,
-  { version, text }: Pick<RuleVersion, 'version' | 'text'>,
-): RuleSet {
+export function rulesOfVersion(lakehouse: Lakehouse, { version, text }: VersionText): RuleSet {
   return rulesOfText(lakehouse, lakehouse.rulesFrom!, text, `version ${version} of the rules`)
 }
 
@@ -94,23 +91,20 @@ function ofFile({ lakehouse, parameters }: RulesOfLakehouse): DecidingRules {
   return { lakehouse, parameters, version: firstRulesVersion }
 }
 
-export function ofVersion(
-  of: RulesOfLakehouse,
-  version: Pick<RuleVersion, 'version' | 'text'>,
-  additions: readonly Addition[],
-): DecidingRules {
+/** Who decides: what `Versions` says of it. */
+type Decisive = Pick<Versions, 'all' | 'experiment'> & { readonly active: VersionText | null }
+type VersionText = Pick<RuleVersion, 'version' | 'text'>
+
+/** By the active version, and for a part of the customers by that of an experiment. */
+function decidedBy(of: RulesOfLakehouse, versions: Decisive, additions: readonly Addition[]): DecidingRules {
   const { lakehouse, parameters } = of
-  if (lakehouse.rulesFrom === undefined) return ofFile(of)
-  const { lists } = rulesOfVersion(lakehouse, version)
+  const { active } = versions
+  if (lakehouse.rulesFrom === undefined || active === null) return ofFile(of)
+  const { lists } = rulesOfVersion(lakehouse, active)
   return {
-    lakehouse: lakehouse.rulesFrom.by({
-      version: version.version,
-      text: version.text,
-      entries: entriesOf(additions),
-      snoozes: snoozesOf(additions),
-    }),
+    lakehouse: lakehouse.rulesFrom.by(decidingVersions(active, versions, additions)),
     parameters: withLists(lakehouse, parameters, lists),
-    version: version.version,
+    version: active.version,
   }
 }
 
@@ -130,8 +124,23 @@ export async function startingRules(of: RulesOfLakehouse, by: Omit<Actor, 'origi
   const activates = rows.some(({ event }) => event === 'activated')
   const becomes = activates || version === versions.active?.version ? 'active' : 'proposed'
   const file = version === null ? null : ({ version, becomes } as const)
-  if (version !== null && activates) return { ...ofVersion(of, { version, text }, additions), file }
-  return { ...(versions.active === null ? ofFile(of) : ofVersion(of, versions.active, additions)), file }
+  // What becomes active ends an experiment.
+  const changed = version !== null && activates ? { active: { version, text }, experiment: null } : {}
+  return { ...decidedBy(of, { ...versions, ...changed }, additions), file }
+}
+
+/** What is added to lists, and snoozed, counts in both arms. */
+function decidingVersions(
+  active: VersionText,
+  { all, experiment }: Decisive,
+  additions: readonly Addition[],
+): RulesVersion {
+  const added = { entries: entriesOf(additions), snoozes: snoozesOf(additions) }
+  const decides = { version: active.version, text: active.text, ...added }
+  if (experiment === null) return decides
+  const { name, share, by, candidateVersion } = experiment
+  const { version, text } = all.find((one) => one.version === candidateVersion)!
+  return { ...decides, experiment: { name, share, by, candidate: { version, text, ...added } } }
 }
 
 export type RulesByVersion = {
@@ -150,9 +159,10 @@ export type RulesByVersion = {
 
 /** For rows that other versions scored. */
 export async function rulesByVersion(of: RulesOfLakehouse): Promise<RulesByVersion> {
-  const { all, active } = await readVersions(of)
+  const versions = await readVersions(of)
+  const { all, active } = versions
   const additions = await readAdditions(of.deltaBasePath)
-  const { lakehouse } = active === null ? ofFile(of) : ofVersion(of, active, [])
+  const { lakehouse } = decidedBy(of, versions, [])
   const setOf = (version: number | null): RuleSet | null => {
     const found = all.find((one) => one.version === version)
     return found === undefined ? null : rulesOfVersion(lakehouse, found)
@@ -190,6 +200,8 @@ export class RulesInForce implements InForce {
   #logVersions: readonly [bigint | null, bigint | null] = [null, null]
   #version: number | null = null
   #rules: Lakehouse['rules'] | null = null
+  /** The name of the experiment that goes on. */
+  #experiment: string | undefined
 
   constructor(of: RunningRules) {
     this.#of = of
@@ -214,10 +226,10 @@ export class RulesInForce implements InForce {
     const versions = this.#isFileTaken ? await readVersions(of) : await this.#takeFile()
     this.#isFileTaken = true
     tellIgnored(versions, of.tell)
-    const { active } = versions
-    const rules = active === null ? ofFile(of) : ofVersion(of, active, await additionsOf(of))
+    const rules = decidedBy(of, versions, await additionsOf(of))
     this.#rules = rules.lakehouse.rules
-    this.#tellVersion(rules.version, active)
+    this.#tellVersion(rules.version, versions.active)
+    this.#tellExperiment(versions.experiment)
     return rules
   }
 
@@ -231,7 +243,8 @@ export class RulesInForce implements InForce {
     const versions = await readVersions(this.#of)
     this.#logVersions = now
     tellIgnored(versions, this.#of.tell)
-    return versions.active !== null && versions.active.version !== this.#version
+    if (versions.active === null) return false
+    return versions.active.version !== this.#version || versions.experiment?.name !== this.#experiment
   }
 
   async #takeFile(): Promise<Versions> {
@@ -260,6 +273,21 @@ export class RulesInForce implements InForce {
     const of = active?.reason == null ? '' : ` (${active.reason})`
     const message = `Version ${version} of the rules decides from the next batch on${of}.`
     noticesTo(this.#of.tell)({ code: 'RULES_ACTIVE', message, details: { version, before } })
+  }
+
+  #tellExperiment(experiment: RuleExperiment | null): void {
+    const before = this.#experiment
+    this.#experiment = experiment?.name
+    if (before === experiment?.name) return
+    const message =
+      experiment === null
+        ? `Experiment ${before} is over: one version of the rules decides for all customers from the next batch on.`
+        : `Experiment ${experiment.name}: version ${experiment.candidateVersion} of the rules decides for ${experiment.share * 100} % of the customers from the next batch on.`
+    noticesTo(this.#of.tell)({
+      code: 'RULES_ACTIVE',
+      message,
+      details: { experiment: experiment?.name ?? null, before: before ?? null },
+    })
   }
 }
 

@@ -119,7 +119,7 @@ async function reported(asOf = asOfMs): Promise<ExperimentReport> {
   return await reportExperiment({
     ...{ lakehouse, deltaBasePath: base, duckdb: {} },
     experiment: {
-      ...{ name, share, by: 'user_id', candidateVersion: 2 },
+      ...{ name, share, by: 'user_id', candidateVersion: 2, scoredBeforeMicros: null },
       startedAtMicros: BigInt(beginMs) * 1000n,
       endedAtMicros: null,
     },
