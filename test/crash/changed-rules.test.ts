@@ -1,5 +1,6 @@
-// A process is killed at a named step, and the next one goes on by another version of the rules: each row is
-// by exactly one of the two, the one that its batch says, and the proof holds.
+// A process is killed at a named step, and the next one goes on by another version of the rules, or by an
+// experiment with it: each row is by exactly one version and arm, those that its batch says, and the proof
+// holds.
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -20,22 +21,30 @@ const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const [values] = fc.sample(lines(60, 60), { seed, numRuns: 1 })
 const recordsPerBatchMax = Math.ceil(values!.length / 3)
 /** Of every row with an amount another score: no row is the same by both. */
-const others = readFileSync(rulesFile, 'utf8').replace(
+const shipped = readFileSync(rulesFile, 'utf8')
+const others = shipped.replace(
   'rules:\n',
   'rules:\n  - { name: any_amount, when: amount > 0, points: 1, says: an amount }\n',
 )
 const second = standardLakehouse.rulesFrom!.by({ version: 2, text: others })
-/** Rows of fraud_detection as undisturbed runs by one version wrote them, by offset. */
-const expected = new Map<number, ReadonlyMap<string, string>>()
+const candidate = { version: 2, text: others }
+const experiment = standardLakehouse.rulesFrom!.by({
+  ...{ version: 1, text: shipped },
+  experiment: { name: 'less-friction', share: 0.5, by: 'user_id', candidate },
+})
+const lakehouses = { 'version 1': standardLakehouse, 'version 2': second, 'an experiment': experiment }
+type By = keyof typeof lakehouses
+/** Rows of fraud_detection as undisturbed runs wrote them, by offset. */
+const expected = new Map<By, ReadonlyMap<string, string>>()
 
 beforeAll(async () => {
-  for (const [version, lakehouse] of [standardLakehouse, second].entries()) {
+  for (const [by, lakehouse] of Object.entries(lakehouses) as [By, typeof second][]) {
     const own = await newLakehouse()
     try {
       await writeInput(own, values!)
       await runOnce(own, { ...crashOptions, recordsPerBatchMax, lakehouse, finalize: true })
       const { fraud_detection: rows } = await readTables(own.base)
-      expected.set(version + 1, new Map(rows.map((row) => [String(row.offset), textOf(row)])))
+      expected.set(by, new Map(rows.map((row) => [String(row.offset), textOf(row)])))
     } finally {
       await own.remove()
     }
@@ -43,8 +52,12 @@ beforeAll(async () => {
 })
 afterAll(() => expected.clear())
 
-for (const step of stepNames.filter((_, index) => isItsTurn(seed, index, 4))) {
-  test.concurrent(`killed at "${step}", and gone on by version 2`, async () => {
+const cases = stepNames.flatMap((step) => [
+  { step, by: 'version 2' as const },
+  { step, by: 'an experiment' as const },
+])
+for (const { step, by } of cases.filter((_, index) => isItsTurn(seed, index, 7))) {
+  test.concurrent(`killed at "${step}", and gone on by ${by}`, async () => {
     const lakehouse = await newLakehouse()
     const what = `repeat with SEED=${seed}`
     try {
@@ -54,22 +67,28 @@ for (const step of stepNames.filter((_, index) => isItsTurn(seed, index, 4))) {
       const ended = await runChild({ base, input, recordsPerBatchMax, finalize: true, at })
       expect(ended.signal, what).toBe('SIGKILL')
       const begun = await batchesOfLog(base).catch(() => null)
-      const options = { ...crashOptions, recordsPerBatchMax, lakehouse: second, finalize: true }
+      const options = { ...crashOptions, recordsPerBatchMax, lakehouse: lakehouses[by], finalize: true }
       await runOnce(lakehouse, options)
       const { fraud_detection: rows } = await readTables(base)
       expect(rows.map(({ offset }) => String(offset)).sort(), what).toEqual(
-        [...expected.get(1)!.keys()].sort(),
+        [...expected.get('version 1')!.keys()].sort(),
       )
       for (const row of rows)
-        expect(textOf(row), what).toBe(expected.get(Number(row.rules_version))!.get(String(row.offset)))
-      const versions = Map.groupBy(rows, (row) => String(row.processing_time))
-      for (const ofBatch of versions.values())
-        expect(new Set(ofBatch.map(({ rules_version: version }) => version)).size, what).toBe(1)
+        expect(textOf(row), what).toBe(expected.get(decidedBy(row))!.get(String(row.offset)))
+      const batches = Map.groupBy(rows, (row) => String(row.processing_time))
+      for (const ofBatch of batches.values()) expect(new Set(ofBatch.map(decidedBy)).size, what).toBe(1)
       // What the first process began is by its rules; what it had not begun is by the others.
-      const byFirst = rows.filter(({ rules_version: version }) => version === 1n)
+      const byFirst = rows.filter((row) => decidedBy(row) === 'version 1')
       if (begun === null) expect(byFirst, what).toEqual([])
       const { delays, parameters, duckdb } = testOptions
-      const proof = { lakehouse: second, deltaBasePath: base, parameters, delays, duckdb, sinceMicros: null }
+      const proof = {
+        lakehouse: lakehouses[by],
+        deltaBasePath: base,
+        parameters,
+        delays,
+        duckdb,
+        sinceMicros: null,
+      }
       const { checks } = await verifyLakehouse(proof, null)
       expect(
         checks.flatMap(({ findings }) => findings),
@@ -79,6 +98,12 @@ for (const step of stepNames.filter((_, index) => isItsTurn(seed, index, 4))) {
       await lakehouse.remove()
     }
   })
+}
+
+/** In an experiment every row has an arm. */
+function decidedBy({ variant, rules_version: version }: Row): By {
+  if (variant !== null) return 'an experiment'
+  return version === 1n ? 'version 1' : 'version 2'
 }
 
 /** A row without its times, which another process gives it. */
