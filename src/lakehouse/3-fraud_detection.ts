@@ -87,7 +87,7 @@ export function fraudOf(
       offset: row.offset,
       processing_time: row.processing_time,
       rules_version: byArm(rules, row.variant, ({ version = firstRulesVersion }) => int(version)),
-      variant: row.variant,
+      variant: experiment === undefined ? nullOf('string') : row.variant,
       model_score: row.model_score,
       // Behind all others: there a table gets them that is older than they are.
       ...columnsOf(ownSchema(mapping)),
