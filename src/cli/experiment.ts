@@ -1,4 +1,5 @@
-// assay experiment: a version of the rules decides for a share of the customers, and a report says what differs.
+// assay experiment: a version of the rules decides for a share of the customers, and a report says what
+// differs.
 import { Command, InvalidArgumentError } from 'commander'
 import { sectionsText } from '../backtest/report-text.ts'
 import type { Config } from '../config/config.ts'

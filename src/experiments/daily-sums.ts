@@ -97,8 +97,12 @@ async function dayLooks(
   const sums = await rowsOf(
     connection,
     `WITH brought AS (${brought}),
-      risen AS (SELECT arm, day, brought, sum(brought) OVER (PARTITION BY customer ORDER BY day) AS whole FROM brought),
-      changed AS (SELECT day, arm, sum(brought) AS brought, sum(whole ** 2 - (whole - brought) ** 2) AS squares
+      risen AS (
+        SELECT arm, day, brought, sum(brought) OVER (PARTITION BY customer ORDER BY day) AS whole
+        FROM brought),
+      changed AS (
+        SELECT day, arm, sum(brought) AS brought,
+          sum(whole ** 2 - (whole - brought) ** 2) AS squares
         FROM risen GROUP BY ALL),
       counted AS (${days ?? 'SELECT day FROM changed WHERE false'})
     SELECT CAST(day AS VARCHAR) AS day, arm, brought, squares FROM (

@@ -1,5 +1,5 @@
-// What an experiment found: each figure by day, from the sums of both arms. docs/guide/experiments.md says what
-// the figures mean.
+// What an experiment found: each figure by day, from the sums of both arms. docs/guide/experiments.md says
+// what the figures mean.
 import {
   type ArmCounts,
   type BothArms,

@@ -61,7 +61,7 @@ function versionLines({ versions }: ExperimentReport): string[] {
     const its = versions.filter((one) => one.arm === arm)
     if (its.length < 2) return []
     const told = its.map(
-      ({ version, transactions }) => `${version} (${countText(transactions)} transactions)`,
+      ({ version, transactions }) => `${version} (${counted(transactions, 'transaction')})`,
     )
     return [`the ${arm} was decided by several versions, and the figures are of all: ${told.join(', ')}`]
   })

@@ -1,5 +1,5 @@
-// Experiments as the rows of rules/versions tell them: one starts with a row of its own, and ends with another
-// one, or with whatever version becomes active then.
+// Experiments as the rows of rules/versions tell them: one starts with a row of its own, and ends with
+// another one, or with whatever version becomes active then.
 import type { VersionRow } from './version-row.ts'
 
 export type RuleExperiment = {

@@ -1,5 +1,5 @@
-// Experiments that are made up: customers with habits of their own, who come over time, and frauds whose money
-// has a long tail. What a customer does is drawn for both arms, so that the true difference is known.
+// Experiments that are made up: customers with habits of their own, who come over time, and frauds whose
+// money has a long tail. What a customer does is drawn for both arms, so that the true difference is known.
 import { hash } from 'node:crypto'
 import { experimentAlpha, figureNames, sharesAlpha } from '../../src/experiments/figures.ts'
 import {
