@@ -11,6 +11,7 @@ import { baselineSql, unpivotSql } from './figures.ts'
 import { overLayer, overSql } from './over.ts'
 import { readJsonSql } from './read-json.ts'
 import { sessionsSql } from './sessions.ts'
+import { sparkModelSql } from './spark-model.ts'
 
 /** A relation that is computed once and named, for the statements after it. */
 export type SharedStatement = {
@@ -55,6 +56,9 @@ class Compiler {
         this.#reads.add(node.name)
         return `SELECT ${names(dialect, Object.keys(node.schema))}\nFROM ${dialect.name(node.name)}`
       case 'project': {
+        const input = (): string => this.from(node.input)
+        const scored = dialect.engine === 'spark' ? sparkModelSql(dialect, node, input) : null
+        if (scored !== null) return scored
         const columns = Object.entries(node.columns).map(([name, expr]) => {
           const sql = expressionSql(dialect, expr)
           return sql === dialect.name(name) ? sql : `${sql} AS ${dialect.name(name)}`

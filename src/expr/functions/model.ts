@@ -1,9 +1,8 @@
 // The score of a model of trees. Its text stands in the expression, so whoever stores the expression has the
 // model as well.
-import { evaluatorOf, modelHandleName, modelScoreName } from '../../model/index.ts'
+import { evaluatorOf, modelHandleName, modelScoreName, modelScoreSpark } from '../../model/index.ts'
 import type { Expr } from '../expression.ts'
 import { defineGeneric } from '../function.ts'
-import { modelScoreSpark } from './model-spark.ts'
 
 const stump =
   '{"features":[{"name":"amount","kind":"number","values":null}],"precision":"double","base":0,"slope":1,' +

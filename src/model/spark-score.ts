@@ -1,17 +1,7 @@
-// The score of a model as an expression of Spark. The model is data in it, read from its text once for a
-// statement; as code of Spark it would be too large to be compiled.
-import {
-  categorical,
-  categoryMax,
-  halved,
-  halvings,
-  missingIs,
-  missingLeft,
-  missingMask,
-  rawMax,
-  seriesTerms,
-  zeroMax,
-} from '../../model/index.ts'
+// The score of a model as an expression of Spark, in which the model is data: read from its text once for a
+// statement, and walked by functions that Spark interprets.
+import { halved, halvings, rawMax, seriesTerms } from './sigmoid.ts'
+import { categorical, categoryMax, missingIs, missingLeft, missingMask, zeroMax } from './tree-model.ts'
 
 const tree =
   'STRUCT<features: ARRAY<INT>, thresholds: ARRAY<DOUBLE>, left: ARRAY<INT>, right: ARRAY<INT>, ' +
@@ -50,8 +40,20 @@ export function modelScoreSpark(model: string, ...features: string[]): string {
   const rounded = `IF(of.model.precision = 'single', transform(of.given, one -> CAST(CAST(one AS FLOAT) AS DOUBLE)), of.given)`
   const isModel = 'of.model.trees IS NOT NULL AND of.model.slope IS NOT NULL'
   const parts = `transform(array(${of}), of -> named_struct('model', of.model, 'given', ${rounded}))`
-  const bounded = `greatest(-${rawMax}D, least(${rawMax}D, of.model.slope * ${raw}))`
-  const sums = `transform(${parts}, of -> IF(${isModel}, -(${bounded}) / ${halved}D, NULL))`
-  const powers = `transform(${sums}, part -> aggregate(sequence(1, ${halvings}), ${series}, (power, step) -> power * power))`
-  return `get(transform(${powers}, power -> 1D / (1D + power)), 0)`
+  const sums = `transform(${parts}, of -> IF(${isModel}, ${partOf('of.model.slope', raw)}, NULL))`
+  return probabilityOf(sums)
+}
+
+/** The probability of a raw score that stands in a column. */
+export function modelProbabilitySpark(slope: string, rawScore: string): string {
+  return probabilityOf(`array(${partOf(slope, rawScore)})`)
+}
+
+function partOf(slope: string, rawScore: string): string {
+  return `-greatest(-${rawMax}D, least(${rawMax}D, ${slope} * ${rawScore})) / ${halved}D`
+}
+
+function probabilityOf(parts: string): string {
+  const squares = `aggregate(sequence(1, ${halvings}), ${series}, (power, step) -> power * power)`
+  return `get(transform(transform(${parts}, part -> ${squares}), power -> 1D / (1D + power)), 0)`
 }
