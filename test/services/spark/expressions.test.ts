@@ -7,6 +7,7 @@ import { addFunctions } from '../../../src/engines/duckdb-functions.ts'
 import { type Expr, jsonBoolean, jsonIsAbsent, jsonNumber, jsonText } from '../../../src/expr/index.ts'
 import { project } from '../../../src/plan/index.ts'
 import { compileTable, duckdb, expressionSql, literalSql, spark } from '../../../src/sql/index.ts'
+import { anyArms, armExpressions, armRows, armsOfPython } from '../../compare/arms.ts'
 import { differencesOf, onDuckdb, onJavascript } from '../../compare/evaluators.ts'
 import {
   expectedCells,
@@ -49,6 +50,14 @@ describe.skipIf(sparkAbsent !== null)(`on both engines (SEED=${seed})`, () => {
     expect(differences.slice(0, 3), `${differences.length} differences; repeat with SEED=${seed}`).toEqual([])
     expect(given.types).toEqual(expressions.map(({ type }) => duckdb.type(type)))
     expect(found.types).toEqual(expressions.map(({ type }) => spark.type(type)))
+  })
+
+  test("customers are in the arms that Python's hashlib gives", async () => {
+    const cases = anyArms(seed, 50)
+    const rows = armRows(cases)
+    const found = await onSpark(server.session, armExpressions(cases), rows)
+    const all = rows.flatMap((_, place) => cases.map((one) => ({ ...one, key: cases[place]!.key })))
+    expect(found.table.flat(), `repeat with SEED=${seed}`).toEqual(armsOfPython(all))
   })
 
   test('documents are read as the examples say', async () => {
