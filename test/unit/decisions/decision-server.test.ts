@@ -170,8 +170,10 @@ test('a repeated request waits for the first, and takes its place where brokers 
   }
   const { post } = await serve({ produce, keys })
   const ask = () => post('{"a":1}', { 'idempotency-key': 'k' })
+  const begun = vi.spyOn(keys, 'begin')
   const both = [ask(), ask()]
-  await expect.poll(() => calls.length).toBe(1)
+  await expect.poll(() => begun.mock.calls.length).toBe(2)
+  expect(calls).toHaveLength(1)
   sent.reject(new LakehouseError('KAFKA_UNREACHABLE', 'no broker answers'))
   expect((await Promise.all(both)).map(({ status }) => status)).toEqual([503, 503])
   const third = ask()
