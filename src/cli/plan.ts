@@ -75,7 +75,7 @@ function planText(project: Project, { last, changes, kept, history, rules }: Pla
   if (last !== null && rules !== null) {
     const { version, becomes } = rules
     const next =
-      becomes === 'active' ? 'which decides from then on' : 'which decides nothing before it is approved'
+      becomes === 'active' ? 'which decides from then on' : 'which decides nothing before it is active'
     lines.push(`the file of rules becomes version ${version} of the rules, ${next}`)
   }
   const nameWidth = Math.max(0, ...kept.map(({ column }) => column.length))

@@ -4,7 +4,7 @@ import { parseDuration } from '../config/duration.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
-import { isPerson, type PersonColumn } from '../rules/index.ts'
+import { isPerson, type PersonColumn, type RuleList } from '../rules/index.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
 import { type Addition, changeLists, type ListChange, readAdditions, standing } from '../versions/list-log.ts'
 import { commandActor } from './command-user.ts'
@@ -17,6 +17,7 @@ type EntryFlags = { readonly until?: bigint; readonly note?: string }
 
 const valueLengthMax = 1_000
 const noteLengthMax = 1_000
+const latestMs = Date.UTC(9999, 11, 31)
 
 export function addEntryCommands(command: Command, project: Project): void {
   command
@@ -84,7 +85,7 @@ async function change(project: Project, of: ListChange): Promise<void> {
   // What was added can be taken back when the rules have no such list any more.
   if (of.event === 'added') {
     const rules = await namedRules(config, 'active')
-    if (of.list !== null) checkList(of.list, rules.lists)
+    if (of.list !== null) checkList(of.list, of.value, rules.lists)
     if (of.rule !== null) {
       checkRule(
         of.rule,
@@ -107,9 +108,12 @@ async function change(project: Project, of: ListChange): Promise<void> {
   process.stdout.write(printable(`${what}: ${done[of.event]}, from the next batch on\n`))
 }
 
-function checkList(name: string, lists: Readonly<Record<string, { readonly kind: string }>>): void {
+function checkList(name: string, value: string, lists: Readonly<Record<string, RuleList>>): void {
   const list = Object.hasOwn(lists, name) ? lists[name] : undefined
-  if (list?.kind === 'texts') return
+  if (list?.kind === 'texts') {
+    if (!list.elements.includes(value)) return
+    throw new LakehouseError('CONFIG_INVALID', `${value} is in ${name} already: the active rules have it.`)
+  }
   const texts = Object.keys(lists).filter((one) => lists[one]?.kind === 'texts')
   const known = texts.length === 0 ? 'they have none' : `there is ${texts.join(', ')}`
   const why =
@@ -147,6 +151,7 @@ function untilOf(text: string): bigint {
   const ms = duration === null ? parseInstantMs(text) : nowMs + Number(duration / 1000n)
   if (ms === null)
     throw new InvalidArgumentError('It must be a time such as 2026-12-01T12:00:00Z, or "7 days".')
+  if (ms > latestMs) throw new InvalidArgumentError('It must be a time before the year 10000.')
   if (ms <= nowMs) throw new InvalidArgumentError('It must be a time to come.')
   return BigInt(ms) * 1000n
 }

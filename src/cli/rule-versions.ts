@@ -14,12 +14,14 @@ import {
   proposeVersion,
   rejectVersion,
   rollBack,
+  sealAnew,
 } from '../versions/change-versions.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
 import type { RuleVersion, Versions } from '../versions/rule-version.ts'
 import {
   type RulesOfLakehouse,
   readVersions,
+  refuseInvalid,
   rulesOfFile,
   rulesOfVersion,
 } from '../versions/rules-in-force.ts'
@@ -35,6 +37,7 @@ const reasonLengthMax = 1_000
 export function addVersionCommands(command: Command, project: Project): void {
   addReading(command, project)
   addChanging(command, project)
+  addReseal(command, project)
 }
 
 function addReading(command: Command, project: Project): void {
@@ -102,13 +105,8 @@ function addChanging(command: Command, project: Project): void {
     .command('activate')
     .description('let a version decide from the next batch on; a run goes on meanwhile')
     .addArgument(versionArgument())
-  change<number>(project, activate, 'approver', async ({ config, of }, version, reason, by) => {
-    return (versions) => {
-      const rows = activateVersion(versions, version, reason, by, of.policy)
-      // Before it decides: a column that it asks for may be gone.
-      if (rows.length > 0) rulesOfVersion(config.lakehouse, versionOf(versions.all, version))
-      return rows
-    }
+  change<number>(project, activate, 'approver', async ({ of }, version, reason, by) => {
+    return (versions) => activateVersion(versions, version, reason, by, of.policy)
   })
   const rollback = command
     .command('rollback')
@@ -116,6 +114,25 @@ function addChanging(command: Command, project: Project): void {
   change<undefined>(project, rollback, 'approver', async (_, __, reason, by) => {
     return (versions) => rollBack(versions, reason, by)
   })
+}
+
+/** What somebody has looked at counts, although its seals are not right. */
+function addReseal(command: Command, project: Project): void {
+  command
+    .command('reseal')
+    .description('take in rules/versions as it is, where it is not as it was sealed; by an admin')
+    .option('--reason <text>', 'why, for the log', reasonText)
+    .action(async ({ reason }: Reason) => {
+      const { config } = openSession(project)
+      const of = await versionedRules(config)
+      if (of.policy.kind === 'none')
+        throw new LakehouseError('CONFIG_INVALID', 'nothing is sealed: RULES_APPROVAL is none.')
+      const by = await commandActor(config)
+      refuseRole(by, 'admin')
+      const decide = (versions: Versions) => sealAnew(versions, reason ?? null, by)
+      const versions = await withVersionLog(of, (log) => log.sealAnew(decide))
+      write(`all rows count as they are: ${activeText(versions.active)}\n`)
+    })
 }
 
 export type Decide<A> = (
@@ -144,7 +161,12 @@ export function change<A>(
     if (of.policy.kind === 'other_person') refuseRole(by, least)
     const decided = await decide({ config, of }, argument, reason, by)
     const before = await readVersions(of)
-    const versions = await withVersionLog(of, (log) => log.change(decided))
+    const compiled = (versions: Versions): readonly NewRow[] => {
+      const rows = decided(versions)
+      refuseInvalid(config.lakehouse, versions, rows)
+      return rows
+    }
+    const versions = await withVersionLog(of, (log) => log.change(compiled))
     write(told(before, versions))
   })
 }

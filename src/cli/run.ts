@@ -18,7 +18,8 @@ import type { KafkaPositions } from '../kafka/source.ts'
 import { inputStream, tablesOf } from '../plan/index.ts'
 import { type Project, projectTitle } from '../project/project.ts'
 import { sqlName } from '../query/table-name.ts'
-import { withDecidingRules } from '../versions/configured-rules.ts'
+import { withStartingRules } from '../versions/configured-rules.ts'
+import { commandActor } from './command-user.ts'
 import type { DecisionsBeside } from './decisions-beside.ts'
 import { exitCodes } from './failure.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
@@ -85,7 +86,7 @@ async function runDecisionsAlone(project: Project, flags: RunFlags): Promise<voi
 async function runPipeline(project: Project, named: readonly string[], flags: RunFlags): Promise<void> {
   const session = openSession(project)
   const { log } = session
-  const decided = await withDecidingRules(session.config)
+  const decided = await withStartingRules(session.config, await commandActor(session.config))
   const all = project.lakehouse.streams
   const streams = named.length === 0 ? all : all.filter((name) => named.includes(name))
   checkFlags(flags, decided)

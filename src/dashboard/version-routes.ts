@@ -13,7 +13,12 @@ import {
 } from '../versions/change-versions.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
 import { contentHash, type RuleVersion, type Versions } from '../versions/rule-version.ts'
-import { type RulesOfLakehouse, readVersions, rulesOfVersion } from '../versions/rules-in-force.ts'
+import {
+  type RulesOfLakehouse,
+  readVersions,
+  refuseInvalid,
+  rulesOfVersion,
+} from '../versions/rules-in-force.ts'
 import { withVersionLog } from '../versions/version-log.ts'
 import type { VersionsAnswer } from './api.ts'
 import { bodyOf, Refusal, sendJson, textOfBody } from './http.ts'
@@ -49,14 +54,7 @@ export const versionRoutes = {
     }),
   'POST /api/rules/activate': (context, request, response) =>
     change(context, request, response, 'approver', (body, by) => {
-      return (versions, { policy, lakehouse }) => {
-        const version = numberOf(body)
-        const rows = activateVersion(versions, version, reasonOf(body), by, policy)
-        const found = versions.all.find((one) => one.version === version)
-        // Before it decides: a column that it asks for may be gone.
-        if (rows.length > 0 && found !== undefined) rulesOfVersion(lakehouse, found)
-        return rows
-      }
+      return (versions, { policy }) => activateVersion(versions, numberOf(body), reasonOf(body), by, policy)
     }),
   'POST /api/rules/rollback': (context, request, response) =>
     change(context, request, response, 'approver', (body, by) => {
@@ -74,7 +72,13 @@ async function change(
   const session = await access.allowed(request, least)
   const decide = decideBy(await bodyOf(request, textMaxBytes), actorOf(config, session))
   const of = await versionedRules(config)
-  await withVersionLog(of, (log) => log.change((versions) => decide(versions, of)))
+  await withVersionLog(of, (log) =>
+    log.change((versions) => {
+      const rows = decide(versions, of)
+      refuseInvalid(config.lakehouse, versions, rows)
+      return rows
+    }),
+  )
   sendJson(response, await answerOf(config, session))
 }
 

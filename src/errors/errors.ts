@@ -43,6 +43,12 @@ export const errorCodes = {
     retry: 'never',
     meaning: 'A file of rules has mistakes; the message tells each with its line and column.',
   },
+  RULES_LOG_BROKEN: {
+    blame: 'user',
+    retry: 'never',
+    meaning:
+      'rules/versions is not as it was sealed, or its key is another: nothing becomes active before somebody has seen to it.',
+  },
   RULES_VERSION_REFUSED: {
     blame: 'user',
     retry: 'never',

@@ -28,7 +28,8 @@ export function proposeVersion(
   by: Actor,
 ): NewRow[] {
   const same = versions.all.find((one) => one.hash === hash)
-  const isAuthor = same?.authors.some(({ user }) => user === by.user) === true
+  const isKnown = by.role !== null
+  const isAuthor = same?.authors.some((one) => one.user === by.user && one.isKnown === isKnown) === true
   if (same !== undefined && isAuthor && same.status !== 'rejected' && by.origin !== 'file') return []
   const version = same?.version ?? (versions.all.at(-1)?.version ?? 0) + 1
   return [{ event: 'proposed', version, hash, text: same === undefined ? text : null, reason, ...by }]
@@ -59,6 +60,9 @@ export function rejectVersion(
   if (found.status !== 'proposed' && found.status !== 'approved') {
     throw refused(`version ${version} is ${found.status}: only what is proposed or approved can be rejected.`)
   }
+  const { experiment } = versions
+  if (experiment?.candidateVersion === version)
+    throw refused(`experiment ${experiment.name} tries version ${version}: stop it first.`)
   return [{ event: 'rejected', version, hash: found.hash, text: null, reason, ...by }]
 }
 
@@ -147,6 +151,13 @@ export function sealVersions({ all, active, isSealed }: Versions, by: Actor): Ne
   const last = active ?? all.at(-1)
   if (isSealed || last === undefined) return []
   return [{ event: 'sealed', version: last.version, hash: null, text: null, reason: null, ...by }]
+}
+
+/** Takes in all that there is: an admin has looked at it. */
+export function sealAnew({ all, active }: Versions, reason: string | null, by: Actor): NewRow[] {
+  const last = active ?? all.at(-1)
+  if (last === undefined) throw refused('there is no version that could be sealed.')
+  return [{ event: 'sealed', version: last.version, hash: null, text: null, reason, ...by }]
 }
 
 /** What a start makes of the file of rules as it is now; nothing where the last start saw it as it is. */

@@ -1,10 +1,13 @@
 // The rules that decide, by the configuration: those of the active version, and the key of their seals.
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { chmod, link, readFile, rm, writeFile } from 'node:fs/promises'
 import type { Config } from '../config/config.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { anchorsIn } from './anchor.ts'
+import type { Actor } from './change-versions.ts'
 import type { ApprovalPolicy } from './rule-version.ts'
-import { decidingRules, type RulesOfLakehouse } from './rules-in-force.ts'
+import { decidingRules, type RulesOfLakehouse, startingRules } from './rules-in-force.ts'
+import { versionLogVersion, withVersionLog } from './version-log.ts'
 
 const keyBytes = 32
 const keyForm = /^[0-9a-f]{64}\s*$/
@@ -12,7 +15,7 @@ const keyForm = /^[0-9a-f]{64}\s*$/
 export async function versionedRules(config: Config): Promise<RulesOfLakehouse> {
   const { lakehouse, parameters, deltaBasePath } = config
   const clock = (): bigint => BigInt(Date.now()) * 1000n
-  return { lakehouse, parameters, deltaBasePath, clock, policy: await policyOf(config) }
+  return { lakehouse, parameters, deltaBasePath, clock, policy: await policyOf(config, clock) }
 }
 
 /** The configuration with the lakehouse by the rules that decide. */
@@ -21,17 +24,47 @@ export async function withDecidingRules(config: Config): Promise<Config> {
   return { ...config, lakehouse, parameters }
 }
 
-/** The key is made where there is none. */
-async function policyOf({ rules: { keyFile } }: Config): Promise<ApprovalPolicy> {
+/** The configuration with the lakehouse by the rules that a start would decide by. */
+export async function withStartingRules(config: Config, by: Omit<Actor, 'origin'>): Promise<Config> {
+  const { lakehouse, parameters } = await startingRules(await versionedRules(config), by)
+  return { ...config, lakehouse, parameters }
+}
+
+/** The key is made where there is none, and no row has a seal. */
+async function policyOf(
+  { rules: { keyFile }, deltaBasePath }: Config,
+  clock: () => bigint,
+): Promise<ApprovalPolicy> {
   if (keyFile === null) return { kind: 'none' }
-  const text = (await keyText(keyFile)) ?? (await makeKey(keyFile))
+  let text = await keyText(keyFile)
+  if (text === null) {
+    await refuseSealed(deltaBasePath, keyFile, clock)
+    text = await makeKey(keyFile)
+  }
   if (!keyForm.test(text)) {
     throw new LakehouseError(
       'CONFIG_INVALID',
       `${keyFile} (RULES_KEY_FILE) is no key of Assay: 64 hexadecimal digits are expected. With another key all versions lose their seals.`,
     )
   }
-  return { kind: 'other_person', key: Buffer.from(text.trim(), 'hex') }
+  const place = createHash('sha256').update(deltaBasePath).digest('hex').slice(0, 16)
+  return {
+    kind: 'other_person',
+    key: Buffer.from(text.trim(), 'hex'),
+    anchors: anchorsIn(`${keyFile}.${place}.sealed`),
+  }
+}
+
+/** With another key no row would have a right seal. */
+async function refuseSealed(deltaBasePath: string, keyFile: string, clock: () => bigint): Promise<void> {
+  if ((await versionLogVersion(deltaBasePath)) === null) return
+  const none = { kind: 'none' } as const
+  const rows = await withVersionLog({ deltaBasePath, policy: none, clock }, (log) => log.rows())
+  if (rows.every(({ seal }) => seal === null)) return
+  throw new LakehouseError(
+    'RULES_LOG_BROKEN',
+    `rows of rules/versions are sealed, and their key is gone: there is no ${keyFile} (RULES_KEY_FILE). Bring it back.`,
+  )
 }
 
 async function keyText(file: string): Promise<string | null> {

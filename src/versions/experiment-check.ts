@@ -19,6 +19,10 @@ export function checkExperiment(
     if (Object.hasOwn(rows.schema, plan.by)) continue
     throw refused(`${path} has no column ${plan.by}: customers are named by one that events and scores have.`)
   }
+  if (plan.by === lakehouse.names.event.column)
+    throw refused(
+      `${plan.by} names a transaction: arms are of customers, as in --by ${lakehouse.names.person.column}.`,
+    )
   const [ofActive, ofCandidate] = [active, candidate].map((one) => rulesOfVersion(lakehouse, one).lists)
   const common = Object.keys(ofCandidate!).filter((name) => Object.hasOwn(ofActive!, name))
   const [own, other] = [ofActive!, ofCandidate!].map((lists) => withLists(lakehouse, parameters, lists))

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { storedText } from '../plan/index.ts'
 import type { RuleSet } from '../rules/index.ts'
+import type { Anchor, Anchors } from './anchor.ts'
 import { ExperimentFold, type RuleExperiment } from './experiment.ts'
 import { isSealOf, linkOf } from './seal.ts'
 import type { VersionRow } from './version-row.ts'
@@ -42,12 +43,21 @@ export type Versions = {
   /** What the seal of the next row is over. */
   readonly link: string
   readonly isSealed: boolean
+  /** The last row whose seal is right. */
+  readonly sealedTo: Anchor | null
+  /** Why the rows are not those that were sealed; null where they are. */
+  readonly broken: string | null
 }
 
 /** How changes of rules come into force: `none` asks nobody, `other_person` asks for another user. */
 export type ApprovalPolicy =
   | { readonly kind: 'none' }
-  | { readonly kind: 'other_person'; readonly key: Buffer }
+  | {
+      readonly kind: 'other_person'
+      readonly key: Buffer
+      /** Absent: how far the rows were sealed is not remembered. */
+      readonly anchors?: Anchors
+    }
 
 /** The first 16 hexadecimal digits of SHA-256 over what the rules say: neither comments nor layout count. */
 export function contentHash({ rules, levels, reviewFrom, lists, model }: RuleSet): string {
@@ -66,25 +76,53 @@ type Known = { -readonly [K in keyof Omit<RuleVersion, 'status'>]: RuleVersion[K
 
 /**
  * `rows` in the order of their numbers. With approval asked for, a row counts where its seal is right, or a
- * right seal behind it takes it in; and what is not allowed counts for nothing, whoever wrote it.
+ * right seal behind it takes it in; and what is not allowed counts for nothing, whoever wrote it. `anchor`: how
+ * far they were sealed when they were last looked at.
  */
-export function versionsOf(rows: readonly VersionRow[], policy: ApprovalPolicy): Versions {
+export function versionsOf(
+  rows: readonly VersionRow[],
+  policy: ApprovalPolicy,
+  anchor: Anchor | null = null,
+): Versions {
   const key = policy.kind === 'other_person' ? policy.key : null
   const links = linksOf(rows)
   const isRight = rows.map(({ seal }, index) => key !== null && isSealOf(seal, key, links[index]!))
-  const firstSealed = isRight.indexOf(true)
+  const isTakenIn = rows.map(({ event }, index) => event === 'sealed' && isRight[index]!)
+  // What was written before approval was asked for, or before an admin has sealed it anew, is not judged.
+  const judgedFrom = Math.max(isTakenIn.lastIndexOf(true), isRight.indexOf(true))
   const fold = new Fold()
   const ignored: IgnoredRow[] = []
   for (const [index, row] of rows.entries()) {
     const { sequence } = row
     const expected = (rows[index - 1]?.sequence ?? 0n) + 1n
     if (sequence !== expected) ignored.push({ sequence, why: `row ${expected} is missing before it` })
-    // What was written before approval was asked for is not judged by it.
-    const isJudged = firstSealed >= 0 && index >= firstSealed
+    const isJudged = judgedFrom >= 0 && index >= judgedFrom
     const why = isJudged && !isRight[index]! ? 'it has no seal of Assay' : fold.take(row, isJudged)
     if (why !== null) ignored.push({ sequence, why })
   }
-  return { ...fold.versions(), ignored, link: links.at(-1) ?? '', isSealed: firstSealed >= 0 }
+  const last = isRight.lastIndexOf(true)
+  return {
+    ...fold.versions(),
+    ...{ ignored, link: links.at(-1) ?? '', isSealed: judgedFrom >= 0 },
+    sealedTo: last < 0 ? null : { sequence: rows[last]!.sequence, link: links[last]! },
+    broken: key === null ? null : brokenBy(rows, links, last >= 0, anchor),
+  }
+}
+
+/** Why the rows are not those that were sealed; null where they are. */
+function brokenBy(
+  rows: readonly VersionRow[],
+  links: readonly string[],
+  hasRight: boolean,
+  anchor: Anchor | null,
+): string | null {
+  if (anchor !== null) {
+    const at = rows.findIndex(({ sequence }) => sequence === anchor.sequence)
+    const isThere = at >= 0 && links[at] === anchor.link
+    return isThere ? null : `a row up to ${anchor.sequence} was altered or removed after it was sealed`
+  }
+  const isOfOther = !hasRight && rows.some(({ seal }) => seal !== null)
+  return isOfOther ? 'its rows have seals, and RULES_KEY_FILE is not the key of any of them' : null
 }
 
 function linksOf(rows: readonly VersionRow[]): string[] {
@@ -117,6 +155,7 @@ class Fold {
       this.#activated.push(version)
     }
     if (event === 'approved') known.approvedBy = row.user
+    if (event === 'rejected') known.approvedBy = null
     if (event === 'rejected' || event === 'approved') known.isRejected = event === 'rejected'
     return null
   }
@@ -144,11 +183,13 @@ class Fold {
     // The first version of all has nobody whose rules it could change.
     const isFirst = event === 'activated' && this.#activated.length === 0
     const decides = event === 'activated' || event === 'experiment_started'
-    if (!decides || isFirst || known.activatedAtMicros !== null) return null
+    if (!decides || isFirst) return null
+    if (known.isRejected) return `version ${known.version} was rejected`
+    if (known.activatedAtMicros !== null) return null
     return known.approvedBy === null ? `version ${known.version} is not approved` : null
   }
 
-  versions(): Omit<Versions, 'ignored' | 'link' | 'isSealed'> {
+  versions(): Omit<Versions, 'ignored' | 'link' | 'isSealed' | 'sealedTo' | 'broken'> {
     const active = this.#activated.at(-1) ?? null
     const all = [...this.#all.values()]
       .map((known) => versionOf(known, active))

@@ -16,8 +16,15 @@ import { type RuleSet, validRules } from '../rules/index.ts'
 import { type Actor, sealVersions, takeFile } from './change-versions.ts'
 import type { RuleExperiment } from './experiment.ts'
 import { type Addition, entriesOf, listLogVersion, readAdditions, snoozesOf, standing } from './list-log.ts'
-import { type ApprovalPolicy, contentHash, type RuleVersion, type Versions } from './rule-version.ts'
-import { versionLogVersion, withVersionLog } from './version-log.ts'
+import {
+  type ApprovalPolicy,
+  contentHash,
+  type RuleVersion,
+  type Versions,
+  versionsOf,
+} from './rule-version.ts'
+import { refuseBroken, versionLogVersion, withVersionLog } from './version-log.ts'
+import type { VersionRow } from './version-row.ts'
 
 export type RulesOfLakehouse = {
   /** By the file of rules. */
@@ -46,14 +53,15 @@ async function additionsOf({ deltaBasePath, clock }: RulesOfLakehouse): Promise<
 
 /** Without the rules of versions that are not there: a lakehouse without a file of rules has none. */
 export async function readVersions(of: RulesOfLakehouse): Promise<Versions> {
-  if ((await versionLogVersion(of.deltaBasePath)) === null) return noVersions
-  return await withVersionLog(of, (log) => log.read())
+  if ((await versionLogVersion(of.deltaBasePath)) !== null)
+    return await withVersionLog(of, (log) => log.read())
+  const { policy } = of
+  const anchor = policy.kind === 'none' ? null : ((await policy.anchors?.read()) ?? null)
+  refuseBroken(versionsOf([], policy, anchor))
+  return noVersions
 }
 
-const noVersions: Versions = {
-  ...{ all: [], active: null, before: null, experiments: [], experiment: null, fileHash: null },
-  ...{ ignored: [], link: '', isSealed: false },
-}
+const noVersions = versionsOf([], { kind: 'none' })
 
 /** The file of rules, as text and by what it says. Fails with RULES_INVALID where it has mistakes. */
 export async function rulesOfFile(lakehouse: Lakehouse, file = lakehouse.rulesFrom?.file) {
@@ -100,11 +108,29 @@ function decidedBy(of: RulesOfLakehouse, versions: Decisive, additions: readonly
   const { lakehouse, parameters } = of
   const { active } = versions
   if (lakehouse.rulesFrom === undefined || active === null) return ofFile(of)
-  const { lists } = rulesOfVersion(lakehouse, active)
-  return {
-    lakehouse: lakehouse.rulesFrom.by(decidingVersions(active, versions, additions)),
-    parameters: withLists(lakehouse, parameters, lists),
-    version: active.version,
+  try {
+    const { lists } = rulesOfVersion(lakehouse, active)
+    return {
+      lakehouse: lakehouse.rulesFrom.by(decidingVersions(active, versions, additions)),
+      parameters: withLists(lakehouse, parameters, lists),
+      version: active.version,
+    }
+  } catch (cause) {
+    if (!(cause instanceof LakehouseError) || cause.code !== 'RULES_INVALID') throw cause
+    const advice = `Version ${active.version} of the rules is active and does not go with this lakehouse any more: "assay rules propose" and "assay rules activate" let another one decide.`
+    throw new LakehouseError('RULES_INVALID', `${cause.message}\n${advice}`, { cause })
+  }
+}
+
+/** Fails with RULES_INVALID where a version that is to become active does not go with the lakehouse. */
+export function refuseInvalid(
+  lakehouse: Lakehouse,
+  { all }: Versions,
+  rows: readonly Pick<VersionRow, 'event' | 'version'>[],
+): void {
+  for (const { event, version } of rows) {
+    const found = all.find((one) => one.version === version)
+    if (event === 'activated' && found !== undefined) rulesOfVersion(lakehouse, found)
   }
 }
 
@@ -200,6 +226,7 @@ export class RulesInForce implements InForce {
   #logVersions: readonly [bigint | null, bigint | null] = [null, null]
   #version: number | null = null
   #rules: Lakehouse['rules'] | null = null
+  #last: DecidingRules | null = null
   /** The name of the experiment that goes on. */
   #experiment: string | undefined
 
@@ -223,10 +250,12 @@ export class RulesInForce implements InForce {
     if (of.lakehouse.rulesFrom === undefined) return ofFile(of)
     const { deltaBasePath } = of
     this.#logVersions = [await versionLogVersion(deltaBasePath), await listLogVersion(deltaBasePath)]
-    const versions = this.#isFileTaken ? await readVersions(of) : await this.#takeFile()
+    const versions = this.#isFileTaken ? await this.#readAgain() : await this.#takeFile()
+    if (versions === null) return this.#last!
     this.#isFileTaken = true
     tellIgnored(versions, of.tell)
     const rules = decidedBy(of, versions, await additionsOf(of))
+    this.#last = rules
     this.#rules = rules.lakehouse.rules
     this.#tellVersion(rules.version, versions.active)
     this.#tellExperiment(versions.experiment)
@@ -240,16 +269,30 @@ export class RulesInForce implements InForce {
     const now = [await versionLogVersion(deltaBasePath), await listLogVersion(deltaBasePath)] as const
     if (now[1] !== ofLists) return true
     if (now[0] === ofVersions) return false
-    const versions = await readVersions(this.#of)
+    const versions = await this.#readAgain()
     this.#logVersions = now
+    if (versions === null) return false
     tellIgnored(versions, this.#of.tell)
     if (versions.active === null) return false
     return versions.active.version !== this.#version || versions.experiment?.name !== this.#experiment
   }
 
+  /** null where the rows are not those that were sealed: the run goes on by what it knows, and tells. */
+  async #readAgain(): Promise<Versions | null> {
+    try {
+      return await readVersions(this.#of)
+    } catch (error) {
+      if (!(error instanceof LakehouseError) || error.code !== 'RULES_LOG_BROKEN') throw error
+      const message = `The run goes on by version ${this.#version} of the rules. ${error.message}`
+      noticesTo(this.#of.tell)({ code: 'RULES_LOG_BROKEN', message, details: { version: this.#version } })
+      return null
+    }
+  }
+
   async #takeFile(): Promise<Versions> {
     const { by, policy, tell, lakehouse } = this.#of
     const file = await rulesOfFile(lakehouse)
+    await readVersions(this.#of) // A table that was removed is not begun anew where its rows were sealed.
     const versions = await withVersionLog(this.#of, (log) =>
       log.change((known) => {
         const taken = takeFile(known, file, by, policy)
@@ -258,7 +301,7 @@ export class RulesInForce implements InForce {
       }),
     )
     const ofThis = versions.all.find(({ hash }) => hash === file.hash)
-    if (ofThis?.status === 'proposed' || ofThis?.status === 'approved') {
+    if (ofThis !== undefined && ofThis.status !== 'active' && versions.fileHash === file.hash) {
       const { version, status } = ofThis
       const message = `The file of rules is version ${version}, which is ${status} and not active: "assay rules list" shows all.`
       noticesTo(tell)({ code: 'RULES_PROPOSED', message, details: { version, status } })

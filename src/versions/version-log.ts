@@ -1,9 +1,12 @@
 // rules/versions read and written.
+
+import { LakehouseError } from '../errors/errors.ts'
 import {
   ruleVersionsAppId as appId,
   ruleVersionsDefinition as definition,
   ruleVersionsPath as path,
 } from '../ops/rule-versions.ts'
+import type { Anchor } from './anchor.ts'
 import type { NewRow } from './change-versions.ts'
 import { type ApprovalPolicy, type Versions, versionsOf } from './rule-version.ts'
 import { linkOf, sealOf } from './seal.ts'
@@ -51,19 +54,52 @@ export class VersionLog {
     return (await this.#log.read()).map(rowFrom)
   }
 
+  /** Fails with RULES_LOG_BROKEN where the rows are not those that were sealed. */
   async read(): Promise<Versions> {
-    return versionsOf(await this.rows(), this.#options.policy)
+    const versions = versionsOf(await this.rows(), this.#options.policy, await this.#anchor())
+    refuseBroken(versions)
+    await this.#remember(versions)
+    return versions
   }
 
   /** Writes what `decide` makes of the versions as they are; none where it gives no rows. */
   async change(decide: (versions: Versions) => readonly NewRow[]): Promise<Versions> {
+    await this.#write(decide, refuseBroken)
+    return await this.read()
+  }
+
+  /** The same of rows that are not those that were sealed: what it writes takes them in. */
+  async sealAnew(decide: (versions: Versions) => readonly NewRow[]): Promise<Versions> {
+    await this.#write(decide, () => undefined)
+    await this.#remember(versionsOf(await this.rows(), this.#options.policy))
+    return await this.read()
+  }
+
+  async #write(
+    decide: (versions: Versions) => readonly NewRow[],
+    refuse: (versions: Versions) => void,
+  ): Promise<void> {
+    const anchor = await this.#anchor()
     await this.#log.change((rows, next) => {
-      const versions = versionsOf(rows.map(rowFrom), this.#options.policy)
+      const versions = versionsOf(rows.map(rowFrom), this.#options.policy, anchor)
+      refuse(versions)
       return this.#numbered(versions, decide(versions), next).map(({ atMicros, ...row }) => {
         return { ...row, at: atMicros }
       })
     })
-    return await this.read()
+  }
+
+  async #anchor(): Promise<Anchor | null> {
+    const { policy } = this.#options
+    return policy.kind === 'none' ? null : ((await policy.anchors?.read()) ?? null)
+  }
+
+  async #remember({ sealedTo }: Versions): Promise<void> {
+    const { policy } = this.#options
+    if (policy.kind === 'none' || policy.anchors === undefined || sealedTo === null) return
+    const before = await policy.anchors.read()
+    const isSame = before?.sequence === sealedTo.sequence && before.link === sealedTo.link
+    if (!isSame) await policy.anchors.write(sealedTo)
   }
 
   #numbered({ link }: Versions, rows: readonly NewRow[], next: bigint): VersionRow[] {
@@ -76,6 +112,16 @@ export class VersionLog {
       return { ...numbered, seal: policy.kind === 'none' ? null : sealOf(policy.key, before) }
     })
   }
+}
+
+/** Fails with RULES_LOG_BROKEN. */
+export function refuseBroken({ broken }: Pick<Versions, 'broken'>): void {
+  if (broken === null) return
+  throw new LakehouseError(
+    'RULES_LOG_BROKEN',
+    `${path} is not as it was sealed: ${broken}. Bring the table, or the key, back from a backup; or, when you have looked at all rows ` +
+      '("assay query" shows rules.versions) and they are right, "assay rules reseal" takes them in, by an admin.',
+  )
 }
 
 function rowFrom(row: ReadCells): VersionRow {

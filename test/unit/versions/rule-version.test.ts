@@ -9,6 +9,7 @@ import {
   proposeVersion,
   rejectVersion,
   rollBack,
+  sealAnew,
   takeFile,
 } from '../../../src/versions/change-versions.ts'
 import { type ApprovalPolicy, versionsOf } from '../../../src/versions/rule-version.ts'
@@ -161,6 +162,50 @@ describe('with approval by another person', () => {
       expect(log.versions.ignored.length).toBeGreaterThan(0)
     },
   )
+
+  const altered: Readonly<Record<string, (rows: VersionRow[]) => void>> = {
+    'first row': (rows) => void rows.splice(0, 1, { ...rows[0]!, user: 'someone' }),
+    'text of the first row': (rows) => void rows.splice(0, 1, { ...rows[0]!, text: 'evil' }),
+    'row before all': (rows) => void rows.unshift({ ...rows[0]!, sequence: 0n }),
+    'removed first row': (rows) => void rows.splice(0, 1),
+    'removed last row': (rows) => void rows.pop(),
+    'table that is empty': (rows) => void rows.splice(0),
+  }
+  test.each(Object.keys(altered))('behind an anchor, a changed log is broken: %s', (how) => {
+    const log = begun().add(proposeVersion(begun().versions, text('b'), ann))
+    const { sealedTo, broken } = log.versions
+    expect(broken).toBe(null)
+    expect(versionsOf(log.rows, asked, sealedTo).broken).toBe(null)
+    altered[how]!(log.rows)
+    expect(versionsOf(log.rows, asked, sealedTo).broken).toContain('was altered or removed')
+  })
+
+  test('with another key, rows that are sealed are broken; sealed anew they count, and what comes is judged', () => {
+    const log = begun().add(proposeVersion(begun().versions, text('b'), ann))
+    const other = new Log({ kind: 'other_person', key: Buffer.alloc(32, 8) })
+    other.rows.push(...log.rows)
+    expect(other.versions.broken).toContain('not the key')
+    other.add(sealAnew(other.versions, 'the key was lost', { ...bob, role: 'admin' }))
+    expect(other.versions.broken).toBe(null)
+    expect(other.statuses).toEqual(['1 active', '2 proposed'])
+    expect(refusal(() => approveVersion(other.versions, 2, null, ann))).toContain('ann proposed')
+    other.rows.push({ ...other.rows[1]!, version: 2, sequence: BigInt(other.rows.length + 1), seal: null })
+    expect(other.statuses).toEqual(['1 active', '2 proposed'])
+  })
+
+  test('a rejection takes the approval along, whoever proposes the text again', () => {
+    const log = begun().add(proposeVersion(begun().versions, text('b'), ann))
+    log.add(approveVersion(log.versions, 2, null, bob)).add(rejectVersion(log.versions, 2, null, bob))
+    expect(log.add(proposeVersion(log.versions, text('b'), ann)).statuses).toEqual(['1 active', '2 proposed'])
+    expect(refusal(() => activateVersion(log.versions, 2, null, ann, asked))).toContain('not approved')
+  })
+
+  test('who is named as an author without being known proposes it by a token, and then others approve it', () => {
+    const log = begun().add(takeFile(begun().versions, text('b'), { user: 'ann', role: null }, asked))
+    expect(refusal(() => approveVersion(log.versions, 2, null, bob))).toContain('ASSAY_TOKEN')
+    log.add(proposeVersion(log.versions, text('b'), ann)).add(approveVersion(log.versions, 2, null, bob))
+    expect(log.statuses).toEqual(['1 active', '2 approved'])
+  })
 
   test('what was there before approval was asked for is taken in by the first seal, and not what comes after', () => {
     const before = new Log(none).add(takeFile(versionsOf([], none), text('a'), machine, none))

@@ -1,12 +1,13 @@
 // A version that becomes active while a run goes on decides from a batch on, without a restart; a file that
 // was changed between two starts is the next version.
 import { readFileSync } from 'node:fs'
-import { appendFile, writeFile } from 'node:fs/promises'
+import { appendFile, rm, writeFile } from 'node:fs/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { tellNobody } from '../../../src/engines/events.ts'
+import { type OnEvent, tellNobody } from '../../../src/engines/events.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { rulesFile } from '../../../src/lakehouse/rules.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
+import { anchorsIn } from '../../../src/versions/anchor.ts'
 import { activateVersion, proposeVersion, rollBack } from '../../../src/versions/change-versions.ts'
 import { changeLists, type ListChange } from '../../../src/versions/list-log.ts'
 import type { ApprovalPolicy } from '../../../src/versions/rule-version.ts'
@@ -167,6 +168,24 @@ test('what a start would make of the file is told before, and what it makes is t
   const third = shipped.replace('amount > 5000', 'amount > 1')
   expect(await start(third, asking)).toEqual([1, { version: 3, becomes: 'proposed' }])
   expect(await start(third, asking)).toEqual([1, null])
+})
+
+test('a table that was removed under approval is not begun anew, and a run goes on by what it knows', async () => {
+  const anchors = anchorsIn(`${lakehouse.base}.sealed`)
+  const of: RulesOfLakehouse = {
+    ...rulesOfTest(),
+    policy: { kind: 'other_person', key: Buffer.alloc(32, 1), anchors },
+  }
+  const told: string[] = []
+  const tell: OnEvent = (event) => void (event.kind === 'notice' && told.push(event.code))
+  const inForce = new RulesInForce({ ...of, by, tell })
+  expect((await inForce.now()).version).toBe(1)
+  await rm(`${lakehouse.base}/rules/versions`, { recursive: true })
+  expect(await inForce.isOther()).toBe(false)
+  expect((await inForce.now()).version).toBe(1)
+  expect(told).toContain('RULES_LOG_BROKEN')
+  await expect(new RulesInForce({ ...of, by, tell }).now()).rejects.toThrow('was altered or removed')
+  await expect(decidingRules(of)).rejects.toThrow('was altered or removed')
 })
 
 test('two that write at once get numbers of their own', async () => {
