@@ -32,7 +32,7 @@ import type { PipelineOptions } from '../engine.ts'
 import { Phases } from '../phases.ts'
 import { type OpenTable, soleCommitter } from '../tables.ts'
 import { busyKeysOf } from './busy-keys.ts'
-import { sessionInputs, windowInputs } from './closing-rows.ts'
+import { mayCloseSessions, sessionInputs, windowInputs } from './closing-rows.ts'
 import { inputsNamed, type Relation, sqlRelation } from './connect/relations.ts'
 import type { CallOptions, SparkSession } from './connect/session.ts'
 import { type Decoding, decodedRecordsSql } from './decoded-records.ts'
@@ -330,7 +330,7 @@ class BatchRun {
   }
 
   /** null where nothing closes. */
-  #closingRows(table: OpenTable, definition: TableDefinition): Relation | null {
+  async #closingRows(table: OpenTable, definition: TableDefinition): Promise<Relation | null> {
     const progress = this.recorded.progress
     const { sql } = this.#compiled(definition.path)
     const { options, silver } = this.#context
@@ -343,7 +343,8 @@ class BatchRun {
       return sqlRelation(sql, { ...windowInputs(rows, definition, closing), ...own })
     }
     const closing = closingSessions(definition, this.#before, progress)
-    return closing === null ? null : sqlRelation(sql, sessionInputs(rows, closing, table.delta.directory))
+    if (closing === null || !mayCloseSessions(await silver.snapshot(), closing)) return null
+    return sqlRelation(sql, sessionInputs(rows, closing, table.delta.directory))
   }
 
   /** A range of event times, and of the days that silver is partitioned by. */

@@ -1,4 +1,5 @@
 // What tables whose rows close read for a batch: silver's rows as far back as windows or open sessions reach.
+import { type DeltaSnapshot, prunedFiles } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
 import { inputsOf, type TableDefinition } from '../../plan/index.ts'
 import { type Closing, type ClosingSessions, eventTimesOf, sessionsFrom } from '../batch-rules.ts'
@@ -35,6 +36,19 @@ export function sessionInputs(silver: RowsOfSilver, closing: ClosingSessions, di
     [input.name]: rowsSql(silver, Object.keys(input.schema), fromMicros, upToMicros - 1n),
     [name]: sqlRelation(deltaRows(directory, Object.keys(schema), ends)),
   }
+}
+
+/**
+ * False where no row of silver can be the last or the first of a session that closes: the bounds of its files
+ * say so.
+ */
+export function mayCloseSessions(silver: DeltaSnapshot, closing: ClosingSessions): boolean {
+  const { node, closedToMicros, upToMicros } = closing
+  const { gapMicros, lengthMaxMicros } = node
+  const from = (micros: bigint) => (closedToMicros === null ? {} : { min: closedToMicros - micros })
+  const last = { ...from(gapMicros), max: upToMicros - gapMicros - 1n }
+  const first = { ...from(lengthMaxMicros - 1n), max: upToMicros - lengthMaxMicros }
+  return [last, first].some((range) => prunedFiles(silver, [{ column: 'event_time', ...range }]).length > 0)
 }
 
 function rowsSql(

@@ -8,6 +8,7 @@ import { closingSessions } from '../../../src/engines/batch-rules.ts'
 import { Database } from '../../../src/engines/database.ts'
 import { batchRowsSql } from '../../../src/engines/embedded/follow-silver.ts'
 import { type SessionLimits, TableSessions } from '../../../src/engines/embedded/open-sessions.ts'
+import { mayCloseSessions } from '../../../src/engines/spark/closing-rows.ts'
 import { sessionPlan } from '../../../src/javascript/index.ts'
 import { userSessions } from '../../../src/lakehouse/3-aggregations/sessions.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
@@ -62,6 +63,7 @@ async function closedAgain(limits: SessionLimits | undefined) {
     const sessions = new TableSessions(plan, userSessions, limits)
     sessions.begin()
     const found: string[] = []
+    let passedOver = 0
     const kept: { readonly count: number; readonly bytes: number }[] = []
     let before = await history.progressAt(0n)
     for await (const next of history.after(0n)) {
@@ -71,13 +73,17 @@ async function closedAgain(limits: SessionLimits | undefined) {
       if (closing !== null) {
         const parameters = { processing_time: progress.timeMicros }
         const times = { timeMicros: progress.timeMicros, timeBeforeMicros: before.timeMicros }
+        const foundBefore = found.length
         for await (const rows of sessions.closed(files, { closing, ...times, parameters }))
           found.push(...listed(rows))
+        const mayClose = mayCloseSessions(await silver.snapshot(), closing)
+        if (!mayClose) passedOver++
+        expect(mayClose || found.length === foundBefore, 'a batch that is passed over closes none').toBe(true)
       }
       kept.push({ count: sessions.count, bytes: sessions.bytes })
       before = progress
     }
-    return { found: found.toSorted(), kept }
+    return { found: found.toSorted(), kept, passedOver }
   } finally {
     database.close()
   }
@@ -104,4 +110,13 @@ test('sessions that memory does not hold are computed some keys after others, an
   expect(inParts.kept.filter(({ bytes }) => bytes <= empty).length).toBeGreaterThan(2)
   const fromFiles = await closedAgain({ waitingBytesMax: 100_000, openBytesMax: 2 ** 27 })
   expect(fromFiles.found, `repeat with SEED=${seed}`).toEqual(expected)
+}, 120_000)
+
+test('of a batch with which no session can close the bounds of files say so', async () => {
+  const values = transactions()
+  await writeInput(lakehouse, values)
+  await runOnce(lakehouse, { recordsPerBatchMax: 5, streams: ['kafka-to-delta'] })
+  const { found, passedOver } = await closedAgain(undefined)
+  expect(found.length, `repeat with SEED=${seed}`).toBeGreaterThan(20)
+  expect(passedOver, `repeat with SEED=${seed}`).toBeGreaterThan(3)
 }, 120_000)
