@@ -32,7 +32,10 @@ export function anyArms(seed: number, count: number): readonly ArmCase[] {
     fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.integer().map(String), fc.constant('|')),
     { freq: 8 },
   )
-  const share = fc.oneof(fc.constantFrom(0.01, 0.1, 0.5, 0.9), fc.double({ min: 1e-6, max: 1 - 1e-9 }))
+  const share = fc.oneof(
+    fc.constantFrom(0.01, 0.1, 0.5, 0.9),
+    fc.double({ min: 1e-6, max: 1 - 1e-9, noNaN: true }),
+  )
   const step = fc.constantFrom(null, 0, 1)
   return fc
     .sample(fc.record({ name, key, share, step }), { seed, numRuns: count })
