@@ -18,7 +18,7 @@ import {
   positionText,
   tracesOf,
 } from '../../unit/engine/erased-person.ts'
-import { recordsOfFiles, unpackOldLakehouse } from '../../unit/engine/old-lakehouse.ts'
+import { recordsOfFiles, unpackOldLakehouse, withRulesVersion } from '../../unit/engine/old-lakehouse.ts'
 import { type JavaProducer, openJavaProducer, type SentRecord } from '../kafka/java-producer.ts'
 import { runAssay, type Settings, temporaryDirectory } from '../pipeline/assay.ts'
 import { settingsFor } from '../pipeline/lakehouse.ts'
@@ -62,7 +62,7 @@ describe.skipIf(sparkAbsent !== null)('on Spark', () => {
     const records = [...(await recordsOfFiles(input)), ...sent]
     const [tables, batches] = [await tablesOf(mine), await batchesOfLog(mine.DELTA_BASE_PATH!)]
     const config = { ...defaultConfig, dedupWindow: 3_600_000_000n }
-    expect(judgeStreamedLakehouse(records, tables, batches, config)).toEqual([])
+    expect(judgeStreamedLakehouse(records, withRulesVersion(tables, before), batches, config)).toEqual([])
     await runAssay(['verify'], mine)
     // Nothing of the files waits in bronze, so a person can be erased.
     await runAssay(['erase', '--user-id', '9222'], mine)

@@ -10,7 +10,7 @@ import { batchesOf, judgeLakehouse } from '../../compare/judge-lakehouse.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { defaultConfig } from '../../oracle/oracle.ts'
 import type { Tables } from '../../oracle/rows.ts'
-import { recordsOfFiles, unpackOldLakehouse } from './old-lakehouse.ts'
+import { recordsOfFiles, unpackOldLakehouse, withRulesVersion } from './old-lakehouse.ts'
 import { runOnce, testOptions, testParameters } from './pipeline.ts'
 
 const hour = 3_600_000_000n
@@ -73,10 +73,7 @@ test('rows that are there stay, files go on where they were, and all is what the
   const batches = batchesOf(tables).map((batch) => {
     return batch.timeMicros <= lastTime ? { ...batch, config: { ...config, watermarks } } : batch
   })
-  const scored = tables.fraud_detection.map((row) => {
-    return (row.processing_time as bigint) <= lastTime ? { ...row, rules_version: 1n } : row
-  })
-  const judged = { ...tables, fraud_detection: scored }
+  const judged = withRulesVersion(tables, before)
   expect(judgeLakehouse(await recordsOfFiles(input), judged, config, batches)).toEqual([])
   const verification = await verifyLakehouse(
     {
