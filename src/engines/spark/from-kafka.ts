@@ -6,6 +6,7 @@ import type { BatchPlan } from '../../batches/plan.ts'
 import { byHold, noTimes, planBatch, progressAfter } from '../../batches/planner.ts'
 import type { Progress } from '../../batches/progress.ts'
 import { assert, LakehouseError } from '../../errors/errors.ts'
+import { hasClosingRows } from '../../plan/index.ts'
 import { step } from '../../steps/step.ts'
 import { Backlog } from '../backlog.ts'
 import { isOpen, rulesOf } from '../batch-rules.ts'
@@ -275,10 +276,18 @@ class Pipeline {
     const started = positions.filter(isNew).map((position) => ({ ...position, end: position.start }))
     if (started.length === 0) return
     const plan = this.#plan(started)
-    const progress = progressAfter(this.#progress, plan, noTimes, this.#context.definitions.current.tables)
+    const before = this.#progress
+    const progress = progressAfter(before, plan, noTimes, this.#context.definitions.current.tables)
     const counts = { records: 0, silver: 0, quarantined: 0 }
     const recorded = { plan, progress, counts }
     await this.#silver.commit(null, recorded, soleCommitter(this.#run.options))
+    // Its watermarks move where their delays are others than in the batch before: what they close closes
+    // with it.
+    const names = Object.keys(progress.watermarks)
+    if (names.some((name) => progress.watermarks[name] !== before.watermarks[name])) {
+      const closing = this.#run.tables.filter(({ definition }) => hasClosingRows(definition.rows.node))
+      await completeBatch(this.#context, plan, before, recorded, closing)
+    }
     const { streams } = this.#run.options
     await this.#journal.note({ recorded, streams, rowsByTable: {}, reasons: {}, overflows: {}, phasesMs: {} })
     this.#progress = progress

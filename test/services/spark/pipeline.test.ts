@@ -1,10 +1,11 @@
 // The whole pipeline on a real Spark and a real broker, run by the real command, against the oracle and
 // against the embedded engine.
-import { rm } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
+import { rulesFile } from '../../../src/lakehouse/rules.ts'
 import { progressOf } from '../../../src/ops/tables.ts'
 import { batchesOfLog } from '../../compare/batches-of-log.ts'
 import { differences } from '../../compare/differences.ts'
@@ -186,6 +187,45 @@ describe.skipIf(sparkAbsent !== null)(`the pipeline on Spark (repeat with SEED=$
     expect(left).not.toContain(user)
     await runFew(['run', '--once', '--finalize'], mine)
     await runFew(['verify'], mine)
+  })
+
+  test('rules that become active while it runs decide from a batch on, and a rollback as well', async () => {
+    const topic = 'versions'
+    const parts = chunks(await plainRecords(topic, 90), 3)
+    const mine = await settings(topic, 'spark')
+    const file = join(await temporaryDirectory(), 'other.yaml')
+    const more = 'rules:\n  - { name: any_amount, when: amount > 0, points: 1, says: an amount }\n'
+    await writeFile(file, (await readFile(rulesFile, 'utf8')).replace('rules:\n', more))
+    await send(parts[0]!)
+    const run = startAssay(['run'], mine)
+    await silverHas(mine, parts[0]!.length, run)
+    await runAssay(['rules', 'propose', file], mine)
+    const changes = [
+      ['rules', 'activate', '2'],
+      ['rules', 'rollback'],
+    ]
+    for (const [index, change] of changes.entries()) {
+      await runAssay(change, mine)
+      while (run.log().split('RULES_ACTIVE').length < index + 2) {
+        expect(run.hasEnded(), run.log()).toBe(false)
+        await new Promise((resolve) => setTimeout(resolve, 200))
+      }
+      await send(parts[index + 1]!)
+      await silverHas(mine, parts.slice(0, index + 2).flat().length, run)
+    }
+    expect((await run.end('SIGTERM')).code).toBe(0)
+    await runAssay(['verify'], mine)
+    const { fraud_detection: rows } = await tablesOf(mine)
+    const byVersion = Map.groupBy(rows, ({ rules_version: version }) => Number(version))
+    expect([...byVersion.keys()].sort()).toEqual([1, 2])
+    for (const [version, of] of byVersion)
+      for (const { reasons } of of) expect((reasons as string[]).includes('any_amount')).toBe(version === 2)
+    // Each partition has the three parts one behind the other: first and last are by the first version.
+    for (const of of Map.groupBy(rows, ({ partition }) => partition).values()) {
+      const inOrder = of.toSorted((a, b) => Number(a.offset) - Number(b.offset))
+      const versions = inOrder.map(({ rules_version: version }) => String(version)).join('')
+      expect(versions).toMatch(/^1*2*1*$/)
+    }
   })
 
   test('a server that is killed in the bronze query and in the writes of a batch is started again', async () => {
