@@ -10,6 +10,7 @@ import { noticesTo, type OnEvent } from './events.ts'
 import type { Lease, LeaseTerms } from './lease.ts'
 import { checkpointDirectory, Lock, type LockPlace, leaseOf, lockStreams, streamLock } from './lock.ts'
 import { type Holder, isGone, thisProcess } from './lock-holder.ts'
+import { type Watch, watchFor } from './watch-for.ts'
 
 /** Locks of an erasure that died are taken when they are stale, which is after a lease or a little later. */
 const leasesWaited = 2
@@ -125,25 +126,9 @@ export class RunPauses {
     }
   }
 
-  /** A signal that aborts when an erasure asks for a pause; `end` ends the looking. */
-  watch(): { readonly asked: AbortSignal; readonly end: () => Promise<void> } {
-    const asked = new AbortController()
-    let looking: Promise<void> | null = null
-    const look = async (): Promise<void> => {
-      // A disk that fails for a moment is looked at again.
-      const found = await this.#erasure().catch(() => null)
-      if (found !== null) asked.abort()
-      looking = null
-    }
-    const timer = setInterval(() => {
-      looking ??= look()
-    }, this.#lease.lookMs)
-    timer.unref()
-    const end = async (): Promise<void> => {
-      clearInterval(timer)
-      await looking
-    }
-    return { asked: asked.signal, end }
+  /** Finds an erasure that asks for a pause. */
+  watch(): Watch {
+    return watchFor(() => this.isErasing(), this.#lease.lookMs)
   }
 
   async #untilNobodyErases(): Promise<void> {

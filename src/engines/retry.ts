@@ -11,6 +11,7 @@ import { RunPauses } from './erasure-pause.ts'
 import { type OnEvent, tellAll } from './events.ts'
 import { checkpointDirectory } from './lock.ts'
 import { storageFailure } from './storage-failure.ts'
+import { watchFor } from './watch-for.ts'
 
 /** So many failures, one after another without anything done between them, end the run. */
 export const failuresMax = 10
@@ -92,41 +93,22 @@ async function runUntilPause(
   onceOnly: readonly ErrorCode[],
 ): Promise<boolean> {
   const lock = await pauses.lock()
-  const { asked, end } = pauses.watch()
-  const changed = watchInForce(options)
+  const { inForce } = options
+  const asked = pauses.watch()
+  const changed = watchFor(async () => (await inForce?.isOther()) === true, inForceLookMs)
   try {
     // A holder that lost its lock stops after the batch at hand, as on SIGTERM, and then says why.
     const stop = AbortSignal.any([options.signal, lock.lost])
     const { lost } = lock
-    const signal = AbortSignal.any([stop, asked, changed.signal])
+    const signal = AbortSignal.any([stop, asked.found, changed.found])
     await runWithRetries({ ...options, signal, stop, lost }, attempt, onceOnly)
     lost.throwIfAborted()
-    return (asked.aborted || changed.signal.aborted) && !stop.aborted
+    return (asked.found.aborted || changed.found.aborted) && !stop.aborted
   } finally {
-    await end()
+    await asked.end()
     await changed.end()
     await lock.release()
   }
-}
-
-/** A signal that aborts when another lakehouse is in force; `end` ends the looking. */
-function watchInForce({ inForce }: PipelineOptions): { signal: AbortSignal; end: () => Promise<void> } {
-  const changed = new AbortController()
-  let looking: Promise<void> | null = null
-  const look = async (): Promise<void> => {
-    // A disk that fails for a moment is looked at again.
-    if (await inForce?.isOther().catch(() => false)) changed.abort()
-    looking = null
-  }
-  const timer = setInterval(() => {
-    looking ??= look()
-  }, inForceLookMs)
-  timer.unref()
-  const end = async (): Promise<void> => {
-    clearInterval(timer)
-    await looking
-  }
-  return { signal: changed.signal, end }
 }
 
 type Stoppable = PipelineOptions & { readonly stop: AbortSignal; readonly lost: AbortSignal }

@@ -292,7 +292,6 @@ export class RulesInForce implements InForce {
   async #takeFile(): Promise<Versions> {
     const { by, policy, tell, lakehouse } = this.#of
     const file = await rulesOfFile(lakehouse)
-    await readVersions(this.#of) // A table that was removed is not begun anew where its rows were sealed.
     const versions = await withVersionLog(this.#of, (log) =>
       log.change((known) => {
         const taken = takeFile(known, file, by, policy)
