@@ -16,6 +16,7 @@ import { checkExperiment } from '../versions/experiment-check.ts'
 import type { Versions } from '../versions/rule-version.ts'
 import { readVersions } from '../versions/rules-in-force.ts'
 import { instantFlag } from './instant-flag.ts'
+import { instantText } from './instant-text.ts'
 import { durationMs, wholeNumberFrom } from './option-values.ts'
 import { printable } from './printable.ts'
 import { tableText } from './result-output.ts'
@@ -197,10 +198,6 @@ function asJson({ startedAtMicros, endedAtMicros, ...one }: RuleExperiment): obj
     startedAt: instantText(startedAtMicros),
     endedAt: endedAtMicros === null ? null : instantText(endedAtMicros),
   }
-}
-
-function instantText(micros: bigint | null): string {
-  return micros === null ? '' : new Date(Number(micros / 1000n)).toISOString()
 }
 
 function write(text: string): void {

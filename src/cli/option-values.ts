@@ -40,3 +40,10 @@ export function bytes(min: number): (text: string) => number {
     throw new InvalidArgumentError(`It must be ${allowed}.`)
   }
 }
+
+export function textUpTo(lengthMax: number): (text: string) => string {
+  return (text) => {
+    if (text.length <= lengthMax) return text
+    throw new InvalidArgumentError(`It has at most ${lengthMax} characters.`)
+  }
+}

@@ -11,6 +11,7 @@ import { type QueueOrder, queueOrders } from '../review/queue-sql.ts'
 import { type CasePlace, isRefused, type OpenCase, refusalText } from '../review/review-answers.ts'
 import { commandUser } from './command-user.ts'
 import { exitCodes } from './failure.ts'
+import { textUpTo } from './option-values.ts'
 import { printable } from './printable.ts'
 import { recordPlace } from './record-place.ts'
 import { openSession } from './session.ts'
@@ -107,11 +108,4 @@ function placeOf(text: string): CasePlace {
 function sequenceOf(text: string): bigint {
   if (/^\d{1,18}$/.test(text)) return BigInt(text)
   throw new InvalidArgumentError('It must be a whole number.')
-}
-
-function textUpTo(lengthMax: number): (text: string) => string {
-  return (text) => {
-    if (text.length <= lengthMax) return text
-    throw new InvalidArgumentError(`It has at most ${lengthMax} characters.`)
-  }
 }

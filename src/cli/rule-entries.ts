@@ -8,6 +8,8 @@ import { isPerson, type PersonColumn, type RuleList } from '../rules/index.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
 import { type Addition, changeLists, type ListChange, readAdditions, standing } from '../versions/list-log.ts'
 import { commandActor } from './command-user.ts'
+import { instantText } from './instant-text.ts'
+import { textUpTo } from './option-values.ts'
 import { printable } from './printable.ts'
 import { tableText } from './result-output.ts'
 import { namedRules, refuseRole } from './rule-versions.ts'
@@ -37,7 +39,7 @@ export function addEntryCommands(command: Command, project: Project): void {
     .addArgument(list())
     .addArgument(value())
     .option('--until <time>', 'it counts until then: a time, or "7 days" from now', untilOf)
-    .option('--note <text>', 'why', noteText)
+    .option('--note <text>', 'why', textUpTo(noteLengthMax))
     .action((name: string, text: string, { until, note }: EntryFlags) =>
       change(project, { event: 'added', list: name, rule: null, value: text, ...ends(until, note) }),
     )
@@ -46,7 +48,7 @@ export function addEntryCommands(command: Command, project: Project): void {
     .description('take an element back that was added')
     .addArgument(list())
     .addArgument(value())
-    .option('--note <text>', 'why', noteText)
+    .option('--note <text>', 'why', textUpTo(noteLengthMax))
     .action((name: string, text: string, { note }: EntryFlags) =>
       change(project, { event: 'removed', list: name, rule: null, value: text, ...ends(undefined, note) }),
     )
@@ -58,7 +60,7 @@ export function addEntryCommands(command: Command, project: Project): void {
     .addArgument(rule())
     .addArgument(person())
     .requiredOption('--until <time>', 'a time, or "7 days" from now', untilOf)
-    .option('--note <text>', 'why', noteText)
+    .option('--note <text>', 'why', textUpTo(noteLengthMax))
     .action((name: string, text: string, { until, note }: EntryFlags) =>
       change(project, { event: 'added', list: null, rule: name, value: text, ...ends(until, note) }),
     )
@@ -67,7 +69,7 @@ export function addEntryCommands(command: Command, project: Project): void {
     .description('take a snooze back')
     .addArgument(rule())
     .addArgument(person())
-    .option('--note <text>', 'why', noteText)
+    .option('--note <text>', 'why', textUpTo(noteLengthMax))
     .action((name: string, text: string, { note }: EntryFlags) =>
       change(project, { event: 'removed', list: null, rule: name, value: text, ...ends(undefined, note) }),
     )
@@ -131,17 +133,13 @@ function entriesText(additions: readonly Addition[]): string {
   const rows = additions.map((one) => [
     one.list ?? `snooze of ${one.rule}`,
     one.value,
-    one.untilMicros === null ? '' : instantText(one.untilMicros),
+    instantText(one.untilMicros),
     one.user,
     instantText(one.atMicros),
-    one.removedAtMicros === null ? '' : instantText(one.removedAtMicros),
+    instantText(one.removedAtMicros),
     one.note ?? '',
   ])
   return tableText(['list', 'value', 'until', 'by', 'added', 'taken back', 'note'], rows)
-}
-
-function instantText(micros: bigint): string {
-  return new Date(Number(micros / 1000n)).toISOString()
 }
 
 /** Microseconds since the epoch. */
@@ -159,9 +157,4 @@ function untilOf(text: string): bigint {
 function valueText(text: string): string {
   if (text !== '' && text.length <= valueLengthMax && text.isWellFormed() && !text.includes('\0')) return text
   throw new InvalidArgumentError(`It must be a text of 1 to ${valueLengthMax} characters.`)
-}
-
-function noteText(text: string): string {
-  if (text.length <= noteLengthMax) return text
-  throw new InvalidArgumentError(`It has at most ${noteLengthMax} characters.`)
 }

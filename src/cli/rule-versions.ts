@@ -27,6 +27,8 @@ import {
 } from '../versions/rules-in-force.ts'
 import { withVersionLog } from '../versions/version-log.ts'
 import { commandActor } from './command-user.ts'
+import { instantText } from './instant-text.ts'
+import { textUpTo } from './option-values.ts'
 import { printable, printableLine } from './printable.ts'
 import { tableText } from './result-output.ts'
 import { openSession } from './session.ts'
@@ -121,7 +123,7 @@ function addReseal(command: Command, project: Project): void {
   command
     .command('reseal')
     .description('take in rules/versions as it is, where it is not as it was sealed; by an admin')
-    .option('--reason <text>', 'why, for the log', reasonText)
+    .option('--reason <text>', 'why, for the log', textUpTo(reasonLengthMax))
     .action(async ({ reason }: Reason) => {
       const { config } = openSession(project)
       const of = await versionedRules(config)
@@ -150,7 +152,7 @@ export function change<A>(
   decide: Decide<A>,
   told = outcomeText,
 ): void {
-  command.option('--reason <text>', 'why, for the log', reasonText)
+  command.option('--reason <text>', 'why, for the log', textUpTo(reasonLengthMax))
   command.action(async (...given: unknown[]) => {
     const hasArgument = command.registeredArguments.length > 0
     const argument = (hasArgument ? given[0] : undefined) as A // As commander parsed it.
@@ -188,11 +190,6 @@ function versionArgument(): Argument {
     if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
     throw new InvalidArgumentError('It must be the number of a version.')
   })
-}
-
-function reasonText(text: string): string {
-  if (text.length <= reasonLengthMax) return text
-  throw new InvalidArgumentError(`It has at most ${reasonLengthMax} characters.`)
 }
 
 /** A version by its number, the active one, or those of a file. */
@@ -280,10 +277,6 @@ function asJson({ activatedAtMicros, proposedAtMicros, text: _, ...version }: Ru
     proposedAt: instantText(proposedAtMicros),
     activatedAt: activatedAtMicros === null ? null : instantText(activatedAtMicros),
   }
-}
-
-function instantText(micros: bigint | null): string {
-  return micros === null ? '' : new Date(Number(micros / 1000n)).toISOString()
 }
 
 function write(text: string): void {
