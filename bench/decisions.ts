@@ -2,49 +2,23 @@
 // from the timestamps of the records and of their decisions, which the broker's producers write, how long it
 // took; with `tables` a run writes the tables on the same machine meanwhile.
 // Run: npx node bench/decisions.ts [records per second] [seconds] [tables]
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openKafkaProducer } from '../src/kafka/producer.ts'
 import { openKafkaSource } from '../src/kafka/source.ts'
 import { createGenerator } from '../src/produce/generator.ts'
-import { startBroker } from '../test/services/broker.ts'
+import {
+  decisionsTopic,
+  earlyMs,
+  histogramOf,
+  percentilesOf,
+  startDecisionBench,
+  topic,
+} from './decision-process.ts'
 
 const [rate, seconds] = [Number(process.argv[2] ?? 2_000), Number(process.argv[3] ?? 30)]
 const withTables = process.argv[4] === 'tables'
-/** A process is slower until its code is compiled. */
-const earlyMs = 5_000
-const topic = 'bench.transactions'
-const decisionsTopic = 'bench.decisions'
-const directory = await mkdtemp(join(tmpdir(), 'assay-decisions-'))
-const broker = await startBroker()
-const children: ChildProcess[] = []
-const bootstrapServers = broker.bootstrapServers
-
-function start(args: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../bin/assay.js'), ...args], {
-    env: {
-      ...process.env,
-      ...{ KAFKA_BOOTSTRAP_SERVERS: bootstrapServers.join(','), KAFKA_TOPIC: topic },
-      ...{ DECISIONS_TOPIC: decisionsTopic, DECISIONS_PORT: '0', DELTA_BASE_PATH: join(directory, 'tables') },
-      ...{ METRICS_PORT: '0', DASHBOARD_PORT: '0', LOG_FORMAT: 'json' },
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  children.push(child)
-  return child
-}
-
-/** Resolves when it has said that it decides. */
-function decides(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      if (text.includes('decides: ')) resolve()
-    })
-  })
-}
+const bench = await startDecisionBench()
+const { bootstrapServers } = bench
 
 type Times = Map<string, bigint>
 
@@ -74,10 +48,9 @@ async function timesOf(
 }
 
 try {
-  await broker.createTopic(topic, 4)
   const producer = await openKafkaProducer({ bootstrapServers, topic, compression: 'none' })
-  if (withTables) start(['run'])
-  await decides(start(['run', 'decisions']))
+  if (withTables) bench.startTables()
+  await bench.startDecisions()
   const generator = createGenerator({ seed: 7 })
   // The first records wait for what both producers ask of brokers: that is measured by nobody.
   await producer.send([{ ...generator.next(Date.now()), timestampMs: Date.now() }])
@@ -92,6 +65,7 @@ try {
     })
     await producer.send(records)
   }
+  const tookSeconds = (Date.now() - startedMs) / 1000
   await sleep(3_000)
   await producer.close()
   const asked = await timesOf(topic, ({ place }) => place)
@@ -100,22 +74,17 @@ try {
     return `${partition}/${offset}`
   })
   console.log(
-    `${rate} a second for ${seconds} s${withTables ? ' beside the tables' : ''}: ${asked.size} records, ` +
+    `${rate} a second for ${tookSeconds.toFixed(1)} s${withTables ? ' beside the tables' : ''}: ${asked.size} records, ` +
       `${decided.size} decisions`,
   )
   const isEarly = (ms: bigint): boolean => Number(ms) < startedMs + earlyMs
-  for (const [name, isOf] of [
-    [`the first ${earlyMs / 1000} s`, isEarly],
-    ['after them', (ms: bigint) => !isEarly(ms)],
-  ] as const) {
-    const ofTime = [...asked].filter(([, ms]) => Number(ms) >= startedMs && isOf(ms))
-    const waits = ofTime.map(([place, ms]) => Number((decided.get(place) ?? ms + 1_000_000n) - ms))
-    waits.sort((a, b) => a - b)
-    const at = (share: number): number => waits[Math.floor((waits.length - 1) * share)]!
-    console.log(`  ${name}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, p99.9 ${at(0.999)} ms, most ${at(1)} ms`)
-  }
+  const waitsOf = (isOf: (ms: bigint) => boolean): number[] =>
+    [...asked]
+      .filter(([, ms]) => Number(ms) >= startedMs && isOf(ms))
+      .map(([place, ms]) => Number((decided.get(place) ?? ms + 1_000_000n) - ms))
+  console.log(`  the first ${earlyMs / 1000} s: ${percentilesOf(waitsOf(isEarly))}`)
+  const later = waitsOf((ms) => !isEarly(ms))
+  console.log(`  after them: ${percentilesOf(later)}\n${histogramOf(later)}`)
 } finally {
-  for (const child of children) child.kill('SIGTERM')
-  await broker.stop()
-  await rm(directory, { recursive: true, force: true })
+  await bench.stop()
 }

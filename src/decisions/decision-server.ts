@@ -167,6 +167,8 @@ class DecisionRequests {
       send(response, 504, failure('NOT_DECIDED_YET', message))
     } catch (error) {
       if (!(error instanceof LakehouseError)) throw error
+      if (error.code === 'KAFKA_RECORD_TOO_LARGE')
+        return send(response, 413, failure('TOO_LARGE', error.message))
       this.#later(response, error.code, error.message)
     } finally {
       this.#waitingBytes -= bytesOf

@@ -92,16 +92,30 @@ export async function openKafkaProducer(options: KafkaProducerOptions): Promise<
   }
   // The broker knows a repeated batch by its sequence number, but takes a later batch that arrives before the
   // repeat for lost state; the client then repeats both under a new producer id, which no broker recognises.
-  // So one batch at a time.
+  // So one batch at a time; calls that come meanwhile share the next one.
+  let waiting: ProducedRecord[] = []
+  let next: Promise<void> | null = null
   let last: Promise<void> = Promise.resolve()
+  const sendWaiting = async (): Promise<void> => {
+    const records = waiting
+    waiting = []
+    next = null
+    for (const batch of batchesOf(records)) await sendBatch(batch)
+  }
+  const dropWaiting = (error: unknown): never => {
+    waiting = []
+    next = null
+    throw error
+  }
   return {
     partitionCount,
     send(records) {
-      const sent = last.then(async () => {
-        for (const batch of batchesOf(records)) await sendBatch(batch)
-      })
-      last = sent
-      return sent
+      for (const record of records) waiting.push(record)
+      if (next === null) {
+        next = last.then(sendWaiting, dropWaiting)
+        last = next
+      }
+      return next
     },
     async close() {
       await producer.close()

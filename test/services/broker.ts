@@ -5,12 +5,13 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
 import { Admin } from '@platformatic/kafka'
+import { freePorts } from './free-ports.ts'
 import { mavenJars } from './tools.ts'
 
 const run = promisify(execFile)
@@ -260,22 +261,6 @@ async function listens(port: number): Promise<boolean> {
   })
   socket.destroy()
   return connected
-}
-
-/** Held open together until all are known, so that they differ. */
-async function freePorts(count: number, first: number | undefined): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(
-    servers.map(async (server, index) => {
-      server.listen(index === 0 && first !== undefined ? first : 0, '127.0.0.1')
-      await once(server, 'listening')
-      const address = server.address()
-      if (address === null || typeof address === 'string') throw new Error('no port')
-      return address.port
-    }),
-  )
-  await Promise.all(servers.map((server) => promisify(server.close.bind(server))()))
-  return ports
 }
 
 /** Records of tests are often years old: retention by time would delete them in the middle of a test. */

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises'
 import { request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -12,6 +12,7 @@ import { mountLakehouse } from '../../src/cli/lakehouse-store.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import type { MountedStore } from '../../src/delta/mounts.ts'
 import { standardLakehouse } from '../../src/lakehouse/index.ts'
+import { freePorts } from './free-ports.ts'
 import { versitygwProgram } from './tools.ts'
 
 const [accessKey, secretKey] = ['test-key', 'test-secret']
@@ -32,7 +33,7 @@ export async function startObjectServer(): Promise<ObjectServer> {
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'assay-object-server-')))
   await mkdir(join(directory, 'data', bucket), { recursive: true })
   await mkdir(join(directory, 'sidecar'))
-  const port = await freePort()
+  const [port] = (await freePorts(1)) as [number]
   let child = await start(program, directory, port)
   return {
     port,
@@ -84,15 +85,6 @@ function answers(port: number): Promise<boolean> {
     })
     request.once('error', () => resolve(false)).end()
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Puts the tables of an environment into this process, with copies of their own. */

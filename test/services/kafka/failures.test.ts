@@ -6,7 +6,7 @@ import type { KafkaSourceOptions } from '../../../src/kafka/options.ts'
 import { openKafkaProducer } from '../../../src/kafka/producer.ts'
 import { type Broker, SASL_USER, startBroker } from '../broker.ts'
 import { javaAvailable } from '../tools.ts'
-import { advance, NO_SIGNAL, offsetsOf, openSource, readAll } from './records.ts'
+import { advance, NO_SIGNAL, offsetsOf, openSource, readAll, readRecords } from './records.ts'
 
 let broker: Broker
 
@@ -210,6 +210,34 @@ describe.skipIf(javaAvailable !== null)('when something fails', () => {
     ])
     const producing = openKafkaProducer({ bootstrapServers, sasl, topic, compression: 'none' })
     await expect(producing).rejects.toMatchObject({ message: expect.stringMatching(said) })
+  })
+
+  test('calls of a producer that come at once keep their order, and fail together after a record that is too large', async () => {
+    const topic = 'sent-at-once'
+    await broker.createTopic(topic, 2, { 'max.message.bytes': '1000000' })
+    const { bootstrapServers } = broker
+    const producer = await openKafkaProducer({ bootstrapServers, topic, compression: 'none' })
+    const calls = 2_000
+    const record = (index: number) => ({ key: Buffer.from(`${index % 7}`), value: Buffer.from(`${index}`) })
+    await Promise.all(Array.from({ length: calls }, (_, index) => producer.send([record(index)])))
+
+    const { source } = await openFor(topic)
+    const { ranges } = await source.cut(new Map(), 2 * calls, NO_SIGNAL)
+    const found = await readRecords(source, ranges)
+    const ofKey = Map.groupBy(found, ({ key }) => key)
+    for (const [key, records] of ofKey) {
+      const sent = Array.from({ length: calls }, (_, index) => index).filter(
+        (index) => `${index % 7}` === key,
+      )
+      expect(records.map(({ value }) => Number(value))).toEqual(sent)
+    }
+    expect(found).toHaveLength(calls)
+
+    const tooLarge = producer.send([{ key: null, value: Buffer.alloc(2_000_000) }])
+    const later = [record(1), record(2)].map((one) => producer.send([one]))
+    for (const sent of [tooLarge, ...later, tooLarge.catch(() => producer.send([record(3)]))])
+      await expect(sent).rejects.toMatchObject({ code: 'KAFKA_RECORD_TOO_LARGE' })
+    await producer.close()
   })
 
   test('it gives up after the time that it was given', async () => {

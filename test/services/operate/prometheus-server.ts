@@ -3,13 +3,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, vi } from 'vitest'
 import { stringify } from 'yaml'
 import { alertRules, recordingRules } from '../../../docs/alert-rules.ts'
 import { lagRecordsMax, stalledMaxSeconds, unseenMaxSeconds } from '../../../src/metrics/objectives.ts'
+import { freePorts } from '../free-ports.ts'
 
 export type QueryResult = { readonly metric: Readonly<Record<string, string>>; readonly value: number }
 
@@ -42,7 +42,7 @@ export async function startPrometheus(
   features: readonly string[] = [],
 ): Promise<PrometheusServer> {
   const directory = await mkdtemp(join(tmpdir(), 'assay-prometheus-'))
-  const port = await freePort()
+  const [port] = (await freePorts(1)) as [number]
   const rules = [
     ...recordingRules.map(({ record, expr }) => ({ record, expr: shortened(expr) })),
     ...alertRules.map(({ alert, expr, severity, for: lasting }) => ({
@@ -103,13 +103,4 @@ export async function startPrometheus(
       await rm(directory, { recursive: true, force: true })
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
