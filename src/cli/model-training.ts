@@ -7,6 +7,8 @@ import { LakehouseError } from '../errors/errors.ts'
 import { readModel } from '../model/index.ts'
 import { packagesDirectory } from '../packages/packages.ts'
 import type { RulesSource } from '../plan/index.ts'
+
+import { cardFile } from '../project/model-file.ts'
 import type { Project } from '../project/project.ts'
 import { withLists } from '../project/rule-lists.ts'
 import { instanceOptions } from '../query/reader.ts'
@@ -149,20 +151,17 @@ async function historyOf(
 function writeTrained({ text, card }: TrainedModel, rules: RulesSource): string {
   const path = join(dirname(rules.file), modelFileName(text, 'txt'))
   writeFileSync(path, text)
-  writeFileSync(cardPath(path, 'json'), `${JSON.stringify(card)}\n`)
-  writeFileSync(cardPath(path, 'html'), cardHtml(card))
+  writeFileSync(cardFile(path, 'json'), `${JSON.stringify(card)}\n`)
+  writeFileSync(cardFile(path, 'html'), cardHtml(card))
   return path
 }
-
-const cardPath = (model: string, extension: 'json' | 'html'): string =>
-  model.replace(/\.[a-z]+$/, `.card.${extension}`)
 
 function trainedText({ card }: TrainedModel, path: string): string {
   const lines = card.features.map(({ name, source }) => `    ${name}: ${JSON.stringify(source)}`)
   const shown = (file: string): string => relative(process.cwd(), file) || file
   return [
     cardText(card, drawn),
-    `The model is ${shown(path)}, its card ${shown(cardPath(path, 'html'))}. Write into rules.yaml:`,
+    `The model is ${shown(path)}, its card ${shown(cardFile(path, 'html'))}. Write into rules.yaml:`,
     '',
     'model:',
     `  file: ./${card.model}`,
@@ -182,7 +181,7 @@ function activeModel(project: Project): {
   if (rules.model === null) throw new LakehouseError('CONFIG_INVALID', `${file} has no model.`)
   const path = join(dirname(file), rules.model.file)
   try {
-    return { card: JSON.parse(readFileSync(cardPath(path, 'json'), 'utf8')) as ModelCard, rules, file: path }
+    return { card: JSON.parse(readFileSync(cardFile(path, 'json'), 'utf8')) as ModelCard, rules, file: path }
   } catch (cause) {
     const message = `${path} has no card beside it: "assay model train" writes one, of others nothing is known.`
     throw new LakehouseError('CONFIG_INVALID', message, { cause })

@@ -2,7 +2,8 @@
 import { Command, CommanderError } from 'commander'
 import { inHome } from '../config/values.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { openProject, type Project } from '../project/project.ts'
+import type { Project } from '../project/project.ts'
+import { openWithModels } from './brought-models.ts'
 import { type CommandEntry, commands } from './commands.ts'
 import { exitCodes, reportFailure } from './failure.ts'
 import { packageVersion } from './package-version.ts'
@@ -36,7 +37,7 @@ export async function runProgram(args: readonly string[], said: Said = ofProcess
     const { project: of, others } = withoutProject(args)
     const called = others.filter((argument) => !argument.startsWith('-')).slice(0, 2)
     const isOne = commands.some(({ name }) => called.includes(name))
-    const project = isOne ? await openProject(process.cwd(), of) : null
+    const project = isOne ? await openWithModels(process.cwd(), of) : null
     for (const entry of commands) {
       program.addCommand(
         project !== null && called.includes(entry.name)

@@ -11,6 +11,7 @@ import { erasedDefinition, erasedPath } from './erased.ts'
 import { filesDefinition, filesPath } from './files.ts'
 import { labelsDefinition, labelsPath } from './labels.ts'
 import { ruleListsDefinition, ruleListsPath } from './rule-lists.ts'
+import { ruleModelsDefinition, ruleModelsPath } from './rule-models.ts'
 import { ruleVersionsDefinition, ruleVersionsPath } from './rule-versions.ts'
 import { schemasDefinition, schemasPath } from './schemas.ts'
 import { tableDirectory } from './tables.ts'
@@ -27,6 +28,7 @@ export const opsTables: readonly NamedTable[] = [
   { path: erasedPath, meaning: erasedDefinition.description },
   { path: alertLogPath, meaning: alertLogDefinition.description },
   { path: ruleListsPath, meaning: ruleListsDefinition.description },
+  { path: ruleModelsPath, meaning: ruleModelsDefinition.description },
   { path: ruleVersionsPath, meaning: ruleVersionsDefinition.description },
   { path: verdictsPath, meaning: verdictsDefinition.description },
   { path: claimsPath, meaning: claimsDefinition.description },

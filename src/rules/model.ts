@@ -21,7 +21,7 @@ import type { Entry, YamlNode, YamlReader } from './yaml-reader.ts'
 /** The text of a file beside the rules, or why it cannot be read. */
 export type BesideFile =
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'absent'; readonly reason: string }
+  | { readonly kind: 'absent'; readonly path: string | null; readonly reason: string }
 
 export type ScoringModel = {
   /** Its name beside the rules. */
@@ -48,6 +48,16 @@ const categoriesMax = 300
 /** The name of a model that is kept beside rules says what is in it: it never means two models. */
 export function modelFileName(text: string, extension: 'txt' | 'json'): string {
   return `model-${digestOf(text)}.${extension}`
+}
+
+/** Whether the text is that of which the name of the file says that it is in it. */
+export function isModelFile(file: string, text: string): boolean {
+  return namedByContent.exec(file)?.[1] === digestOf(text)
+}
+
+/** The names of files of models in the text of rules, whatever it says of them. */
+export function modelFilesIn(rules: string): readonly string[] {
+  return rules.match(/[A-Za-z0-9_][A-Za-z0-9_.-]*-[0-9a-f]{24}\.[a-z]+\b/g) ?? []
 }
 
 function digestOf(text: string): string {
@@ -102,7 +112,7 @@ export class ModelReader {
     const found = this.#beside(name)
     if (found.kind === 'absent') return this.#yaml.tell(node, found.reason)
     // Rules are approved, and come back, by their text: it says which model it is.
-    if (namedByContent.exec(name)?.[1] !== digestOf(found.text)) {
+    if (!isModelFile(name, found.text)) {
       const told = `the name of ${name} does not say what is in it`
       return this.#yaml.tell(node, `${told}: "assay model import ${name}" lays it there under one that does`)
     }

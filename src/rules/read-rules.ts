@@ -46,14 +46,23 @@ export function parseRules(text: string, names: RuleNames): ParsedRules {
 
 /**
  * The rules in the text of the file. Fails with RULES_INVALID, whose message has one line for each mistake:
- * `file:line:column: what`.
+ * `file:line:column: what`; its details name the files that are absent beside the rules.
  */
-export function validRules(text: string, { file, ...names }: RuleNames & { readonly file: string }): RuleSet {
-  const parsed = parseRules(text, names)
+export function validRules(
+  text: string,
+  { file, beside, ...names }: RuleNames & { readonly file: string },
+): RuleSet {
+  const absent: string[] = []
+  const noted = (name: string): BesideFile => {
+    const found = beside!(name)
+    if (found.kind === 'absent' && found.path !== null) absent.push(found.path)
+    return found
+  }
+  const parsed = parseRules(text, beside === undefined ? names : { ...names, beside: noted })
   if (parsed.kind === 'rules') return parsed.rules
   const lines = parsed.mistakes.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`)
   const message = ['the rules have mistakes:', ...lines].join('\n  ')
-  throw new LakehouseError('RULES_INVALID', message, { details: { mistakes: parsed.mistakes } })
+  throw new LakehouseError('RULES_INVALID', message, { details: { mistakes: parsed.mistakes, absent } })
 }
 
 class RulesReader {
@@ -98,6 +107,7 @@ class RulesReader {
   #model(node: YamlNode, scope: Scope): ScoringModel | null {
     const nothing = (file: string): BesideFile => ({
       kind: 'absent',
+      path: null,
       reason: `no ${file} lies beside the rules`,
     })
     return new ModelReader(this.#yaml, scope, this.#names.beside ?? nothing).read(node)

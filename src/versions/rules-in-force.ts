@@ -16,6 +16,7 @@ import { type RuleSet, validRules } from '../rules/index.ts'
 import { type Actor, sealVersions, takeFile } from './change-versions.ts'
 import type { RuleExperiment } from './experiment.ts'
 import { type Addition, entriesOf, listLogVersion, readAdditions, snoozesOf, standing } from './list-log.ts'
+import { bringModels, storeModels } from './model-store.ts'
 import {
   type ApprovalPolicy,
   contentHash,
@@ -51,14 +52,25 @@ async function additionsOf({ deltaBasePath, clock }: RulesOfLakehouse): Promise<
   return standing(await readAdditions(deltaBasePath), clock())
 }
 
-/** Without the rules of versions that are not there: a lakehouse without a file of rules has none. */
+/**
+ * Without the rules of versions that are not there: a lakehouse without a file of rules has none. Models that
+ * they ask and that are gone beside the rules come back there.
+ */
 export async function readVersions(of: RulesOfLakehouse): Promise<Versions> {
-  if ((await versionLogVersion(of.deltaBasePath)) !== null)
-    return await withVersionLog(of, (log) => log.read())
-  const { policy } = of
+  const { policy, deltaBasePath, lakehouse } = of
+  if ((await versionLogVersion(deltaBasePath)) !== null) {
+    const versions = await withVersionLog(of, (log) => log.read())
+    if (lakehouse.rulesFrom !== undefined)
+      await bringModels({ deltaBasePath, rulesFile: lakehouse.rulesFrom.file }, textsOf(versions))
+    return versions
+  }
   const anchor = policy.kind === 'none' ? null : ((await policy.anchors?.read()) ?? null)
   refuseBroken(versionsOf([], policy, anchor))
   return noVersions
+}
+
+function textsOf({ all }: Versions): readonly string[] {
+  return all.map(({ text }) => text)
 }
 
 const noVersions = versionsOf([], { kind: 'none' })
@@ -290,7 +302,7 @@ export class RulesInForce implements InForce {
   }
 
   async #takeFile(): Promise<Versions> {
-    const { by, policy, tell, lakehouse } = this.#of
+    const { by, policy, tell, lakehouse, deltaBasePath, clock } = this.#of
     const file = await rulesOfFile(lakehouse)
     const versions = await withVersionLog(this.#of, (log) =>
       log.change((known) => {
@@ -299,6 +311,8 @@ export class RulesInForce implements InForce {
         return isSealed ? taken : sealVersions(known, { ...by, origin: 'file' })
       }),
     )
+    // Those of versions that were recorded before models were stored.
+    await storeModels({ deltaBasePath, rulesFile: lakehouse.rulesFrom!.file }, textsOf(versions), clock())
     const ofThis = versions.all.find(({ hash }) => hash === file.hash)
     if (ofThis !== undefined && ofThis.status !== 'active' && versions.fileHash === file.hash) {
       const { version, status } = ofThis

@@ -6,8 +6,10 @@ import {
   ruleVersionsDefinition as definition,
   ruleVersionsPath as path,
 } from '../ops/rule-versions.ts'
+import type { Lakehouse } from '../plan/index.ts'
 import type { Anchor } from './anchor.ts'
 import type { NewRow } from './change-versions.ts'
+import { storeModels } from './model-store.ts'
 import { type ApprovalPolicy, type Versions, versionsOf } from './rule-version.ts'
 import { linkOf, sealOf } from './seal.ts'
 import {
@@ -22,6 +24,8 @@ import type { VersionRow } from './version-row.ts'
 const table: SequencedLogTable = { path, definition, appId }
 
 export type VersionLogOptions = {
+  /** Where its rules have a file, models are stored that lie beside it. */
+  readonly lakehouse?: Pick<Lakehouse, 'rulesFrom'>
   readonly deltaBasePath: string
   readonly policy: ApprovalPolicy
   /** Microseconds since the epoch. */
@@ -80,13 +84,26 @@ export class VersionLog {
     refuse: (versions: Versions) => void,
   ): Promise<void> {
     const anchor = await this.#anchor()
-    await this.#log.change((rows, next) => {
-      const versions = versionsOf(rows.map(rowFrom), this.#options.policy, anchor)
+    const decided = (rows: readonly VersionRow[]): readonly [Versions, readonly NewRow[]] => {
+      const versions = versionsOf(rows, this.#options.policy, anchor)
       refuse(versions)
-      return this.#numbered(versions, decide(versions), next).map(({ atMicros, ...row }) => {
+      return [versions, decide(versions)]
+    }
+    // Before the rows: a version that is recorded has its model.
+    await this.#storeModels(decided(await this.rows())[1])
+    await this.#log.change((rows, next) => {
+      const [versions, added] = decided(rows.map(rowFrom))
+      return this.#numbered(versions, added, next).map(({ atMicros, ...row }) => {
         return { ...row, at: atMicros }
       })
     })
+  }
+
+  async #storeModels(rows: readonly NewRow[]): Promise<void> {
+    const { lakehouse, deltaBasePath, clock } = this.#options
+    const rulesFile = lakehouse?.rulesFrom?.file
+    const texts = rows.flatMap(({ text }) => text ?? [])
+    if (rulesFile !== undefined) await storeModels({ deltaBasePath, rulesFile }, texts, clock())
   }
 
   async #anchor(): Promise<Anchor | null> {

@@ -25,7 +25,7 @@ rules:
     columns,
     beside: (file) => {
       return file === 'gone.txt'
-        ? { kind: 'absent', reason: 'gone.txt cannot be read' }
+        ? { kind: 'absent', path: null, reason: 'gone.txt cannot be read' }
         : { kind: 'text', text }
     },
   })
