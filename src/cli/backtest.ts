@@ -7,11 +7,17 @@ import { reportHtml } from '../backtest/report-html.ts'
 import { reportText } from '../backtest/report-text.ts'
 import type { Config } from '../config/config.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import type { AddedToRules } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
 import { withLists } from '../project/rule-lists.ts'
 import { instanceOptions } from '../query/reader.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
-import { readVersions, rulesOfVersion } from '../versions/rules-in-force.ts'
+import {
+  addedInThePast,
+  type RulesOfLakehouse,
+  readVersions,
+  rulesOfVersion,
+} from '../versions/rules-in-force.ts'
 import { instantFlag } from './instant-flag.ts'
 import { durationMs, wholeNumberFrom } from './option-values.ts'
 import { printable } from './printable.ts'
@@ -92,10 +98,12 @@ export async function runBacktest(
 ): Promise<BacktestReport> {
   const { lakehouse, deltaBasePath } = config
   const isBaselineActive = flags.against === 'active'
-  const active = await sideOf(config, 'active', 'active')
+  const of = await versionedRules(config)
+  const added = await addedInThePast(of)
+  const active = await sideOf(config, 'active', { name: 'active', added })
   const named = (rules: string, other: string): Promise<NamedRules> => {
     const shown = basename(rules) === basename(other) ? rules : basename(rules)
-    return sideOf(config, rules, isVersionName(rules) ? `version ${rules}` : shown)
+    return sideOf(config, rules, { name: isVersionName(rules) ? `version ${rules}` : shown, added })
   }
   const baseline = isBaselineActive ? active : await named(flags.against, file ?? '')
   const maturityMicros =
@@ -104,7 +112,7 @@ export async function runBacktest(
   const { fromMicros, toMicros } = periodFlags(flags)
   return await backTest({
     ...{ lakehouse, deltaBasePath, baseline, isBaselineActive, fromMicros, toMicros, maturityMicros },
-    versions: isBaselineActive ? await versionsOf(config) : new Map(),
+    versions: isBaselineActive ? await versionsOf(of, added) : new Map(),
     candidate: file === undefined ? active : await named(file, flags.against),
     asOfMicros: instantFlag('--as-of', flags.asOf, 'end') ?? nowMicros,
     capacityPerDay: flags.capacity ?? null,
@@ -115,19 +123,26 @@ export async function runBacktest(
 }
 
 /** The lists of the rules are what they are where the environment does not say otherwise, as in a run. */
-async function sideOf(config: Config, rules: string, name: string): Promise<NamedRules> {
-  const found = await namedRules(config, rules)
+async function sideOf(
+  config: Config,
+  rules: string,
+  { name, added }: { readonly name: string; readonly added: AddedToRules },
+): Promise<NamedRules> {
+  const found = await namedRules(config, rules, added)
   return { name, rules: found, parameters: withLists(config.lakehouse, config.parameters, found.lists) }
 }
 
 /** Of all that were ever active. */
-async function versionsOf(config: Config): Promise<ReadonlyMap<number, NamedRules>> {
-  const { all } = await readVersions(await versionedRules(config))
+async function versionsOf(
+  of: RulesOfLakehouse,
+  added: AddedToRules,
+): Promise<ReadonlyMap<number, NamedRules>> {
+  const { all } = await readVersions(of)
   const found = new Map<number, NamedRules>()
   for (const one of all) {
     if (one.activatedAtMicros === null) continue
-    const rules = rulesOfVersion(config.lakehouse, one)
-    const parameters = withLists(config.lakehouse, config.parameters, rules.lists)
+    const rules = rulesOfVersion(of.lakehouse, one, added)
+    const parameters = withLists(of.lakehouse, of.parameters, rules.lists)
     found.set(one.version, { name: `version ${one.version}`, rules, parameters })
   }
   return found

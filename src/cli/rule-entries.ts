@@ -4,7 +4,7 @@ import { parseDuration } from '../config/duration.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
-import { isPerson, type PersonColumn, type RuleList } from '../rules/index.ts'
+import { isPerson, personColumn, type RuleList } from '../rules/index.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
 import { type Addition, changeLists, type ListChange, readAdditions, standing } from '../versions/list-log.ts'
 import { commandActor } from './command-user.ts'
@@ -93,13 +93,10 @@ async function change(project: Project, of: ListChange): Promise<void> {
         of.rule,
         rules.rules.map(({ name }) => name),
       )
-      const { column } = config.lakehouse.names.person
-      const type = config.lakehouse.events.rows.schema[column] as PersonColumn['type'] // As every mapping has it.
-      if (isPerson({ name: column, type }, of.value) === null) {
-        throw new LakehouseError(
-          'CONFIG_INVALID',
-          `${JSON.stringify(of.value)} is no ${column}: it is ${type}.`,
-        )
+      const person = personColumn(config.lakehouse)
+      if (isPerson(person, of.value) === null) {
+        const message = `${JSON.stringify(of.value)} is no ${person.name}: it is ${person.type}.`
+        throw new LakehouseError('CONFIG_INVALID', message)
       }
     }
   }

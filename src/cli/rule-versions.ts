@@ -4,6 +4,7 @@ import { Argument, type Command, InvalidArgumentError } from 'commander'
 import type { Config } from '../config/config.ts'
 import { mayDo, type UserRole } from '../dashboard/roles.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import type { AddedToRules } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
 import { type RuleSet, ruleDifference } from '../rules/index.ts'
 import {
@@ -192,13 +193,15 @@ function versionArgument(): Argument {
   })
 }
 
-/** A version by its number, the active one, or those of a file. */
-export async function namedRules(config: Config, name: string): Promise<RuleSet> {
-  if (name === 'file') return (await rulesOfFile(config.lakehouse)).rules
-  if (name !== 'active' && !isVersionName(name)) return (await rulesOfFile(config.lakehouse, name)).rules
+/** A version by its number, the active one, or those of a file; with what is added to them. */
+export async function namedRules(config: Config, name: string, added?: AddedToRules): Promise<RuleSet> {
+  const { lakehouse } = config
+  const ofFile = async (file?: string) => (await rulesOfFile(lakehouse, file, added)).rules
+  if (name === 'file') return await ofFile()
+  if (name !== 'active' && !isVersionName(name)) return await ofFile(name)
   const { all, active } = await readVersions(await versionedRules(config))
-  if (name === 'active' && active === null) return (await rulesOfFile(config.lakehouse)).rules
-  return rulesOfVersion(config.lakehouse, name === 'active' ? active! : versionOf(all, Number(name)))
+  if (name === 'active' && active === null) return await ofFile()
+  return rulesOfVersion(lakehouse, name === 'active' ? active! : versionOf(all, Number(name)), added)
 }
 
 /** A file of such a name is meant only where there is one. */

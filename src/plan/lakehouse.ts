@@ -54,18 +54,22 @@ export type DefinedRule = {
   readonly says?: Sentence
 }
 
-/** An element that is added to a list of the rules: it counts in batches before `untilMicros`; null: in all. */
-export type ListEntry = { readonly list: string; readonly value: string; readonly untilMicros: bigint | null }
+/** When something counts: in the batches of this time; a bound that is absent or null is none. */
+export type CountedTime = { readonly sinceMicros?: bigint; readonly untilMicros: bigint | null }
 
-/** A rule that does not fire for a person, in batches before `untilMicros`. */
-export type Snooze = { readonly rule: string; readonly person: string; readonly untilMicros: bigint }
+/** An element that is added to a list of the rules. */
+export type ListEntry = CountedTime & { readonly list: string; readonly value: string }
+
+/** A rule that does not fire for a person. */
+export type Snooze = CountedTime & { readonly rule: string; readonly person: string }
+
+/** What is added to the rules of a version, whatever version. */
+export type AddedToRules = { readonly entries: readonly ListEntry[]; readonly snoozes: readonly Snooze[] }
 
 /** Rules that decide: their number among the versions, their text, and what is added to it. */
-export type RulesVersion = {
+export type RulesVersion = Partial<AddedToRules> & {
   readonly version: number
   readonly text: string
-  readonly entries?: readonly ListEntry[]
-  readonly snoozes?: readonly Snooze[]
   /** Other rules decide for a part of the customers. */
   readonly experiment?: RulesExperiment
 }

@@ -84,10 +84,12 @@ function inNamed(
   return equalToOne(compiler, node, value, elements)
 }
 
-/** Those of one end together: which of them count goes by the time of the batch. */
+/** Those of the same times together: which of them count goes by the time of the batch. */
 function addedTexts(entries: readonly ListEntry[]): AddedTexts[] {
-  return [...Map.groupBy(entries, ({ untilMicros }) => untilMicros)].map(([untilMicros, of]) => {
-    return { texts: of.map(({ value }) => value), untilMicros }
+  const ofTimes = Map.groupBy(entries, ({ sinceMicros, untilMicros }) => `${sinceMicros} ${untilMicros}`)
+  return [...ofTimes.values()].map((of) => {
+    const { list: _, value: __, ...times } = of[0]!
+    return { ...times, texts: of.map(({ value }) => value) }
   })
 }
 

@@ -36,6 +36,7 @@ import {
   subtractLongs,
   when,
 } from '../expr/index.ts'
+import type { CountedTime } from '../plan/index.ts'
 import { asLiteral, negated } from './number-literal.ts'
 import { type Kind, kindNames, lostWhere, type Typed } from './typed.ts'
 
@@ -242,25 +243,24 @@ function calculated(kind: Kind, expr: Expr, operands: readonly Typed[]): Compute
   }
 }
 
-/** Null in no list is null; a rule that only fires when it is true need not know. */
-export type AddedTexts = { readonly texts: readonly string[]; readonly untilMicros: bigint | null }
+export type AddedTexts = CountedTime & { readonly texts: readonly string[] }
 
 export type TextList = {
   readonly isListNullable?: boolean
-  /** Texts that count beside those of the list, each in batches before its end. */
+  /** Texts that count beside those of the list, each in its batches. */
   readonly isAlsoIn?: readonly AddedTexts[]
 }
 
+/** Null in no list is null; a rule that only fires when it is true need not know. */
 export function inTexts(
   value: Typed,
   list: Expr<'array<string>'>,
   { isListNullable = false, isAlsoIn = [] }: TextList = {},
 ): Typed {
   const text = value.expr as Expr<'string'> // Its kind was looked at.
-  const added = isAlsoIn.map(({ texts, untilMicros }) => {
-    const isIn = isOneOf(text, literal('array<string>', texts))
-    return untilMicros === null ? isIn : and(isIn, isBefore(untilMicros))
-  })
+  const added = isAlsoIn.map(({ texts, ...times }) =>
+    during(times, isOneOf(text, literal('array<string>', texts))),
+  )
   const truth = added.length === 0 ? isOneOf(text, list) : or(isOneOf(text, list), ...added)
   const unknown = [...(value.isPresent ? [] : [isNull(text)]), ...(isListNullable ? [isNull(list)] : [])]
   if (unknown.length === 0) return { kind: 'truth', expr: truth }
@@ -269,9 +269,18 @@ export function inTexts(
   return { kind: 'truth', expr: when([[isUnknown, nullOf('boolean')]], truth), truth }
 }
 
-/** True for rows of batches before that time. */
-export function isBefore(untilMicros: bigint): Expr<'boolean'> {
-  return lessThan(column(batchTime, 'timestamp'), instantOfEpoch(long(untilMicros), long(1n)))
+/** A condition that is true in these batches alone. */
+export function during(
+  { sinceMicros, untilMicros }: CountedTime,
+  condition: Expr<'boolean'>,
+): Expr<'boolean'> {
+  const time = column(batchTime, 'timestamp')
+  const instant = (micros: bigint) => instantOfEpoch(long(micros), long(1n))
+  const bounds = [
+    ...(sinceMicros === undefined ? [] : [atLeast(time, instant(sinceMicros))]),
+    ...(untilMicros === null ? [] : [lessThan(time, instant(untilMicros))]),
+  ]
+  return bounds.length === 0 ? condition : and(condition, ...bounds)
 }
 
 /** The column with the time of a row's batch. */

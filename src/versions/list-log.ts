@@ -6,7 +6,7 @@ import {
   ruleListsDefinition as definition,
   ruleListsPath as path,
 } from '../ops/rule-lists.ts'
-import type { ListEntry, Snooze } from '../plan/index.ts'
+import type { AddedToRules, CountedTime } from '../plan/index.ts'
 import type { Actor } from './change-versions.ts'
 import { logVersion, type ReadCells, type SequencedLogTable, withSequencedLog } from './sequenced-log.ts'
 
@@ -48,16 +48,29 @@ export function standing(additions: readonly Addition[], nowMicros: bigint): rea
   })
 }
 
-export function entriesOf(additions: readonly Addition[]): ListEntry[] {
-  return additions.flatMap(({ list, value, untilMicros }) => {
-    return list === null ? [] : [{ list, value, untilMicros }]
+/** What counts from the next batch on, of those that stand. */
+export function addedFrom(additions: readonly Addition[]): AddedToRules {
+  return addedBy(additions, ({ untilMicros }) => ({ untilMicros }))
+}
+
+/** What counted in batches that were, of all that ever were added. */
+export function addedBefore(additions: readonly Addition[]): AddedToRules {
+  return addedBy(additions, ({ atMicros, untilMicros, removedAtMicros }) => {
+    const [end, back] = [untilMicros, removedAtMicros]
+    const isBack = back !== null && (end === null || back < end)
+    return { sinceMicros: atMicros, untilMicros: isBack ? back : end }
   })
 }
 
-export function snoozesOf(additions: readonly Addition[]): Snooze[] {
-  return additions.flatMap(({ rule, value, untilMicros }) => {
-    return rule === null || untilMicros === null ? [] : [{ rule, person: value, untilMicros }]
-  })
+function addedBy(additions: readonly Addition[], timesOf: (addition: Addition) => CountedTime): AddedToRules {
+  return {
+    entries: additions.flatMap((one) => {
+      return one.list === null ? [] : [{ list: one.list, value: one.value, ...timesOf(one) }]
+    }),
+    snoozes: additions.flatMap((one) => {
+      return one.rule === null ? [] : [{ rule: one.rule, person: one.value, ...timesOf(one) }]
+    }),
+  }
 }
 
 export type ListChange = Pick<Addition, 'list' | 'rule' | 'value' | 'untilMicros' | 'note'> & {

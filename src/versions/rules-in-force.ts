@@ -9,13 +9,13 @@ import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { fileMissing } from '../files/file-missing.ts'
 import { ruleVersionsPath } from '../ops/rule-versions.ts'
-import { firstRulesVersion, type Lakehouse, type RulesSource, type RulesVersion } from '../plan/index.ts'
+import { type AddedToRules, firstRulesVersion, type Lakehouse, type RulesVersion } from '../plan/index.ts'
 import { besideRules } from '../project/model-file.ts'
 import { listParameters, withLists } from '../project/rule-lists.ts'
-import { type RuleSet, validRules } from '../rules/index.ts'
+import { personColumn, type RuleSet, validRules, withSnoozes } from '../rules/index.ts'
 import { type Actor, sealVersions, takeFile } from './change-versions.ts'
 import type { RuleExperiment } from './experiment.ts'
-import { type Addition, entriesOf, listLogVersion, readAdditions, snoozesOf, standing } from './list-log.ts'
+import { type Addition, addedBefore, addedFrom, listLogVersion, readAdditions, standing } from './list-log.ts'
 import { bringModels, storeModels } from './model-store.ts'
 import {
   type ApprovalPolicy,
@@ -76,9 +76,12 @@ function textsOf({ all }: Versions): readonly string[] {
 const noVersions = versionsOf([], { kind: 'none' })
 
 /** The file of rules, as text and by what it says. Fails with RULES_INVALID where it has mistakes. */
-export async function rulesOfFile(lakehouse: Lakehouse, file = lakehouse.rulesFrom?.file) {
-  const { rulesFrom } = lakehouse
-  if (rulesFrom === undefined || file === undefined) {
+export async function rulesOfFile(
+  lakehouse: Lakehouse,
+  file = lakehouse.rulesFrom?.file,
+  added?: AddedToRules,
+) {
+  if (lakehouse.rulesFrom === undefined || file === undefined) {
     throw new LakehouseError(
       'RULES_INVALID',
       'the rules of this lakehouse stand in its sources, and not in a file: they have no versions.',
@@ -89,22 +92,37 @@ export async function rulesOfFile(lakehouse: Lakehouse, file = lakehouse.rulesFr
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new LakehouseError('RULES_INVALID', `the rules cannot be read: ${why}.`, { cause })
   })
-  const rules = rulesOfText(lakehouse, rulesFrom, text, file)
+  const rules = rulesOfText(lakehouse, text, file, added)
   return { text, rules, hash: contentHash(rules) }
 }
 
 /** The rules of a version, as this lakehouse reads them. */
-export function rulesOfVersion(lakehouse: Lakehouse, { version, text }: VersionText): RuleSet {
-  return rulesOfText(lakehouse, lakehouse.rulesFrom!, text, `version ${version} of the rules`)
+export function rulesOfVersion(
+  lakehouse: Lakehouse,
+  { version, text }: VersionText,
+  added?: AddedToRules,
+): RuleSet {
+  return rulesOfText(lakehouse, text, `version ${version} of the rules`, added)
 }
 
-function rulesOfText({ settings }: Lakehouse, from: RulesSource, text: string, file: string): RuleSet {
-  const names = {
-    columns: from.columns,
-    parameters: listParameters(settings),
-    beside: besideRules(from.file),
-  }
-  return validRules(text, { ...names, file })
+/** What was added to lists, and snoozed, in the batches that were: for rules that are tried on them. */
+export async function addedInThePast({ deltaBasePath }: RulesOfLakehouse): Promise<AddedToRules> {
+  return addedBefore(await readAdditions(deltaBasePath))
+}
+
+const nothingAdded: AddedToRules = { entries: [], snoozes: [] }
+
+function rulesOfText(
+  lakehouse: Lakehouse,
+  text: string,
+  file: string,
+  { entries, snoozes }: AddedToRules = nothingAdded,
+): RuleSet {
+  const { columns, file: beside } = lakehouse.rulesFrom!
+  const parameters = listParameters(lakehouse.settings)
+  const names = { columns, entries, parameters, beside: besideRules(beside) }
+  const rules = validRules(text, { ...names, file })
+  return withSnoozes(rules, snoozes, personColumn(lakehouse))
 }
 
 function ofFile({ lakehouse, parameters }: RulesOfLakehouse): DecidingRules {
@@ -173,7 +191,7 @@ function decidingVersions(
   { all, experiment }: Decisive,
   additions: readonly Addition[],
 ): RulesVersion {
-  const added = { entries: entriesOf(additions), snoozes: snoozesOf(additions) }
+  const added = addedFrom(additions)
   const decides = { version: active.version, text: active.text, ...added }
   if (experiment === null) return decides
   const { name, share, by, candidateVersion } = experiment

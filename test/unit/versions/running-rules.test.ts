@@ -2,7 +2,10 @@
 // was changed between two starts is the next version.
 import { readFileSync } from 'node:fs'
 import { appendFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { runBacktest } from '../../../src/cli/backtest.ts'
+import { loadConfig } from '../../../src/config/config.ts'
 import { type OnEvent, tellNobody } from '../../../src/engines/events.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { rulesFile } from '../../../src/lakehouse/rules.ts'
@@ -147,6 +150,42 @@ test('what is added to a list counts in batches before its end, and a snoozed ru
   expect(await scored()).toEqual(['t0 1 0', 't1 1 15', 't2 1 0', 't3 1 15', 't4 1 0', 't5 1 0'])
   expect(await findings()).toEqual([])
   await expect(change({ event: 'removed', list: 'high_risk_countries' })).rejects.toThrow('was not added')
+})
+
+test('a back-test knows what was added to the rules in the batches that were', async () => {
+  const of = rulesOfTest()
+  const oneBatch = async (index: number) => {
+    await append(index)
+    await runOnce(lakehouse, {
+      ...{ recordsPerBatchMax: 10, inForce: new RulesInForce({ ...of, by, tell: tellNobody }) },
+      clock: of.clock,
+    })
+  }
+  const change = (more: Partial<ListChange>) => {
+    const none = { event: 'added', list: null, rule: null, untilMicros: null, note: null } as const
+    return changeLists(lakehouse.base, { ...none, value: 'France', ...more }, by, of.clock())
+  }
+  await writeInput(lakehouse, [])
+  await oneBatch(0)
+  await change({ list: 'high_risk_countries' })
+  await oneBatch(1)
+  await change({ rule: 'high_risk_country', value: '2', untilMicros: of.clock() + 3_600_000_000n })
+  await oneBatch(2)
+  await oneBatch(3)
+  await change({ list: 'high_risk_countries', event: 'removed' })
+  await oneBatch(4)
+  expect(await scored()).toEqual(['t0 1 0', 't1 1 15', 't2 1 0', 't3 1 15', 't4 1 0'])
+
+  const config = loadConfig(standardLakehouse, { DELTA_BASE_PATH: lakehouse.base }, 'no-env-file')
+  const active = await runBacktest(config, undefined, { against: 'active', samples: 0 })
+  expect(active.written).toEqual({ transactions: 5, same: 5 })
+  // Another version has the list, too, and 20 points for it.
+  const candidate = join(lakehouse.base, '../candidate.yaml')
+  await writeFile(candidate, shipped.replace('points: 15', 'points: 20'))
+  const { figures } = await runBacktest(config, candidate, { against: 'active', samples: 0 })
+  expect(figures.candidate.rules.find(({ name }) => name === 'high_risk_country')).toMatchObject({
+    fired: { transactions: 2 },
+  })
 })
 
 test('what a start would make of the file is told before, and what it makes is the same', async () => {
