@@ -199,6 +199,14 @@ export const alertRules: readonly AlertRule[] = [
     severity: 'ticket',
     summary: "A table's log gets no checkpoint",
   },
+  {
+    alert: 'AssayModelDrifted',
+    runbook: 'model-drift',
+    expr: 'max by (job, instance) (assay_drift_level) >= 2',
+    for: null,
+    severity: 'ticket',
+    summary: 'Transactions are others than those that the model learned from',
+  },
 ]
 
 const status = '`assay status` says what the process waits for, and what limits it.'
@@ -361,5 +369,19 @@ export const runbooks: Readonly<Record<string, Runbook>> = {
       'Who opens the table reads all commits after its newest checkpoint one by one: starts become slow.',
     look: ['CHECKPOINT_FAILED in the log says why; most often the disk.'],
     help: ['Mend the cause: the next commit tries again.'],
+  },
+  'model-drift': {
+    title: 'Transactions are others than those that the model learned from',
+    meaning:
+      'On the last complete day (of event time, in UTC) a feature of the model, or its score, was spread otherwise than in training: PSI above 0.25 and above what chance makes of so many rows. The model still gives scores, and they may mean less.',
+    look: [
+      '`assay_drift_level == 2` and `assay query "from quality.drift where level = \'drifted\' order by day desc, psi desc"` say which features, and since when.',
+      'Is it the data (a producer changed its format or its units, a new country), or the customers? docs/guide/quality.md shows the figures of the columns.',
+      'Does the score find fraud as before? `assay backtest`, and the precision of its rules on the Review page, say so when labels come.',
+    ],
+    help: [
+      'Mend a producer or a mapping that is wrong.',
+      'Where the world has changed: `assay model train` with newer transactions, a back-test, and a new version of the rules (docs/guide/model.md).',
+    ],
   },
 }

@@ -195,7 +195,7 @@ const namingFiles: Readonly<Record<string, string>> = {
 }
 
 /** Columns of the lakehouse that ships are called so; whoever computes anything has such things too. */
-const wordsOfAnybody = ['expected', 'metric', 'score', 'spread', 'variant']
+const wordsOfAnybody = ['expected', 'metric', 'rules_version', 'score', 'spread', 'variant']
 
 test('engines and the proof name no table and no column of the lakehouse that ships, but those of roles', () => {
   const ofRoles = [...Object.values(roleColumns), judgedColumns, windowColumns, sessionColumns].flatMap(

@@ -6,6 +6,7 @@ import { loadQuality } from '../server.ts'
 import { Anomalies } from './anomalies.tsx'
 import { Columns } from './columns.tsx'
 import { Conservation } from './conservation.tsx'
+import { Drift } from './drift.tsx'
 import { FigureCard, type FigureName } from './figure.tsx'
 import { Refusals } from './refusals.tsx'
 
@@ -38,6 +39,7 @@ export function QualityPage({ lakehouse }: { readonly lakehouse: LakehouseAnswer
       {failure !== null && <Failed message={failure} />}
       <Conservation lakehouse={lakehouse} answer={quality.conservation} />
       <Refusals lakehouse={lakehouse} answer={quality.refusals} />
+      {quality.drift !== null && <Drift answer={quality.drift} />}
       {newest === null || anomalies === null ? (
         <Nothing>This lakehouse measures no columns.</Nothing>
       ) : (

@@ -4,7 +4,6 @@ import { dirname, join, relative } from 'node:path'
 import type { Command } from 'commander'
 import type { Config } from '../config/config.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { readModel } from '../model/index.ts'
 import { packagesDirectory } from '../packages/packages.ts'
 import type { RulesSource } from '../plan/index.ts'
 
@@ -12,13 +11,12 @@ import { cardFile } from '../project/model-file.ts'
 import type { Project } from '../project/project.ts'
 import { withLists } from '../project/rule-lists.ts'
 import { instanceOptions } from '../query/reader.ts'
-import { modelFileName, type RuleSet } from '../rules/index.ts'
+import { modelFileName, type RuleSet, type ScoringModel } from '../rules/index.ts'
 import type { ModelCard } from '../training/card.ts'
 import { cardHtml, cardText } from '../training/card-text.ts'
 import { type DriftedDay, driftByDay } from '../training/drift.ts'
-import { scoresOf, type TrainedModel, trainModel } from '../training/train.ts'
-import { featuresFrom, featuresOfColumns, type TrainingFeature } from '../training/training-features.ts'
-import { trainingRows } from '../training/training-rows.ts'
+import { type TrainedModel, trainModel } from '../training/train.ts'
+import { featuresFrom, featuresOfColumns } from '../training/training-features.ts'
 import { periodFlags } from './backtest.ts'
 import { wholeNumberFrom } from './option-values.ts'
 import { printable } from './printable.ts'
@@ -114,7 +112,9 @@ async function train(project: Project, config: Config, flags: TrainFlags): Promi
     flags.testFrom === undefined ? {} : { from: flags.testFrom },
   )
   return await trainModel({
-    ...(await historyOf(config, rules, features, flags)),
+    ...historyOf(config, rules, flags),
+    features,
+    rules: rules.rules,
     testFromMs: testFromMicros === null ? null : Number(testFromMicros / 1000n),
     capacityPerDay: flags.capacity ?? null,
     ...{ reviewFrom: rules.reviewFrom, roundsMax: flags.rounds, seed: flags.seed },
@@ -130,15 +130,10 @@ function namedFeature(text: string): [string, string] {
   return [text, text]
 }
 
-async function historyOf(
-  config: Config,
-  rules: RuleSet,
-  features: readonly TrainingFeature[],
-  flags: { readonly from?: string; readonly to?: string },
-) {
+function historyOf(config: Config, rules: RuleSet, flags: { readonly from?: string; readonly to?: string }) {
   const { lakehouse, deltaBasePath } = config
   return {
-    ...{ lakehouse, deltaBasePath, features, rules: rules.rules },
+    ...{ lakehouse, deltaBasePath },
     ...periodFlags(flags),
     parameters: withLists(lakehouse, config.parameters, rules.lists),
     asOfMicros: BigInt(Date.now()) * 1000n,
@@ -174,14 +169,15 @@ function trainedText({ card }: TrainedModel, path: string): string {
 /** Fails with CONFIG_INVALID where the rules have no model, or nobody trained it here. */
 function activeModel(project: Project): {
   readonly card: ModelCard
-  readonly rules: RuleSet
-  readonly file: string
+  readonly rules: RuleSet & { readonly model: ScoringModel }
 } {
   const { rules, file } = openRules(project)
-  if (rules.model === null) throw new LakehouseError('CONFIG_INVALID', `${file} has no model.`)
-  const path = join(dirname(file), rules.model.file)
+  const { model } = rules
+  if (model === null) throw new LakehouseError('CONFIG_INVALID', `${file} has no model.`)
+  const path = join(dirname(file), model.file)
   try {
-    return { card: JSON.parse(readFileSync(cardFile(path, 'json'), 'utf8')) as ModelCard, rules, file: path }
+    const card = JSON.parse(readFileSync(cardFile(path, 'json'), 'utf8')) as ModelCard
+    return { card, rules: { ...rules, model } }
   } catch (cause) {
     const message = `${path} has no card beside it: "assay model train" writes one, of others nothing is known.`
     throw new LakehouseError('CONFIG_INVALID', message, { cause })
@@ -189,27 +185,18 @@ function activeModel(project: Project): {
 }
 
 async function drift(project: Project, config: Config, flags: DriftFlags): Promise<readonly DriftedDay[]> {
-  const { columns } = openRules(project)
-  const { card, rules, file } = activeModel(project)
-  const read = readModel(readFileSync(file, 'utf8'))
-  if (read.kind === 'mistake') throw new LakehouseError('MODEL_INVALID', `${file}: ${read.message}.`)
-  const sources = new Map(card.features.map(({ name, source }) => [name, source]))
-  // In the order of the model.
-  const given = read.model.features.map(({ name }): [string, string] => [name, sources.get(name) ?? name])
-  const categories = read.model.features.flatMap(({ name, values }) =>
-    values === null ? [] : [[name, values]],
-  )
-  const rows = await trainingRows({
-    ...(await historyOf(config, rules, featuresFrom(Object.fromEntries(given), columns), flags)),
-    categories: Object.fromEntries(categories) as Readonly<Record<string, readonly string[]>>,
-    includesPending: true,
+  const { card, rules } = activeModel(project)
+  return await driftByDay({
+    ...historyOf(config, rules, flags),
+    ...{ model: rules.model, card, versions: null },
   })
-  return driftByDay(card, rows, scoresOf(read.model, rows))
 }
 
 function driftText(days: readonly DriftedDay[]): string {
   const cells = days.map(({ day, transactions, score, features }) => {
-    const drifted = features.filter((one) => one.drifted).map((one) => `${one.name} ${one.psi.toFixed(2)}`)
+    const drifted = features
+      .filter((one) => one.level === 'drifted')
+      .map((one) => `${one.name} ${one.psi.toFixed(2)}`)
     const most = features.toSorted((a, b) => b.psi - a.psi)[0]
     const told =
       drifted.length > 0
@@ -222,7 +209,7 @@ function driftText(days: readonly DriftedDay[]): string {
       transactions.toLocaleString('en-US'),
       score.psi.toFixed(3),
       score.ks.toFixed(3),
-      score.drifted ? 'yes' : 'no',
+      score.level,
       told,
     ]
   })
@@ -231,7 +218,7 @@ function driftText(days: readonly DriftedDay[]): string {
     'transactions',
     'PSI of the score',
     'KS',
-    'drifted',
+    'level',
     'features that drifted, with their PSI',
   ]
   return drawn(names, cells, [false, true, true, true, false, false])

@@ -19,6 +19,7 @@ import { inputStream, tablesOf } from '../plan/index.ts'
 import { type Project, projectTitle } from '../project/project.ts'
 import { sqlName } from '../query/table-name.ts'
 import { withStartingRules } from '../versions/configured-rules.ts'
+import { type BesideRun, openBeside } from './beside-run.ts'
 import { commandActor } from './command-user.ts'
 import type { DecisionsBeside } from './decisions-beside.ts'
 import { exitCodes } from './failure.ts'
@@ -34,7 +35,6 @@ import { rulesInForce } from './running-rules.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
 import { type ServedDashboard, serveDashboard } from './served-dashboard.ts'
 import { openSession, projectDefaults, sinkEnvironment } from './session.ts'
-import { type ToldAlerts, tellAlerts } from './told-alerts.ts'
 
 /** The stream that decides transactions as they come; it writes no table. */
 const decisionsStream = 'decisions'
@@ -44,8 +44,6 @@ const untilStopped =
 
 /** How long `--once` waits for a broker that is away or a topic that is not there. */
 const onceWaitMaxMs = 30_000
-/** How long it tells alerts at its end; what a sink has not taken by then the next run tells. */
-const onceTellMaxMs = 10_000
 
 type RunFlags = {
   readonly once?: true
@@ -100,7 +98,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   const config = { ...decided, lakehouse: inForce.shown(decided.lakehouse) }
   const stop = new AbortController()
   let dashboard: Dashboard | null = null
-  let alerts: ToldAlerts | null = null
+  let beside: BesideRun | null = null
   const unheard = onFirstSignal((signal) => {
     dashboard?.stopping()
     view.onStop(signal)
@@ -125,8 +123,8 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
       : await serveDashboard(config, { ...dashboardOf(of, flags, observed), decidesAt }, noticesTo(tell))
     if (dashboard !== null) listeners.push(dashboard.onEvent)
     const told = { streams, environment: sinkEnvironment(project), status: observed.status, tell }
-    alerts = await tellAlerts(config, { ...told, onNotice: noticesTo(tell) })
-    if (alerts !== null) listeners.push(alerts.onEvent)
+    beside = await openBeside(config, session.config, { ...told, onNotice: noticesTo(tell) })
+    listeners.push(...beside.listeners)
     view.onStart({ ...observed, dashboard })
     const engine = await openEngine(engineName, config, source)
     if (decides) {
@@ -153,7 +151,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
   } finally {
     await decisions?.close()
     await dashboard?.close()
-    await alerts?.close(flags.once ? onceTellMaxMs : 0)
+    await beside?.close(flags.once === true)
     await observed.close()
     await source?.close()
     registry?.close()

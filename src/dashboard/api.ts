@@ -166,6 +166,8 @@ export type QualityAnswer = {
   /** The figures of the newest window, and what was unusual; null where the lakehouse has no such table. */
   readonly newest: RowsAnswer | null
   readonly anomalies: RowsAnswer | null
+  /** Each feature of the model, and its score, on the newest day; null where no day was measured. */
+  readonly drift: RowsAnswer | null
 }
 
 export type TableDetailAnswer = {

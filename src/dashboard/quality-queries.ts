@@ -1,4 +1,5 @@
 // The queries of the Quality page: is every record somewhere, what is refused and why, how the events look.
+import { driftPath } from '../ops/drift.ts'
 import type { Lakehouse, TableDefinition } from '../plan/index.ts'
 import { sqlName } from '../query/table-name.ts'
 import type { DashboardQuery } from './fraud-queries.ts'
@@ -7,6 +8,8 @@ const refusalHours = 48
 const samplesMax = 20
 const anomaliesMax = 100
 const figureWindows = 288
+const driftDays = 30
+const driftedMax = 200
 
 /** How many rows the tables by their roles have. */
 export function conservationQuery({ records, events, refused }: Lakehouse): DashboardQuery {
@@ -58,4 +61,20 @@ export function figureQuery(table: TableDefinition, column: string | null, metri
   const sql = `SELECT window_start, value, expected, spread, is_anomaly FROM ${sqlName(table)}
     WHERE ${isColumn} AND metric = $metric ORDER BY window_start DESC LIMIT ${figureWindows}`
   return { sql, parameters: column === null ? { metric } : { metric, column } }
+}
+
+/** The features of the model on the newest day, the score first, and how many of the last days drifted. */
+export function driftQuery(): DashboardQuery {
+  const drift = sqlName({ path: driftPath })
+  const sql = `WITH newest AS (
+      SELECT * FROM ${drift} WHERE day = (SELECT max(day) FROM ${drift})
+      QUALIFY rules_version = max(rules_version) OVER ()
+    )
+    SELECT day, model, feature, rows, psi, ks, level, (
+        SELECT count(*) FROM ${drift} AS earlier
+        WHERE earlier.model = newest.model AND earlier.feature IS NOT DISTINCT FROM newest.feature
+          AND earlier.level = 'drifted' AND earlier.day > newest.day - ${driftDays}
+      ) AS drifted_days
+    FROM newest ORDER BY kind <> 'score', psi DESC, feature LIMIT ${driftedMax}`
+  return { sql, parameters: {} }
 }

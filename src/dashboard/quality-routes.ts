@@ -1,4 +1,7 @@
 // What the Quality page may ask.
+import { DeltaTable } from '../delta/index.ts'
+import { driftPath } from '../ops/drift.ts'
+import { opsDirectory } from '../ops/tables.ts'
 import type { TableDefinition } from '../plan/index.ts'
 import { figuresTable } from '../query/figures-table.ts'
 import type { QualityAnswer } from './api.ts'
@@ -7,6 +10,7 @@ import { Refusal, sendJson } from './http.ts'
 import {
   anomaliesQuery,
   conservationQuery,
+  driftQuery,
   figureQuery,
   newestFiguresQuery,
   refusalsQuery,
@@ -15,17 +19,20 @@ import {
 import type { DashboardRoute, RouteContext } from './route-context.ts'
 
 export const qualityRoutes = {
-  'GET /api/quality': async ({ access, desk, config: { lakehouse } }, request, response) => {
+  'GET /api/quality': async ({ access, desk, config }, request, response) => {
     const { role } = await access.allowed(request, 'viewer')
     const rows = ({ sql, parameters }: DashboardQuery) => desk.rows(role, sql, parameters)
+    const { lakehouse, deltaBasePath } = config
     const table = figuresTable(lakehouse)
-    const [conservation, refusals, newest, anomalies] = await Promise.all([
+    const hasDrift = await DeltaTable.exists(opsDirectory(deltaBasePath, driftPath))
+    const [conservation, refusals, newest, anomalies, drift] = await Promise.all([
       rows(conservationQuery(lakehouse)),
       rows(refusalsQuery(lakehouse)),
       table === null ? null : rows(newestFiguresQuery(table)),
       table === null ? null : rows(anomaliesQuery(table)),
+      hasDrift ? rows(driftQuery()) : null,
     ])
-    const answer: QualityAnswer = { conservation, refusals, newest, anomalies }
+    const answer: QualityAnswer = { conservation, refusals, newest, anomalies, drift }
     sendJson(response, answer)
   },
   'GET /api/refused': async ({ access, desk, config: { lakehouse } }, request, response, url) => {

@@ -88,6 +88,19 @@ export class Database {
   }
 }
 
+/** A DuckDB of its own, of one thread, for a small piece of work. */
+export async function withSmallDatabase<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
+  const connection = await instance.connect()
+  try {
+    await connection.run("SET TimeZone = 'UTC'")
+    return await work(connection)
+  } finally {
+    connection.closeSync()
+    instance.closeSync()
+  }
+}
+
 /** Replaces a view of this connection. */
 export async function setView(connection: DuckDBConnection, name: string, select: string): Promise<void> {
   await connection.run(`CREATE OR REPLACE TEMP VIEW ${duckdb.name(name)} AS ${select}`)

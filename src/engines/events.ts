@@ -19,6 +19,7 @@ export type EngineEvent =
   | UpkeepEvent
   | AlertEvent
   | ReviewedEvent
+  | DriftEvent
 
 /** What a run has in memory: to be asked at any time, at little cost. */
 export type OpenedRun = {
@@ -86,6 +87,23 @@ export type ReviewedEvent = {
   /** Of those that are open: somebody was unsure. */
   readonly unsure: number
   readonly verdicts: Readonly<Record<string, number>>
+}
+
+/** How far the transactions of the last complete day are from those that the model learned from. */
+export type DriftEvent = {
+  readonly kind: 'drift'
+  /** As YYYY-MM-DD, in UTC. */
+  readonly day: string
+  /** None where no model scored transactions of the day. */
+  readonly figures: readonly DriftedFigure[]
+}
+
+export type DriftedFigure = {
+  /** A feature of the model, or its score. */
+  readonly feature: string
+  readonly psi: number
+  readonly ks: number
+  readonly level: string
 }
 
 export type OnEvent = (event: EngineEvent) => void

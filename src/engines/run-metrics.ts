@@ -10,7 +10,7 @@ import { definitionsOf } from '../ops/definitions.ts'
 import { eventsWatermark, type Lakehouse, windowOf } from '../plan/index.ts'
 import type { BatchReport } from './batch-report.ts'
 import type { PipelineOptions } from './engine.ts'
-import { listener } from './events.ts'
+import { type DriftedFigure, listener } from './events.ts'
 import { latencyMiddleMs } from './latency.ts'
 import type { RunWatch } from './run-watch.ts'
 
@@ -73,6 +73,7 @@ export class RunMetrics {
       for (const [verdict, count] of Object.entries(verdicts))
         this.#values.set('assay_review_verdicts', { verdict }, count)
     },
+    drift: ({ figures }) => this.#setDrift(figures),
     compacted: ({ table }) => this.#values.add('assay_compactions_total', { table }),
     checkpointed: ({ table }) => this.#values.add('assay_checkpoints_total', { table }),
     waiting: () => this.#values.set('assay_fault_streak', {}, 0),
@@ -131,6 +132,16 @@ export class RunMetrics {
       values.add('assay_rule_firings_total', this.#ruleOf(rule), count)
     for (const [bucket, count] of report.latencies)
       values.observe('assay_commit_latency_seconds', {}, latencyMiddleMs(bucket) / 1000, count)
+  }
+
+  #setDrift(figures: readonly DriftedFigure[]): void {
+    const values = this.#values
+    for (const name of ['assay_drift_psi', 'assay_drift_ks', 'assay_drift_level'] as const) values.clear(name)
+    for (const { feature, psi, ks, level } of figures) {
+      values.set('assay_drift_psi', { feature }, psi)
+      values.set('assay_drift_ks', { feature }, ks)
+      values.set('assay_drift_level', { feature }, level === 'drifted' ? 2 : level === 'moderate' ? 1 : 0)
+    }
   }
 
   #ruleOf(rule: string): { readonly rule: string; readonly version: string } {

@@ -18,6 +18,10 @@ export const noticeCodes = {
   ALERT_NOT_SENT:
     'A sink did not take an alert, and it is not tried again by itself: "assay alerts list" shows it, "assay alerts replay" sends it.',
   AUDIT_FAILED: 'Who changed what could not be written to ops/audit; the change itself was made.',
+  MODEL_DRIFTED:
+    'On a day transactions were others than those that the model learned from: "assay model drift" and quality.drift tell which features.',
+  DRIFT_FAILED:
+    'How far a day is from what the model learned from could not be measured; batches go on, and it is tried again.',
   NEARLY_ALL_REFUSED:
     'Nearly every record was refused; the message names the commonest reason and a record that has it.',
   DEFINITIONS_CHANGED:

@@ -148,6 +148,18 @@ export const metricCatalog = {
     ...{ group: 'Fraud', kind: 'gauge', labels: ['verdict'] },
     help: 'Verdicts of reviewers that stand, by what they say; told once somebody reviews',
   },
+  assay_drift_psi: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: ['feature'] },
+    help: 'Of the last complete day, how far a feature of the model, or model_score, is from what it learned from: PSI',
+  },
+  assay_drift_ks: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: ['feature'] },
+    help: 'The same as KS, the greatest distance of the cumulative shares',
+  },
+  assay_drift_level: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: ['feature'] },
+    help: '2 where a feature has drifted on the last complete day, 1 where it has moved, 0 where it is the same, or has too few rows',
+  },
   assay_rule_firings_total: {
     ...{ ...fraud, labels: ['rule', 'version'] },
     help: 'Transactions in which a rule fired; the version is the hash of what the rule says',

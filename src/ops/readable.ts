@@ -7,6 +7,7 @@ import { auditDefinition, auditPath } from './audit.ts'
 import { batchesDefinition, batchesPath } from './batches.ts'
 import { claimsDefinition, claimsPath } from './claims.ts'
 import { definitionsDefinition, definitionsPath } from './definitions.ts'
+import { driftDefinition, driftPath } from './drift.ts'
 import { erasedDefinition, erasedPath } from './erased.ts'
 import { filesDefinition, filesPath } from './files.ts'
 import { labelsDefinition, labelsPath } from './labels.ts'
@@ -26,6 +27,7 @@ export const opsTables: readonly NamedTable[] = [
   { path: schemasPath, meaning: schemasDefinition.description },
   { path: filesPath, meaning: filesDefinition.description },
   { path: erasedPath, meaning: erasedDefinition.description },
+  { path: driftPath, meaning: driftDefinition.description },
   { path: alertLogPath, meaning: alertLogDefinition.description },
   { path: ruleListsPath, meaning: ruleListsDefinition.description },
   { path: ruleModelsPath, meaning: ruleModelsDefinition.description },

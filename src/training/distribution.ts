@@ -17,16 +17,22 @@ export type Distance = {
   readonly psi: number
   /** The greatest distance of the cumulative shares, of values that are there. */
   readonly ks: number
-  /** Far beyond what chance makes of so many rows. */
-  readonly drifted: boolean
+  readonly level: DriftLevel
 }
+
+/**
+ * Of PSI beyond what chance makes of so many rows, as is usual: up to 0.1 a population is the same, up to
+ * 0.25 it has moved, above it is another one. Of few rows nothing is said.
+ */
+export const driftLevels = ['stable', 'moderate', 'drifted', 'too_few'] as const
+export type DriftLevel = (typeof driftLevels)[number]
 
 const bins = 10
 const quantileCount = 100
 /** A share of nothing would make any distance infinite. */
 const shareMin = 1e-4
-/** From here on a population counts as another one. */
-const psiLimit = 0.25
+const moderateMin = 0.1
+const driftedMin = 0.25
 /** Of fewer rows chance makes anything. */
 const rowsMin = 100
 
@@ -51,19 +57,57 @@ export function scoreDistribution(scores: Float64Array): Distribution {
   return distributionOf(scores, null)
 }
 
-export function distanceOf(from: Distribution, values: Float64Array): Distance {
-  const rows = values.length
-  const counts =
-    from.kind === 'category' ? categoryCounts(values, from.texts.length) : numberCounts(values, from.edges)
-  const shares = shared(counts)
-  const psi = shares.reduce((sum, share, index) => {
-    const [is, was] = [Math.max(share, shareMin), Math.max(from.shares[index]!, shareMin)]
+/** How often values come, as `tallySql` counts them: as far as each of the limits of a distribution. */
+export type ValueCounts = {
+  readonly rows: number
+  /** Of those that are there; of categories, of those that are known. */
+  readonly present: number
+  /** Of a number between a limit and the one before; of a category by its number. */
+  readonly counts: readonly number[]
+}
+
+/** Up to where values are counted: numbers that are not greater, or the numbers of the categories. */
+export function limitsOf(from: Distribution): readonly number[] {
+  if (from.kind === 'category') return from.texts.map((_, code) => code)
+  return [...new Set([...from.edges, ...from.quantiles])].toSorted((a, b) => a - b)
+}
+
+export function distanceOf(from: Distribution, tally: ValueCounts): Distance {
+  const { rows } = tally
+  const isShares = shared(from.kind === 'category' ? categoriesOf(tally) : binsOf(from.edges, from, tally))
+  const psi = isShares.reduce((sum, share, index) => {
+    const was = Math.max(from.shares[index]!, shareMin)
+    // Where no row of few is in a bin, its share may still be as large as half of one.
+    const is = share > 0 ? share : Math.max(shareMin, Math.min(was, 0.5 / Math.max(rows, 1)))
     return sum + (is - was) * Math.log(is / was)
   }, 0)
-  const ks = from.kind === 'category' ? greatestGap(shares, from.shares) : kolmogorov(from.quantiles, values)
+  const ks = from.kind === 'category' ? greatestGap(isShares, from.shares) : kolmogorov(from, tally)
   // Where nothing changed, PSI is a sum of so many squares of chance.
-  const byChance = rows === 0 ? 0 : (3 * shares.length) / rows
-  return { rows, psi, ks, drifted: rows >= rowsMin && psi > psiLimit + byChance }
+  const byChance = rows === 0 ? 0 : (3 * isShares.length) / rows
+  return { rows, psi, ks, level: levelOf(rows, psi - byChance) }
+}
+
+function levelOf(rows: number, psi: number): DriftLevel {
+  if (rows < rowsMin) return 'too_few'
+  return psi > driftedMin ? 'drifted' : psi > moderateMin ? 'moderate' : 'stable'
+}
+
+function categoriesOf({ rows, present, counts }: ValueCounts): readonly number[] {
+  return [...counts, rows - present]
+}
+
+/** How many are up to each limit. */
+function upTo({ counts }: ValueCounts): readonly number[] {
+  let sum = 0
+  return counts.map((count) => (sum += count))
+}
+
+/** How many are between the edges; missing ones come last. */
+function binsOf(edges: readonly number[], from: Distribution, tally: ValueCounts): readonly number[] {
+  const [limits, below] = [limitsOf(from), upTo(tally)]
+  const belowEdges = [...edges.map((edge) => below[limits.indexOf(edge)]!), tally.present]
+  const inBins = belowEdges.map((count, index) => count - (belowEdges[index - 1] ?? 0))
+  return [...inBins, tally.rows - tally.present]
 }
 
 function shared(counts: readonly number[]): number[] {
@@ -97,14 +141,14 @@ function greatestGap(is: readonly number[], was: readonly number[]): number {
 }
 
 /** Against the quantiles, each of which stands for as many values. */
-function kolmogorov(quantiles: readonly number[], values: Float64Array): number {
-  const sorted = values.filter((value) => !Number.isNaN(value)).sort()
-  if (sorted.length === 0 || quantiles.length === 0) return sorted.length === quantiles.length ? 0 : 1
-  let [most, below] = [0, 0]
-  for (const [index, edge] of quantiles.entries()) {
-    if (edge === quantiles[index + 1]) continue // The last of equal ones has their share.
-    while (below < sorted.length && sorted[below]! <= edge) below++
-    most = Math.max(most, Math.abs(below / sorted.length - (index + 1) / quantiles.length))
-  }
-  return most
+function kolmogorov(from: Distribution & { readonly kind: 'number' }, tally: ValueCounts): number {
+  const { quantiles } = from
+  if (tally.present === 0 || quantiles.length === 0)
+    return (tally.present === 0) === (quantiles.length === 0) ? 0 : 1
+  const [limits, below] = [limitsOf(from), upTo(tally)]
+  return quantiles.reduce((most, edge, index) => {
+    if (edge === quantiles[index + 1]) return most // The last of equal ones has their share.
+    const share = below[limits.indexOf(edge)]! / tally.present
+    return Math.max(most, Math.abs(share - (index + 1) / quantiles.length))
+  }, 0)
 }

@@ -16,7 +16,7 @@ export type TrainingRows = {
   })[]
   /** By feature: of a category its number; what is missing is NaN. */
   readonly columns: readonly Float64Array[]
-  /** 1 is fraud. A row that has not matured has 0, and is none of those that a model learns from. */
+  /** 1 is fraud. */
   readonly labels: Uint8Array
   /** In ascending order. */
   readonly timesMs: Float64Array
@@ -31,10 +31,6 @@ export type TrainingOptions = Omit<HistoryOptions, 'columns'> & {
   readonly features: readonly TrainingFeature[]
   readonly rules: readonly Rule[]
   readonly parameters: ParameterValues
-  /** Also rows whose label is not final yet. */
-  readonly includesPending?: boolean
-  /** The texts that categories have already; absent: those of the rows. */
-  readonly categories?: Readonly<Record<string, readonly string[]>>
 }
 
 /** A column with more texts than this is no category. */
@@ -56,13 +52,12 @@ export async function trainingRows(options: TrainingOptions): Promise<TrainingRo
   const history = await openHistory({ ...options, columns: [...new Set(asked)] })
   try {
     const dialect = boundDuckdb(options.parameters)
-    const where = options.includesPending ? '' : `WHERE ${labelName} <> 'pending'`
     const values = options.features.map(({ value }, index) => `${expressionSql(dialect, value)} AS f${index}`)
     await history.connection.run(`CREATE TEMP TABLE learned AS
       SELECT epoch_us(event_time) / 1000 AS time_ms, ${labelName} = 'fraud' AS fraud,
         CAST(${ruled.length === 0 ? '0' : expressionSql(dialect, fraudScore(ruled))} AS DOUBLE) AS rules,
         ${hasCountry ? duckdb.name(country) : 'NULL::VARCHAR'} AS country, ${values.join(', ')}
-      FROM (${history.rows}) ${where}`)
+      FROM (${history.rows}) WHERE ${labelName} <> 'pending'`)
     const known = `SELECT count(*) FROM (${history.rows}) WHERE ${labelName} = 'pending'`
     const pending = Number((await history.connection.runAndReadAll(known)).getRows()[0]![0])
     const count = Number(
@@ -75,7 +70,7 @@ export async function trainingRows(options: TrainingOptions): Promise<TrainingRo
     const categories = new Map<number, readonly string[]>()
     for (const [index, feature] of options.features.entries()) {
       if (feature.kind === 'number') continue
-      const texts = options.categories?.[feature.name] ?? (await textsOf(history.connection, index))
+      const texts = await textsOf(history.connection, index)
       if (texts.length <= categoriesMax) categories.set(index, texts)
     }
     const kept = [...options.features.entries()].filter(([index, { kind }]) => {

@@ -2,10 +2,9 @@
 // recorded has its model there before, and a file that is gone beside the rules comes back from there.
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { refuseCopy } from '../engines/copied-place.ts'
-import { rowsOf } from '../engines/database.ts'
+import { rowsOf, withSmallDatabase } from '../engines/database.ts'
 import { ruleModelAppId, ruleModelsDefinition, ruleModelsPath, storedParts } from '../ops/rule-models.ts'
 import { openOpsTable, opsDirectory } from '../ops/tables.ts'
 import { besideRules, cardFile } from '../project/model-file.ts'
@@ -38,7 +37,7 @@ export async function storeModels(
   if (missing.length === 0) return
   await refuseCopy(deltaBasePath)
   const table = await openOpsTable(deltaBasePath, ruleModelsPath, { ...ruleModelsDefinition, properties: {} })
-  await withConnection(async (connection) => {
+  await withSmallDatabase(async (connection) => {
     for (const { part, ...row } of missing) {
       const select = `SELECT $file::VARCHAR AS file, $content::VARCHAR AS content, $card::VARCHAR AS card,
         make_timestamptz(${nowMicros}) AS stored_at`
@@ -84,7 +83,7 @@ async function storedModels(deltaBasePath: string, files: readonly string[]): Pr
   const table = await storedTable(deltaBasePath)
   if (table === null) return []
   const scan = await fetchedScanSql(await table.snapshot(), table.directory)
-  const rows = await withConnection((connection) =>
+  const rows = await withSmallDatabase((connection) =>
     rowsOf(
       connection,
       `SELECT file, any_value(content) AS content, max(card) AS card FROM (${scan})
@@ -99,18 +98,6 @@ async function storedTable(deltaBasePath: string): Promise<DeltaTable | null> {
   return (await hasModels(deltaBasePath))
     ? DeltaTable.open(opsDirectory(deltaBasePath, ruleModelsPath))
     : null
-}
-
-async function withConnection<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
-  const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
-  const connection = await instance.connect()
-  try {
-    await connection.run("SET TimeZone = 'UTC'")
-    return await work(connection)
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
-  }
 }
 
 function namedIn(texts: readonly string[]): readonly string[] {

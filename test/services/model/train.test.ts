@@ -80,9 +80,21 @@ describe.skipIf(pythonAvailable !== null)('a model of the generator', () => {
     const days = JSON.parse(
       await project.assay('model', 'drift', '--from', '2026-06-01', '--json'),
     ) as DriftedDay[]
-    const drifted = days.filter(({ features }) => features.some((one) => one.drifted)).map(({ day }) => day)
+    const drifted = days
+      .filter(({ features }) => features.some((one) => one.level === 'drifted'))
+      .map(({ day }) => day)
     expect(drifted).toEqual(['2026-07-10', '2026-07-11'])
     expect(days.length).toBeGreaterThan(38)
     expect(await project.assay('model', 'drift', '--from', '2026-07-01')).toContain('2026-07-11')
+    // The run has measured the days that the model scored, each within the day after it.
+    const written = JSON.parse(
+      await project.assay(
+        ...['query', '--json'],
+        `SELECT count(DISTINCT day) AS days, count(*) - count(DISTINCT (day, feature)) AS twice,
+          list_sort(list_distinct(list(strftime(day, '%Y-%m-%d')) FILTER (level = 'drifted'))) AS drifted
+          FROM quality.drift`,
+      ),
+    )
+    expect(written).toEqual({ days: 11, twice: 0, drifted: ['2026-07-10', '2026-07-11'] })
   })
 })

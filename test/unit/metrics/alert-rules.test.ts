@@ -87,6 +87,7 @@ const causes: Readonly<Record<string, { readonly series: Series; readonly at: st
   AssayRecordsLost: { series: { [`assay_lost_records_total{${job}}`]: '0x5 10x10' }, at: '8m' },
   AssayDiskFull: { series: { [`assay_disk_free_bytes{${job}}`]: '1000x20' }, at: '10m' },
   AssayLogGrows: { series: { [`assay_table_log_commits{${job},table="gold"}`]: '2000x60' }, at: '20m' },
+  AssayModelDrifted: { series: { [`assay_drift_level{${job},feature="amount"}`]: '0x5 2x10' }, at: '8m' },
 }
 
 /** All is well. */
@@ -108,6 +109,7 @@ const well: Series = {
   [`assay_lost_records_total{${job}}`]: '0x200',
   [`assay_disk_free_bytes{${job}}`]: '50000000000x200',
   [`assay_table_log_commits{${job},table="gold"}`]: '99x200',
+  [`assay_drift_level{${job},feature="amount"}`]: '1x200',
   ...latencies(0.5),
 }
 
