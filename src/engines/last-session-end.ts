@@ -1,6 +1,7 @@
 // Up to where watermarks have to go so that no session stays open: of all sessions of silver's rows the
-// latest end. Only keys with rows near the greatest event time can have it. Where the session of such a key
-// begins is found by looking back: behind the last one that the table has, or behind a gap.
+// latest end. Only keys with rows near the greatest event time can have it: those that have this very time
+// mostly do, and are few. Where the session of such a key begins is found by looking back: behind the last one
+// that the table has, or behind a gap.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { tableDirectory } from '../ops/tables.ts'
@@ -48,8 +49,16 @@ class Search {
   }
 
   async lastEnd(): Promise<bigint | null> {
+    const { gapMicros } = this.#facts.node
+    const last = await this.#lastEndNear(0n)
+    const isLatest = last !== null && last > this.#facts.eventTimeMaxMicros + gapMicros
+    return isLatest ? last : await this.#lastEndNear(gapMicros)
+  }
+
+  /** The latest end of the keys that have a row so near to the greatest event time. */
+  async #lastEndNear(distanceMicros: bigint): Promise<bigint | null> {
     const { node, eventTimeMaxMicros, connection } = this.#facts
-    const nearFrom = eventTimeMaxMicros - node.gapMicros
+    const nearFrom = eventTimeMaxMicros - distanceMicros
     await this.#bind(nearFrom)
     await setTable(
       connection,
