@@ -1,7 +1,7 @@
 // Up to where watermarks have to go so that no session stays open: of all sessions of silver's rows the
 // latest end. Only keys with rows near the greatest event time can have it: those that have this very time
-// mostly do, and are few. Where the session of such a key begins is found by looking back: behind the last one
-// that the table has, or behind a gap.
+// mostly do, and are few. Where the session of such a key begins is found by looking back: behind the last
+// one that the table has, or behind a gap.
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { tableDirectory } from '../ops/tables.ts'

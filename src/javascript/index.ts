@@ -1,6 +1,7 @@
 // Plan and expressions as JavaScript.
 
 export * from './figure-path.ts'
+export * from './given-columns.ts'
 export * from './judged-facts.ts'
 export * from './literal.ts'
 export * from './pane-plan.ts'

@@ -9,17 +9,22 @@ import {
   columnType,
   inputsOf,
   type PlanNode,
+  type Relation,
   storedText,
   type TableDefinition,
   type WindowNode,
   windowOf,
 } from '../plan/index.ts'
+import { type GivenColumns, givenColumns, typesOf } from './given-columns.ts'
 import type { RowPath } from './row-batch.ts'
 import { compileRowPath } from './row-path.ts'
 
 export type PanePlan = {
-  /** The output of `rows` whose columns the following names are of; `time` is the event time. */
-  readonly output: string
+  /** By the names of columns that are as the source has them their names there. */
+  readonly given: GivenColumns['given']
+  /** The output of `computed` that has the other columns; null where there are none. */
+  readonly output: string | null
+  /** The following names are of these columns; `time` is the event time. */
   readonly time: string
   readonly sliceMicros: number
   readonly keys: readonly string[]
@@ -50,9 +55,9 @@ export type Figure = { readonly name: string; readonly index: number } & (
 )
 
 export type WindowPanePlans = {
-  /** From rows of the source those of each plan. */
-  readonly rows: RowPath
-  /** The types of the columns of its outputs; columns of one name have the same values. */
+  /** From rows of the source the columns of the plans that it does not have; null where it has all. */
+  readonly computed: RowPath | null
+  /** The types of all columns; columns of one name have the same values. */
   readonly types: Schema
   readonly plans: readonly PanePlan[]
 }
@@ -77,15 +82,12 @@ export function panePlans(tables: readonly TableDefinition[]): WindowPanePlans {
   )
   const names = new ColumnNames()
   const drafts = [...shared.values()].map((ofPlan, index) => new Draft(`pane_rows_${index}`, ofPlan, names))
-  const relations = drafts.map(({ relation }) => relation)
+  const outputs = drafts.flatMap(({ plan: { output }, computed }) => {
+    return output === null ? [] : [[output, { relation: computed, into: 'columns' }]]
+  })
   return {
-    rows: compileRowPath({
-      source,
-      outputs: Object.fromEntries(
-        drafts.map(({ plan }, index) => [plan.output, { relation: relations[index]!, into: 'columns' }]),
-      ),
-    }),
-    types: Object.assign({}, ...relations.map(({ schema }) => schema)) as Schema,
+    computed: outputs.length === 0 ? null : compileRowPath({ source, outputs: Object.fromEntries(outputs) }),
+    types: Object.assign({}, ...drafts.map(({ types }) => types)) as Schema,
     plans: drafts.map(({ plan }) => plan),
   }
 }
@@ -178,6 +180,7 @@ class ColumnNames {
 class Draft {
   readonly plan: PanePlan
   readonly #columns: Record<string, Expr> = {}
+  readonly #computed: Readonly<Record<string, Expr>>
   readonly #input: PlanNode
   readonly #names: ColumnNames
   readonly #folds: { readonly fold: Fold; readonly argument: string | null; readonly text: string }[] = []
@@ -191,11 +194,15 @@ class Draft {
     const column = (name: string): string =>
       this.#name({ kind: 'column', name, type: columnType(input, name) })
     const tables = windows.map((one) => this.#table(one))
+    const [time, groupKeys] = [column(eventTime), keys.map(column)]
+    const { given, others } = givenColumns(input, this.#columns)
+    this.#computed = others
     this.plan = {
-      output,
-      time: column(eventTime),
+      given,
+      output: Object.keys(others).length === 0 ? null : output,
+      time,
       sliceMicros: Number(windows.map(({ window }) => window.slideMicros).reduce(greatestDivisor)),
-      keys: keys.map(column),
+      keys: groupKeys,
       folds: this.#folds,
       distinct: this.#distinct,
       values: this.#values,
@@ -203,10 +210,13 @@ class Draft {
     }
   }
 
-  get relation(): { readonly node: PlanNode; readonly schema: Schema } {
-    const columns = this.#columns
-    const types = Object.entries(columns).map(([name, { type }]) => [name, type])
-    return { node: { kind: 'project', input: this.#input, columns }, schema: Object.fromEntries(types) }
+  get types(): Schema {
+    return typesOf(this.#columns)
+  }
+
+  get computed(): Relation {
+    const columns = this.#computed
+    return { node: { kind: 'project', input: this.#input, columns }, schema: typesOf(columns) }
   }
 
   #name(expr: Expr): string {

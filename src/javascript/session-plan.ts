@@ -16,6 +16,7 @@ import {
 } from '../plan/index.ts'
 import type { OpenShape } from '../state/open-sessions.ts'
 import type { RowValueKind } from '../state/waiting-rows.ts'
+import { type GivenColumns, givenColumns, typesOf } from './given-columns.ts'
 import { tableRows } from './pane-plan.ts'
 import type { RowPath } from './row-batch.ts'
 import { compileRowPath } from './row-path.ts'
@@ -34,7 +35,7 @@ export type SessionPlan = {
   /** From the same those columns alone that are not as silver has them; null where there are none. */
   readonly computed: RowPath | null
   /** By the names of the others the names that they have in silver. */
-  readonly given: Readonly<Record<string, string>>
+  readonly given: GivenColumns['given']
   readonly schema: Schema
   readonly keys: readonly string[]
   readonly arrival: readonly string[]
@@ -54,7 +55,7 @@ export type ClosedPlan = {
   /** The output `tableRows` with what is not as sessions have it; null where there is nothing. */
   readonly computed: RowPath | null
   /** By the names of the others the names that they have in sessions. */
-  readonly given: Readonly<Record<string, string>>
+  readonly given: GivenColumns['given']
 }
 
 /** The output of `rows`. */
@@ -80,26 +81,20 @@ export function sessionPlan(definition: TableDefinition): SessionPlan | null {
   const computed = values.exprs.map((expr, index): [string, Expr] => [`value_${index}`, expr])
   const time = { kind: 'column', name: node.eventTime, type: 'timestamp' } as const
   const columns = Object.fromEntries([[sessionTime, time], ...keys, ...arrival, ...computed])
-  const schema = Object.fromEntries(Object.entries(columns).map(([name, { type }]) => [name, type]))
+  const schema = typesOf(columns)
   const [source] = inputsOf(input)
   assert(source !== undefined, 'sessions read rows')
   const pathOf = (some: Readonly<Record<string, Expr>>): RowPath => {
-    const types = Object.fromEntries(Object.entries(some).map(([name, { type }]) => [name, type]))
-    const relation = { node: { kind: 'project', input, columns: some } as PlanNode, schema: types }
+    const relation = { node: { kind: 'project', input, columns: some } as PlanNode, schema: typesOf(some) }
     const outputs = { [sessionRows]: { relation, into: 'columns' } } as const
     return compileRowPath({ source: source.name, outputs })
   }
-  // A condition on rows leaves some out: then no column is as silver has it.
-  const isGiven = ([, expr]: [string, Expr]): boolean => input.kind === 'input' && expr.kind === 'column'
-  const entries = Object.entries<Expr>(columns)
-  const others = entries.filter((entry) => !isGiven(entry))
+  const { given, others } = givenColumns(input, columns)
   return {
     node,
     rows: pathOf(columns),
-    computed: others.length === 0 ? null : pathOf(Object.fromEntries(others)),
-    given: Object.fromEntries(
-      entries.filter(isGiven).map(([name, expr]) => [name, expr.kind === 'column' ? expr.name : name]),
-    ),
+    computed: Object.keys(others).length === 0 ? null : pathOf(others),
+    given,
     schema,
     keys: keys.map(([name]) => name),
     arrival: arrival.map(([name]) => name),
@@ -135,19 +130,10 @@ function closedPlan({ rows }: TableDefinition, node: SessionsNode): ClosedPlan {
   const { schema } = rows
   const top = replaced(rows.node)
   // Where rows are left out, no column is as sessions have it.
-  if (top.kind !== 'project' || top.input !== input)
-    return { schema, columns, computed: pathOf({ node: top, schema }), given: {} }
-  const entries = Object.entries<Expr>(top.columns)
-  const given = entries.flatMap(([name, expr]) => (expr.kind === 'column' ? [[name, expr.name]] : []))
-  const others = entries.filter(([, { kind }]) => kind !== 'column')
-  const types = Object.fromEntries(others.map(([name]) => [name, schema[name]!]))
-  const ofOthers = { ...top, columns: Object.fromEntries(others) }
-  return {
-    schema,
-    columns,
-    computed: others.length === 0 ? null : pathOf({ node: ofOthers, schema: types }),
-    given: Object.fromEntries(given) as Record<string, string>,
-  }
+  if (top.kind !== 'project') return { schema, columns, computed: pathOf({ node: top, schema }), given: {} }
+  const { given, others } = givenColumns(top.input, top.columns)
+  const ofOthers = { node: { ...top, columns: others }, schema: typesOf(others) }
+  return { schema, columns, computed: Object.keys(others).length === 0 ? null : pathOf(ofOthers), given }
 }
 
 /** Each value that is asked for once. */

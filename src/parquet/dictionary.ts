@@ -10,10 +10,6 @@ export type Dictionary<T> = {
 const rangeMax = 2 ** 16
 /** A table of the range is cleared for each leaf: it must be small beside the values. */
 const rangePerValue = 32
-const textsMax = 2 ** 16
-/** After so many texts, and four times as many each time, the share of distinct ones is looked at. */
-const sampledTexts = 256
-const distinctShareMax = 0.97
 
 let places = new Uint32Array(0)
 const firstPlaces = new Uint32Array(rangeMax)
@@ -46,36 +42,4 @@ export function numberDictionary(
     found[at] = place - 1
   }
   return { distinct: distinct.subarray(0, count), places: found }
-}
-
-/** null where most of the texts are distinct. */
-export function textDictionary(
-  values: readonly string[],
-  first: number,
-  count: number,
-): Dictionary<string[]> | null {
-  const distinctMax = Math.min(count >> 1, textsMax)
-  const found = placesFor(count)
-  const known = new Map<string, number>()
-  const distinct: string[] = []
-  let [last, place, sampledAt] = [values[first], -1, sampledTexts]
-  for (let at = 0; at < count; at++) {
-    const value = values[first + at]!
-    if (value !== last || place < 0) {
-      last = value
-      const knownPlace = known.get(value)
-      if (knownPlace === undefined) {
-        place = distinct.length
-        if (place === distinctMax) return null
-        known.set(value, place)
-        distinct.push(value)
-      } else place = knownPlace
-    }
-    found[at] = place
-    if (at === sampledAt) {
-      if (distinct.length > at * distinctShareMax) return null
-      sampledAt *= 4
-    }
-  }
-  return { distinct, places: found }
 }

@@ -1,9 +1,10 @@
 // The pages of one leaf of a row group: values in a dictionary where that is smaller, else one by one.
+import { codesOfValues } from '../columns/codes.ts'
 import type { Whole } from '../columns/whole.ts'
 import { assert } from '../errors/errors.ts'
 import { numberBounds, textBounds, type ValueBounds } from './bounds.ts'
 import type { ByteWriter, Indexes } from './byte-writer.ts'
-import { type Dictionary, numberDictionary, textDictionary } from './dictionary.ts'
+import { type Dictionary, numberDictionary } from './dictionary.ts'
 import { bitWidth, writeHybrid, writeRun } from './hybrid.ts'
 import { type Leaf, type NumberType, physicalTypes } from './leaf.ts'
 import { numberBytes, writeNumbers } from './plain.ts'
@@ -82,16 +83,17 @@ function booleans(leaf: Leaf, given: LeafValues, values: readonly boolean[]): En
 
 function texts(leaf: Leaf, given: LeafValues, values: readonly string[]): Encoded {
   const { first, valueCount } = given
-  const dictionary = textDictionary(values, first, valueCount)
+  const codes = given.codes === undefined ? codesOfValues(values, first, valueCount) : given.codes
   let isAscii = true
   const write = (out: ByteWriter, texts: readonly string[], from: number, to: number): void => {
     for (let at = from; at < to; at++) if (!out.lengthAndText(texts[at]!)) isAscii = false
   }
-  if (dictionary === null) {
+  if (codes === null) {
     const pages = byteArrayPages(leaf, given, values, (out, from, to) => write(out, values, from, to))
     return { pages, bounds: () => textBounds(values, first, first + valueCount, isAscii) }
   }
-  const { distinct } = dictionary
+  const { values: distinct, places } = codes
+  const dictionary = { distinct, places }
   const pages = dictionaryPages(leaf, given, dictionary, (out) => write(out, distinct, 0, distinct.length))
   return { pages, bounds: () => textBounds(distinct, 0, distinct.length, isAscii) }
 }

@@ -1,4 +1,5 @@
 // The rows of a column as the values of its leaves: nulls taken out, and levels that say where they stood.
+import { type Codes, codesOf } from '../columns/codes.ts'
 import { type Column, NumberColumn, type ValueColumn } from '../columns/column.ts'
 
 /** Rows from `from` on, up to `to`: of the column, or of `indexes`, where that says which rows are meant. */
@@ -20,6 +21,8 @@ export type LeafValues = {
   readonly values: Float64Array | readonly unknown[]
   readonly first: number
   readonly valueCount: number
+  /** Of texts, where they are known: then nobody looks at `values`. null where most are different ones. */
+  readonly codes?: Codes<string> | null
 }
 
 /** A header of a record, as the type `headers` has it. */
@@ -38,6 +41,8 @@ export function leafValues(column: Column, range: RowRange): readonly LeafValues
         listOf(column, range, 3, (item) => (item as Header).key),
         listOf(column, range, 3, (item) => (item as Header).value),
       ]
+    case 'string':
+      return [textsOf(column, range)]
     default:
       return [objectsOf(column, range)]
   }
@@ -63,6 +68,35 @@ function numbersOf(column: NumberColumn, range: RowRange): LeafValues {
     values[count++] = column.values[row]!
   }
   const defined = allDefined(count, values.subarray(0, count))
+  return count === levelCount ? defined : { ...defined, levelCount, definitions }
+}
+
+function textsOf(column: ValueColumn, range: RowRange): LeafValues {
+  const codes = codesOf(column) as Codes<string> | null // As the column's type says.
+  const { from, to, indexes } = range
+  const isWhole = indexes === null && from === 0 && to === column.length
+  if (codes === null) return { ...objectsOf(column, range), ...(isWhole ? { codes } : {}) }
+  if (isWhole && column.nullCount === 0) return { ...allDefined(to, codes.values), codes }
+  return codedOf(codes, range) ?? objectsOf(column, range)
+}
+
+/** The codes of some rows, without their nulls; null where most of these have different values. */
+function codedOf({ values, places }: Codes<string>, range: RowRange): LeafValues | null {
+  const levelCount = range.to - range.from
+  const [definitions, own] = [new Uint8Array(levelCount), new Uint32Array(levelCount)]
+  const distinct: string[] = []
+  const placeOf = new Uint32Array(values.length) // From 1 on: 0 is none.
+  let count = 0
+  for (let at = 0; at < levelCount; at++) {
+    const place = places[rowAt(range, at)]!
+    if (place === values.length) continue
+    definitions[at] = 1
+    if (placeOf[place] === 0) placeOf[place] = distinct.push(values[place]!)
+    own[count++] = placeOf[place]! - 1
+  }
+  if (distinct.length > count >> 1) return null
+  const codes = { values: distinct, places: own.subarray(0, count) }
+  const defined = { ...allDefined(count, distinct), codes }
   return count === levelCount ? defined : { ...defined, levelCount, definitions }
 }
 

@@ -1,5 +1,7 @@
 // The different values of a column as small numbers, the same ones wherever the values are remembered. A
 // number is free again when no row that anybody remembers can have its value.
+import { codesOf } from '../columns/codes.ts'
+import type { Column } from '../columns/column.ts'
 import type { ColumnType } from '../columns/types.ts'
 
 /** What an entry takes, about: in the map, in the arrays, and a short text of its own. */
@@ -22,6 +24,8 @@ export class InternedValues {
   #sweptCount = sweptMin
   /** What texts take beyond short ones. */
   #longBytes = 0
+  /** Of the column whose rows came last: its different values, and their ids, 0 where they are not known. */
+  #lastColumn: { readonly values: readonly unknown[]; readonly ids: Int32Array } | null = null
 
   /** Not for parsed JSON, nor for headers. */
   constructor(type: ColumnType) {
@@ -42,6 +46,26 @@ export class InternedValues {
     return known
   }
 
+  /** The ids of a column's rows from one on, up to before another, by row; these are the times of all. */
+  setIds(ids: Int32Array, column: Column, times: Float64Array, from: number, to: number): void {
+    const codes = codesOf(column)
+    if (codes === null) {
+      for (let row = from; row < to; row++) ids[row] = this.idOf(column.get(row), times[row]!)
+      return
+    }
+    const { values, places } = codes
+    const idOfPlace = this.#idsOfValues(values)
+    for (let row = from; row < to; row++) {
+      const place = places[row]!
+      let id = idOfPlace[place]!
+      if (id === 0 && place < values.length) {
+        id = this.idOf(values[place], times[row]!)
+        idOfPlace[place] = id
+      } else if (times[row]! > this.#lastMicros[id]!) this.#lastMicros[id] = times[row]!
+      ids[row] = id
+    }
+  }
+
   valueOf(id: number): unknown {
     return this.#values[id]
   }
@@ -53,6 +77,7 @@ export class InternedValues {
 
   /** Looks through all values, and forgets those that no row from this time on has. */
   sweep(micros: number): void {
+    this.#lastColumn = null
     for (const [key, id] of this.#ids) {
       if (this.#lastMicros[id]! >= micros) continue
       this.#ids.delete(key)
@@ -61,6 +86,13 @@ export class InternedValues {
       this.#free.push(id)
     }
     this.#sweptCount = Math.max(sweptMin, this.#ids.size)
+  }
+
+  /** By place; that of null is behind all values. */
+  #idsOfValues(values: readonly unknown[]): Int32Array {
+    if (this.#lastColumn?.values !== values)
+      this.#lastColumn = { values, ids: new Int32Array(values.length + 1) }
+    return this.#lastColumn.ids
   }
 
   #add(key: unknown, value: unknown, micros: number): number {

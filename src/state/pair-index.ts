@@ -1,15 +1,22 @@
 // Pairs of 32-bit numbers, each with the place at which it came: 0, 1, 2 ... A hash table with open
-// addressing
-// holds the places, so a pair takes about twenty bytes and no object.
+// addressing holds the places, so a pair takes about twenty bytes and no object.
 
 const slotsMin = 8
 const fillMax = 0.6
 
 export class PairIndex {
   /** A place plus one; 0 is free. */
-  #slots = new Int32Array(slotsMin)
-  #pairs = new Int32Array(slotsMin)
+  #slots: Int32Array<ArrayBuffer>
+  #pairs: Int32Array<ArrayBuffer>
   #count = 0
+
+  /** With room for so many pairs. */
+  constructor(expectedCount = 0) {
+    let slots = slotsMin
+    while (slots * fillMax < expectedCount) slots *= 2
+    this.#slots = new Int32Array(slots)
+    this.#pairs = new Int32Array(Math.max(slotsMin, expectedCount * 2))
+  }
 
   /** How many different pairs there are. */
   get count(): number {

@@ -1,7 +1,9 @@
 // The groups of a stretch of event time, with what their aggregates have come to.
+import type { Column, NumberColumn } from '../columns/column.ts'
 import type { Whole } from '../columns/whole.ts'
-import type { Accumulator } from '../expr/index.ts'
+import type { Accumulator, Value } from '../expr/index.ts'
 import { turn } from '../steps/turn.ts'
+import { IdSet } from './id-set.ts'
 import { PairIndex } from './pair-index.ts'
 import { SortedDoubles } from './sorted-doubles.ts'
 
@@ -22,6 +24,15 @@ export type PaneShape = {
   readonly valuesCount: number
 }
 
+/** By row; an id of 0 is null. */
+export type PaneRows = {
+  readonly keys: readonly Int32Array[]
+  /** The arguments of folds; null for one that has none. */
+  readonly folds: readonly (Column | null)[]
+  readonly distinct: readonly Int32Array[]
+  readonly values: readonly NumberColumn[]
+}
+
 export class Pane {
   readonly startMicros: number
   readonly #shape: PaneShape
@@ -29,19 +40,28 @@ export class Pane {
   readonly #groups: readonly PairIndex[]
   /** By fold, then by group. */
   readonly folded: readonly (Whole | null)[][]
-  /** By count, the group's number and the value's id. */
+  /** By count, the group's number and the value's id; empty where all rows are of one group. */
   readonly #pairs: readonly PairIndex[]
   readonly #counts: readonly number[][]
+  /** By count, the ids of the values, where all rows are of one group. */
+  readonly #ids: readonly IdSet[]
   /** By column, then by group. */
   readonly #values: readonly SortedDoubles[][]
   #groupCount = 0
 
-  constructor(shape: PaneShape, startMicros: number) {
+  /** `like` is a pane that may have about as much. */
+  constructor(shape: PaneShape, startMicros: number, like: Pane | null = null) {
     this.startMicros = startMicros
     this.#shape = shape
-    this.#groups = Array.from({ length: shape.keyCount }, () => new PairIndex())
+    this.#groups = indexesLike(shape.keyCount, like === null ? [] : like.#groups)
     this.folded = shape.folds.map(() => [])
-    this.#pairs = Array.from({ length: shape.distinctCount }, () => new PairIndex())
+    const isOneGroup = shape.keyCount === 0
+    this.#pairs = indexesLike(isOneGroup ? 0 : shape.distinctCount, like === null ? [] : like.#pairs)
+    const ids = like === null ? [] : like.#ids
+    this.#ids = Array.from(
+      { length: isOneGroup ? shape.distinctCount : 0 },
+      (_, index) => new IdSet(ids[index]),
+    )
     this.#counts = this.#pairs.map(() => [])
     this.#values = Array.from({ length: shape.valuesCount }, () => [])
   }
@@ -56,12 +76,51 @@ export class Pane {
     let sum = paneBytes + lists * (listBytes + this.#groupCount * 8)
     for (const { bytes } of this.#groups) sum += indexBytes + bytes
     for (const { bytes } of this.#pairs) sum += indexBytes + bytes
+    for (const { bytes } of this.#ids) sum += indexBytes + bytes
     for (const ofGroups of this.#values) for (const { bytes } of ofGroups) sum += listBytes + bytes
     return sum
   }
 
+  /** Some of the rows, in their order. */
+  add(rows: readonly number[], { keys, folds, distinct, values }: PaneRows): void {
+    const groups = new Int32Array(rows.length)
+    for (let at = 0; at < rows.length; at++) groups[at] = this.#groupOf(keys, rows[at]!)
+    for (const [index, fold] of this.#shape.folds.entries())
+      this.#fold(this.folded[index]!, fold, folds[index]!, rows, groups)
+    for (const [index, set] of this.#ids.entries()) set.addRows(distinct[index]!, rows)
+    for (const [index, pairs] of this.#pairs.entries()) {
+      const [ids, counts] = [distinct[index]!, this.#counts[index]!]
+      for (let at = 0; at < rows.length; at++) {
+        const id = ids[rows[at]!]!
+        if (id !== 0) countOnce(pairs, counts, groups[at]!, id)
+      }
+    }
+    for (const [index, { values: numbers, nulls }] of values.entries()) {
+      const ofGroups = this.#values[index]!
+      for (let at = 0; at < rows.length; at++) {
+        const row = rows[at]!
+        if (nulls[row] === 0) ofGroups[groups[at]!]!.add(numbers[row]!)
+      }
+    }
+  }
+
+  #fold(
+    folded: (Whole | null)[],
+    { add, isOfNulls }: Fold,
+    column: Column | null,
+    rows: readonly number[],
+    groups: Int32Array,
+  ): void {
+    if (isOfNulls === true && column?.nullCount === 0) return
+    for (let at = 0; at < rows.length; at++) {
+      const group = groups[at]!
+      const value = column === null ? null : column.get(rows[at]!)
+      folded[group] = add(folded[group]!, value as Value) // As the aggregate's argument says.
+    }
+  }
+
   /** The number of the group with these keys, by column and row, which is made where it is not there. */
-  groupOf(keys: readonly ArrayLike<number>[], row: number): number {
+  #groupOf(keys: readonly ArrayLike<number>[], row: number): number {
     let group = 0
     for (let key = 0; key < keys.length; key++) group = this.#groups[key]!.place(group, keys[key]![row]!)
     if (group === this.#groupCount) this.#addGroup()
@@ -78,19 +137,8 @@ export class Pane {
     return ids
   }
 
-  /** Counts a value of the group that is not null, unless it was counted before. */
-  addDistinct(index: number, group: number, id: number): void {
-    const pairs = this.#pairs[index]!
-    const { count } = pairs
-    if (pairs.place(group, id) === count) this.#counts[index]![group]!++
-  }
-
   distinctCount(index: number, group: number): number {
-    return this.#counts[index]![group]!
-  }
-
-  addValue(index: number, group: number, value: number): void {
-    this.#values[index]![group]!.add(value)
+    return this.#ids[index]?.count ?? this.#counts[index]![group]!
   }
 
   /** The values of a column that the group has, in ascending order. */
@@ -104,7 +152,7 @@ export class Pane {
     const groups = new Int32Array(other.#groupCount)
     for (let group = 0; group < groups.length; group++) {
       const ids = other.keyIds(group).map((id) => [id])
-      const own = this.groupOf(ids, 0)
+      const own = this.#groupOf(ids, 0)
       groups[group] = own
       for (const [index, { combine }] of folds.entries()) {
         const folded = this.folded[index]!
@@ -113,9 +161,11 @@ export class Pane {
       for (const [index, ofGroups] of this.#values.entries())
         ofGroups[own]!.addAll(other.#values[index]![group]!)
     }
+    for (const [index, ids] of other.#ids.entries()) this.#ids[index]!.addAll(ids)
     for (const [index, pairs] of other.#pairs.entries()) {
+      const [own, counts] = [this.#pairs[index]!, this.#counts[index]!]
       for (let place = 0; place < pairs.count; place++) {
-        this.addDistinct(index, groups[pairs.first(place)]!, pairs.second(place))
+        countOnce(own, counts, groups[pairs.first(place)]!, pairs.second(place))
         if (place % pairsAtOnce === pairsAtOnce - 1) await turn()
       }
     }
@@ -127,4 +177,15 @@ export class Pane {
     for (const counts of this.#counts) counts.push(0)
     for (const ofGroups of this.#values) ofGroups.push(new SortedDoubles())
   }
+}
+
+/** Counts a value of the group, unless it was counted before. */
+function countOnce(pairs: PairIndex, counts: number[], group: number, id: number): void {
+  const { count } = pairs
+  if (pairs.place(group, id) === count) counts[group]!++
+}
+
+/** With room for what the others have. */
+function indexesLike(count: number, others: readonly PairIndex[]): PairIndex[] {
+  return Array.from({ length: count }, (_, index) => new PairIndex(others[index]?.count))
 }

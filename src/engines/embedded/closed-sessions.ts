@@ -1,6 +1,6 @@
 // Sessions that closed as rows of their table: column by column, and by the row only what the table computes.
 import { type Column, newColumn, type Rows } from '../../columns/column.ts'
-import { type RunningBatch, type SessionPlan, tableRows } from '../../javascript/index.ts'
+import { addRows, type RunningBatch, type SessionPlan, tableRows } from '../../javascript/index.ts'
 import type { ParameterValues } from '../../sql/index.ts'
 import type { InternedValues } from '../../state/interned-values.ts'
 import type { OpenSessions, SessionPlace } from '../../state/open-sessions.ts'
@@ -90,12 +90,7 @@ export class ClosedSessions {
     this.#count += rowCount
     const { computed } = this.#plan.closed
     if (computed === null) return
-    const read = computed.reads.map((name): [string, Column] => [name, this.#columns[name]!])
-    const row: Record<string, unknown> = {}
-    for (let index = from; index < this.#count; index++) {
-      for (let at = 0; at < read.length; at++) row[read[at]![0]] = read[at]![1].get(index)
-      this.#computed!.add(row)
-    }
+    addRows(this.#computed!, computed.reads, this.#columns, from, this.#count)
   }
 
   #each(name: string, places: readonly SessionPlace[], cellOf: (place: SessionPlace) => unknown): void {

@@ -5,7 +5,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, Rows } from '../../columns/column.ts'
 import { type Whole, whole } from '../../columns/whole.ts'
 import { assert } from '../../errors/errors.ts'
-import { type SessionPlan, sessionRows, sessionTime } from '../../javascript/index.ts'
+import { addRows, renamed, type SessionPlan, sessionRows, sessionTime } from '../../javascript/index.ts'
 import type { TableDefinition } from '../../plan/index.ts'
 import { duckdb, type ParameterValues } from '../../sql/index.ts'
 import { InternedValues } from '../../state/interned-values.ts'
@@ -132,16 +132,12 @@ export class TableSessions {
     if (!this.#hasRoom(rows.rowCount)) return this.miss(seenMicros)
     this.#seenMicros = seenMicros
     const { computed, given } = this.#plan
-    const columns: Record<string, Column> = {}
-    for (const [name, of] of Object.entries(given)) columns[name] = rows.columns[of]!
+    const columns = renamed(given, rows)
     if (computed === null) return this.#wait({ ...rows, columns })
-    const read = computed.reads.map((name): [string, Column] => [name, rows.columns[name]!])
-    const row: Record<string, unknown> = {}
     const batch = computed.start({ parameters: {}, rowCountMax: rows.rowCount })
-    for (let index = 0; index < rows.rowCount; index++) {
-      for (let at = 0; at < read.length; at++) row[read[at]![0]] = read[at]![1].get(index)
-      batch.add(row)
-      if (index % rowsAtOnce === rowsAtOnce - 1) await turn()
+    for (let from = 0; from < rows.rowCount; from += rowsAtOnce) {
+      addRows(batch, computed.reads, rows.columns, from, Math.min(from + rowsAtOnce, rows.rowCount))
+      await turn()
     }
     const made = batch.rows(sessionRows)
     this.#wait({ ...made, columns: { ...columns, ...made.columns } })
@@ -410,10 +406,9 @@ export class TableSessions {
     const micros = numbersOf(times, rowCount)
     setValues(waiting.times, times, places)
     const setIds = (target: Int32Array, name: string): void => {
-      const known = this.#interned.get(name)!
-      const column = columns[name]!
-      for (let row = 0; row < rowCount; row++)
-        target[places[row]!] = known.idOf(column.get(row), micros[row]!)
+      const ids = new Int32Array(rowCount)
+      this.#interned.get(name)!.setIds(ids, columns[name]!, micros, 0, rowCount)
+      for (let row = 0; row < rowCount; row++) target[places[row]!] = ids[row]!
     }
     if (keys.length === 1) setIds(waiting.keys, keys[0]!)
     else this.#setKeys(columns, places, micros)

@@ -6,6 +6,7 @@ import type { RecordedBatch } from '../../batches/progress.ts'
 import { type Column, newColumn, type Rows } from '../../columns/column.ts'
 import { assert } from '../../errors/errors.ts'
 import {
+  addRows,
   JudgedFacts,
   type RowPath,
   type RowState,
@@ -226,12 +227,9 @@ class RowBatchRun {
     if (!this.#context.recent.isLookedUp || events === undefined) return tables
     if (Object.keys(path.plan.outputs).length === 0) return tables
     const batch = await this.#startBehind(events)
-    const columns = Object.entries(events.columns)
-    const row: Record<string, unknown> = {}
-    for (let index = 0; index < events.rowCount; index++) {
-      for (const [name, column] of columns) row[name] = column.get(index)
-      batch.add(row)
-      if (index % recordsAtOnce === recordsAtOnce - 1) await turn()
+    for (let from = 0; from < events.rowCount; from += recordsAtOnce) {
+      addRows(batch, path.reads, events.columns, from, Math.min(from + recordsAtOnce, events.rowCount))
+      await turn()
     }
     return new Map([...tables, ...rowsOf(batch, path)])
   }

@@ -1,14 +1,16 @@
 // Windows as they fill: each batch's rows are added to panes in memory when silver has them, and windows that
 // close are read off. Only windows of which every row was added are. The others, and those of panes that
 // would need too much memory, are computed from silver's files. docs/decisions/panes.md says what it brings.
-import { type Column, NumberColumn, type Rows } from '../../columns/column.ts'
+import { NumberColumn, type Rows } from '../../columns/column.ts'
 import { floorToMultiple, whole } from '../../columns/whole.ts'
 import type { DeltaTable } from '../../delta/index.ts'
 import { assert } from '../../errors/errors.ts'
 import {
+  addRows,
   type PanedTable,
   type PanePlan,
   panePlans,
+  renamed,
   tableRows,
   type WindowPanePlans,
 } from '../../javascript/index.ts'
@@ -30,6 +32,9 @@ const rowsAtOnce = 1_000
 type Silver = Pick<DeltaTable, 'lastRemoval'>
 
 type DefinitionsOfBatch = { readonly hash: string; readonly tables: readonly TableDefinition[] }
+
+/** By column and the event time that goes with it: the ids of its rows, up to before one. */
+type InternedRows = Map<string, { readonly ids: Int32Array; to: number }>
 
 export class WindowPanes {
   readonly #definitions: string
@@ -77,21 +82,13 @@ export class WindowPanes {
     const isChanged = removedAt !== this.#removedAt
     this.#removedAt = removedAt
     if (rows === undefined || isChanged || definitions !== this.#definitions) return this.#miss(seenMicros)
-    const { reads } = this.#plans.rows
-    const columns = reads.map((name) => rows.columns[name]!)
-    const row: Record<string, unknown> = Object.fromEntries(reads.map((name) => [name, null]))
+    const given = await this.#columnsOf(rows)
+    const ids: InternedRows = new Map()
     let unlooked = 0
     for (let from = 0; from < rows.rowCount; from += rowsAtOnce) {
       const to = Math.min(from + rowsAtOnce, rows.rowCount)
-      const batch = this.#plans.rows.start({ parameters: {}, rowCountMax: to - from })
-      for (let index = from; index < to; index++) {
-        for (let column = 0; column < reads.length; column++)
-          row[reads[column]!] = columns[column]!.get(index)
-        batch.add(row)
-      }
-      const ids = new Map<string, Int32Array>()
-      for (const set of this.#sets) {
-        if (!set.add(batch.rows(set.plan.output), ids)) return this.#miss(seenMicros)
+      for (const [index, set] of this.#sets.entries()) {
+        if (!set.add(given[index]!, from, to, ids)) return this.#miss(seenMicros)
       }
       unlooked += to - from
       // A look goes over all panes, so it comes when there can be twice as many as at the last one.
@@ -102,6 +99,21 @@ export class WindowPanes {
       }
       await turn()
     }
+  }
+
+  /** For each set its columns; of one that leaves rows out there are fewer. */
+  async #columnsOf(rows: Rows): Promise<readonly Rows[]> {
+    const { computed } = this.#plans
+    const batch = computed?.start({ parameters: {}, rowCountMax: rows.rowCount })
+    for (let from = 0; computed && batch && from < rows.rowCount; from += rowsAtOnce) {
+      addRows(batch, computed.reads, rows.columns, from, Math.min(from + rowsAtOnce, rows.rowCount))
+      await turn()
+    }
+    return this.#sets.map(({ plan: { given, output } }) => {
+      const made = output === null ? rows : batch!.rows(output)
+      const columns = renamed(given, rows)
+      return { ...made, columns: output === null ? columns : { ...columns, ...made.columns } }
+    })
   }
 
   /** The rows of a table's windows that close; null where panes do not have all of them. */
@@ -218,51 +230,52 @@ class PaneSet {
     this.#panes.clear()
   }
 
-  /** `ids` has those of columns that were interned for these rows. False for times that are no numbers. */
-  add({ columns, rowCount }: Rows, ids: Map<string, Int32Array>): boolean {
+  /**
+   * Rows from one on, up to before another. False for times that are no numbers.
+   */
+  add({ columns, rowCount }: Rows, from: number, before: number, ids: InternedRows): boolean {
     const times = columns[this.plan.time]!
     assert(times instanceof NumberColumn, 'instants are numbers')
     if (times.large !== null || times.nullCount > 0) return false
+    const { keys, folds, distinct, values } = this.plan
+    const to = Math.min(before, rowCount)
     const idsOf = (name: string): Int32Array => {
       const key = `${name} ${this.plan.time}`
-      const known = ids.get(key) ?? internedIds(this.#interned.get(name)!, columns[name]!, times)
+      const known = ids.get(key) ?? { ids: new Int32Array(rowCount), to: 0 }
       ids.set(key, known)
-      return known
+      if (known.to < to) this.#interned.get(name)!.setIds(known.ids, columns[name]!, times.values, from, to)
+      known.to = to
+      return known.ids
     }
-    const keys = this.plan.keys.map(idsOf)
-    const panes: (Pane | null)[] = []
-    const groups = new Int32Array(rowCount)
-    let [pane, start]: [Pane | null, number] = [null, Number.NaN]
-    for (let row = 0; row < rowCount; row++) {
-      const ofRow = Number(floorToMultiple(times.values[row]!, this.plan.sliceMicros))
-      if (ofRow !== start) [pane, start] = [this.#paneAt(ofRow), ofRow]
-      panes.push(pane)
-      if (pane !== null) groups[row] = pane.groupOf(keys, row)
+    const rows = {
+      keys: keys.map(idsOf),
+      folds: folds.map(({ argument }) => (argument === null ? null : columns[argument]!)),
+      distinct: distinct.map(idsOf),
+      values: values.map((name) => {
+        const column = columns[name]!
+        assert(column instanceof NumberColumn && column.type === 'double', 'values that are kept are doubles')
+        return column
+      }),
     }
-    for (const [index, { fold, argument }] of this.plan.folds.entries()) {
-      const values = argument === null ? null : columns[argument]!
-      if (fold.isOfNulls === true && values?.nullCount === 0) continue
-      for (let row = 0; row < rowCount; row++) {
-        const folded = panes[row]?.folded[index]
-        if (folded === undefined) continue
-        const group = groups[row]!
-        folded[group] = fold.add(folded[group]!, values === null ? null : (values.get(row) as never))
-      }
-    }
-    for (const [index, name] of this.plan.distinct.entries()) {
-      const values = idsOf(name)
-      for (let row = 0; row < rowCount; row++) {
-        if (values[row] !== 0) panes[row]?.addDistinct(index, groups[row]!, values[row]!)
-      }
-    }
-    for (const [index, name] of this.plan.values.entries()) {
-      const values = columns[name]!
-      assert(values instanceof NumberColumn && values.type === 'double', 'values that are kept are doubles')
-      for (let row = 0; row < rowCount; row++) {
-        if (values.nulls[row] === 0) panes[row]?.addValue(index, groups[row]!, values.values[row]!)
-      }
-    }
+    for (const [pane, ofPane] of this.#rowsByPane(times.values, from, to)) pane.add(ofPane, rows)
     return true
+  }
+
+  /** Rows that no window needs of which all is known are left out. */
+  #rowsByPane(times: Float64Array, from: number, to: number): ReadonlyMap<Pane, readonly number[]> {
+    const rowsByPane = new Map<Pane, number[]>()
+    let [rows, start]: [number[] | undefined, number] = [undefined, Number.NaN]
+    for (let row = from; row < to; row++) {
+      const ofRow = Number(floorToMultiple(times[row]!, this.plan.sliceMicros))
+      if (ofRow !== start) {
+        const pane = this.#paneAt(ofRow)
+        start = ofRow
+        rows = pane === null ? undefined : (rowsByPane.get(pane) ?? [])
+        if (pane !== null) rowsByPane.set(pane, rows!)
+      }
+      rows?.push(row)
+    }
+    return rowsByPane
   }
 
   /** null where a window that closes may have rows that are in no pane. */
@@ -304,12 +317,12 @@ class PaneSet {
     const known = this.#panes.get(start)
     if (known !== undefined) return known
     if (!this.plan.tables.some(({ window }) => lastStart(window, start) > this.#lineMicros)) return null
-    const made = this.#newPane(start)
+    const made = this.#newPane(start, this.#panes.get(start - this.plan.sliceMicros))
     this.#panes.set(start, made)
     return made
   }
 
-  #newPane(start: number): Pane {
+  #newPane(start: number, like?: Pane): Pane {
     const { keys, folds, distinct, values } = this.plan
     const shape = {
       keyCount: keys.length,
@@ -317,11 +330,11 @@ class PaneSet {
       distinctCount: distinct.length,
       valuesCount: values.length,
     }
-    return new Pane(shape, start)
+    return new Pane(shape, start, like)
   }
 
   async #merged(panes: readonly Pane[]): Promise<Pane> {
-    const merged = this.#newPane(panes[0]!.startMicros)
+    const merged = this.#newPane(panes[0]!.startMicros, panes[0])
     for (const pane of panes) await merged.merge(pane)
     return merged
   }
@@ -354,12 +367,6 @@ class PaneSet {
       else if (kind === 'distinct') row[name] = pane.distinctCount(index, group)
     }
   }
-}
-
-function internedIds(interned: InternedValues, column: Column, times: NumberColumn): Int32Array {
-  const ids = new Int32Array(column.length)
-  for (let row = 0; row < ids.length; row++) ids[row] = interned.idOf(column.get(row), times.values[row]!)
-  return ids
 }
 
 /** Of the last window that has all of a pane. */

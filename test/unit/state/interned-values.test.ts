@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { codesOf } from '../../../src/columns/codes.ts'
+import { NumberColumn, ValueColumn } from '../../../src/columns/column.ts'
 import { InternedValues } from '../../../src/state/interned-values.ts'
 import { PairIndex } from '../../../src/state/pair-index.ts'
 
@@ -60,5 +62,61 @@ test('each pair has the place at which it came first', () => {
         expect(index.count).toBe(known.size)
       },
     ),
+  )
+})
+
+test('the ids of a column are those of its values, also where some were forgotten between its rows', () => {
+  const texts = fc.array(fc.option(fc.constantFrom('a', 'b', 'c', 'd', 'e', ''), { nil: null }), {
+    maxLength: 60,
+  })
+  fc.assert(
+    fc.property(texts, fc.array(fc.nat(60), { maxLength: 4 }), fc.nat(60), (values, cuts, sweptAt) => {
+      const column = new ValueColumn('string')
+      for (const value of values) column.push(value)
+      const times = Float64Array.from(values, (_, row) => row)
+      const interned = new InternedValues('string')
+      const ids = new Int32Array(values.length)
+      let from = 0
+      for (const to of [
+        ...cuts.filter((cut) => cut <= values.length).toSorted((a, b) => a - b),
+        values.length,
+      ]) {
+        interned.setIds(ids, column, times, from, to)
+        for (let row = from; row < to; row++) expect(interned.valueOf(ids[row]!)).toBe(values[row])
+        interned.sweep(Math.min(sweptAt, to))
+        // What a later row has is remembered as before.
+        const kept = values
+          .slice(0, to)
+          .filter((value, row) => value !== null && row >= Math.min(sweptAt, to))
+        for (const value of kept) expect(interned.valueOf(interned.idOf(value, 0))).toBe(value)
+        from = to
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('a column has its different values once, in the order of their rows, unless most are different', () => {
+  fc.assert(
+    fc.property(fc.array(fc.option(fc.nat(9), { nil: null }), { maxLength: 80 }), (numbers) => {
+      const column = new NumberColumn('int', 0)
+      const texts = new ValueColumn('string')
+      for (const number of numbers) {
+        column.push(number)
+        texts.push(number === null ? null : String(number))
+      }
+      const different = [...new Set(numbers.filter((number) => number !== null))]
+      const [codes, ofTexts] = [codesOf(column), codesOf(texts)]
+      expect(codes === null).toBe(different.length > numbers.length >> 1)
+      expect(codes?.values ?? different).toEqual(different)
+      expect(ofTexts?.values ?? different.map(String)).toEqual(different.map(String))
+      for (const [row, number] of numbers.entries()) {
+        if (codes !== null) expect(codes.values[codes.places[row]!] ?? null).toBe(number)
+        if (ofTexts !== null) expect(ofTexts.places[row]).toBe(codes?.places[row])
+      }
+      column.push(77) // A column that has grown is looked through again.
+      const grown = codesOf(column)
+      if (grown !== null) expect(grown.values[grown.places[numbers.length]!]).toBe(77)
+    }),
   )
 })

@@ -27,14 +27,16 @@ test.each([
 ])('panes of %i keys and %i groups take about what they say', (keyCount, groupCount) => {
   const shape = { keyCount, folds: Array.from({ length: 8 }, () => count), distinctCount: 5, valuesCount: 0 }
   const paneCount = Math.ceil(20_000 / groupCount)
+  const rows = Array.from({ length: groupCount }, (_, row) => row)
+  const ids = Int32Array.from(rows, (row) => row + 1)
   const made = (): Pane => {
     const pane = new Pane(shape, 0)
-    for (let id = 1; id <= groupCount; id++) {
-      const keys = Array.from({ length: keyCount }, () => [id])
-      const group = pane.groupOf(keys, 0)
-      for (const folded of pane.folded) folded[group] = 1
-      for (let index = 0; index < shape.distinctCount; index++) pane.addDistinct(index, group, id)
-    }
+    pane.add(rows, {
+      keys: Array.from({ length: keyCount }, () => ids),
+      folds: shape.folds.map(() => null),
+      distinct: Array.from({ length: shape.distinctCount }, () => ids),
+      values: [],
+    })
     return pane
   }
   made()
