@@ -3,6 +3,7 @@
 import { Worker } from 'node:worker_threads'
 import type { OnNotice } from '../batches/notice.ts'
 import type { Config } from '../config/config.ts'
+import type { Share } from '../decisions/decision-share.ts'
 import { type ErrorCode, LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
 import type { DecisionsRun } from './run-decisions.ts'
@@ -14,6 +15,7 @@ export type BesideStart = { readonly projectDirectory: string | null; readonly e
 export type BesideTold =
   | { readonly kind: 'notice'; readonly notice: Parameters<OnNotice>[0] }
   | { readonly kind: 'started'; readonly facts: Parameters<DecisionsRun['onStart']>[0] }
+  | { readonly kind: 'share'; readonly share: Share }
   | { readonly kind: 'failed'; readonly failure: TransferredFailure }
 
 export type TransferredFailure = {
@@ -38,6 +40,7 @@ export function decideBeside(
     readonly engine: Config['engine']
     readonly onNotice: OnNotice
     readonly onStart: DecisionsRun['onStart']
+    readonly onShare: DecisionsRun['onShare']
   },
 ): DecisionsBeside {
   const start: BesideStart = { projectDirectory: home?.directory ?? null, engine: options.engine }
@@ -52,7 +55,8 @@ export function decideBeside(
     else if (told.kind === 'started') {
       url = told.facts.url
       options.onStart(told.facts)
-    } else failed.abort(errorOf(told.failure))
+    } else if (told.kind === 'share') options.onShare(told.share)
+    else failed.abort(errorOf(told.failure))
   })
   worker.on('error', (error) => failed.abort(error))
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))

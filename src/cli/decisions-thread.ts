@@ -23,6 +23,7 @@ try {
     onNotice: (notice) =>
       tell({ kind: 'notice', notice: { ...notice, details: transferable(notice.details) } }),
     onStart: (facts) => tell({ kind: 'started', facts }),
+    onShare: (share) => tell({ kind: 'share', share }),
     onDecided: () => undefined,
     signal: stop.signal,
   })

@@ -1,44 +1,39 @@
 // `assay run decisions`: decides transactions as they come, from the topic and from requests.
 import type { OnNotice } from '../batches/notice.ts'
-import type { Offsets } from '../batches/offsets.ts'
-import type { PartitionEnd, RecordSource } from '../batches/source.ts'
+import type { TopicPartition } from '../batches/offsets.ts'
 import type { Config } from '../config/config.ts'
-import { ActiveRules } from '../decisions/active-rules.ts'
-import { Decider } from '../decisions/decider.ts'
-import { cutDecision } from '../decisions/decision.ts'
+import type { ActiveRules } from '../decisions/active-rules.ts'
+import type { Decider } from '../decisions/decider.ts'
+import { type DecidedRecord, DecisionLedger } from '../decisions/decision-ledger.ts'
 import { DecisionMetrics } from '../decisions/decision-metrics.ts'
+import { DecisionPublisher } from '../decisions/decision-publisher.ts'
 import { chunkOf } from '../decisions/decision-requests.ts'
 import {
   type DecisionServer,
   type DecisionServerOptions,
   serveDecisions,
 } from '../decisions/decision-server.ts'
-import { type DecidedRecord, runDecisionStream } from '../decisions/decision-stream.ts'
-import { refuseBeyondEnd } from '../decisions/group-offsets.ts'
+import { DecisionShare, type Share } from '../decisions/decision-share.ts'
+import { runDecisionStream } from '../decisions/decision-stream.ts'
 import { CaughtUp, readKeys } from '../decisions/read-keys.ts'
-import { headersOfDecision, keyRememberedMs, RequestKeys } from '../decisions/request-keys.ts'
-import { lockStreams } from '../engines/lock.ts'
+import { keyHeader, keyRememberedMs, RequestKeys } from '../decisions/request-keys.ts'
+import { refuseCopy } from '../engines/copied-place.ts'
 import { isAbort } from '../engines/retry.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { Cluster } from '../kafka/cluster.ts'
-import { commitOffsets, committedOffsets } from '../kafka/group.ts'
 import { topicNames } from '../kafka/options.ts'
-import { type KafkaProducer, openKafkaProducer } from '../kafka/producer.ts'
-import { Retrier } from '../kafka/retry.ts'
 import { openKafkaSource } from '../kafka/source.ts'
 import { type MetricsServer, serveMetrics } from '../metrics/http.ts'
+import { DecisionProducers, recordOfDecision } from './decision-producers.ts'
+import { openDecider, openDecisionTopics, whileFollowing } from './decision-topics.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import type { Logger } from './logger.ts'
 import { packageVersion } from './package-version.ts'
-import { deciderOptions } from './pipeline-options.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
 import type { Session } from './session.ts'
 
 const decisionsStream = 'decisions'
 
-/** A larger decision would not pass a broker's own limit. */
-const recordBytesMax = 512 * 1024
 /** How long a stop waits for brokers to take what is decided. */
 const publishMaxMs = 10_000
 
@@ -47,9 +42,6 @@ const rulesEveryMs = 1_000
 
 /** How often the log says how many decisions were made. */
 const toldEveryMs = 10_000
-
-/** A topic of decisions that is made has so many partitions. */
-const partitionsDefault = 4
 
 /** What is known at the start, and where it is asked. */
 export type DecidesAt = {
@@ -65,6 +57,9 @@ export type DecisionsRun = {
   readonly onNotice: OnNotice
   /** Told once, when decisions are made. */
   readonly onStart: (facts: DecidesAt) => void
+  /** Told of each share of the topic that is this process's own. */
+  readonly onShare: (share: Share) => void
+  /** Told of decisions of this process that are on their topic. */
   readonly onDecided: (decided: readonly DecidedRecord[]) => void
   readonly signal: AbortSignal
 }
@@ -94,6 +89,7 @@ export async function runDecisionsLogged({ config, log }: Session): Promise<void
       config,
       onNotice: ({ code, message, details }) => log.warn({ code, ...details }, message),
       onStart: (facts) => tellDecides(log, facts),
+      onShare: (share) => tellShare(log, share),
       onDecided: (decided) => {
         for (const { decision } of decided) counts[decision.decision]++
       },
@@ -112,17 +108,26 @@ export function tellDecides(log: Logger, { rows, url, metricsUrl }: DecidesAt): 
   if (metricsUrl !== null) log.info(`metrics of decisions at ${metricsUrl}/metrics`)
 }
 
-/** Runs until the signal aborts. Of a lakehouse there is one such process: others fail with STREAM_LOCKED. */
-export async function runDecisions(run: DecisionsRun): Promise<void> {
-  const { config, onNotice, signal } = run
-  const lock = await lockStreams(config.deltaBasePath, [decisionsStream], {
-    leaseMs: config.writerLeaseMs,
-    signal,
+export function tellShare(log: Logger, { partitions, generation, memberCount }: Share): void {
+  const told = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([topic, of]) => {
+    const numbers = of.map(({ partition }) => partition).sort((a, b) => a - b)
+    return `${of.length === 1 ? 'partition' : 'partitions'} ${numbers.join(', ')} of ${topic}`
   })
-  const ended = AbortSignal.any([signal, lock.lost])
-  const connection = kafkaConnectionOf(config.kafka)
-  const { topic, startingOffsets } = config.kafka
-  const { groupId } = config.decisions
+  const what = told.length === 0 ? 'no partition: others have them all' : told.join('; ')
+  log.info(
+    { partitions: partitions.map(partitionText), generation, processes: memberCount },
+    `its own are ${what}; ${counted(memberCount, 'process', 'processes')} share the topic`,
+  )
+}
+
+function partitionText({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`
+}
+
+/** Runs until the signal aborts. Several such processes of a lakehouse share the topic by their group. */
+export async function runDecisions(run: DecisionsRun): Promise<void> {
+  const { config, signal } = run
+  await refuseCopy(config.deltaBasePath)
   // What is decided is published after the stop, too.
   const lastCall = new AbortController()
   signal.addEventListener('abort', () => setTimeout(() => lastCall.abort(), publishMaxMs).unref(), {
@@ -130,66 +135,72 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
   })
   const keys = new RequestKeys()
   const metrics = new DecisionMetrics(packageVersion, keys)
-  const tellNotice: OnNotice = (notice) => {
+  const onNotice: OnNotice = (notice) => {
     metrics.onNotice(notice)
-    onNotice(notice)
+    run.onNotice(notice)
   }
-  const served = await serveDecisionMetrics(config, metrics)
-  const outputs = new Producers(config, AbortSignal.any([lock.lost, lastCall.signal]), tellNotice)
-  const source = await openKafkaSource({
-    ...connection,
-    ...{ topic, groupId, startingOffsets, onNotice: tellNotice },
-    onDataLoss: 'continue', // What is gone from the topic cannot be decided, and the tables tell of it.
-  })
-  const registry = schemaRegistryOf(config, { onNotice: tellNotice })
-  let decider: Decider | null = null
-  let server: DecisionServer | null = null
-  let stopLooking = (): void => {}
+  const caughtUp = new CaughtUp()
+  const served = await serveDecisionMetrics(config, metrics, caughtUp)
+  const outputs = new DecisionProducers(config, lastCall.signal, onNotice)
+  const kafka = await openDecisionTopics(config, onNotice)
+  const asking = { onNotice, signal: AbortSignal.any([signal, kafka.member.failed]) }
+  const registry = schemaRegistryOf(config, { onNotice })
+  const closing: (() => Promise<void> | void)[] = []
   try {
-    const asking = { onNotice: tellNotice, signal: ended }
-    const { committed, ends } = await groupAndEnds(config, source, asking)
-    const { rules, active } = await ActiveRules.open(config)
-    const known = await Decider.open({ ...deciderOptions(config), ...rules, registry, ofGroup: committed })
-    decider = known
-    await beginGroup(config, known.decidedBefore, asking)
-    const caughtUp = new CaughtUp(ends)
-    caughtUp.onProgress(known.offsets)
-    const keysRead = Promise.all([keysOfTopic(config, keys, outputs, asking), caughtUp.reached]).then(
-      () => {},
-    )
-    server = await decisionServer(config, known, outputs, { metrics, keys, keysRead })
-    metrics.opened(known)
-    const looking = lookAtRules(known, active, asking)
-    stopLooking = () => clearInterval(looking)
-    run.onStart({ rows: known.rowCount, url: server?.url ?? null, metricsUrl: served?.url ?? null })
-    await runDecisionStream({
-      ...{ decider: known, source, onNotice: tellNotice, signal: ended },
-      committed: known.decidedBefore,
+    const { decider, active, ends } = await openDecider(config, kafka, outputs, { ...asking, registry })
+    closing.push(() => decider.close())
+    caughtUp.expect(ends)
+    const ledger = new DecisionLedger(decider.decidedBefore)
+    const publisher = new DecisionPublisher({
+      ...{ ledger, ...asking, isSure: () => kafka.member.isSure },
       publish: async (decided) => {
-        await (await outputs.decisions()).send(decided.map(recordOf))
-        server?.onPublished(decided)
+        await (await outputs.decisions()).send(decided.map(recordOfDecision))
         metrics.onPublished(decided, Date.now())
-      },
-      onProgress: caughtUp.onProgress,
-      onDecided: (decided) => {
-        server?.onDecided(decided)
         run.onDecided(decided)
       },
-      clock: () => BigInt(Date.now()) * 1000n,
     })
-    lock.lost.throwIfAborted()
+    kafka.onSure = publisher.kick
+    const keysRead = Promise.all([keysOfTopic(config, keys, asking), caughtUp.reached]).then(() => {})
+    keysRead.catch(() => undefined) // Whoever waits for it is told.
+    const server = await decisionServer(config, decider, outputs, { metrics, keys, keysRead })
+    closing.push(async () => server?.close())
+    kafka.onPublished = (published) => {
+      for (const { offset, ...at } of published) ledger.onPublished(at, BigInt(offset))
+      server?.onPublished(published)
+    }
+    metrics.opened(decider, ledger)
+    const looking = lookAtRules(decider, active, asking)
+    closing.push(() => clearInterval(looking))
+    const share = new DecisionShare({
+      ...{ member: kafka.member, follower: kafka.follower, ledger, publisher, ...asking },
+      decided: () => decider.offsets,
+      onProgress: caughtUp.onProgress,
+      onShare: (of) => {
+        metrics.onShare(of)
+        run.onShare(of)
+      },
+    })
+    closing.push(() => share.close())
+    kafka.attach(share)
+    run.onStart({ rows: decider.rowCount, url: server?.url ?? null, metricsUrl: served?.url ?? null })
+    await whileFollowing(kafka, asking.signal, (ended) =>
+      runDecisionStream({
+        ...{ decider, source: kafka.source, ledger, publisher, signal: ended },
+        onDecided: (decided) => server?.onDecided(decided),
+        clock: () => BigInt(Date.now()) * 1000n,
+      }),
+    )
+    kafka.member.failed.throwIfAborted()
   } catch (error) {
+    kafka.member.failed.throwIfAborted()
     // A stop ends what waits for brokers, too.
     if (!signal.aborted || !isAbort(error, signal)) throw error
   } finally {
-    stopLooking()
-    await server?.close()
+    for (const close of closing.toReversed()) await close()
+    await kafka.close()
     await served?.close()
-    await source.close()
     await outputs.close()
-    await decider?.close()
     registry?.close()
-    await lock.release()
   }
 }
 
@@ -222,19 +233,27 @@ function lookAtRules(decider: Decider, active: ActiveRules, { onNotice, signal }
 async function serveDecisionMetrics(
   { metrics: address, decisions }: Config,
   metrics: DecisionMetrics,
+  caughtUp: CaughtUp,
 ): Promise<MetricsServer | null> {
   if (address.port === 0) return null
   return await serveMetrics(address, {
     metrics: async () => metrics.families(),
-    notReady: () => (metrics.isOpen ? null : 'what the tables know is being read'),
-    status: async () => ({ streams: [decisionsStream], topic: decisions.topic, isOpen: metrics.isOpen }),
+    notReady: () => {
+      if (!caughtUp.isExpecting) return 'what the tables know is being read'
+      if (metrics.share === null) return 'its group has given it no share yet'
+      return caughtUp.isReached ? null : 'what the topic had at the start is being decided'
+    },
+    status: async () => ({
+      ...{ streams: [decisionsStream], topic: decisions.topic },
+      ...{ isCaughtUp: caughtUp.isReached, share: metrics.share },
+    }),
   })
 }
 
 async function decisionServer(
   { lakehouse, decisions, kafka }: Config,
   decider: Decider,
-  outputs: Producers,
+  outputs: DecisionProducers,
   {
     metrics,
     keys,
@@ -251,31 +270,22 @@ async function decisionServer(
       const producer = await outputs.input()
       await producer.send(
         records.map(({ headers, ...record }) => {
-          const bytes = Object.entries(headers).map(([name, text]) => [name, Buffer.from(text)])
-          return { ...record, headers: Object.fromEntries(bytes) as Readonly<Record<string, Buffer>> }
+          const bytes = Object.entries(headers).map(([name, text]) => [name, Buffer.from(text)] as const)
+          const requestKey = headers[keyHeader]
+          return {
+            ...{ ...record, headers: Object.fromEntries(bytes) },
+            // What repeats it meets it in its partition.
+            ...(requestKey === undefined ? {} : { partitionBy: Buffer.from(requestKey) }),
+          }
         }),
       )
     },
   })
 }
 
-/** A record may hold a text that it is compressed with; its decision has it as it is. */
-function recordOf({ decision, key, headers }: DecidedRecord) {
-  const value = Buffer.from(JSON.stringify(decision))
-  const kept = headersOfDecision(headers)
-  const more = kept === null ? {} : { headers: kept }
-  if (value.length + (key?.length ?? 0) <= recordBytesMax) return { key, value, ...more }
-  return { key: null, value: Buffer.from(JSON.stringify(cutDecision(decision))), ...more }
-}
-
 /** Never rejects unheard: who waits for it is told, and so is the log. */
-function keysOfTopic(
-  config: Config,
-  keys: RequestKeys,
-  outputs: Producers,
-  { onNotice, signal }: Asking,
-): Promise<void> {
-  const reading = readKeysOfTopic(config, keys, outputs, { onNotice, signal })
+function keysOfTopic(config: Config, keys: RequestKeys, { onNotice, signal }: Asking): Promise<void> {
+  const reading = readKeysOfTopic(config, keys, { onNotice, signal })
   reading.catch((error: unknown) => {
     if (!signal.aborted && error instanceof LakehouseError)
       onNotice({ code: error.code, message: error.message, details: error.details })
@@ -286,10 +296,8 @@ function keysOfTopic(
 async function readKeysOfTopic(
   config: Config,
   keys: RequestKeys,
-  outputs: Producers,
   { onNotice, signal }: Asking,
 ): Promise<void> {
-  await outputs.decisions() // It makes the topic where there is none.
   const source = await openKafkaSource({
     ...kafkaConnectionOf(config.kafka),
     ...{ topic: config.decisions.topic, groupId: config.decisions.groupId },
@@ -304,102 +312,3 @@ async function readKeysOfTopic(
 }
 
 type Asking = { readonly onNotice: OnNotice; readonly signal: AbortSignal }
-
-type GroupAndEnds = { readonly committed: Offsets; readonly ends: readonly PartitionEnd[] }
-
-async function groupAndEnds(config: Config, source: RecordSource, asking: Asking): Promise<GroupAndEnds> {
-  const { groupId } = config.decisions
-  const topics = topicNames(config.kafka.topic)
-  return await askGroup(config, asking, async (cluster) => {
-    const committed = await committedOffsets(cluster, groupId, topics, asking.signal)
-    const ends = (await source.ends?.(asking.signal)) ?? []
-    refuseBeyondEnd(committed, ends, groupId)
-    return { committed, ends }
-  })
-}
-
-/** A first start that ends before its first decision must not begin elsewhere when the tables went on. */
-async function beginGroup(config: Config, decided: Offsets, asking: Asking): Promise<void> {
-  const topics = topicNames(config.kafka.topic)
-  const known = new Map([...decided].filter(([, { topic }]) => topics.includes(topic)))
-  if (known.size === 0) return
-  const { groupId } = config.decisions
-  await askGroup(config, asking, (cluster) => commitOffsets(cluster, groupId, known, asking.signal))
-}
-
-async function askGroup<Result>(
-  { kafka }: Config,
-  { onNotice, signal }: Asking,
-  ask: (cluster: Cluster) => Promise<Result>,
-): Promise<Result> {
-  const cluster = new Cluster(kafkaConnectionOf(kafka))
-  const retrier = new Retrier(kafka.bootstrapServers.join(', '), { onNotice })
-  try {
-    return await retrier.run(() => ask(cluster), signal)
-  } finally {
-    await cluster.close()
-  }
-}
-
-/** Producers that are opened anew after a failure: one that has failed fails for ever. */
-class Producers {
-  readonly #config: Config
-  readonly #signal: AbortSignal
-  readonly #onNotice: OnNotice
-  readonly #open = new Map<string, Promise<KafkaProducer>>()
-
-  constructor(config: Config, signal: AbortSignal, onNotice: OnNotice) {
-    this.#config = config
-    this.#signal = signal
-    this.#onNotice = onNotice
-  }
-
-  decisions(): Promise<KafkaProducer> {
-    return this.#of(this.#config.decisions.topic, partitionsDefault)
-  }
-
-  input(): Promise<KafkaProducer> {
-    return this.#of(topicNames(this.#config.kafka.topic)[0]!, null)
-  }
-
-  async close(): Promise<void> {
-    for (const opening of this.#open.values()) await closeIfOpen(opening)
-  }
-
-  #of(topic: string, createPartitions: number | null): Promise<KafkaProducer> {
-    const opening = this.#open.get(topic) ?? this.#opened(topic, createPartitions)
-    this.#open.set(topic, opening)
-    return opening
-  }
-
-  async #opened(topic: string, createPartitions: number | null): Promise<KafkaProducer> {
-    const forget = (): void => {
-      const opening = this.#open.get(topic)
-      this.#open.delete(topic)
-      if (opening !== undefined) void closeIfOpen(opening)
-    }
-    try {
-      const producer = await openKafkaProducer({
-        ...kafkaConnectionOf(this.#config.kafka),
-        ...{ topic, compression: 'none', signal: this.#signal, onNotice: this.#onNotice },
-        ...(createPartitions === null ? {} : { createPartitions }),
-      })
-      return {
-        ...producer,
-        send: (records) =>
-          producer.send(records).catch((error: unknown) => {
-            forget()
-            throw error
-          }),
-      }
-    } catch (error) {
-      forget()
-      throw error
-    }
-  }
-}
-
-async function closeIfOpen(opening: Promise<KafkaProducer>): Promise<void> {
-  // What is broken is not closed in order.
-  await opening.then((producer) => producer.close()).catch(() => undefined)
-}

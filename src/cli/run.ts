@@ -9,6 +9,7 @@ import { type Config, sparkNeedsDisk } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
 import { inHome } from '../config/values.ts'
 import type { Dashboard } from '../dashboard/server.ts'
+import type { Share } from '../decisions/decision-share.ts'
 import type { Engine } from '../engines/engine.ts'
 import { listener, noticesTo, type OnEvent, tellAll } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
@@ -185,9 +186,10 @@ async function startDecisions(
   log: Logger | null,
 ): Promise<DecisionsBeside> {
   const { decideBeside } = await import('./decisions-beside.ts')
-  const { tellDecides } = await import('./run-decisions.ts')
+  const { tellDecides, tellShare } = await import('./run-decisions.ts')
   const onStart = (facts: DecidesAt): void => (log === null ? undefined : tellDecides(log, facts))
-  return decideBeside(project, { engine, onNotice, onStart })
+  const onShare = (share: Share): void => (log === null ? undefined : tellShare(log, share))
+  return decideBeside(project, { engine, onNotice, onStart, onShare })
 }
 
 function dashboardOf(

@@ -162,6 +162,13 @@ export class Decider {
     return this.#progress.offsets
   }
 
+  /** Where partitions begin of which nothing is known. */
+  beginAt(offsets: Offsets): void {
+    const known = this.#progress.offsets
+    const begins = [...offsets].filter(([key]) => !known.has(key))
+    this.#progress = { ...this.#progress, offsets: new Map([...known, ...begins]) }
+  }
+
   /** Rows of the events in memory. */
   get rowCount(): number {
     return this.#recent.rowCount

@@ -1,7 +1,7 @@
 // GET /v1/decisions/stream: decisions as server-sent events, from when a client comes. Nobody waits for a
 // client: what one does not read in time it misses, and it is told how much that was.
 import type { ServerResponse } from 'node:http'
-import type { Decision } from './decision-answer.ts'
+import type { PublishedDecision } from './decision-follower.ts'
 
 export const eventClientsMax = 64
 /** Of one client: what is written and not taken yet. */
@@ -35,11 +35,11 @@ export class DecisionEvents {
   }
 
   /** Told of decisions that are on their topic. */
-  onPublished(decisions: readonly Decision[]): void {
+  onPublished(decisions: readonly PublishedDecision[]): void {
     if (this.#clients.size === 0) return
-    const texts = decisions.map((decision) => {
-      const { topic, partition, offset } = decision
-      return `event: decision\nid: ${topic}/${partition}/${offset}\ndata: ${JSON.stringify(decision)}\n\n`
+    const texts = decisions.map(({ topic, partition, offset, text }) => {
+      const data = Buffer.from(text).toString()
+      return `event: decision\nid: ${topic}/${partition}/${offset}\ndata: ${data}\n\n`
     })
     this.#write(texts.join(''), decisions.length)
   }

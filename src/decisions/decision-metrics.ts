@@ -2,13 +2,16 @@
 import { type MetricFamily, MetricValues } from '../metrics/metric-values.ts'
 import { setProcessMetrics } from '../metrics/process-metrics.ts'
 import type { Decider } from './decider.ts'
-import type { DecidedRecord } from './decision-stream.ts'
+import type { DecidedRecord, DecisionLedger } from './decision-ledger.ts'
+import type { Share } from './decision-share.ts'
 import type { RequestKeys } from './request-keys.ts'
 
 export class DecisionMetrics {
   readonly #values = new MetricValues()
   readonly #keys: RequestKeys
   #decider: Decider | null = null
+  #ledger: DecisionLedger | null = null
+  #share: Share | null = null
 
   constructor(version: string, keys: RequestKeys) {
     this.#keys = keys
@@ -18,12 +21,18 @@ export class DecisionMetrics {
   }
 
   /** The process decides from now on. */
-  opened(decider: Decider): void {
+  opened(decider: Decider, ledger: DecisionLedger): void {
     this.#decider = decider
+    this.#ledger = ledger
   }
 
-  get isOpen(): boolean {
-    return this.#decider !== null
+  /** What of the topic is its own, and of how many processes it is one; null before its group says so. */
+  get share(): Share | null {
+    return this.#share
+  }
+
+  readonly onShare = (share: Share): void => {
+    this.#share = share
   }
 
   readonly onPublished = (decided: readonly DecidedRecord[], nowMs: number): void => {
@@ -47,6 +56,9 @@ export class DecisionMetrics {
     this.#values.set('assay_state_rows', {}, this.#decider?.rowCount ?? 0)
     this.#values.set('assay_state_bytes', {}, this.#decider?.bytes ?? 0)
     this.#values.set('assay_decision_keys', {}, this.#keys.count)
+    this.#values.set('assay_decision_partitions', {}, this.#share?.partitions.length ?? 0)
+    this.#values.set('assay_decision_processes', {}, this.#share?.memberCount ?? 0)
+    this.#values.set('assay_decisions_awaited', {}, this.#ledger?.count ?? 0)
     setProcessMetrics(this.#values)
     return this.#values.families()
   }

@@ -7,9 +7,11 @@ import { addressUrl, isLocalName, isLoopback, listenFrom } from '../metrics/list
 import { isBearerOf, type MetricsAddress, type TokenSource, tokenOf } from '../metrics/token.ts'
 import type { Decision } from './decision-answer.ts'
 import { DecisionEvents, eventClientsMax } from './decision-events.ts'
+import type { PublishedDecision } from './decision-follower.ts'
+import type { DecidedRecord } from './decision-ledger.ts'
 import { type RequestedRecord, recordsOfBody } from './decision-requests.ts'
-import type { DecidedRecord } from './decision-stream.ts'
 import { type DescribedLakehouse, decisionsApi } from './open-api.ts'
+import { decisionOf } from './read-keys.ts'
 import {
   digestOf,
   keyHeader,
@@ -17,13 +19,12 @@ import {
   keyLengthMax,
   keyPattern,
   type RequestKeys,
+  requestHeader,
+  requestOf,
 } from './request-keys.ts'
 
 /** The paths that there are, each with the one method that it takes. */
 const methodOf = { '/v1/decisions': 'POST', '/v1/decisions/stream': 'GET', '/openapi.json': 'GET' } as const
-
-/** The header of a record by which its decision finds the request. */
-export const requestHeader = 'assay-request'
 
 export type DecisionServerOptions = {
   readonly address: MetricsAddress
@@ -45,9 +46,10 @@ export type ProducedRequest = RequestedRecord & { readonly headers: Readonly<Rec
 
 export type DecisionServer = {
   readonly url: string
-  readonly onDecided: (decided: readonly DecidedRecord[]) => void
-  /** Told of decisions that are on their topic. */
-  readonly onPublished: (decided: readonly DecidedRecord[]) => void
+  /** Told of decisions of this process before they are on their topic. */
+  readonly onDecided: (decided: readonly Pick<DecidedRecord, 'decision' | 'headers'>[]) => void
+  /** Told of decisions that are on their topic, whoever decided. */
+  readonly onPublished: (published: readonly PublishedDecision[]) => void
   close(): Promise<void>
 }
 
@@ -107,20 +109,25 @@ class DecisionRequests {
     this.#api = decisionsApi(lakehouse, { version, needsToken: address.token.kind !== 'none' })
   }
 
-  readonly onDecided = (decided: readonly DecidedRecord[]): void => {
+  readonly onDecided: DecisionServer['onDecided'] = (decided) => {
     if (this.#waiting.size === 0) return
     for (const { decision, headers } of decided) {
-      const value = headers?.findLast(({ key }) => key === requestHeader)?.value
-      const request = value == null ? null : Buffer.from(value).toString('utf8')
+      const request = requestOf(headers)
       if (request !== null) this.#waiting.get(request)?.(decision)
     }
   }
 
-  readonly onPublished = (decided: readonly DecidedRecord[]): void => {
+  readonly onPublished: DecisionServer['onPublished'] = (published) => {
     const nowMs = Date.now()
-    for (const { headers, decision } of decided)
-      this.#options.keys.onPublished(headers, () => decision, nowMs)
-    this.#events.onPublished(decided.map(({ decision }) => decision))
+    for (const { headers, text } of published) {
+      if (headers === null) continue
+      this.#options.keys.onPublished(headers, () => decisionOf(text), nowMs)
+      const request = this.#waiting.size === 0 ? null : requestOf(headers)
+      const answer = request === null ? undefined : this.#waiting.get(request)
+      const decision = answer === undefined ? null : decisionOf(text)
+      if (decision !== null) answer?.(decision)
+    }
+    this.#events.onPublished(published)
   }
 
   close(): void {

@@ -1,35 +1,20 @@
-// Decides the records of a topic as they come, and writes each decision to another topic. A record is decided
-// when its decision is there: only then the group says so, and after a crash it is decided once more.
+// Decides the records of a topic as they come. All that a process reads it decides, for what later records
+// have to know; what is of its own partitions it writes to another topic. A record is decided when its
+// decision is there: only then the group says so, and after a crash it is decided once more.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { OnNotice } from '../batches/notice.ts'
-import { type Offsets, partitionKey } from '../batches/offsets.ts'
 import { isInstantMs, NO_TIMESTAMP_MS, type RecordChunk, type RecordSource } from '../batches/source.ts'
-import { LakehouseError } from '../errors/errors.ts'
 import { compareText } from '../expr/index.ts'
 import type { Decider } from './decider.ts'
-import type { Decision } from './decision-answer.ts'
-
-/** A decision with the record that it is about. */
-export type DecidedRecord = {
-  readonly decision: Decision
-  readonly key: Uint8Array | null
-  readonly headers: RecordChunk['headers'][number]
-  /** Of the record; null where it has none. */
-  readonly timestampMs: number | null
-}
+import { type DecidedRecord, type DecisionLedger, undecidedMax } from './decision-ledger.ts'
+import type { DecisionPublisher } from './decision-publisher.ts'
 
 export type DecisionStreamOptions = {
   readonly decider: Decider
   readonly source: RecordSource
-  /** Where the group is: records before it have their decisions already. */
-  readonly committed: Offsets
-  /** Resolves when the decisions are in their topic. */
-  readonly publish: (decided: readonly DecidedRecord[]) => Promise<void>
-  /** Told of decisions before they are published. */
+  readonly ledger: DecisionLedger
+  readonly publisher: DecisionPublisher
+  /** Told of decisions of this process's own partitions before they are published. */
   readonly onDecided: (decided: readonly DecidedRecord[]) => void
-  /** Told how far the decisions that are in their topic are. */
-  readonly onProgress: (offsets: Offsets) => void
-  readonly onNotice: OnNotice
   /** Microseconds since the epoch. */
   readonly clock: () => bigint
   readonly signal: AbortSignal
@@ -38,32 +23,26 @@ export type DecisionStreamOptions = {
 /** A poll takes no more, so that the first of them do not wait for the last. */
 const recordsPerPollMax = 2_000
 const waitMaxMs = 1_000
-const retryFirstMs = 200
-const retryMaxMs = 10_000
+const roomLookMs = 50
 
 /** Runs until the signal aborts; then all that was decided is published. */
 export async function runDecisionStream(options: DecisionStreamOptions): Promise<void> {
-  const { decider, source, signal } = options
-  let publishing: Promise<void> = Promise.resolve()
+  const { decider, ledger, publisher, signal } = options
   try {
     for (;;) {
       const chunks = await nextChunks(options)
       if (chunks === null) break
       await decider.prepare(chunks.chunks, options.clock(), signal)
-      const decided = decide(options, chunks)
-      await publishing
-      const { offsets } = decider
-      publishing = published(options, decided).then(() => {
-        options.onProgress(offsets)
-        return source.reportProgress(offsets)
-      })
-      // Told when it is awaited.
-      publishing.catch(() => undefined)
+      decide(options, chunks)
+      await publisher.batchDone()
+      publisher.kick()
+      // Others decide these, or nobody does: then they are shared anew.
+      while (ledger.count > undecidedMax) await sleep(roomLookMs, undefined, { signal })
     }
   } catch (error) {
     if (!signal.aborted) throw error
   } finally {
-    await publishing.catch((error: unknown) => {
+    await publisher.allDone().catch((error: unknown) => {
       if (!signal.aborted) throw error
     })
   }
@@ -89,38 +68,24 @@ async function nextChunks({ decider, source, signal }: DecisionStreamOptions): P
   return null
 }
 
-/** What the group has is not decided again: it was read for what later records have to know. */
-function decide(options: DecisionStreamOptions, polled: Polled): DecidedRecord[] {
-  const { decider, committed, clock, onDecided } = options
+/** What has its decision is not decided again: it was read for what later records have to know. */
+function decide(options: DecisionStreamOptions, polled: Polled): void {
+  const { decider, ledger, publisher, clock, onDecided } = options
   const decisions = decider.follow(polled, clock())
-  const decided: DecidedRecord[] = []
+  const nowMs = performance.now()
+  const mine: DecidedRecord[] = []
   let at = 0
-  for (const { topic, partition, offsets, timestampsMs, keys, headers, count } of polled.chunks) {
-    const from = committed.get(partitionKey({ topic, partition }))?.offset ?? 0n
+  for (const chunk of polled.chunks) {
+    const isMine = publisher.isMine(chunk)
+    const { offsets, timestampsMs, keys, headers, count } = chunk
     for (let index = 0; index < count; index++, at++) {
-      if (offsets[index]! < from) continue
       const ms = timestampsMs?.[index] ?? NO_TIMESTAMP_MS
-      const timestampMs = isInstantMs(ms) ? Number(ms) : null
-      decided.push({ decision: decisions[at]!, key: keys[index]!, headers: headers[index]!, timestampMs })
+      const record: DecidedRecord = {
+        ...{ decision: decisions[at]!, offset: offsets[index]!, key: keys[index]!, headers: headers[index]! },
+        timestampMs: isInstantMs(ms) ? Number(ms) : null,
+      }
+      if (ledger.add(record, nowMs) && isMine) mine.push(record)
     }
   }
-  onDecided(decided)
-  return decided
-}
-
-/** Waits for brokers as long as they are away. */
-async function published(
-  { publish, onNotice, signal }: DecisionStreamOptions,
-  decided: readonly DecidedRecord[],
-): Promise<void> {
-  if (decided.length === 0) return
-  for (let waitMs = retryFirstMs; ; waitMs = Math.min(2 * waitMs, retryMaxMs)) {
-    try {
-      return await publish(decided)
-    } catch (error) {
-      if (!(error instanceof LakehouseError) || error.policy.retry === 'never') throw error
-      onNotice({ code: error.code, message: error.message, details: error.details })
-      await sleep(waitMs, undefined, { signal })
-    }
-  }
+  onDecided(mine)
 }

@@ -31,26 +31,37 @@ export async function readKeys(
 /** Resolves when all that a topic had is decided: what is not known by then is in no topic. */
 export class CaughtUp {
   readonly reached: Promise<void>
+  isReached = false
   readonly #reach: () => void
-  readonly #ends: readonly PartitionEnd[]
+  #ends: readonly PartitionEnd[] | null = null
 
-  constructor(ends: readonly PartitionEnd[]) {
+  constructor() {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.reached = promise
     this.#reach = resolve
+  }
+
+  /** What the topic has. */
+  expect(ends: readonly PartitionEnd[]): void {
     this.#ends = ends.filter(({ earliest, end }) => earliest < end)
+  }
+
+  get isExpecting(): boolean {
+    return this.#ends !== null
   }
 
   /** Told how far the decisions on their topic are. */
   readonly onProgress = (offsets: Offsets): void => {
     const isDone = ({ end, ...of }: PartitionEnd): boolean =>
       (offsets.get(partitionKey(of))?.offset ?? 0n) >= end
-    if (this.#ends.every(isDone)) this.#reach()
+    if (this.isReached || this.#ends?.every(isDone) !== true) return
+    this.isReached = true
+    this.#reach()
   }
 }
 
 /** Anybody may write to a topic. */
-function decisionOf(value: Uint8Array): Decision | null {
+export function decisionOf(value: Uint8Array): Decision | null {
   try {
     return JSON.parse(Buffer.from(value).toString()) as Decision // As it was written.
   } catch {

@@ -6,6 +6,8 @@ import type { RecordHeader } from '../batches/source.ts'
 import type { Decision } from './decision-answer.ts'
 import { type RequestedRecord, requestedMax } from './decision-requests.ts'
 
+/** The header of a record by which its decision finds the request. */
+export const requestHeader = 'assay-request'
 /** The header of a record with the key of its request. */
 export const keyHeader = 'idempotency-key'
 /** The header with its place in the request, how many there are, and what tells this request from others. */
@@ -145,14 +147,29 @@ export function keyHeadersOf(
   return { [keyHeader]: key, [partHeader]: `${at}/${count}/${digest}` }
 }
 
-/** The headers that a decision has from its record. */
+/** The headers that a decision has from its record: whoever took the request finds its answer by them. */
 export function headersOfDecision(
   headers: readonly RecordHeader[] | null,
 ): Readonly<Record<string, Uint8Array>> | null {
+  if (headers === null) return null
   const part = keyedPart(headers)
-  if (part === null) return null
-  const texts = Object.entries(keyHeadersOf(part.request, part.at))
-  return Object.fromEntries(texts.map(([name, text]) => [name, Buffer.from(text)]))
+  const request = headerText(headers, requestHeader)
+  const texts = {
+    ...(request === null ? {} : { [requestHeader]: request }),
+    ...(part === null ? {} : keyHeadersOf(part.request, part.at)),
+  }
+  const kept = Object.entries(texts).map(([name, text]) => [name, Buffer.from(text)] as const)
+  return kept.length === 0 ? null : Object.fromEntries(kept)
+}
+
+/** The key of the request that a record is of; null where that has none. */
+export function keyOfRequest(headers: readonly RecordHeader[] | null): string | null {
+  return keyedPart(headers)?.request.key ?? null
+}
+
+/** The request without a key that a record or its decision is of; null where it is of none. */
+export function requestOf(headers: readonly RecordHeader[] | null): string | null {
+  return headers === null ? null : headerText(headers, requestHeader)
 }
 
 /** null where the record is of no request with a key. */

@@ -7,6 +7,10 @@ export const noticeCodes = {
   KAFKA_BACK: 'Kafka answers again; reading goes on behind the last record that was taken.',
   KAFKA_PROGRESS_NOT_REPORTED:
     'The offsets could not be committed to KAFKA_GROUP_ID: tools that show lag miss them, the tables go on.',
+  KAFKA_GROUP_WENT_ON:
+    'The group of those who decide has gone on without this process, which was silent or slow; it joins again.',
+  DECISIONS_OWNER_SILENT:
+    'A process decided nothing of its partitions although records wait: the others share them.',
   FILES_GONE: 'Files that earlier runs read are gone; whether they had unread lines, nobody knows any more.',
   FILE_TAIL_UNTERMINATED: 'The last line of a file has no line end yet; it is no record until it has one.',
   FILE_LINE_CONTINUED:

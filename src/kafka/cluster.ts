@@ -260,7 +260,7 @@ export function send<Response>(
 }
 
 /** The library throws when one of the topics has an error; which one is judged here, from its response. */
-function parseLeniently<Response>(
+export function parseLeniently<Response>(
   parse: Parser<Response>,
   id: number,
   apiKey: number,

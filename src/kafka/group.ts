@@ -1,4 +1,5 @@
-// Commits offsets to a consumer group without joining it: lag tools read them, Assay never does.
+// The offsets of a consumer group, and the broker that keeps it. Tables only report their progress, without
+// joining: whoever is no member may commit as long as there is none.
 import {
   type Connection,
   FindCoordinatorKeyTypes,
@@ -21,11 +22,17 @@ const NO_GENERATION = -1
 const NO_MEMBER = ''
 const NO_LEADER_EPOCH = -1
 
+/** In whose name offsets are committed; the group refuses one that it has gone on without. */
+export type Membership = { readonly memberId: string; readonly generation: number }
+
+const none: Membership = { memberId: NO_MEMBER, generation: NO_GENERATION }
+
 export async function commitOffsets(
   cluster: Cluster,
   groupId: string,
   offsets: Offsets,
   signal: AbortSignal,
+  { memberId, generation }: Membership = none,
 ): Promise<void> {
   const connection = await coordinatorOf(cluster, groupId, signal)
   const version = await cluster.version(connection, 'OffsetCommit', OFFSET_COMMIT_API_KEY, [8, 9], signal)
@@ -39,7 +46,7 @@ export async function commitOffsets(
     })),
   }))
   const { createRequest, parseResponse } = version === 9 ? offsetCommitV9 : offsetCommitV8
-  const commit = () => createRequest(groupId, NO_GENERATION, NO_MEMBER, null, topics)
+  const commit = () => createRequest(groupId, generation, memberId, null, topics)
   await abortable(send(connection, OFFSET_COMMIT_API_KEY, version, commit, parseResponse), signal)
 }
 

@@ -25,6 +25,8 @@ export type KafkaSourceOptions = KafkaConnectionOptions & {
   readonly groupId: string
   /** Where a partition starts of which the tables hold nothing. */
   readonly startingOffsets: StartingOffsets
+  /** How long a new partition may stay unseen; absent: 5 s. */
+  readonly viewAgeMsMax?: number
   /** What to do when records were deleted before they were read: stop, or count them and go on. */
   readonly onDataLoss: 'fail' | 'continue'
   /** How long brokers may be away, or the topic missing, before that is a failure; absent: wait for ever. */

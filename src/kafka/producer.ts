@@ -29,6 +29,8 @@ export type KafkaProducerOptions = KafkaConnectionOptions & {
 export type ProducedRecord = {
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
+  /** What the partition of a record without a key goes by; absent: it goes wherever its batch goes. */
+  readonly partitionBy?: Uint8Array
   /** Absent: now. */
   readonly timestampMs?: number
   readonly headers?: Readonly<Record<string, Uint8Array>>
@@ -126,10 +128,11 @@ export async function openKafkaProducer(options: KafkaProducerOptions): Promise<
 const ALL_IN_SYNC = -1
 
 function messageOf(topic: string, partitionCount: number, turn: number, record: ProducedRecord) {
-  const { key, value, timestampMs, headers } = record
+  const { key, value, timestampMs, headers, partitionBy } = record
+  const placedBy = key ?? partitionBy ?? null
   return {
     topic,
-    partition: key === null ? turn : partitionOfKey(key, partitionCount),
+    partition: placedBy === null ? turn : partitionOfKey(placedBy, partitionCount),
     ...(key === null ? {} : { key: asBuffer(key) }),
     ...(value === null ? {} : { value: asBuffer(value) }),
     ...(timestampMs === undefined ? {} : { timestamp: BigInt(timestampMs) }),

@@ -51,6 +51,7 @@ class KafkaSource implements RecordSource, KafkaPositions {
   readonly kind = 'kafka'
   readonly #options: KafkaSourceOptions
   readonly #topics: readonly string[]
+  readonly #viewAgeMsMax: number
   readonly #cluster: Cluster
   readonly #retrier: Retrier
   readonly #losses: Losses
@@ -69,6 +70,7 @@ class KafkaSource implements RecordSource, KafkaPositions {
   constructor(options: KafkaSourceOptions) {
     this.#options = options
     this.#topics = topicNames(options.topic)
+    this.#viewAgeMsMax = options.viewAgeMsMax ?? VIEW_AGE_MS_MAX
     this.#cluster = new Cluster(options)
     this.#retrier = new Retrier(options.bootstrapServers.join(', '), options)
     this.#losses = new Losses(options)
@@ -86,7 +88,7 @@ class KafkaSource implements RecordSource, KafkaPositions {
     assert(recordsMax > 0, 'recordsMax must be positive')
     const anyEnd = this.#orClosed(signal)
     return await this.#retrier.run(async () => {
-      const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
+      const view = await this.#describe(anyEnd, this.#viewAgeMsMax)
       const readable = await this.#forgettingOnFailure(this.#readable(view, next, anyEnd))
       const bounds = readable.filter(({ start, end }) => start < end)
       const cut = await this.#forgettingOnFailure(this.#align(bounds, recordsMax, preferred, anyEnd))
@@ -114,7 +116,7 @@ class KafkaSource implements RecordSource, KafkaPositions {
   async positions(next: Offsets, signal: AbortSignal): Promise<readonly OffsetRange[]> {
     const anyEnd = this.#orClosed(signal)
     return await this.#retrier.run(async () => {
-      const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
+      const view = await this.#describe(anyEnd, this.#viewAgeMsMax)
       const readable = await this.#forgettingOnFailure(this.#readable(view, next, anyEnd))
       return readable.map(({ led, start, end }) => rangeOf(led, start, end))
     }, anyEnd)
@@ -134,7 +136,7 @@ class KafkaSource implements RecordSource, KafkaPositions {
       retrier: this.#retrier,
       losses: this.#losses,
       describe: async (anyEnd) => {
-        const view = await this.#describe(anyEnd, isFirst ? VIEW_AGE_MS_MAX : 0)
+        const view = await this.#describe(anyEnd, isFirst ? this.#viewAgeMsMax : 0)
         isFirst = false
         return view
       },
@@ -148,7 +150,7 @@ class KafkaSource implements RecordSource, KafkaPositions {
     let remainingMs = waitMaxMs
     while (remainingMs > 0) {
       try {
-        const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
+        const view = await this.#describe(anyEnd, this.#viewAgeMsMax)
         const waiting = ledPartitions(view).map((led) => ({ led, offset: this.#knownStart(led, next) }))
         const known = waiting.flatMap(({ led, offset }) => (offset === null ? [] : [{ led, offset }]))
         // Where a partition starts is the next cut's decision: a new one may hold records already.
@@ -169,7 +171,7 @@ class KafkaSource implements RecordSource, KafkaPositions {
     const seen =
       this.#lastSeen ??
       (await this.#retrier.run(async () => {
-        const view = await this.#describe(anyEnd, VIEW_AGE_MS_MAX)
+        const view = await this.#describe(anyEnd, this.#viewAgeMsMax)
         return await this.#forgettingOnFailure(this.#readable(view, next, anyEnd))
       }, anyEnd))
     return seen.reduce((sum, { led, earliest, start, end }) => {
@@ -180,7 +182,7 @@ class KafkaSource implements RecordSource, KafkaPositions {
 
   async ends(signal: AbortSignal): Promise<readonly PartitionEnd[]> {
     const anyEnd = this.#orClosed(signal)
-    const partitions = ledPartitions(await this.#describe(anyEnd, VIEW_AGE_MS_MAX))
+    const partitions = ledPartitions(await this.#describe(anyEnd, this.#viewAgeMsMax))
     const [earliests, ends] = await this.#forgettingOnFailure(
       Promise.all([
         listOffsets(this.#cluster, partitions, 'earliest', anyEnd),

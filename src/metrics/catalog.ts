@@ -180,6 +180,18 @@ export const metricCatalog = {
     ...{ group: 'Fraud', kind: 'gauge', labels: [] },
     help: 'Idempotency keys of requests for decisions that are remembered',
   },
+  assay_decision_partitions: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: [] },
+    help: 'Partitions of the topic that this process decides; those of all processes together are the topic',
+  },
+  assay_decision_processes: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: [] },
+    help: 'Processes that share the partitions, as this one knows',
+  },
+  assay_decisions_awaited: {
+    ...{ group: 'Fraud', kind: 'gauge', labels: [] },
+    help: 'Records of any partition whose decisions are not on their topic yet',
+  },
   assay_decisions_compared: {
     ...{ group: 'Fraud', kind: 'gauge', labels: [] },
     help: 'Decisions that "assay verify --decisions --metrics" compared with the rows of their records',

@@ -102,7 +102,8 @@ async function served() {
       const decisions = decider.follow({ chunks: [chunk], ranges, waiting: [] }, nowMicros)
       for (const { decision } of decisions) decided.add(decision)
       const decidedRecords = decisions.map((decision, index) => ({
-        ...{ decision, key: null, timestampMs: null },
+        ...{ decision, text: Buffer.from(JSON.stringify(decision)) },
+        ...{ topic: decision.topic, partition: decision.partition, offset: decision.offset },
         headers: Object.entries(records[index]!.headers).map(([key, text]) => ({
           ...{ key, value: Buffer.from(text) },
         })),

@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http'
 import { afterEach, expect, test, vi } from 'vitest'
 import { cutDecision } from '../../../src/decisions/decision.ts'
 import type { Decision } from '../../../src/decisions/decision-answer.ts'
+import type { PublishedDecision } from '../../../src/decisions/decision-follower.ts'
 import { recordsOfBody } from '../../../src/decisions/decision-requests.ts'
 import {
   type DecisionServer,
@@ -26,6 +27,11 @@ const decisionAt = (offset: number): Decision => ({
 /** Each server has one of its own: fetch keeps connections to those that are gone. */
 let port = 20_000 + (process.pid % 20_000)
 
+function publishedOf(decision: Decision, headers: PublishedDecision['headers'] = null): PublishedDecision {
+  const { topic, partition, offset } = decision
+  return { topic, partition, offset, headers, text: Buffer.from(JSON.stringify(decision)) }
+}
+
 type Produced = Parameters<DecisionServerOptions['produce']>[0]
 
 /** What is produced is decided at once, in another order. */
@@ -39,7 +45,7 @@ async function serve(more: Partial<DecisionServerOptions> = {}) {
       return { decision: decisionAt(offset), key: null, headers, timestampMs: null }
     })
     server!.onDecided(decided.toReversed())
-    server!.onPublished(decided)
+    server!.onPublished(decided.map(({ decision, headers }) => publishedOf(decision, headers)))
   }
   server = await serveDecisions({
     address: { host: 'localhost', port: port++, token: { kind: 'none' } },
@@ -204,14 +210,13 @@ test('who follows decisions is told of those that come, and of how many were mis
   expect(events.map(([, id]) => id)).toEqual(['t/0/0', 't/0/1'])
   expect(JSON.parse(events[0]![2]!)).toEqual(decisionAt(0))
   // More than sockets hold, while nobody reads.
-  const large = { ...decisionAt(7), topic: 'x'.repeat(900_000) }
-  const record = { decision: large, key: null, headers: null, timestampMs: null }
-  for (let index = 0; index < 40; index++) server!.onPublished([record])
+  const large = publishedOf({ ...decisionAt(7), topic: 'x'.repeat(900_000) })
+  for (let index = 0; index < 40; index++) server!.onPublished([large])
   await until('/0/7')
   await expect
     .poll(
       async () => {
-        server!.onPublished([{ ...record, decision: decisionAt(8) }])
+        server!.onPublished([publishedOf(decisionAt(8))])
         await Promise.race([until('event: missed'), new Promise((resolve) => setTimeout(resolve, 20))])
         return told.includes('event: missed')
       },

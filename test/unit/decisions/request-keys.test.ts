@@ -77,18 +77,18 @@ test('headers that others wrote are none of a request', () => {
 })
 
 test('it has caught up where all partitions are decided that had records', async () => {
-  const caughtUp = new CaughtUp([
+  const caughtUp = new CaughtUp()
+  const at = (offset: bigint) => new Map([['t\n0', { topic: 't', partition: 0, offset }]])
+  // What the topic has is not known yet.
+  caughtUp.onProgress(at(9n))
+  expect([caughtUp.isExpecting, caughtUp.isReached]).toEqual([false, false])
+  caughtUp.expect([
     { topic: 't', partition: 0, earliest: 0n, end: 5n },
     { topic: 't', partition: 1, earliest: 7n, end: 7n },
   ])
-  let isReached = false
-  void caughtUp.reached.then(() => {
-    isReached = true
-  })
-  const at = (offset: bigint) => new Map([['t\n0', { topic: 't', partition: 0, offset }]])
   caughtUp.onProgress(at(4n))
-  await Promise.resolve()
-  expect(isReached).toBe(false)
+  expect([caughtUp.isExpecting, caughtUp.isReached]).toEqual([true, false])
   caughtUp.onProgress(at(5n))
+  expect(caughtUp.isReached).toBe(true)
   await caughtUp.reached
 })

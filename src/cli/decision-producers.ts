@@ -1,0 +1,94 @@
+// The producers of a process that decides: of the topic of decisions, and of the one that requests go to.
+import type { OnNotice } from '../batches/notice.ts'
+import type { Config } from '../config/config.ts'
+import { cutDecision } from '../decisions/decision.ts'
+import type { DecidedRecord } from '../decisions/decision-ledger.ts'
+import { headersOfDecision, keyOfRequest } from '../decisions/request-keys.ts'
+import { topicNames } from '../kafka/options.ts'
+import { type KafkaProducer, openKafkaProducer, type ProducedRecord } from '../kafka/producer.ts'
+import { kafkaConnectionOf } from './kafka-connection.ts'
+
+/** A larger decision would not pass a broker's own limit. */
+const recordBytesMax = 512 * 1024
+
+/** A topic of decisions that is made has so many partitions. */
+const partitionsDefault = 4
+
+/** Producers that are opened anew after a failure: one that has failed fails for ever. */
+export class DecisionProducers {
+  readonly #config: Config
+  readonly #signal: AbortSignal
+  readonly #onNotice: OnNotice
+  readonly #open = new Map<string, Promise<KafkaProducer>>()
+
+  constructor(config: Config, signal: AbortSignal, onNotice: OnNotice) {
+    this.#config = config
+    this.#signal = signal
+    this.#onNotice = onNotice
+  }
+
+  decisions(): Promise<KafkaProducer> {
+    return this.#of(this.#config.decisions.topic, partitionsDefault)
+  }
+
+  input(): Promise<KafkaProducer> {
+    return this.#of(topicNames(this.#config.kafka.topic)[0]!, null)
+  }
+
+  async close(): Promise<void> {
+    for (const opening of this.#open.values()) await closeIfOpen(opening)
+  }
+
+  #of(topic: string, createPartitions: number | null): Promise<KafkaProducer> {
+    const opening = this.#open.get(topic) ?? this.#opened(topic, createPartitions)
+    this.#open.set(topic, opening)
+    return opening
+  }
+
+  async #opened(topic: string, createPartitions: number | null): Promise<KafkaProducer> {
+    const forget = (): void => {
+      const opening = this.#open.get(topic)
+      this.#open.delete(topic)
+      if (opening !== undefined) void closeIfOpen(opening)
+    }
+    try {
+      const producer = await openKafkaProducer({
+        ...kafkaConnectionOf(this.#config.kafka),
+        ...{ topic, compression: 'none', signal: this.#signal, onNotice: this.#onNotice },
+        ...(createPartitions === null ? {} : { createPartitions }),
+      })
+      return {
+        ...producer,
+        send: (records) =>
+          producer.send(records).catch((error: unknown) => {
+            forget()
+            throw error
+          }),
+      }
+    } catch (error) {
+      forget()
+      throw error
+    }
+  }
+}
+
+async function closeIfOpen(opening: Promise<KafkaProducer>): Promise<void> {
+  // What is broken is not closed in order.
+  await opening.then((producer) => producer.close()).catch(() => undefined)
+}
+
+/**
+ * A record may hold a text that it is compressed with; its decision has it as it is. Without a key it goes
+ * where others of its request go.
+ */
+export function recordOfDecision({ decision, key, headers }: DecidedRecord): ProducedRecord {
+  const kept = headersOfDecision(headers)
+  const requestKey = keyOfRequest(headers)
+  const more = {
+    ...(kept === null ? {} : { headers: kept }),
+    ...(requestKey === null ? {} : { partitionBy: Buffer.from(requestKey) }),
+  }
+  const value = Buffer.from(JSON.stringify(decision))
+  if (value.length + (key?.length ?? 0) <= recordBytesMax) return { key, value, ...more }
+  return { key: null, value: Buffer.from(JSON.stringify(cutDecision(decision))), ...more }
+}
