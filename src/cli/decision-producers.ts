@@ -1,8 +1,10 @@
 // The producers of a process that decides: of the topic of decisions, and of the one that requests go to.
+import { randomBytes } from 'node:crypto'
 import type { OnNotice } from '../batches/notice.ts'
 import type { Config } from '../config/config.ts'
 import { cutDecision } from '../decisions/decision.ts'
 import type { DecidedRecord } from '../decisions/decision-ledger.ts'
+import { decidedHeader } from '../decisions/read-decisions.ts'
 import { headersOfDecision, keyOfRequest } from '../decisions/request-keys.ts'
 import { topicNames } from '../kafka/options.ts'
 import { type KafkaProducer, openKafkaProducer, type ProducedRecord } from '../kafka/producer.ts'
@@ -10,6 +12,9 @@ import { kafkaConnectionOf } from './kafka-connection.ts'
 
 /** A larger decision would not pass a broker's own limit. */
 const recordBytesMax = 512 * 1024
+
+/** Tells decisions of this process from those of others. */
+const thisProcess = randomBytes(6).toString('base64url')
 
 /** A topic of decisions that is made has so many partitions. */
 const partitionsDefault = 4
@@ -81,11 +86,10 @@ async function closeIfOpen(opening: Promise<KafkaProducer>): Promise<void> {
  * A record may hold a text that it is compressed with; its decision has it as it is. Without a key it goes
  * where others of its request go.
  */
-export function recordOfDecision({ decision, key, headers }: DecidedRecord): ProducedRecord {
-  const kept = headersOfDecision(headers)
+export function recordOfDecision({ decision, key, headers, sequence }: DecidedRecord): ProducedRecord {
   const requestKey = keyOfRequest(headers)
   const more = {
-    ...(kept === null ? {} : { headers: kept }),
+    headers: { ...headersOfDecision(headers), [decidedHeader]: Buffer.from(`${thisProcess}/${sequence}`) },
     ...(requestKey === null ? {} : { partitionBy: Buffer.from(requestKey) }),
   }
   const value = Buffer.from(JSON.stringify(decision))

@@ -97,21 +97,19 @@ function decidedSql(file: string, features: Schema): string {
     `STRUCT(topic VARCHAR, partition INTEGER, "offset" BIGINT, decision VARCHAR, id VARCHAR, version VARCHAR, ` +
     `fraud_score INTEGER, risk_level VARCHAR, requires_review BOOLEAN, rules STRUCT(name VARCHAR)[], ` +
     `reasons STRUCT(name VARCHAR)[]${featureTypes.length === 0 ? '' : `, features STRUCT(${featureTypes.join(', ')})`})`
-  const columns =
-    `{decision: ${duckdb.text(decision)}, record_key: 'VARCHAR', decided_ms: 'BIGINT', ` +
-    `decided_partition: 'INTEGER', decided_offset: 'BIGINT'}`
+  const columns = `{decision: ${duckdb.text(decision)}, record_key: 'VARCHAR', decided_by: 'VARCHAR', decided_as: 'BIGINT'}`
   const cells = Object.keys(features).map(
     (name) => `decision.features.${duckdb.name(name)} AS ${duckdb.name(`d ${name}`)}`,
   )
   // A decision that is there twice is one; two that differ are two.
-  return `SELECT * EXCLUDE (decided_ms, decided_partition, decided_offset), min(decided_ms) AS decided_ms,
-      min(decided_partition) AS decided_partition, min(decided_offset) AS decided_offset
+  return `SELECT * EXCLUDE (decided), min(decided).decided_by AS decided_by, min(decided).decided_as AS decided_as
     FROM (SELECT decision.topic, decision.partition, decision."offset", decision.decision AS d_kind,
         CASE WHEN decision.decision = 'scored' THEN decision.id END AS d_id, decision.version AS d_version,
         decision.fraud_score AS "d fraud_score", decision.risk_level AS "d risk_level",
         decision.requires_review AS "d requires_review", ${rulesColumn} AS "d rules",
         coalesce(list_transform(decision.reasons, lambda reason: reason.name), []) AS d_reasons,
-        ${cells.map((cell) => `${cell}, `).join('')} record_key, decided_ms, decided_partition, decided_offset
+        ${cells.map((cell) => `${cell}, `).join('')} record_key,
+        {decided_by: decided_by, decided_as: decided_as} AS decided
       FROM read_json(${duckdb.text(file)}, format = 'newline_delimited', columns = ${columns}))
     GROUP BY ALL`
 }
@@ -185,8 +183,15 @@ async function putVersions(
   return true
 }
 
+/** More than a process meets at once: so far it may be ahead of the tables in one partition. */
+const aheadMax = 4_000
+
+/** `reached` is the latest event time that a process may have met by then. */
 const comparedSql = `
-  SELECT *, d_kind = 'scored' AND t_kind = 'scored' AS both_scored FROM decided JOIN written USING (${place})`
+  SELECT *, d_kind = 'scored' AND t_kind = 'scored' AS both_scored,
+    max(epoch_us(t_time)) OVER (ORDER BY t_batch, ${place} ROWS BETWEEN UNBOUNDED PRECEDING AND ${aheadMax} FOLLOWING)
+      AS reached
+  FROM decided JOIN written USING (${place})`
 
 /** The pairs that differ, each with the first cell that does. */
 function differingSql(features: Schema): string {

@@ -8,6 +8,8 @@ import type { Decision } from './decision-answer.ts'
 export type DecidedRecord = {
   readonly decision: Decision
   readonly offset: bigint
+  /** Which decision of its process it is: what comes before it was known to it, and nothing else. */
+  readonly sequence: number
   readonly key: Uint8Array | null
   readonly headers: readonly RecordHeader[] | null
   /** Of the record; null where it has none. */

@@ -28,12 +28,13 @@ const roomLookMs = 50
 /** Runs until the signal aborts; then all that was decided is published. */
 export async function runDecisionStream(options: DecisionStreamOptions): Promise<void> {
   const { decider, ledger, publisher, signal } = options
+  let sequence = 0
   try {
     for (;;) {
       const chunks = await nextChunks(options)
       if (chunks === null) break
       await decider.prepare(chunks.chunks, options.clock(), signal)
-      decide(options, chunks)
+      sequence = decide(options, chunks, sequence)
       await publisher.batchDone()
       publisher.kick()
       // Others decide these, or nobody does: then they are shared anew.
@@ -68,8 +69,11 @@ async function nextChunks({ decider, source, signal }: DecisionStreamOptions): P
   return null
 }
 
-/** What has its decision is not decided again: it was read for what later records have to know. */
-function decide(options: DecisionStreamOptions, polled: Polled): void {
+/**
+ * What has its decision is not decided again: it was read for what later records have to know. Gives the
+ * number of the next decision.
+ */
+function decide(options: DecisionStreamOptions, polled: Polled, sequence: number): number {
   const { decider, ledger, publisher, clock, onDecided } = options
   const decisions = decider.follow(polled, clock())
   const nowMs = performance.now()
@@ -81,11 +85,13 @@ function decide(options: DecisionStreamOptions, polled: Polled): void {
     for (let index = 0; index < count; index++, at++) {
       const ms = timestampsMs?.[index] ?? NO_TIMESTAMP_MS
       const record: DecidedRecord = {
-        ...{ decision: decisions[at]!, offset: offsets[index]!, key: keys[index]!, headers: headers[index]! },
+        ...{ decision: decisions[at]!, offset: offsets[index]!, sequence: sequence + at },
+        ...{ key: keys[index]!, headers: headers[index]! },
         timestampMs: isInstantMs(ms) ? Number(ms) : null,
       }
       if (ledger.add(record, nowMs) && isMine) mine.push(record)
     }
   }
   onDecided(mine)
+  return sequence + at
 }

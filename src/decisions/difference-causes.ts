@@ -1,7 +1,9 @@
 // Why a decision and the row of its record differ, as SQL over both: what may be, and what is a fault. A
-// decision goes by the order in which records came, and by a watermark that moves with each poll; a row by
-// the order of its batch, and by the watermark at the batch's start. Whatever differs has to follow from one
-// of these by another record, which is found by its id or by a key that features look back at.
+// decision goes by the order in which its process met the records, and by a watermark that moves with each
+// poll; a row by the order of its batch, and by the watermark at the batch's start. Whatever differs has to
+// follow from one of these by another record, which is found by its id or by a key that features look back at.
+// Of two decisions of one process their numbers tell which record it met first. A process that begins, or
+// goes on with a partition, meets records in an order of its own, which decisions of others say nothing of.
 import { placeColumns } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 
@@ -51,6 +53,13 @@ export function causeStatements(of: CausesOf): string[] {
     ),
     causeWhere('order', `both_scored AND n IN (${metOtherwise(of).join(' UNION ') || none})`),
     causeWhere('order', `both_scored AND n IN (${behindUnwritten(isOfKey)})`),
+    causeWhere('late', `both_scored AND n IN (${behindLateToOne(of).join(' UNION ') || none})`),
+    ...(of.looks.length === 0
+      ? []
+      : [
+          causeWhere('late', `both_scored AND n IN (${behindRefused(late)})`),
+          causeWhere('repeated', `both_scored AND n IN (${behindRefused(repeated)})`),
+        ]),
     causeWhere('unexplained', 'true'),
   ]
 }
@@ -81,7 +90,7 @@ function behind({ looks }: CausesOf, cause: string): string[] {
   // Of what the tables refused they know the key of the record alone.
   const ofDecisions = `SELECT r.n FROM differing r JOIN differing q
       ON ${isOfKey}
-    WHERE q.cause = '${cause}' AND q.d_kind = 'scored' AND NOT q.both_scored AND q.decided_ms <= r.decided_ms`
+    WHERE q.cause = '${cause}' AND q.d_kind = 'scored' AND NOT q.both_scored AND ${mayBeMetBefore}`
   return looks.length === 0 ? [] : [...ofTables, ofDecisions]
 }
 
@@ -90,7 +99,7 @@ const isOfKey = '(q.record_key IS NULL OR q.record_key = r.record_key)'
 /** Behind an event of the decisions that no table has yet: of it nothing is known but its id and its key. */
 function behindUnwritten(where: string): string {
   return `SELECT r.n FROM differing r JOIN (FROM decided ANTI JOIN written USING (${place})) q
-    ON q.d_kind = 'scored' AND q.decided_ms <= r.decided_ms AND ${where}`
+    ON q.d_kind = 'scored' AND ${mayBeMetBefore} AND ${where}`
 }
 
 function metOtherwise({ looks }: CausesOf): string[] {
@@ -100,6 +109,27 @@ function metOtherwise({ looks }: CausesOf): string[] {
        WHERE q.both_scored AND ${isMetOtherwise} AND ${isWithin(rangeMicros)}`,
   )
 }
+
+/**
+ * Behind a record of which the decision came from another process: to the one that decided this it may have
+ * been late, whatever the tables and the other one say, where event times had gone on far enough.
+ */
+function behindLateToOne({ looks, delayMicros }: CausesOf): string[] {
+  return looks.map(
+    ({ key, rangeMicros }) =>
+      `SELECT r.n FROM differing r JOIN compared q ON q.${keyColumn(key)} = r.${keyColumn(key)}
+       WHERE ${isAnother} AND ${isOfOther} AND ${isWithin(rangeMicros)}
+         AND epoch_us(q.t_time) + ${delayMicros} < q.reached`,
+  )
+}
+
+/** The other way round: the tables refused it, and the process that decided this may not have. */
+function behindRefused(reason: string): string {
+  return `SELECT r.n FROM differing r JOIN compared q ON ${isOfKey} AND list_contains(q.t_reasons, ${reason})
+    WHERE ${isAnother} AND ${isOfOther}`
+}
+
+const isOfOther = 'q.decided_by IS DISTINCT FROM r.decided_by'
 
 function isWithin(rangeMicros: bigint): string {
   return `abs(epoch_us(q.t_time) - epoch_us(r.t_time)) <= ${rangeMicros}`
@@ -117,7 +147,9 @@ function orderOf(alias: string): string {
   return `(${alias}.t_batch, ${alias}.topic, ${alias}.partition, ${alias}."offset")`
 }
 
+/** True where it is known; null and false where it is not. */
 function isDecidedBefore(a: string, b: string): string {
-  return `(${a}.decided_ms < ${b}.decided_ms
-    OR (${a}.decided_partition = ${b}.decided_partition AND ${a}.decided_offset < ${b}.decided_offset))`
+  return `coalesce(${a}.decided_by = ${b}.decided_by AND ${a}.decided_as < ${b}.decided_as, false)`
 }
+
+const mayBeMetBefore = `NOT ${isDecidedBefore('r', 'q')}`

@@ -1,15 +1,18 @@
 // The decisions of a topic as lines of a file, for SQL to read.
 import type { FileHandle } from 'node:fs/promises'
-import { isInstantMs, NO_TIMESTAMP_MS, type RecordSource } from '../batches/source.ts'
+import type { RecordChunk, RecordSource } from '../batches/source.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
+
+/** The header of a decision that says which of its process's decisions it is, as `process/number`. */
+export const decidedHeader = 'assay-decided'
 
 /** A decision as it is on its topic. */
 export type DecidedLine = {
   /** Of the record, in hexadecimal. */
   readonly record_key: string | null
-  readonly decided_ms: number
-  readonly decided_partition: number
-  readonly decided_offset: number
+  /** The process that decided, and which of its decisions this is; null where the decision does not say. */
+  readonly decided_by: string | null
+  readonly decided_as: number | null
 }
 
 /** Gives how many lines there are, and how many records are no decision. */
@@ -22,7 +25,7 @@ export async function writeDecisions(
   const ranges = await source.positions(new Map(), signal)
   await source.read(
     ranges,
-    async ({ count, partition, offsets, keys, values, timestampsMs }) => {
+    async ({ count, keys, values, headers }) => {
       const lines: string[] = []
       for (let index = 0; index < count; index++) {
         const text = decisionText(values[index] ?? null)
@@ -30,13 +33,10 @@ export async function writeDecisions(
           counts.others++
           continue
         }
-        const ms = timestampsMs?.[index] ?? NO_TIMESTAMP_MS
         const key = keys[index] ?? null
         const about: DecidedLine = {
           record_key: key === null ? null : Buffer.from(key).toString('hex'),
-          decided_ms: isInstantMs(ms) ? Number(ms) : 0,
-          decided_partition: partition,
-          decided_offset: Number(offsets[index]!),
+          ...decidedOf(headers[index] ?? null),
         }
         lines.push(`{"decision":${text},${JSON.stringify(about).slice(1)}\n`)
         counts.decisions++
@@ -46,6 +46,14 @@ export async function writeDecisions(
     signal,
   )
   return counts
+}
+
+function decidedOf(headers: RecordChunk['headers'][number]): Omit<DecidedLine, 'record_key'> {
+  const value = headers?.findLast(({ key }) => key === decidedHeader)?.value
+  const found =
+    value == null ? null : /^([\w-]{1,32})\/(\d{1,15})$/.exec(Buffer.from(value).toString('latin1'))
+  if (found == null) return { decided_by: null, decided_as: null }
+  return { decided_by: found[1]!, decided_as: Number(found[2]) }
 }
 
 /** null where it is none: anybody may write to a topic. */

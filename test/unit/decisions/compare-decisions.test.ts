@@ -48,37 +48,37 @@ type Decided = { readonly decision: Decision } & DecidedLine
 
 type Other = { readonly lakehouse: Lakehouse; readonly from: number }
 
+/** So many that have a process of their own. */
+let processes = 0
+
 /** As many records a poll as have come since the last; by another lakehouse once so many are decided. */
 async function decidedOf(
   records: readonly RawRecord[],
   other: Other | null = null,
   lakehouse: Lakehouse = testOptions.lakehouse,
+  pollMax = 100,
 ): Promise<Decided[]> {
   const { base, remove } = await newLakehouse()
   const decider = await Decider.open({
     ...{ ...testOptions, lakehouse, deltaBasePath: base, registry: null, stateBytesMax: 2 ** 30 },
   })
   const decided: Decided[] = []
+  const by = `process-${processes++}`
   let come = 0
-  for (let poll = 1; come < records.length || decided.length < records.length; poll++) {
-    come = Math.min(records.length, come + 1 + below(60))
+  while (come < records.length || decided.length < records.length) {
+    come = Math.min(records.length, come + 1 + below(0.6 * pollMax))
     if (other !== null && decided.length >= other.from)
       decider.goBy({ lakehouse: other.lakehouse, parameters: testOptions.parameters })
     const source = memorySource(records.slice(0, come))
-    const { ranges, waiting } = await source.cut(decider.offsets, 1 + below(100), signal)
+    const { ranges, waiting } = await source.cut(decider.offsets, 1 + below(pollMax), signal)
     const chunks: RecordChunk[] = []
     await source.read(ranges, (chunk) => void chunks.push(chunk), signal)
     chunks.sort((a, b) => a.partition - b.partition)
     const keys = chunks.flatMap((chunk) => chunk.keys)
     for (const [index, decision] of decider.follow({ chunks, ranges, waiting }, nowMicros).entries()) {
-      const decided_partition = below(2)
       const record_key = Buffer.from(keys[index]!).toString('hex')
       decided.push({
-        decision,
-        record_key,
-        decided_ms: poll,
-        decided_partition,
-        decided_offset: decided.length,
+        ...{ decision, record_key, decided_by: by, decided_as: decided.length },
       })
     }
   }
@@ -124,6 +124,23 @@ test('with disorder, repeats, late records and partitions each difference has a 
   expect(behind.compared).toBeLessThanOrEqual(800)
   expect(behind.compared + behind.withoutRow).toBe(1_200)
   expect(behind.differing.unexplained).toBeUndefined()
+})
+
+test('a process that meets records in another order than the one before is no fault', async () => {
+  const records = recordsOf(2_400, 3, odd)
+  const before = await decidedOf(records)
+  // Much has come by then, of one partition after the other.
+  const after = await decidedOf(records, null, testOptions.lakehouse, 1_500)
+  // The second goes on where the first has ended, by what it has met itself.
+  const isOf = ({ decision }: Decided): boolean => Number(decision.offset) < 400
+  const {
+    compared: count,
+    differing,
+    unexplained,
+  } = await compared(records, [...before.filter(isOf), ...after.filter((one) => !isOf(one))])
+  expect(count).toBe(records.length)
+  expect(unexplained).toEqual([])
+  expect(differing.order).toBeGreaterThan(0)
 })
 
 test('of one partition without late records nothing differs, in polls and batches of whatever size', async () => {

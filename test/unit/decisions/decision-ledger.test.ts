@@ -14,7 +14,7 @@ function recordAt(offset: number): DecidedRecord {
     ...{ ...at, offset: String(offset), decision: 'refused', id: `t/0/${offset}` },
     ...{ reasons: [], version: 'v' },
   }
-  return { decision, offset: BigInt(offset), key: null, headers: null, timestampMs: null }
+  return { decision, offset: BigInt(offset), sequence: offset, key: null, headers: null, timestampMs: null }
 }
 
 const waiting = (ledger: DecisionLedger): number[] =>

@@ -10,7 +10,7 @@ function recordAt(partition: number, offset: number): DecidedRecord {
       ...{ topic: 't', partition, offset: String(offset), decision: 'refused' },
       ...{ id: `t/${partition}/${offset}`, reasons: [], version: 'v' },
     },
-    ...{ offset: BigInt(offset), key: null, headers: null, timestampMs: null },
+    ...{ offset: BigInt(offset), sequence: offset, key: null, headers: null, timestampMs: null },
   }
 }
 
