@@ -129,7 +129,8 @@ function behindRefused(reason: string): string {
     WHERE ${isAnother} AND ${isOfOther}`
 }
 
-const isOfOther = 'q.decided_by IS DISTINCT FROM r.decided_by'
+/** A decision that does not say who decided is excused by nobody else's. */
+const isOfOther = 'q.decided_by <> r.decided_by'
 
 function isWithin(rangeMicros: bigint): string {
   return `abs(epoch_us(q.t_time) - epoch_us(r.t_time)) <= ${rangeMicros}`
