@@ -189,8 +189,8 @@ const aheadMax = 4_000
 /** `reached` is the latest event time that a process may have met by then. */
 const comparedSql = `
   SELECT *, d_kind = 'scored' AND t_kind = 'scored' AS both_scored,
-    max(epoch_us(t_time)) OVER (ORDER BY t_batch, ${place} ROWS BETWEEN UNBOUNDED PRECEDING AND ${aheadMax} FOLLOWING)
-      AS reached
+    max(epoch_us(t_time)) OVER (ORDER BY t_batch, ${place}
+      ROWS BETWEEN UNBOUNDED PRECEDING AND ${aheadMax} FOLLOWING) AS reached
   FROM decided JOIN written USING (${place})`
 
 /** The pairs that differ, each with the first cell that does. */

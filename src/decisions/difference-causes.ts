@@ -1,7 +1,7 @@
 // Why a decision and the row of its record differ, as SQL over both: what may be, and what is a fault. A
 // decision goes by the order in which its process met the records, and by a watermark that moves with each
 // poll; a row by the order of its batch, and by the watermark at the batch's start. Whatever differs has to
-// follow from one of these by another record, which is found by its id or by a key that features look back at.
+// follow from one of these by another record, found by its id or by a key that features look back at.
 // Of two decisions of one process their numbers tell which record it met first. A process that begins, or
 // goes on with a partition, meets records in an order of its own, which decisions of others say nothing of.
 import { placeColumns } from '../plan/index.ts'

@@ -22,8 +22,8 @@ export type Subscriber = {
 export type Shares = ReadonlyMap<string, readonly TopicPartition[]>
 
 /**
- * Everybody keeps what it has as far as all get the same number, give or take one; the rest goes to those with
- * the fewest.
+ * Everybody keeps what it has as far as all get the same number, give or take one; the rest goes to those
+ * with the fewest.
  */
 export function sharesOf(partitions: readonly TopicPartition[], members: readonly Subscriber[]): Shares {
   const ready = members.filter(({ isReady }) => isReady)
@@ -79,7 +79,8 @@ export function encodeAssignment(memberId: string, shares: Shares): Buffer {
 export function decodeAssignment(bytes: Buffer): Shares {
   const { shares } = parsed(decodeConsumerProtocolAssignment(bytes).userData)
   if (!Array.isArray(shares)) return new Map()
-  return new Map((shares as [string, ByTopic][]).map(([id, topics]) => [id, ofTopics(topics)])) // As it was encoded.
+  const encoded = shares as [string, ByTopic][] // As it was encoded.
+  return new Map(encoded.map(([id, topics]) => [id, ofTopics(topics)]))
 }
 
 type ByTopic = { topic: string; partitions: number[] }[]

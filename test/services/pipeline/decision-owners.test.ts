@@ -1,5 +1,5 @@
 // Several processes share the decisions of one topic: while they are killed, paused and added, and the topic
-// gets partitions, no record waits long for its decision, and each decision is what one batch would make of it.
+// gets partitions, no record waits long for its decision, and each decision is what a batch makes of it.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Decision } from '../../../src/decisions/decision-answer.ts'
