@@ -11,7 +11,7 @@ import type { DecisionShare } from '../decisions/decision-share.ts'
 import { refuseBeyondEnd } from '../decisions/group-offsets.ts'
 import { GroupMember } from '../kafka/group-member.ts'
 import { topicNames } from '../kafka/options.ts'
-import { Retrier } from '../kafka/retry.ts'
+import { abortable, Retrier } from '../kafka/retry.ts'
 import { type KafkaPositions, openKafkaSource } from '../kafka/source.ts'
 import type { SchemaRegistry } from '../registry/registry.ts'
 import type { DecisionProducers } from './decision-producers.ts'
@@ -96,7 +96,7 @@ export async function openDecider(
   const topics = topicNames(config.kafka.topic)
   const retrier = new Retrier(config.kafka.bootstrapServers.join(', '), { onNotice })
   const asked = <Result>(ask: () => Promise<Result>): Promise<Result> => retrier.run(ask, signal)
-  await outputs.decisions() // It makes the topic where there is none.
+  await abortable(outputs.decisions(), signal) // It makes the topic where there is none.
   await follower.begin(signal)
   const { committed, isFirst } = await member.committedOrFirst(signal)
   const ends = await asked(async () => (await source.ends?.(signal)) ?? [])

@@ -197,6 +197,7 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
     if (!signal.aborted || !isAbort(error, signal)) throw error
   } finally {
     for (const close of closing.toReversed()) await close()
+    lastCall.abort()
     await kafka.close()
     await served?.close()
     await outputs.close()

@@ -190,8 +190,8 @@ export class GroupMember {
 
   async #run(): Promise<void> {
     const signal = this.#closed.signal
-    const { connection, onNotice } = this.#options
-    const retrier = new Retrier(connection.bootstrapServers.join(', '), { onNotice })
+    // Whoever reads tells of brokers that are away.
+    const retrier = new Retrier(this.#options.connection.bootstrapServers.join(', '), {})
     while (!signal.aborted) {
       try {
         await this.#join(signal)
