@@ -127,14 +127,12 @@ export class Pane {
     return group
   }
 
-  /** Of the group, by key. */
-  keyIds(group: number): number[] {
-    const ids: number[] = []
+  /** Of the group, by key, into a list of the caller. */
+  keyIds(group: number, ids: number[]): void {
     for (let key = this.#groups.length - 1, place = group; key >= 0; key--) {
-      ids.unshift(this.#groups[key]!.second(place))
+      ids[key] = this.#groups[key]!.second(place)
       place = this.#groups[key]!.first(place)
     }
-    return ids
   }
 
   distinctCount(index: number, group: number): number {
@@ -148,18 +146,15 @@ export class Pane {
 
   /** Adds all of another pane of this shape. Nothing else is added to either meanwhile. */
   async merge(other: Pane): Promise<void> {
-    const { folds } = this.#shape
-    const groups = new Int32Array(other.#groupCount)
-    for (let group = 0; group < groups.length; group++) {
-      const ids = other.keyIds(group).map((id) => [id])
-      const own = this.#groupOf(ids, 0)
-      groups[group] = own
-      for (const [index, { combine }] of folds.entries()) {
-        const folded = this.folded[index]!
-        folded[own] = combine(folded[own]!, other.folded[index]![group]!)
-      }
-      for (const [index, ofGroups] of this.#values.entries())
-        ofGroups[own]!.addAll(other.#values[index]![group]!)
+    const groups = this.#groupsOf(other)
+    for (const [index, { combine }] of this.#shape.folds.entries()) {
+      const [own, others] = [this.folded[index]!, other.folded[index]!]
+      for (let group = 0; group < groups.length; group++)
+        own[groups[group]!] = combine(own[groups[group]!]!, others[group]!)
+    }
+    for (const [index, ofGroups] of this.#values.entries()) {
+      const others = other.#values[index]!
+      for (let group = 0; group < groups.length; group++) ofGroups[groups[group]!]!.addAll(others[group]!)
     }
     for (const [index, ids] of other.#ids.entries()) this.#ids[index]!.addAll(ids)
     for (const [index, pairs] of other.#pairs.entries()) {
@@ -169,6 +164,20 @@ export class Pane {
         if (place % pairsAtOnce === pairsAtOnce - 1) await turn()
       }
     }
+  }
+
+  /** For each group of another pane the one with its keys here, which is made where it is not there. */
+  #groupsOf(other: Pane): Int32Array {
+    let groups = new Int32Array(Math.min(1, other.#groupCount))
+    for (const [key, pairs] of other.#groups.entries()) {
+      const ofKey = new Int32Array(pairs.count)
+      for (let place = 0; place < pairs.count; place++)
+        ofKey[place] = this.#groups[key]!.place(groups[pairs.first(place)]!, pairs.second(place))
+      groups = ofKey
+    }
+    const groupCount = this.#groups.at(-1)?.count ?? groups.length
+    while (this.#groupCount < groupCount) this.#addGroup()
+    return groups
   }
 
   #addGroup(): void {

@@ -196,6 +196,8 @@ class PaneSet {
   /** Windows that begin later have all of their rows in panes. */
   #lineMicros = Number.NEGATIVE_INFINITY
   readonly #closedTo: Map<string, number>
+  /** Of the group that is read off. */
+  readonly #keyIds: number[] = []
 
   constructor(plan: PanePlan, interned: ReadonlyMap<string, InternedValues>) {
     this.plan = plan
@@ -358,7 +360,8 @@ class PaneSet {
   }
 
   #fill(row: Record<string, unknown>, { window, figures }: PanedTable, pane: Pane, group: number): void {
-    const ids = pane.keyIds(group)
+    const ids = this.#keyIds
+    pane.keyIds(group, ids)
     for (let key = 0; key < ids.length; key++) {
       row[window.keys[key]!] = this.#interned.get(this.plan.keys[key]!)!.valueOf(ids[key]!)
     }
