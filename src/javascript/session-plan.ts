@@ -167,6 +167,7 @@ class Figures {
     if (one.kind === 'aggregate') {
       const { javascript } = aggregateNamed(one.function)
       const [value] = one.args.map((arg) => this.#values.of(arg))
+      assert(javascript.kind !== 'values', 'sessions do not keep all values')
       if (javascript.kind === 'fold')
         this.#figure(name, 'fold', this.folds.push({ fold: javascript, value: value ?? null }))
       else this.#figure(name, 'distinct', this.distinct.push(this.#remembered(one.args[0]!)))

@@ -1,7 +1,7 @@
 // Builds the operator that cuts the rows of a key into sessions; its meaning stands at `SessionsNode`.
 import { LakehouseError } from '../errors/errors.ts'
 import type { Columns, ColumnType, Schema } from '../expr/index.ts'
-import { columnsOf } from '../expr/index.ts'
+import { aggregateNamed, columnsOf } from '../expr/index.ts'
 import type { InputNode, Relation, SessionsNode } from './relation.ts'
 import { argumentsOf, type SessionAggregate } from './session-aggregate.ts'
 
@@ -87,5 +87,7 @@ function check(
     if (kind !== 'aggregate' && kind !== 'ordered')
       refuse(`${name} must be an aggregate, such as countRows(): what follows from it stands behind`)
     if (argumentsOf(one).some((arg) => arg?.type === undefined)) refuse(`${name}: it needs expressions`)
+    if (one.kind === 'aggregate' && aggregateNamed(one.function).javascript.kind === 'values')
+      refuse(`${name} is ${one.function}, which needs all values of a session: only windows have it`)
   }
 }

@@ -1,7 +1,19 @@
 // What a lakehouse may not be: each contradiction is told in a line that names the table and what to do.
 import { expect, test } from 'vitest'
 import { LakehouseError } from '../../../src/errors/errors.ts'
-import { type Columns, countRows, dateOf, type Expr } from '../../../src/expr/index.ts'
+import {
+  type Aggregate,
+  type Columns,
+  countDistinct,
+  countRows,
+  dateOf,
+  type Expr,
+  greatestDouble,
+  leastDouble,
+  meanDouble,
+  median,
+  percentile95,
+} from '../../../src/expr/index.ts'
 import { silverBatch } from '../../../src/lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import {
@@ -13,6 +25,7 @@ import {
   over,
   project,
   type Relation,
+  sessions,
   type TableDefinition,
   window as windowed,
 } from '../../../src/plan/index.ts'
@@ -219,3 +232,21 @@ test.each([
     expect(mistakesOf(changed).join('\n')).toMatch(new RegExp(told.source, 'm'))
   },
 )
+
+test('sessions have no figure that needs all of their values, as quantiles do', () => {
+  const columns = { user_id: 'int', event_time: 'timestamp', score: 'double' } as const
+  const of = input('scores', columns, batchOf('made/scores'))
+  const cut = (aggregate: (value: Expr<'double'>) => Aggregate) =>
+    sessions(of, {
+      table: 'made/sessions',
+      eventTime: 'event_time',
+      arrival: [],
+      keys: ['user_id'],
+      gapMicros: 1n,
+      lengthMaxMicros: 2n,
+      aggregates: (row) => ({ figure: aggregate(row.score) }),
+    })
+  for (const aggregate of [median, percentile95, meanDouble, leastDouble, greatestDouble])
+    expect(() => cut(aggregate)).toThrow(/figure is \w+, which needs all values of a session/)
+  expect(cut(countDistinct).schema.figure).toBe('long')
+})
