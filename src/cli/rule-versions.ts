@@ -1,4 +1,5 @@
-// assay rules list, log, show, diff, propose, approve, reject, activate, rollback: the versions of the rules.
+// assay rules list, log, show, diff, propose, approve, reject, activate, shadow, unshadow, rollback: the versions
+// of the rules.
 import { existsSync } from 'node:fs'
 import { Argument, type Command, InvalidArgumentError } from 'commander'
 import type { Config } from '../config/config.ts'
@@ -16,6 +17,8 @@ import {
   rejectVersion,
   rollBack,
   sealAnew,
+  shadowVersion,
+  unshadowVersion,
 } from '../versions/change-versions.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
 import type { RuleVersion, Versions } from '../versions/rule-version.ts'
@@ -110,6 +113,20 @@ function addChanging(command: Command, project: Project): void {
     .addArgument(versionArgument())
   change<number>(project, activate, 'approver', async ({ of }, version, reason, by) => {
     return (versions) => activateVersion(versions, version, reason, by, of.policy)
+  })
+  const shadow = command
+    .command('shadow')
+    .description('ask a version about every transaction from the next batch on; it decides nothing')
+    .addArgument(versionArgument())
+  change<number>(project, shadow, 'analyst', async (_, version, reason, by) => {
+    return (versions) => shadowVersion(versions, version, reason, by)
+  })
+  const unshadow = command
+    .command('unshadow')
+    .description('ask a version no more; what it said stays in rules/shadow')
+    .addArgument(versionArgument())
+  change<number>(project, unshadow, 'analyst', async (_, version, reason, by) => {
+    return (versions) => unshadowVersion(versions, version, reason, by)
   })
   const rollback = command
     .command('rollback')
@@ -219,10 +236,15 @@ export function versionOf(all: readonly RuleVersion[], version: number): RuleVer
 function outcomeText(before: Versions, { all, active }: Versions): string {
   const changed = all.filter((is) => {
     const was = before.all.find(({ version }) => version === is.version)
-    return was?.status !== is.status || was.authors.length !== is.authors.length
+    const isShadowAsBefore = (was?.shadowSinceMicros ?? null) === is.shadowSinceMicros
+    return was?.status !== is.status || was.authors.length !== is.authors.length || !isShadowAsBefore
   })
   if (changed.length === 0) return `nothing to do: ${activeText(active)}\n`
-  return `${changed.map(({ version, status }) => `version ${version} is ${status}`).join('\n')}\n`
+  const told = changed.map(({ version, status, shadowSinceMicros }) => {
+    const beside = shadowSinceMicros === null ? '' : ', and a shadow from the next batch on'
+    return `version ${version} is ${status}${beside}`
+  })
+  return `${told.join('\n')}\n`
 }
 
 function activeText(active: RuleVersion | null): string {
@@ -240,10 +262,11 @@ function listText({ lakehouse }: RulesOfLakehouse, { all, ignored }: Versions): 
     one.authors.map(({ user }) => user).join(', '),
     one.approvedBy ?? '',
     instantText(one.activatedAtMicros),
+    instantText(one.shadowSinceMicros),
     one.hash,
     one.reason ?? '',
   ])
-  const names = ['version', 'status', 'rules', 'proposed by', 'approved by', 'active since', 'hash', 'reason']
+  const names = ['version', 'status', 'rules', 'proposed by', 'approved by', 'active since', 'shadow since', 'hash', 'reason']
   const told = ignored.map(({ sequence, why }) => `row ${sequence} counts for nothing: ${why}\n`)
   return [tableText(names, rows), ...told].join('')
 }
@@ -274,11 +297,18 @@ async function logText(of: RulesOfLakehouse): Promise<string> {
   return tableText(names, cells)
 }
 
-function asJson({ activatedAtMicros, proposedAtMicros, text: _, ...version }: RuleVersion): object {
+function asJson({
+  activatedAtMicros,
+  proposedAtMicros,
+  shadowSinceMicros,
+  text: _,
+  ...version
+}: RuleVersion): object {
   return {
     ...version,
     proposedAt: instantText(proposedAtMicros),
     activatedAt: activatedAtMicros === null ? null : instantText(activatedAtMicros),
+    shadowSince: shadowSinceMicros === null ? null : instantText(shadowSinceMicros),
   }
 }
 

@@ -40,7 +40,7 @@ export class Replacement {
   }
 
   stageRows(rows: Rows): Promise<StagedAppend> {
-    return stageRows(this.#directory, this.#metadata, rows)
+    return stageRows(this.#directory, this.#metadata, [rows])
   }
 
   /** Takes staged rows over. Small files are put together as they become many. */

@@ -30,15 +30,26 @@ import { figureText, partitionValueText } from './value-text.ts'
 const nullDirectory = '__HIVE_DEFAULT_PARTITION__'
 
 /**
- * Writes the rows as files of the table. Columns are matched by name and have the table's types; a nullable
- * column that the rows lack is not in the files, which means null.
+ * Writes the rows as files of the table, each of `all` as files of its own. Columns are matched by name and have
+ * the table's types; a nullable column that the rows lack is not in the files, which means null.
  */
 export async function stageRows(
   directory: string,
   metadata: Metadata,
-  rows: Rows,
+  all: readonly Rows[],
   shared: SharedLeaves | null = null,
 ): Promise<StagedAppend> {
+  const written: WrittenFile[] = []
+  for (const rows of all) written.push(...(await writtenFiles(directory, metadata, rows, shared)))
+  return stagedFiles(directory, metadata, written, true)
+}
+
+async function writtenFiles(
+  directory: string,
+  metadata: Metadata,
+  rows: Rows,
+  shared: SharedLeaves | null,
+): Promise<WrittenFile[]> {
   const columns = tableColumns(directory, metadata, rows)
   const isPartition = ({ name }: NamedColumn) => metadata.partitionColumns.includes(name)
   const stored = columns.filter((column) => !isPartition(column))
@@ -69,7 +80,7 @@ export async function stageRows(
     await Promise.allSettled(closing)
   }
   await Promise.all(closing)
-  return stagedFiles(directory, metadata, written, true)
+  return written
 }
 
 /** The columns of the rows, by the names and in the order of the table. */

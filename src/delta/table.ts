@@ -160,8 +160,9 @@ export class DeltaTable {
    * As `stage`, with rows in memory: their files are written without DuckDB. Tables whose rows have columns in
    * common may share their work.
    */
-  stageRows(rows: Rows, shared?: SharedLeaves): Promise<StagedAppend> {
-    return stageRows(this.directory, this.#state.essentials().metadata, rows, shared)
+  stageRows(rows: Rows | readonly Rows[], shared?: SharedLeaves): Promise<StagedAppend> {
+    const all = 'rowCount' in rows ? [rows] : rows
+    return stageRows(this.directory, this.#state.essentials().metadata, all, shared)
   }
 
   /** Commits staged rows, or only txn actions when there are none. */

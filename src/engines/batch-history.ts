@@ -83,6 +83,12 @@ export class BatchHistory {
     return recorded
   }
 
+  /** The last batch that silver has. */
+  async newest(): Promise<RecordedBatch> {
+    const progress = (await progressOf(this.silver, await this.silver.snapshot())) ?? noProgress
+    return this.last(this.silver, progress)
+  }
+
   /** A batch that silver had before it was put back to older rows: by its commit, or by the journal. */
   async had(batch: bigint): Promise<RecordedBatch> {
     const recorded = await recordedBatch(this.silver, { ...noProgress, batch })

@@ -1,15 +1,19 @@
 // By which definition each row of a rebuilt table is computed: the rebuild goes by it, and so does the proof.
 import type { BatchPlan } from '../batches/plan.ts'
 import type { Definitions } from '../ops/definitions.ts'
-import { type TableDefinition, tableDifference } from '../plan/index.ts'
+import { expandOf, type TableDefinition, tableDifference } from '../plan/index.ts'
 import type { DefinitionStore } from './definition-store.ts'
 import { blockingChanges } from './start-changes.ts'
 
 /** What executing batches needs of definitions. */
 export type BatchDefinitions = Pick<DefinitionStore, 'tablesOf' | 'current'>
 
-/** True for a table that came later than the batch, or that could not follow what it is since. */
+/**
+ * True for a table that came later than the batch, or that could not follow what it is since; what is expanded
+ * goes by the batch.
+ */
 export function isByRebuild(ofBatch: TableDefinition | null, ofRebuild: TableDefinition): boolean {
+  if (expandOf(ofRebuild.rows.node) !== null) return false
   if (ofBatch === null) return true
   const difference = tableDifference(ofBatch, ofRebuild)
   if (difference === null) return false

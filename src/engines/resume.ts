@@ -7,8 +7,10 @@ import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { DeltaSnapshot } from '../delta/index.ts'
 import { tableHash } from '../ops/definitions.ts'
 import { rebuiltTxns } from '../ops/rebuilt.ts'
+import { expandOf } from '../plan/index.ts'
 import { BatchHistory } from './batch-history.ts'
 import { doneBatch, planOf, rulesOf } from './batch-rules.ts'
+import { beginTables } from './begun-tables.ts'
 import type { DefinitionStore } from './definition-store.ts'
 import type { PipelineOptions } from './engine.ts'
 import { withFileOffsets } from './file-progress.ts'
@@ -59,6 +61,7 @@ export async function resume(facts: ResumeFacts, carrier: Carrier): Promise<Resu
   await refuseRestoredBronze(connection, bronze.delta, offsets)
   await completeJournal(journal, history, batch)
   await tellChanges(options, definitions, last)
+  await beginTables(options, tables, definitions, history, last)
   const claims = [(await silver.delta.snapshot()).txns, await journal.txns()]
   if (batch > 0n && doneBatch(tables, claims) < batch) {
     await carryUndone(facts, carrier, { history, last, claims })
@@ -140,7 +143,8 @@ async function carryUndone(
   for (const table of tables) {
     const { path } = table.definition
     // The last batch knew no such table: its rows go by the definition of today, which a start asks about.
-    const isNew = atLast !== null && !atLast.tables.some((one) => one.path === path)
+    const isFilled = expandOf(table.definition.rows.node) === null
+    const isNew = isFilled && atLast !== null && !atLast.tables.some((one) => one.path === path)
     const hash = isNew ? tableHash(definitions.current, path) : null
     const { txns } = await table.delta.snapshot()
     const rebuilt = hash === null ? null : { hash, set: definitions.current.hash, batch }

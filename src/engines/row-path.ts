@@ -1,11 +1,15 @@
 // The tables that are computed row by row, compiled to JavaScript: all that have no windows.
 
 import { isInstantMs, type RecordChunk } from '../batches/source.ts'
+import type { Rows } from '../columns/column.ts'
 import { type Whole, whole } from '../columns/whole.ts'
 import { assert } from '../errors/errors.ts'
 import { isEmpty } from '../expr/index.ts'
 import { compileRowPath, type RowOutput, type RowPath, type RunningBatch } from '../javascript/index.ts'
 import {
+  copyName,
+  copyOf,
+  expandOf,
   hasClosingRows,
   inputsOf,
   isOfInput,
@@ -15,6 +19,7 @@ import {
   type PlanNode,
   project,
   type Reads,
+  type Relation,
   type TableDefinition,
   tableAt,
 } from '../plan/index.ts'
@@ -34,7 +39,7 @@ export function calculatingRules({ rules }: Lakehouse) {
 }
 
 /**
- * The rows of the wanted tables, as columns under their paths, from rows of the source. From records,
+ * The rows of the wanted tables, as columns for `rowsOfTable`, from rows of the source. From records,
  * wherever they are, also `factsOutput`, a function that gets of each what `JudgedFacts.add` takes. `definitions` are
  * the tables as they were in a batch.
  */
@@ -46,13 +51,31 @@ export function lakehouseRowPath(
 ): RowPath {
   const outputs: Record<string, RowOutput> = {}
   if (source !== 'events') outputs[factsOutput] = factsOf(tableAt(definitions, lakehouse.events.path))
-  for (const path of wanted) outputs[path] = { relation: tableAt(definitions, path).rows, into: 'columns' }
+  for (const path of wanted) {
+    for (const [output, relation] of relationsOf(tableAt(definitions, path)))
+      outputs[output] = { relation, into: 'columns' }
+  }
   const { scored } = lakehouse
   // The rules are today's.
   if (scored !== null && wanted.includes(scored.path) && tableAt(definitions, scored.path) === scored) {
     Object.assign(outputs, overflowsOf(lakehouse, scored))
   }
   return compile(readsOf(lakehouse, source), definitions, outputs)
+}
+
+/** By their outputs the relations that the rows of a table are made of: one, or several copies. */
+function relationsOf({ path, rows }: TableDefinition): readonly (readonly [string, Relation])[] {
+  const expanded = expandOf(rows.node)
+  if (expanded === null) return [[path, rows]]
+  return expanded.copies.map((copy) => {
+    return [`${path} ${copyName(expanded, copy)}`, copyOf(expanded, copy)]
+  })
+}
+
+/** The rows of a table among those of the outputs: those of each of its copies by themselves. */
+export function rowsOfTable(outputs: ReadonlyMap<string, Rows>, table: TableDefinition): readonly Rows[] {
+  const all = relationsOf(table).flatMap(([output]) => outputs.get(output) ?? [])
+  return all.filter(({ rowCount }) => rowCount > 0)
 }
 
 /** Of the tables of `paths` those that are computed row by row from the source. */

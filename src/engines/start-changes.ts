@@ -10,6 +10,8 @@ import { newestRebuild } from '../ops/rebuilt.ts'
 import { opsDirectory, progressOf, tableDirectory } from '../ops/tables.ts'
 import { isConstant } from '../plan/constants.ts'
 import {
+  copyName,
+  expandOf,
   hasClosingRows,
   isOfInput,
   type Lakehouse,
@@ -138,7 +140,12 @@ export function changesBetween(
 
 type TableFacts = { readonly isInput: boolean; readonly isThere: boolean }
 
-function newTable({ path }: TableDefinition, { isInput, isThere }: TableFacts): StartChange {
+function newTable({ path, rows }: TableDefinition, { isInput, isThere }: TableFacts): StartChange {
+  const expanded = expandOf(rows.node)
+  if (expanded !== null) {
+    const names = expanded.copies.map((copy) => `${expanded.by} ${copyName(expanded, copy)}`)
+    return { kind: 'new table', name: path, text: `from the next batch on it has rows of ${listed(names)}` }
+  }
   if (isInput) {
     const text =
       'no batch has written it, but others were written: a table that the records themselves go to keeps its name. Give it its old name, or begin anew with an empty DELTA_BASE_PATH'
@@ -149,6 +156,10 @@ function newTable({ path }: TableDefinition, { isInput, isThere }: TableFacts): 
     return { kind: 'rebuild', name: path, text }
   }
   return { kind: 'new table', name: path, text: "it is filled from silver's history when it first runs" }
+}
+
+function listed(names: readonly string[]): string {
+  return names.length === 0 ? 'none' : names.join(', ')
 }
 
 function tableChanges(

@@ -33,6 +33,9 @@ export const noticeCodes = {
   RULES_ACTIVE: 'Another version of the rules decides from the next batch on.',
   RULES_PROPOSED:
     'The file of rules was changed, and its rules are not active: "assay rules list" shows their version, and who may approve it.',
+  RULES_SHADOWS: 'Other versions of the rules run as shadows from the next batch on, or none does.',
+  RULES_SHADOW_FAILED:
+    'A version of the rules should run as a shadow, and does not go with the lakehouse any more. The other shadows, and what decides, go on.',
   RULES_ROWS_IGNORED:
     'Rows of rules/versions were written, altered or removed by hand, or say what is not allowed: they count for nothing.',
   DAYS_DROPPED: 'Rows of a table went whose days are over, as RETENTION_<TABLE> says.',

@@ -98,7 +98,8 @@ export class Names {
   readonly #taken = new Set<string>(reservedWords)
 
   free(wish: string): string {
-    const plain = isPlainName(wish) ? wish : 'unnamed'
+    const spelt = wish.replaceAll(' ', '_')
+    const plain = isPlainName(spelt) ? spelt : 'unnamed'
     for (let number = 1; ; number++) {
       const name = number === 1 ? plain : `${plain}_${number}`
       if (this.#taken.has(name)) continue

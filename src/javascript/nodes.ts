@@ -61,6 +61,7 @@ export class NodeWriter {
       case 'unpivot':
       case 'baseline':
       case 'sessions':
+      case 'expand':
         throw new Error(`no ${node.kind} is part of the row path`)
       default:
         return unreachable(node)
@@ -91,6 +92,7 @@ export class NodeWriter {
       case 'unpivot':
       case 'baseline':
       case 'sessions':
+      case 'expand':
         throw new Error(`no ${node.kind} is part of the row path`)
       default:
         return unreachable(node)

@@ -22,13 +22,9 @@ import { type ScoringRules, shopRules } from './rules.ts'
 
 export const fraudDetection = fraudOf(seedSilver, shopRules)
 
-/** The table over the silver of a project, by its rules: its own columns and features stand in it too. */
-export function fraudOf(
-  { mapping, batch, users }: Silver,
-  rules: ScoringRules,
-  withFeatures: (rows: Relation) => Relation = (rows) => rows,
-) {
-  const counted = over(batch, {
+/** Silver's rows with how many rows of the same user there were. */
+function countedOf({ batch, users }: Silver) {
+  return over(batch, {
     history: users,
     key: 'user_id',
     eventTime: 'event_time',
@@ -36,7 +32,27 @@ export function fraudOf(
     rangeMicros: minutes(velocityRangeMinutes),
     aggregates: { tx_count_30min: { function: 'count' } },
   })
+}
 
+/** All columns that rules ask for, but for what a model says. */
+export function withVelocity(silver: Silver, withFeatures: (rows: Relation) => Relation): Relation {
+  return extend(withFeatures(countedOf(silver) as Relation) as ReturnType<typeof countedOf>, (row) => ({
+    is_high_velocity: isHighVelocity(row.tx_count_30min),
+  }))
+}
+
+function isHighVelocity(count: Expr<'int'>): Expr<'boolean'> {
+  return greaterThan(count, int(velocityMax))
+}
+
+/** The table over the silver of a project, by its rules: its own columns and features stand in it too. */
+export function fraudOf(
+  silver: Silver,
+  rules: ScoringRules,
+  withFeatures: (rows: Relation) => Relation = (rows) => rows,
+) {
+  const { mapping } = silver
+  const counted = countedOf(silver)
   // Which features there are is the project's affair: they keep all other columns.
   const featured = withFeatures(counted as Relation) as typeof counted
   const features = Object.entries<ColumnType>(featured.schema).filter(([name]) => !(name in counted.schema))
@@ -44,7 +60,7 @@ export function fraudOf(
 
   const { experiment } = rules
   const ready = extend(featured, (row) => ({
-    is_high_velocity: greaterThan(row.tx_count_30min, int(velocityMax)),
+    is_high_velocity: isHighVelocity(row.tx_count_30min),
     variant: experiment === undefined ? nullOf('string') : armOf(experiment, customerKey(row, experiment.by)),
   }))
   // The column is there without a model too: a set of rules can be taken back, and a column cannot.

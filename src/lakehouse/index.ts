@@ -12,14 +12,24 @@ import { userAggregation } from './3-aggregations/user.ts'
 import { fraudOf } from './3-fraud_detection.ts'
 import { goldTransactions } from './3-gold/transactions.ts'
 import { qualityMetrics } from './3-quality/metrics.ts'
+import { shadowOf } from './3-rules/shadow.ts'
 import { reasonMeanings } from './reasons.ts'
-import { inArms, ruleColumns, rulesFile, shopNames, shopRules } from './rules.ts'
+import {
+  boundLists,
+  inArms,
+  ruleColumns,
+  rulesFile,
+  shadowRules,
+  shopNames,
+  shopRules,
+} from './rules.ts'
 
 const person: PersonColumn = { name: 'user_id', type: 'int' }
 
 /** The lakehouse by these rules. */
 function lakehouseOf(rules: RuleSet, of: Omit<RulesVersion, 'text'>): Lakehouse {
   const arms = inArms(rules, of, rulesOfText)
+  const shadows = shadowRules(of, rulesOfText)
   return defineLakehouse({
     topic: 'ecommerce.transactions',
     records: bronzeTransactions,
@@ -35,6 +45,7 @@ function lakehouseOf(rules: RuleSet, of: Omit<RulesVersion, 'text'>): Lakehouse 
       userSessions,
       qualityMetrics,
     ],
+    shadow: { table: shadowOf(seedSilver, shadows ?? []), isWritten: shadows !== undefined },
     shipped: [qualityMetrics.path],
     streams: ['kafka-to-delta', 'fraud-detection', 'aggregations'],
     watermarks: [
@@ -83,8 +94,10 @@ function lakehouseOf(rules: RuleSet, of: Omit<RulesVersion, 'text'>): Lakehouse 
   })
 }
 
-function rulesOfText({ version, text, entries = [], snoozes = [] }: RulesVersion): RuleSet {
-  const names = { ...shopNames, entries, file: `version ${version} of the rules` }
+function rulesOfText(of: RulesVersion): RuleSet {
+  const { version, text, entries = [], snoozes = [] } = of
+  const parameters = boundLists(shopNames.parameters, of)
+  const names = { ...shopNames, parameters, entries, file: `version ${version} of the rules` }
   return withSnoozes(validRules(text, names), snoozes, person)
 }
 

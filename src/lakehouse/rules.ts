@@ -5,6 +5,7 @@ import type { Schema } from '../expr/index.ts'
 import type { Lakehouse, RulesVersion } from '../plan/index.ts'
 import { type RuleSet, validRules } from '../rules/index.ts'
 import { silverTransactions } from './2-silver/transactions.ts'
+import type { ShadowRules } from './3-rules/shadow.ts'
 
 /** Every column of fraud_detection's rows before they are scored. */
 export const ruleColumns: Schema = {
@@ -30,6 +31,22 @@ export type ScoringRules = Pick<RuleSet, 'rules' | 'levels' | 'reviewFrom' | 'mo
     readonly by: string
     readonly candidate: Omit<ScoringRules, 'experiment'>
   }
+}
+
+/**
+ * The names of lists that a version asks a batch for; those that no variable sets are, of a version beside the
+ * one that decides, those of its own text.
+ */
+export function boundLists(names: readonly string[], { ownLists = [] }: RulesVersion): string[] {
+  return names.filter((name) => !ownLists.includes(name))
+}
+
+/** Versions that run beside the one that decides; undefined where none ever did. */
+export function shadowRules(
+  { shadows }: Omit<RulesVersion, 'text'>,
+  read: (of: RulesVersion) => RuleSet,
+): readonly ShadowRules[] | undefined {
+  return shadows?.map((shadow) => ({ ...read(shadow), version: shadow.version }))
 }
 
 /**

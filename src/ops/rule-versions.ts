@@ -17,6 +17,8 @@ export const versionEvents = [
   'sealed',
   'experiment_started',
   'experiment_stopped',
+  'shadowed',
+  'unshadowed',
 ] as const
 export type VersionEvent = (typeof versionEvents)[number]
 

@@ -16,14 +16,23 @@ export function tableAlone(
   return { ...table, rows: { schema, node: planAlone(lakehouse, definitions, node) } }
 }
 
-/** The tables of a batch: as they were defined then, and those that came later as they are today. */
+/**
+ * The tables of a batch: as they were defined then, and those that came later as they are today, but for what
+ * has rows of later batches alone.
+ */
 export function withLater(
   lakehouse: Lakehouse,
   ofBatch: readonly TableDefinition[],
   today: readonly TableDefinition[],
 ): readonly TableDefinition[] {
   const later = today.filter(({ path }) => !ofBatch.some((one) => one.path === path))
-  return [...ofBatch, ...later.map((table) => tableAlone(lakehouse, today, table))]
+  return [...ofBatch, ...later.map((table) => tableAlone(lakehouse, today, withoutCopies(table)))]
+}
+
+/** The table as it is in batches that knew nothing of it; the table itself where it has rows of those. */
+export function withoutCopies(table: TableDefinition): TableDefinition {
+  const { node, schema } = table.rows
+  return node.kind === 'expand' ? { ...table, rows: { node: { ...node, copies: [] }, schema } } : table
 }
 
 function planAlone(lakehouse: Lakehouse, definitions: readonly TableDefinition[], node: PlanNode): PlanNode {

@@ -25,6 +25,8 @@ function isBatchTime(lakehouse: Lakehouse, node: PlanNode, name: string): boolea
       if (expr?.kind === 'parameter') return expr.name === timeParameter
       return expr?.kind === 'column' && isBatchTime(lakehouse, node.input, expr.name)
     }
+    case 'expand':
+      return node.keep.includes(name) && isBatchTime(lakehouse, node.input, name)
     case 'window':
     case 'unpivot':
     case 'sessions':

@@ -1,6 +1,7 @@
 // What two definitions of one table have in common, column by column: a definition says the same of a column
 // where its expression, and those of the columns that it is made of, are the same.
 import type { Schema } from '../expr/index.ts'
+import { copyName, expandOf } from './expand.ts'
 import { labelsText, unpivotOf } from './figures.ts'
 import { sessionsIn, windowOf } from './inputs.ts'
 import { type ReasonDifference, reasonDifference } from './reason-conditions.ts'
@@ -18,7 +19,7 @@ export type TableDifference = {
   readonly recomputed: readonly string[]
   /** Other rows: a filter, or what the rows are made of. */
   readonly isOfOtherRows: boolean
-  /** Figures of which one of the two has no rows. */
+  /** Figures, or copies of each row, of which one of the two has no rows. */
   readonly addedFigures: readonly string[]
   readonly removedFigures: readonly string[]
   /** The reasons of its rows, or of those that it leaves out. */
@@ -58,8 +59,13 @@ export function tableDifference(was: TableDefinition, is: TableDefinition): Tabl
     : difference
 }
 
-/** The figures that a table has rows of: their names, by what tells them apart. */
+/** The figures that a table has rows of, or the copies of each row: their names, by what tells them apart. */
 function figuresOf({ rows }: TableDefinition): ReadonlyMap<string, string> {
+  const expanded = expandOf(rows.node)
+  if (expanded !== null) {
+    const names = expanded.copies.map((copy) => copyName(expanded, copy))
+    return new Map(names.map((name) => [name, `${expanded.by} ${name}`]))
+  }
   const node = unpivotOf(rows.node)
   return new Map(node?.figures.map((one) => [labelsText(node.labels, one), one.of]))
 }
@@ -74,6 +80,8 @@ function withFigures(node: PlanNode, common: ReadonlySet<string>): PlanNode {
     const figures = node.figures.filter((one) => common.has(labelsText(node.labels, one)))
     return { ...node, figures: figures.toSorted((a, b) => (a.of < b.of ? -1 : 1)) }
   }
+  if (node.kind === 'expand')
+    return { ...node, copies: node.copies.filter((copy) => common.has(copyName(node, copy))) }
   return 'input' in node ? { ...node, input: withFigures(node.input, common) } : node
 }
 
@@ -202,6 +210,13 @@ function columnText(
       if (name === 'session_start' || name === 'session_end') return name
       const aggregate = node.aggregates[name]
       return aggregate === undefined ? below(name) : expressionText(aggregate, below, numbers)
+    }
+    case 'expand': {
+      if (node.keep.includes(name)) return below(name)
+      const texts = node.copies.map((copy) => {
+        return `${copyName(node, copy)} ${expressionText(copy[name], below, numbers)}`
+      })
+      return `copies ${texts.sort().join(', ')}`
     }
     case 'over': {
       const aggregate = node.aggregates[name]

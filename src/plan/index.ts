@@ -1,5 +1,6 @@
 // The plan: relations, tables, the lakehouse that they make, and what they mean.
 export * from './compared.ts'
+export * from './expand.ts'
 export * from './figures.ts'
 export * from './inputs.ts'
 export * from './lakehouse.ts'

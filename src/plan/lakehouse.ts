@@ -70,8 +70,12 @@ export type AddedToRules = { readonly entries: readonly ListEntry[]; readonly sn
 export type RulesVersion = Partial<AddedToRules> & {
   readonly version: number
   readonly text: string
+  /** Lists that no variable sets: the elements are those of the text. Absent: the batch brings them. */
+  readonly ownLists?: readonly string[]
   /** Other rules decide for a part of the customers. */
   readonly experiment?: RulesExperiment
+  /** Rules that are asked beside these, and decide nothing; absent: there never were any. */
+  readonly shadows?: readonly Omit<RulesVersion, 'experiment' | 'shadows'>[]
 }
 
 export type RulesExperiment = {
@@ -80,7 +84,7 @@ export type RulesExperiment = {
   readonly share: number
   /** The column that names the customer. */
   readonly by: string
-  readonly candidate: Omit<RulesVersion, 'experiment'>
+  readonly candidate: Omit<RulesVersion, 'experiment' | 'shadows'>
 }
 
 /** The file of rules, and the columns that its conditions may ask. */
@@ -124,6 +128,8 @@ export type LakehouseParts = {
   readonly scored: TableDefinition | null
   /** Further tables, each behind those that it reads. */
   readonly tables: readonly TableDefinition[]
+  /** What rules say that decide nothing: the last of the tables where it is written. Absent: there is none. */
+  readonly shadow?: { readonly table: TableDefinition; readonly isWritten: boolean }
   /** The paths of tables that may lie in a folder that is kept for Assay itself: they come with it. */
   readonly shipped?: readonly string[]
   /** The streams by name, each may run as a process of its own; the first reads the input. */
@@ -164,9 +170,10 @@ const keptFolders = ['ops', 'rules', 'review', 'quality', 'alerts', 'fraud_label
 export function defineLakehouse(parts: LakehouseParts): Lakehouse {
   const { records, events, refused, scored, shipped = [] } = parts
   const roles = [records, events, refused, ...(scored === null ? [] : [scored])]
-  const lakehouse = { ...parts, tables: [...roles, ...parts.tables] }
+  const shadow = parts.shadow?.isWritten === true ? [parts.shadow.table] : []
+  const lakehouse = { ...parts, tables: [...roles, ...parts.tables, ...shadow] }
   const mistakes = [
-    ...pathMistakes(lakehouse.tables, shipped),
+    ...pathMistakes(lakehouse.tables, [...shipped, ...shadow.map(({ path }) => path)]),
     ...nameMistakes(lakehouse),
     ...roleMistakes('records', records),
     ...roleMistakes('events', events),

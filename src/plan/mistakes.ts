@@ -159,6 +159,7 @@ function givesEvents(
     case 'unpivot':
     case 'baseline':
     case 'sessions':
+    case 'expand':
       return false
     default:
       return givesEvents(events, tables, node.input, names)

@@ -80,6 +80,7 @@ export type PlanNode =
   | UnpivotNode
   | BaselineNode
   | SessionsNode
+  | ExpandNode
 
 /** Rows that the engine gives: `name` is theirs within a batch, `reads` says which they are. */
 export type InputNode = {
@@ -228,6 +229,21 @@ export type SessionsNode = {
   readonly aggregates: Readonly<Record<string, SessionAggregate>>
   readonly closedAfter: string
   readonly closedUpTo: string
+}
+
+/**
+ * For each row of `input` one row of each of the copies: exactly the columns of `schema`, those of `keep` as the
+ * row has them, the others as the copy says. In the column `by` each copy has a constant that no other has;
+ * without copies there is no row. It is the last operator of a table, and the table has rows of those batches
+ * alone whose definitions have it: nothing that is defined later is said of them.
+ */
+export type ExpandNode = {
+  readonly kind: 'expand'
+  readonly input: PlanNode
+  readonly by: string
+  readonly keep: readonly string[]
+  readonly schema: Schema
+  readonly copies: readonly Readonly<Record<string, Expr>>[]
 }
 
 type SchemaOf<E extends Readonly<Record<string, Expr>>> = { readonly [K in keyof E]: E[K]['type'] }
@@ -416,6 +432,8 @@ export function columnType(node: PlanNode, name: string): ColumnType {
     case 'sessions':
       if (name === 'session_start' || name === 'session_end') return 'timestamp'
       return node.aggregates[name]?.type ?? columnType(node.input, name)
+    case 'expand':
+      return present(node.schema[name], name)
     case 'filter':
     case 'shared':
       return columnType(node.input, name)

@@ -2,6 +2,7 @@
 import { counted } from '../errors/counted.ts'
 import { unreachable } from '../errors/errors.ts'
 import type { Aggregate, Expr } from '../expr/index.ts'
+import { copyName } from './expand.ts'
 import type { OverAggregate } from './over-aggregate.ts'
 import type { JsonPath, PlanNode } from './relation.ts'
 import type { SessionAggregate } from './session-aggregate.ts'
@@ -82,6 +83,14 @@ function lines(node: PlanNode, told: Set<string>): string[] {
         ...nested(node.written, told),
       ]
     }
+    case 'expand': {
+      const copies = node.copies.map((copy) => `${node.by} ${copyName(node, copy)}: ${computed(copy)}`)
+      return [
+        `expand, for each row ${copies.length === 0 ? 'none' : 'one'} of each ${node.by}, ${counted(node.keep.length, 'column')} unchanged`,
+        ...copies.map((copy) => `  ${copy}`),
+        ...nested(node.input, told),
+      ]
+    }
     default:
       return unreachable(node)
   }
@@ -153,6 +162,8 @@ function definition(node: PlanNode, name: string, isNamed: (name: string) => boo
       if (name === node.deviation) return `the median distance from ${node.expected} of ${rows}`
       return definition(node.input, name, isNamed)
     }
+    case 'expand':
+      return node.keep.includes(name) ? definition(node.input, name, isNamed) : `${name} of the ${node.by}`
     case 'filter':
     case 'shared':
       return definition(node.input, name, isNamed)

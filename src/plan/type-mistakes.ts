@@ -110,6 +110,15 @@ class PlanTypes {
       }
       case 'sessions':
         return this.#sessions(node)
+      case 'expand': {
+        const schema = this.schemaOf(node.input)
+        for (const name of node.keep) this.#column('expand', name, schema, [node.schema[name]!])
+        for (const copy of node.copies) {
+          for (const [name, expr] of Object.entries(copy))
+            this.#expression(`column ${name}`, expr, schema, node.schema[name] ?? null)
+        }
+        return node.schema
+      }
       default:
         return unreachable(node)
     }

@@ -16,16 +16,20 @@ export function withListDefault(setting: Setting, lists: ListsOfRules): Setting 
   return list === undefined ? setting : { ...setting, default: listText(list.elements) }
 }
 
-/**
- * The parameters of batches, with the lists of other rules: what a variable sets stays, where it is not what
- * the lakehouse has without it.
- */
-export function withLists({ settings }: Lakehouse, parameters: Parameters, lists: ListsOfRules): Parameters {
-  const changed = settings.flatMap((setting): [string, readonly string[]][] => {
-    const { kind, parameter } = setting
-    const [value, list] = [parameters[parameter], lists[parameter]]
-    const isSet = !Array.isArray(value) || listText(value) !== setting.default
-    return kind !== 'names' || isSet || list === undefined ? [] : [[parameter, list.elements.map(String)]]
+/** The names of lists that no variable sets: they are what the lakehouse has without it. */
+export function ownLists({ settings }: Pick<Lakehouse, 'settings'>, parameters: Parameters): string[] {
+  return settings.flatMap((setting) => {
+    const value = parameters[setting.parameter]
+    const isOwn = Array.isArray(value) && listText(value) === setting.default
+    return setting.kind === 'names' && isOwn ? [setting.parameter] : []
+  })
+}
+
+/** The parameters of batches, with the lists of other rules: what a variable sets stays. */
+export function withLists(lakehouse: Lakehouse, parameters: Parameters, lists: ListsOfRules): Parameters {
+  const changed = ownLists(lakehouse, parameters).flatMap((name): [string, readonly string[]][] => {
+    const list = lists[name]
+    return list === undefined ? [] : [[name, list.elements.map(String)]]
   })
   return { ...parameters, ...Object.fromEntries(changed) }
 }

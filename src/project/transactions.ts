@@ -8,7 +8,8 @@ import { LakehouseError } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
 import { silverOf } from '../lakehouse/2-silver/transactions.ts'
 import { standardLakehouse } from '../lakehouse/index.ts'
-import { inArms, ruleColumns, rulesFile } from '../lakehouse/rules.ts'
+import { shadowOf } from '../lakehouse/3-rules/shadow.ts'
+import { boundLists, inArms, ruleColumns, rulesFile, shadowRules } from '../lakehouse/rules.ts'
 import { tablesOfSilver } from '../lakehouse/tables-of-silver.ts'
 import {
   defineLakehouse,
@@ -97,13 +98,16 @@ export function transactions<
     const settings = [...standardLakehouse.settings, ...(of.settings ?? [])]
     const parameters = listParameters(settings)
     const person: PersonColumn = { name: 'user_id', type: silver.transactions.rows.schema.user_id }
-    const read = ({ version, text, entries = [], snoozes = [] }: RulesVersion): RuleSet => {
-      const names = { columns, entries, parameters, beside: besideRules(file) }
-      const named = { ...names, file: called ?? `version ${version} of the rules` }
+    const read = (version: RulesVersion): RuleSet => {
+      const { text, entries = [], snoozes = [] } = version
+      const bound = boundLists(parameters, version)
+      const names = { columns, entries, parameters: bound, beside: besideRules(file) }
+      const named = { ...names, file: called ?? `version ${version.version} of the rules` }
       return withSnoozes(validRules(text, named), snoozes, person)
     }
     const rules = read(decides)
     const { scoring, defined } = inArms(rules, decides, read)
+    const shadows = shadowRules(decides, read)
     const [records, transactionsTable, refused, scored, ...tables] = tablesOfSilver(silver, scoring, add)
     const { mapping, reading, reasonMeanings } = silver
     return defineLakehouse({
@@ -113,6 +117,7 @@ export function transactions<
       refused: refused!,
       scored: scored!,
       tables: [...tables, ...(of.tables ?? [])],
+      shadow: { table: shadowOf(silver, shadows ?? [], add), isWritten: shadows !== undefined },
       shipped: standardLakehouse.shipped ?? [],
       streams: [...standardLakehouse.streams, ...(of.streams ?? [])],
       watermarks: [...standardLakehouse.watermarks, ...(of.watermarks ?? [])],

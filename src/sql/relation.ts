@@ -6,6 +6,7 @@ import { earlierRows, type OverNode, type PlanNode, type WindowNode } from '../p
 import { decodeSql } from './decode.ts'
 import { deduplicateSql } from './deduplicate.ts'
 import type { Dialect } from './dialect.ts'
+import { expandSql } from './expand.ts'
 import { aggregateSql, combineSql, expressionSql, paneSql } from './expression.ts'
 import { baselineSql, unpivotSql } from './figures.ts'
 import { overLayer, overSql } from './over.ts'
@@ -87,6 +88,8 @@ class Compiler {
         return baselineSql(dialect, node, this.from(node.input))
       case 'sessions':
         return sessionsSql(dialect, node, this.from(node.input), this.from(node.written))
+      case 'expand':
+        return expandSql(dialect, node, this.from(node.input))
       default:
         return unreachable(node)
     }

@@ -7,6 +7,7 @@ import { counted } from '../errors/counted.ts'
 import { tableAlone } from '../plan/alone.ts'
 import { batchTimeColumn } from '../plan/batch-time.ts'
 import {
+  expandOf,
   inputsOf,
   type Lakehouse,
   type OverNode,
@@ -28,7 +29,7 @@ import {
   showOverOutput,
 } from './over.ts'
 import { batchTimeSql, inputRelation, lateBeforeSql, nameIn, selectOfMany, standIn } from './plans.ts'
-import { keys, position, samePosition } from './position.ts'
+import { position, samePosition } from './position.ts'
 import { RuleNotes } from './silver.ts'
 import { type RunningCheck, type Slice, sliceOf } from './slice.ts'
 
@@ -61,6 +62,7 @@ export function checkDerivedRows(lakehouse: WrittenLakehouse, state: TableState)
     async finish() {
       findings = together(findings, await judge.rest())
       const isOfRules = findings.first.some(({ problem }) => problem === 'differs')
+      const isExpanded = expandOf(state.definition.rows.node) !== null
       const isScored = roleOf(lakehouse.defined, path) === 'scored'
       const { rows, lagging, busy, unproved } = judge
       const lag = `it lags behind silver by ${counted(lagging, 'row')}: run "assay run ${stream}"`
@@ -68,7 +70,9 @@ export function checkDerivedRows(lakehouse: WrittenLakehouse, state: TableState)
       return {
         proved: isScored
           ? `${counted(rows, 'row')} of silver, each scored, with every cell as the rules say`
-          : `${counted(rows, 'row')}, every cell as the rows that it is made of give it`,
+          : isExpanded
+            ? `${counted(rows, 'row')}, one for each row of silver and version that ran beside it, with every cell as its version says`
+            : `${counted(rows, 'row')}, every cell as the rows that it is made of give it`,
         findings,
         notes: [
           ...(lagging === 0n ? [] : [lag]),
@@ -243,20 +247,23 @@ class DerivedRows {
       const bags = bagDifferencesSql({ found: rows, expected: of, columns, isComplete, extra })
       return await this.#judgeBags(definition, bags)
     }
+    const expanded = expandOf(definition.rows.node)
+    const keys = expanded === null ? [...position] : [...position, expanded.by]
     const differences = differencesSql({
       found: rows,
       expected: of,
-      keys: position,
-      columns: columns.filter((name) => !position.some((key) => key === name)),
+      keys,
+      columns: columns.filter((name) => !keys.includes(name)),
       isComplete: true,
       extra,
     })
     const own = isComplete ? differences : `SELECT * FROM (${differences}) WHERE problem <> '${extra}'`
     await this.#run(`CREATE OR REPLACE TEMP TABLE row_differences AS ${ofNoErased(own)}`)
-    const left = `SELECT * FROM row_differences SEMI JOIN ${untold} USING (${keys}) WHERE problem <> 'is there more than once'`
+    const place = position.map(quoteIdentifier).join(', ')
+    const left = `SELECT * FROM row_differences SEMI JOIN ${untold} USING (${place}) WHERE problem <> 'is there more than once'`
     this.unproved += await this.#lakehouse.number(`SELECT count(*) FROM (${left})`)
-    const told = `SELECT * FROM row_differences ANTI JOIN (${left}) AS l USING (${keys})`
-    return await findingsOf(connection, told, position)
+    const told = `SELECT * FROM row_differences ANTI JOIN (${left}) AS l USING (${keys.map(quoteIdentifier).join(', ')})`
+    return await findingsOf(connection, told, keys)
   }
 
   /**

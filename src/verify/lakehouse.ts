@@ -24,9 +24,9 @@ import { batchesPath } from '../ops/batches.ts'
 import { definitionsOf } from '../ops/definitions.ts'
 import { filesPath } from '../ops/files.ts'
 import { newestRebuild, type Rebuild } from '../ops/rebuilt.ts'
-import { opsDirectory, progressOf, tableDirectory } from '../ops/tables.ts'
+import { opsDirectory, progressOf, recordedBatch, tableDirectory } from '../ops/tables.ts'
 import { batchTimeColumn } from '../plan/batch-time.ts'
-import { eventsWatermark, type Lakehouse, type TableDefinition } from '../plan/index.ts'
+import { eventsWatermark, expandOf, type Lakehouse, type TableDefinition } from '../plan/index.ts'
 import { ErasedRecords } from './erased.ts'
 import { RulePeriods } from './rule-periods.ts'
 
@@ -114,7 +114,7 @@ export class WrittenLakehouse {
   readonly connection: DuckDBConnection
   readonly states: ReadonlyMap<string, TableState>
   /** Tables that are not there, or whose log cannot be read. */
-  readonly unopened: readonly UnopenedTable[]
+  readonly unopened: UnopenedTable[]
   /** The definitions of today, and those that `ops/definitions` keeps. */
   readonly definitions: DefinitionStore
   /** `ops/batches`; null where the lakehouse has none. */
@@ -184,6 +184,7 @@ export class WrittenLakehouse {
     const database = { instance, connection, spillDirectory }
     const lakehouse = new WrittenLakehouse(options, database, { states, unopened, journal }, erased)
     await lakehouse.#readRebuilt()
+    await lakehouse.#judgeUnopened()
     return lakehouse
   }
 
@@ -199,6 +200,18 @@ export class WrittenLakehouse {
       if (rebuild === null || definition === null) continue
       const alone = await this.definitions.alone(rebuild.set, definition)
       this.#rebuilt.set(path, { ...rebuild, definition, alone })
+    }
+  }
+
+  /** A table that is in no batch's definitions yet was never there. */
+  async #judgeUnopened(): Promise<void> {
+    for (const [index, one] of this.unopened.entries()) {
+      if (!one.isLost || expandOf(one.definition.rows.node) === null) continue
+      const events = this.states.get(this.paths.events)
+      const recorded = events?.progress ? await recordedBatch(events.table, events.progress) : null
+      const defined = recorded?.plan ? await this.definitions.at(recorded.plan.definitions) : null
+      const isOfBatch = defined?.tables.some(({ path }) => path === one.definition.path) === true
+      this.unopened[index] = { ...one, isLost: isOfBatch }
     }
   }
 

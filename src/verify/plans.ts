@@ -73,7 +73,8 @@ function ofMany(node: PlanNode, replace: (node: PlanNode) => PlanNode | null): P
         input: ofMany(replaced.input, replace),
       }
     }
-    case 'unpivot': {
+    case 'unpivot':
+    case 'expand': {
       const keep = [...replaced.keep, ...Object.keys(hidden)]
       return { ...replaced, keep, input: ofMany(replaced.input, replace) }
     }
@@ -124,6 +125,8 @@ function expressionsOf(node: PlanNode): readonly Expr[] {
       return [node.where]
     case 'deduplicate':
       return [node.candidate, node.rangeMicros]
+    case 'expand':
+      return node.copies.flatMap((copy) => Object.values(copy))
     case 'window':
       return Object.values(node.aggregates).flatMap(({ args }) => args)
     case 'sessions':
@@ -186,6 +189,10 @@ function columnsRead(
       return new Set([...wanted, ...node.keys, node.order, node.value]).difference(
         new Set([node.expected, node.deviation]),
       )
+    case 'expand': {
+      const made = node.copies.flatMap((copy) => Object.values(copy).flatMap(columnNames))
+      return new Set([...node.keep, ...made])
+    }
     case 'window':
       return new Set([
         node.eventTime,

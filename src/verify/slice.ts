@@ -7,7 +7,7 @@ import { rangeOf } from '../engines/batch-rules.ts'
 import { streamOf } from '../engines/database.ts'
 import { isByRebuild } from '../engines/rebuilt-definitions.ts'
 import { type Definitions, tableHash } from '../ops/definitions.ts'
-import { tableAlone } from '../plan/alone.ts'
+import { tableAlone, withoutCopies } from '../plan/alone.ts'
 import { withoutConstants } from '../plan/constants.ts'
 import { type TableDefinition, tableAt } from '../plan/index.ts'
 import { instantSql, type Verdict } from './check.ts'
@@ -103,8 +103,10 @@ export class Slice {
     if (rebuilt !== null) return rebuilt.alone
     const { lakehouse, rules } = this
     const today = lakehouse.definitions.current.tables
-    const tables = this.#ofBatches(path) === null ? today : rules.definitions.tables
-    const defined = tableAlone(lakehouse.defined, tables, tableAt(tables, path))
+    const isLater = this.#ofBatches(path) === null
+    const tables = isLater ? today : rules.definitions.tables
+    const found = tableAt(tables, path)
+    const defined = tableAlone(lakehouse.defined, tables, isLater ? withoutCopies(found) : found)
     return rules.isPlanned && rules.isDefined ? defined : withoutConstants(defined)
   }
 

@@ -100,6 +100,33 @@ export function rollBack(versions: Versions, reason: string | null, by: Actor): 
   return activation(versions, versions.before, reason, by)
 }
 
+/** The version is asked of every transaction, and decides nothing. One that is asked already stays so. */
+export function shadowVersion(
+  versions: Versions,
+  version: number,
+  reason: string | null,
+  by: Actor,
+): NewRow[] {
+  const found = versionAt(versions, version)
+  if (found.status === 'active') throw refused(`version ${version} is active: its rows are those that decide.`)
+  if (found.status === 'rejected')
+    throw refused(`version ${version} was rejected: propose it again first.`)
+  if (found.shadowSinceMicros !== null) return []
+  return [{ event: 'shadowed', version, hash: found.hash, text: null, reason, ...by }]
+}
+
+/** What the version said stays. */
+export function unshadowVersion(
+  versions: Versions,
+  version: number,
+  reason: string | null,
+  by: Actor,
+): NewRow[] {
+  const found = versionAt(versions, version)
+  if (found.shadowSinceMicros === null) return []
+  return [{ event: 'unshadowed', version, hash: found.hash, text: null, reason, ...by }]
+}
+
 /** The candidate decides for a share of the customers; `plan` says which. */
 export function startExperiment(
   versions: Versions,

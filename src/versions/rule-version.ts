@@ -22,6 +22,8 @@ export type RuleVersion = {
   readonly approvedBy: string | null
   /** The last time that it became active; null where it never did. */
   readonly activatedAtMicros: bigint | null
+  /** Since when it is asked of every transaction, beside the version that decides; null where it is not. */
+  readonly shadowSinceMicros: bigint | null
 }
 
 /** A row that counts for nothing, and why. */
@@ -37,6 +39,8 @@ export type Versions = {
   readonly experiments: readonly RuleExperiment[]
   /** The experiment that goes on. */
   readonly experiment: RuleExperiment | null
+  /** False where no version ever was a shadow. */
+  readonly hasShadows: boolean
   /** What the file of rules said when a start last looked at it; null where none did. */
   readonly fileHash: string | null
   readonly ignored: readonly IgnoredRow[]
@@ -135,6 +139,7 @@ class Fold {
   readonly #all = new Map<number, Known>()
   readonly #activated: number[] = []
   readonly #experiments = new ExperimentFold()
+  #hasShadows = false
   #fileHash: string | null = null
 
   /** Why the row counts for nothing; null where it counts. `isJudged`: approval was asked for by then. */
@@ -149,6 +154,9 @@ class Fold {
     if (why !== null) return why
     if (event === 'experiment_started') return this.#experiments.start(row, this.#activated.at(-1) ?? null)
     if (event === 'experiment_stopped') return this.#experiments.stop(row)
+    if (event === 'shadowed') return this.#shadow(row, known)
+    // A version that decides, or may not, has nothing to show beside the one that does.
+    known.shadowSinceMicros = event === 'approved' ? known.shadowSinceMicros : null
     if (event === 'activated') {
       this.#experiments.activated(row)
       known.activatedAtMicros = row.atMicros
@@ -157,6 +165,14 @@ class Fold {
     if (event === 'approved') known.approvedBy = row.user
     if (event === 'rejected') known.approvedBy = null
     if (event === 'rejected' || event === 'approved') known.isRejected = event === 'rejected'
+    return null
+  }
+
+  #shadow({ version, atMicros }: VersionRow, known: Known): string | null {
+    if (version === this.#activated.at(-1)) return `version ${version} decides`
+    if (known.isRejected) return `version ${version} was rejected`
+    known.shadowSinceMicros ??= atMicros
+    this.#hasShadows = true
     return null
   }
 
@@ -172,7 +188,7 @@ class Fold {
     if (hash === null || text === null) return 'it has no text'
     this.#all.set(version, {
       ...{ version, hash, text, reason, isRejected: false, authors: [author] },
-      ...{ proposedAtMicros: atMicros, approvedBy: null, activatedAtMicros: null },
+      ...{ proposedAtMicros: atMicros, approvedBy: null, activatedAtMicros: null, shadowSinceMicros: null },
     })
     return null
   }
@@ -201,6 +217,7 @@ class Fold {
       before: at(this.#activated.findLast((version) => version !== active)),
       experiments: this.#experiments.all,
       experiment: this.#experiments.running,
+      hasShadows: this.#hasShadows,
       fileHash: this.#fileHash,
     }
   }

@@ -11,7 +11,7 @@ import { fileMissing } from '../files/file-missing.ts'
 import { ruleVersionsPath } from '../ops/rule-versions.ts'
 import { type AddedToRules, firstRulesVersion, type Lakehouse, type RulesVersion } from '../plan/index.ts'
 import { besideRules } from '../project/model-file.ts'
-import { listParameters, withLists } from '../project/rule-lists.ts'
+import { listParameters, ownLists, withLists } from '../project/rule-lists.ts'
 import { personColumn, type RuleSet, validRules, withSnoozes } from '../rules/index.ts'
 import { type Actor, sealVersions, takeFile } from './change-versions.ts'
 import type { RuleExperiment } from './experiment.ts'
@@ -24,6 +24,7 @@ import {
   type Versions,
   versionsOf,
 } from './rule-version.ts'
+import { type RunningShadows, type ShadowFault, withShadows } from './shadows.ts'
 import { refuseBroken, versionLogVersion, withVersionLog } from './version-log.ts'
 import type { VersionRow } from './version-row.ts'
 
@@ -40,6 +41,9 @@ export type DecidingRules = {
   readonly lakehouse: Lakehouse
   readonly parameters: Parameters
   readonly version: number
+  /** The versions that run beside it, and those that should and cannot. */
+  readonly shadows: readonly number[]
+  readonly faults: readonly ShadowFault[]
 }
 
 /** The rules that decide now; those of the file where no start has numbered them. Nothing is written. */
@@ -126,11 +130,11 @@ function rulesOfText(
 }
 
 function ofFile({ lakehouse, parameters }: RulesOfLakehouse): DecidingRules {
-  return { lakehouse, parameters, version: firstRulesVersion }
+  return { lakehouse, parameters, version: firstRulesVersion, shadows: [], faults: [] }
 }
 
 /** Who decides: what `Versions` says of it. */
-type Decisive = Pick<Versions, 'all' | 'experiment'> & { readonly active: VersionText | null }
+type Decisive = Pick<Versions, 'all' | 'experiment' | 'hasShadows'> & { readonly active: VersionText | null }
 type VersionText = Pick<RuleVersion, 'version' | 'text'>
 
 /** By the active version, and for a part of the customers by that of an experiment. */
@@ -140,8 +144,9 @@ function decidedBy(of: RulesOfLakehouse, versions: Decisive, additions: readonly
   if (lakehouse.rulesFrom === undefined || active === null) return ofFile(of)
   try {
     const { lists } = rulesOfVersion(lakehouse, active)
+    const deciding = decidingVersions(active, versions, additions)
     return {
-      lakehouse: lakehouse.rulesFrom.by(decidingVersions(active, versions, additions)),
+      ...besideDeciding(of, deciding, versions, additions),
       parameters: withLists(lakehouse, parameters, lists),
       version: active.version,
     }
@@ -152,7 +157,24 @@ function decidedBy(of: RulesOfLakehouse, versions: Decisive, additions: readonly
   }
 }
 
-/** Fails with RULES_INVALID where a version that is to become active does not go with the lakehouse. */
+/** The lakehouse by these rules, with the shadows beside them. */
+function besideDeciding(
+  { lakehouse, parameters }: RulesOfLakehouse,
+  deciding: RulesVersion,
+  { all, hasShadows }: Decisive,
+  additions: readonly Addition[],
+): RunningShadows {
+  const by = lakehouse.rulesFrom!.by
+  const decided = by(deciding) // What is wrong with these rules is no shadow's fault.
+  if (!hasShadows) return { lakehouse: decided, shadows: [], faults: [] }
+  const lists = ownLists(lakehouse, parameters)
+  const shadows = all
+    .filter((one) => one.shadowSinceMicros !== null && one.version !== deciding.version)
+    .map(({ version, text }) => ({ version, text, ...addedFrom(additions), ownLists: lists }))
+  return withShadows((running) => by({ ...deciding, shadows: running }), shadows)
+}
+
+/** Fails with RULES_INVALID where a version that is to become active, or a shadow, does not go with the lakehouse. */
 export function refuseInvalid(
   lakehouse: Lakehouse,
   { all }: Versions,
@@ -160,7 +182,7 @@ export function refuseInvalid(
 ): void {
   for (const { event, version } of rows) {
     const found = all.find((one) => one.version === version)
-    if (event === 'activated' && found !== undefined) rulesOfVersion(lakehouse, found)
+    if ((event === 'activated' || event === 'shadowed') && found !== undefined) rulesOfVersion(lakehouse, found)
   }
 }
 
@@ -259,6 +281,8 @@ export class RulesInForce implements InForce {
   #last: DecidingRules | null = null
   /** The name of the experiment that goes on. */
   #experiment: string | undefined
+  /** The numbers of the versions that were to run beside it. */
+  #shadows = ''
 
   constructor(of: RunningRules) {
     this.#of = of
@@ -289,6 +313,7 @@ export class RulesInForce implements InForce {
     this.#rules = rules.lakehouse.rules
     this.#tellVersion(rules.version, versions.active)
     this.#tellExperiment(versions.experiment)
+    this.#tellShadows(versions, rules)
     return rules
   }
 
@@ -304,7 +329,9 @@ export class RulesInForce implements InForce {
     if (versions === null) return false
     tellIgnored(versions, this.#of.tell)
     if (versions.active === null) return false
-    return versions.active.version !== this.#version || versions.experiment?.name !== this.#experiment
+    const { active, experiment } = versions
+    if (active.version !== this.#version || experiment?.name !== this.#experiment) return true
+    return shadowsText(versions) !== this.#shadows
   }
 
   /** null where the rows are not those that were sealed: the run goes on by what it knows, and tells. */
@@ -349,6 +376,22 @@ export class RulesInForce implements InForce {
     noticesTo(this.#of.tell)({ code: 'RULES_ACTIVE', message, details: { version, before } })
   }
 
+  #tellShadows(versions: Versions, { shadows, faults }: DecidingRules): void {
+    const tell = noticesTo(this.#of.tell)
+    for (const { version, cause } of faults) {
+      const message = `Version ${version} of the rules is a shadow and cannot run; the others, and what decides, go on without it. ${cause}`
+      tell({ code: 'RULES_SHADOW_FAILED', message, details: { version, cause } })
+    }
+    const before = this.#shadows
+    this.#shadows = shadowsText(versions)
+    if (before === this.#shadows) return
+    const message =
+      shadows.length === 0
+        ? 'No version of the rules runs as a shadow from the next batch on.'
+        : `Shadows from the next batch on: ${shadows.map((version) => `version ${version}`).join(', ')} of the rules.`
+    tell({ code: 'RULES_SHADOWS', message, details: { shadows } })
+  }
+
   #tellExperiment(experiment: RuleExperiment | null): void {
     const before = this.#experiment
     this.#experiment = experiment?.name
@@ -363,6 +406,11 @@ export class RulesInForce implements InForce {
       details: { experiment: experiment?.name ?? null, before: before ?? null },
     })
   }
+}
+
+/** Which versions should run as shadows. */
+function shadowsText({ all }: Pick<Versions, 'all'>): string {
+  return all.flatMap((one) => (one.shadowSinceMicros === null ? [] : [one.version])).join(', ')
 }
 
 /** Somebody wrote, altered or removed rows by hand. */

@@ -12,6 +12,7 @@ import { assert } from '../../errors/errors.ts'
 import { figurePathOf, figureRows, type SourceRow } from '../../javascript/index.ts'
 import { SharedLeaves } from '../../parquet/file.ts'
 import {
+  expandOf,
   hasClosingRows,
   type Lakehouse,
   type PlanNode,
@@ -32,6 +33,7 @@ import type { SilverRows } from '../followed-silver.ts'
 import { Phases } from '../phases.ts'
 import type { BatchDefinitions } from '../rebuilt-definitions.ts'
 import type { Executed } from '../report.ts'
+import { rowsOfTable } from '../row-path.ts'
 import type { SchemaStore } from '../schema-store.ts'
 import type { BatchTable, Committer } from '../tables.ts'
 import { closedWindowsSql } from './closed-windows.ts'
@@ -205,14 +207,14 @@ class BatchRun {
     const staging = this.#lacking((table) => !this.#hasClosingRows(table)).map(async (table) => {
       const { path } = table.definition
       const { role } = table
+      const definition = this.#definitionOf(path)
       const isThere = role === 'records' && plan.readFrom === 'bronze'
-      // Events and their scores are the same rows: columns that they have in common are encoded once.
-      const isShared = role === 'events' || role === 'scored'
-      const rows = isThere ? undefined : tables.get(path)
-      const isEmpty = rows === undefined || rows.rowCount === 0
+      // Events and what is said of each are the same rows: columns that they have in common are encoded once.
+      const isShared = role === 'events' || role === 'scored' || expandOf(definition.rows.node) !== null
+      const rows = isThere ? [] : rowsOfTable(tables, definition)
       return {
         table,
-        rows: isEmpty ? null : await table.delta.stageRows(rows, isShared ? shared : undefined),
+        rows: rows.length === 0 ? null : await table.delta.stageRows(rows, isShared ? shared : undefined),
       }
     })
     await Promise.allSettled(staging) // No file is written any more when a failure is told.

@@ -9,6 +9,7 @@ import { BatchHistory, openSilver, type SilverBatch } from '../batch-history.ts'
 import { doneBatch, eventsWatermarkOf, planOf, rulesOf } from '../batch-rules.ts'
 import { rowsAtTime } from '../bronze-rows.ts'
 import type { Database } from '../database.ts'
+import { beginTables } from '../begun-tables.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
 import type { DefinitionStore } from '../definition-store.ts'
 import { computableFrom, tellPassedOver } from '../dropped-history.ts'
@@ -51,6 +52,7 @@ export async function followSilver(
   if (silver === null) return
   const definitions = within?.definitions ?? definitionsOfRun(options, database.load)
   const history = new BatchHistory(options.deltaBasePath, silver, database.load)
+  if (within === null) await beginTables(options, tables, definitions, history, await history.newest())
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
   const done = await history.progressAt(doneBatch(tables, claims))
   let before = await computableFrom(options, definitions, history, done)

@@ -2,6 +2,7 @@
 import { inputStream } from '../../plan/index.ts'
 import { BatchHistory, openSilver } from '../batch-history.ts'
 import { doneBatch, planOf, rulesOf } from '../batch-rules.ts'
+import { beginTables } from '../begun-tables.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
 import { computableFrom, tellPassedOver } from '../dropped-history.ts'
 import { tellOpened } from '../events.ts'
@@ -30,6 +31,7 @@ export async function followSilver(run: SparkRun, upTo: bigint | null): Promise<
   const context = contextOf(run, silver, definitions)
   const followed = new FollowedSilver(silver, inputStream(options.lakehouse))
   const history = new BatchHistory(options.deltaBasePath, silver, run.database.load)
+  if (upTo === null) await beginTables(options, tables, definitions, history, await history.newest())
   const claims = [(await silver.snapshot()).txns, await journalTxns(options.deltaBasePath)]
   const upkeep = new Upkeep(
     compactWith(run.session),
