@@ -11,11 +11,11 @@ import { levelLowest } from '../src/fraud/score.ts'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
 import { reasonMeanings } from '../src/lakehouse/reasons.ts'
 import { shopRules } from '../src/lakehouse/rules.ts'
-import { type TableDefinition, windowOf } from '../src/plan/index.ts'
+import { namedTables, type TableDefinition, windowOf } from '../src/plan/index.ts'
 import { definitionText } from '../src/plan/text.ts'
 import { duckdb, spark } from '../src/sql/index.ts'
 
-const { tables } = standardLakehouse
+const tables = namedTables(standardLakehouse)
 
 export function functionsPage(): string {
   return page([

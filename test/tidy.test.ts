@@ -5,9 +5,16 @@ import { builtinModules } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { expect, test } from 'vitest'
 import { standardLakehouse } from '../src/lakehouse/index.ts'
-import { judgedColumns, roleColumns, sessionColumns, windowColumns } from '../src/plan/index.ts'
+import {
+  judgedColumns,
+  namedTables,
+  roleColumns,
+  sessionColumns,
+  shadowColumns,
+  windowColumns,
+} from '../src/plan/index.ts'
 
-const { tables } = standardLakehouse
+const tables = namedTables(standardLakehouse)
 
 const root = dirname(import.meta.dirname)
 
@@ -198,9 +205,13 @@ const namingFiles: Readonly<Record<string, string>> = {
 const wordsOfAnybody = ['expected', 'metric', 'rules_version', 'score', 'spread', 'variant']
 
 test('engines and the proof name no table and no column of the lakehouse that ships, but those of roles', () => {
-  const ofRoles = [...Object.values(roleColumns), judgedColumns, windowColumns, sessionColumns].flatMap(
-    Object.keys,
-  )
+  const ofRoles = [
+    ...Object.values(roleColumns),
+    judgedColumns,
+    shadowColumns,
+    windowColumns,
+    sessionColumns,
+  ].flatMap(Object.keys)
   const names = new Set(tables.flatMap(({ path, rows }) => [path, ...Object.keys(rows.schema)]))
   const others = [...names].filter((name) => !ofRoles.includes(name) && !wordsOfAnybody.includes(name))
   // A name by itself: not a part of a longer one, of a path or of a text with a dot.

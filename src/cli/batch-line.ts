@@ -14,6 +14,7 @@ const columnsBesideMessage = 20
 export function batchLine(report: BatchReport, lost: bigint, columns: number): string {
   const { batch, records, input, quarantinedRows, reviewRows, watermarkMicros } = report
   const overflows = Object.values(report.overflows).reduce((sum, count) => sum + count, 0)
+  const shadowFailures = report.shadows.reduce((sum, { failedRows }) => sum + failedRows, 0)
   const p99 = latencyQuantileMs(report.latencies, 0.99)
   const watermark = watermarkMicros === null ? null : new Date(Number(watermarkMicros / 1000n)).toISOString()
   const facts = [
@@ -22,6 +23,7 @@ export function batchLine(report: BatchReport, lost: bigint, columns: number): s
     quarantinedRows > 0 ? `quarantined ${formatCount(quarantinedRows)}` : null,
     p99 === null ? null : `p99 ${formatElapsed(p99)}`,
     overflows > 0 ? `rules not calculated ${formatCount(overflows)}` : null,
+    shadowFailures > 0 ? `not calculated by shadows ${formatCount(shadowFailures)}` : null,
     reviewRows > 0 ? `review ${formatCount(reviewRows)}` : null,
     watermark === null ? null : `watermark ${watermark.slice(0, 19)}Z`,
   ]

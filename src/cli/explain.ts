@@ -3,7 +3,13 @@
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import { compileRowPath } from '../javascript/index.ts'
-import { eventsWatermark, hasClosingRows, type PlanNode, type TableDefinition } from '../plan/index.ts'
+import {
+  eventsWatermark,
+  hasClosingRows,
+  namedTables,
+  type PlanNode,
+  type TableDefinition,
+} from '../plan/index.ts'
 import { planText } from '../plan/text.ts'
 import type { Project } from '../project/project.ts'
 import { tableNamed } from '../query/table-name.ts'
@@ -31,7 +37,7 @@ type Only = {
 }
 
 async function explain(project: Project, name: string, only: Only): Promise<void> {
-  const table = tableNamed(name, project.lakehouse.tables)
+  const table = tableNamed(name, namedTables(project.lakehouse))
   const all = !only.plan && !only.duckdb && !only.spark && !only.javascript && !only.sparkPlan
   const parts: string[] = []
   if (all || only.plan) parts.push(`-- ${table.path}: ${table.meaning}\n${planText(table)}`)

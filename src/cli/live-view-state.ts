@@ -6,7 +6,7 @@ import { addLatencies, type LatencyCounts, latencyQuantileMs } from '../engines/
 /** What one batch did, with the lag in records: that of files is told in bytes. */
 export type LiveViewReport = Omit<
   BatchReport,
-  'input' | 'latencyMs' | 'refusedSample' | 'firings' | 'overflows' | 'newestRecords'
+  'input' | 'latencyMs' | 'refusedSample' | 'firings' | 'overflows' | 'shadows' | 'newestRecords'
 > & {
   readonly lagRecords: bigint | null
 }

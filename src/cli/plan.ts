@@ -25,9 +25,9 @@ export function planCommand(project: Project): Command {
     .action(async ({ json }: { json?: true }) => {
       const { config } = openSession(project)
       const rules = await startingRules(await versionedRules(config), await commandActor(config))
-      const { lakehouse, parameters, file } = rules
+      const { lakehouse, parameters, file, faults } = rules
       const options = pipelineOptions({ ...config, lakehouse, parameters })
-      const plan = { ...(await planOf(options)), rules: file }
+      const plan = { ...(await planOf(options)), rules: file, faults }
       const text = json ? jsonText(project, plan) : planText(project, plan)
       process.stdout.write(text)
       if (plan.changes.some(stopsStart)) process.exitCode = exitCodes.failed
@@ -37,7 +37,11 @@ export function planCommand(project: Project): Command {
 type PlanOfTables = StartChanges & { readonly kept: readonly KeptRows[]; readonly history: SilverHistory }
 
 /** What becomes of a changed file of rules. */
-type Plan = PlanOfTables & { readonly rules: StartingRules['file'] }
+type Plan = PlanOfTables & {
+  readonly rules: StartingRules['file']
+  /** Of versions that should run as shadows. */
+  readonly faults: StartingRules['faults']
+}
 
 type PlanOptions = Pick<
   PipelineOptions,
@@ -61,7 +65,7 @@ async function planOf(options: PlanOptions): Promise<PlanOfTables> {
   }
 }
 
-function planText(project: Project, { last, changes, kept, history, rules }: Plan): string {
+function planText(project: Project, { last, changes, kept, history, rules, faults }: Plan): string {
   const title = projectTitle(project)
   const lines = title === null ? [] : [`project ${title}`]
   const tables = counted(project.lakehouse.tables.length, 'table')
@@ -78,6 +82,8 @@ function planText(project: Project, { last, changes, kept, history, rules }: Pla
       becomes === 'active' ? 'which decides from then on' : 'which decides nothing before it is active'
     lines.push(`the file of rules becomes version ${version} of the rules, ${next}`)
   }
+  for (const { version, cause } of faults)
+    lines.push(`version ${version} of the rules is a shadow and cannot run: ${cause}`)
   const nameWidth = Math.max(0, ...kept.map(({ column }) => column.length))
   if (kept.length > 0) lines.push('kept between batches, about:')
   for (const { column, rangeMicros, rows, bytes, isLookedUp, table } of kept) {
@@ -97,11 +103,12 @@ function taken({ kind }: StartChange, { rows, days }: SilverHistory): string {
   return kind === 'new table' ? `: ${counted(rows, 'row')} of ${days.toFixed(1)} d` : ''
 }
 
-function jsonText(project: Project, { last, changes, kept, history, rules }: Plan): string {
+function jsonText(project: Project, { last, changes, kept, history, rules, faults }: Plan): string {
   const plan = {
     project: project.home?.configFile ?? null,
     batch: last === null ? null : Number(last.progress.batch),
     rules,
+    shadowFaults: faults,
     isRefused: changes.some(stopsStart),
     changes: changes.map((one) => (one.kind === 'new table' ? { ...one, history } : one)),
     kept: kept.map((one) => ({ ...one, rangeMicros: Number(one.rangeMicros) })),

@@ -1,5 +1,5 @@
-// assay rules list, log, show, diff, propose, approve, reject, activate, shadow, unshadow, rollback: the versions
-// of the rules.
+// assay rules list, log, show, diff, propose, approve, reject, activate, shadow, unshadow, rollback: the
+// versions of the rules.
 import { existsSync } from 'node:fs'
 import { Argument, type Command, InvalidArgumentError } from 'commander'
 import type { Config } from '../config/config.ts'
@@ -266,7 +266,17 @@ function listText({ lakehouse }: RulesOfLakehouse, { all, ignored }: Versions): 
     one.hash,
     one.reason ?? '',
   ])
-  const names = ['version', 'status', 'rules', 'proposed by', 'approved by', 'active since', 'shadow since', 'hash', 'reason']
+  const names = [
+    'version',
+    'status',
+    'rules',
+    'proposed by',
+    'approved by',
+    'active since',
+    'shadow since',
+    'hash',
+    'reason',
+  ]
   const told = ignored.map(({ sequence, why }) => `row ${sequence} counts for nothing: ${why}\n`)
   return [tableText(names, rows), ...told].join('')
 }

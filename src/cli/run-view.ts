@@ -2,7 +2,7 @@
 // summary.
 import type { SourceNotice } from '../batches/notice.ts'
 import type { Config } from '../config/config.ts'
-import type { BatchReport } from '../engines/batch-report.ts'
+import type { BatchReport, ShadowReport } from '../engines/batch-report.ts'
 import { latencyQuantileMs } from '../engines/latency.ts'
 import { counted } from '../errors/counted.ts'
 import { batchLine } from './batch-line.ts'
@@ -214,12 +214,17 @@ function batchFacts(report: BatchReport, lost: bigint) {
     quarantined: report.quarantinedRows,
     ...(report.quarantinedRows > 0 ? { reasons: report.quarantineReasons } : {}),
     ...(Object.keys(report.overflows).length > 0 ? { rule_overflows: report.overflows } : {}),
+    ...(report.shadows.length > 0 ? { shadows: report.shadows.map(shadowFacts) } : {}),
     watermark: watermarkMicros === null ? null : new Date(Number(watermarkMicros / 1000n)).toISOString(),
     batch_ms: Math.round(report.batchMs),
     latency_ms: roundedMs(report.latencyMs),
     latency_p99_ms: roundedMs(latencyQuantileMs(report.latencies, 0.99)),
     review: report.reviewRows,
   }
+}
+
+function shadowFacts({ version, rows, reviewRows, failedRows }: ShadowReport) {
+  return { version, rows, review: reviewRows, ...(failedRows > 0 ? { failed: failedRows } : {}) }
 }
 
 function roundedMs(ms: number | null): number | null {

@@ -9,6 +9,7 @@ import { typeText } from '../delta/schema.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError, unreachable, withPlaceNames } from '../errors/errors.ts'
 import { readableTables } from '../ops/readable.ts'
+import { namedTables } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
 import { instanceOptions } from '../query/reader.ts'
 import { openNamedTable, sqlName } from '../query/table-name.ts'
@@ -54,7 +55,7 @@ export function tableCommand(project: Project): Command {
   command
     .command('verify')
     .description('prove what "assay verify" can prove of this table')
-    .argument('<table>', project.lakehouse.tables.map(sqlName).join(', '))
+    .argument('<table>', namedTables(project.lakehouse).map(sqlName).join(', '))
     .addOption(sinceOption())
     .option('--json', 'as one JSON object')
     .action((table: string, flags: VerifyFlags) => verify(openSession(project).config, table, flags))

@@ -4,7 +4,7 @@ import type { Delays, Parameters } from '../batches/plan.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { MetricsAddress } from '../metrics/token.ts'
 import { isStoreUrl } from '../objects/address.ts'
-import { eventsWatermark, type Lakehouse, withDefinitionSettings } from '../plan/index.ts'
+import { eventsWatermark, type Lakehouse, namedTables, withDefinitionSettings } from '../plan/index.ts'
 import { type DecisionsConfig, decisionsConfigOf, decisionsContradictions } from './decisions-variables.ts'
 import { formatDuration } from './duration.ts'
 import { readEnvFile } from './env-file.ts'
@@ -283,8 +283,8 @@ function delaysOf(
   return delays
 }
 
-function retentionsOf({ tables }: Lakehouse, values: ParsedValues): Readonly<Record<string, bigint>> {
-  const set = tables.flatMap(({ path }) => {
+function retentionsOf(lakehouse: Lakehouse, values: ParsedValues): Readonly<Record<string, bigint>> {
+  const set = namedTables(lakehouse).flatMap(({ path }) => {
     const micros = values[retentionVariable(path)] as bigint | null // As its schema gives it.
     return micros === null ? [] : [[path, micros] as const]
   })
@@ -292,8 +292,8 @@ function retentionsOf({ tables }: Lakehouse, values: ParsedValues): Readonly<Rec
 }
 
 /** Of two tables whose paths make one name nobody knows which is meant. */
-function sharedRetentions({ tables }: Lakehouse, values: ParsedValues): string[] {
-  const paths = tables.map(({ path }) => path)
+function sharedRetentions(lakehouse: Lakehouse, values: ParsedValues): string[] {
+  const paths = namedTables(lakehouse).map(({ path }) => path)
   return [...new Set(paths.map(retentionVariable))].flatMap((name) => {
     const ofName = paths.filter((path) => retentionVariable(path) === name)
     const isSet = values[name] !== null && values[name] !== undefined

@@ -1,6 +1,6 @@
 // The variables that say how long rows of a table stay: one for each table of a lakehouse.
 import { batchTimeColumn } from '../plan/batch-time.ts'
-import type { Lakehouse } from '../plan/index.ts'
+import { type Lakehouse, namedTables } from '../plan/index.ts'
 import { wholeDays } from './values.ts'
 
 export function retentionVariable(path: string): string {
@@ -9,7 +9,7 @@ export function retentionVariable(path: string): string {
 
 /** By name, as `variablesOf` has them. */
 export function retentionVariables(lakehouse: Lakehouse) {
-  return lakehouse.tables.map((table) => {
+  return namedTables(lakehouse).map((table) => {
     const variable = {
       group: 'Tables',
       ...wholeDays(batchTimeColumn(lakehouse, table) !== null),

@@ -1,6 +1,13 @@
 // The lakehouse as the pages know it: its tables, what they read, and what their columns are called.
 import { opsTables } from '../ops/readable.ts'
-import { inputsOf, type Lakehouse, type TableDefinition, unpivotOf, windowOf } from '../plan/index.ts'
+import {
+  inputsOf,
+  type Lakehouse,
+  namedTables,
+  type TableDefinition,
+  unpivotOf,
+  windowOf,
+} from '../plan/index.ts'
 import { liveName } from '../query/open-windows.ts'
 import { sqlName } from '../query/table-name.ts'
 import type { LakehouseAnswer, TableAnswer } from './api.ts'
@@ -11,7 +18,10 @@ export function lakehouseAnswer(lakehouse: Lakehouse, facts: AnswerFacts): Lakeh
   const { records, events, refused, scored, names, rules, reasons } = lakehouse
   return {
     ...facts,
-    tables: [...lakehouse.tables.map((table) => tableAnswer(lakehouse, table)), ...opsTables.map(opsAnswer)],
+    tables: [
+      ...namedTables(lakehouse).map((table) => tableAnswer(lakehouse, table)),
+      ...opsTables.map(opsAnswer),
+    ],
     roles: {
       records: records.path,
       events: events.path,
@@ -37,7 +47,7 @@ function sourcesOf({ records }: Lakehouse, { path, rows }: TableDefinition): rea
 /** The first of the tables that each table's rows come from. */
 export function readsOfTables(lakehouse: Lakehouse): ReadonlyMap<string, string> {
   return new Map(
-    lakehouse.tables.flatMap((table) => {
+    namedTables(lakehouse).flatMap((table) => {
       const [source] = sourcesOf(lakehouse, table)
       return source === undefined ? [] : [[table.path, source] as const]
     }),

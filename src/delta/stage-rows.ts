@@ -57,12 +57,16 @@ async function writtenFiles(
   const by = metadata.partitionColumns.map((name) => {
     return { name, column: columns.find((column) => column.name === name)?.column ?? null }
   })
+  const [first, ...others] = by
+  const part = (): Partition[] => partitionsOf(by, rows.rowCount)
+  const isByOne = first?.column != null && others.length === 0
+  const parts = shared !== null && isByOne ? shared.rangesBy(first.column!, part) : part()
   const written: WrittenFile[] = []
   const storage = storageOf(directory)
   await storage.readyForFiles(directory)
   const closing: Promise<void>[] = []
   try {
-    for (const { values, range } of partitionsOf(by, rows.rowCount)) {
+    for (const { values, range } of parts) {
       const partitionValues = partitionTexts(directory, by, values)
       const open = await openNew(directory, partitionValues)
       try {

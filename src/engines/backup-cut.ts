@@ -7,7 +7,7 @@ import { isOddPath } from '../delta/paths.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { noLakehouse, readableTables } from '../ops/readable.ts'
 import { progressOf, tableDirectory } from '../ops/tables.ts'
-import type { Lakehouse } from '../plan/index.ts'
+import { type Lakehouse, namedTables } from '../plan/index.ts'
 import { versionBefore } from './batch-history.ts'
 import { journalTxns } from './journal.ts'
 
@@ -45,7 +45,7 @@ export async function cutLakehouse(lakehouse: Lakehouse, deltaBasePath: string):
     const table = path === events.path ? silver : await tableIfThere(deltaBasePath, path)
     if (table === null) continue
     const version = table === silver ? newest.version : await versionUpTo(table, batch)
-    const isOfBatches = lakehouse.tables.some((one) => one.path === path)
+    const isOfBatches = namedTables(lakehouse).some((one) => one.path === path)
     const from = isOfBatches ? await firstNeeded(table, batch, table === silver ? noted : null) : null
     const cut = version === null ? null : await cutTable(table, path, version, from)
     if (cut === null) return null

@@ -32,12 +32,23 @@ export type BatchReport = {
   readonly firings: Readonly<Record<string, number>>
   /** In how many of them a rule was unknown, because it calculates what overflowed or was divided by 0. */
   readonly overflows: Readonly<Record<string, number>>
+  /** Of each version that ran beside the one that decides, what it said of them. */
+  readonly shadows: readonly ShadowReport[]
   /** The newest record that the batch took of each partition; none where records have no timestamps. */
   readonly newestRecords: readonly NewestRecord[]
   /** How many of the batch's transactions require review. */
   readonly reviewRows: number
   /** The first of them. */
   readonly alerts: readonly Alert[]
+}
+
+export type ShadowReport = {
+  readonly version: number
+  readonly rows: number
+  /** How many it would have sent to review. */
+  readonly reviewRows: number
+  /** In how many a rule of it was unknown, as in `overflows`. */
+  readonly failedRows: number
 }
 
 /** By the timestamp that it has in Kafka. */

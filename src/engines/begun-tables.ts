@@ -1,5 +1,5 @@
-// Where a table begins that has rows of those batches alone whose definitions have it: no batch before needs to
-// be gone through for it.
+// Where a table begins that has rows of those batches alone whose definitions have it: no batch before needs
+// to be gone through for it.
 import type { RecordedBatch } from '../batches/progress.ts'
 import { expandOf } from '../plan/index.ts'
 import type { BatchHistory } from './batch-history.ts'

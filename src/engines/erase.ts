@@ -25,7 +25,7 @@ import { labelsPath } from '../ops/labels.ts'
 import { noLakehouse } from '../ops/readable.ts'
 import { openOpsTable, opsDirectory, tableDirectory } from '../ops/tables.ts'
 import { verdictsPath } from '../ops/verdicts.ts'
-import { inputStream, type Lakehouse } from '../plan/index.ts'
+import { inputStream, type Lakehouse, namedTables } from '../plan/index.ts'
 import { step } from '../steps/step.ts'
 import { Backlog } from './backlog.ts'
 import { doneBatch } from './batch-rules.ts'
@@ -338,7 +338,7 @@ export async function findErasable(
 /** The tables of the lakehouse that are there. */
 async function existing({ lakehouse, deltaBasePath }: EraseOptions): Promise<Map<string, DeltaTable>> {
   const found = new Map<string, DeltaTable>()
-  for (const definition of lakehouse.tables) {
+  for (const definition of namedTables(lakehouse)) {
     const table = await tableIfThere(tableDirectory(deltaBasePath, definition))
     if (table !== null) found.set(definition.path, table)
   }

@@ -5,15 +5,23 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { isStreamed } from '../batches/streamed.ts'
 import { type DeltaTable, fetchedScanSql, type PruneRange } from '../delta/index.ts'
 import { retainedOf } from '../ops/retained.ts'
-import { hasClosingRows, type Lakehouse, placeColumns, type TableDefinition } from '../plan/index.ts'
+import {
+  hasClosingRows,
+  type Lakehouse,
+  namedTables,
+  placeColumns,
+  type TableDefinition,
+} from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 import { rowsOf, setTable } from './database.ts'
 import { decodedOfPersons } from './decoded-persons.ts'
 import type { SchemaStore } from './schema-store.ts'
 
 /** The tables that have the rows of single records, in the order in which a batch writes them. */
-export function recordTables({ tables }: Lakehouse): readonly TableDefinition[] {
-  return tables.filter(({ rows }) => Object.keys(placeColumns).every((name) => name in rows.schema))
+export function recordTables(lakehouse: Lakehouse): readonly TableDefinition[] {
+  return namedTables(lakehouse).filter(({ rows }) =>
+    Object.keys(placeColumns).every((name) => name in rows.schema),
+  )
 }
 
 /** Tables of rows that do not say of which record each is: an erasure cannot find a person's among them. */

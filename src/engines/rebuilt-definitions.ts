@@ -9,8 +9,8 @@ import { blockingChanges } from './start-changes.ts'
 export type BatchDefinitions = Pick<DefinitionStore, 'tablesOf' | 'current'>
 
 /**
- * True for a table that came later than the batch, or that could not follow what it is since; what is expanded
- * goes by the batch.
+ * True for a table that came later than the batch, or that could not follow what it is since; one that is
+ * expanded goes by the batch.
  */
 export function isByRebuild(ofBatch: TableDefinition | null, ofRebuild: TableDefinition): boolean {
   if (expandOf(ofRebuild.rows.node) !== null) return false

@@ -5,7 +5,14 @@ import type { Progress, RecordedBatch } from '../batches/progress.ts'
 import type { ColumnType } from '../expr/index.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import { boundDuckdb, duckdb, expressionSql, type ParameterValues } from '../sql/index.ts'
-import type { Alert, BatchReport, InputPosition, NewestRecord, RefusedSample } from './batch-report.ts'
+import type {
+  Alert,
+  BatchReport,
+  InputPosition,
+  NewestRecord,
+  RefusedSample,
+  ShadowReport,
+} from './batch-report.ts'
 import { eventsWatermarkOf } from './batch-rules.ts'
 import { rowsOf } from './database.ts'
 import { type LatencyCounts, latencyBucketSql, latencyQuantileMs, noLatencies } from './latency.ts'
@@ -28,13 +35,14 @@ export type BatchFacts = {
   readonly alertsMax: number
   readonly hasRecords: boolean
   readonly hasScores: boolean
+  readonly hasShadows: boolean
   /** By which the batch's rules are asked what they could not calculate; null where they are not today's. */
   readonly parameters: ParameterValues | null
 }
 
 /**
  * To be called after the batch's commits. It reads the batch's rows by the names `records_batch`,
- * `events_batch`, `refused_batch` and `scored_batch`, as far as the facts say that there are any.
+ * `events_batch`, `refused_batch`, `scored_batch` and `shadow_batch`, as far as the facts say that there are any.
  */
 export async function batchReport(
   connection: DuckDBConnection,
@@ -65,6 +73,7 @@ export async function batchReport(
     ...(facts.hasScores ? await riskOf(connection) : { riskLevels: {}, reviewRows: 0 }),
     firings: facts.hasScores ? await countedNames(connection, 'scored_batch') : {},
     overflows: hasArrivals && facts.hasScores ? await overflowsOf(connection, lakehouse, facts) : {},
+    shadows: facts.hasShadows ? await shadowsOf(connection) : [],
     newestRecords: hasArrivals ? await newestRecords(connection) : [],
     alerts:
       facts.hasScores && facts.alertsMax > 0 ? await alerts(connection, lakehouse, facts.alertsMax) : [],
@@ -120,6 +129,20 @@ async function overflowsOf(
   )
   const found = rules.map(({ name }, index): [string, number] => [name, Number(row?.[`of_${index}`] ?? 0)])
   return Object.fromEntries(found.filter(([, count]) => count > 0))
+}
+
+async function shadowsOf(connection: DuckDBConnection): Promise<ShadowReport[]> {
+  const rows = await rowsOf(
+    connection,
+    `SELECT rules_version AS version, count(*)::INTEGER AS rows,
+      (count(*) FILTER (WHERE requires_review))::INTEGER AS reviews,
+      (count(*) FILTER (WHERE len(failed_rules) > 0))::INTEGER AS failures
+    FROM shadow_batch GROUP BY version ORDER BY version`,
+  )
+  return rows.map((row) => ({
+    ...{ version: Number(row.version), rows: Number(row.rows) },
+    ...{ reviewRows: Number(row.reviews), failedRows: Number(row.failures) },
+  }))
 }
 
 async function newestRecords(connection: DuckDBConnection): Promise<NewestRecord[]> {

@@ -8,7 +8,7 @@ import { isEmpty } from '../expr/index.ts'
 import { compileRowPath, type RowOutput, type RowPath, type RunningBatch } from '../javascript/index.ts'
 import {
   copyName,
-  copyOf,
+  copyRelation,
   expandOf,
   hasClosingRows,
   inputsOf,
@@ -68,7 +68,7 @@ function relationsOf({ path, rows }: TableDefinition): readonly (readonly [strin
   const expanded = expandOf(rows.node)
   if (expanded === null) return [[path, rows]]
   return expanded.copies.map((copy) => {
-    return [`${path} ${copyName(expanded, copy)}`, copyOf(expanded, copy)]
+    return [`${path} ${copyName(expanded, copy)}`, copyRelation(expanded, copy)]
   })
 }
 

@@ -22,6 +22,7 @@ export const findingKinds = [
   'watermark',
   'stopped',
   'anomaly',
+  'shadow',
 ] as const
 
 export type FindingKind = (typeof findingKinds)[number]
@@ -53,6 +54,8 @@ export type HealthFacts = {
   readonly phasesMs: readonly Readonly<Record<string, number>>[]
   readonly held: (TopicPartition & { readonly seconds: number }) | null
   readonly batchesBehind: number | null
+  /** What is wrong with versions that should run as shadows. */
+  readonly shadowFaults: readonly string[]
   /** null where there is enough. */
   readonly diskFreeBytes: number | null
 }
@@ -67,6 +70,7 @@ export function runFindings(facts: HealthFacts): RunFinding[] {
     ...refusalFindings(facts),
     ...lagFindings(facts),
     ...heldFindings(facts),
+    ...shadowFindings(facts),
   ]
 }
 
@@ -154,6 +158,11 @@ function heldFindings({ held }: HealthFacts): RunFinding[] {
   const { topic, partition, seconds: behind } = held
   const text = `partition ${partition} of ${topic} holds the watermark back: its event time is ${seconds(behind)} behind the newest`
   return [{ kind: 'watermark', severity: 'warn', text, help: 'docs/runbooks/watermark-held.md' }]
+}
+
+function shadowFindings({ shadowFaults }: HealthFacts): RunFinding[] {
+  const help = 'assay rules unshadow; docs/guide/shadows.md'
+  return shadowFaults.map((text) => ({ kind: 'shadow', severity: 'warn', text, help }))
 }
 
 function seconds(count: number): string {

@@ -58,7 +58,9 @@ export class RunMetrics {
       this.#values.set('assay_fault_streak', {}, failures)
       this.#values.add('assay_faults_total', { code })
     },
-    notice: ({ code, details: { lost } }) => {
+    notice: ({ code, details: { lost, version } }) => {
+      if (code === 'RULES_SHADOW_FAILED')
+        this.#values.add('assay_shadow_faults_total', { version: String(version), cause: 'invalid' })
       if (code === 'KAFKA_OFFSETS_LOST' && typeof lost === 'bigint')
         this.#values.add('assay_lost_records_total', {}, Number(lost))
       this.#values.add('assay_notices_total', { code })
@@ -130,6 +132,12 @@ export class RunMetrics {
       values.add('assay_transactions_total', { risk_level: level }, count)
     for (const [rule, count] of Object.entries(report.firings))
       values.add('assay_rule_firings_total', this.#ruleOf(rule), count)
+    for (const { version, rows, reviewRows, failedRows } of report.shadows) {
+      const of = { version: String(version) }
+      values.add('assay_shadow_rows_total', of, rows)
+      values.add('assay_shadow_review_rows_total', of, reviewRows)
+      values.add('assay_shadow_faults_total', { ...of, cause: 'calculation' }, failedRows)
+    }
     for (const [bucket, count] of report.latencies)
       values.observe('assay_commit_latency_seconds', {}, latencyMiddleMs(bucket) / 1000, count)
   }

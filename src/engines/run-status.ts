@@ -1,7 +1,7 @@
 // The state of a running process as data, and what is wrong with it in words: `assay status` and /status.
 import { holdingPartition } from '../batches/planner.ts'
 import { diskFreeMinBytes } from '../metrics/objectives.ts'
-import { eventsWatermark, type Lakehouse } from '../plan/index.ts'
+import { eventsWatermark, type Lakehouse, namedTables } from '../plan/index.ts'
 import { type HealthFacts, type RunFinding, runFindings } from './run-findings.ts'
 import type { RunWatch } from './run-watch.ts'
 
@@ -115,7 +115,7 @@ function tablesOf({ lakehouse, streams }: StatusFacts, watch: RunWatch, nowMs: n
   const { opened, progress } = watch
   if (opened === null) return []
   return opened.tables.flatMap(({ definition: { path }, delta }) => {
-    const table = lakehouse.tables.find((one) => one.path === path)
+    const table = namedTables(lakehouse).find((one) => one.path === path)
     if (table === undefined || !streams.includes(table.stream)) return []
     const { version, rows, committedMs } = delta.figures()
     const name = watermarkOf(lakehouse, path)
@@ -154,7 +154,7 @@ function healthOf(
   lag: LagStatus | null,
   nowMs: number,
 ): HealthFacts {
-  const { recent, last, lags, outage, fault, opened, progress } = watch
+  const { recent, last, lags, outage, fault, opened, progress, shadowFaults } = watch
   const records = recent.reduce((sum, one) => sum + one.records, 0)
   const quarantined = recent.reduce((sum, one) => sum + one.quarantined, 0)
   const silver = opened?.silverBatch ?? null
@@ -173,6 +173,7 @@ function healthOf(
     reasons: last?.report.quarantineReasons ?? {},
     phasesMs: recent.map(({ phasesMs }) => phasesMs),
     held: heldOf(watch),
+    shadowFaults,
     batchesBehind: silver === null ? null : Number(silver() - (progress?.batch ?? 0n)),
     diskFreeBytes: diskFreeBytes !== null && diskFreeBytes < diskFreeMinBytes ? diskFreeBytes : null,
   }

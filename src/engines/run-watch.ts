@@ -37,6 +37,9 @@ export class RunWatch {
   #phases = new Map<bigint, Record<string, number>>()
   #fault: (FaultEvent & { readonly atMs: number }) | null = null
   #outage: Outage | null = null
+  #shadowFaults: readonly string[] = []
+  /** Told before the tables are open. */
+  #shadowFaultsTold: string[] = []
   #waitingSinceMs: number | null = null
   #looking: Promise<void> | null = null
   readonly #looks = new AbortController()
@@ -62,6 +65,11 @@ export class RunWatch {
   /** The last failure, until something got done after it. */
   get fault(): (FaultEvent & { readonly atMs: number }) | null {
     return this.#fault
+  }
+
+  /** What is wrong with versions that should run as shadows. */
+  get shadowFaults(): readonly string[] {
+    return this.#shadowFaults
   }
 
   get outage(): Outage | null {
@@ -90,6 +98,8 @@ export class RunWatch {
   readonly onEvent = listener({
     opened: (event) => {
       this.#opened = event
+      this.#shadowFaults = this.#shadowFaultsTold
+      this.#shadowFaultsTold = []
       this.lags.take(event.progress.offsets, [])
     },
     phase: ({ batch, phase, ms }) => {
@@ -106,6 +116,7 @@ export class RunWatch {
       this.#fault = { ...event, atMs: this.#nowMs() }
     },
     notice: ({ code, message }) => {
+      if (code === 'RULES_SHADOW_FAILED') this.#shadowFaultsTold.push(message)
       if (code === 'KAFKA_BACK') this.#outage = null
       const isOutage = code in errorCodes && isWaitedFor(code)
       if (isOutage) this.#outage ??= { code, message, sinceMs: this.#nowMs() }

@@ -144,7 +144,7 @@ function newTable({ path, rows }: TableDefinition, { isInput, isThere }: TableFa
   const expanded = expandOf(rows.node)
   if (expanded !== null) {
     const names = expanded.copies.map((copy) => `${expanded.by} ${copyName(expanded, copy)}`)
-    return { kind: 'new table', name: path, text: `from the next batch on it has rows of ${listed(names)}` }
+    return { kind: 'next batch', name: path, text: `it has rows of ${listed(names)}` }
   }
   if (isInput) {
     const text =

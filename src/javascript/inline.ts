@@ -126,6 +126,15 @@ const isOneOf: Form<Code> = (writer, [value, list], block, resolve) => {
 
 /** Hardly any row has a name to tell: they share one list that is empty. */
 const presentNames: Form<Code> = (writer, args, block, resolve) => {
+  const conditional = conditionalNames(args)
+  if (conditional !== null) {
+    const bits = conditional.map(
+      ({ when }, index) => `(${writer.truth(when, block, resolve)} ? ${2 ** index} : 0)`,
+    )
+    const lists = new NameLists(conditional.map(({ name }) => name))
+    const text = `${writer.bound.name(lists, 'names')}.of(${bits.join(' | ')})`
+    return { text, isNullable: false, isOfBatch: false }
+  }
   const codes = args.map((arg) => writer.atom(arg, block, resolve, 'name'))
   const isOfBatch = codes.every((code) => code.isOfBatch)
   const none = writer.bound.name(noNames, 'none')
@@ -136,6 +145,47 @@ const presentNames: Form<Code> = (writer, args, block, resolve) => {
     ? `[${all}]`
     : `(${codes.map((code) => `${code.text} === null`).join(' && ')} ? ${none} : ${present(writer)}(${all}))`
   return { text, isNullable: false, isOfBatch }
+}
+
+type ConditionalName = { readonly when: Expr<'boolean'>; readonly name: string }
+/** As many as the bits of a number that is added to no other. */
+const conditionalNamesMax = 30
+const nameListsMax = 10_000
+
+/** Names that are written down, each told where a condition is true; null for any others. */
+function conditionalNames(args: readonly Expr[]): readonly ConditionalName[] | null {
+  const found = args.flatMap((arg): ConditionalName[] => {
+    const [branch, ...others] = arg.kind === 'case' ? arg.branches : []
+    const isOne = arg.kind === 'case' && others.length === 0 && isLiteral(arg.otherwise, null)
+    if (!isOne || branch?.then.kind !== 'literal' || typeof branch.then.value !== 'string') return []
+    return [{ when: branch.when, name: branch.then.value }]
+  })
+  return found.length === args.length && found.length > 1 && found.length <= conditionalNamesMax
+    ? found
+    : null
+}
+
+function isLiteral(expr: Expr, value: unknown): boolean {
+  return expr.kind === 'literal' && expr.value === value
+}
+
+/** Rows of which the same names are told share one list. */
+class NameLists {
+  readonly #names: readonly string[]
+  readonly #lists = new Map<number, readonly string[]>()
+
+  constructor(names: readonly string[]) {
+    this.#names = names
+  }
+
+  /** `bits`: of each name, in their order, whether it is told. */
+  of(bits: number): readonly string[] {
+    const known = this.#lists.get(bits)
+    if (known !== undefined) return known
+    const list = this.#names.filter((_, index) => (bits & (2 ** index)) !== 0)
+    if (this.#lists.size < nameListsMax) this.#lists.set(bits, list)
+    return list
+  }
 }
 
 const noNames: readonly string[] = []

@@ -14,15 +14,7 @@ import { goldTransactions } from './3-gold/transactions.ts'
 import { qualityMetrics } from './3-quality/metrics.ts'
 import { shadowOf } from './3-rules/shadow.ts'
 import { reasonMeanings } from './reasons.ts'
-import {
-  boundLists,
-  inArms,
-  ruleColumns,
-  rulesFile,
-  shadowRules,
-  shopNames,
-  shopRules,
-} from './rules.ts'
+import { boundLists, inArms, ruleColumns, rulesFile, shadowRules, shopNames, shopRules } from './rules.ts'
 
 const person: PersonColumn = { name: 'user_id', type: 'int' }
 

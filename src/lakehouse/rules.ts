@@ -5,7 +5,6 @@ import type { Schema } from '../expr/index.ts'
 import type { Lakehouse, RulesVersion } from '../plan/index.ts'
 import { type RuleSet, validRules } from '../rules/index.ts'
 import { silverTransactions } from './2-silver/transactions.ts'
-import type { ShadowRules } from './3-rules/shadow.ts'
 
 /** Every column of fraud_detection's rows before they are scored. */
 export const ruleColumns: Schema = {
@@ -33,9 +32,14 @@ export type ScoringRules = Pick<RuleSet, 'rules' | 'levels' | 'reviewFrom' | 'mo
   }
 }
 
+/** A version of the rules that decides nothing. */
+export type ShadowRules = Pick<RuleSet, 'rules' | 'levels' | 'reviewFrom' | 'model'> & {
+  readonly version: number
+}
+
 /**
- * The names of lists that a version asks a batch for; those that no variable sets are, of a version beside the
- * one that decides, those of its own text.
+ * The names of lists that a version asks a batch for. Beside the version that decides, a list that no
+ * variable sets is that of the version's own text.
  */
 export function boundLists(names: readonly string[], { ownLists = [] }: RulesVersion): string[] {
   return names.filter((name) => !ownLists.includes(name))

@@ -164,6 +164,18 @@ export const metricCatalog = {
     ...{ ...fraud, labels: ['rule', 'version'] },
     help: 'Transactions in which a rule fired; the version is the hash of what the rule says',
   },
+  assay_shadow_rows_total: {
+    ...{ ...fraud, labels: ['version'] },
+    help: 'Transactions of which a version of the rules said something that runs as a shadow, by its number',
+  },
+  assay_shadow_review_rows_total: {
+    ...{ ...fraud, labels: ['version'] },
+    help: 'Transactions that a shadow would have sent to review',
+  },
+  assay_shadow_faults_total: {
+    ...{ ...fraud, labels: ['version', 'cause'] },
+    help: 'Faults of shadows, which harm nothing else: transactions of which a rule could not be calculated (calculation), times that the tables were opened without it because it does not go with the lakehouse (invalid)',
+  },
   assay_decisions_total: {
     ...{ ...fraud, labels: ['decision'] },
     help: 'Decisions that "assay run decisions" has written to their topic: scored or refused',

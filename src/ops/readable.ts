@@ -1,7 +1,7 @@
 // Every table that a query can name: those of the lakehouse, and what Assay keeps of its own work.
 import { DeltaTable } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import type { Lakehouse, TableDefinition } from '../plan/index.ts'
+import { type Lakehouse, namedTables, type TableDefinition } from '../plan/index.ts'
 import { alertLogDefinition, alertLogPath } from './alerts.ts'
 import { auditDefinition, auditPath } from './audit.ts'
 import { batchesDefinition, batchesPath } from './batches.ts'
@@ -38,8 +38,8 @@ export const opsTables: readonly NamedTable[] = [
   { path: auditPath, meaning: auditDefinition.description },
 ]
 
-export function readableTables({ tables }: Pick<Lakehouse, 'tables'>): readonly NamedTable[] {
-  return [...tables, ...opsTables]
+export function readableTables(lakehouse: Pick<Lakehouse, 'tables' | 'shadow'>): readonly NamedTable[] {
+  return [...namedTables(lakehouse), ...opsTables]
 }
 
 /** What to look at where a table is not there. */
@@ -50,7 +50,7 @@ export function noLakehouse(deltaBasePath: string): LakehouseError {
 }
 
 export async function hasTables(
-  lakehouse: Pick<Lakehouse, 'tables'>,
+  lakehouse: Pick<Lakehouse, 'tables' | 'shadow'>,
   deltaBasePath: string,
 ): Promise<boolean> {
   for (const table of readableTables(lakehouse))
@@ -60,7 +60,7 @@ export async function hasTables(
 
 /** Fails with DELTA_TABLE_NOT_FOUND where no table is written: what only reads would find nothing wrong. */
 export async function refuseNoTables(
-  lakehouse: Pick<Lakehouse, 'tables'>,
+  lakehouse: Pick<Lakehouse, 'tables' | 'shadow'>,
   deltaBasePath: string,
 ): Promise<void> {
   if (!(await hasTables(lakehouse, deltaBasePath))) throw noLakehouse(deltaBasePath)

@@ -95,6 +95,16 @@ export class SharedLeaves {
     { readonly range: RowRange; readonly leaves: Promise<CompressedLeaf>[] }[]
   >()
 
+  readonly #ranges = new Map<Column, unknown>()
+
+  /** How the rows are parted by the values of a column: for all files the same ranges, which `of` knows again. */
+  rangesBy<T>(column: Column, part: () => T): T {
+    const known = this.#ranges.get(column) as T | undefined // As `part` made them before.
+    const ranges = known ?? part()
+    this.#ranges.set(column, ranges)
+    return ranges
+  }
+
   /** The leaves of just these rows; empty where they are to be made, and added. */
   of(column: Column, range: RowRange): Promise<CompressedLeaf>[] {
     const ofColumn = this.#known.get(column) ?? []

@@ -129,6 +129,10 @@ function rowAt({ from, indexes }: RowRange, at: number): number {
   return indexes === null ? from + at : indexes[from + at]!
 }
 
+function listAt({ values }: ValueColumn, range: RowRange, at: number): readonly unknown[] | null {
+  return values[rowAt(range, at)] as readonly unknown[] | null
+}
+
 /**
  * A null list is at level 0 and an empty one at 1. An item that is null itself is at 2; one that is there but
  * has a null for its part is at `partNull`, and a part that is there is one above that.
@@ -144,15 +148,13 @@ function listOf(
     const none = new Uint8Array(rowCount)
     return { levelCount: rowCount, definitions: none, repetitions: none, values: [], first: 0, valueCount: 0 }
   }
-  const lists = Array.from(
-    { length: rowCount },
-    (_, at) => column.values[rowAt(range, at)] as unknown[] | null,
-  )
-  const levelCount = lists.reduce((sum, list) => sum + Math.max(1, list?.length ?? 0), 0)
+  let levelCount = 0
+  for (let row = 0; row < rowCount; row++) levelCount += Math.max(1, listAt(column, range, row)?.length ?? 0)
   const [definitions, repetitions] = [new Uint8Array(levelCount), new Uint8Array(levelCount)]
   const values: unknown[] = []
   let at = 0
-  for (const list of lists) {
+  for (let row = 0; row < rowCount; row++) {
+    const list = listAt(column, range, row)
     if (list === null || list.length === 0) definitions[at++] = list === null ? 0 : 1
     else {
       for (let place = 0; place < list.length; place++) {

@@ -47,7 +47,7 @@ export function copyName({ by }: ExpandNode, copy: ExpandedCopy): string {
 }
 
 /** The relation of one copy alone. */
-export function copyOf({ input, keep, schema }: ExpandNode, copy: ExpandedCopy): Relation {
+export function copyRelation({ input, keep, schema }: ExpandNode, copy: ExpandedCopy): Relation {
   const columns = Object.entries(schema).map(([name, type]): [string, Expr] => {
     return [name, keep.includes(name) ? column(name, type) : copy[name]!]
   })

@@ -128,7 +128,7 @@ export type LakehouseParts = {
   readonly scored: TableDefinition | null
   /** Further tables, each behind those that it reads. */
   readonly tables: readonly TableDefinition[]
-  /** What rules say that decide nothing: the last of the tables where it is written. Absent: there is none. */
+  /** What rules say that decide nothing: the last of the tables where it is written. */
   readonly shadow?: { readonly table: TableDefinition; readonly isWritten: boolean }
   /** The paths of tables that may lie in a folder that is kept for Assay itself: they come with it. */
   readonly shipped?: readonly string[]
@@ -194,6 +194,14 @@ export function defineLakehouse(parts: LakehouseParts): Lakehouse {
   throw new LakehouseError('LAKEHOUSE_INVALID', ['the lakehouse is not valid:', ...mistakes].join('\n  '), {
     details: { mistakes },
   })
+}
+
+/** The tables, and the one that is a table once it is written. */
+export function namedTables({
+  tables,
+  shadow,
+}: Pick<Lakehouse, 'tables' | 'shadow'>): readonly TableDefinition[] {
+  return shadow === undefined || shadow.isWritten ? tables : [...tables, shadow.table]
 }
 
 /** The tables that these streams write. */

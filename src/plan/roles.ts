@@ -36,6 +36,18 @@ export const roleColumns = {
   },
 } as const satisfies Readonly<Record<Role, Readonly<Record<string, ColumnType>>>>
 
+/** The columns of what versions of the rules say that decide nothing, whatever else such a table has. */
+export const shadowColumns = {
+  ...placeColumns,
+  rules_version: 'int',
+  fraud_score: 'int',
+  risk_level: 'string',
+  requires_review: 'boolean',
+  reasons: 'array<string>',
+  failed_rules: 'array<string>',
+  processing_time: 'timestamp',
+} as const
+
 /** The columns of a table of windows, whatever else it has. */
 export const windowColumns = { window_start: 'timestamp', window_end: 'timestamp' } as const
 

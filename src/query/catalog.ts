@@ -7,6 +7,7 @@ import { type DeltaSnapshot, type DeltaTable, fetchedScanSql } from '../delta/in
 import { LakehouseError } from '../errors/errors.ts'
 import { batchesPath } from '../ops/batches.ts'
 import { type NamedTable, notWrittenAdvice, readableTables } from '../ops/readable.ts'
+import { namedTables } from '../plan/index.ts'
 import { sqlName } from './table-name.ts'
 import { createTableView, openWritten } from './table-view.ts'
 
@@ -63,7 +64,7 @@ function batchOfAll({ lakehouse, deltaBasePath }: Of, opened: readonly Opened[])
   const claims = [events, of(lakehouse.records.path), of(batchesPath)].flatMap(
     (one) => one?.snapshot.txns ?? [],
   )
-  const done = lakehouse.tables.flatMap((definition) => {
+  const done = namedTables(lakehouse).flatMap((definition) => {
     const one = of(definition.path)
     if (one === undefined) return []
     const claimed = claims.map((txns) => streamDone(txns, definition.stream))

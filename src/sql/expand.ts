@@ -6,11 +6,7 @@ import { expressionSql } from './expression.ts'
 /** No column of anybody's has such a name. */
 const place = 'place of the copy'
 
-export function expandSql(
-  dialect: Dialect,
-  { keep, schema, copies }: ExpandNode,
-  input: string,
-): string {
+export function expandSql(dialect: Dialect, { keep, schema, copies }: ExpandNode, input: string): string {
   const at = dialect.name(place)
   const names = [...keep, ...Object.keys(schema).filter((name) => !keep.includes(name))]
   const cells = names.map((name) => {

@@ -4,7 +4,7 @@ import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Schema } from '../expr/index.ts'
 import { tableDirectory } from '../ops/tables.ts'
-import type { Lakehouse } from '../plan/index.ts'
+import { type Lakehouse, namedTables } from '../plan/index.ts'
 import { duckdb } from '../sql/index.ts'
 
 export type TestCell = string | number | bigint | boolean | null | readonly TestCell[]
@@ -37,9 +37,10 @@ export class TableReader {
 
   async rows(name: string): Promise<TestRow[]> {
     const path = name.replaceAll('.', '/')
-    const table = this.#lakehouse.tables.find((one) => one.path === path)
+    const tables = namedTables(this.#lakehouse)
+    const table = tables.find((one) => one.path === path)
     if (table === undefined) {
-      const known = this.#lakehouse.tables.map((one) => one.path).join(', ')
+      const known = tables.map((one) => one.path).join(', ')
       throw new LakehouseError('TABLE_UNKNOWN', `there is no table ${name}; there is ${known}`)
     }
     const directory = tableDirectory(this.#base, table)

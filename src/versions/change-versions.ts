@@ -108,9 +108,9 @@ export function shadowVersion(
   by: Actor,
 ): NewRow[] {
   const found = versionAt(versions, version)
-  if (found.status === 'active') throw refused(`version ${version} is active: its rows are those that decide.`)
-  if (found.status === 'rejected')
-    throw refused(`version ${version} was rejected: propose it again first.`)
+  if (found.status === 'active')
+    throw refused(`version ${version} is active: its rows are those that decide.`)
+  if (found.status === 'rejected') throw refused(`version ${version} was rejected: propose it again first.`)
   if (found.shadowSinceMicros !== null) return []
   return [{ event: 'shadowed', version, hash: found.hash, text: null, reason, ...by }]
 }

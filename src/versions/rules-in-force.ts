@@ -174,7 +174,7 @@ function besideDeciding(
   return withShadows((running) => by({ ...deciding, shadows: running }), shadows)
 }
 
-/** Fails with RULES_INVALID where a version that is to become active, or a shadow, does not go with the lakehouse. */
+/** Fails with RULES_INVALID where a version that is to become active, or a shadow, is not right here. */
 export function refuseInvalid(
   lakehouse: Lakehouse,
   { all }: Versions,
@@ -182,7 +182,8 @@ export function refuseInvalid(
 ): void {
   for (const { event, version } of rows) {
     const found = all.find((one) => one.version === version)
-    if ((event === 'activated' || event === 'shadowed') && found !== undefined) rulesOfVersion(lakehouse, found)
+    if ((event === 'activated' || event === 'shadowed') && found !== undefined)
+      rulesOfVersion(lakehouse, found)
   }
 }
 

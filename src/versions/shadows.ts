@@ -1,5 +1,5 @@
-// Which versions run as shadows: those that go with the lakehouse. What is wrong with one is told of it alone, and
-// neither the version that decides nor another shadow is without its rows for it.
+// Which versions run as shadows: those that go with the lakehouse. What is wrong with one is told of it
+// alone, and neither the version that decides nor another shadow is without its rows for it.
 import type { Lakehouse, RulesVersion } from '../plan/index.ts'
 
 type Shadow = NonNullable<RulesVersion['shadows']>[number]

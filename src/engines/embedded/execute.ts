@@ -78,7 +78,7 @@ export type CarriedBatch = {
 
 export type CarriedRows = CarriedBatch & { readonly rows: BatchRows }
 
-export type Carried = Executed & { readonly rows: BatchRows }
+export type Carried = Executed & Pick<CarriedRows, 'rows' | 'definitions'>
 
 /** The whole of a batch. */
 export async function executeBatch(
@@ -89,7 +89,8 @@ export async function executeBatch(
   tables: readonly BatchTable[],
 ): Promise<Carried> {
   const carried = await carryRows(context, plan, before, input, tables)
-  return { ...(await closeWindows(context, carried, tables)), rows: carried.rows }
+  const { rows, definitions } = carried
+  return { ...(await closeWindows(context, carried, tables)), rows, definitions }
 }
 
 /** Computes and commits the rows that come at once. */

@@ -6,7 +6,7 @@ import type { Rows } from '../../columns/column.ts'
 import type { Whole } from '../../columns/whole.ts'
 import { figureText } from '../../delta/value-text.ts'
 import { type ColumnType, compareText } from '../../expr/index.ts'
-import type { Lakehouse } from '../../plan/index.ts'
+import type { Lakehouse, TableDefinition } from '../../plan/index.ts'
 import type {
   Alert,
   AlertCell,
@@ -14,10 +14,12 @@ import type {
   InputPosition,
   NewestRecord,
   RefusedSample,
+  ShadowReport,
 } from '../batch-report.ts'
 import { eventsWatermarkOf } from '../batch-rules.ts'
 import { type LatencyCounts, latencyBucket, latencyQuantileMs, noLatencies } from '../latency.ts'
 import { commonestReason } from '../report.ts'
+import { rowsOfTable } from '../row-path.ts'
 import type { Carried } from './execute.ts'
 
 export type RowFacts = {
@@ -33,7 +35,12 @@ export type RowFacts = {
 /** To be called after the batch's commits. */
 export function rowReport(
   lakehouse: Lakehouse,
-  { recorded, rowsByTable, rows }: Pick<Carried, 'recorded' | 'rowsByTable' | 'rows'>,
+  {
+    recorded,
+    rowsByTable,
+    rows,
+    definitions,
+  }: Pick<Carried, 'recorded' | 'rowsByTable' | 'rows' | 'definitions'>,
   facts: RowFacts,
 ): BatchReport {
   const { progress } = recorded
@@ -61,6 +68,7 @@ export function rowReport(
     latencies,
     ...riskOf(scored),
     overflows: rows.overflows,
+    shadows: shadowsOf(lakehouse, definitions, tables),
     firings: scored === null ? {} : countedNames(scored, 'reasons'),
     newestRecords: newestRecords(facts.chunks),
     alerts: scored === null ? [] : alerts(scored, facts.alertsMax, lakehouse.names.event.column),
@@ -92,6 +100,25 @@ function countedNames({ columns, rowCount }: Rows, column: string): Record<strin
     for (const name of lists.get(row) as readonly string[]) counts[name] = (counts[name] ?? 0) + 1
   }
   return counts
+}
+
+/** The rows of each version stand by themselves. */
+function shadowsOf(
+  { shadow }: Lakehouse,
+  definitions: readonly TableDefinition[],
+  tables: ReadonlyMap<string, Rows>,
+): ShadowReport[] {
+  const table = definitions.find(({ path }) => path === shadow?.table.path)
+  if (table === undefined) return []
+  return rowsOfTable(tables, table).map(({ columns, rowCount }) => {
+    const { rules_version: versions, requires_review: reviews, failed_rules: failures } = columns
+    let [reviewRows, failedRows] = [0, 0]
+    for (let row = 0; row < rowCount; row++) {
+      if (reviews!.get(row) === true) reviewRows++
+      if ((failures!.get(row) as readonly string[]).length > 0) failedRows++
+    }
+    return { version: Number(versions!.get(0)), rows: rowCount, reviewRows, failedRows }
+  })
 }
 
 function newestRecords(chunks: readonly RecordChunk[]): NewestRecord[] {

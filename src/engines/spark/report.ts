@@ -3,12 +3,14 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { OffsetRange } from '../../batches/offsets.ts'
 import { fetchedScanSql } from '../../delta/index.ts'
 import { openTable } from '../../ops/tables.ts'
+import type { Lakehouse } from '../../plan/index.ts'
 import type { ParameterValues } from '../../sql/index.ts'
 import type { BatchReport, InputPosition } from '../batch-report.ts'
 import { rowsInRanges } from '../bronze-rows.ts'
 import { setView } from '../database.ts'
 import { definitionsOfRun } from '../definition-changes.ts'
 import { batchReport } from '../report.ts'
+import type { OpenTable } from '../tables.ts'
 import type { Written } from './batch.ts'
 import type { SparkRun } from './spark-run.ts'
 
@@ -32,8 +34,8 @@ export async function reportOf(
   const connection = database.load
   for (const [path, commit] of written.commits) {
     const table = tables.find(({ definition }) => definition.path === path)
-    if (table === undefined || table.role === null || table.role === 'records') continue
-    const name = views[table.role]
+    const name = table === undefined ? null : viewOf(lakehouse, table)
+    if (table === undefined || name === null) continue
     const files = new Map(commit.adds.map((file) => [file.path, file]))
     const snapshot = { ...(await table.delta.snapshot()), files }
     await setView(
@@ -53,9 +55,15 @@ export async function reportOf(
     alertsMax: options.alertsMax,
     hasRecords,
     parameters: parametersOf(run, written),
+    hasShadows: (written.rowsByTable[lakehouse.shadow?.table.path ?? ''] ?? 0) > 0,
     hasScores: lakehouse.scored !== null && (written.rowsByTable[lakehouse.scored.path] ?? 0) > 0,
   })
   return { ...report, silverRows: written.silverRows }
+}
+
+function viewOf({ shadow }: Lakehouse, { role, definition }: OpenTable): string | null {
+  if (definition.path === shadow?.table.path) return 'shadow_batch'
+  return role === null || role === 'records' ? null : views[role]
 }
 
 /** The rules are today's: of a batch of others nothing is told. */

@@ -1,15 +1,20 @@
-// What versions of the rules say of every transaction beside the one that decides: nothing else follows from it.
-import { atLeast, type Columns, type Expr, int, literal, nullOf, presentNames, text, when } from '../../expr/index.ts'
+// What versions of the rules say of every transaction, beside the one that decides.
+import {
+  atLeast,
+  type Columns,
+  type Expr,
+  int,
+  literal,
+  nullOf,
+  presentNames,
+  text,
+  when,
+} from '../../expr/index.ts'
 import { firedRules, fraudScore, riskLevel } from '../../fraud/score.ts'
 import { defineTable, expand, extend, type Relation, type TableDefinition } from '../../plan/index.ts'
-import type { RuleSet } from '../../rules/index.ts'
 import type { Silver } from '../2-silver/transactions.ts'
 import { withVelocity } from '../3-fraud_detection.ts'
-
-/** A version of the rules that decides nothing. */
-export type ShadowRules = Pick<RuleSet, 'rules' | 'levels' | 'reviewFrom' | 'model'> & {
-  readonly version: number
-}
+import type { ShadowRules } from '../rules.ts'
 
 const columns = {
   transaction_id: 'string',
@@ -26,7 +31,14 @@ const columns = {
   processing_time: 'timestamp',
 } as const
 
-const kept = ['transaction_id', 'transaction_date', 'topic', 'partition', 'offset', 'processing_time'] as const
+const kept = [
+  'transaction_id',
+  'transaction_date',
+  'topic',
+  'partition',
+  'offset',
+  'processing_time',
+] as const
 
 /** The table over the silver of a project, and over the features that its rules ask for. */
 export function shadowOf(
@@ -66,12 +78,15 @@ function withScore<S extends Relation>(of: S, shadow: ShadowRules): S {
   })) as Relation as S
 }
 
+// One for all: equal columns are written once.
+const noNames = literal('array<string>', [])
+
 /** The names of the rules of which a calculation overflowed or divided by zero: they do not fire. */
 function failedRules(rules: ShadowRules['rules']): Expr<'array<string>'> {
   const calculating = rules.flatMap(({ name, overflows }) => {
     return overflows === null ? [] : [when([[overflows, text(name)]], nullOf('string'))]
   })
-  return calculating.length === 0 ? literal('array<string>', []) : presentNames(...calculating)
+  return calculating.length === 0 ? noNames : presentNames(...calculating)
 }
 
 function copyOf(row: Columns<typeof columns>, shadow: ShadowRules) {

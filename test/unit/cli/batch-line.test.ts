@@ -22,6 +22,7 @@ const report: BatchReport = {
   riskLevels: {},
   firings: {},
   overflows: {},
+  shadows: [],
   newestRecords: [],
   reviewRows: 17,
   alerts: [],

@@ -38,6 +38,7 @@ function report(records: number, reasons: Record<string, number>, more: Partial<
     riskLevels: {},
     firings: {},
     overflows: {},
+    shadows: [],
     newestRecords: [],
     reviewRows: 0,
     alerts: [],

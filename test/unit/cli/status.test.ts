@@ -106,7 +106,12 @@ const well: Parameters<typeof runFindings>[0] = {
     refusedTable: 'silver/quarantine',
     reasons: { late: 7, duplicate: 3 },
   },
-  ...{ phasesMs: [{ fetch: 5, judge: 20, write: 60, commit: 15 }], held: null, batchesBehind: null },
+  ...{
+    phasesMs: [{ fetch: 5, judge: 20, write: 60, commit: 15 }],
+    shadowFaults: [],
+    held: null,
+    batchesBehind: null,
+  },
   diskFreeBytes: null,
 }
 

@@ -82,7 +82,7 @@ test('told from the files of a batch, as of Spark', async () => {
   const executed = { progress: { watermarks: {} } as never, rowsByTable: report!.rowsByTable }
   const facts = { records: 4, input: null, startedMs: 0, finishedMs: 1, alertsMax: 0, hasRecords: true }
   const ofFiles = await batchReport(connection, of, executed, {
-    ...{ ...facts, hasScores: true, parameters: testParameters },
+    ...{ ...facts, hasScores: true, hasShadows: false, parameters: testParameters },
   })
   expect(ofFiles.overflows).toEqual(expected)
   instance.closeSync()
