@@ -39,8 +39,8 @@ export class Replacement {
     return stageQuery(this.#directory, this.#metadata, connection, query)
   }
 
-  stageRows(rows: Rows): Promise<StagedAppend> {
-    return stageRows(this.#directory, this.#metadata, [rows])
+  stageRows(rows: Rows | readonly Rows[]): Promise<StagedAppend> {
+    return stageRows(this.#directory, this.#metadata, rows)
   }
 
   /** Takes staged rows over. Small files are put together as they become many. */

@@ -30,17 +30,18 @@ import { figureText, partitionValueText } from './value-text.ts'
 const nullDirectory = '__HIVE_DEFAULT_PARTITION__'
 
 /**
- * Writes the rows as files of the table, each of `all` as files of its own. Columns are matched by name and have
+ * Writes the rows as files of the table, several one after another as files of their own. Columns are matched by name and have
  * the table's types; a nullable column that the rows lack is not in the files, which means null.
  */
 export async function stageRows(
   directory: string,
   metadata: Metadata,
-  all: readonly Rows[],
+  rows: Rows | readonly Rows[],
   shared: SharedLeaves | null = null,
 ): Promise<StagedAppend> {
   const written: WrittenFile[] = []
-  for (const rows of all) written.push(...(await writtenFiles(directory, metadata, rows, shared)))
+  const all = 'rowCount' in rows ? [rows] : rows
+  for (const one of all) written.push(...(await writtenFiles(directory, metadata, one, shared)))
   return stagedFiles(directory, metadata, written, true)
 }
 

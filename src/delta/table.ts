@@ -161,8 +161,7 @@ export class DeltaTable {
    * common may share their work.
    */
   stageRows(rows: Rows | readonly Rows[], shared?: SharedLeaves): Promise<StagedAppend> {
-    const all = 'rowCount' in rows ? [rows] : rows
-    return stageRows(this.directory, this.#state.essentials().metadata, all, shared)
+    return stageRows(this.directory, this.#state.essentials().metadata, rows, shared)
   }
 
   /** Commits staged rows, or only txn actions when there are none. */

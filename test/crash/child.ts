@@ -10,6 +10,7 @@ import { LakehouseError } from '../../src/errors/errors.ts'
 import { openFileSource } from '../../src/files/source.ts'
 import { standardLakehouse } from '../../src/lakehouse/index.ts'
 import { isStoreUrl } from '../../src/objects/address.ts'
+import type { RulesVersion } from '../../src/plan/index.ts'
 import { openProject } from '../../src/project/project.ts'
 import { type StepName, setStepHook } from '../../src/steps/step.ts'
 import { testOptions } from '../unit/engine/pipeline.ts'
@@ -17,6 +18,8 @@ import { testOptions } from '../unit/engine/pipeline.ts'
 export type ChildPlan = {
   /** The directory of a project; without one it is the lakehouse that ships. */
   readonly project?: string
+  /** Those that decide, and shadows beside them; absent: the rules that ship. */
+  readonly rules?: RulesVersion
   readonly base: string
   readonly input: string
   readonly recordsPerBatchMax: number
@@ -59,7 +62,8 @@ async function main(plan: ChildPlan): Promise<void> {
   })
   const stop = new AbortController()
   process.once('SIGTERM', () => stop.abort())
-  const project = plan.project === undefined ? testOptions : await projectOptions(plan.project)
+  const shipped = plan.rules === undefined ? testOptions : { ...testOptions, lakehouse: byRules(plan.rules) }
+  const project = plan.project === undefined ? shipped : await projectOptions(plan.project)
   const streams = plan.streams ?? project.lakehouse.streams
   const reads = streams.includes('kafka-to-delta')
   const source = reads ? await openFileSource(plan.input, { takeUnterminatedTail: false }) : null
@@ -77,6 +81,10 @@ async function main(plan: ChildPlan): Promise<void> {
   } finally {
     await source?.close()
   }
+}
+
+function byRules(rules: RulesVersion) {
+  return standardLakehouse.rulesFrom!.by(rules)
 }
 
 async function projectOptions(directory: string) {

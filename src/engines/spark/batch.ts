@@ -8,6 +8,7 @@ import { assert, LakehouseError } from '../../errors/errors.ts'
 import {
   alreadyDecoded,
   decodeOf,
+  expandOf,
   hasClosingRows,
   historiesOf,
   type InputNode,
@@ -299,6 +300,7 @@ class BatchRun {
     if (table.role === 'refused') return this.#quarantineRows(this.#compiled(table.definition.path).sql)
     const definition = tableAt(this.#definitions, table.definition.path)
     if (hasClosingRows(definition.rows.node)) return this.#closingRows(table, definition)
+    if (expandOf(definition.rows.node)?.copies.length === 0) return null
     return this.#silverRowCount() === 0 ? null : await this.#rowsBehindSilver(definition)
   }
 
