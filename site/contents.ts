@@ -25,6 +25,7 @@ export const chapters: readonly Chapter[] = [
       'docs/guide/worked-example': 'A worked example',
       'docs/guide/rule-versions': 'Versions of rules',
       'docs/guide/model': 'A model in the rules',
+      'docs/guide/shadows': 'Shadows',
       'docs/guide/experiments': 'Experiments',
       'docs/guide/decisions': 'Decide as transactions come',
       'docs/guide/changing': 'Add a column, a table, a setting',

@@ -30,33 +30,7 @@ export function sectionsOf(report: BacktestReport): readonly ReportSection[] {
   const { figures } = report
   const { baseline, candidate } = figures
   return [
-    { title: 'Transactions', lines: transactionLines(report), rows: null },
-    {
-      title: 'Decisions',
-      lines: [],
-      rows: sectionRows(
-        ['', baseline.name, candidate.name],
-        decisionRows(baseline, candidate, report.reviewCapacityPerDay),
-        1,
-      ),
-    },
-    {
-      title: 'Changed decisions',
-      lines: changedLines(report),
-      rows:
-        report.samples.length === 0
-          ? null
-          : sectionRows(
-              ['transaction', 'time', 'amount', 'label', baseline.name, candidate.name],
-              report.samples.map((one) => [
-                ...[one.id, one.eventTime.slice(0, 19), one.amount, one.label],
-                ...[one.baseline, one.candidate].map(({ score, level, rules }) =>
-                  `${score} ${level} ${rules.join(', ')}`.trimEnd(),
-                ),
-              ]),
-              6,
-            ),
-    },
+    ...decisionSections(report),
     ...[baseline, ...(candidate === baseline ? [] : [candidate])].map(rulesSection),
     {
       title: `Rules of ${candidate.name} that fire together`,
@@ -81,6 +55,41 @@ export function sectionsOf(report: BacktestReport): readonly ReportSection[] {
         ]),
         0,
       ),
+    },
+  ]
+}
+
+/** What is decided, without what single rules say. Of what was written nobody knows from which score on. */
+export function decisionSections(report: BacktestReport, isWritten = false): readonly ReportSection[] {
+  const { figures } = report
+  const { baseline, candidate } = figures
+  return [
+    { title: 'Transactions', lines: transactionLines(report), rows: null },
+    {
+      title: 'Decisions',
+      lines: [],
+      rows: sectionRows(
+        ['', baseline.name, candidate.name],
+        decisionRows(baseline, candidate, report.reviewCapacityPerDay, isWritten),
+        1,
+      ),
+    },
+    {
+      title: 'Changed decisions',
+      lines: changedLines(report),
+      rows:
+        report.samples.length === 0
+          ? null
+          : sectionRows(
+              ['transaction', 'time', 'amount', 'label', baseline.name, candidate.name],
+              report.samples.map((one) => [
+                ...[one.id, one.eventTime.slice(0, 19), one.amount, one.label],
+                ...[one.baseline, one.candidate].map(({ score, level, rules }) =>
+                  `${score} ${level} ${rules.join(', ')}`.trimEnd(),
+                ),
+              ]),
+              6,
+            ),
     },
   ]
 }
@@ -131,7 +140,12 @@ function transactionLines({ figures, from, to, asOf, labelMaturityDays, written 
   ]
 }
 
-function decisionRows(a: SideFigures, b: SideFigures, capacity: number | null): string[][] {
+function decisionRows(
+  a: SideFigures,
+  b: SideFigures,
+  capacity: number | null,
+  isWritten: boolean,
+): string[][] {
   const row = (name: string, of: (side: SideFigures) => string): string[] => [name, of(a), of(b)]
   const levels = [...new Set([...a.levels, ...b.levels].map(({ level }) => level))]
   const level = (side: SideFigures, name: string): string => {
@@ -142,7 +156,8 @@ function decisionRows(a: SideFigures, b: SideFigures, capacity: number | null): 
     ...levels.map((name) => row(name, (side) => level(side, name))),
     row(
       'reviewed',
-      ({ reviewed, reviewFrom }) => `${countText(reviewed.transactions)} from score ${reviewFrom}`,
+      ({ reviewed, reviewFrom }) =>
+        `${countText(reviewed.transactions)}${isWritten ? '' : ` from score ${reviewFrom}`}`,
     ),
     row(
       'reviews a day',

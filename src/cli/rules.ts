@@ -24,6 +24,7 @@ import {
 } from '../rules/index.ts'
 import { exitCodes } from './failure.ts'
 import { printable, printableLine } from './printable.ts'
+import { addComparison } from './rule-comparison.ts'
 import { addEntryCommands } from './rule-entries.ts'
 import { addVersionCommands } from './rule-versions.ts'
 
@@ -59,6 +60,7 @@ export function rulesCommand(project: Project): Command {
     })
   addVersionCommands(command, project)
   addEntryCommands(command, project)
+  addComparison(command, project)
   return command
 }
 
