@@ -37,6 +37,7 @@ export function whyCommand(project: Project): Command {
 /** Rows of each kind that are shown; what is beyond is counted by nobody. */
 const matchesMax = 20
 const windowRowsMax = 100
+const versionsMax = 100
 
 type Row = Readonly<Record<string, DuckDBValue>>
 
@@ -139,6 +140,7 @@ async function acceptedText(
     await originText(reader, event),
     factsText(sqlName(events), event, hidden),
     ...(scored === null ? [] : [await scoredText(reader, rules, scored, event)]),
+    ...(await shadowTexts(reader, event)),
     ...(await lookBackTexts(reader, event, widthMax)),
   ].join('\n')
 }
@@ -154,6 +156,24 @@ async function scoredText(
   return `score\n  not scored yet: ${sqlName(scored)} has no row for it\n`
 }
 
+/** What versions said of it that decided nothing; nothing where none did. */
+async function shadowTexts(reader: LakehouseReader, event: Row): Promise<string[]> {
+  const { shadow } = reader.lakehouse
+  if (shadow === undefined) return []
+  const rows = await atPosition(reader, shadow.table, event, versionsMax)
+  if (rows.length === 0) return []
+  const lines = rows
+    .toSorted((a, b) => Number(a.rules_version) - Number(b.rules_version))
+    .map((row) => {
+      const review = row.requires_review === true ? ', would require review' : ''
+      const [fired, failed] = [reasonsOf(row), reasonsOf({ reasons: row.failed_rules ?? null })]
+      const uncalculated = failed.length === 0 ? '' : `; not calculated: ${failed.join(', ')}`
+      const said = `score ${text(row.fraud_score)}, ${text(row.risk_level)}${review}`
+      return `  version ${text(row.rules_version)}: ${said}: ${fired.join(', ') || 'no rule fired'}${uncalculated}`
+    })
+  return [`shadows, which decided nothing\n${lines.map((line) => `${printableLine(line)}\n`).join('')}`]
+}
+
 async function originText(reader: LakehouseReader, row: Row): Promise<string> {
   const [bronze] = await atPosition(reader, reader.lakehouse.records, row)
   const facts = {
@@ -167,10 +187,10 @@ async function originText(reader: LakehouseReader, row: Row): Promise<string> {
   return factsText('came from', facts)
 }
 
-/** The rows of the table that come from the same record. */
-function atPosition(reader: LakehouseReader, table: TableDefinition, row: Row): Promise<Row[]> {
+/** The rows of the table that come from the same record: of most tables it is one. */
+function atPosition(reader: LakehouseReader, table: TableDefinition, row: Row, rowsMax = 1): Promise<Row[]> {
   const sql = `SELECT * FROM ${sqlName(table)}
-    WHERE topic = $topic AND "partition" = $partition AND "offset" = $offset LIMIT 1`
+    WHERE topic = $topic AND "partition" = $partition AND "offset" = $offset LIMIT ${rowsMax}`
   return select(reader, table, sql, { topic: row.topic!, partition: row.partition!, offset: row.offset! })
 }
 
