@@ -13,6 +13,7 @@ import type {
   RulesAnswer,
   RulesCheckAnswer,
   SessionAnswer,
+  ShadowsAnswer,
   TableDetailAnswer,
   VersionsAnswer,
   WhatIfAnswer,
@@ -85,7 +86,7 @@ export const loadRules = (): Promise<RulesAnswer> => answerOf('/api/rules')
 
 export const loadVersions = (): Promise<VersionsAnswer> => answerOf('/api/rules/versions')
 
-export type VersionAction = 'propose' | 'approve' | 'reject' | 'activate' | 'rollback'
+export type VersionAction = 'propose' | 'approve' | 'reject' | 'activate' | 'shadow' | 'unshadow' | 'rollback'
 
 export async function changeVersion(
   action: VersionAction,
@@ -108,6 +109,10 @@ export type WantedBacktest = {
 
 export async function runBacktest(wanted: WantedBacktest, signal: AbortSignal): Promise<BacktestAnswer> {
   return (await (await post('/api/backtest', wanted, signal)).json()) as BacktestAnswer
+}
+
+export async function compareShadows(): Promise<ShadowsAnswer> {
+  return (await (await post('/api/shadows', {})).json()) as ShadowsAnswer
 }
 
 export const loadExample = (): Promise<WhatIfStart> => answerOf('/api/decide')

@@ -1,12 +1,11 @@
 // What the rules would have decided of the transactions that are there.
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { BacktestAnswer } from '../../src/dashboard/api.ts'
-import { seen } from '../format.ts'
 import { Card, Failed } from '../parts/card.tsx'
-import { Scroll } from '../parts/scroll.tsx'
 import { runBacktest, session } from '../server.ts'
 import { useStore } from '../store.ts'
 import { PrecisionCurve } from './precision-curve.tsx'
+import { ReportSections } from './report-sections.tsx'
 
 export function BacktestForm({ text }: { readonly text: string }) {
   const who = useStore(session)
@@ -83,44 +82,7 @@ function Report({ answer }: { readonly answer: BacktestAnswer }) {
   return (
     <div class="backtest-report">
       <PrecisionCurve curves={answer.curves} />
-      {answer.sections.map(({ title, lines, rows }) => (
-        <section key={title} aria-label={title}>
-          <h3>{title}</h3>
-          {lines.length > 0 && (
-            <ul class="changes">
-              {lines.map((line) => (
-                <li key={line}>{seen(line)}</li>
-              ))}
-            </ul>
-          )}
-          {rows !== null && (
-            <Scroll label={title}>
-              <table>
-                <thead>
-                  <tr>
-                    {rows.names.map((name, column) => (
-                      <th key={column} scope="col" class={rows.isRight[column] ? 'number' : ''}>
-                        {name === '' ? <span class="hidden">figure</span> : seen(name)}
-                      </th>
-                    ))}
-                  </tr>
-                </thead>
-                <tbody>
-                  {rows.cells.map((cells, index) => (
-                    <tr key={index}>
-                      {cells.map((cell, column) => (
-                        <td key={column} class={rows.isRight[column] ? 'number' : ''}>
-                          <bdi>{seen(cell)}</bdi>
-                        </td>
-                      ))}
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </Scroll>
-          )}
-        </section>
-      ))}
+      <ReportSections sections={answer.sections} />
     </div>
   )
 }

@@ -7,6 +7,7 @@ import { ActiveRules } from './active-rules.tsx'
 import { BacktestForm } from './backtest-form.tsx'
 import { ProposeForm } from './propose-form.tsx'
 import { RulesEditor } from './rules-editor.tsx'
+import { ShadowsCard } from './shadows-card.tsx'
 import { VersionsCard } from './versions-card.tsx'
 import { WhatIf } from './what-if.tsx'
 
@@ -49,6 +50,7 @@ export function RulesPage() {
       <WhatIf />
       <BacktestForm text={tried} />
       <VersionsCard versions={versions} onVersions={setVersions} onText={setText} />
+      {versions.hasShadows && <ShadowsCard versions={versions} />}
     </div>
   )
 }

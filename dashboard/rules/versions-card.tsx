@@ -104,7 +104,12 @@ function VersionRow({ version, of, isBusy, onAct, onText }: VersionRowProps) {
       <th scope="row" class="number">
         {version.version}
       </th>
-      <td>{version.status}</td>
+      <td>
+        {version.status}
+        {version.shadowSinceMs !== null && (
+          <div class="note">shadow since {instant(version.shadowSinceMs)}</div>
+        )}
+      </td>
       <td>
         {seen(version.authors.join(', '))}, {instant(version.proposedAtMs)}
         {version.reason !== null && <div class="note">{seen(version.reason)}</div>}
@@ -123,6 +128,12 @@ function VersionRow({ version, of, isBusy, onAct, onText }: VersionRowProps) {
           <button type="button" onClick={() => onText(version.text)}>
             Look
           </button>
+          {of.mayPropose &&
+            shadowActionsOf(version).map((action) => (
+              <button key={action} type="button" disabled={isBusy} onClick={() => onAct(action)}>
+                {labels[action]}
+              </button>
+            ))}
           {of.mayDecide &&
             actionsOf(version, of).map((action) => (
               <button key={action} type="button" disabled={isBusy} onClick={() => onAct(action)}>
@@ -135,13 +146,22 @@ function VersionRow({ version, of, isBusy, onAct, onText }: VersionRowProps) {
   )
 }
 
-const labels = { approve: 'Approve', reject: 'Reject', activate: 'Activate' } as const
+const labels = {
+  ...{ approve: 'Approve', reject: 'Reject', activate: 'Activate' },
+  ...{ shadow: 'Run as shadow', unshadow: 'Stop shadow' },
+} as const
+
+/** What is asked beside the version that decides needs nobody's approval: it decides nothing. */
+function shadowActionsOf({ status, shadowSinceMs }: Version): ('shadow' | 'unshadow')[] {
+  if (shadowSinceMs !== null) return ['unshadow']
+  return status === 'active' || status === 'rejected' ? [] : ['shadow']
+}
 
 /** Nobody approves his own where another has to. */
 function actionsOf(
   { status, authors }: Version,
   { approval, user }: VersionsAnswer,
-): (keyof typeof labels)[] {
+): ('approve' | 'reject' | 'activate')[] {
   if (status === 'active') return []
   if (status === 'retired' || status === 'approved')
     return status === 'approved' ? ['activate', 'reject'] : ['activate']

@@ -240,6 +240,8 @@ export type VersionsAnswer = {
   readonly mayPropose: boolean
   readonly mayDecide: boolean
   readonly mayRollBack: boolean
+  /** Some version was a shadow once: there is what it said. */
+  readonly hasShadows: boolean
   /** Rows of rules/versions that count for nothing, and why. */
   readonly ignored: readonly string[]
   readonly versions: readonly {
@@ -250,6 +252,8 @@ export type VersionsAnswer = {
     readonly approvedBy: string | null
     readonly proposedAtMs: number
     readonly activatedAtMs: number | null
+    /** Since when it is asked of every transaction and decides nothing; null where it is not. */
+    readonly shadowSinceMs: number | null
     readonly reason: string | null
     /** What is other than in the active version, in words. */
     readonly changes: readonly string[]
@@ -271,6 +275,12 @@ export type BacktestAnswer = {
     readonly name: string
     readonly points: readonly { readonly precision: number; readonly recall: number }[]
   }[]
+}
+
+/** What shadows said beside what was decided. */
+export type ShadowsAnswer = {
+  readonly asOfMs: number
+  readonly sections: readonly ReportSection[]
 }
 
 /** A transaction to begin with, as JSON. */

@@ -1,8 +1,9 @@
 // What the Rules page may ask: the rules as they stand, what is wrong with others, and what those would do.
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { type BacktestReport, backTest, type NamedRules } from '../backtest/backtest.ts'
+import { backTest, type NamedRules } from '../backtest/backtest.ts'
 import { sectionsOf } from '../backtest/report-text.ts'
+import { reportShadows, shadowSections } from '../backtest/shadow-report.ts'
 import type { Config } from '../config/config.ts'
 import { parseInstantMs } from '../config/values.ts'
 import { LakehouseError } from '../errors/errors.ts'
@@ -20,7 +21,7 @@ import {
 } from '../rules/index.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
 import { readVersions } from '../versions/rules-in-force.ts'
-import type { BacktestAnswer, RulesAnswer, RulesCheckAnswer } from './api.ts'
+import type { BacktestAnswer, RulesAnswer, RulesCheckAnswer, ShadowsAnswer } from './api.ts'
 import { bodyOf, Refusal, sendJson, textOfBody } from './http.ts'
 import type { DashboardRoute } from './route-context.ts'
 
@@ -60,6 +61,13 @@ export const rulesRoutes = {
     const stop = new AbortController()
     response.once('close', () => stop.abort())
     sendJson(response, await oneAtATime(() => backtested(config, asked, stop.signal)))
+  },
+  'POST /api/shadows': async ({ access, config }, request, response) => {
+    await access.allowed(request, 'analyst')
+    await bodyOf(request, textMaxBytes)
+    const stop = new AbortController()
+    response.once('close', () => stop.abort())
+    sendJson(response, await oneAtATime(() => comparedShadows(config, stop.signal)))
   },
 } satisfies Readonly<Record<string, DashboardRoute>>
 
@@ -111,17 +119,49 @@ type Asked = {
   readonly capacity: number | null
 }
 
+/** What each said that ever was a shadow, beside what was decided. */
+async function comparedShadows(config: Config, gone: AbortSignal): Promise<ShadowsAnswer> {
+  const { lakehouse, deltaBasePath, labelMaturityMicros } = config
+  const nowMs = Date.now()
+  const reports = await withinTime(gone, 'assay rules compare', (signal) =>
+    reportShadows({
+      ...{ lakehouse, deltaBasePath, fromMicros: null, toMicros: null, version: null, capacityPerDay: null },
+      ...{ asOfMicros: BigInt(nowMs) * 1000n, maturityMicros: labelMaturityMicros, signal },
+      duckdb: smallInstance(config),
+    }),
+  )
+  return { asOfMs: nowMs, sections: shadowSections(reports) }
+}
+
+function smallInstance(config: Config) {
+  return instanceOptions({ ...config, duckdb: { memoryLimitBytes: backtestMemoryBytes, threads: 1 } })
+}
+
+/** `command` does the same without a limit. */
+async function withinTime<T>(
+  gone: AbortSignal,
+  command: string,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = AbortSignal.timeout(backtestMaxMs)
+  try {
+    return await work(AbortSignal.any([gone, late]))
+  } catch (error) {
+    if (!late.aborted) throw error
+    const message = `it took longer than ${backtestMaxMs / 1000} s: choose a shorter time, or use "${command}"`
+    throw new Refusal(422, 'TOO_LONG', message)
+  }
+}
+
 async function backtested(config: Config, asked: Asked, gone: AbortSignal): Promise<BacktestAnswer> {
   const { lakehouse, deltaBasePath } = config
   const named = (name: string, rules: RuleSet): NamedRules => {
     return { name, rules, parameters: withLists(lakehouse, config.parameters, rules.lists) }
   }
   const nowMs = Date.now()
-  const late = AbortSignal.timeout(backtestMaxMs)
   const { fromMs, toMs, capacity } = asked
-  let report: BacktestReport
-  try {
-    report = await backTest({
+  const report = await withinTime(gone, 'assay backtest', (signal) =>
+    backTest({
       ...{ lakehouse, deltaBasePath, samplesMax, isBaselineActive: true, countsRecordLabel: false },
       versions: new Map(),
       candidate: named('candidate', asked.candidate),
@@ -132,14 +172,10 @@ async function backtested(config: Config, asked: Asked, gone: AbortSignal): Prom
       asOfMicros: BigInt(nowMs) * 1000n,
       maturityMicros: config.labelMaturityMicros,
       capacityPerDay: capacity,
-      signal: AbortSignal.any([gone, late]),
-      duckdb: instanceOptions({ ...config, duckdb: { memoryLimitBytes: backtestMemoryBytes, threads: 1 } }),
-    })
-  } catch (error) {
-    if (!late.aborted) throw error
-    const message = `it took longer than ${backtestMaxMs / 1000} s: choose a shorter time, or use "assay backtest"`
-    throw new Refusal(422, 'TOO_LONG', message)
-  }
+      signal,
+      duckdb: smallInstance(config),
+    }),
+  )
   const { baseline, candidate } = report.figures
   return {
     asOfMs: nowMs,

@@ -10,6 +10,8 @@ import {
   proposeVersion,
   rejectVersion,
   rollBack,
+  shadowVersion,
+  unshadowVersion,
 } from '../versions/change-versions.ts'
 import { versionedRules } from '../versions/configured-rules.ts'
 import { contentHash, type RuleVersion, type Versions } from '../versions/rule-version.ts'
@@ -56,6 +58,14 @@ export const versionRoutes = {
     change(context, request, response, 'approver', (body, by) => {
       return (versions, { policy }) => activateVersion(versions, numberOf(body), reasonOf(body), by, policy)
     }),
+  'POST /api/rules/shadow': (context, request, response) =>
+    change(context, request, response, 'analyst', (body, by) => {
+      return (versions) => shadowVersion(versions, numberOf(body), reasonOf(body), by)
+    }),
+  'POST /api/rules/unshadow': (context, request, response) =>
+    change(context, request, response, 'analyst', (body, by) => {
+      return (versions) => unshadowVersion(versions, numberOf(body), reasonOf(body), by)
+    }),
   'POST /api/rules/rollback': (context, request, response) =>
     change(context, request, response, 'approver', (body, by) => {
       return (versions) => rollBack(versions, reasonOf(body), by)
@@ -96,6 +106,7 @@ async function answerOf(config: Config, { user, role }: DashboardSession): Promi
     mayPropose: mayDo(role, 'analyst'),
     mayDecide: mayDo(role, 'approver'),
     mayRollBack: versions.before !== null,
+    hasShadows: versions.hasShadows,
     ignored: versions.ignored.map(({ sequence, why }) => `row ${sequence}: ${why}`),
     versions: versions.all.toReversed().map((one) => shown(of, versions, one)),
   }
@@ -106,12 +117,13 @@ function shown(
   { active }: Versions,
   version: RuleVersion,
 ): VersionsAnswer['versions'][number] {
-  const { activatedAtMicros, proposedAtMicros, authors, hash: _, ...more } = version
+  const { activatedAtMicros, proposedAtMicros, shadowSinceMicros, authors, hash: _, ...more } = version
   return {
     ...more,
     authors: authors.map(({ user }) => user),
     proposedAtMs: Number(proposedAtMicros / 1000n),
     activatedAtMs: activatedAtMicros === null ? null : Number(activatedAtMicros / 1000n),
+    shadowSinceMs: shadowSinceMicros === null ? null : Number(shadowSinceMicros / 1000n),
     changes: active === null || active.version === version.version ? [] : changesOf(of, active, version),
   }
 }

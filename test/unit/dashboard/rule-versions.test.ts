@@ -74,3 +74,20 @@ test('everybody who may look sees the versions, what is other in each, and what 
   expect(second).toMatchObject({ version: 2, authors: ['ann'], approvedBy: 'bob', reason: null })
   expect(second!.changes).toEqual(['high_amount: 31 points, 30 before'])
 })
+
+test('an analyst starts and ends a shadow without an approval, and a viewer does not', async () => {
+  const third = shipped.replace('points: 30', 'points: 32')
+  await act('ann', 'propose', { text: third })
+  expect(await act('vic', 'shadow', { version: 3 })).toContain('403')
+  expect(await act('bob', 'shadow', { version: 1 })).toContain('version 1 is active')
+  const since = async (who: string, action: string): Promise<readonly (number | null)[]> => {
+    const { body } = await clients[who]!.post(`/api/rules/${action}`, { version: 3 })
+    return (JSON.parse(body) as VersionsAnswer).versions.map(({ shadowSinceMs }) => shadowSinceMs)
+  }
+  expect(await since('ann', 'shadow')).toEqual([expect.any(Number), null, null])
+  expect(await since('ann', 'unshadow')).toEqual([null, null, null])
+  const { status } = await clients.vic!.post('/api/shadows', {})
+  expect(status).toBe(403)
+  const none = await clients.ann!.post('/api/shadows', {})
+  expect(none.body).toContain('no version of the rules said anything')
+})
