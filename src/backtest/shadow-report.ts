@@ -1,5 +1,5 @@
-// What versions said that ran as shadows, beside what was decided on the same transactions: by the rows that were
-// written, so that it holds when a text is gone or does not compile any more. The figures are those of a
+// What versions said that ran as shadows, beside what was decided on the same transactions: by the rows that
+// were written, so that it holds when a text is gone or does not compile any more. The figures are those of a
 // back-test.
 import { DeltaTable, fetchedScanSql } from '../delta/index.ts'
 import { streamOf } from '../engines/database.ts'
@@ -23,16 +23,16 @@ export type ShadowReportOptions = Omit<HistoryOptions, 'columns' | 'scored'> & {
 }
 
 /** A back-test by what was written: it has no figures of single rules. */
-export type ShadowReport = { readonly version: number; readonly report: BacktestReport }
+export type ShadowComparison = { readonly version: number; readonly report: BacktestReport }
 
-export function shadowSections(reports: readonly ShadowReport[]): readonly ReportSection[] {
+export function shadowSections(reports: readonly ShadowComparison[]): readonly ReportSection[] {
   return reports.flatMap(({ version, report }) =>
     decisionSections(report, true).map((one) => ({ ...one, title: `${one.title}, version ${version}` })),
   )
 }
 
 /** In the order of the versions. Fails with CONFIG_INVALID where there is nothing to count. */
-export async function reportShadows(options: ShadowReportOptions): Promise<readonly ShadowReport[]> {
+export async function reportShadows(options: ShadowReportOptions): Promise<readonly ShadowComparison[]> {
   const { lakehouse, deltaBasePath, capacityPerDay } = options
   if (lakehouse.scored?.rows.schema.amount !== 'decimal(18,2)') {
     const message =

@@ -2,7 +2,7 @@
 import { Argument, type Command } from 'commander'
 import { reportPage } from '../backtest/report-html.ts'
 import { sectionsText } from '../backtest/report-text.ts'
-import { reportShadows, type ShadowReport, shadowSections } from '../backtest/shadow-report.ts'
+import { reportShadows, type ShadowComparison, shadowSections } from '../backtest/shadow-report.ts'
 import type { Config } from '../config/config.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Project } from '../project/project.ts'
@@ -53,7 +53,7 @@ export async function compareShadows(
   config: Config,
   version: number | null,
   { asOf, labelMaturity, capacity, ...period }: Flags = {},
-): Promise<readonly ShadowReport[]> {
+): Promise<readonly ShadowComparison[]> {
   const { lakehouse, deltaBasePath, labelMaturityMicros } = config
   return await reportShadows({
     ...{ lakehouse, deltaBasePath, version, ...periodFlags(period) },
@@ -64,7 +64,7 @@ export async function compareShadows(
   })
 }
 
-function outputOf(reports: readonly ShadowReport[], { json, html }: Flags): string {
+function outputOf(reports: readonly ShadowComparison[], { json, html }: Flags): string {
   if (json && html) throw new LakehouseError('CONFIG_INVALID', 'give --json or --html, not both.')
   if (json) return `${JSON.stringify(reports, null, 2)}\n`
   const sections = shadowSections(reports)

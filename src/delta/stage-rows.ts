@@ -30,8 +30,9 @@ import { figureText, partitionValueText } from './value-text.ts'
 const nullDirectory = '__HIVE_DEFAULT_PARTITION__'
 
 /**
- * Writes the rows as files of the table, several one after another as files of their own. Columns are matched by name and have
- * the table's types; a nullable column that the rows lack is not in the files, which means null.
+ * Writes the rows as files of the table, several one after another as files of their own. Columns are matched
+ * by name and have the table's types; a nullable column that the rows lack is not in the files, which means
+ * null.
  */
 export async function stageRows(
   directory: string,

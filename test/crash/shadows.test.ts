@@ -1,5 +1,5 @@
-// A process with shadows is killed at a named step, and the next one goes on with others: each batch has the rows
-// of exactly those shadows that its plan says, each once and as an undisturbed run wrote them.
+// A process with shadows is killed at a named step, and the next one goes on with others: each batch has the
+// rows of exactly those shadows that its plan says, each once and as an undisturbed run wrote them.
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'

@@ -1,5 +1,5 @@
-// An experiment and shadows on Spark and on the embedded engine: each customer is scored by the version of the
-// arm, every transaction by each shadow, and both engines write the same rows.
+// An experiment and shadows on Spark and on the embedded engine: each customer is scored by the version of
+// the arm, every transaction by each shadow, and both engines write the same rows.
 import { hash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { SideFigures } from '../../../src/backtest/figures.ts'
-import { reportShadows, type ShadowReport, shadowSections } from '../../../src/backtest/shadow-report.ts'
+import { reportShadows, type ShadowComparison, shadowSections } from '../../../src/backtest/shadow-report.ts'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { labelsDefinition, labelsPath } from '../../../src/ops/labels.ts'
@@ -32,7 +32,7 @@ type Made = {
 
 let base: string
 let made: readonly Made[]
-let reports: readonly ShadowReport[]
+let reports: readonly ShadowComparison[]
 
 beforeAll(async () => {
   console.log(`seed ${turnSeed}`)
