@@ -1,5 +1,5 @@
-// rules/shadow: what versions of the rules say of a transaction, each rule stated twice: as the condition that
-// the lakehouse compiles, and as what it means. A rule that divides by zero is `failed` and does not fire.
+// rules/shadow: what versions of the rules say of a transaction, each rule stated twice: as the condition
+// that the lakehouse compiles, and as what it means. A rule that divides by zero is `failed` and does not fire.
 import type { Row } from './rows.ts'
 
 type Said = boolean | 'failed'
