@@ -1,18 +1,19 @@
 // Makes the figures of docs/guide/worked-example.md by the commands that stand there, and writes them between
-// the page's markers: npm run example:fraud-team [-- --transactions 1000000] [--page <file>]
+// the page's markers: npm run example:fraud-team [-- --transactions 1000000] [--page <file>] [--picture <file>]
+// With --without-model it leaves out what needs Python.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { BacktestReport } from '../src/backtest/backtest.ts'
+import type { DriftedDay } from '../src/training/drift.ts'
+import { cardLines, curvesPicture, driftLines, type Side, writeWithModel } from './worked-example-model.ts'
 
 const root = join(import.meta.dirname, '..')
-const project = join(root, 'examples', 'fraud-team')
+const example = join(root, 'examples', 'fraud-team')
 const capacity = 20
 const period = '2026-01-01/2026-07-01'
-
-type Side = BacktestReport['figures']['baseline']
 
 const grouped = (value: number): string => Math.round(value).toLocaleString('en-US')
 const percent = (share: number | null): string => (share === null ? '–' : `${(100 * share).toFixed(1)} %`)
@@ -22,6 +23,8 @@ const { values } = parseArgs({
   options: {
     transactions: { type: 'string', default: '1000000' },
     page: { type: 'string', default: join(root, 'docs', 'guide', 'worked-example.md') },
+    picture: { type: 'string', default: join(root, 'docs', 'pictures', 'worked-example.svg') },
+    'without-model': { type: 'boolean', default: false },
   },
 })
 
@@ -38,9 +41,10 @@ try {
 
 type Figures = { readonly name: string; readonly lines: readonly string[] }
 
-/** The commands of the page, one after another, and what they tell. */
+/** The commands of the page, one after another, in a copy of the project, and what they tell. */
 function figuresOf(directory: string, transactions: number): readonly Figures[] {
-  const [data, labels] = [join(directory, 'data'), join(directory, 'chargebacks.csv')]
+  const project = join(directory, 'fraud-team')
+  cpSync(example, project, { recursive: true })
   const assay = (...args: string[]): string => {
     const env = { ...process.env, NO_COLOR: '1', DELTA_BASE_PATH: join(directory, 'lakehouse') }
     const command = [join(root, 'bin', 'assay.js'), ...args]
@@ -51,22 +55,46 @@ function figuresOf(directory: string, transactions: number): readonly Figures[] 
     return stdout
   }
   const world = ['--scenario', 'realistic', '--seed', '7', '--period', period]
-  assay('produce', '--to', data, ...world, '--count', String(transactions), '--labels', labels)
-  assay('run', 'kafka-to-delta', 'fraud-detection', '--once', '--from', data)
-  assay('labels', 'import', labels)
-  const backtest = (rules: string, ...months: string[]): BacktestReport =>
-    JSON.parse(
-      assay('backtest', rules, ...months, '--capacity', String(capacity), '--samples', '0', '--json'),
-    )
+  assay('produce', '--to', 'data', ...world, '--count', String(transactions), '--labels', 'chargebacks.csv')
+  assay('run', 'kafka-to-delta', 'fraud-detection', '--once', '--from', 'data')
+  assay('labels', 'import', 'chargebacks.csv')
+  const backtest = (rules: string, ...more: string[]): BacktestReport =>
+    JSON.parse(assay('backtest', rules, ...more, '--capacity', String(capacity), '--samples', '0', '--json'))
   const tuned = backtest('better.yaml', '--to', '2026-04-30')
   const later = backtest('better.yaml', '--from', '2026-05-01')
+  const labels = readFileSync(join(project, 'chargebacks.csv'), 'utf8')
   return [
-    { name: 'data', lines: dataTable(readFileSync(labels, 'utf8'), transactions) },
+    { name: 'data', lines: dataTable(labels, transactions) },
     { name: 'shipped', lines: sidesTable({ 'rules.yaml': tuned.figures.baseline }) },
     { name: 'shipped rules', lines: rulesTable(tuned.figures.baseline) },
     { name: 'better', lines: sidesTable(sidesOf(tuned)) },
     { name: 'better rules', lines: rulesTable(tuned.figures.candidate) },
     { name: 'later', lines: sidesTable(sidesOf(later)) },
+    ...(values['without-model'] ? [] : modelFigures(project, assay, backtest, later)),
+  ]
+}
+
+function modelFigures(
+  project: string,
+  assay: (...args: string[]) => string,
+  backtest: (rules: string, ...more: string[]) => BacktestReport,
+  before: BacktestReport,
+): readonly Figures[] {
+  cpSync(join(project, 'better.yaml'), join(project, 'rules.yaml'))
+  const months = ['--from', '2026-02-01', '--to', '2026-04-30']
+  const card = writeWithModel(project, assay('model', 'train', ...months, '--capacity', String(capacity)))
+  assay('rules', 'test', 'with-model.yaml')
+  const later = backtest('with-model.yaml', '--against', 'better.yaml', '--from', '2026-05-01')
+  const sides = { ...sidesOf(before), 'with-model.yaml': later.figures.candidate }
+  writeFileSync(values.picture, curvesPicture(sides))
+  cpSync(join(project, 'with-model.yaml'), join(project, 'rules.yaml'))
+  const days: DriftedDay[] = JSON.parse(assay('model', 'drift', '--from', '2026-05-01', '--json'))
+  const tableOf = ([head, ...rows]: readonly (readonly string[])[]) => table(head!, rows)
+  return [
+    { name: 'model', lines: tableOf(cardLines(card)) },
+    { name: 'with model', lines: sidesTable(sides) },
+    { name: 'model rules', lines: rulesTable(later.figures.candidate) },
+    { name: 'drift', lines: tableOf(driftLines(days)) },
   ]
 }
 
@@ -96,6 +124,7 @@ function sidesTable(sides: Readonly<Record<string, Side>>): readonly string[] {
       row('reviews a day', ({ reviewsPerDay }) => perDay(reviewsPerDay.mean)),
       row('precision', ({ precision }) => interval(precision)),
       row('recall', ({ recall }) => interval(recall)),
+      row('PR-AUC of the score', ({ averagePrecision }) => percent(averagePrecision.value)),
       row('money of the frauds that are caught', ({ caught }) => grouped(caught.money)),
       row('money of those that are missed', ({ missed }) => grouped(missed.money)),
       row('good ones reviewed', ({ goodReviewed }) => grouped(goodReviewed.transactions)),
