@@ -10,7 +10,9 @@ import {
   rejectVersion,
   rollBack,
   sealAnew,
+  shadowVersion,
   takeFile,
+  unshadowVersion,
 } from '../../../src/versions/change-versions.ts'
 import { type ApprovalPolicy, versionsOf } from '../../../src/versions/rule-version.ts'
 import { linkOf, sealOf } from '../../../src/versions/seal.ts'
@@ -97,6 +99,50 @@ describe('without approval', () => {
     expect(log.add(proposeVersion(log.versions, text('a'), ann)).statuses).toEqual(['1 proposed'])
     expect(refusal(() => activateVersion(log.versions, 9, null, bob, none))).toContain('there is 1')
     expect(refusal(() => rollBack(log.versions, null, bob))).toContain('nothing to go back to')
+  })
+})
+
+describe('shadows', () => {
+  const shadows = (log: Log): number[] =>
+    log.versions.all.flatMap((one) => (one.shadowSinceMicros === null ? [] : [one.version]))
+  const begun = (policy: ApprovalPolicy): Log => {
+    const log = new Log(policy).add(takeFile(versionsOf([], policy), text('a'), machine, policy))
+    for (const hash of ['b', 'c']) log.add(proposeVersion(log.versions, text(hash), ann))
+    return log
+  }
+
+  test('any number of versions are shadows, until they decide, are rejected, or are stopped', () => {
+    const log = begun(none)
+    expect(log.versions.hasShadows).toBe(false)
+    log.add(shadowVersion(log.versions, 2, null, ann)).add(shadowVersion(log.versions, 3, null, ann))
+    expect([shadows(log), log.statuses]).toEqual([
+      [2, 3],
+      ['1 active', '2 proposed', '3 proposed'],
+    ])
+    expect(shadowVersion(log.versions, 3, null, ann)).toEqual([])
+    log.add(activateVersion(log.versions, 2, null, bob, none))
+    expect(shadows(log)).toEqual([3])
+    // The one that decided before may be asked on.
+    expect(shadows(log.add(shadowVersion(log.versions, 1, null, bob)))).toEqual([1, 3])
+    expect(shadows(log.add(rollBack(log.versions, null, bob)))).toEqual([3])
+    expect(shadows(log.add(rejectVersion(log.versions, 3, null, bob)))).toEqual([])
+    expect(refusal(() => shadowVersion(log.versions, 3, null, ann))).toContain('was rejected')
+    expect(refusal(() => shadowVersion(log.versions, 1, null, ann))).toContain('is active')
+    expect(refusal(() => shadowVersion(log.versions, 7, null, ann))).toContain('there is no version 7')
+    log.add(shadowVersion(log.versions, 2, null, ann)).add(unshadowVersion(log.versions, 2, null, ann))
+    expect([shadows(log), log.versions.hasShadows]).toEqual([[], true])
+    expect(unshadowVersion(log.versions, 2, null, ann)).toEqual([])
+  })
+
+  test('where approval is asked for they need none, and a row that somebody wrote by hand starts nothing', () => {
+    const log = begun(asked)
+    expect(shadows(log.add(shadowVersion(log.versions, 2, null, ann)))).toEqual([2])
+    expect(refusal(() => activateVersion(log.versions, 2, null, bob, asked))).toContain('not approved')
+    const [row] = shadowVersion(log.versions, 3, null, ann)
+    const sequence = BigInt(log.rows.length + 1)
+    log.rows.push({ ...row!, sequence, atMicros: sequence, seal: null })
+    expect(shadows(log)).toEqual([2])
+    expect(log.versions.ignored.map(({ why }) => why)).toEqual(['it has no seal of Assay'])
   })
 })
 

@@ -1,16 +1,21 @@
 // Versions of the rules that run beside the one that decides: what they say is what an oracle says that was
 // written apart, nothing that decides is another for them, and the proof tells each row that is not theirs.
 import { readFileSync } from 'node:fs'
-import { appendFile, rm } from 'node:fs/promises'
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { SourceNotice } from '../../../src/batches/notice.ts'
 import type { BatchReport } from '../../../src/engines/batch-report.ts'
+import type { OnEvent } from '../../../src/engines/events.ts'
 import { rebuildTable } from '../../../src/engines/rebuild.ts'
 import { RunWatch } from '../../../src/engines/run-watch.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
 import { rulesFile } from '../../../src/lakehouse/rules.ts'
+import type { Lakehouse as LakehouseValue } from '../../../src/plan/index.ts'
+import { hours, over, transactions } from '../../../src/project/index.ts'
+import { lakehouseFrom } from '../../../src/project/project.ts'
 import { verifyLakehouse } from '../../../src/verify/verify.ts'
 import {
   activateVersion,
@@ -275,6 +280,50 @@ test('a shadow that cannot run is told, by its version and why, and the others g
   expect(new Set(shadows.map((row) => row.rules_version))).toEqual(new Set([2n]))
   expect(scored.length).toBeGreaterThan(20)
   expect(await findings(), what).toEqual([])
+})
+
+test('a project of its own has shadows over its features, and goes on when a shadow asks one that is gone', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'assay-shadows-'))
+  const rules = (when: string): string =>
+    `levels: { HIGH: 50 }\nreview_from: 50\nrules:\n  - { name: of_it, when: "${when}", points: 60, says: x }\n`
+  await writeFile(join(directory, 'rules.yaml'), rules('amount > 100'))
+  const project = (features: Parameters<typeof transactions>[0]['features']) =>
+    lakehouseFrom(transactions({ topic: 't', rules: 'rules.yaml', ...(features && { features }) }), directory)
+  const withFeature = project((rows) => ({
+    city_users: over(rows, { key: 'city', range: hours(1), distinct: 'user_id' }),
+  }))
+  const run = async (count: number, of: LakehouseValue) => {
+    const notices: SourceNotice[] = []
+    await writeInput(lakehouse, values.slice(0, count))
+    const tell: OnEvent = (event) => void (event.kind === 'notice' && notices.push(event))
+    const inForce = new RulesInForce({ ...rulesOfTest(), lakehouse: of, by, tell })
+    await runOnce(lakehouse, { recordsPerBatchMax: 30, inForce })
+    return notices.filter(({ code }) => code === 'RULES_SHADOW_FAILED').map(({ details }) => details.version)
+  }
+  expect(await run(20, withFeature)).toEqual([])
+  await change(propose(rules('city_users >= 2')), propose(rules('amount > 5')), shadow(2), shadow(3))
+  expect(await run(40, withFeature)).toEqual([])
+  const { lakehouse: now } = await decidingRules({ ...rulesOfTest(), lakehouse: withFeature })
+  const { delays, parameters, duckdb } = testOptions
+  const of = { lakehouse: now, deltaBasePath: lakehouse.base, parameters, delays, duckdb, sinceMicros: null }
+  expect((await verifyLakehouse(of, null)).checks.flatMap((check) => check.findings)).toEqual([])
+  const { shadows, scored } = await tables()
+  for (const row of shadows) {
+    const its = scored.find(({ offset }) => offset === row.offset)!
+    const fires = row.rules_version === 2n ? (its.city_users as bigint) >= 2n : Number(its.amount) > 5
+    expect(row.reasons, what).toEqual(fires && its.city_users !== undefined ? ['of_it'] : [])
+  }
+  expect(new Set(shadows.map((row) => row.reasons!.toString()))).toEqual(new Set(['of_it', '']))
+  const gone = project(undefined)
+  const { lakehouse: next } = await decidingRules({ ...rulesOfTest(), lakehouse: gone })
+  const rebuilt = { ...testOptions, lakehouse: next, deltaBasePath: lakehouse.base, recordsPerBatchMax: 30 }
+  await rebuildTable({ ...rebuilt, pauseMaxMs: 1_000 }, 'fraud_detection')
+  expect(await run(60, gone)).toEqual([2])
+  const after = await tables()
+  expect(after.scored.length).toBeGreaterThan(scored.length)
+  const added = after.shadows.filter((row) => !shadows.some((one) => one.offset === row.offset))
+  expect(new Set(added.map((row) => row.rules_version)), what).toEqual(new Set([3n]))
+  await rm(directory, { recursive: true })
 })
 
 test('what was said stays when a version becomes active, and a rebuild and a lost table give it again', async () => {
