@@ -84,6 +84,7 @@ def done(name, suffix, booster, predicted):
     result.append({"name": name, "file": name + suffix})
 kinds = {
     "plain": {},
+    "few": {"rounds": 12},
     "zero": {"zero_as_missing": True},
     "unused": {"use_missing": False, "sigmoid": 2.5},
     "large": {"num_leaves": 127, "min_data_in_leaf": 5, "rounds": 200, "max_cat_threshold": 64},
