@@ -7,6 +7,7 @@ import type { ErasureReport } from '../engines/erase.ts'
 import type { PersonId } from '../engines/erased-rows.ts'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
+import { ruleListsPath } from '../ops/rule-lists.ts'
 import type { Lakehouse } from '../plan/index.ts'
 import type { Project } from '../project/project.ts'
 import { sqlName, tableNamed } from '../query/table-name.ts'
@@ -115,7 +116,8 @@ function unplacedText(tables: readonly string[]): string {
 }
 
 function dryRunText(report: ErasureReport, users: readonly PersonId[]): string {
-  if (report.records === 0n) return `${nothingText(users)}${aggregatesText(report)}`
+  if (report.records === 0n)
+    return `${nothingText(users)}${entriesText(report, 'would go')}${aggregatesText(report)}`
   const heading = `would be erased of ${usersText(users)}: ${counted(report.records, 'record')}`
   return `${heading}\n${rowsText(report.rows)}${aggregatesText(report)}`
 }
@@ -127,7 +129,8 @@ function erasureText(report: ErasureReport, users: readonly PersonId[]): string 
       : `erasure ${report.carriedOn}, which had ended half-way, is carried to its end\n`
   if (users.length === 0)
     return earlier || 'no erasure is left half-way; --user-id names a person to be erased\n'
-  if (report.erase === null) return `${earlier}${nothingText(users)}${aggregatesText(report)}`
+  if (report.erase === null)
+    return `${earlier}${nothingText(users)}${entriesText(report, 'went')}${aggregatesText(report)}`
   const heading = `erasure ${report.erase}, of ${usersText(users)}: ${counted(report.records, 'record')}`
   const gone =
     'Files and log entries with their values are gone: the logs of these tables begin anew, so older versions of them\n' +
@@ -182,6 +185,12 @@ function rowsText(rows: ErasureReport['rows']): string {
 
 function nothingText(users: readonly PersonId[]): string {
   return `the tables have no rows of ${usersText(users)}\n`
+}
+
+/** Snoozes and elements of lists may name somebody who has no rows. */
+function entriesText({ rows }: ErasureReport, verb: string): string {
+  const entries = rows[ruleListsPath] ?? 0n
+  return entries === 0n ? '' : `${counted(Number(entries), 'row')} of rules.lists ${verb}\n`
 }
 
 function usersText(users: readonly PersonId[]): string {

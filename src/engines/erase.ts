@@ -23,6 +23,7 @@ import {
 import { filesPath } from '../ops/files.ts'
 import { labelsPath } from '../ops/labels.ts'
 import { noLakehouse } from '../ops/readable.ts'
+import { ruleListsPath } from '../ops/rule-lists.ts'
 import { openOpsTable, opsDirectory, tableDirectory } from '../ops/tables.ts'
 import { verdictsPath } from '../ops/verdicts.ts'
 import { inputStream, type Lakehouse, namedTables } from '../plan/index.ts'
@@ -32,6 +33,7 @@ import { doneBatch } from './batch-rules.ts'
 import { endQueries } from './bronze-writers.ts'
 import { Database } from './database.ts'
 import { countErasedLabels, eraseLabels } from './erased-labels.ts'
+import { countErasedEntries, eraseEntries } from './erased-lists.ts'
 import {
   countAggregates,
   countErased,
@@ -285,12 +287,14 @@ export function erasePersons(options: EraseOptions, persons: readonly PersonId[]
     const tables = new Map([...lakehouse.tables].map(([path, { delta }]) => [path, delta]))
     const of = { connection, lakehouse: options.lakehouse, tables }
     const schemas = await SchemaStore.open({ ...options, tell: tellNobody }, connection)
+    const entries = await eraseEntries(options.deltaBasePath, connection, persons, options.signal)
+    const ofLists = entries === null ? {} : { [ruleListsPath]: entries }
     const records = await findPersons({ ...of, schemas }, persons)
     const aggregateRows = await countAggregates(of, persons)
-    if (records === 0n) return { ...nothing, aggregateRows }
+    if (records === 0n) return { ...nothing, rows: entries === 0n ? {} : ofLists, aggregateRows }
     const topics = await erasedTopics(connection)
     const { erase } = await lakehouse.note()
-    const rows = await lakehouse.carry({ begun: erase, carried: erase - 1n })
+    const rows = { ...(await lakehouse.carry({ begun: erase, carried: erase - 1n })), ...ofLists }
     return { erase, carriedOn, records, rows, aggregateRows, topics }
   })
 }
@@ -320,6 +324,8 @@ export async function findErasable(
     if (labels !== null) rows[labelsPath] = labels
     const verdicts = await verdictsTable(deltaBasePath)
     if (verdicts !== null) rows[verdictsPath] = await countErased(connection, verdicts)
+    const entries = await countErasedEntries(deltaBasePath, connection, persons)
+    if (entries !== null) rows[ruleListsPath] = entries
     const aggregateRows = await countAggregates(of, persons)
     return {
       erase: null,

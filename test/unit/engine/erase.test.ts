@@ -1,12 +1,13 @@
 // A person is erased: rows, files and log entries go, everything else stays and goes on.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, readFile, rm } from 'node:fs/promises'
+import { cp, glob, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DeltaTable } from '../../../src/delta/index.ts'
 import { erasePersons, findErasable } from '../../../src/engines/erase.ts'
 import { lockStreams } from '../../../src/engines/lock.ts'
+import { changeLists, readAdditions } from '../../../src/versions/list-log.ts'
 import { readTables } from '../../compare/read-in-process.ts'
 import { takingTurns, turnSeed } from '../../turns.ts'
 import {
@@ -18,6 +19,7 @@ import {
   positionsOf,
   positionText,
   recordTables,
+  trace,
   tracesOf,
 } from './erased-person.ts'
 import { memorySource } from './memory-source.ts'
@@ -95,6 +97,47 @@ describe('the rows of a person', () => {
     expect(await erasePersons(options(), [99n])).toMatchObject({ erase: null, records: 0n, carriedOn: null })
     expect((await table.snapshot()).files).toEqual(before)
     expect(await erasePersons(options(), [])).toMatchObject({ erase: null, carriedOn: null })
+  })
+})
+
+describe('snoozes', () => {
+  const by = { user: 'ann', role: null, origin: 'command line' } as const
+  const add = (rule: string | null, value: string, note: string) =>
+    changeLists(
+      lakehouse.base,
+      { event: 'added', list: rule === null ? 'countries' : null, rule, value, untilMicros: null, note },
+      by,
+      1n,
+    )
+  const standing = async () =>
+    (await readAdditions(lakehouse.base)).map(({ value, note }) => `${value} ${note}`)
+  const traces = async () => {
+    const found: string[] = []
+    for await (const name of glob('rules/lists/**/*', { cwd: lakehouse.base, withFileTypes: true })) {
+      if (!name.isFile()) continue
+      const path = join(name.parentPath, name.name)
+      if ((await readFile(path, 'latin1')).includes(trace)) found.push(path)
+    }
+    return found
+  }
+
+  test('of a person leave the lists with every file that held them, and others count from the next number on', async () => {
+    await copyOfWhole()
+    await add('weekend', String(person), trace)
+    await add('late_night', String(person), 'again')
+    await add('weekend', '420', 'of another')
+    await add(null, String(person), 'a number in a list is nobody')
+    expect(await traces()).not.toEqual([])
+    expect((await findErasable(options(), [BigInt(person)])).rows['rules/lists']).toBe(2n)
+    expect((await erasePersons(options(), [BigInt(person)])).rows['rules/lists']).toBe(2n)
+    expect(await traces()).toEqual([])
+    expect(await standing()).toEqual(['420 of another', `${person} a number in a list is nobody`])
+    await add('weekend', '421', 'later')
+    expect(await standing()).toHaveLength(3)
+    expect((await erasePersons(options(), [99n])).rows).toEqual({})
+    // Somebody who has a snooze and no rows.
+    expect((await erasePersons(options(), [421n])).rows).toEqual({ 'rules/lists': 1n })
+    expect(await standing()).toHaveLength(2)
   })
 })
 
