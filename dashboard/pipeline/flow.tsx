@@ -11,7 +11,9 @@ type Edge = { readonly from: string; readonly to: string; readonly path: string;
 const input = 'input'
 
 export function Flow({ lakehouse, state }: FlowProps) {
-  const tables = lakehouse.tables.filter(({ stream }) => stream !== null)
+  const tables = lakehouse.tables.filter(({ stream, isMadeLater, path }) => {
+    return stream !== null && (!isMadeLater || state.tables[path] !== undefined)
+  })
   const depths = depthsOf(tables)
   const columns = [...Map.groupBy(tables, ({ path }) => depths.get(path) ?? 1)].sort(([a], [b]) => a - b)
   const box = useRef<HTMLDivElement>(null)

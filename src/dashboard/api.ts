@@ -40,6 +40,8 @@ export type TableAnswer = {
   readonly meaning: string
   /** The stream that writes it; null for what is kept of the work itself. */
   readonly stream: string | null
+  /** It is made when there is something for it; many a lakehouse never has it. */
+  readonly isMadeLater: boolean
   /** The tables that its rows come from; none for the one that reads the input. */
   readonly from: readonly string[]
   readonly columns: readonly ColumnAnswer[]

@@ -70,6 +70,7 @@ function tableAnswer(lakehouse: Lakehouse, table: TableDefinition): TableAnswer 
     sqlName: sqlName(table),
     meaning,
     stream,
+    isMadeLater: path === lakehouse.shadow?.table.path,
     from: sourcesOf(lakehouse, table),
     columns,
     windows,
@@ -77,7 +78,8 @@ function tableAnswer(lakehouse: Lakehouse, table: TableDefinition): TableAnswer 
 }
 
 function opsAnswer({ path, meaning }: (typeof opsTables)[number]): TableAnswer {
-  return { path, sqlName: sqlName({ path }), meaning, stream: null, from: [], columns: [], windows: null }
+  const itself = { path, sqlName: sqlName({ path }), meaning, stream: null, isMadeLater: true }
+  return { ...itself, from: [], columns: [], windows: null }
 }
 
 function isNumber(type: string): boolean {
