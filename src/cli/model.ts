@@ -19,8 +19,9 @@ export function modelCommand(project: Project): Command {
     .description('check a model, lay it beside the rules, and say what to write into them')
     .argument('<file>', "LightGBM's text (Booster.save_model), or XGBoost's JSON")
     .action((file: string) => {
-      const { path, model } = importModel(rulesOf(project), file)
-      process.stdout.write(printable(importedText(model, path, rulesOf(project))))
+      const { path, model, note } = importModel(rulesOf(project), file)
+      const told = note === null ? '' : `${note}\n`
+      process.stdout.write(printable(`${told}${importedText(model, path, rulesOf(project))}`))
     })
   addTraining(command, project, () => rulesOf(project))
   return command
@@ -36,7 +37,10 @@ function rulesOf({ lakehouse: { rulesFrom } }: Project): RulesSource {
 }
 
 /** Writes it beside the rules, which stay as they are. Fails with MODEL_INVALID. */
-export function importModel(rules: RulesSource, file: string): { path: string; model: TreeModel } {
+export function importModel(
+  rules: RulesSource,
+  file: string,
+): { readonly path: string; readonly model: TreeModel; readonly note: string | null } {
   const text = textOf(file)
   const read = readModel(text)
   if (read.kind === 'mistake') {
@@ -46,7 +50,7 @@ export function importModel(rules: RulesSource, file: string): { path: string; m
   const name = modelFileName(text, text.trimStart().startsWith('{') ? 'json' : 'txt')
   const path = join(dirname(rules.file), name)
   writeFileSync(path, text)
-  return { path, model: read.model }
+  return { path, model: read.model, note: read.note }
 }
 
 function textOf(file: string): string {
@@ -62,12 +66,13 @@ function textOf(file: string): string {
 export function importedText(model: TreeModel, path: string, rules: RulesSource): string {
   const { features, trees } = model
   const lines = features.map(({ name, kind, values }) => {
-    const key = /^[A-Za-z_]\w*$/.test(name) ? name : JSON.stringify(name)
+    const isPlain = /^[A-Za-z_]\w*$/.test(name) && !/^(?:null|true|false|y|n|yes|no|on|off)$/i.test(name)
+    const key = isPlain ? name : JSON.stringify(name)
     const isColumn = Object.hasOwn(rules.columns, name)
     const value = isColumn ? name : '???'
     if (kind === 'number') return `    ${key}: ${value}${isColumn ? '' : ' # a number, or a condition'}`
-    if (values !== null)
-      return `    ${key}: ${value}${isColumn ? '' : ` # ${counted(values.length, 'text')}`}`
+    // Whose they are is read from the file: who writes them into the rules looks at them.
+    if (values !== null) return `    ${key}: { value: ${value}, categories: ${JSON.stringify(values)} }`
     return `    ${key}: { value: ${value}, categories: [???] } # its texts, in the order of their numbers`
   })
   const shown = relative(process.cwd(), path) || path

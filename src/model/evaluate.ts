@@ -114,7 +114,8 @@ export class ModelEvaluator {
 }
 
 function bitsOf(categories: readonly number[]): number[] {
-  const words: number[] = Array.from({ length: (Math.max(-1, ...categories) >> 5) + 1 }, () => 0)
+  const greatest = categories.reduce((most, one) => Math.max(most, one), -1)
+  const words: number[] = Array.from({ length: (greatest >> 5) + 1 }, () => 0)
   for (const one of categories) words[one >> 5] = (words[one >> 5]! | (1 << (one & 31))) >>> 0
   return words
 }

@@ -29,6 +29,7 @@ export function readLightgbm(text: string): TreeModel {
   const end = lines.indexOf('end of trees')
   if (end < 0) throw new ModelMistake('the file ends before its line "end of trees"', lines.length)
   const head = sectionOf(lines, 0, starts[0] ?? end)
+  refuseMissingTrees(lines, starts, head)
   if (starts.length > treesMax) throw new ModelMistake(`a model has at most ${treesMax} trees`)
   const { base, slope } = objectiveOf(head)
   const trees: Tree[] = []
@@ -47,12 +48,26 @@ export function readLightgbm(text: string): TreeModel {
   return { features: withKinds(features, used, lines), precision: 'double', base, slope, trees }
 }
 
+/** A file from which a part was lost is another model, and the rest of it looks right. */
+function refuseMissingTrees(lines: readonly string[], starts: readonly number[], head: Section): void {
+  if (starts.length === 0) throw new ModelMistake('it has no tree', head.line)
+  const odd = starts.findIndex((line, index) => lines[line] !== `Tree=${index}`)
+  if (odd >= 0) throw new ModelMistake(`Tree=${odd} is expected: the file is damaged`, starts[odd]! + 1)
+  const sizes = head.values.get('tree_sizes')
+  if (sizes === undefined) return
+  const count = sizes.text.split(' ').filter((size) => size !== '').length
+  if (count !== starts.length)
+    throw new ModelMistake(`tree_sizes tells of ${count} trees, and there are ${starts.length}`, sizes.line)
+}
+
 function sectionOf(lines: readonly string[], from: number, to: number): Section {
   const values = new Map<string, Placed>()
   for (let index = from; index < to; index++) {
     const equals = lines[index]!.indexOf('=')
-    if (equals > 0)
-      values.set(lines[index]!.slice(0, equals), { text: lines[index]!.slice(equals + 1), line: index + 1 })
+    if (equals <= 0) continue
+    const name = lines[index]!.slice(0, equals)
+    if (values.has(name)) throw new ModelMistake(`${name} stands twice: the file is damaged`, index + 1)
+    values.set(name, { text: lines[index]!.slice(equals + 1), line: index + 1 })
   }
   return { line: from + 1, values }
 }
@@ -78,7 +93,7 @@ function objectiveOf(head: Section): { readonly base: number; readonly slope: nu
   if (averaged !== undefined) throw new ModelMistake('random forests are not read', averaged.line)
   const sigmoid = parts.find((part) => part.startsWith('sigmoid:'))?.slice('sigmoid:'.length) ?? '1'
   const slope = Number(sigmoid)
-  if (!(slope > 0)) throw new ModelMistake(`${sigmoid} is no sigmoid`, line)
+  if (!(slope > 0 && slope < Infinity)) throw new ModelMistake(`${sigmoid} is no sigmoid`, line)
   return { base: 0, slope }
 }
 
@@ -102,8 +117,13 @@ function withKinds(
   used: ReadonlySet<number>,
   lines: readonly string[],
 ): ModelFeature[] {
-  const setting = lines.findLast((line) => line.startsWith('[categorical_feature: ')) ?? ''
-  const told = new Set(setting.match(/\d+(?=[,\]])/g)?.map(Number))
+  const setting = lines.map((line) => /^\[categorical_feature: ([\d,]+)\]$/.exec(line)?.[1])
+  const told = new Set(
+    setting
+      .findLast((one) => one !== undefined)
+      ?.split(',')
+      .map(Number),
+  )
   const isCategory = features.map(({ info }, index) => {
     return used.has(index) || told.has(index) || (!info.startsWith('[') && info !== 'none')
   })
@@ -118,7 +138,7 @@ function withKinds(
   })
 }
 
-/** null where a category is no text: its number is all that is known of it. */
+/** null where categories are of several kinds: their numbers are all that is known of them. */
 function textLists(text: string, line: number): (readonly string[] | null)[] | null {
   let lists: unknown
   try {
@@ -129,9 +149,10 @@ function textLists(text: string, line: number): (readonly string[] | null)[] | n
   if (lists === null) return null
   if (!Array.isArray(lists) || !lists.every(Array.isArray))
     throw new ModelMistake('pandas_categorical is no list of lists', line)
-  return lists.map((list: readonly unknown[]) =>
-    list.every((one): one is string => typeof one === 'string') ? list : null,
-  )
+  return lists.map((list: readonly unknown[]) => {
+    const isPlain = ['string', 'number', 'boolean'].some((kind) => list.every((one) => typeof one === kind))
+    return isPlain ? list.map(String) : null
+  })
 }
 
 function treeOf(section: Section, featureCount: number): Tree {

@@ -5,7 +5,8 @@ import type { TreeModel } from './tree-model.ts'
 import { readXgboost } from './xgboost.ts'
 
 export type ReadModel =
-  | { readonly kind: 'model'; readonly model: TreeModel }
+  /** The note is for who brings it; null where there is nothing to know. */
+  | { readonly kind: 'model'; readonly model: TreeModel; readonly note: string | null }
   /** `line` counts from 1; null where the file has no lines to speak of. */
   | { readonly kind: 'mistake'; readonly message: string; readonly line: number | null }
 
@@ -17,7 +18,8 @@ export function readModel(text: string): ReadModel {
   if (text.length > modelCharactersMax)
     return { kind: 'mistake', message: `it has more than ${modelCharactersMax} characters`, line: null }
   try {
-    return { kind: 'model', model: isLightgbm(text) ? readLightgbm(text) : readXgboost(text) }
+    if (isLightgbm(text)) return { kind: 'model', model: readLightgbm(text), note: null }
+    return { kind: 'model', ...readXgboost(text) }
   } catch (error) {
     if (!(error instanceof ModelMistake)) throw error
     return { kind: 'mistake', message: error.message, line: error.line }

@@ -16,7 +16,7 @@ export type ModelFeature = {
   readonly name: string
   /** A category is the number of a text, from 0 on. */
   readonly kind: 'number' | 'category'
-  /** The texts of the categories by their numbers; null where the file does not say. */
+  /** The categories by their numbers, as texts; null where the file does not say. */
   readonly values: readonly string[] | null
 }
 

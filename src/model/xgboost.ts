@@ -14,8 +14,11 @@ import {
   treesMax,
 } from './tree-model.ts'
 
-/** Throws a ModelMistake, which says the path of what is wrong. */
-export function readXgboost(text: string): TreeModel {
+/**
+ * Throws a ModelMistake, which says the path of what is wrong. All trees count, as in Booster.predict; the
+ * note says where XGBoost's classifiers would stop earlier.
+ */
+export function readXgboost(text: string): { readonly model: TreeModel; readonly note: string | null } {
   const file = new Json(parsed(text), '')
   const learner = file.at('learner')
   const objective = learner.at('objective').at('name').text()
@@ -31,16 +34,34 @@ export function readXgboost(text: string): TreeModel {
   const given = model.at('trees').list()
   if (given.length > treesMax) throw new ModelMistake(`a model has at most ${treesMax} trees`)
   const parameters = learner.at('learner_model_param')
+  const targets = parameters.optional('num_target')?.text() ?? '1'
+  if (targets !== '1') throw new ModelMistake(`it has ${targets} targets, and a model of fraud has one`)
   const features = featuresOf(learner, model, Number(parameters.at('num_feature').text()))
   const trees: Tree[] = []
   let nodes = 0
+  const used = new Set<number>()
   for (const one of given) {
     const tree = treeOf(one, features.length)
     nodes += tree.features.length
     if (nodes > nodesMax) throw new ModelMistake(`a model has at most ${nodesMax} nodes`)
+    for (const [at, feature] of tree.features.entries()) {
+      if ((tree.decisions[at]! & categorical) !== 0) used.add(feature)
+    }
     trees.push(tree)
   }
-  return { features, precision: 'single', base: baseOf(parameters), slope: 1, trees }
+  // A file need not say which features are categories.
+  const known = features.map(
+    (one, index): ModelFeature => (used.has(index) ? { ...one, kind: 'category' } : one),
+  )
+  const single = { features: known, precision: 'single' } as const
+  const read = { ...single, base: baseOf(parameters), slope: 1, trees }
+  const rounds = Number(model.optional('gbtree_model_param')?.optional('num_parallel_tree')?.text() ?? '1')
+  const best = learner.optional('attributes')?.optional('best_iteration')?.text()
+  const isCut = best !== undefined && (Number(best) + 1) * rounds < trees.length
+  const note = isCut
+    ? `Training stopped early, and all its ${trees.length} trees count here, as in Booster.predict; predict_proba of a classifier goes by those up to iteration ${best}: save booster[: ${Number(best) + 1}] for these alone.`
+    : null
+  return { model: read, note }
 }
 
 function parsed(text: string): unknown {
@@ -85,10 +106,12 @@ function featuresOf(learner: Json, model: Json, count: number): ModelFeature[] {
   return all
 }
 
-/** The categories as one run of UTF-8, and where each ends; null where they are no texts. */
+/** Texts are one run of UTF-8, and where each ends; others are numbers. null where the file does not say. */
 function textsOf(encoded: Json | undefined): readonly string[] | null {
-  const offsets = encoded?.optional('offsets')?.numbers() ?? []
-  if (encoded === undefined || offsets.length === 0) return null
+  if (encoded === undefined) return null
+  const offsets = encoded.optional('offsets')?.numbers()
+  if (offsets === undefined) return encoded.optional('values')?.numbers().map(String) ?? null
+  if (offsets.length === 0) return null
   const bytes = Uint8Array.from(encoded.at('values').numbers(), (byte) => byte & 255)
   // Versions that count characters, and not bytes, lose the end of a text that is not ASCII.
   if (offsets.at(-1) !== bytes.length) return null
@@ -99,19 +122,23 @@ function textsOf(encoded: Json | undefined): readonly string[] | null {
 function treeOf(given: Json, featureCount: number): Tree {
   const [left, right] = [given.at('left_children').numbers(), given.at('right_children').numbers()]
   const [conditions, indices] = [given.at('split_conditions').numbers(), given.at('split_indices').numbers()]
-  const [defaults, types] = [given.at('default_left').numbers(), given.at('split_type').numbers()]
+  const defaults = given.at('default_left').numbers()
+  // Versions without categories have no types.
+  const types = given.optional('split_type')?.numbers() ?? []
   const lists = listsOf(given)
   // Leaves and nodes have one row of numbers there, and two here.
   const number: number[] = []
   const leaves: number[] = []
   let nodes = 0
+  const isThere = reachable(left, right)
   for (const [at, child] of left.entries()) {
+    if (!isThere[at]) continue
     if (child === -1) number[at] = ~(leaves.push(Math.fround(conditions[at] ?? Number.NaN)) - 1)
     else number[at] = nodes++
   }
   const childOf = (child: number | undefined): number => number[child ?? -1] ?? Number.NaN
   const categories: number[][] = []
-  const inner = left.flatMap((child, at) => (child === -1 ? [] : [at]))
+  const inner = left.flatMap((child, at) => (child === -1 || !isThere[at] ? [] : [at]))
   const tree = {
     features: inner.map((at) => indices[at] ?? -1),
     thresholds: inner.map((at) => {
@@ -131,6 +158,19 @@ function treeOf(given: Json, featureCount: number): Tree {
   const mistake = treeMistake(tree, featureCount)
   if (mistake !== null) throw new ModelMistake(`${given.path}: ${mistake}`)
   return { ...tree, depth: depthOf(tree) }
+}
+
+/** Nodes that were pruned stay in the lists, and nothing leads to them. */
+function reachable(left: readonly number[], right: readonly number[]): readonly boolean[] {
+  const found = left.map(() => false)
+  let level = found.length === 0 ? [] : [0]
+  while (level.length > 0) {
+    for (const at of level) found[at] = true
+    level = level
+      .flatMap((at) => (left[at] === -1 ? [] : [left[at]!, right[at] ?? -1]))
+      .filter((child) => found[child] === false)
+  }
+  return found
 }
 
 function listsOf(given: Json): ReadonlyMap<number, readonly number[]> {

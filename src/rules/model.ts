@@ -182,11 +182,18 @@ export class ModelReader {
       tell(message)
       return null
     }
-    if (typed.kind === 'number')
-      return typed.expr.type === 'double'
-        ? (typed.expr as Expr<'double'>)
-        : asDouble(typed.expr as Expr<'int'>) // Of any type of numbers.
+    if (categories !== null && categories.length > categoriesMax && kind === 'category')
+      return refuse(`${name} has ${categories.length} categories; more than ${categoriesMax} are not read`)
+    if (typed.kind === 'number') {
+      const { expr } = typed
+      const number = expr.type === 'double' ? (expr as Expr<'double'>) : asDouble(expr as Expr<'int'>) // Of any type.
+      return kind === 'category' && categories?.every(isNumber)
+        ? numberOf(number, categories.map(Number))
+        : number
+    }
     if (typed.kind === 'truth' && kind === 'number') return truthNumber(exactTruth(typed))
+    if (typed.kind === 'truth' && categories?.every((one) => one === 'true' || one === 'false'))
+      return truthCategory(exactTruth(typed), categories)
     if (typed.kind !== 'text' || kind === 'number') {
       const wanted = kind === 'number' ? 'a number, or true or false' : 'a text, or the number of a category'
       return refuse(`the feature ${name} is ${wanted}, and this is ${kindNames[typed.kind]}`)
@@ -196,14 +203,35 @@ export class ModelReader {
         `the file does not say which texts the categories of ${name} are: write ${name}: { value: .., categories: [..] } with all of them, in the order of their numbers`,
       )
     }
-    if (categories.length > categoriesMax)
-      return refuse(`${name} has ${categories.length} categories; more than ${categoriesMax} are not read`)
     const value = typed.expr as Expr<'string'>
     return when(
       categories.map((one, index) => [equals(value, textLiteral(one)), literal('double', index)] as const),
       nullOf('double'),
     )
   }
+}
+
+function isNumber(text: string): boolean {
+  return text.trim() !== '' && Number.isFinite(Number(text))
+}
+
+/** Its place among the categories, which are numbers. */
+function numberOf(value: Expr<'double'>, categories: readonly number[]): Expr<'double'> {
+  return when(
+    categories.map(
+      (one, index) => [equals(value, literal('double', one)), literal('double', index)] as const,
+    ),
+    nullOf('double'),
+  )
+}
+
+function truthCategory(value: Expr<'boolean'>, categories: readonly string[]): Expr<'double'> {
+  return when(
+    categories.map((one, index) => {
+      return [equals(value, literal('boolean', one === 'true')), literal('double', index)] as const
+    }),
+    nullOf('double'),
+  )
 }
 
 function truthNumber(value: Expr<'boolean'>): Expr<'double'> {

@@ -49,6 +49,21 @@ describe('what is told of', () => {
   test.each<[string, string, RegExp, number | null]>([
     ['another objective', changed('binary sigmoid:1', 'lambdarank'), /its objective is lambdarank/, 7],
     ['several classes', changed('iteration=1', 'iteration=3'), /more than one class/, 4],
+    ['a tree that is missing', changed(/Tree=0.*?(?=Tree=1)/s, ''), /Tree=0 is expected/, 12],
+    [
+      'a last tree that is missing',
+      changed(/Tree=1.*?(?=end of trees)/s, ''),
+      /tells of 2 trees, and there are 1/,
+      10,
+    ],
+    [
+      'two trees that run into one',
+      changed(/tree_sizes.*\n/, '').replace('Tree=1\n', ''),
+      /num_leaves stands twice/,
+      24,
+    ],
+    ['no trees', changed(/Tree=0.*?(?=end of trees)/s, ''), /it has no tree/, 1],
+    ['a slope without a bound', changed('sigmoid:1', 'sigmoid:1e999'), /1e999 is no sigmoid/, 7],
     ['the end that is missing', smallModel.slice(0, 500), /ends before its line "end of trees"/, 34],
     ['a tree without leaves', changed(/leaf_value=-2.*\n/, ''), /leaf_value is missing/, 13],
     [
@@ -88,6 +103,74 @@ describe('what is told of', () => {
     expect(found).toMatchObject({ kind: 'mistake', line })
     expect(found.kind === 'mistake' && found.message).toMatch(message)
   })
+})
+
+/** One tree of XGBoost as its versions write it: the root, two nodes of which one was pruned, and leaves. */
+function xgboostModel(
+  more: { tree?: object; learner?: object; parameters?: object; model?: object } = {},
+): string {
+  const tree = {
+    left_children: [1, -1, 3, -1, -1, -1],
+    right_children: [2, -1, 4, -1, -1, -1],
+    split_indices: [0, 0, 1, 0, 0, 0],
+    split_conditions: [10, -1, 5, 0.5, 2, 9],
+    default_left: [1, 0, 0, 0, 0, 0],
+    ...more.tree,
+  }
+  const model = { trees: [tree], ...more.model }
+  return JSON.stringify({
+    learner: {
+      ...{ feature_names: ['amount', 'hour'], objective: { name: 'binary:logistic' } },
+      learner_model_param: { base_score: '5E-1', num_feature: '2', ...more.parameters },
+      gradient_booster: { name: 'gbtree', model },
+      ...more.learner,
+    },
+  })
+}
+
+test("XGBoost's trees have nodes that were pruned, and need not have kinds of splits", () => {
+  const evaluator = evaluatorOf(modelText(read(xgboostModel())))!
+  for (const [amount, hour, leaf] of [
+    [9, 0, -1],
+    [10, 4, 0.5],
+    [10, 5, 2],
+    [null, 5, -1],
+    [11, null, 2],
+  ] as const)
+    expect(evaluator.scoreOf([amount, hour])).toBeCloseTo(1 / (1 + Math.exp(-leaf)), 9)
+})
+
+test("XGBoost's categories are texts or numbers, whether or not the file has types of features", () => {
+  const types = { split_type: [0, 0, 1, 0, 0, 0], categories: [1], categories_nodes: [2] }
+  const tree = { ...types, categories_segments: [0], categories_sizes: [1] }
+  const cats = {
+    enc: [
+      { offsets: [], values: [] },
+      { type: 15, values: [1, 2, 3] },
+    ],
+  }
+  const [untyped, typed] = [{}, { feature_types: ['float', 'c'] }].map((learner) => {
+    return read(
+      xgboostModel({
+        tree,
+        model: { trees: [JSON.parse(xgboostModel({ tree })).learner.gradient_booster.model.trees[0]], cats },
+        learner,
+      }),
+    )
+  })
+  expect(typed!.features[1]).toEqual({ name: 'hour', kind: 'category', values: ['1', '2', '3'] })
+  expect(untyped!.features[1]).toMatchObject({ name: 'hour', kind: 'category' })
+})
+
+test('two targets are told, and where training stopped early', () => {
+  const found = readModel(xgboostModel({ parameters: { num_target: '2' } }))
+  expect(found).toMatchObject({ kind: 'mistake', message: expect.stringMatching(/has 2 targets/) })
+  const [tree] = JSON.parse(xgboostModel()).learner.gradient_booster.model.trees as unknown[]
+  const stopped = { model: { trees: [tree, tree, tree] }, learner: { attributes: { best_iteration: '1' } } }
+  expect(readModel(xgboostModel(stopped))).toMatchObject({
+    note: expect.stringMatching(/all its 3 trees .*booster\[: 2\]/),
+  })
+  expect(readModel(xgboostModel())).toMatchObject({ kind: 'model', note: null })
 })
 
 test('a file that ends anywhere is a mistake or a model, and nothing else', () => {

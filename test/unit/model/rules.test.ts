@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { importedText, importModel } from '../../../src/cli/model.ts'
+import { compileRowPath } from '../../../src/javascript/index.ts'
 import { standardLakehouse } from '../../../src/lakehouse/index.ts'
+import { input, project } from '../../../src/plan/index.ts'
 import { parseRules } from '../../../src/rules/index.ts'
 import { modelFileName } from '../../../src/rules/model.ts'
 import { ruleColumns } from '../rules/rule-columns.ts'
@@ -78,6 +80,26 @@ test('categories of numbers need their texts', () => {
   expect(mistakesOf('model: { file: FILE }', text).join()).toMatch(/does not say which texts/)
   const given = 'payment_method: { value: payment_method, categories: [card, crypto, wallet] }'
   expect(mistakesOf(`model: { file: FILE, features: { ${given} } }`, text)).toEqual([])
+})
+
+test('a number, and a truth, are the place of their category and not its number', () => {
+  const numbers = smallModel.replace(/pandas_categorical.*/, 'pandas_categorical:[[7, 3.5, -1]]')
+  const truths = smallModel.replace(/pandas_categorical.*/, 'pandas_categorical:[[false, true]]')
+  const scoresOf = (text: string, value: string, hours: readonly number[]) => {
+    const found = parsed(`model: { file: FILE, features: { payment_method: "${value}" } }`, text)
+    if (found.kind === 'mistakes') throw new Error(found.mistakes[0]!.message)
+    const rows = project(input('given', columns), () => ({ score: found.rules.model!.score }))
+    const path = compileRowPath({ source: 'given', outputs: { scores: { relation: rows, into: 'columns' } } })
+    const batch = path.start({ parameters: {} })
+    for (const hour of hours) batch.add({ amount: null, hour, payment_method: null, event_time: null })
+    return hours.map((_, index) => Number(batch.rows('scores').columns.score!.get(index)))
+  }
+  // The second category is worth 2, all else -1; no hour is beyond 22.
+  const [crypto, other] = [2, -1].map((leaf) => 1 / (1 + Math.exp(2 - leaf)))
+  expect(scoresOf(numbers, 'hour / 2.0', [7, 14, 1])).toEqual(
+    [crypto, other, other].map((one) => expect.closeTo(one!, 9)),
+  )
+  expect(scoresOf(truths, 'hour > 7', [7, 14])).toEqual([other, crypto].map((one) => expect.closeTo(one!, 9)))
 })
 
 test('without a model no rule asks for its score', () => {
