@@ -197,7 +197,7 @@ const comparedSql = `
 function differingSql(features: Schema): string {
   const cells = ['fraud_score', 'risk_level', 'requires_review', 'rules', ...Object.keys(features)]
   const compared = [
-    { name: 'decision', d: 'd_kind', t: 't_kind', where: 'true' },
+    { name: 'decision', d: 'd_kind', t: 't_kind', where: 'true', told: (of: string) => kindTold(of) },
     { name: 'id', d: 'd_id', t: 't_id', where: 'both_scored' },
     ...cells.map((name) => ({
       ...{ name, d: duckdb.name(`d ${name}`), t: duckdb.name(`t ${name}`), where: 'both_scored' },
@@ -212,10 +212,19 @@ function differingSql(features: Schema): string {
   }
   const first = (value: (one: (typeof compared)[number]) => string): string =>
     `CASE ${compared.map((one) => `WHEN ${differs(one)} THEN ${value(one)}`).join(' ')} END`
+  const told =
+    (of: 'd' | 't') =>
+    (one: (typeof compared)[number]): string =>
+      'told' in one ? one.told(of) : `CAST(${one[of]} AS VARCHAR)`
   return `
     SELECT row_number() OVER () AS n, *, CAST(NULL AS VARCHAR) AS cause, ${first(({ name }) => duckdb.text(name))} AS "column",
-      ${first(({ d }) => `CAST(${d} AS VARCHAR)`)} AS found, ${first(({ t }) => `CAST(${t} AS VARCHAR)`)} AS expected
+      ${first(told('d'))} AS found, ${first(told('t'))} AS expected
     FROM compared WHERE ${compared.map(differs).join(' OR ')}`
+}
+
+/** With the reasons, where it was refused. */
+function kindTold(of: string): string {
+  return `concat_ws(': ', ${of}_kind, nullif(array_to_string(${of}_reasons, ', '), ''))`
 }
 
 async function comparisonOf(

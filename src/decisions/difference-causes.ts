@@ -54,6 +54,8 @@ export function causeStatements(of: CausesOf): string[] {
     causeWhere('order', `both_scored AND n IN (${metOtherwise(of).join(' UNION ') || none})`),
     causeWhere('order', `both_scored AND n IN (${behindUnwritten(isOfKey)})`),
     causeWhere('late', `both_scored AND n IN (${behindLateToOne(of).join(' UNION ') || none})`),
+    causeWhere('late', `${onlyOf(repeated, 'd', 't')} AND n IN (${behindRefused(late)})`),
+    causeWhere('late', `${onlyOf(repeated, 't', 'd')} AND n IN (${repeatsLateToOne(of)})`),
     ...(of.looks.length === 0
       ? []
       : [
@@ -121,6 +123,12 @@ function behindLateToOne({ looks, delayMicros }: CausesOf): string[] {
        WHERE ${isAnother} AND ${isOfOther} AND ${isWithin(rangeMicros)}
          AND epoch_us(q.t_time) + ${delayMicros} < q.reached`,
   )
+}
+
+/** Repeats a record that may have been late to the process that decided this. */
+function repeatsLateToOne({ delayMicros }: CausesOf): string {
+  return `SELECT r.n FROM differing r JOIN compared q ON q.t_id = r.d_id
+    WHERE ${isAnother} AND ${isOfOther} AND epoch_us(q.t_time) + ${delayMicros} < q.reached`
 }
 
 /** The other way round: the tables refused it, and the process that decided this may not have. */
