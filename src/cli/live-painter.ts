@@ -6,6 +6,7 @@ import {
   emptyLiveView,
   type LiveViewReport,
   type LiveViewState,
+  withDecisions,
   withNote,
   withReport,
   withTime,
@@ -102,6 +103,8 @@ export type LiveView = {
   report(report: LiveViewReport): void
   /** Says what is being done instead of carrying batches; null that batches are carried. */
   say(note: string | null): void
+  /** Says where the run decides transactions as they come. */
+  decides(text: string): void
   close(): void
 }
 
@@ -143,6 +146,10 @@ export function startLiveView(
     },
     say(note) {
       state = withNote(withTime(state, Date.now()), note)
+      painter.paint(state)
+    },
+    decides(text) {
+      state = withDecisions(withTime(state, Date.now()), text)
       painter.paint(state)
     },
     close,

@@ -1,6 +1,8 @@
 // A run without end on a terminal: the live picture, with what is waited for and what went wrong in its head;
 // the warnings and a summary stay on the terminal behind it.
 import type { SourceNotice } from '../batches/notice.ts'
+import type { Share } from '../decisions/decision-share.ts'
+import { type DecidesAt, decidesText } from './decides-text.ts'
 import { createLagEstimate } from './lag-estimate.ts'
 import { type LiveView, startLiveView } from './live-painter.ts'
 import type { Logger } from './logger.ts'
@@ -17,6 +19,8 @@ export function liveRunView(about: RunFacts, log: Logger): RunView {
   let totals = noTotals
   let view: LiveView | null = null
   let isStopping = false
+  let decides: DecidesAt | null = null
+  let share: Share | null = null
   const say = (note: string | null): void => {
     if (!isStopping) view?.say(note)
   }
@@ -46,6 +50,14 @@ export function liveRunView(about: RunFacts, log: Logger): RunView {
       notices.push(notice)
       if (notices.length > noticesKeptMax) notices.shift()
       say(`${notice.code}: ${notice.message}`)
+    },
+    onDecides(at) {
+      decides = at
+      view?.decides(decidesText(at, share))
+    },
+    onShare(of) {
+      share = of
+      if (decides !== null) view?.decides(decidesText(decides, share))
     },
     onWait: () => say('everything is read: waiting for more'),
     onStop() {

@@ -15,6 +15,8 @@ export type LiveViewState = {
   readonly title: string
   /** What is being done, where that is not to carry batches; null else. */
   readonly note: string | null
+  /** Where the run decides transactions as they come, and which of them; null where it does not. */
+  readonly decisions: string | null
   readonly startedMs: number
   readonly nowMs: number
   readonly batch: bigint | null
@@ -44,6 +46,7 @@ export function emptyLiveView(title: string, nowMs: number, levels: readonly str
     ...{
       title,
       note: null,
+      decisions: null,
       startedMs: nowMs,
       nowMs,
       batch: null,
@@ -58,6 +61,10 @@ export function emptyLiveView(title: string, nowMs: number, levels: readonly str
 
 export function withNote(state: LiveViewState, note: string | null): LiveViewState {
   return { ...state, note }
+}
+
+export function withDecisions(state: LiveViewState, decisions: string): LiveViewState {
+  return { ...state, decisions }
 }
 
 export function withTime(state: LiveViewState, nowMs: number): LiveViewState {

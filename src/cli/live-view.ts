@@ -92,6 +92,9 @@ function renderHead(state: LiveViewState, width: number, paint: Paint): string[]
     labelled('Latency', cutToWidth(latencies, width - LABEL_WIDTH), paint),
     labelled('Watermark', cutToWidth(watermarkText(state), width - LABEL_WIDTH), paint),
     labelled('Lag', lag, paint),
+    ...(state.decisions === null
+      ? []
+      : [labelled('Decisions', cutToWidth(cleanCell(state.decisions), width - LABEL_WIDTH), paint)]),
   ]
 }
 

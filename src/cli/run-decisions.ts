@@ -1,6 +1,5 @@
 // `assay run decisions`: decides transactions as they come, from the topic and from requests.
 import type { OnNotice } from '../batches/notice.ts'
-import type { TopicPartition } from '../batches/offsets.ts'
 import type { Config } from '../config/config.ts'
 import type { ActiveRules } from '../decisions/active-rules.ts'
 import type { Decider } from '../decisions/decider.ts'
@@ -19,15 +18,14 @@ import { CaughtUp, readKeys } from '../decisions/read-keys.ts'
 import { keyHeader, keyRememberedMs, RequestKeys } from '../decisions/request-keys.ts'
 import { refuseCopy } from '../engines/copied-place.ts'
 import { isAbort } from '../engines/retry.ts'
-import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { topicNames } from '../kafka/options.ts'
 import { openKafkaSource } from '../kafka/source.ts'
 import { type MetricsServer, serveMetrics } from '../metrics/http.ts'
+import { type DecidesAt, tellDecides, tellShare } from './decides-text.ts'
 import { DecisionProducers, recordOfDecision } from './decision-producers.ts'
 import { openDecider, openDecisionTopics, whileFollowing } from './decision-topics.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
-import type { Logger } from './logger.ts'
 import { packageVersion } from './package-version.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
 import type { Session } from './session.ts'
@@ -42,14 +40,6 @@ const rulesEveryMs = 1_000
 
 /** How often the log says how many decisions were made. */
 const toldEveryMs = 10_000
-
-/** What is known at the start, and where it is asked. */
-export type DecidesAt = {
-  readonly rows: number
-  /** null where it answers no requests, or serves no metrics. */
-  readonly url: string | null
-  readonly metricsUrl: string | null
-}
 
 export type DecisionsRun = {
   /** By the file of rules, whichever version of them is active. */
@@ -100,28 +90,6 @@ export async function runDecisionsLogged({ config, log }: Session): Promise<void
     tell()
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
-}
-
-export function tellDecides(log: Logger, { rows, url, metricsUrl }: DecidesAt): void {
-  const where = url === null ? 'no requests' : `requests at ${url}/v1/decisions`
-  log.info({ rows, url }, `decides: ${counted(rows, 'row')} known, ${where}`)
-  if (metricsUrl !== null) log.info(`metrics of decisions at ${metricsUrl}/metrics`)
-}
-
-export function tellShare(log: Logger, { partitions, generation, memberCount }: Share): void {
-  const told = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([topic, of]) => {
-    const numbers = of.map(({ partition }) => partition).sort((a, b) => a - b)
-    return `${of.length === 1 ? 'partition' : 'partitions'} ${numbers.join(', ')} of ${topic}`
-  })
-  const what = told.length === 0 ? 'no partition: others have them all' : told.join('; ')
-  log.info(
-    { partitions: partitions.map(partitionText), generation, processes: memberCount },
-    `its own are ${what}; ${counted(memberCount, 'process', 'processes')} share the topic`,
-  )
-}
-
-function partitionText({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }
 
 /** Runs until the signal aborts. Several such processes of a lakehouse share the topic by their group. */

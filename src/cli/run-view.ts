@@ -2,10 +2,12 @@
 // summary.
 import type { SourceNotice } from '../batches/notice.ts'
 import type { Config } from '../config/config.ts'
+import type { Share } from '../decisions/decision-share.ts'
 import type { BatchReport, ShadowReport } from '../engines/batch-report.ts'
 import { latencyQuantileMs } from '../engines/latency.ts'
 import { counted } from '../errors/counted.ts'
 import { batchLine } from './batch-line.ts'
+import { type DecidesAt, tellDecides, tellShare } from './decides-text.ts'
 import { createLagEstimate } from './lag-estimate.ts'
 import { isPretty, type Logger } from './logger.ts'
 import { createProgressBar } from './progress-bar.ts'
@@ -42,6 +44,10 @@ export type RunView = {
   onStart(asked: AskedAt): void
   onBatch(report: BatchReport): void
   onNotice(notice: SourceNotice): void
+  /** The run decides transactions too as they come. */
+  onDecides(at: DecidesAt): void
+  /** Which of them are its own. */
+  onShare(share: Share): void
   /** Nothing is there to be read; told often, said seldom. */
   onWait(): void
   onStop(signal: NodeJS.Signals): void
@@ -124,6 +130,8 @@ function onceView(about: RunFacts, log: Logger): RunView {
     onFailure: () => (totals.batches > 0 ? summarize() : bar.clear()),
     onStart: (asked) => say(() => startRun(about, log, asked.movedFrom === null ? unasked : asked)),
     onWait: () => undefined,
+    // A run with an end decides nothing.
+    ...{ onDecides: () => undefined, onShare: () => undefined },
     onStop: (signal) => say(() => stopping(signal, log)),
     onNotice(notice) {
       totals = withLost(totals, lostOffsets(notice))
@@ -156,6 +164,8 @@ function logView(about: RunFacts, log: Logger, pretty: boolean): RunView {
     onFailure: () => (totals.batches > 0 ? summarize() : undefined),
     onStart: (asked) => startRun(about, log, asked),
     onStop: (signal) => stopping(signal, log),
+    onDecides: (at) => tellDecides(log, at),
+    onShare: (share) => tellShare(log, share),
     onNotice(notice) {
       totals = withLost(totals, lostOffsets(notice))
       log.warn({ code: notice.code, ...notice.details }, notice.message)

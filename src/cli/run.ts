@@ -9,7 +9,6 @@ import { type Config, sparkNeedsDisk } from '../config/config.ts'
 import { variablesHelp } from '../config/reference.ts'
 import { inHome } from '../config/values.ts'
 import type { Dashboard } from '../dashboard/server.ts'
-import type { Share } from '../decisions/decision-share.ts'
 import type { Engine } from '../engines/engine.ts'
 import { listener, noticesTo, type OnEvent, tellAll } from '../engines/events.ts'
 import { LakehouseError } from '../errors/errors.ts'
@@ -30,7 +29,6 @@ import { liveRunView } from './live-run-view.ts'
 import type { Logger } from './logger.ts'
 import { type ObservedRun, observeRun } from './observed-run.ts'
 import { pipelineOptions } from './pipeline-options.ts'
-import type { DecidesAt } from './run-decisions.ts'
 import { openRunView, type RunFacts, type RunView } from './run-view.ts'
 import { rulesInForce } from './running-rules.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
@@ -129,8 +127,7 @@ async function runPipeline(project: Project, named: readonly string[], flags: Ru
     view.onStart({ ...observed, dashboard })
     const engine = await openEngine(engineName, config, source)
     if (decides) {
-      const lines = isLive(flags, config) ? null : log
-      decisions = await startDecisions(project, engineName, noticesTo(tell), lines)
+      decisions = await startDecisions(project, engineName, noticesTo(tell), view)
     }
     decisions?.failed.addEventListener('abort', () => stop.abort(), { once: true })
     await engine.run({
@@ -183,13 +180,10 @@ async function startDecisions(
   project: Project,
   engine: Config['engine'],
   onNotice: OnNotice,
-  log: Logger | null,
+  { onDecides, onShare }: RunView,
 ): Promise<DecisionsBeside> {
   const { decideBeside } = await import('./decisions-beside.ts')
-  const { tellDecides, tellShare } = await import('./run-decisions.ts')
-  const onStart = (facts: DecidesAt): void => (log === null ? undefined : tellDecides(log, facts))
-  const onShare = (share: Share): void => (log === null ? undefined : tellShare(log, share))
-  return decideBeside(project, { engine, onNotice, onStart, onShare })
+  return decideBeside(project, { engine, onNotice, onStart: onDecides, onShare })
 }
 
 function dashboardOf(

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { decidesText } from '../../../src/cli/decides-text.ts'
 import { createLivePainter, type TerminalOutput } from '../../../src/cli/live-painter.ts'
 import { renderLiveLine, renderLiveView } from '../../../src/cli/live-view.ts'
 import {
@@ -8,6 +9,7 @@ import {
   type LiveViewState,
   recentLatencyMs,
   SECONDS_KEPT,
+  withDecisions,
   withNote,
   withReport,
   withTime,
@@ -93,6 +95,25 @@ function runningView(batches = 40, more: Partial<LiveViewReport> = {}): LiveView
 describe('the live view', () => {
   test.each([60, 80, 120])('looks like this on %d columns', (width) => {
     expect(renderLiveView(runningView(), width, 30)).toMatchSnapshot()
+  })
+
+  test('a run that decides says where it is asked, and what its share is', () => {
+    const at = { rows: 7, url: 'http://localhost:8081', metricsUrl: null }
+    const share = { partitions: [{ topic: 't', partition: 3 }], generation: 4, memberCount: 2 }
+    const state = emptyLiveView('Assay', startMs, levels)
+    const lineOf = (text: string, width: number) =>
+      renderLiveView(withDecisions(state, text), width, 24)
+        .split('\n')
+        .find((line) => line.startsWith('Decisions'))
+    expect(lineOf(decidesText(at, null), 80)).toBe(
+      'Decisions   http://localhost:8081/v1/decisions   waiting for its share',
+    )
+    expect(lineOf(decidesText(at, share), 80)).toBe(
+      'Decisions   http://localhost:8081/v1/decisions   1 partition, 2 processes',
+    )
+    expect(lineOf(decidesText(at, share), 40)).toHaveLength(40)
+    expect(lineOf(decidesText({ ...at, url: null }, share), 80)).toBe('Decisions   1 partition, 2 processes')
+    expect(renderLiveView(state, 80, 24)).not.toContain('Decisions')
   })
 
   test('looks like this before the first batch', () => {
