@@ -1,5 +1,5 @@
-// How long does it take until decisions are made where many rows matter, and what memory do they take? Fills a
-// lakehouse with rows that are all within reach of the next transaction (a day's watermark), and starts
+// How long does it take until decisions are made where many rows matter, and what memory do they take? Fills
+// a lakehouse with rows that are all within reach of the next transaction (a day's watermark), and starts
 // `run decisions` on it, with an empty topic. Run: npx node bench/decision-state.ts [rows] [runs] [directory];
 // a directory keeps the lakehouse for the next call. Linux only.
 import { spawn } from 'node:child_process'
