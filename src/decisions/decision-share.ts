@@ -12,6 +12,8 @@ import type { DecisionPublisher } from './decision-publisher.ts'
 
 /** How long the decision of another's record may be missing before its owner counts as silent. */
 const silentMs = 2_000
+/** Whoever is so slow itself calls nobody silent. */
+const slowMs = 1_000
 const lookEveryMs = 250
 /** How long what others wrote last may take to be read; beyond, some of it is decided once more. */
 const tailMaxMs = 1_000
@@ -114,10 +116,13 @@ export class DecisionShare {
   }
 
   async #putOutSilent(): Promise<void> {
-    const { member, ledger, onNotice, signal } = this.#options
-    const beforeMs = performance.now() - silentMs
+    const { member, ledger, publisher, onNotice, signal } = this.#options
+    const nowMs = performance.now()
+    const beforeMs = nowMs - silentMs
     const assignment = this.#assignment
     if (assignment === null || this.#sinceMs > beforeMs) return
+    // Where its own wait as well, others are as slow as this process: the machine is, or the brokers.
+    if (ledger.waitingSince(nowMs - slowMs).some((at) => publisher.isMine(at))) return
     for (const at of ledger.waitingSince(beforeMs)) {
       const owner = assignment.owners.get(partitionKey(at))
       if (owner === undefined || owner === assignment.memberId) continue

@@ -1,7 +1,7 @@
 // Several processes share the decisions of one topic: while they are killed, paused and added, and the topic
 // gets partitions, no record waits long for its decision, and each decision is what a batch makes of it.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Decision } from '../../../src/decisions/decision-answer.ts'
 import { createGenerator } from '../../../src/produce/generator.ts'
 import { turnSeed as seed } from '../../turns.ts'
@@ -42,6 +42,7 @@ describe.skipIf(javaAvailable !== null)(`owners of decisions (repeat with SEED=$
     const [one, two, three] = await Promise.all([0, 1, 2].map((index) => started(settings, index)))
     await expectShared([one!, two!, three!], 4)
     const load = sendOn()
+    onTestFinished(load.end)
     const answers = await expectAnswers([one!, two!, three!])
     const events: [string, number][] = []
     const happens = async (what: string, act: () => unknown): Promise<void> => {
@@ -80,6 +81,7 @@ describe.skipIf(javaAvailable !== null)(`owners of decisions (repeat with SEED=$
 async function started(settings: Settings, index: number): Promise<Assay> {
   const ports = { DECISIONS_PORT: `${18_300 + 10 * index}`, METRICS_PORT: `${19_700 + 10 * index}` }
   const assay = startAssay(['run', 'decisions'], { ...settings, ...ports })
+  onTestFinished(async () => void (await assay.end('SIGKILL')))
   await eventually(
     assay,
     async () => (await fetch(`${metricsOf(assay)}/readyz`).catch(() => null))?.ok === true,
@@ -104,7 +106,7 @@ async function expectShared(all: readonly Assay[], partitions: number): Promise<
   const shares = async (): Promise<number[]> => (await Promise.all(all.map(owned))).sort()
   const least = Math.floor(partitions / all.length)
   const fair = all.map((_, index) => least + (index < partitions % all.length ? 1 : 0)).sort()
-  await expect.poll(shares, { timeout: 20_000, interval: 100 }).toEqual(fair)
+  await expect.poll(shares, { timeout: 60_000, interval: 100 }).toEqual(fair)
 }
 
 /** Until it is ended: each user has one partition, as keys have. */
@@ -190,7 +192,10 @@ async function expectInTime(
   })
   const repeats = [...decisions.values()].filter((all) => all.length > 1)
   console.log(`${records.length} records; ${told.join('; ')}; ${repeats.length} were decided more than once`)
-  expect(Math.max(...waits.map(({ waitMs }) => waitMs))).toBeLessThan(waitMaxMs)
+  // How long it takes on this machine while nothing happens.
+  const before = waits.filter(({ timestampMs, waitMs }) => timestampMs + waitMs < events[0]![1])
+  const undisturbedMs = Math.max(...before.map(({ waitMs }) => waitMs))
+  expect(Math.max(...waits.map(({ waitMs }) => waitMs))).toBeLessThan(waitMaxMs + undisturbedMs)
   for (const [first, ...others] of repeats)
     for (const { decision } of others) expect(decision).toEqual(first!.decision)
 }
