@@ -26,6 +26,8 @@ export type SessionFigure = {
   readonly name: string
   readonly kind: 'fold' | 'distinct' | 'changes' | 'preceded' | 'first'
   readonly index: number
+  /** Of first values what stands there for null; null where nothing does. */
+  readonly instead: string | null
 }
 
 export type SessionPlan = {
@@ -181,8 +183,9 @@ class Figures {
         break
       }
       case 'firstValues': {
-        const first = { value: this.#remembered(one.of), rowsMax: one.rowsMax }
-        this.#figure(name, 'first', this.firsts.push(first))
+        const { of, instead } = withoutDefault(one.of)
+        const first = { value: this.#remembered(of), rowsMax: one.rowsMax, keepsNulls: instead !== null }
+        this.#figure(name, 'first', this.firsts.push(first), instead)
         break
       }
       case 'isPreceded': {
@@ -195,8 +198,8 @@ class Figures {
     }
   }
 
-  #figure(name: string, kind: SessionFigure['kind'], count: number): void {
-    this.figures.push({ name, kind, index: count - 1 })
+  #figure(name: string, kind: SessionFigure['kind'], count: number, instead: string | null = null): void {
+    this.figures.push({ name, kind, index: count - 1, instead })
   }
 
   #remembered(expr: Expr): number {
@@ -204,4 +207,14 @@ class Figures {
     this.interned.add(index)
     return index
   }
+}
+
+/** A value that is another one where that is null: the other one is remembered for other figures too. */
+function withoutDefault(expr: Expr): { readonly of: Expr; readonly instead: string | null } {
+  if (expr.kind === 'call' && expr.function === 'coalesce' && expr.args.length === 2) {
+    const [of, otherwise] = expr.args as readonly [Expr, Expr]
+    if (otherwise.kind === 'literal' && typeof otherwise.value === 'string')
+      return { of, instead: otherwise.value }
+  }
+  return { of: expr, instead: null }
 }

@@ -18,7 +18,11 @@ export type OpenShape = {
   readonly distinct: readonly number[]
   readonly changes: readonly { readonly value: number; readonly withinMicros: number | null }[]
   readonly preceded: readonly { readonly where: number; readonly by: number; readonly rowsMin: number }[]
-  readonly firsts: readonly { readonly value: number; readonly rowsMax: number }[]
+  readonly firsts: readonly {
+    readonly value: number
+    readonly rowsMax: number
+    readonly keepsNulls: boolean
+  }[]
 }
 
 /** The number of a key's interned value. */
@@ -67,7 +71,7 @@ export class OpenSessions {
     this.#distinct = shape.distinct.map(() => new IdSets())
     this.#changes = shape.changes.map(() => ({ counts: new Int32Array(0), lastIds: new Int32Array(0) }))
     this.#preceded = shape.preceded.map(() => ({ found: new Uint8Array(0), counts: new Int32Array(0) }))
-    this.#firsts = shape.firsts.map(({ rowsMax }) => new FirstIds(rowsMax))
+    this.#firsts = shape.firsts.map(({ rowsMax, keepsNulls }) => new FirstIds(rowsMax, keepsNulls))
     this.#grow(capacityMin)
   }
 

@@ -74,14 +74,16 @@ export class IdSets {
 
 export class FirstIds {
   readonly #rowsMax: number
+  readonly #keepsNulls: boolean
   #counts = new Int32Array(0)
   #beside = new Int32Array(0)
   readonly #others = new Map<number, number[]>()
   #otherCount = 0
 
-  /** Of so many rows of a session. */
-  constructor(rowsMax: number) {
+  /** Of so many rows of a session; nulls are left out, or stand there as 0. */
+  constructor(rowsMax: number, keepsNulls: boolean) {
     this.#rowsMax = rowsMax
+    this.#keepsNulls = keepsNulls
   }
 
   get bytes(): number {
@@ -96,11 +98,16 @@ export class FirstIds {
 
   /** As `IdSets.addAll`; `numbers` says how many rows the session of each had. */
   addAll(places: Int32Array, numbers: Int32Array, ids: Int32Array, taken: Int32Array, count: number): void {
-    const [counts, beside, rowsMax] = [this.#counts, this.#beside, this.#rowsMax]
+    const [counts, beside, rowsMax, keepsNulls] = [
+      this.#counts,
+      this.#beside,
+      this.#rowsMax,
+      this.#keepsNulls,
+    ]
     for (let at = 0; at < count; at++) {
       if (numbers[at]! >= rowsMax) continue
       const id = ids[taken[at]!]!
-      if (id === 0) continue
+      if (id === 0 && !keepsNulls) continue
       const place = places[at]!
       const known = counts[place]!
       counts[place] = known + 1

@@ -41,7 +41,7 @@ export class ClosedSessions {
     }
     this.#each('session_start', places, (place) => open.startOf(place))
     this.#each('session_end', places, (place) => open.endOf(place))
-    for (const { name, kind, index } of figures) {
+    for (const { name, kind, index, instead } of figures) {
       switch (kind) {
         case 'fold':
           this.#each(name, places, (place) => open.folded(place, index))
@@ -57,7 +57,7 @@ export class ClosedSessions {
           break
         default: {
           const interned = this.#interned.get(values[shape.firsts[index]!.value]!)!
-          const decode = (id: number): unknown => interned.valueOf(id)
+          const decode = (id: number): unknown => (id === 0 ? instead : interned.valueOf(id))
           this.#each(name, places, (place) => open.firsts(place, index, decode))
         }
       }

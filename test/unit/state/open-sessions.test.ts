@@ -40,7 +40,10 @@ const shape: OpenShape = {
     { value: 1, withinMicros: 5 },
   ],
   preceded: [{ where: 2, by: 3, rowsMin: 2 }],
-  firsts: [{ value: 1, rowsMax: 20 }],
+  firsts: [
+    { value: 1, rowsMax: 20, keepsNulls: false },
+    { value: 1, rowsMax: 12, keepsNulls: true },
+  ],
 }
 
 function randomOf(from: number): (below: number) => number {
@@ -89,6 +92,7 @@ function naive(rows: readonly Row[]): string[] {
           isLarge === true && session.slice(0, at).filter((one) => one.isSmall).length >= 2,
       ),
       session.slice(0, 20).flatMap(({ id }) => (id === 0 ? [] : [id])),
+      session.slice(0, 12).map(({ id }) => id),
     ])
   })
 }
@@ -131,6 +135,7 @@ test('rows in any batches and disorder make the sessions that a naive cut makes'
             open.changes(place, 1),
             open.isPreceded(place, 0),
             open.firsts(place, 0, (id) => id),
+            open.firsts(place, 1, (id) => id),
           ]),
         )
       }
