@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { OnNotice } from '../batches/notice.ts'
 import type { Config } from '../config/config.ts'
 import { cutDecision } from '../decisions/decision.ts'
+import { groupHeader } from '../decisions/decision-group.ts'
 import type { DecidedRecord } from '../decisions/decision-ledger.ts'
 import { decidedHeader } from '../decisions/read-decisions.ts'
 import { headersOfDecision, keyOfRequest } from '../decisions/request-keys.ts'
@@ -86,10 +87,17 @@ async function closeIfOpen(opening: Promise<KafkaProducer>): Promise<void> {
  * A record may hold a text that it is compressed with; its decision has it as it is. Without a key it goes
  * where others of its request go.
  */
-export function recordOfDecision({ decision, key, headers, sequence }: DecidedRecord): ProducedRecord {
+export function recordOfDecision(
+  { decision, key, headers, sequence }: DecidedRecord,
+  groupId: string,
+): ProducedRecord {
   const requestKey = keyOfRequest(headers)
   const more = {
-    headers: { ...headersOfDecision(headers), [decidedHeader]: Buffer.from(`${thisProcess}/${sequence}`) },
+    headers: {
+      ...headersOfDecision(headers),
+      [decidedHeader]: Buffer.from(`${thisProcess}/${sequence}`),
+      [groupHeader]: Buffer.from(groupId),
+    },
     ...(requestKey === null ? {} : { partitionBy: Buffer.from(requestKey) }),
   }
   const value = Buffer.from(JSON.stringify(decision))

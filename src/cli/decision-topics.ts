@@ -51,7 +51,9 @@ export async function openDecisionTopics(
   let share: DecisionShare | null = null
   const topics: DecisionTopics = {
     source,
-    follower: new DecisionFollower(followed, (published) => topics.onPublished(published)),
+    follower: new DecisionFollower(followed, { groupId, topics: topicNames(topic) }, (published) =>
+      topics.onPublished(published),
+    ),
     member: new GroupMember({
       ...{ connection, groupId, topics: topicNames(topic), onNotice },
       onAssigned: (assignment) => share?.onAssigned(assignment),

@@ -122,7 +122,8 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
     const publisher = new DecisionPublisher({
       ...{ ledger, ...asking, isSure: () => kafka.member.isSure },
       publish: async (decided) => {
-        await (await outputs.decisions()).send(decided.map(recordOfDecision))
+        const { groupId } = config.decisions
+        await (await outputs.decisions()).send(decided.map((one) => recordOfDecision(one, groupId)))
         metrics.onPublished(decided, Date.now())
         run.onDecided(decided)
       },
@@ -274,7 +275,7 @@ async function readKeysOfTopic(
     ...{ onDataLoss: 'continue', untilNow: true, onNotice },
   })
   try {
-    await readKeys(source, keys, signal)
+    await readKeys(source, keys, config.decisions.groupId, signal)
   } finally {
     await source.close()
   }

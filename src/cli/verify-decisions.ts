@@ -33,7 +33,7 @@ export async function verifyDecisions(
   const directory = await mkdtemp(join(tmpdir(), 'assay-verify-decisions-'))
   try {
     const file = join(directory, 'decisions.ndjson')
-    const { others } = await readTopic(config, file, sinceMicros)
+    const counts = await readTopic(config, file, sinceMicros)
     const database = await Database.open({ ...config.duckdb, spillDirectory: directory })
     try {
       const { lakehouse, deltaBasePath, watermarkMicros: delays } = config
@@ -41,7 +41,7 @@ export async function verifyDecisions(
       const options = { lakehouse, deltaBasePath, delays, current, file }
       const comparison = await compareDecisions(database.load, options)
       const { compared, withoutRow, differing } = comparison
-      return { compared, withoutRow, differing, check: checkOf(config, comparison, others) }
+      return { compared, withoutRow, differing, check: checkOf(config, comparison, counts) }
     } finally {
       database.close()
     }
@@ -86,14 +86,18 @@ async function readTopic(config: Config, file: string, sinceMicros: bigint | nul
   })
   const out = await open(file, 'w')
   try {
-    return await writeDecisions(source, out, new AbortController().signal)
+    return await writeDecisions(source, out, decisions.groupId, new AbortController().signal)
   } finally {
     await out.close()
     await source.close()
   }
 }
 
-function checkOf({ lakehouse }: Config, comparison: ComparedDecisions, others: number): CheckResult {
+function checkOf(
+  { lakehouse, decisions }: Config,
+  comparison: ComparedDecisions,
+  { ofOthers, others }: { readonly ofOthers: number; readonly others: number },
+): CheckResult {
   const { compared, withoutRow, differing, unexplained, isVersionKnown } = comparison
   const failures = differing.unexplained ?? 0
   const causes = differenceCauses.flatMap((cause) => {
@@ -105,6 +109,9 @@ function checkOf({ lakehouse }: Config, comparison: ComparedDecisions, others: n
     ...(withoutRow === 0
       ? []
       : [`${counted(withoutRow, 'decision')} of records that are in no table: not yet, or not any more`]),
+    ...(ofOthers === 0
+      ? []
+      : [`${counted(ofOthers, 'decision')} of other groups than ${decisions.groupId} left out`]),
     ...(others === 0 ? [] : [`${counted(others, 'record')} of the topic that are no decisions`]),
     ...(isVersionKnown
       ? []

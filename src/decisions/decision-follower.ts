@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type NextOffset, type Offsets, partitionKey } from '../batches/offsets.ts'
 import type { RecordChunk, RecordHeader, RecordSource } from '../batches/source.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
+import { isOfGroup } from './decision-group.ts'
 
 /** A decision that is on its topic. */
 export type PublishedDecision = {
@@ -14,6 +15,9 @@ export type PublishedDecision = {
   readonly text: Uint8Array
 }
 
+/** Whose decisions are followed: of others there may be more on the topic. */
+export type Followed = { readonly groupId: string; readonly topics: readonly string[] }
+
 const recordsPerPollMax = 10_000
 const waitMaxMs = 1_000
 /** Decisions come one after another: a look for each would cost more than they do. */
@@ -21,15 +25,18 @@ const pauseMs = 5
 
 export class DecisionFollower {
   readonly #source: RecordSource & KafkaPositions
+  readonly #followed: Followed
   readonly #onPublished: (published: readonly PublishedDecision[]) => void
   #next: Offsets = new Map()
   #waiting: { readonly ends: Offsets; readonly resolve: () => void }[] = []
 
   constructor(
     source: RecordSource & KafkaPositions,
+    followed: Followed,
     onPublished: (published: readonly PublishedDecision[]) => void,
   ) {
     this.#source = source
+    this.#followed = followed
     this.#onPublished = onPublished
   }
 
@@ -48,7 +55,8 @@ export class DecisionFollower {
         continue
       }
       const published: PublishedDecision[] = []
-      await this.#source.read(ranges, (chunk) => void published.push(...decisionsOf(chunk)), signal)
+      const read = (chunk: RecordChunk): void => void published.push(...decisionsOf(chunk, this.#followed))
+      await this.#source.read(ranges, read, signal)
       const next = new Map<string, NextOffset>(this.#next)
       for (const { start: _, end, ...of } of ranges) next.set(partitionKey(of), { ...of, offset: end })
       this.#next = next
@@ -87,12 +95,17 @@ export class DecisionFollower {
   }
 }
 
-function decisionsOf({ count, values, headers }: RecordChunk): PublishedDecision[] {
+function decisionsOf(
+  { count, values, headers }: RecordChunk,
+  { groupId, topics }: Followed,
+): PublishedDecision[] {
   const published: PublishedDecision[] = []
   for (let index = 0; index < count; index++) {
     const text = values[index] ?? null
     const place = text === null ? null : placeOf(text)
-    if (place !== null) published.push({ ...place, headers: headers[index] ?? null, text: text! })
+    const of = headers[index] ?? null
+    if (place !== null && topics.includes(place.topic) && isOfGroup(of, groupId))
+      published.push({ ...place, headers: of, text: text! })
   }
   return published
 }

@@ -2,6 +2,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { RecordChunk, RecordSource } from '../batches/source.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
+import { isOfGroup } from './decision-group.ts'
 
 /** The header of a decision that says which of its process's decisions it is, as `process/number`. */
 export const decidedHeader = 'assay-decided'
@@ -15,13 +16,14 @@ export type DecidedLine = {
   readonly decided_as: number | null
 }
 
-/** Gives how many lines there are, and how many records are no decision. */
+/** Gives how many lines there are, how many decisions are of other groups, and how many records are none. */
 export async function writeDecisions(
   source: RecordSource & KafkaPositions,
   file: FileHandle,
+  groupId: string,
   signal: AbortSignal,
-): Promise<{ readonly decisions: number; readonly others: number }> {
-  const counts = { decisions: 0, others: 0 }
+): Promise<{ readonly decisions: number; readonly ofOthers: number; readonly others: number }> {
+  const counts = { decisions: 0, ofOthers: 0, others: 0 }
   const ranges = await source.positions(new Map(), signal)
   await source.read(
     ranges,
@@ -31,6 +33,10 @@ export async function writeDecisions(
         const text = decisionText(values[index] ?? null)
         if (text === null) {
           counts.others++
+          continue
+        }
+        if (!isOfGroup(headers[index] ?? null, groupId)) {
+          counts.ofOthers++
           continue
         }
         const key = keys[index] ?? null

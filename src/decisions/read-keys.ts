@@ -4,12 +4,14 @@ import { type Offsets, partitionKey } from '../batches/offsets.ts'
 import { isInstantMs, NO_TIMESTAMP_MS, type PartitionEnd, type RecordSource } from '../batches/source.ts'
 import type { KafkaPositions } from '../kafka/source.ts'
 import type { Decision } from './decision-answer.ts'
+import { isOfGroup } from './decision-group.ts'
 import type { RequestKeys } from './request-keys.ts'
 
-/** Reads what the topic of decisions has now; decisions are made meanwhile. */
+/** Reads what the topic of decisions has now of a group; decisions are made meanwhile. */
 export async function readKeys(
   source: RecordSource & KafkaPositions,
   keys: RequestKeys,
+  groupId: string,
   signal: AbortSignal,
 ): Promise<void> {
   const ranges = await source.positions(new Map(), signal)
@@ -18,7 +20,7 @@ export async function readKeys(
     async ({ count, headers, values, timestampsMs }) => {
       for (let index = 0; index < count; index++) {
         const [value, ofRecord] = [values[index] ?? null, headers[index] ?? null]
-        if (ofRecord === null || value === null) continue
+        if (ofRecord === null || value === null || !isOfGroup(ofRecord, groupId)) continue
         const ms = timestampsMs?.[index] ?? NO_TIMESTAMP_MS
         keys.onPublished(ofRecord, () => decisionOf(value), isInstantMs(ms) ? Number(ms) : Date.now())
       }
