@@ -14,6 +14,8 @@ export type Dialect = {
   readonly bytes: (value: Uint8Array) => string
   readonly list: (elements: readonly string[]) => string
   readonly busyKeys?: BusyKeys
+  /** How many rows the statement is for, where that is known: a plan that pays for many does not for few. */
+  readonly rowsAbout?: number
 }
 
 /**

@@ -1,5 +1,6 @@
 // The score of a model on Spark: a column for each tree, which Spark compiles one by one, and their sum above
-// them. As one expression it would be too large to be compiled, and what is interpreted is slow.
+// them. As one expression it would be too large to be compiled, and what is interpreted is slow for many
+// rows. Of few the plan would take longer than the rows, and the model is data there.
 import type { Expr } from '../expr/index.ts'
 import {
   categorical,
@@ -23,10 +24,13 @@ type Scored = { readonly name: string; readonly model: TreeModel; readonly featu
 
 /** Larger ones are left to the function: Spark takes long to plan them, and has a stack to plan them on. */
 const nodesMaxPlanned = 20_000
+/** Of fewer rows a tree takes longer to be planned than to be walked by the function. */
+const rowsMinPlanned = 10_000
 const depthMaxPlanned = 60
 
 /** null where the columns have no model that is planned so. */
 export function sparkModelSql(dialect: Dialect, node: Project, input: () => string): string | null {
+  if (dialect.rowsAbout !== undefined && dialect.rowsAbout < rowsMinPlanned) return null
   const scored = Object.entries(node.columns).flatMap(([name, expr]) => scoredColumn(name, expr) ?? [])
   if (scored.length === 0) return null
   const below = scored.reduce((from, one) => rawSql(dialect, one, from), input())
@@ -89,9 +93,23 @@ function rawSql(dialect: Dialect, { name, model, features }: Scored, input: stri
 
 function treeSql(tree: Tree, name: string): string {
   const child = (at: number): string => (at < 0 ? `${tree.leaves[~at]!}D` : nodeSql(at))
-  const nodeSql = (at: number): string =>
-    `CASE WHEN ${goesLeftSql(tree, at, name)} THEN ${child(tree.left[at]!)} ELSE ${child(tree.right[at]!)} END`
+  const nodeSql = (at: number): string => {
+    const [left, right] = [child(tree.left[at]!), child(tree.right[at]!)]
+    const isRight = goesRightSql(tree, at, name)
+    if (isRight !== null) return `CASE WHEN ${isRight} THEN ${right} ELSE ${left} END`
+    return `CASE WHEN ${goesLeftSql(tree, at, name)} THEN ${left} ELSE ${right} END`
+  }
   return tree.features.length === 0 ? `${tree.leaves[0]!}D` : nodeSql(0)
+}
+
+/** Of a number that goes left where it is missing: null is not true. Most are such, and this is shortest. */
+function goesRightSql(tree: Tree, at: number, name: string): string | null {
+  const [threshold, decision] = [tree.thresholds[at]!, tree.decisions[at]!]
+  const missing = decision & missingMask
+  const isNumber = (decision & categorical) === 0
+  const isLeft = missing === missingIs.nothing ? threshold >= 0 : (decision & missingLeft) !== 0
+  if (!isNumber || !isLeft || missing === missingIs.zero) return null
+  return `${featureName(name, tree.features[at]!)} > ${threshold}D`
 }
 
 /** Null is not true, and goes right. */
@@ -106,8 +124,7 @@ function goesLeftSql(tree: Tree, at: number, name: string): string {
     return missing === missingIs.unknown && isLeft ? `(${value} IS NULL OR ${isIn})` : isIn
   }
   const isBelow = `${value} <= ${threshold}D`
-  if (missing === missingIs.nothing) return threshold >= 0 ? `(${value} IS NULL OR ${isBelow})` : isBelow
-  if (missing === missingIs.unknown) return isLeft ? `(${value} IS NULL OR ${isBelow})` : isBelow
+  if (missing !== missingIs.zero) return isBelow
   const isZero = `${value} BETWEEN -${zeroMax}D AND ${zeroMax}D`
   return isLeft ? `(${value} IS NULL OR ${isZero} OR ${isBelow})` : `(${isBelow} AND NOT (${isZero}))`
 }

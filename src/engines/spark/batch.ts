@@ -444,7 +444,11 @@ class BatchRun {
       closed_after: watermark === null ? null : (this.#before.watermarks[watermark] ?? null),
       closed_up_to: after,
     })
-    return compileTable({ ...dialect, busyKeys }, isDecoded ? alreadyDecoded(rows.node) : rows.node)
+    const rowsAbout = this.#plan.ranges.reduce((sum, { start, end }) => sum + Number(end - start), 0)
+    return compileTable(
+      { ...dialect, busyKeys, rowsAbout },
+      isDecoded ? alreadyDecoded(rows.node) : rows.node,
+    )
   }
 
   /** The relation of the judged records, within the plans that read it. */
