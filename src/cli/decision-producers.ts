@@ -46,34 +46,33 @@ export class DecisionProducers {
   }
 
   #of(topic: string, createPartitions: number | null): Promise<KafkaProducer> {
-    const opening = this.#open.get(topic) ?? this.#opened(topic, createPartitions)
+    const known = this.#open.get(topic)
+    if (known !== undefined) return known
+    // A send that fails late must not close what was opened anew meanwhile.
+    const forget = (): void => {
+      if (this.#open.get(topic) !== opening) return
+      this.#open.delete(topic)
+      void closeIfOpen(opening)
+    }
+    const opening = this.#opened(topic, createPartitions, forget)
     this.#open.set(topic, opening)
+    opening.catch(forget)
     return opening
   }
 
-  async #opened(topic: string, createPartitions: number | null): Promise<KafkaProducer> {
-    const forget = (): void => {
-      const opening = this.#open.get(topic)
-      this.#open.delete(topic)
-      if (opening !== undefined) void closeIfOpen(opening)
-    }
-    try {
-      const producer = await openKafkaProducer({
-        ...kafkaConnectionOf(this.#config.kafka),
-        ...{ topic, compression: 'none', signal: this.#signal, onNotice: this.#onNotice },
-        ...(createPartitions === null ? {} : { createPartitions }),
-      })
-      return {
-        ...producer,
-        send: (records) =>
-          producer.send(records).catch((error: unknown) => {
-            forget()
-            throw error
-          }),
-      }
-    } catch (error) {
-      forget()
-      throw error
+  async #opened(topic: string, createPartitions: number | null, forget: () => void): Promise<KafkaProducer> {
+    const producer = await openKafkaProducer({
+      ...kafkaConnectionOf(this.#config.kafka),
+      ...{ topic, compression: 'none', signal: this.#signal, onNotice: this.#onNotice },
+      ...(createPartitions === null ? {} : { createPartitions }),
+    })
+    return {
+      ...producer,
+      send: (records) =>
+        producer.send(records).catch((error: unknown) => {
+          forget()
+          throw error
+        }),
     }
   }
 }

@@ -143,6 +143,7 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
     const share = new DecisionShare({
       ...{ member: kafka.member, follower: kafka.follower, ledger, publisher, ...asking },
       decided: () => decider.offsets,
+      brokers: config.kafka.bootstrapServers.join(', '),
       onProgress: caughtUp.onProgress,
       onShare: (of) => {
         metrics.onShare(of)

@@ -1,11 +1,12 @@
 // The share that one process has in the decisions of a topic: the partitions that its group gives it. What
 // became its own it goes on with from where its owner ended, and an owner that is silent while records wait
 // is put out of the group.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { OnNotice } from '../batches/notice.ts'
 import { type Offsets, partitionKey, type TopicPartition } from '../batches/offsets.ts'
-import { isAbort } from '../engines/retry.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import type { Assignment, GroupMember } from '../kafka/group-member.ts'
+import { Retrier } from '../kafka/retry.ts'
 import type { DecisionFollower } from './decision-follower.ts'
 import type { DecisionLedger } from './decision-ledger.ts'
 import type { DecisionPublisher } from './decision-publisher.ts'
@@ -17,6 +18,8 @@ const slowMs = 1_000
 const lookEveryMs = 250
 /** How long what others wrote last may take to be read; beyond, some of it is decided once more. */
 const tailMaxMs = 1_000
+/** What brokers refuse may be allowed again. */
+const refusedMs = 5_000
 
 export type Share = {
   readonly partitions: readonly TopicPartition[]
@@ -36,6 +39,8 @@ export type ShareOptions = {
   readonly onShare: (share: Share) => void
   /** Told how far the decisions are that are on their topic, of all partitions. */
   readonly onProgress: (offsets: Offsets) => void
+  /** Where the brokers are, for the log. */
+  readonly brokers: string
   readonly onNotice: OnNotice
   readonly signal: AbortSignal
 }
@@ -43,14 +48,21 @@ export type ShareOptions = {
 export class DecisionShare {
   readonly #options: ShareOptions
   readonly #timer: NodeJS.Timeout
+  readonly #retrier: Retrier
+  readonly #closed = new AbortController()
+  readonly #ended: AbortSignal
   #assignment: Assignment | null = null
   #sinceMs = 0
   #isReady = false
   #looking: Promise<void> = Promise.resolve()
   #isLooking = false
+  /** Told once, until a look succeeds. */
+  #refusal: string | null = null
 
   constructor(options: ShareOptions) {
     this.#options = options
+    this.#retrier = new Retrier(options.brokers, { onNotice: options.onNotice })
+    this.#ended = AbortSignal.any([options.signal, this.#closed.signal])
     this.#timer = setInterval(() => this.#lookAgain(), lookEveryMs)
   }
 
@@ -61,49 +73,60 @@ export class DecisionShare {
     const { publisher } = this.#options
     const share = new Set(assignment.partitions.map(partitionKey))
     publisher.own(publisher.mine.intersection(share))
-    this.#takeOver(assignment, share).catch((error: unknown) => this.#told(error))
+    void this.#takeOver(assignment, share)
   }
 
   /** Commits what is written, and ends. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
+    this.#closed.abort()
     await this.#looking
     this.#commit()
   }
 
-  /** What its owner has written last is not written again. */
   async #takeOver(assignment: Assignment, share: ReadonlySet<string>): Promise<void> {
-    const { member, ledger, publisher, follower, onShare, signal } = this.#options
-    const isNew = !share.isSubsetOf(publisher.mine)
-    if (isNew) {
-      const ended = AbortSignal.any([signal, AbortSignal.timeout(tailMaxMs)])
-      try {
-        await follower.upToNow(ended)
-        ledger.onCommitted(await member.committed(ended))
-      } catch (error) {
-        if (signal.aborted || !ended.aborted) throw error
-      }
-    }
-    if (this.#assignment !== assignment) return
+    const { publisher, onShare } = this.#options
+    if (!share.isSubsetOf(publisher.mine)) await this.#readTail()
+    if (this.#ended.aborted || this.#assignment !== assignment) return
     publisher.own(share)
     const { partitions, generation, memberCount } = assignment
     onShare({ partitions, generation, memberCount })
   }
 
+  /** What its owner has written last is not written again, as far as that is known in time. */
+  async #readTail(): Promise<void> {
+    const { member, ledger, follower } = this.#options
+    const ended = AbortSignal.any([this.#ended, AbortSignal.timeout(tailMaxMs)])
+    const read = async (): Promise<void> => {
+      await follower.upToNow(ended)
+      ledger.onCommitted(await member.committed(ended))
+    }
+    await this.#retrier.run(read, ended).catch((error: unknown) => {
+      if (!ended.aborted) this.#refused(error)
+    })
+  }
+
   #lookAgain(): void {
     if (this.#isLooking) return
     this.#isLooking = true
-    this.#looking = this.#look()
-      .catch((error: unknown) => this.#told(error))
+    this.#looking = this.#retrier
+      .run(() => this.#look(), this.#ended)
+      .then(() => {
+        this.#refusal = null
+      })
+      .catch(async (error: unknown) => {
+        this.#refused(error)
+        await sleep(refusedMs, undefined, { signal: this.#ended }).catch(() => undefined)
+      })
       .finally(() => {
         this.#isLooking = false
       })
   }
 
   async #look(): Promise<void> {
-    const { member, ledger, decided, onProgress, signal } = this.#options
+    const { member, ledger, decided, onProgress } = this.#options
     this.#commit()
-    const committed = await member.committed(signal)
+    const committed = await member.committed(this.#ended)
     ledger.onCommitted(committed)
     const at = decided()
     onProgress(ledger.publishedBefore(at))
@@ -116,7 +139,7 @@ export class DecisionShare {
   }
 
   async #putOutSilent(): Promise<void> {
-    const { member, ledger, publisher, onNotice, signal } = this.#options
+    const { member, ledger, publisher, onNotice } = this.#options
     const nowMs = performance.now()
     const beforeMs = nowMs - silentMs
     const assignment = this.#assignment
@@ -131,7 +154,7 @@ export class DecisionShare {
         'The others share what it had.'
       onNotice({ code: 'DECISIONS_OWNER_SILENT', message, details: { ...at, owner } })
       this.#sinceMs = performance.now()
-      return await member.putOut(owner, signal)
+      return await member.putOut(owner, this.#ended)
     }
   }
 
@@ -141,11 +164,13 @@ export class DecisionShare {
     member.commit(new Map([...published].filter(([key]) => publisher.mine.has(key))))
   }
 
-  /** What is looked at again in a moment may fail now. */
-  #told(error: unknown): void {
-    const { onNotice, signal } = this.#options
-    if (signal.aborted || isAbort(error, signal)) return
-    if (error instanceof LakehouseError)
-      onNotice({ code: error.code, message: error.message, details: error.details })
+  /** What no waiting heals of itself is told; anything but a failure with a name is a bug. */
+  #refused(error: unknown): void {
+    if (this.#ended.aborted) return
+    if (!(error instanceof LakehouseError)) throw error
+    if (this.#refusal === error.code) return
+    this.#refusal = error.code
+    const { code, message, details } = error
+    this.#options.onNotice({ code, message, details })
   }
 }

@@ -327,11 +327,13 @@ export class GroupMember {
 
   async #commitAll(): Promise<void> {
     while (this.#commit !== null) {
-      const offsets = this.#commit
+      // What it has lost since is committed by who has it now, who may be further.
+      const mine = new Set(this.#assignment?.partitions.map(partitionKey))
+      const offsets = new Map([...this.#commit].filter(([key]) => mine.has(key)))
       this.#commit = null
       const ended = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(SESSION_MS)])
       // What fails is committed with what comes next.
-      if (this.#assignment !== null)
+      if (this.#assignment !== null && offsets.size > 0)
         await commitOffsets(this.#offsets, this.#options.groupId, offsets, ended, this.#assignment).catch(
           () => undefined,
         )
