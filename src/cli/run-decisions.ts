@@ -24,7 +24,7 @@ import { openKafkaSource } from '../kafka/source.ts'
 import { type MetricsServer, serveMetrics } from '../metrics/http.ts'
 import { type DecidesAt, tellDecides, tellShare } from './decides-text.ts'
 import { DecisionProducers, recordOfDecision } from './decision-producers.ts'
-import { openDecider, openDecisionTopics, whileFollowing } from './decision-topics.ts'
+import { type DecisionTopics, openDecider, openDecisionTopics, whileFollowing } from './decision-topics.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 import { packageVersion } from './package-version.ts'
 import { schemaRegistryOf } from './schema-registry.ts'
@@ -129,8 +129,7 @@ export async function runDecisions(run: DecisionsRun): Promise<void> {
       },
     })
     kafka.onSure = publisher.kick
-    const keysRead = Promise.all([keysOfTopic(config, keys, asking), caughtUp.reached]).then(() => {})
-    keysRead.catch(() => undefined) // Whoever waits for it is told.
+    const keysRead = keysKnown(config, keys, kafka, caughtUp, asking)
     const server = await decisionServer(config, decider, outputs, { metrics, keys, keysRead })
     closing.push(async () => server?.close())
     kafka.onPublished = (published) => {
@@ -252,6 +251,23 @@ async function decisionServer(
       )
     },
   })
+}
+
+/** Resolves when the keys are known that requests before had; whoever waits for it is told of a failure. */
+function keysKnown(
+  config: Config,
+  keys: RequestKeys,
+  { follower }: DecisionTopics,
+  caughtUp: CaughtUp,
+  asking: Asking,
+): Promise<void> {
+  const known = Promise.all([
+    keysOfTopic(config, keys, asking),
+    // What the topic had is decided then, and what was decided is read back.
+    caughtUp.reached.then(() => follower.upToNow(asking.signal)),
+  ]).then(() => {})
+  known.catch(() => undefined)
+  return known
 }
 
 /** Never rejects unheard: who waits for it is told, and so is the log. */
