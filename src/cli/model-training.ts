@@ -107,7 +107,7 @@ async function train(project: Project, config: Config, flags: TrainFlags): Promi
   const features =
     flags.feature.length === 0
       ? featuresOfColumns(columns)
-      : featuresFrom(Object.fromEntries(flags.feature.map(namedFeature)), columns)
+      : featuresFrom(flags.feature.map(namedFeature), columns)
   const { fromMicros: testFromMicros } = periodFlags(
     flags.testFrom === undefined ? {} : { from: flags.testFrom },
   )

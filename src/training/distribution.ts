@@ -7,6 +7,8 @@ export type Distribution =
       readonly edges: readonly number[]
       readonly shares: readonly number[]
       readonly quantiles: readonly number[]
+      /** Of each quantile, what share of the values is not greater; absent in old cards: each stands for as many. */
+      readonly cumulative?: readonly number[]
     }
   /** The shares of the texts, of what is none of them or missing the last one. */
   | { readonly kind: 'category'; readonly texts: readonly string[]; readonly shares: readonly number[] }
@@ -41,16 +43,53 @@ export function distributionOf(values: Float64Array, categories: readonly string
     return { kind: 'category', texts: categories, shares: shared(categoryCounts(values, categories.length)) }
   }
   const sorted = values.filter((value) => !Number.isNaN(value)).sort()
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!
-  const inner =
-    sorted.length === 0 ? [] : Array.from({ length: bins - 1 }, (_, index) => at((index + 1) / bins))
-  const edges = [...new Set(inner)].filter((edge) => edge !== sorted.at(-1))
-  const quantiles =
-    sorted.length === 0
-      ? []
-      : Array.from({ length: quantileCount }, (_, index) => at((index + 1) / quantileCount))
-  return { kind: 'number', edges, shares: shared(numberCounts(values, edges)), quantiles }
+  const edges = limitsAt(sorted, bins)
+  const quantiles = sortedOnce([...edges, ...limitsAt(sorted, quantileCount)])
+  const cumulative = quantiles.map((limit) => countUpTo(sorted, limit) / sorted.length)
+  return { kind: 'number', edges, shares: shared(numberCounts(values, edges)), quantiles, cumulative }
+}
+
+/**
+ * The least and the greatest value and those that divide the values into as many parts. One that is more than
+ * a part by itself has a limit just below it too, and so has the least: what is new beside it, or below
+ * everything, is not counted as one of them.
+ */
+function limitsAt(sorted: Float64Array, parts: number): number[] {
+  if (sorted.length === 0) return []
+  const at = (part: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.floor((part / parts) * sorted.length))]!
+  const values = sortedOnce(Array.from({ length: parts + 1 }, (_, part) => at(part)))
+  const limits = values.flatMap((value) => {
+    const below = countUpTo(sorted, justBelow(value))
+    const isMany = countUpTo(sorted, value) - below > sorted.length / parts
+    return below === 0 || isMany ? [justBelow(value), value] : [value]
+  })
+  // JSON has no infinity; the greatest double divides it from all other values as well.
+  return sortedOnce(limits.map((limit) => Math.max(-Number.MAX_VALUE, Math.min(limit, Number.MAX_VALUE))))
+}
+
+/** The greatest double that is less. */
+function justBelow(value: number): number {
+  if (value === 0) return -Number.MIN_VALUE
+  if (value === Number.NEGATIVE_INFINITY) return value
+  const bits = new BigInt64Array(Float64Array.of(value).buffer)
+  bits[0]! += value > 0 ? -1n : 1n
+  return new Float64Array(bits.buffer)[0]!
+}
+
+/** How many of the sorted values are not greater than the limit. */
+function countUpTo(sorted: Float64Array, limit: number): number {
+  let [from, to] = [0, sorted.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if (sorted[middle]! <= limit) from = middle + 1
+    else to = middle
+  }
+  return from
+}
+
+function sortedOnce(values: readonly number[]): number[] {
+  return [...new Set(values)].toSorted((a, b) => a - b)
 }
 
 export function scoreDistribution(scores: Float64Array): Distribution {
@@ -69,7 +108,7 @@ export type ValueCounts = {
 /** Up to where values are counted: numbers that are not greater, or the numbers of the categories. */
 export function limitsOf(from: Distribution): readonly number[] {
   if (from.kind === 'category') return from.texts.map((_, code) => code)
-  return [...new Set([...from.edges, ...from.quantiles])].toSorted((a, b) => a - b)
+  return sortedOnce([...from.edges, ...from.quantiles])
 }
 
 export function distanceOf(from: Distribution, tally: ValueCounts): Distance {
@@ -82,8 +121,9 @@ export function distanceOf(from: Distribution, tally: ValueCounts): Distance {
     return sum + (is - was) * Math.log(is / was)
   }, 0)
   const ks = from.kind === 'category' ? greatestGap(isShares, from.shares) : kolmogorov(from, tally)
-  // Where nothing changed, PSI is a sum of so many squares of chance.
-  const byChance = rows === 0 ? 0 : (3 * isShares.length) / rows
+  // Where nothing changed, PSI is a sum of so many squares of chance; empty bins are none of them.
+  const inUse = isShares.filter((share, index) => share > 0 || from.shares[index]! > 0).length
+  const byChance = rows === 0 ? 0 : (3 * inUse) / rows
   return { rows, psi, ks, level: levelOf(rows, psi - byChance) }
 }
 
@@ -140,15 +180,16 @@ function greatestGap(is: readonly number[], was: readonly number[]): number {
   return is.reduce((sum, share, index) => sum + Math.abs(share - was[index]!), 0) / 2
 }
 
-/** Against the quantiles, each of which stands for as many values. */
+/** Against the quantiles. */
 function kolmogorov(from: Distribution & { readonly kind: 'number' }, tally: ValueCounts): number {
-  const { quantiles } = from
+  const { quantiles, cumulative } = from
   if (tally.present === 0 || quantiles.length === 0)
     return (tally.present === 0) === (quantiles.length === 0) ? 0 : 1
   const [limits, below] = [limitsOf(from), upTo(tally)]
-  return quantiles.reduce((most, edge, index) => {
-    if (edge === quantiles[index + 1]) return most // The last of equal ones has their share.
-    const share = below[limits.indexOf(edge)]! / tally.present
-    return Math.max(most, Math.abs(share - (index + 1) / quantiles.length))
+  return quantiles.reduce((most, limit, index) => {
+    if (limit === quantiles[index + 1]) return most // The last of equal ones has their share.
+    const is = below[limits.indexOf(limit)]! / tally.present
+    const was = cumulative === undefined ? (index + 1) / quantiles.length : cumulative[index]!
+    return Math.max(most, Math.abs(is - was))
   }, 0)
 }

@@ -7,10 +7,10 @@ import { columnNames } from '../expr/index.ts'
 import { fraudScore } from '../fraud/score.ts'
 import type { Rule } from '../rules/index.ts'
 import { boundDuckdb, duckdb, expressionSql, type ParameterValues } from '../sql/index.ts'
-import type { TrainingFeature } from './training-features.ts'
+import { refuseFeature, type TrainingFeature } from './training-features.ts'
 
 export type TrainingRows = {
-  readonly features: readonly (Omit<TrainingFeature, 'value'> & {
+  readonly features: readonly (Omit<TrainingFeature, 'value' | 'isNamed'> & {
     /** The texts of a category by their numbers; null of a number. */
     readonly categories: readonly string[] | null
   })[]
@@ -18,7 +18,7 @@ export type TrainingRows = {
   readonly columns: readonly Float64Array[]
   /** 1 is fraud. */
   readonly labels: Uint8Array
-  /** In ascending order. */
+  /** In ascending order; of one time by topic, partition and offset. */
   readonly timesMs: Float64Array
   /** What the rules alone give; those that ask a model or the label are left out. */
   readonly ruleScores: Float64Array
@@ -54,7 +54,7 @@ export async function trainingRows(options: TrainingOptions): Promise<TrainingRo
     const dialect = boundDuckdb(options.parameters)
     const values = options.features.map(({ value }, index) => `${expressionSql(dialect, value)} AS f${index}`)
     await history.connection.run(`CREATE TEMP TABLE learned AS
-      SELECT epoch_us(event_time) / 1000 AS time_ms, ${labelName} = 'fraud' AS fraud,
+      SELECT epoch_us(event_time) / 1000 AS time_ms, topic, "partition", "offset", ${labelName} = 'fraud' AS fraud,
         CAST(${ruled.length === 0 ? '0' : expressionSql(dialect, fraudScore(ruled))} AS DOUBLE) AS rules,
         ${hasCountry ? duckdb.name(country) : 'NULL::VARCHAR'} AS country, ${values.join(', ')}
       FROM (${history.rows}) WHERE ${labelName} <> 'pending'`)
@@ -72,10 +72,15 @@ export async function trainingRows(options: TrainingOptions): Promise<TrainingRo
       if (feature.kind === 'number') continue
       const texts = await textsOf(history.connection, index)
       if (texts.length <= categoriesMax) categories.set(index, texts)
+      else if (feature.isNamed) refuseFeature(feature, `it has more than ${categoriesMax} texts`)
     }
     const kept = [...options.features.entries()].filter(([index, { kind }]) => {
       return kind === 'number' || categories.has(index)
     })
+    if (kept.length === 0) {
+      const message = `no column is a number, a truth value or a text of at most ${categoriesMax} values: give --feature.`
+      throw new LakehouseError('CONFIG_INVALID', message)
+    }
     const columns = kept.map(() => new Float64Array(count))
     const codes = kept.map(([index]) => {
       const texts = categories.get(index)
@@ -87,7 +92,8 @@ export async function trainingRows(options: TrainingOptions): Promise<TrainingRo
     const names = kept.map(([index]) => `f${index}`)
     const result = await streamOf(
       history.connection,
-      `SELECT time_ms, fraud, rules, country, ${names.join(', ')} FROM learned ORDER BY time_ms`,
+      `SELECT time_ms, fraud, rules, country, ${names.join(', ')} FROM learned
+        ORDER BY time_ms, topic, "partition", "offset"`,
     )
     let row = 0
     for (;;) {
@@ -106,7 +112,7 @@ export async function trainingRows(options: TrainingOptions): Promise<TrainingRo
         row++
       }
     }
-    const features = kept.map(([index, { value: _, ...feature }]) => {
+    const features = kept.map(([index, { value: _, isNamed: __, ...feature }]) => {
       return { ...feature, categories: categories.get(index) ?? null }
     })
     const rulesLeftOut = options.rules.filter((rule) => !ruled.includes(rule)).map(({ name }) => name)

@@ -18,8 +18,7 @@ function distanceOf(from: Distribution, values: Float64Array) {
     return from.kind === 'category' ? limits.includes(value) : !Number.isNaN(value)
   })
   const counts = limits.map((limit, index) => {
-    return there.filter((value) => value <= limit && value > (limits[index - 1] ?? Number.NEGATIVE_INFINITY))
-      .length
+    return there.filter((value) => value <= limit && (index === 0 || value > limits[index - 1]!)).length
   })
   return distanceOfTally(from, { rows: values.length, present: there.length, counts })
 }
@@ -89,4 +88,68 @@ test('a feature without a value, of one value, and a day without rows are no mis
   const one = distributionOf(new Float64Array(10).fill(3), null)
   expect(distanceOf(one, new Float64Array(200).fill(3))).toMatchObject({ psi: 0, ks: 0, level: 'stable' })
   expect(distanceOf(one, new Float64Array(0)).level).toBe('too_few')
+})
+
+/** So many of each value. */
+const of = (...parts: readonly (readonly [count: number, value: number])[]): Float64Array =>
+  Float64Array.from(parts.flatMap(([count, value]) => Array.from({ length: count }, () => value)))
+
+test.for([
+  ['5 % are true, then half are', of([950, 0], [50, 1]), of([500, 0], [500, 1])],
+  ['5 % are false, then half are', of([50, 0], [950, 1]), of([500, 0], [500, 1])],
+  ['none is true, then half are', of([1_000, 0]), of([500, 0], [500, 1])],
+  ['all are one value, then most are a smaller one', of([1_000, 5]), of([900, 3], [100, 5])],
+  ['a value comes between two', of([500, 0], [500, 10]), of([500, 0], [500, 1])],
+  ['a value comes above all', of([500, 0], [500, 10]), of([500, 0], [500, 1_000])],
+  ['a value comes below all', of([500, 0], [500, 10]), of([500, -1_000], [500, 10])],
+  ['a few go from the least of many to below it', normals(1_000), normals(1_000, -60)],
+  ['infinite ones come', of([500, 0], [500, 10]), of([500, 0], [500, Number.POSITIVE_INFINITY])],
+  ['infinite ones go', of([500, Number.NEGATIVE_INFINITY], [500, 10]), of([500, 0], [500, 10])],
+] as const)('it is found that of a feature %s', ([_, learned, later]) => {
+  const from = JSON.parse(JSON.stringify(distributionOf(learned, null))) as Distribution
+  expect(distanceOf(from, learned)).toMatchObject({ psi: 0, ks: 0, level: 'stable' })
+  const { level, ks } = distanceOf(from, later)
+  expect(level).toBe('drifted')
+  expect(ks).toBeCloseTo(greatestDistance(learned, later), 12)
+})
+
+/** Of two samples, at each value of either. */
+function greatestDistance(a: Float64Array, b: Float64Array): number {
+  const share = (of: Float64Array, limit: number) => of.filter((value) => value <= limit).length / of.length
+  return Math.max(...[...new Set([...a, ...b])].map((limit) => Math.abs(share(a, limit) - share(b, limit))))
+}
+
+test(`KS of any two samples is that of all their values within 0.02 (SEED=${seed})`, () => {
+  const kinds = [
+    () => random.normal(),
+    () => random.whole(-3, 3),
+    () => (random.float() < 0.6 ? 0 : Math.exp(random.normal())),
+    () => (random.float() < 0.03 ? 1 : 0),
+    () => Math.round(random.float() ** 4 * 30) / 30,
+  ]
+  for (let round = 0; round < 60; round++) {
+    const [a, b] = [kinds[random.whole(0, 4)]!, kinds[random.whole(0, 4)]!]
+    const shift = random.float() < 0.5 ? 0 : random.whole(-2, 2) / 2
+    const learned = Float64Array.from({ length: random.whole(20, 800) }, a)
+    const later = Float64Array.from({ length: random.whole(1, 400) }, () => b() + shift)
+    const { ks } = distanceOf(distributionOf(learned, null), later)
+    const all = greatestDistance(learned, later)
+    expect(ks).toBeLessThanOrEqual(all + 1e-12)
+    expect(ks).toBeGreaterThan(all - 0.0201)
+  }
+})
+
+test('a card without cumulative shares is read as it was written', () => {
+  // Of 5 % ones: one edge, a hundred quantiles, each of which stands for a hundredth.
+  const old: Distribution = {
+    ...{ kind: 'number', edges: [0], shares: [0.95, 0.05, 0] },
+    quantiles: Array.from({ length: 100 }, (_, index) => (index < 94 ? 0 : 1)),
+  }
+  const same = distanceOf(old, of([950, 0], [50, 1]))
+  expect(same).toMatchObject({ psi: 0, level: 'stable' })
+  expect(same.ks).toBeCloseTo(0.01, 12)
+  const moved = distanceOf(old, of([500, 0], [500, 1]))
+  expect(moved.psi).toBeCloseTo(0.45 * Math.log(0.95 / 0.5) + 0.45 * Math.log(0.5 / 0.05), 12)
+  expect(moved).toMatchObject({ level: 'drifted' })
+  expect(moved.ks).toBeCloseTo(0.44, 12)
 })

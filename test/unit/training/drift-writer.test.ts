@@ -91,10 +91,9 @@ function naive(from: Distribution, values: Float64Array): { psi: number; ks: num
   if (from.kind === 'category')
     return { psi, ks: shares.reduce((sum, one, index) => sum + Math.abs(one - from.shares[index]!), 0) / 2 }
   const there = [...values].filter((value) => !isMissing(value))
-  const gaps = from.quantiles.map((edge, index) => {
-    const isLast = edge !== from.quantiles[index + 1]
-    const below = there.filter((value) => value <= edge).length / there.length
-    return isLast ? Math.abs(below - (index + 1) / from.quantiles.length) : 0
+  const gaps = from.quantiles.map((limit, index) => {
+    const below = there.filter((value) => value <= limit).length / there.length
+    return Math.abs(below - from.cumulative![index]!)
   })
   return { psi, ks: Math.max(...gaps) }
 }
