@@ -7,7 +7,7 @@ export type Distribution =
       readonly edges: readonly number[]
       readonly shares: readonly number[]
       readonly quantiles: readonly number[]
-      /** Of each quantile, what share of the values is not greater; absent in old cards: each stands for as many. */
+      /** Of each quantile, the share of values up to it; absent in old cards: each stands for as many. */
       readonly cumulative?: readonly number[]
     }
   /** The shares of the texts, of what is none of them or missing the last one. */

@@ -1,5 +1,5 @@
-// What a model learns from, out of tables of Delta: in an order that the rows alone decide, and every feature that
-// was asked for or an error that names it.
+// What a model learns from, out of tables of Delta: in an order that the rows alone decide, and every feature
+// that was asked for or an error that names it.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
