@@ -1,7 +1,6 @@
 // assay decide: what would be decided of transactions, and why; nothing is written.
-import { readFileSync, statSync } from 'node:fs'
+import { createReadStream, statSync } from 'node:fs'
 import { basename } from 'node:path'
-import { buffer } from 'node:stream/consumers'
 import { Command } from 'commander'
 import type { RecordChunk } from '../batches/source.ts'
 import type { Config } from '../config/config.ts'
@@ -51,15 +50,19 @@ export async function decideAll(config: Config, chunk: RecordChunk, nowMicros: b
 }
 
 async function bytesOf(file: string): Promise<Buffer> {
-  if (file === '-') return await buffer(process.stdin)
-  const found = statSync(file, { throwIfNoEntry: false })
-  if (found === undefined || found.isDirectory()) throw fileMissing(file)
-  const { size } = found
-  if (size > inputBytesMax) {
-    const message = `${file} has ${size} bytes, and "assay decide" takes ${inputBytesMax}: run it with "assay run --from".`
+  const found = file === '-' ? null : statSync(file, { throwIfNoEntry: false })
+  if (found === undefined || found?.isDirectory()) throw fileMissing(file)
+  const parts: Buffer[] = []
+  let size = 0
+  // What is no plain file need not end.
+  for await (const part of file === '-' ? process.stdin : createReadStream(file)) {
+    parts.push(part as Buffer)
+    size += (part as Buffer).length
+    if (size <= inputBytesMax) continue
+    const message = `${file} has more than ${inputBytesMax} bytes, and "assay decide" takes no more: run it with "assay run --from".`
     throw new LakehouseError('CONFIG_INVALID', message)
   }
-  return readFileSync(file)
+  return Buffer.concat(parts)
 }
 
 /** A record for each line that is not empty, as a file has them; one for a document of several lines. */

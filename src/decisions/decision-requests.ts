@@ -32,12 +32,15 @@ export function recordsOfBody(bytes: Uint8Array, { names }: Pick<Lakehouse, 'nam
   if (odd >= 0) return mistake(isList ? `element ${odd} of the list is no object` : 'the body is no object')
   const texts = isList ? elementTexts(text) : [text]
   const { path } = names.key ?? names.person
-  return {
-    ...{ kind: 'records', isList },
-    records: all.map((one, index) => ({
+  try {
+    const records = all.map((one, index) => ({
       key: keyOf(one, path, texts[index]!),
       value: Buffer.from(texts[index]!),
-    })),
+    }))
+    return { kind: 'records', isList, records }
+  } catch (error) {
+    if (error instanceof RangeError) return mistake('it is nested too deeply')
+    throw error
   }
 }
 

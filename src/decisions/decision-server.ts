@@ -2,6 +2,7 @@
 // answered when the stream has decided it. With ?dry_run=true it is decided and forgotten.
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LakehouseError } from '../errors/errors.ts'
 import { addressUrl, isLocalName, isLoopback, listenFrom } from '../metrics/listening.ts'
 import { isBearerOf, type MetricsAddress, type TokenSource, tokenOf } from '../metrics/token.ts'
@@ -9,7 +10,7 @@ import type { Decision } from './decision-answer.ts'
 import { DecisionEvents, eventClientsMax } from './decision-events.ts'
 import type { PublishedDecision } from './decision-follower.ts'
 import type { DecidedRecord } from './decision-ledger.ts'
-import { type RequestedRecord, recordsOfBody } from './decision-requests.ts'
+import { type ReadBody, type RequestedRecord, recordsOfBody } from './decision-requests.ts'
 import { type DescribedLakehouse, decisionsApi } from './open-api.ts'
 import { decisionOf } from './read-keys.ts'
 import {
@@ -58,6 +59,8 @@ const connectionsMax = 1_024
 const requestMaxMs = 10_000
 /** Transactions that wait for their decisions; beyond them requests are refused for a moment. */
 const waitingMax = 10_000
+/** Requests that decide without a trace and wait for each other. */
+const dryRunsMax = 64
 /** How long an answer waits; what was produced is decided all the same. */
 const decisionMaxMs = 5_000
 /** Of one transaction: a broker takes no more, unless it is told to. */
@@ -99,8 +102,11 @@ class DecisionRequests {
   readonly #waiting = new Map<string, (decision: Decision) => void>()
   readonly #closed = new AbortController()
   readonly #events = new DecisionEvents()
-  #waitingBytes = 0
-  #waitingCount = 0
+  readonly #waitingFor = new Held()
+  /** A request that was given up may still be on its way to the topic. */
+  readonly #onTheirWay = new Held()
+  #dryRuns = 0
+  #lastDryRun: Promise<void> = Promise.resolve()
 
   constructor(options: DecisionServerOptions) {
     const { lakehouse, version, address } = options
@@ -153,18 +159,17 @@ class DecisionRequests {
     if (body.kind === 'mistake') return send(response, 400, failure('BODY_INVALID', body.message))
     const { records, isList } = body
     const isDryRun = new URL(request.url ?? '/', 'http://localhost').searchParams.get('dry_run') === 'true'
-    if (isDryRun) return send(response, 200, answerOf(this.#options.tryOut(records), isList))
-    const bytesOf = records.reduce((sum, { value }) => sum + value.length, 0)
+    if (isDryRun) return await this.#tryOut(response, body)
     const large = records.findIndex(({ value }) => value.length > recordBytesMax)
     if (large >= 0) {
       const message = `transaction ${large} has more than ${recordBytesMax} bytes`
       return send(response, 413, failure('TOO_LARGE', message))
     }
-    const isFull = this.#waitingCount + records.length > waitingMax
-    if (isFull || this.#waitingBytes + bytesOf > waitingBytesMax)
+    const [waiting, sending] = [this.#waitingFor, this.#onTheirWay]
+    const isFull = waiting.count + sending.count + records.length > waitingMax
+    if (isFull || waiting.bytes + sending.bytes + bytes.length > waitingBytesMax)
       return this.#later(response, 'TOO_MANY', 'too many transactions wait for decisions')
-    this.#waitingBytes += bytesOf
-    this.#waitingCount += records.length
+    const release = waiting.hold(records)
     try {
       const key = keyOf(request)
       const decisions = key === null ? await this.#decided(records) : await this.#decidedUnder(key, body)
@@ -178,8 +183,7 @@ class DecisionRequests {
         return send(response, 413, failure('TOO_LARGE', error.message))
       this.#later(response, error.code, error.message)
     } finally {
-      this.#waitingBytes -= bytesOf
-      this.#waitingCount -= records.length
+      release()
     }
   }
 
@@ -195,7 +199,7 @@ class DecisionRequests {
       ids.map((id) => new Promise<Decision>((resolve) => this.#waiting.set(id, resolve))),
     )
     try {
-      return await this.#inTime(this.#options.produce(asked).then(() => decided))
+      return await this.#inTime(this.#produce(asked).then(() => decided))
     } finally {
       for (const id of ids) this.#waiting.delete(id)
     }
@@ -206,15 +210,42 @@ class DecisionRequests {
     key: string,
     { records, isList }: { readonly records: readonly RequestedRecord[]; readonly isList: boolean },
   ): Promise<readonly Decision[] | 'not yet' | 'of another'> {
-    const { keys, keysRead, produce } = this.#options
+    const { keys, keysRead } = this.#options
     const read = await this.#inTime(keysRead)
     if (read === 'not yet') return read
     const asked = { key, digest: digestOf(records, isList), count: records.length }
     const begun = keys.begin(asked, Date.now())
     if (begun === null) return 'of another'
     const unsent = begun.unsent.map((at) => ({ ...records[at]!, headers: keyHeadersOf(asked, at) }))
-    if (unsent.length > 0) produce(unsent).catch((error: unknown) => keys.failed(asked, error))
+    if (unsent.length > 0) this.#produce(unsent).catch((error: unknown) => keys.failed(asked, error))
     return await this.#inTime(begun.answer)
+  }
+
+  /** One after another, and no more than half of the time: records of the topic do not wait for them. */
+  async #tryOut(
+    response: ServerResponse,
+    { records, isList }: Extract<ReadBody, { readonly kind: 'records' }>,
+  ): Promise<void> {
+    if (this.#dryRuns >= dryRunsMax)
+      return this.#later(response, 'TOO_MANY', `at most ${dryRunsMax} dry runs wait for each other`)
+    this.#dryRuns++
+    const before = this.#lastDryRun
+    const done = Promise.withResolvers<void>()
+    this.#lastDryRun = done.promise
+    try {
+      await before
+      const startedMs = performance.now()
+      send(response, 200, answerOf(this.#options.tryOut(records), isList))
+      await sleep(Math.ceil(performance.now() - startedMs))
+    } finally {
+      this.#dryRuns--
+      done.resolve()
+    }
+  }
+
+  #produce(records: readonly ProducedRequest[]): Promise<void> {
+    const release = this.#onTheirWay.hold(records)
+    return this.#options.produce(records).finally(release)
   }
 
   async #inTime<Result>(result: Promise<Result>): Promise<Result | 'not yet'> {
@@ -260,6 +291,23 @@ class DecisionRequests {
     if (!/^application\/json *(?:;|$)/i.test(headers['content-type'] ?? ''))
       return { status: 415, code: 'NOT_JSON', message: 'the body has to be application/json' }
     return null
+  }
+}
+
+/** Transactions that are in memory. */
+class Held {
+  count = 0
+  bytes = 0
+
+  /** Until what it gives is called. */
+  hold(records: readonly RequestedRecord[]): () => void {
+    const bytes = records.reduce((sum, { value }) => sum + value.length, 0)
+    this.count += records.length
+    this.bytes += bytes
+    return () => {
+      this.count -= records.length
+      this.bytes -= bytes
+    }
   }
 }
 

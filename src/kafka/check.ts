@@ -1,19 +1,17 @@
 // What `assay check` says of Kafka: each line is ok, or says what to do.
 
-import { Admin, ConfigResourceTypes, compressionsAlgorithms } from '@platformatic/kafka'
+import { compressionsAlgorithms } from '@platformatic/kafka'
 import { counted } from '../errors/counted.ts'
 import { LakehouseError } from '../errors/errors.ts'
 import { Cluster, type ClusterView } from './cluster.ts'
 import { failureOf } from './failures.ts'
 import { FETCH_API_KEY, fetchVersions } from './fetch.ts'
 import { type Listener, probeListener, protocolOf, protocolOfOptions } from './listener.ts'
-import { Login } from './login.ts'
 import { bootstrapAddresses, type KafkaConnectionOptions, topicNames } from './options.ts'
 import { ledPartitions, listOffsets } from './positions.ts'
-import { connectionOptions } from './producer.ts'
-import { abortable } from './retry.ts'
 import { clusterRights, mayCommit, topicRights } from './rights.ts'
 import { grantAdvice, mechanismAdvice } from './security-failures.ts'
+import { topicSettings } from './topic-settings.ts'
 
 export type KafkaCheck = {
   readonly name: string
@@ -194,27 +192,14 @@ async function describeRecords(cluster: Cluster, view: ClusterView, signal: Abor
 
 const settings = ['retention.ms', 'cleanup.policy', 'compression.type', 'max.message.bytes'] as const
 
-/** The topic's settings, or nothing: to see them needs a permission that reading does not. */
+/** The topic's settings, or nothing. */
 async function describeSettings(
   options: KafkaConnectionOptions,
   topic: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const login = options.sasl === undefined ? null : new Login(options.sasl)
-  const admin = new Admin({ ...connectionOptions(options, login), retries: 0 })
-  try {
-    const resource = {
-      resourceType: ConfigResourceTypes.TOPIC,
-      resourceName: topic,
-      configurationKeys: [...settings],
-    }
-    const [description] = await abortable(admin.describeConfigs({ resources: [resource] }), signal)
-    return (description?.configs ?? []).map(({ name, value }) => `, ${name}=${value}`).join('')
-  } catch {
-    return ''
-  } finally {
-    await admin.close()
-  }
+  const found = await topicSettings(options, topic, settings, signal)
+  return [...found].map(([name, value]) => `, ${name}=${value}`).join('')
 }
 
 function checkCompressions(): KafkaCheck {

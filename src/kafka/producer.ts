@@ -3,13 +3,16 @@
 import { Admin, type CompressionAlgorithmValue, Producer } from '@platformatic/kafka'
 import type { OnNotice } from '../batches/notice.ts'
 import { LakehouseError } from '../errors/errors.ts'
-import { Cluster, CONNECT_MAX_MS } from './cluster.ts'
+import { Cluster } from './cluster.ts'
+import { connectionOptions } from './connection-options.ts'
 import { BrokerError, failureOf, LEADER_NOT_AVAILABLE, TOPIC_ALREADY_EXISTS } from './failures.ts'
 import { Login } from './login.ts'
 import { partitionOfKey } from './murmur2.ts'
-import { bootstrapAddresses, type KafkaConnectionOptions, tlsServerName, topicNames } from './options.ts'
+import { type KafkaConnectionOptions, topicNames } from './options.ts'
 import { abortable, BACKOFF_MS_MAX, BACKOFF_MS_MIN, Retrier } from './retry.ts'
 import { grantAdvice } from './security-failures.ts'
+import { contentBytes, SharedBatches } from './shared-batches.ts'
+import { topicSettings } from './topic-settings.ts'
 
 export type KafkaCompression = CompressionAlgorithmValue
 
@@ -41,25 +44,30 @@ export type KafkaProducer = {
   readonly partitionCount: number
   /**
    * Resolves when all in-sync replicas have the records. Records of one partition keep the order of the
-   * calls, so after a failure every later call fails with it.
+   * calls, so after a failure every later call fails with it. A record that is larger than the topic takes
+   * fails its own call alone, with KAFKA_RECORD_TOO_LARGE.
    */
   send(records: readonly ProducedRecord[]): Promise<void>
   close(): Promise<void>
 }
 
-/** A broker refuses a batch of more than message.max.bytes, which is a little over 1 MB unless changed. */
 const BATCH_BYTES_MAX = 900_000
-const RECORD_OVERHEAD_BYTES = 32
+const BATCH_OVERHEAD_BYTES = 1_000
+/** A broker refuses a batch that is larger, unless it or the topic is told otherwise. */
+const MESSAGE_BYTES_DEFAULT = 1_048_588
+/** Partitions that are added to the topic are looked for so often. */
+const PARTITIONS_EVERY_MS = 30_000
 /** With the back-off between them these are about a minute. */
 const RETRIES_MAX = 16
 const OPEN_MAX_MS = 30_000
-const TIMEOUT_MS = 30_000
 
 /** Opens a producer; fails when the brokers stay away for `OPEN_MAX_MS`. */
 export async function openKafkaProducer(options: KafkaProducerOptions): Promise<KafkaProducer> {
   const signal = options.signal ?? new AbortController().signal
   const [topic] = topicNames(options.topic) as [string]
-  const partitionCount = await preparedTopic(options, topic, signal)
+  const partitions = new Partitions(await preparedTopic(options, topic, signal))
+  const recordMax = await recordBytesMax(options, topic, signal)
+  const bytesMax = Math.min(BATCH_BYTES_MAX, Math.max(1, recordMax - BATCH_OVERHEAD_BYTES))
   const login = options.sasl === undefined ? null : new Login(options.sasl)
   const open = () =>
     new Producer<Buffer, Buffer, Buffer, Buffer>({
@@ -72,9 +80,7 @@ export async function openKafkaProducer(options: KafkaProducerOptions): Promise<
     })
   let producer = open()
   /** Between two batches, so that no record is on its way. */
-  const renewLogin = async (): Promise<void> => {
-    if (login === null || !login.isDue) return
-    login.renewed()
+  const reopen = async (): Promise<void> => {
     const old = producer
     producer = open()
     await old.close()
@@ -82,42 +88,27 @@ export async function openKafkaProducer(options: KafkaProducerOptions): Promise<
   // A record without a key goes wherever its batch goes; batches take turns.
   let turn = 0
   const sendBatch = async (batch: readonly ProducedRecord[]): Promise<void> => {
-    turn = (turn + 1) % partitionCount
-    const messages = batch.map((record) => messageOf(topic, partitionCount, turn, record))
-    await renewLogin()
+    turn++
+    if (login?.isDue) {
+      login.renewed()
+      await reopen()
+    }
     try {
+      if (partitions.isDue) await partitions.ask(producer, topic)
+      const messages = batch.map((record) => messageOf(topic, partitions.count, turn, record))
       await abortable(producer.send({ messages, acks: ALL_IN_SYNC }), signal)
     } catch (error) {
       signal.throwIfAborted()
       throw produceError(error, topic)
     }
   }
-  // The broker knows a repeated batch by its sequence number, but takes a later batch that arrives before the
-  // repeat for lost state; the client then repeats both under a new producer id, which no broker recognises.
-  // So one batch at a time; calls that come meanwhile share the next one.
-  let waiting: ProducedRecord[] = []
-  let next: Promise<void> | null = null
-  let last: Promise<void> = Promise.resolve()
-  const sendWaiting = async (): Promise<void> => {
-    const records = waiting
-    waiting = []
-    next = null
-    for (const batch of batchesOf(records)) await sendBatch(batch)
-  }
-  const dropWaiting = (error: unknown): never => {
-    waiting = []
-    next = null
-    throw error
-  }
+  const calls = new SharedBatches({ bytesMax, send: sendBatch, reopen })
   return {
-    partitionCount,
-    send(records) {
-      for (const record of records) waiting.push(record)
-      if (next === null) {
-        next = last.then(sendWaiting, dropWaiting)
-        last = next
-      }
-      return next
+    partitionCount: partitions.count,
+    send: (records) => {
+      const isPlain = options.compression === 'none'
+      const tooLarge = isPlain && records.some((record) => contentBytes(record) > recordMax)
+      return tooLarge ? Promise.reject(recordTooLarge(topic)) : calls.send(records)
     },
     async close() {
       await producer.close()
@@ -148,21 +139,36 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** A batch counts the bytes of all its partitions, so that none of them can be too large for the broker. */
-function* batchesOf(records: readonly ProducedRecord[]): Generator<readonly ProducedRecord[]> {
-  let start = 0
-  let bytes = 0
-  for (const [index, { key, value, headers }] of records.entries()) {
-    let size = RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0)
-    for (const name in headers) size += name.length + headers[name]!.length
-    if (bytes + size > BATCH_BYTES_MAX && index > start) {
-      yield records.slice(start, index)
-      start = index
-      bytes = 0
-    }
-    bytes += size
+/** How many partitions the topic has; more may come. */
+class Partitions {
+  count: number
+  #askedMs = performance.now()
+
+  constructor(count: number) {
+    this.count = count
   }
-  if (start < records.length) yield records.slice(start)
+
+  get isDue(): boolean {
+    return performance.now() - this.#askedMs > PARTITIONS_EVERY_MS
+  }
+
+  async ask(producer: Producer<Buffer, Buffer, Buffer, Buffer>, topic: string): Promise<void> {
+    this.#askedMs = performance.now()
+    const metadata = await producer.metadata({ topics: [topic], forceUpdate: true })
+    this.count = Math.max(this.count, metadata.topics.get(topic)?.partitionsCount ?? 0)
+  }
+}
+
+/** What the topic takes at most; the default of brokers where the user may not ask. */
+async function recordBytesMax(
+  options: KafkaProducerOptions,
+  topic: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const found = Number(
+    (await topicSettings(options, topic, ['max.message.bytes'], signal)).get('max.message.bytes'),
+  )
+  return found > 0 ? found : MESSAGE_BYTES_DEFAULT
 }
 
 /** Creates the topic when asked, and tells how many partitions it has. */
@@ -241,30 +247,20 @@ function mayNotCreate(topic: string, cause: unknown): LakehouseError {
   return new LakehouseError('KAFKA_NOT_AUTHORIZED', message, { cause, details: { topic } })
 }
 
-export function connectionOptions(options: KafkaConnectionOptions, login: Login | null) {
-  const addresses = bootstrapAddresses(options)
-  return {
-    clientId: options.clientId ?? 'assay',
-    bootstrapBrokers: addresses,
-    connectTimeout: CONNECT_MAX_MS,
-    timeout: TIMEOUT_MS,
-    ...(options.tls === undefined ? {} : { tls: options.tls, tlsServerName: tlsServerName(addresses) }),
-    ...(login === null ? {} : { sasl: login.options }),
-  }
-}
-
 function produceError(error: unknown, topic: string): unknown {
   const failure = failureOf(error)
-  if (failure.apiCodes.has(MESSAGE_TOO_LARGE)) {
-    return new LakehouseError(
-      'KAFKA_RECORD_TOO_LARGE',
-      `A record is larger than topic ${topic} takes. Raise its max.message.bytes, or send a smaller record.`,
-      { cause: error, details: { topic } },
-    )
-  }
+  if (failure.apiCodes.has(MESSAGE_TOO_LARGE)) return recordTooLarge(topic, error)
   if (failure.kind === 'final') return failure.error
   const message = `Records were not written to topic ${topic}: ${failure.reason} Check that the brokers run.`
   return new LakehouseError('KAFKA_UNREACHABLE', message, { cause: error, details: { topic } })
 }
 
 const MESSAGE_TOO_LARGE = 10
+
+function recordTooLarge(topic: string, cause?: unknown): LakehouseError {
+  return new LakehouseError(
+    'KAFKA_RECORD_TOO_LARGE',
+    `A record is larger than topic ${topic} takes. Raise its max.message.bytes, or send a smaller record.`,
+    { cause, details: { topic } },
+  )
+}

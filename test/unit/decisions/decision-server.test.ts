@@ -276,6 +276,41 @@ test('a transaction that no broker takes is refused before it is sent, and broke
   expect((await waiting('{}')).status).toBe(504)
 })
 
+test('what was given up and is still on its way to the topic counts among what may wait', async () => {
+  const { post } = await serve({ produce: () => new Promise(() => undefined) })
+  const large = `{"a":"${'x'.repeat(890_000)}"}`
+  const statuses: number[] = []
+  for (let round = 0; round < 3; round++) {
+    const asked = await Promise.all(Array.from({ length: 30 }, () => post(large)))
+    statuses.push(...asked.map(({ status }) => status))
+  }
+  // 64 MiB are some 75 of them.
+  expect(statuses.filter((status) => status === 504).length).toBeLessThanOrEqual(75)
+  expect(new Set(statuses)).toEqual(new Set([503, 504]))
+}, 60_000)
+
+test('dry runs wait for each other, and only so many', async () => {
+  const { post } = await serve({
+    tryOut: (records) => {
+      const endMs = performance.now() + 5
+      while (performance.now() < endMs);
+      return records.map((_, index) => decisionAt(index))
+    },
+  })
+  const asked = await Promise.all(Array.from({ length: 200 }, () => post('{}', {}, '?dry_run=true')))
+  const statuses = asked.map(({ status }) => status)
+  expect(new Set(statuses)).toEqual(new Set([200, 503]))
+  expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(64)
+  expect((await post('{}', {}, '?dry_run=true')).status).toBe(200)
+})
+
+test('a transaction that is nested too deeply is refused where its key is no whole number', async () => {
+  const { post } = await serve()
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+  const answer = await post(`{"user_id":7.5,"deep":${deep}}`)
+  expect([answer.status, await answer.json()]).toMatchObject([400, { error: { code: 'BODY_INVALID' } }])
+})
+
 test('a decision that is too large has its long texts cut', () => {
   const decision = { ...decisionAt(1), topic: 'x'.repeat(2_000) }
   expect(cutDecision(decision)).toEqual({ ...decision, topic: `${'x'.repeat(1_000)}…` })
