@@ -8,7 +8,8 @@ import type { DecidedRecord } from '../decisions/decision-ledger.ts'
 import { decidedHeader } from '../decisions/read-decisions.ts'
 import { headersOfDecision, keyOfRequest } from '../decisions/request-keys.ts'
 import { topicNames } from '../kafka/options.ts'
-import { type KafkaProducer, openKafkaProducer, type ProducedRecord } from '../kafka/producer.ts'
+import type { ProducedRecord } from '../kafka/produced-record.ts'
+import { type KafkaProducer, openKafkaProducer } from '../kafka/producer.ts'
 import { kafkaConnectionOf } from './kafka-connection.ts'
 
 /** A larger decision would not pass a broker's own limit. */

@@ -9,9 +9,10 @@ import { BrokerError, failureOf, LEADER_NOT_AVAILABLE, TOPIC_ALREADY_EXISTS } fr
 import { Login } from './login.ts'
 import { partitionOfKey } from './murmur2.ts'
 import { type KafkaConnectionOptions, topicNames } from './options.ts'
+import { contentBytes, type ProducedRecord } from './produced-record.ts'
 import { abortable, BACKOFF_MS_MAX, BACKOFF_MS_MIN, Retrier } from './retry.ts'
 import { grantAdvice } from './security-failures.ts'
-import { contentBytes, SharedBatches } from './shared-batches.ts'
+import { SharedBatches } from './shared-batches.ts'
 import { topicSettings } from './topic-settings.ts'
 
 export type KafkaCompression = CompressionAlgorithmValue
@@ -27,16 +28,6 @@ export type KafkaProducerOptions = KafkaConnectionOptions & {
   readonly signal?: AbortSignal
   /** Told what the opening waits for. */
   readonly onNotice?: OnNotice
-}
-
-export type ProducedRecord = {
-  readonly key: Uint8Array | null
-  readonly value: Uint8Array | null
-  /** What the partition of a record without a key goes by; absent: it goes wherever its batch goes. */
-  readonly partitionBy?: Uint8Array
-  /** Absent: now. */
-  readonly timestampMs?: number
-  readonly headers?: Readonly<Record<string, Uint8Array>>
 }
 
 export type KafkaProducer = {

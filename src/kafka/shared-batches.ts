@@ -1,6 +1,6 @@
 // Calls that come while a batch is on its way share the next ones: one answer of a broker serves all of them.
 import { LakehouseError } from '../errors/errors.ts'
-import type { ProducedRecord } from './producer.ts'
+import { contentBytes, type ProducedRecord } from './produced-record.ts'
 
 const RECORD_OVERHEAD_BYTES = 32
 
@@ -96,12 +96,6 @@ function* batchesOf(calls: readonly Call[], bytesMax: number): Generator<readonl
     }
   }
   if (batch.length > 0) yield batch
-}
-
-export function contentBytes({ key, value, headers }: ProducedRecord): number {
-  let size = (key?.length ?? 0) + (value?.length ?? 0)
-  for (const name in headers) size += name.length + headers[name]!.length
-  return size
 }
 
 function isTooLarge(error: unknown): boolean {

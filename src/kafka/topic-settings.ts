@@ -5,7 +5,7 @@ import { Login } from './login.ts'
 import type { KafkaConnectionOptions } from './options.ts'
 import { abortable } from './retry.ts'
 
-/** Settings by their names; none where they cannot be had: to see them needs a right that nothing else does. */
+/** Settings by their names; none where they cannot be had: to see them needs a right of its own. */
 export async function topicSettings(
   options: KafkaConnectionOptions,
   topic: string,

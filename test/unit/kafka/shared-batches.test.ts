@@ -1,7 +1,7 @@
 // Calls of a producer that come at once: which batches they share, and whose failure is whose.
 import { expect, test } from 'vitest'
 import { LakehouseError } from '../../../src/errors/errors.ts'
-import type { ProducedRecord } from '../../../src/kafka/producer.ts'
+import type { ProducedRecord } from '../../../src/kafka/produced-record.ts'
 import { SharedBatches } from '../../../src/kafka/shared-batches.ts'
 
 const recordOf = (text: string): ProducedRecord => ({ key: null, value: Buffer.from(text) })
