@@ -95,12 +95,11 @@ export async function openDecider(
   outputs: DecisionProducers,
   { onNotice, registry, signal }: Beginning,
 ): Promise<Begun> {
-  const topics = topicNames(config.kafka.topic)
   const retrier = new Retrier(config.kafka.bootstrapServers.join(', '), { onNotice })
   const asked = <Result>(ask: () => Promise<Result>): Promise<Result> => retrier.run(ask, signal)
   await abortable(outputs.decisions(), signal) // It makes the topic where there is none.
   await follower.begin(signal)
-  const { committed, isFirst } = await member.committedOrFirst(signal)
+  const { committed, begins: begun } = await member.committedOrFirst(signal)
   const ends = await asked(async () => (await source.ends?.(signal)) ?? [])
   refuseBeyondEnd(committed, ends, config.decisions.groupId)
   const { rules, active } = await ActiveRules.open(config)
@@ -109,8 +108,8 @@ export async function openDecider(
     const begins = await beginsOf(source, decider, committed, signal)
     decider.beginAt(begins)
     // Whoever comes meanwhile, and goes on when this process ends, begins at the same records.
-    if (isFirst) {
-      const first = [...begins, ...decider.decidedBefore].filter(([, { topic }]) => topics.includes(topic))
+    if (begun.length > 0) {
+      const first = [...begins, ...decider.decidedBefore].filter(([, { topic }]) => begun.includes(topic))
       await member.commitNow(new Map(first), signal)
     }
     return { decider, active, ends }

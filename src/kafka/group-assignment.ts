@@ -13,6 +13,8 @@ const PROTOCOL_VERSION = 1
 
 export type Subscriber = {
   readonly memberId: string
+  /** Members of a group need not read the same. */
+  readonly topics: readonly string[]
   /** Whether it can work now: one that cannot gets partitions only where nobody can. */
   readonly isReady: boolean
   readonly owned: readonly TopicPartition[]
@@ -21,11 +23,22 @@ export type Subscriber = {
 /** By the id of the member. */
 export type Shares = ReadonlyMap<string, readonly TopicPartition[]>
 
+/** The partitions of a topic are shared by those that read it; topics with the same readers are as one. */
+export function sharesOf(partitions: readonly TopicPartition[], members: readonly Subscriber[]): Shares {
+  const shares = new Map<string, TopicPartition[]>(members.map(({ memberId }) => [memberId, []]))
+  const readersOf = (topic: string): Subscriber[] => members.filter(({ topics }) => topics.includes(topic))
+  const named = (topic: string): string => JSON.stringify(readersOf(topic).map(({ memberId }) => memberId))
+  for (const ofSame of Map.groupBy(partitions, ({ topic }) => named(topic)).values())
+    for (const [memberId, share] of fairShares(ofSame, readersOf(ofSame[0]!.topic)))
+      shares.get(memberId)!.push(...share)
+  return shares
+}
+
 /**
  * Everybody keeps what it has as far as all get the same number, give or take one; the rest goes to those
  * with the fewest.
  */
-export function sharesOf(partitions: readonly TopicPartition[], members: readonly Subscriber[]): Shares {
+function fairShares(partitions: readonly TopicPartition[], members: readonly Subscriber[]): Shares {
   const ready = members.filter(({ isReady }) => isReady)
   const working = (ready.length > 0 ? ready : members).toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1))
   const shares = new Map<string, TopicPartition[]>(members.map(({ memberId }) => [memberId, []]))
@@ -33,8 +46,10 @@ export function sharesOf(partitions: readonly TopicPartition[], members: readonl
   const free = new Map(partitions.map((one) => [partitionKey(one), one]))
   const least = Math.floor(partitions.length / working.length)
   let withOneMore = partitions.length % working.length
-  const most = working.toSorted((a, b) => b.owned.length - a.owned.length)
-  for (const { memberId, owned } of most) {
+  const had = working.map(({ memberId, owned }) => {
+    return { memberId, owned: owned.filter((one) => free.has(partitionKey(one))) }
+  })
+  for (const { memberId, owned } of had.toSorted((a, b) => b.owned.length - a.owned.length)) {
     const share = shares.get(memberId)!
     for (const one of owned) {
       if (!free.has(partitionKey(one)) || share.length > least) continue
@@ -52,10 +67,26 @@ export function sharesOf(partitions: readonly TopicPartition[], members: readonl
   return shares
 }
 
-export function encodeSubscription(
-  topics: readonly string[],
-  { isReady, owned }: Omit<Subscriber, 'memberId'>,
-): Buffer {
+/** Those that read a topic of a member's, and what they have: the others are none of its business. */
+export function sharesAround({ topics }: Subscriber, members: readonly Subscriber[], shares: Shares): Shares {
+  const around = members.filter((other) => other.topics.some((topic) => topics.includes(topic)))
+  return new Map(around.map(({ memberId }) => [memberId, shares.get(memberId)!]))
+}
+
+/**
+ * The topics of a member of which it says where all begin: none, or all that the group has nothing of. The
+ * one that has the first partition of the first of them does.
+ */
+export function begunBy(
+  unknown: readonly string[],
+  partitions: readonly TopicPartition[],
+): readonly string[] {
+  const [first] = unknown.toSorted()
+  const isMine = partitions.some(({ topic, partition }) => topic === first && partition === 0)
+  return isMine ? unknown : []
+}
+
+export function encodeSubscription({ topics, isReady, owned }: Omit<Subscriber, 'memberId'>): Buffer {
   return encodeConsumerProtocolSubscription({
     ...{ version: PROTOCOL_VERSION, topics: [...topics], ownedPartitions: byTopic(owned) },
     userData: JSON.stringify({ isReady }),
@@ -63,8 +94,8 @@ export function encodeSubscription(
 }
 
 export function decodeSubscription(memberId: string, bytes: Buffer): Subscriber {
-  const { userData, ownedPartitions } = decodeConsumerProtocolSubscription(bytes)
-  return { memberId, isReady: parsed(userData).isReady === true, owned: ofTopics(ownedPartitions) }
+  const { topics, userData, ownedPartitions } = decodeConsumerProtocolSubscription(bytes)
+  return { memberId, topics, isReady: parsed(userData).isReady === true, owned: ofTopics(ownedPartitions) }
 }
 
 export function encodeAssignment(memberId: string, shares: Shares): Buffer {

@@ -16,10 +16,12 @@ import { Cluster, parseLeniently, send } from './cluster.ts'
 import { BrokerError, failureOf } from './failures.ts'
 import { commitOffsets, committedOffsets, coordinatorOf, type Membership } from './group.ts'
 import {
+  begunBy,
   decodeAssignment,
   decodeSubscription,
   encodeAssignment,
   encodeSubscription,
+  sharesAround,
   sharesOf,
 } from './group-assignment.ts'
 import type { KafkaConnectionOptions } from './options.ts'
@@ -90,8 +92,10 @@ export class GroupMember {
   #memberId = ''
   #assignment: Assignment | null = null
   #isReady = false
-  /** The partitions as this member shared them last; null where another one shares them. */
-  #known: readonly TopicPartition[] | null = null
+  /** What this member shared last, with all topics of the group; null where another one shares them. */
+  #known: { readonly topics: readonly string[]; readonly partitions: readonly TopicPartition[] } | null = null
+  /** Topics of other members that it may not see: told once. */
+  readonly #hidden = new Set<string>()
   #sureUntilMs = 0
   #commit: Offsets | null = null
   #committing: Promise<void> | null = null
@@ -133,18 +137,19 @@ export class GroupMember {
   }
 
   /**
-   * What the group has; where it has nothing of a topic, the member that shares partitions is the first, and
-   * the others wait until it has said where all begin.
+   * What the group has; where it has nothing of some topics, one member says where all begin in these, and
+   * the others wait until it has.
    */
   async committedOrFirst(
     signal: AbortSignal,
-  ): Promise<{ readonly committed: Offsets; readonly isFirst: boolean }> {
+  ): Promise<{ readonly committed: Offsets; readonly begins: readonly string[] }> {
     const { topics } = this.#options
     for (;;) {
       const committed = await this.#retried(() => this.committed(signal), signal)
       const known = new Set([...committed.values()].map(({ topic }) => topic))
-      if (topics.every((topic) => known.has(topic))) return { committed, isFirst: false }
-      if (this.#known !== null && this.#assignment !== null) return { committed, isFirst: true }
+      const unknown = topics.filter((topic) => !known.has(topic))
+      const begins = begunBy(unknown, this.#assignment?.partitions ?? [])
+      if (unknown.length === 0 || begins.length > 0) return { committed, begins }
       await sleep(FIRST_LOOK_MS, undefined, { signal })
     }
   }
@@ -218,7 +223,7 @@ export class GroupMember {
     const { groupId, topics } = this.#options
     this.#rejoin = new AbortController()
     const owned = this.#assignment?.partitions ?? []
-    const metadata = encodeSubscription(topics, { isReady: this.#isReady, owned })
+    const metadata = encodeSubscription({ topics, isReady: this.#isReady, owned })
     const joins = () =>
       this.#ask(
         JOIN_GROUP,
@@ -264,16 +269,42 @@ export class GroupMember {
     members: readonly { readonly memberId: string; readonly metadata: Buffer }[],
     signal: AbortSignal,
   ): Promise<{ memberId: string; assignment: Buffer }[]> {
-    this.#known = await this.#partitions(signal)
-    const shares = sharesOf(
-      this.#known,
-      members.map(({ memberId, metadata }) => decodeSubscription(memberId, metadata)),
-    )
-    return members.map(({ memberId }) => ({ memberId, assignment: encodeAssignment(memberId, shares) }))
+    const subscribers = members.map(({ memberId, metadata }) => decodeSubscription(memberId, metadata))
+    const topics = [...new Set(subscribers.flatMap((one) => one.topics))]
+    const partitions = await this.#partitions(topics, signal)
+    this.#known = { topics, partitions }
+    const shares = sharesOf(partitions, subscribers)
+    return subscribers.map((one) => {
+      const { memberId } = one
+      const around = sharesAround(one, subscribers, shares)
+      return { memberId, assignment: encodeAssignment(memberId, around) }
+    })
   }
 
-  async #partitions(signal: AbortSignal): Promise<readonly TopicPartition[]> {
-    return ledPartitions(await this.#offsets.describe(this.#options.topics, signal))
+  /** A topic that is not there, or that this member may not see, keeps nobody from another one. */
+  async #partitions(topics: readonly string[], signal: AbortSignal): Promise<readonly TopicPartition[]> {
+    const found: TopicPartition[] = []
+    for (const topic of topics)
+      try {
+        found.push(...ledPartitions(await this.#offsets.describe([topic], signal)))
+      } catch (error) {
+        const failure = failureOf(error)
+        if (failure.kind === 'retry' || !(failure.error instanceof LakehouseError)) throw error
+        const isMissing = failure.error.code === 'KAFKA_TOPIC_MISSING'
+        if (!isMissing && this.#options.topics.includes(topic)) throw error
+        if (!isMissing) this.#tellHidden(topic, failure.error)
+      }
+    return found
+  }
+
+  #tellHidden(topic: string, { code, message }: LakehouseError): void {
+    if (this.#hidden.has(topic)) return
+    this.#hidden.add(topic)
+    const { groupId, onNotice } = this.#options
+    const hint =
+      `A process of group ${groupId} reads topic ${topic}, and this one cannot share its partitions: ${message} ` +
+      'Allow it to describe that topic, or give the lakehouse of that process another DECISIONS_GROUP_ID.'
+    onNotice({ code, message: hint, details: { groupId, topic } })
   }
 
   /** Gives signs of life until partitions have to be shared anew. */
@@ -299,7 +330,8 @@ export class GroupMember {
       if (this.#known === null || askedMs - lookedMs < PARTITIONS_EVERY_MS) continue
       lookedMs = askedMs
       // That it joins again makes the group share them anew.
-      if ((await this.#partitions(signal)).length !== this.#known.length) return
+      const { topics, partitions } = this.#known
+      if ((await this.#partitions(topics, signal)).length !== partitions.length) return
     }
   }
 

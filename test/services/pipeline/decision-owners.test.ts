@@ -76,6 +76,44 @@ describe.skipIf(javaAvailable !== null)(`owners of decisions (repeat with SEED=$
     await expectInTime(settings, events, answers)
     await expectAsBatches(settings)
   })
+
+  test('lakehouses that share a topic of decisions, or a group besides, each decide all of their own', async () => {
+    const [one, two] = ['shared-one', 'shared-two']
+    for (const name of [one, two]) await broker.createTopic(name, 2)
+    const lakehouses = [
+      { of: one, group: 'shared' },
+      { of: two, group: 'shared' },
+      { of: one, group: 'shared-other' },
+    ]
+    const all = await Promise.all(
+      lakehouses.map(async ({ of, group }, index) => {
+        const settings = settingsFor(broker.bootstrapServers, of, await temporaryDirectory())
+        const decides = { DECISIONS_TOPIC: 'shared-decisions', DECISIONS_GROUP_ID: group }
+        return await started({ ...settings, ...decides }, index)
+      }),
+    )
+    const count = 300
+    for (const name of [one, two])
+      for (let index = 0; index < count; index++)
+        producer.send({
+          ...{ topic: name, partition: index % 2, timestampMs: Date.now(), headers: [], key: null },
+          value: Buffer.from(`{"transaction_id":"${index}"}`),
+        })
+    await producer.command('flush')
+    const told = async (): Promise<readonly number[]> => {
+      const places = (await consumer.read('shared-decisions')).map(({ value, headers }) => {
+        const { topic: of, partition, offset } = JSON.parse(String(value)) as Decision
+        const group = headers?.find(({ key }) => key === 'assay-group')?.value
+        return `${group} ${of} ${partition}/${offset}`
+      })
+      const different = [...new Set(places)]
+      return lakehouses.map(
+        ({ of, group }) => different.filter((one) => one.startsWith(`${group} ${of} `)).length,
+      )
+    }
+    await expect.poll(told, { timeout: 30_000, interval: 200 }).toEqual([count, count, count])
+    for (const assay of all) expect((await assay.end('SIGTERM')).code).toBe(0)
+  })
 })
 
 async function started(settings: Settings, index: number): Promise<Assay> {
