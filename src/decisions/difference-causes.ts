@@ -55,6 +55,8 @@ export function causeStatements(of: CausesOf): string[] {
     causeWhere('order', `both_scored AND n IN (${behindUnwritten(isOfKey)})`),
     causeWhere('late', `both_scored AND n IN (${behindLateToOne(of).join(' UNION ') || none})`),
     causeWhere('late', `${onlyOf(repeated, 'd', 't')} AND n IN (${behindRefused(late)})`),
+    // The process met the two the other way round: what its decision of the other one was nobody wrote.
+    causeWhere('repeated', `${onlyOf(repeated, 'd', 't')} AND n IN (${behindRefused(repeated)})`),
     causeWhere('late', `${onlyOf(repeated, 't', 'd')} AND n IN (${repeatsLateToOne(of)})`),
     ...(of.looks.length === 0
       ? []

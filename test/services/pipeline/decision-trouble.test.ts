@@ -2,7 +2,7 @@
 // what was accepted is in bronze once, and what was not says why.
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Decision } from '../../../src/decisions/decision-answer.ts'
 import { Random } from '../../../src/produce/random.ts'
 import { readTables } from '../../compare/read-in-process.ts'
@@ -204,6 +204,7 @@ async function written(port: number, write: (socket: Socket) => unknown): Promis
 
 async function started(settings: Settings): Promise<Assay> {
   const assay = startAssay(['run', 'decisions'], settings)
+  onTestFinished(async () => void (await assay.end('SIGKILL')))
   const decides = (): boolean => {
     if (assay.hasEnded()) throw new Error(`it ended:\n${assay.log()}`)
     return assay.log().includes('decides: ')
