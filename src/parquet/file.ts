@@ -79,11 +79,10 @@ type CompressedPage = Pick<Page, 'kind' | 'encoding'> & {
   readonly uncompressedBytes: number
 }
 
-type CompressedLeaf = Omit<EncodedLeaf, 'pages' | 'bounds'> &
-  Pick<StoredLeaf, 'codec'> & {
-    readonly bounds: ValueBounds | null
-    readonly pages: readonly CompressedPage[]
-  }
+type CompressedLeaf = Omit<EncodedLeaf, 'pages' | 'bounds'> & {
+  readonly bounds: ValueBounds | null
+  readonly pages: readonly CompressedPage[]
+}
 
 /**
  * What files of the same rows have in common: a column that is in several of them is encoded and compressed
@@ -145,18 +144,16 @@ async function compressedLeaf({ pages: drafts, bounds, ...encoded }: EncodedLeaf
   const pages: Promise<CompressedPage>[] = []
   if (drafts.length <= 2) {
     const written = drafts.map((page) => ({ page, out: writtenPage(page) }))
-    // Whoever reads the file need not take small pages apart.
-    const codec = written.every(({ out }) => out.length < compressedBytesMin) ? 'none' : 'zstd'
-    pages.push(...written.map(({ page, out }) => compressedPage(page, out, codec)))
-    return { ...encoded, codec, bounds: bounds(), pages: await Promise.all(pages) }
+    pages.push(...written.map(({ page, out }) => compressedPage(page, out)))
+    return { ...encoded, bounds: bounds(), pages: await Promise.all(pages) }
   }
   for (const page of drafts) {
-    const one = compressedPage(page, writtenPage(page), 'zstd')
+    const one = compressedPage(page, writtenPage(page))
     one.catch(() => undefined) // It is told below.
     pages.push(one)
     await roomForPage()
   }
-  return { ...encoded, codec: 'zstd', bounds: bounds(), pages: await Promise.all(pages) }
+  return { ...encoded, bounds: bounds(), pages: await Promise.all(pages) }
 }
 
 function writtenPage(page: Page): ByteWriter {
@@ -165,22 +162,14 @@ function writtenPage(page: Page): ByteWriter {
   return out
 }
 
-async function compressedPage(
-  page: Page,
-  out: ByteWriter,
-  codec: StoredLeaf['codec'],
-): Promise<CompressedPage> {
+async function compressedPage(page: Page, out: ByteWriter): Promise<CompressedPage> {
   const { kind, encoding } = page
   const bytes = out.written()
-  const body = codec === 'none' ? Buffer.from(bytes) : await zstdFrame(bytes)
+  const body = bytes.length < compressedBytesMin ? storedFrame(bytes) : await compressPage(bytes)
   const header = Buffer.from(pageHeader(headers, page, out.length, body.length))
   const uncompressedBytes = header.length + out.length
   giveBack(out)
   return { kind, encoding, header, body, uncompressedBytes }
-}
-
-function zstdFrame(bytes: Buffer): Buffer | Promise<Buffer> {
-  return bytes.length < compressedBytesMin ? storedFrame(bytes) : compressPage(bytes)
 }
 
 function storedAt({ pages, ...encoded }: CompressedLeaf, offset: number): StoredLeaf {
