@@ -42,7 +42,8 @@ try {
   const all: Promise<void>[] = []
   for (let index = 0; index < rate * seconds; index++) {
     const dueMs = startedMs + (index * 1000) / rate
-    if (dueMs > performance.now()) await sleep(Math.ceil(dueMs - performance.now()))
+    const aheadMs = dueMs - performance.now()
+    if (aheadMs > 0) await sleep(Math.ceil(aheadMs))
     all.push(ask(dueMs))
   }
   await Promise.all(all)
