@@ -47,7 +47,7 @@ export function approveVersion(
   }
   const mistake = by.role === null ? null : approvalMistake(found, by.user, by.role)
   if (mistake !== null) throw refused(`${mistake}. Somebody else has to approve it.`)
-  return [{ event: 'approved', version, hash: found.hash, text: null, reason, ...by }]
+  return [eventOf('approved', found, reason, by)]
 }
 
 export function rejectVersion(
@@ -63,7 +63,17 @@ export function rejectVersion(
   const { experiment } = versions
   if (experiment?.candidateVersion === version)
     throw refused(`experiment ${experiment.name} tries version ${version}: stop it first.`)
-  return [{ event: 'rejected', version, hash: found.hash, text: null, reason, ...by }]
+  return [eventOf('rejected', found, reason, by)]
+}
+
+/** What happened to a version whose text is known. */
+function eventOf(
+  event: NewRow['event'],
+  { version, hash }: Pick<NewRow, 'version' | 'hash'>,
+  reason: string | null,
+  by: Actor,
+): NewRow {
+  return { event, version, hash, text: null, reason, ...by }
 }
 
 /** The version may decide for customers: for all of them, or for those of an experiment. */
@@ -112,7 +122,7 @@ export function shadowVersion(
     throw refused(`version ${version} is active: its rows are those that decide.`)
   if (found.status === 'rejected') throw refused(`version ${version} was rejected: propose it again first.`)
   if (found.shadowSinceMicros !== null) return []
-  return [{ event: 'shadowed', version, hash: found.hash, text: null, reason, ...by }]
+  return [eventOf('shadowed', found, reason, by)]
 }
 
 /** What the version said stays. */
@@ -124,7 +134,7 @@ export function unshadowVersion(
 ): NewRow[] {
   const found = versionAt(versions, version)
   if (found.shadowSinceMicros === null) return []
-  return [{ event: 'unshadowed', version, hash: found.hash, text: null, reason, ...by }]
+  return [eventOf('unshadowed', found, reason, by)]
 }
 
 /** The candidate decides for a share of the customers; `plan` says which. */
@@ -151,8 +161,7 @@ export function startExperiment(
 /** The active version decides for all customers again. */
 export function stopExperiment(versions: Versions, name: string, reason: string | null, by: Actor): NewRow[] {
   const { candidateVersion } = runningExperiment(versions, name)
-  const { version, hash } = versionAt(versions, candidateVersion)
-  return [{ event: 'experiment_stopped', version, hash, text: null, reason, ...by }]
+  return [eventOf('experiment_stopped', versionAt(versions, candidateVersion), reason, by)]
 }
 
 /** The candidate decides for all customers. */
@@ -206,13 +215,12 @@ export function takeFile(
 
 function activation(
   { active }: Versions,
-  { version, hash }: Pick<NewRow, 'version' | 'hash'>,
+  version: Pick<NewRow, 'version' | 'hash'>,
   reason: string | null,
   by: Actor,
 ): NewRow[] {
-  const activated: NewRow = { event: 'activated', version, hash, text: null, reason, ...by }
-  if (active === null) return [activated]
-  return [{ ...activated, event: 'retired', version: active.version, hash: active.hash }, activated]
+  const activated = eventOf('activated', version, reason, by)
+  return active === null ? [activated] : [eventOf('retired', active, reason, by), activated]
 }
 
 function versionAt({ all }: Versions, version: number): RuleVersion {

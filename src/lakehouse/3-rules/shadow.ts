@@ -11,25 +11,19 @@ import {
   when,
 } from '../../expr/index.ts'
 import { firedRules, fraudScore, riskLevel } from '../../fraud/score.ts'
-import { defineTable, expand, extend, type Relation, type TableDefinition } from '../../plan/index.ts'
+import {
+  defineTable,
+  expand,
+  extend,
+  type Relation,
+  shadowColumns,
+  type TableDefinition,
+} from '../../plan/index.ts'
 import type { Silver } from '../2-silver/transactions.ts'
 import { withVelocity } from '../3-fraud_detection.ts'
 import type { ShadowRules } from '../rules.ts'
 
-const columns = {
-  transaction_id: 'string',
-  transaction_date: 'date',
-  topic: 'string',
-  partition: 'int',
-  offset: 'long',
-  rules_version: 'int',
-  fraud_score: 'int',
-  risk_level: 'string',
-  requires_review: 'boolean',
-  reasons: 'array<string>',
-  failed_rules: 'array<string>',
-  processing_time: 'timestamp',
-} as const
+const columns = { transaction_id: 'string', transaction_date: 'date', ...shadowColumns } as const
 
 const kept = [
   'transaction_id',
